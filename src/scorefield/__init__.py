@@ -1,0 +1,3 @@
+"""scorefield."""
+
+__version__ = "0.1.0"

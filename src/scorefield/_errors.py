@@ -1,0 +1,38 @@
+"""Errors a user can act on; each says what was received, what was expected and what to do.
+
+The command line ends with the error's ``exit_code``, so the same failure reads the same from Python and from a shell.
+"""
+
+from typing import ClassVar
+
+__all__ = ["CheckpointError", "ConfigError", "DataError", "DivergedError", "ScorefieldError"]
+
+
+class ScorefieldError(Exception):
+    """Base of every error this package raises on purpose."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class ConfigError(ScorefieldError, ValueError):
+    """A setting, an argument or a path of a run is wrong; nothing was started."""
+
+    exit_code = 2
+
+
+class DataError(ScorefieldError, ValueError):
+    """A data file is missing, damaged or not what its name says."""
+
+    exit_code = 3
+
+
+class CheckpointError(ScorefieldError):
+    """A checkpoint or weights file cannot be written, or cannot be trusted."""
+
+    exit_code = 4
+
+
+class DivergedError(ScorefieldError, ArithmeticError):
+    """A number stopped being finite, in training or in sampling."""
+
+    exit_code = 5

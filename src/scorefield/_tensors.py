@@ -1,0 +1,116 @@
+"""What every layer needs of tensors: broadcasting a time against a state, sums over an event, seeded noise.
+
+A state ``x`` has shape ``(b, *d)`` for any event shape ``d``; a time, and any scale that is a function of it, has shape
+``()`` or ``(b,)``. `like` is the only place where the two meet.
+"""
+
+import hashlib
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+__all__ = ["Noise", "derive_seed", "flatten", "like", "standard_normal", "sum_event", "uniform_like"]
+
+
+def like(a: Tensor, x: Tensor) -> Tensor:
+    """Return ``a`` of shape () or (b,) shaped to broadcast against ``x`` of shape (b, *d), in the dtype and device of x."""
+    if a.ndim == 0:
+        return a.to(x)
+    if a.ndim == 1 and x.ndim >= 1 and a.shape[0] in (1, x.shape[0]):
+        return a.to(x).reshape(-1, *[1] * (x.ndim - 1))
+    raise ValueError(
+        f"a time or scale must have shape () or (b,); received {tuple(a.shape)} against a state of shape {tuple(x.shape)}"
+    )
+
+
+def flatten(x: Float[Tensor, "b *d"]) -> Float[Tensor, "b n"]:
+    """Return the events of ``x`` as rows."""
+    return x.reshape(x.shape[0], -1)
+
+
+def sum_event(x: Float[Tensor, "b *d"]) -> Float[Tensor, " b"]:
+    """Return Σ over the event dimensions, one number per example."""
+    return flatten(x).sum(dim=1)
+
+
+def derive_seed(*parts: int | str) -> int:
+    """Return a 63-bit seed that is a hash of ``parts``: independent streams from (seed, step, purpose) and no state."""
+    text = "\x1f".join(str(part) for part in parts).encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") >> 1
+
+
+class Noise:
+    """A stream of noise in which row i is a function of ``seeds[i]`` alone.
+
+    Not of the batch it stands in, the device, the number of processes or the global generator. Rows of small events are
+    cut from shared blocks (seed // block names the generator, seed % block the row in it), so that 10 000 points in the
+    plane cost twenty generators and an image one.
+
+    Args:
+        seeds: one non-negative integer per row; equal seeds give equal rows.
+        event: the event shape d.
+        stream: a name that separates independent uses of the same seeds.
+        device: where draws are delivered; they are always made on the CPU, so every device sees the same numbers.
+        dtype: float32, or float64 (a stream of its own).
+    """
+
+    def __init__(
+        self,
+        seeds: Sequence[int],
+        event: Sequence[int],
+        *,
+        stream: str = "",
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        if any(seed < 0 for seed in seeds):
+            raise ValueError(f"seeds must be non-negative integers; received {min(seeds)}")
+        self.event = tuple(event)
+        self.device = torch.device(device)
+        self.dtype = dtype
+        self._block = max(1, 1024 // max(1, math.prod(self.event)))
+        blocks = sorted({seed // self._block for seed in seeds})
+        self._generators = [
+            torch.Generator().manual_seed(derive_seed("noise", stream, block)) for block in blocks
+        ]
+        place = {block: k for k, block in enumerate(blocks)}
+        rows = [place[seed // self._block] * self._block + seed % self._block for seed in seeds]
+        self._rows = torch.tensor(rows, dtype=torch.long)
+
+    def _draw(self, fill: Callable[..., Tensor]) -> Tensor:
+        drawn = torch.empty(len(self._generators), self._block, *self.event, dtype=self.dtype)
+        for out, generator in zip(drawn, self._generators, strict=True):
+            fill(out, generator=generator)
+        return drawn.flatten(0, 1)[self._rows].to(self.device)
+
+    def normal(self) -> Float[Tensor, "b *d"]:
+        """Return the next standard normal draw, shape (b, *d)."""
+        return self._draw(Tensor.normal_)
+
+    def uniform(self) -> Float[Tensor, " b"]:
+        """Return the next draw from U[0, 1), shape (b,)."""
+        # A whole event is drawn, whatever its size: each row's position in its stream stays a function of its seed alone.
+        return flatten(self._draw(Tensor.uniform_))[:, 0].clone()
+
+
+def standard_normal(x: Float[Tensor, "b *d"], generator: "torch.Generator | Noise | None") -> Float[Tensor, "b *d"]:
+    """Return z ~ N(0, I) in the shape, dtype and device of ``x``."""
+    if isinstance(generator, Noise):
+        return generator.normal().to(x)
+    return torch.randn(x.shape, generator=generator, dtype=x.dtype, device=_home(x, generator)).to(x.device)
+
+
+def uniform_like(x: Float[Tensor, "b *d"], generator: "torch.Generator | Noise | None") -> Float[Tensor, " b"]:
+    """Return u ~ U[0, 1) of shape (b,) in float64 on the device of ``x``: one number per example."""
+    if isinstance(generator, Noise):
+        return generator.uniform().to(x.device, torch.float64)
+    home = _home(x, generator)
+    return torch.rand(x.shape[0], generator=generator, dtype=torch.float64, device=home).to(x.device)
+
+
+def _home(x: Tensor, generator: torch.Generator | None) -> torch.device:
+    """Return where a generator can draw: its own device, or that of x."""
+    return x.device if generator is None else generator.device

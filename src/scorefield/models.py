@@ -1,0 +1,96 @@
+r"""Score models: anything that knows the posterior mean of the data given a noisy state.
+
+    D(x_t, t) = E[x_0 | x_t]
+
+is the one estimand; Tweedie's formula turns it into every other view of the same knowledge (Efron 2011; Karras et al. 2022, Eq. 3):
+
+    score     s = ∇ log p_t(x_t) = (α D − x_t) / σ²
+    noise     ẑ = E[z | x_t]     = (x_t − α D) / σ  =  −σ s
+    velocity  v = dx_t/dt of the probability-flow ODE  =  f x_t − ½ g² s
+
+A closed-form score (`Exact`), somebody else's function (`FromScore`) and a trained network are one type, so that whatever runs on a
+network can first be run on the truth.
+"""
+
+import abc
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from scorefield._tensors import like
+from scorefield.densities import Density
+from scorefield.processes import Process
+
+__all__ = ["Exact", "FromScore", "ScoreModel"]
+
+State = Float[Tensor, "b *d"]
+Time = Float[Tensor, "*b"]
+
+
+class ScoreModel(nn.Module, abc.ABC):
+    """A model of p_t for every t of a `Process`: one abstract method, `denoise`; the other views follow from it.
+
+    Attributes:
+        process: the forward process whose marginals are modelled.
+        evaluations: network evaluations that one call of any view costs.
+    """
+
+    process: Process
+    evaluations: int = 1
+
+    @abc.abstractmethod
+    def denoise(self, x: State, t: Time) -> State:
+        """Return E[x_0 | x_t = x]; t of shape () or (b,)."""
+
+    def score(self, x: State, t: Time) -> State:
+        """Return ∇ log p_t(x) = (α D − x) / σ²."""
+        alpha, sigma = self.process.alpha_sigma(t)
+        return (like(alpha, x) * self.denoise(x, t) - x) / like(sigma, x) ** 2
+
+    def noise(self, x: State, t: Time) -> State:
+        """Return E[z | x_t = x] = −σ s."""
+        _, sigma = self.process.alpha_sigma(t)
+        return -like(sigma, x) * self.score(x, t)
+
+    def velocity(self, x: State, t: Time) -> State:
+        """Return the probability-flow velocity f x − ½ g² s (Song et al. 2021, Eq. 13)."""
+        f, g = self.process.drift_diffusion(t)
+        return like(f, x) * x - 0.5 * like(g, x) ** 2 * self.score(x, t)
+
+
+class FromScore(ScoreModel):
+    """A score model from any function (x, t) ↦ ∇ log p_t(x): one you wrote, or another package's network."""
+
+    def __init__(self, function: Callable[[State, Time], State], process: Process) -> None:
+        super().__init__()
+        self.function = function
+        self.process = process
+
+    def denoise(self, x: State, t: Time) -> State:
+        """Return (x + σ² s) / α: Tweedie's formula."""
+        alpha, sigma = self.process.alpha_sigma(t)
+        return (x + like(sigma, x) ** 2 * self.score(x, t)) / like(alpha, x)
+
+    def score(self, x: State, t: Time) -> State:
+        """Return the function's value: the score it was built from, not rounded through `denoise`."""
+        return self.function(x, t)
+
+
+class Exact(FromScore):
+    """The true score of ``density`` under ``process`` at every noise level: no network, nothing to train.
+
+    Cost: one call of the noised density's score; counted as one evaluation so that budgets compare with a network's.
+    """
+
+    def __init__(self, density: Density, process: Process) -> None:
+        super().__init__(self._score, process)
+        self.density = density
+
+    def _score(self, x: State, t: Time) -> State:
+        return self.marginal(t).score(x)
+
+    def marginal(self, t: Time) -> Density:
+        """Return p_t, the exact law of x_t."""
+        return self.density.diffuse(*self.process.alpha_sigma(torch.as_tensor(t, dtype=torch.float64)))

@@ -1,0 +1,49 @@
+"""A multilayer perceptron for toy densities."""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+__all__ = ["MLP"]
+
+
+class MLP(nn.Module):
+    """x and Fourier features of the noise condition, through ``depth`` hidden layers of SiLU.
+
+    Args:
+        dim: number of coordinates of an event of shape (dim,).
+        width: units per hidden layer.
+        depth: hidden layers.
+    """
+
+    def __init__(self, dim: int, width: int = 128, depth: int = 3) -> None:
+        super().__init__()
+        self.features = FourierFeatures(16)
+        sizes = [dim + 16, *[width] * depth]
+        hidden = [
+            layer for pair in zip(sizes, sizes[1:], strict=False) for layer in (nn.Linear(*pair), nn.SiLU())
+        ]
+        self.layers = nn.Sequential(*hidden, nn.Linear(width, dim))
+
+    def forward(self, x: Float[Tensor, "b dim"], noise: Float[Tensor, "*b"]) -> Float[Tensor, "b dim"]:
+        """Return the output for states x under condition ``noise`` of shape () or (b,)."""
+        condition = self.features(noise.to(x)).expand(x.shape[0], -1)
+        return self.layers(torch.cat([x, condition], dim=1))
+
+
+class FourierFeatures(nn.Module):
+    """cos and sin of the condition at frequencies spaced geometrically from ½ to 16 radians per unit: ¼ ln σ moves by units."""
+
+    frequencies: Tensor
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        ends = (math.log(0.5), math.log(16.0))
+        self.register_buffer("frequencies", torch.exp(torch.linspace(*ends, size // 2)), persistent=False)
+
+    def forward(self, noise: Float[Tensor, "*b"]) -> Float[Tensor, "*b size"]:
+        """Return the features of each condition."""
+        angle = noise[..., None] * self.frequencies.to(noise)
+        return torch.cat([angle.cos(), angle.sin()], dim=-1)

@@ -1,0 +1,76 @@
+r"""Denoising score matching.
+
+    J_DSM(θ) = E ½ λ ‖s_θ(x̃) − ∇ log p(x̃ | x)‖²,   ∇ log N(x̃; αx, σ²I) = −(x̃ − αx)/σ² = −z/σ
+
+equals explicit score matching on the noised law up to a constant in θ (Vincent 2011, Eq. 9 and appendix). Every loss here is a half sum over
+the event, so that values compare across objectives.
+"""
+
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from scorefield._tensors import Noise, like, standard_normal, sum_event, uniform_like
+from scorefield.models import ScoreModel
+from scorefield.objectives.levels import TimeLaw, UniformTime
+from scorefield.objectives.weights import Weight, sigma_weight
+
+__all__ = ["DSM", "MultiLevelDSM"]
+
+
+@dataclass(frozen=True)
+class DSM:
+    """Continuous-time denoising score matching (Song et al. 2021, Eq. 7): ½ w(t) ‖D(x_t, t) − x_0‖² with t drawn per example.
+
+    Args:
+        times: the law of t, by default uniform.
+        weight: w(t), by default λ = σ² on the score.
+
+    Cost: one evaluation.
+    """
+
+    times: TimeLaw = field(default_factory=UniformTime)
+    weight: Weight = sigma_weight
+
+    def __call__(
+        self, model: ScoreModel, x0: Float[Tensor, "b *d"], generator: torch.Generator | Noise | None = None
+    ) -> Float[Tensor, " b"]:
+        """Return the loss of each example."""
+        t = self.times(model.process, uniform_like(x0, generator))
+        alpha, sigma = (like(scale, x0) for scale in model.process.alpha_sigma(t))
+        x_t = alpha * x0 + sigma * standard_normal(x0, generator)
+        error = sum_event((model.denoise(x_t, t) - x0) ** 2)
+        return 0.5 * self.weight(model.process, t).to(error) * error
+
+
+@dataclass(frozen=True)
+class MultiLevelDSM:
+    """The objective of NCSN (Song & Ermon 2019, Eq. 6): ½ σ_i^p ‖s(x̃, σ_i) + (x̃ − x)/σ_i²‖², the level i uniform per example.
+
+    Args:
+        levels: σ_1 > … > σ_L.
+        anneal_power: p; 2 gives every level the same order of magnitude.
+
+    Cost: one evaluation.
+    """
+
+    levels: Float[Tensor, " L"]
+    anneal_power: float = 2.0
+
+    def __post_init__(self) -> None:
+        if self.levels.ndim != 1 or (self.levels <= 0).any():
+            raise ValueError(f"levels must be a vector of positive numbers; received {self.levels.tolist()}")
+
+    def __call__(
+        self, model: ScoreModel, x0: Float[Tensor, "b *d"], generator: torch.Generator | Noise | None = None
+    ) -> Float[Tensor, " b"]:
+        """Return the loss of each example."""
+        levels = self.levels.to(x0.device)
+        index = (uniform_like(x0, generator) * len(levels)).long()
+        t = model.process.time(levels[index])
+        sigma = like(levels[index], x0)
+        z = standard_normal(x0, generator)
+        error = model.score(x0 + sigma * z, t) + z / sigma
+        return 0.5 * sum_event(sigma**self.anneal_power * error**2)

@@ -1,0 +1,41 @@
+"""Which noise levels an objective trains on: maps from u ~ U[0, 1) to a time, one per example."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from scorefield.processes import Process
+
+__all__ = ["LogNormal", "TimeLaw", "UniformTime"]
+
+TimeLaw = Callable[[Process, Float[Tensor, " b"]], Float[Tensor, " b"]]
+
+
+@dataclass(frozen=True)
+class UniformTime:
+    """t ~ U[t_min, t_max] (Song et al. 2021, Eq. 7)."""
+
+    def __call__(self, process: Process, u: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
+        """Return t_min + u (t_max − t_min)."""
+        return process.t_min + u * (process.t_max - process.t_min)
+
+
+@dataclass(frozen=True)
+class LogNormal:
+    """ln(σ/α) ~ N(mean, std²), clamped to the process's range (Karras et al. 2022, Table 1: −1.2 and 1.2 for images in [−1, 1])."""
+
+    mean: float = -1.2
+    std: float = 1.2
+
+    def __post_init__(self) -> None:
+        if not self.std > 0:
+            raise ValueError(f"std must be positive; received {self.std}")
+
+    def __call__(self, process: Process, u: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
+        """Return the time at which σ/α = exp(mean + std Φ⁻¹(u))."""
+        # Φ⁻¹(0) is −∞: the clamp is where the process ends anyway.
+        time = process.time(torch.exp(self.mean + self.std * torch.special.ndtri(u)))
+        return time.clamp(process.t_min, process.t_max)

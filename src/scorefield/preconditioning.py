@@ -1,0 +1,128 @@
+r"""From a network's raw output to a score model: what the network is asked to predict, and at which scale.
+
+With ρ = σ/α, the noise-to-signal ratio, and F the network:
+
+    Denoiser    D = c_skip x/α + c_out F(c_in x/α, ¼ ln ρ)           (Karras et al. 2022, Eq. 7 and Table 1)
+    NoiseNet    ẑ = F(c x, ¼ ln ρ),       c = 1/√(α² + σ²)            (Ho et al. 2020)
+    ScoreNet    s = F(c x, ¼ ln ρ) / σ                               (Song & Ermon 2020, Technique 3)
+    LadderNet   s = F(x, i),              i the nearest of L levels  (Song & Ermon 2019)
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from scorefield._tensors import like
+from scorefield.models import ScoreModel, State, Time
+from scorefield.processes import VE, Process
+
+__all__ = ["Denoiser", "LadderNet", "NoiseNet", "ScoreNet"]
+
+
+class Denoiser(ScoreModel):
+    """The EDM parameterisation: unit-variance network inputs and targets at every noise level.
+
+        c_skip = σ_d²/(ρ² + σ_d²)   c_out = ρσ_d/√(ρ² + σ_d²)   c_in = 1/√(ρ² + σ_d²)   c_noise = ¼ ln ρ
+
+    applied to x/α − m, with σ_d and m the standard deviation and the mean of the data.
+
+    Args:
+        net: (x, c_noise) ↦ a tensor shaped like x.
+        process: the forward process; any, since a state divided by α has noise ρ.
+        sigma_data: standard deviation of the data over all examples and coordinates.
+        mean_data: mean of the data over all examples and coordinates.
+    """
+
+    def __init__(self, net: nn.Module, process: Process, sigma_data: float, mean_data: float = 0.0) -> None:
+        super().__init__()
+        if not sigma_data > 0:
+            raise ValueError(f"sigma_data must be positive: the standard deviation of the data; received {sigma_data}")
+        self.net = net
+        self.process = process
+        self.sigma_data = sigma_data
+        self.mean_data = mean_data
+
+    def denoise(self, x: State, t: Time) -> State:
+        """Return D(x, t)."""
+        alpha, _ = self.process.alpha_sigma(t)
+        ratio = self.process.ratio(t)
+        norm = torch.sqrt(ratio**2 + self.sigma_data**2)
+        c_skip = like((self.sigma_data / norm) ** 2, x)
+        c_out = like(ratio * self.sigma_data / norm, x)
+        c_in = like(1 / norm, x)
+        y = x / like(alpha, x) - self.mean_data
+        return self.mean_data + c_skip * y + c_out * self.net(c_in * y, torch.log(ratio) / 4)
+
+
+class NoiseNet(ScoreModel):
+    """The network predicts the noise in x_t.
+
+    Args:
+        net: (x / √(α² + σ²), c_noise) ↦ ẑ.
+        process: the forward process.
+    """
+
+    def __init__(self, net: nn.Module, process: Process) -> None:
+        super().__init__()
+        self.net = net
+        self.process = process
+
+    def denoise(self, x: State, t: Time) -> State:
+        """Return (x − σ ẑ) / α."""
+        alpha, sigma = self.process.alpha_sigma(t)
+        return (x - like(sigma, x) * _at_unit_scale(self.net, self.process, x, t)) / like(alpha, x)
+
+
+class ScoreNet(ScoreModel):
+    """The network predicts σ times the score: the scale NCSNv2 found scores to have at every level.
+
+    Args:
+        net: (x / √(α² + σ²), c_noise) ↦ σ s.
+        process: the forward process.
+    """
+
+    def __init__(self, net: nn.Module, process: Process) -> None:
+        super().__init__()
+        self.net = net
+        self.process = process
+
+    def denoise(self, x: State, t: Time) -> State:
+        """Return (x + σ² s) / α with s = F/σ."""
+        alpha, sigma = self.process.alpha_sigma(t)
+        return (x + like(sigma, x) * _at_unit_scale(self.net, self.process, x, t)) / like(alpha, x)
+
+
+def _at_unit_scale(net: nn.Module, process: Process, x: State, t: Time) -> State:
+    """Return F(x/√(α² + σ²), ¼ ln ρ): the input a network sees when the data has unit variance."""
+    alpha, sigma = process.alpha_sigma(t)
+    return net(x / like(torch.sqrt(alpha**2 + sigma**2), x), torch.log(sigma / alpha) / 4)
+
+
+class LadderNet(ScoreModel):
+    """NCSN's model: one network, L noise levels, the level's index its condition.
+
+    On a level the network's output is the score. Between levels the nearest level's noise estimate stands in, since it varies
+    slowly with σ where the score itself grows as 1/σ:  s(x, σ) = (σ_i/σ) F(x, i).
+
+    Args:
+        net: (x, index of the level, shape (b,)) ↦ s(x, σ_i).
+        levels: the descending noise levels σ_1 > … > σ_L (`scorefield.geometric`), L ≥ 2.
+    """
+
+    levels: Float[Tensor, " L"]
+
+    def __init__(self, net: nn.Module, levels: Float[Tensor, " L"]) -> None:
+        super().__init__()
+        if levels.ndim != 1 or len(levels) < 2 or (levels <= 0).any() or (levels.diff() >= 0).any():
+            raise ValueError(f"levels must be at least two descending positive numbers; received {levels.tolist()}")
+        self.net = net
+        self.register_buffer("levels", levels.double(), persistent=False)
+        self.process = VE(sigma_min=levels[-1].item(), sigma_max=levels[0].item())
+
+    def denoise(self, x: State, t: Time) -> State:
+        """Return x + σ² s."""
+        _, sigma = self.process.alpha_sigma(t)
+        sigma = sigma.to(self.levels.device)
+        index = (torch.log(sigma)[..., None] - torch.log(self.levels)).abs().argmin(dim=-1)
+        shift = sigma * self.levels[index]
+        return x + like(shift, x) * self.net(x, index.expand(x.shape[0]))

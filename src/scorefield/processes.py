@@ -1,0 +1,226 @@
+r"""Forward noising: x_t = α(t) x_0 + σ(t) z, z ~ N(0, I).
+
+Every process here is the solution of a linear SDE, dx = f(t) x dt + g(t) dw, whose coefficients follow from its scales:
+
+    f(t)  = d log α / dt
+    g²(t) = dσ²/dt − 2 f σ²  =  2 σ² · d log(σ/α) / dt
+
+(Song et al. 2021, Eq. 29 and appendix B; Karras et al. 2022, Eq. 4 with s = α). So a process states α and σ and the inverse of
+its noise-to-signal ratio; drift, diffusion and prior are derived here, once. Times and scales are float64 throughout.
+"""
+
+import abc
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+__all__ = ["EDM", "VE", "VP", "PowerVE", "Process", "SubVP"]
+
+Time = Float[Tensor, "*b"]
+
+
+class Process(abc.ABC):
+    """A forward process: the law of x_t given x_0 is N(α_t x_0, σ_t² I).
+
+    Times lie in [t_min, t_max]; data is at the small end. ``t`` has shape () or (b,), and so has everything returned.
+    """
+
+    t_min: float
+    t_max: float
+
+    @abc.abstractmethod
+    def alpha_sigma(self, t: Time) -> tuple[Time, Time]:
+        """Return (α_t, σ_t)."""
+
+    @abc.abstractmethod
+    def time(self, ratio: Time) -> Time:
+        """Return the t at which σ_t / α_t = ``ratio``: the inverse of `ratio`."""
+
+    def ratio(self, t: Time) -> Time:
+        """Return the noise-to-signal ratio σ_t / α_t, increasing in t; the σ of Karras et al. (2022)."""
+        alpha, sigma = self.alpha_sigma(t)
+        return sigma / alpha
+
+    def drift_diffusion(self, t: Time) -> tuple[Time, Time]:
+        """Return (f, g) of dx = f x dt + g dw."""
+
+        def logs(t: Tensor) -> tuple[Tensor, Tensor]:
+            alpha, sigma = self.alpha_sigma(t)
+            return torch.log(alpha), torch.log(sigma / alpha)
+
+        _, (f, log_ratio_rate) = torch.func.jvp(logs, (t,), (torch.ones_like(t),))
+        _, sigma = self.alpha_sigma(t)
+        return f, sigma * torch.sqrt(2 * log_ratio_rate)
+
+    def prior_std(self, t: Time) -> Time:
+        """Return the standard deviation of the Gaussian that stands for p_t when sampling starts there: σ_t."""
+        return self.alpha_sigma(t)[1]
+
+
+def _positive(**values: float) -> None:
+    """Refuse parameters that are not finite positive numbers."""
+    for name, value in values.items():
+        if not (math.isfinite(value) and value > 0):
+            raise ValueError(f"{name} must be a finite positive number; received {value}")
+
+
+def _increasing(low_name: str, low: float, high_name: str, high: float) -> None:
+    """Refuse an empty range."""
+    if not low < high:
+        raise ValueError(f"{low_name} must be smaller than {high_name}; received {low} and {high}")
+
+
+@dataclass(frozen=True)
+class VE(Process):
+    """Variance exploding with geometric noise: α = 1, σ_t = σ_min (σ_max/σ_min)^t on [0, 1].
+
+    The continuum of NCSN's levels (Song et al. 2021, Eq. 9 and appendix C). At t = 0 the noise is σ_min, not nothing.
+    """
+
+    sigma_min: float = 0.01
+    sigma_max: float = 50.0
+    t_min: ClassVar[float] = 0.0
+    t_max: ClassVar[float] = 1.0
+
+    def __post_init__(self) -> None:
+        _positive(sigma_min=self.sigma_min, sigma_max=self.sigma_max)
+        _increasing("sigma_min", self.sigma_min, "sigma_max", self.sigma_max)
+
+    @property
+    def _log_range(self) -> float:
+        return math.log(self.sigma_max / self.sigma_min)
+
+    def alpha_sigma(self, t: Time) -> tuple[Time, Time]:
+        """Return (1, σ_min (σ_max/σ_min)^t)."""
+        return torch.ones_like(t), self.sigma_min * torch.exp(t * self._log_range)
+
+    def time(self, ratio: Time) -> Time:
+        """Return log(ratio/σ_min) / log(σ_max/σ_min)."""
+        return torch.log(ratio / self.sigma_min) / self._log_range
+
+
+@dataclass(frozen=True)
+class EDM(Process):
+    """Time is the noise level itself: α = 1, σ_t = t on [σ_min, σ_max] (Karras et al. 2022, Table 1, last column)."""
+
+    sigma_min: float = 0.002
+    sigma_max: float = 80.0
+
+    def __post_init__(self) -> None:
+        _positive(sigma_min=self.sigma_min, sigma_max=self.sigma_max)
+        _increasing("sigma_min", self.sigma_min, "sigma_max", self.sigma_max)
+
+    @property
+    def t_min(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The smallest time, σ_min."""
+        return self.sigma_min
+
+    @property
+    def t_max(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The largest time, σ_max."""
+        return self.sigma_max
+
+    def alpha_sigma(self, t: Time) -> tuple[Time, Time]:
+        """Return (1, t)."""
+        return torch.ones_like(t), t
+
+    def time(self, ratio: Time) -> Time:
+        """Return the ratio itself."""
+        return ratio
+
+
+@dataclass(frozen=True)
+class PowerVE(Process):
+    """dx = base^t dw on (0, 1]: α = 1, σ_t² = (base^{2t} − 1) / (2 ln base). The SDE of the score-SDE tutorial."""
+
+    base: float = 25.0
+    t_min: float = 1e-5
+    t_max: ClassVar[float] = 1.0
+
+    def __post_init__(self) -> None:
+        _positive(base=self.base, t_min=self.t_min)
+        _increasing("1", 1.0, "base", self.base)
+        _increasing("t_min", self.t_min, "t_max", self.t_max)
+
+    def alpha_sigma(self, t: Time) -> tuple[Time, Time]:
+        """Return (1, √((base^{2t} − 1) / (2 ln base)))."""
+        rate = 2 * math.log(self.base)
+        return torch.ones_like(t), torch.sqrt(torch.expm1(rate * t) / rate)
+
+    def time(self, ratio: Time) -> Time:
+        """Return log(1 + 2 ln(base) ratio²) / (2 ln base)."""
+        rate = 2 * math.log(self.base)
+        return torch.log1p(rate * ratio**2) / rate
+
+
+@dataclass(frozen=True)
+class VP(Process):
+    """Variance preserving with linear β(t) = β_min + t (β_max − β_min): α = exp(−½∫β), σ² = 1 − α².
+
+    The continuum of DDPM (Song et al. 2021, Eq. 11 and appendix C).
+    """
+
+    beta_min: float = 0.1
+    beta_max: float = 20.0
+    t_min: float = 1e-3
+    t_max: ClassVar[float] = 1.0
+
+    def __post_init__(self) -> None:
+        _positive(beta_min=self.beta_min, beta_max=self.beta_max, t_min=self.t_min)
+        _increasing("beta_min", self.beta_min, "beta_max", self.beta_max)
+        _increasing("t_min", self.t_min, "t_max", self.t_max)
+
+    def alpha_sigma(self, t: Time) -> tuple[Time, Time]:
+        """Return (e^{−½B}, √(1 − e^{−B})) with B = ∫₀ᵗ β."""
+        total = _integrated_beta(t, self.beta_min, self.beta_max)
+        return torch.exp(-0.5 * total), torch.sqrt(-torch.expm1(-total))
+
+    def time(self, ratio: Time) -> Time:
+        """Return t from B = log(1 + ratio²)."""
+        return _time_of_integrated_beta(torch.log1p(ratio**2), self.beta_min, self.beta_max)
+
+    def prior_std(self, t: Time) -> Time:
+        """Return 1, the stationary standard deviation."""
+        return torch.ones_like(t)
+
+
+@dataclass(frozen=True)
+class SubVP(Process):
+    """Sub-VP: the α of `VP` with σ = 1 − α², always below VP's noise (Song et al. 2021, Eq. 13 and appendix C)."""
+
+    beta_min: float = 0.1
+    beta_max: float = 20.0
+    t_min: float = 1e-3
+    t_max: ClassVar[float] = 1.0
+
+    def __post_init__(self) -> None:
+        _positive(beta_min=self.beta_min, beta_max=self.beta_max, t_min=self.t_min)
+        _increasing("beta_min", self.beta_min, "beta_max", self.beta_max)
+        _increasing("t_min", self.t_min, "t_max", self.t_max)
+
+    def alpha_sigma(self, t: Time) -> tuple[Time, Time]:
+        """Return (e^{−½B}, 1 − e^{−B}) with B = ∫₀ᵗ β."""
+        total = _integrated_beta(t, self.beta_min, self.beta_max)
+        return torch.exp(-0.5 * total), -torch.expm1(-total)
+
+    def time(self, ratio: Time) -> Time:
+        """Return t from B = 2 asinh(ratio/2): the ratio 1/α − α is 2 sinh(B/2)."""
+        return _time_of_integrated_beta(2 * torch.asinh(0.5 * ratio), self.beta_min, self.beta_max)
+
+    def prior_std(self, t: Time) -> Time:
+        """Return 1, the stationary standard deviation."""
+        return torch.ones_like(t)
+
+
+def _integrated_beta(t: Time, beta_min: float, beta_max: float) -> Time:
+    """Return B(t) = ∫₀ᵗ β = β_min t + ½ (β_max − β_min) t²."""
+    return beta_min * t + 0.5 * (beta_max - beta_min) * t**2
+
+
+def _time_of_integrated_beta(total: Time, beta_min: float, beta_max: float) -> Time:
+    """Return the positive root t of B(t) = ``total``, in the form that does not cancel near 0."""
+    return 2 * total / (beta_min + torch.sqrt(beta_min**2 + 2 * (beta_max - beta_min) * total))

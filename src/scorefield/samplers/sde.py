@@ -1,0 +1,32 @@
+r"""The reverse-time SDE  dx = [f x − g² ∇ log p_t(x)] dt + g dw̄  (Anderson 1982; Song et al. 2021, Eq. 6), discretised."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from jaxtyping import Float
+from torch import Tensor
+
+from scorefield._tensors import Noise
+from scorefield.models import ScoreModel, State
+from scorefield.sampling import Sampler
+
+__all__ = ["EulerMaruyama"]
+
+
+@dataclass(frozen=True)
+class EulerMaruyama(Sampler):
+    """Euler–Maruyama on the reverse SDE: x ← x + [f x − g² s](s − t) + g √(t − s) z, coefficients at t.
+
+    Weak order 1. Cost: one evaluation per step.
+    """
+
+    order: ClassVar[int | None] = 1
+
+    def step(
+        self, model: ScoreModel, x: State, t: Float[Tensor, ""], s: Float[Tensor, ""], memory: None, noise: Noise
+    ) -> tuple[State, None]:
+        """Return x at s."""
+        f, g = (c.item() for c in model.process.drift_diffusion(t))
+        h = (t - s).item()
+        mean = x - h * (f * x - g**2 * model.score(x, t))
+        return mean + g * h**0.5 * noise.normal(), None

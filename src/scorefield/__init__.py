@@ -1,3 +1,65 @@
-"""scorefield."""
+"""Score-based generative modelling in which an exact score and a learned score are the same type.
+
+    target = GaussianMixture.ring(modes=8, radius=4.0, std=0.3)
+    process = VE(sigma_min=0.01, sigma_max=20.0)
+    model = Denoiser(MLP(dim=2), process, sigma_data=2.8)
+    fit(model, target, DSM(), steps=5_000)
+    learned = sample(model, Heun(), shape=(10_000, 2), times=karras(process, steps=32), seed=0)
+
+Names are imported when first used, so that ``import scorefield`` costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
+
+_PUBLIC = {
+    "scorefield._errors": ("CheckpointError", "ConfigError", "DataError", "DivergedError", "ScorefieldError"),
+    "scorefield._tensors": ("Noise",),
+    "scorefield.densities": ("Density", "Empirical", "Gaussian", "GaussianMixture"),
+    "scorefield.grids": ("constant", "geometric", "karras", "ladder", "log_snr", "uniform"),
+    "scorefield.models": ("Exact", "FromScore", "ScoreModel"),
+    "scorefield.networks": ("MLP", "UNet"),
+    "scorefield.objectives": ("DSM", "LogNormal", "MultiLevelDSM", "Objective", "UniformTime", "edm_weight", "sigma_weight"),
+    "scorefield.preconditioning": ("Denoiser", "LadderNet", "NoiseNet", "ScoreNet"),
+    "scorefield.processes": ("EDM", "VE", "VP", "PowerVE", "Process", "SubVP"),
+    "scorefield.samplers": (
+        "AnnealedLangevin",
+        "Euler",
+        "EulerMaruyama",
+        "Heun",
+        "Langevin",
+        "LangevinCorrector",
+        "PredictorCorrector",
+    ),
+    "scorefield.sampling": ("Sampler", "Samples", "sample"),
+    "scorefield.training": ("Optimization", "StepRecord", "TrainState", "fit", "train"),
+}
+_HOME = {name: module for module, names in _PUBLIC.items() for name in names}
+
+__all__ = sorted(_HOME)  # pyright: ignore[reportUnsupportedDunderAll]
+
+if TYPE_CHECKING:
+    from scorefield._errors import *  # noqa: F403
+    from scorefield._tensors import Noise as Noise
+    from scorefield.densities import *  # noqa: F403
+    from scorefield.grids import *  # noqa: F403
+    from scorefield.models import *  # noqa: F403
+    from scorefield.networks import *  # noqa: F403
+    from scorefield.objectives import *  # noqa: F403
+    from scorefield.preconditioning import *  # noqa: F403
+    from scorefield.processes import *  # noqa: F403
+    from scorefield.samplers import *  # noqa: F403
+    from scorefield.sampling import *  # noqa: F403
+    from scorefield.training import *  # noqa: F403
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module 'scorefield' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -1,0 +1,96 @@
+"""What every command accepts. Nothing heavy is imported, so that ``--help`` answers at once."""
+
+from typing import Any
+
+from jsonargparse import ArgumentParser
+
+import scorefield
+
+__all__ = ["SECTIONS", "build_parser"]
+
+SECTIONS = {
+    "data": "what to learn: kind (digits, mnist, fashion_mnist, kmnist, path), path, size, dir",
+    "process": "forward noising: kind (ve, edm, vp, subvp, power_ve) and its range",
+    "network": "kind (unet, mlp), width, ...",
+    "model": "what the network predicts: kind (denoiser, noise, score)",
+    "objective": "the loss: kind (dsm, multilevel_dsm), ...",
+    "train": "steps, batch_size, learning_rate, precision, compile, ...",
+    "sampling": "the sampler of the pictures drawn on the way: kind (heun, euler, em, pc, ald), steps, ...",
+}
+
+
+def build_parser() -> ArgumentParser:
+    """Return the parser of the whole command line."""
+    parser = ArgumentParser(
+        prog="scorefield", description="Score-based generative models: train, sample, check.", exit_on_error=False
+    )
+    parser.add_argument("--version", action="version", version=f"scorefield {scorefield.__version__}")
+    commands = parser.add_subcommands(required=True, metavar="COMMAND")
+    commands.add_subcommand("quickstart", _quickstart(), help="learn 8x8 digits in about two minutes, and draw them")
+    commands.add_subcommand("train", _train(), help="train a model from a configuration")
+    commands.add_subcommand("sample", _sample(), help="draw samples from a run, a checkpoint or a shipped model")
+    commands.add_subcommand("doctor", _doctor(), help="say what this machine has, and what is missing")
+    return parser
+
+
+def _command(description: str) -> ArgumentParser:
+    parser = ArgumentParser(description=description, exit_on_error=False)
+    parser.add_argument("--verbose", action="store_true", help="show tracebacks of errors")
+    return parser
+
+
+def _quickstart() -> ArgumentParser:
+    parser = _command("Train an NCSN on the embedded 8x8 digits, sample it three ways, write pictures and metrics.")
+    parser.add_argument("--run", type=str, default="runs/quickstart", metavar="DIR", help="folder to write")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=int, default=3000, help="optimiser steps")
+    return parser
+
+
+def _train() -> ArgumentParser:
+    parser = _command(
+        "Train a model. Any setting can be overridden by its dotted name: --train.steps 1000 --process.kind vp. "
+        "--print_config shows all of them."
+    )
+    parser.add_argument("--config", type=str, metavar="FILE", help="YAML configuration; - reads standard input")
+    for section, text in SECTIONS.items():
+        parser.add_argument(f"--{section}", type=dict[str, Any], default={}, metavar="{KEY: VALUE}", help=text)
+    parser.add_argument("--seed", type=int, help="decides initial weights, batches and noise")
+    parser.add_argument("--run", type=str, metavar="DIR", help="run folder; runs/NAME by default")
+    parser.add_argument("--name", type=str, help="name of the run")
+    parser.add_argument("--comment", type=str, help="kept in the configuration")
+    parser.add_argument("--data-dir", type=str, metavar="DIR", help="where data files are (or SCOREFIELD_DATA)")
+    parser.add_argument("--device", type=str, help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--resume", action="store_true", help="go on from the newest good checkpoint of the run")
+    parser.add_argument("--override", action="store_true", help="resume although the configuration changed")
+    parser.add_argument("--print_config", action="store_true", help="print the whole configuration and stop")
+    parser.add_argument("--dry-run", action="store_true", help="build everything, train nothing, write nothing")
+    parser.add_argument("--fast-dev-run", action="store_true", help="four tiny steps through the whole path")
+    return parser
+
+
+def _sample() -> ArgumentParser:
+    parser = _command("Draw samples. The extension of --out decides what is written.")
+    parser.add_argument("model", type=str, metavar="RUN", help="a run folder, a checkpoint, or a shipped model's name")
+    parser.add_argument("--sampler", type=str, metavar="KIND", help="heun, euler, em, pc or ald; the run's own by default")
+    parser.add_argument("--steps", type=int, help="length of the time grid (levels, for ald)")
+    parser.add_argument(
+        "--options", type=dict[str, Any], default={}, metavar="{KEY: VALUE}", help="more of the sampler: --options.snr 0.2"
+    )
+    parser.add_argument("-n", type=int, default=64, help="how many samples")
+    parser.add_argument("--seed", type=int, default=0, help="names the draw")
+    parser.add_argument("--seeds", type=str, metavar="0-63", help="one seed per sample: a range or a comma-separated list")
+    parser.add_argument(
+        "--out", type=str, default="samples.png", help=".png grid; .gif or .mp4 the path; .npz the array, images in [0, 1]"
+    )
+    parser.add_argument("--frames", type=int, default=40, help="frames of a film")
+    parser.add_argument("--batch-size", type=int, default=256, help="samples drawn at a time")
+    parser.add_argument("--device", type=str, default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--json", action="store_true", help="report as one JSON object")
+    return parser
+
+
+def _doctor() -> ArgumentParser:
+    parser = _command("Say what this machine has: versions, processors, precision, extras, data.")
+    parser.add_argument("--json", action="store_true", help="report as one JSON object")
+    return parser

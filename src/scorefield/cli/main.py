@@ -1,0 +1,63 @@
+"""The entry point: parse, dispatch, and turn what went wrong into a message and an exit code.
+
+    0 ok · 1 run failed · 2 bad usage or configuration · 3 data · 4 checkpoint · 5 diverged · 70 bug · 130/143 signals
+"""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+
+from jsonargparse import ArgumentParser, Namespace
+
+from scorefield._errors import ConfigError, ScorefieldError
+from scorefield.cli.arguments import build_parser
+
+__all__ = ["main"]
+
+_BUG = 70
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    verbose = "--verbose" in arguments
+    try:
+        args = _parse(build_parser(), arguments)
+        code = import_module(f"scorefield.cli.{args.subcommand}").run(args[args.subcommand])
+        sys.stdout.flush()
+        return code
+    except ScorefieldError as error:
+        return _fail(str(error), error.exit_code, verbose)
+    except KeyboardInterrupt:
+        return _fail("interrupted", 130, verbose=False)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left; so do we, quietly
+        return 0
+    except MemoryError:
+        return _fail("out of memory; use a smaller --batch-size or train.batch_size", 1, verbose)
+    except Exception as error:
+        if type(error).__name__ == "OutOfMemoryError":  # torch's, without importing torch to say so
+            return _fail(f"out of device memory; use a smaller batch size or train.accumulate ({error})", 1, verbose)
+        traceback.print_exc()
+        return _fail(f"this is a bug in scorefield ({type(error).__name__}: {error}); please report the lines above", _BUG, False)
+
+
+def _parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
+    """Return the parsed arguments; whatever the parser objects to is a ConfigError."""
+    try:
+        return parser.parse_args(arguments)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except Exception as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        raise ConfigError(" ".join(lines)[:500] + " (see --help)") from error
+
+
+def _fail(message: str, code: int, verbose: bool) -> int:
+    """Print the message, and the traceback when asked, to stderr."""
+    if verbose:
+        traceback.print_exc()
+    print(f"scorefield: {message}", file=sys.stderr)
+    return code

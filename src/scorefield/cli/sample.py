@@ -1,0 +1,132 @@
+"""``scorefield sample``: draw from a trained model and write what the extension asks for."""
+
+import json
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jsonargparse import Namespace
+
+from scorefield._errors import ConfigError
+from scorefield.cli.console import Progress
+from scorefield.cli.models import LoadedModel, load_model, refusals
+from scorefield.config import merge
+from scorefield.config.base import Section
+from scorefield.config.load import validate
+from scorefield.config.sampling import SamplingConfig
+from scorefield.plotting import save_film, save_grid, to_unit
+from scorefield.sampling import Samples, sample
+from scorefield.training import pick_device
+
+__all__ = ["run"]
+
+_FILMS = (".gif", ".mp4")
+_SEEDS_LIMIT = 10_000_000
+
+
+class _Choice(Section):
+    """Wraps the union of samplers so that one validator serves all."""
+
+    sampling: SamplingConfig
+
+
+def run(args: Namespace) -> int:
+    """Draw and write samples; return the exit code."""
+    out = Path(args.out)
+    _check_out(out)
+    loaded = load_model(args.model, pick_device(args.device))
+    choice = choose(loaded, args.sampler, args.steps, args.options)
+    seeds = None if args.seeds is None else parse_seeds(args.seeds)
+    n = _count(args.n) if seeds is None else len(seeds)
+    with refusals("sampler"):
+        sampler, times = choice.build(loaded.model.process)
+    began = time.perf_counter()
+    batches = -(-n // args.batch_size)
+    with Progress((len(times) - 1) * batches, f"sampling {n} by {choice.kind}") as progress, refusals("sampler"):
+        drawn = sample(
+            loaded.model,
+            sampler,
+            (n, *loaded.event),
+            times=times,
+            seed=args.seed,
+            seeds=seeds,
+            frames=args.frames if out.suffix in _FILMS else 0,
+            batch_size=args.batch_size,
+            on_step=progress.advance,
+        )
+    seconds = time.perf_counter() - began
+    write(out, drawn, loaded.event)
+    report = {
+        "out": str(out),
+        "model": str(loaded.source),
+        "sampler": choice.model_dump(),
+        "n": n,
+        "evaluations_per_sample": drawn.evaluations,
+        "seconds": round(seconds, 3),
+    }
+    print(json.dumps(report) if args.json else _sentence(report))
+    return 0
+
+
+def choose(loaded: LoadedModel, kind: str | None, steps: int | None, options: dict[str, Any]) -> Any:  # noqa: ANN401
+    """Return the sampling configuration: the run's own, changed by what was asked on the command line."""
+    asked = {**({} if kind is None else {"kind": kind}), **({} if steps is None else {"steps": steps}), **options}
+    values = merge({"sampling": loaded.config.sampling.model_dump()}, {"sampling": asked})
+    return validate(_Choice, values, "command line").sampling
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Return the seeds in "0-63" or "3,5,8-10".
+
+    Raises:
+        ConfigError: anything else, or more than ten million.
+    """
+    seeds: list[int] = []
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(\d{1,18})(?:-(\d{1,18}))?\s*", part)
+        if match is None:
+            raise ConfigError(f"--seeds: {part!r} is not a seed or a range; write 0-63, or 3,5,8-10")
+        low, high = int(match[1]), int(match[2] or match[1])
+        if high < low or high - low + len(seeds) >= _SEEDS_LIMIT:
+            raise ConfigError(f"--seeds: {part!r} must ascend, and all together be at most {_SEEDS_LIMIT} seeds")
+        seeds.extend(range(low, high + 1))
+    return seeds
+
+
+def write(out: Path, drawn: Samples, event: tuple[int, ...]) -> None:
+    """Write samples as the extension of ``out`` says."""
+    try:
+        if out.suffix == ".npz":
+            images = len(event) == 3
+            np.savez_compressed(out, x=(to_unit(drawn.x) if images else drawn.x).cpu().numpy())
+        elif out.suffix in _FILMS:
+            if drawn.trajectory is None:
+                raise ConfigError("--frames must be at least 1 for a film")
+            save_film(out, drawn.trajectory.cpu())
+        else:
+            save_grid(out, drawn.x)
+    except OSError as error:
+        raise ConfigError(f"--out {out}: cannot be written: {error.strerror or error}") from error
+
+
+def _check_out(out: Path) -> None:
+    """Refuse an --out that cannot work before anything is computed."""
+    if out.suffix not in (".png", ".npz", *_FILMS):
+        raise ConfigError(f"--out {out}: the extension must be .png, .gif, .mp4 or .npz")
+    if not out.parent.is_dir():
+        raise ConfigError(f"--out {out}: the folder {out.parent} does not exist")
+
+
+def _count(n: int) -> int:
+    if n < 1:
+        raise ConfigError(f"-n must be at least 1; received {n}")
+    return n
+
+
+def _sentence(report: dict[str, Any]) -> str:
+    return (
+        f"{report['out']}: {report['n']} samples by {report['sampler']['kind']}, "
+        f"{report['evaluations_per_sample']} network evaluations each, {report['seconds']:.1f} s"
+    )

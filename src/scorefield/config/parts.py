@@ -1,0 +1,182 @@
+"""Sections that describe the mathematics: process, network, model, objective. A ``kind`` picks one of each."""
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from scorefield.config.base import Section
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from scorefield.models import ScoreModel
+    from scorefield.objectives import Objective
+    from scorefield.processes import Process
+
+__all__ = ["ModelConfig", "NetworkConfig", "ObjectiveConfig", "ProcessConfig"]
+
+
+class VEConfig(Section):
+    """`scorefield.VE`."""
+
+    kind: Literal["ve"] = "ve"
+    sigma_min: PositiveFloat = 0.01
+    sigma_max: PositiveFloat = 50.0
+
+    def build(self) -> "Process":
+        """Return the process."""
+        from scorefield.processes import VE
+
+        return VE(self.sigma_min, self.sigma_max)
+
+
+class EDMConfig(Section):
+    """`scorefield.EDM`."""
+
+    kind: Literal["edm"] = "edm"
+    sigma_min: PositiveFloat = 0.002
+    sigma_max: PositiveFloat = 80.0
+
+    def build(self) -> "Process":
+        """Return the process."""
+        from scorefield.processes import EDM
+
+        return EDM(self.sigma_min, self.sigma_max)
+
+
+class VPConfig(Section):
+    """`scorefield.VP` or `scorefield.SubVP`."""
+
+    kind: Literal["vp", "subvp"] = "vp"
+    beta_min: PositiveFloat = 0.1
+    beta_max: PositiveFloat = 20.0
+
+    def build(self) -> "Process":
+        """Return the process."""
+        from scorefield.processes import VP, SubVP
+
+        return (VP if self.kind == "vp" else SubVP)(self.beta_min, self.beta_max)
+
+
+class PowerVEConfig(Section):
+    """`scorefield.PowerVE`."""
+
+    kind: Literal["power_ve"] = "power_ve"
+    base: Annotated[float, Field(gt=1)] = 25.0
+
+    def build(self) -> "Process":
+        """Return the process."""
+        from scorefield.processes import PowerVE
+
+        return PowerVE(self.base)
+
+
+ProcessConfig = Annotated[VEConfig | EDMConfig | VPConfig | PowerVEConfig, Field(discriminator="kind")]
+
+
+class UNetConfig(Section):
+    """`scorefield.UNet`; channels and size come from the data."""
+
+    kind: Literal["unet"] = "unet"
+    width: PositiveInt = 64
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+    def build(self, event: tuple[int, ...]) -> "nn.Module":
+        """Return the network for images of shape ``event``."""
+        from scorefield._errors import ConfigError
+        from scorefield.networks import UNet
+
+        if len(event) != 3:
+            raise ConfigError(f"network.kind=unet needs images of shape (channels, height, width); the data has {event}; use mlp")
+        return UNet(event[0], event[1:], width=self.width, dropout=self.dropout)
+
+
+class MLPConfig(Section):
+    """`scorefield.MLP`; the event is flattened by its single dimension."""
+
+    kind: Literal["mlp"] = "mlp"
+    width: PositiveInt = 128
+    depth: PositiveInt = 3
+
+    def build(self, event: tuple[int, ...]) -> "nn.Module":
+        """Return the network for vectors of shape ``event``."""
+        from scorefield._errors import ConfigError
+        from scorefield.networks import MLP
+
+        if len(event) != 1:
+            raise ConfigError(f"network.kind=mlp needs vectors of shape (dim,); the data has events of shape {event}; use unet")
+        return MLP(event[0], self.width, self.depth)
+
+
+NetworkConfig = Annotated[UNetConfig | MLPConfig, Field(discriminator="kind")]
+
+
+class DenoiserConfig(Section):
+    """`scorefield.Denoiser`; mean and standard deviation of the data are measured unless given."""
+
+    kind: Literal["denoiser"] = "denoiser"
+    sigma_data: PositiveFloat | None = None
+    mean_data: float | None = None
+
+    def build(self, net: "nn.Module", process: "Process") -> "ScoreModel":
+        """Return the model."""
+        from scorefield.preconditioning import Denoiser
+
+        if self.sigma_data is None or self.mean_data is None:
+            raise ValueError("sigma_data and mean_data are not resolved; measure them on the data first")
+        return Denoiser(net, process, self.sigma_data, self.mean_data)
+
+
+class NetConfig(Section):
+    """`scorefield.NoiseNet` or `scorefield.ScoreNet`."""
+
+    kind: Literal["noise", "score"]
+
+    def build(self, net: "nn.Module", process: "Process") -> "ScoreModel":
+        """Return the model."""
+        from scorefield.preconditioning import NoiseNet, ScoreNet
+
+        return (NoiseNet if self.kind == "noise" else ScoreNet)(net, process)
+
+
+ModelConfig = Annotated[DenoiserConfig | NetConfig, Field(discriminator="kind")]
+
+
+class DSMConfig(Section):
+    """`scorefield.DSM`: the law of noise levels and their weight."""
+
+    kind: Literal["dsm"] = "dsm"
+    times: Literal["uniform", "lognormal"] = "lognormal"
+    mean: float = -1.2
+    std: PositiveFloat = 1.2
+    weight: Literal["sigma", "edm"] = "edm"
+
+    def build(self, sigma_data: float | None) -> "Objective":
+        """Return the objective."""
+        from scorefield._errors import ConfigError
+        from scorefield.objectives import DSM, LogNormal, UniformTime, edm_weight, sigma_weight
+
+        if self.weight == "edm" and sigma_data is None:
+            raise ConfigError("objective.weight=edm needs the sigma_data of model.kind=denoiser; use weight=sigma")
+        times = UniformTime() if self.times == "uniform" else LogNormal(self.mean, self.std)
+        return DSM(times, sigma_weight if sigma_data is None or self.weight == "sigma" else edm_weight(sigma_data))
+
+
+class MultiLevelDSMConfig(Section):
+    """`scorefield.MultiLevelDSM` on a geometric ladder."""
+
+    kind: Literal["multilevel_dsm"] = "multilevel_dsm"
+    sigma_1: PositiveFloat = 1.0
+    sigma_L: PositiveFloat = 0.01
+    levels: Annotated[int, Field(ge=2, le=10_000)] = 10
+    anneal_power: float = 2.0
+
+    def build(self, sigma_data: float | None) -> "Objective":
+        """Return the objective."""
+        from scorefield.grids import geometric
+        from scorefield.objectives import MultiLevelDSM
+
+        return MultiLevelDSM(geometric(self.sigma_1, self.sigma_L, self.levels), self.anneal_power)
+
+
+ObjectiveConfig = Annotated[DSMConfig | MultiLevelDSMConfig, Field(discriminator="kind")]

@@ -1,0 +1,121 @@
+"""The configuration of a training run, whole."""
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+
+from scorefield.config.base import Section
+from scorefield.config.parts import (
+    DenoiserConfig,
+    DSMConfig,
+    EDMConfig,
+    ModelConfig,
+    NetworkConfig,
+    ObjectiveConfig,
+    ProcessConfig,
+    UNetConfig,
+)
+from scorefield.config.sampling import ODEConfig, SamplingConfig
+
+if TYPE_CHECKING:
+    from scorefield.data import Dataset
+    from scorefield.models import ScoreModel
+    from scorefield.objectives import Objective
+    from scorefield.training import Optimization
+
+__all__ = ["DataConfig", "RunConfig", "TrainConfig"]
+
+
+class DataConfig(Section):
+    """What to learn: an embedded or downloaded data set, or a path of your own (a folder of images, .npy, .npz)."""
+
+    kind: Literal["digits", "mnist", "fashion_mnist", "kmnist", "path"] = "mnist"
+    path: str | None = None
+    size: PositiveInt | None = None
+    dir: str | None = None
+
+    def load(self) -> "Dataset":
+        """Return the training set."""
+        from pathlib import Path
+
+        from scorefield import data
+        from scorefield._errors import ConfigError
+
+        if (self.kind == "path") != (self.path is not None):
+            raise ConfigError("data.path goes with data.kind=path, and only with it; set both or neither")
+        if self.path is not None:
+            return data.from_path(Path(self.path), size=self.size)
+        if self.kind == "digits":
+            return data.digits()
+        return {"mnist": data.mnist, "fashion_mnist": data.fashion_mnist, "kmnist": data.kmnist}[self.kind](
+            data_dir=None if self.dir is None else Path(self.dir)
+        )
+
+
+class TrainConfig(Section):
+    """How to minimise (`scorefield.Optimization`), and how often to look."""
+
+    steps: PositiveInt = 20_000
+    batch_size: PositiveInt = 128
+    learning_rate: PositiveFloat = 2e-3
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
+    warmup: NonNegativeInt = 200
+    decay: Literal["cosine", "constant"] = "cosine"
+    clip: PositiveFloat | None = 1.0
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    accumulate: PositiveInt = 1
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    compile: bool = False
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
+    log_every: PositiveInt = 20
+    checkpoint_every: PositiveInt = 500
+    sample_every: PositiveInt = 2_000
+    keep: PositiveInt = 3
+
+    def build(self, seed: int) -> "Optimization":
+        """Return the optimisation settings."""
+        from scorefield.training import Optimization
+
+        shared = self.model_dump(exclude={"batch_size", "device", "log_every", "checkpoint_every", "sample_every", "keep"})
+        return Optimization(**shared, seed=seed)
+
+
+class RunConfig(Section):
+    """Everything that decides a run. The same configuration and code give the same weights, bit for bit."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")] = "run"
+    comment: str = ""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    data: DataConfig = DataConfig()
+    process: ProcessConfig = EDMConfig()
+    network: NetworkConfig = UNetConfig()
+    model: ModelConfig = DenoiserConfig()
+    objective: ObjectiveConfig = DSMConfig()
+    train: TrainConfig = TrainConfig()
+    sampling: SamplingConfig = ODEConfig()
+
+    def resolve(self, dataset: "Dataset") -> "RunConfig":
+        """Return the configuration with what depends on the data filled in: mean and standard deviation for a denoiser."""
+        if not isinstance(self.model, DenoiserConfig):
+            return self
+        values = dataset.scaled()
+        measured = {"mean_data": round(values.mean().item(), 4), "sigma_data": round(values.std().item(), 4)}
+        given = self.model.model_dump(exclude_none=True)
+        return self.model_copy(update={"model": DenoiserConfig(**{**measured, **given})})
+
+    def build_model(self, event: tuple[int, ...]) -> "ScoreModel":
+        """Return the model, freshly initialised as a function of the seed."""
+        import torch
+
+        from scorefield._tensors import derive_seed
+
+        process = self.process.build()
+        with torch.random.fork_rng(devices=[]):  # layers draw their initial weights from the global generator
+            torch.manual_seed(derive_seed(self.seed, "init"))
+            net = self.network.build(event)
+        return self.model.build(net, process)
+
+    def build_objective(self) -> "Objective":
+        """Return the objective."""
+        sigma_data = self.model.sigma_data if isinstance(self.model, DenoiserConfig) else None
+        return self.objective.build(sigma_data)

@@ -1,0 +1,97 @@
+"""Sections that describe how to sample: a ``kind`` names the sampler, and each knows the grid it runs on."""
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from scorefield.config.base import Section
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from scorefield.processes import Process
+    from scorefield.sampling import Sampler
+
+__all__ = ["SamplingConfig"]
+
+Steps = Annotated[int, Field(ge=2, le=100_000)]
+Grid = Literal["karras", "log_snr", "uniform"]
+
+
+def _times(grid: Grid, process: "Process", steps: int) -> "Tensor":
+    """Return the grid called ``grid``."""
+    from scorefield import grids
+
+    return {"karras": grids.karras, "log_snr": grids.log_snr, "uniform": grids.uniform}[grid](process, steps)
+
+
+class ODEConfig(Section):
+    """The probability-flow ODE: `scorefield.Heun` or `scorefield.Euler`."""
+
+    kind: Literal["heun", "euler"] = "heun"
+    steps: Steps = 18
+    grid: Grid = "karras"
+
+    def build(self, process: "Process") -> "tuple[Sampler, Tensor]":
+        """Return the sampler and its times."""
+        from scorefield.samplers import Euler, Heun
+
+        return (Heun() if self.kind == "heun" else Euler()), _times(self.grid, process, self.steps)
+
+
+class SDEConfig(Section):
+    """The reverse SDE: `scorefield.EulerMaruyama`."""
+
+    kind: Literal["em"]
+    steps: Steps = 300
+    grid: Grid = "log_snr"
+
+    def build(self, process: "Process") -> "tuple[Sampler, Tensor]":
+        """Return the sampler and its times."""
+        from scorefield.samplers import EulerMaruyama
+
+        return EulerMaruyama(), _times(self.grid, process, self.steps)
+
+
+class PCConfig(Section):
+    """`scorefield.PredictorCorrector`: Euler–Maruyama steps with Langevin corrections."""
+
+    kind: Literal["pc"]
+    steps: Steps = 150
+    grid: Grid = "log_snr"
+    snr: Annotated[float, Field(gt=0, lt=1)] = 0.16
+    corrections: PositiveInt = 1
+
+    def build(self, process: "Process") -> "tuple[Sampler, Tensor]":
+        """Return the sampler and its times."""
+        from scorefield.samplers import EulerMaruyama, LangevinCorrector, PredictorCorrector
+
+        sampler = PredictorCorrector(EulerMaruyama(), LangevinCorrector(self.snr, self.corrections))
+        return sampler, _times(self.grid, process, self.steps)
+
+
+class AnnealedLangevinConfig(Section):
+    """`scorefield.AnnealedLangevin` on a geometric ladder; ``steps`` levels, ``repeats`` steps on each."""
+
+    kind: Literal["ald"]
+    steps: Steps = 60
+    repeats: PositiveInt = 5
+    relative_step: Annotated[float, Field(gt=0, lt=4)] = 0.15
+    sigma_1: PositiveFloat | None = None
+    sigma_L: PositiveFloat | None = None
+
+    def build(self, process: "Process") -> "tuple[Sampler, Tensor]":
+        """Return the sampler and its times; step_size is relative_step · σ_L²."""
+        import torch
+
+        from scorefield.grids import geometric, ladder
+        from scorefield.samplers import AnnealedLangevin
+
+        ends = process.ratio(torch.tensor([process.t_max, process.t_min], dtype=torch.float64)).tolist()
+        sigma_1, sigma_L = self.sigma_1 or ends[0], self.sigma_L or ends[1]
+        times = ladder(process, geometric(sigma_1, sigma_L, self.steps))
+        _, noise = process.alpha_sigma(times[-1])
+        return AnnealedLangevin(self.relative_step * noise.item() ** 2, self.repeats), times
+
+
+SamplingConfig = Annotated[ODEConfig | SDEConfig | PCConfig | AnnealedLangevinConfig, Field(discriminator="kind")]

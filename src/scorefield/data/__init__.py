@@ -1,0 +1,26 @@
+"""Data: published sets, one's own files and folders, and batches of them that are functions of (seed, step)."""
+
+from scorefield.data.arrays import from_array_file
+from scorefield.data.batches import Batch, Batches, DensityBatches, Samplable
+from scorefield.data.dataset import Dataset, dequantize
+from scorefield.data.digits import digits
+from scorefield.data.folder import from_folder, from_path
+from scorefield.data.idx import read_idx
+from scorefield.data.mnist import fashion_mnist, kmnist, mnist
+
+__all__ = [
+    "Batch",
+    "Batches",
+    "Dataset",
+    "DensityBatches",
+    "Samplable",
+    "dequantize",
+    "digits",
+    "fashion_mnist",
+    "from_array_file",
+    "from_folder",
+    "from_path",
+    "kmnist",
+    "mnist",
+    "read_idx",
+]

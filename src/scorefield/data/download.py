@@ -1,0 +1,114 @@
+"""Published files on this machine: from the cache, or from the first mirror that delivers the right bytes.
+
+A file is used only if its SHA-256 is the pinned one. It is written beside its final place under a temporary
+name and renamed when it has been checked, so a broken download is never cached and two processes can fetch
+at the same time.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import pooch
+from requests.exceptions import RequestException
+
+from scorefield._errors import DataError
+
+__all__ = ["RemoteFile", "fetch", "listing"]
+
+_TIMEOUT = 30.0  # seconds of silence before the next mirror is tried
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A published file: its name on every mirror, its size in bytes, its hashes in hexadecimal.
+
+    SHA-256 decides. MD5 is what publishers print, and is shown to those who place files by hand.
+    """
+
+    name: str
+    size: int
+    md5: str
+    sha256: str
+
+
+class _Bounded:
+    """Writes to ``sink`` and refuses to write more than ``limit`` bytes, whatever a server sends."""
+
+    def __init__(self, sink: IO[bytes], limit: int) -> None:
+        self._sink = sink
+        self._left = limit
+
+    def write(self, data: bytes) -> int:
+        self._left -= len(data)
+        if self._left < 0:
+            raise DataError("sent more bytes than the published file has")
+        return self._sink.write(data)
+
+    def flush(self) -> None:
+        self._sink.flush()
+
+
+def fetch(file: RemoteFile, mirrors: tuple[str, ...], folder: Path) -> Path:
+    """Return where ``file`` lies in ``folder``; it is downloaded if missing or not as published.
+
+    Args:
+        file: what to get.
+        mirrors: addresses of folders, without a final slash, tried in order.
+        folder: the cache, made if it does not exist.
+
+    Raises:
+        DataError: no mirror delivered the published bytes, or the cache cannot be written.
+    """
+    path = folder / file.name
+    failures: list[str] = []
+    try:
+        if path.is_file() and _is_published(path, file):
+            return path
+        folder.mkdir(parents=True, exist_ok=True)
+        for mirror in mirrors:
+            try:
+                return _download(f"{mirror}/{file.name}", file, path)
+            except (RequestException, DataError) as error:
+                failures.append(f"  {mirror}/{file.name}: {error}")
+    except OSError as error:
+        raise DataError(
+            f"{os.fspath(path)!r}: cannot be read or written ({error}); expected a cache folder that can. "
+            f"Make it writable, or name a folder that holds the files:\n{listing([file], mirrors)}"
+        ) from error
+    raise DataError(
+        f"{file.name} could not be downloaded:\n" + "\n".join(failures) + "\n"
+        f"Get it in another way and put it into {os.fspath(folder)!r}:\n{listing([file], mirrors)}"
+    )
+
+
+def listing(files: Iterable[RemoteFile], mirrors: tuple[str, ...]) -> str:
+    """Return the lines that tell a person where to find ``files`` and how to know them."""
+    return "\n".join(
+        f"  {' or '.join(f'{mirror}/{file.name}' for mirror in mirrors)}  ({file.size} bytes, MD5 {file.md5})"
+        for file in files
+    )
+
+
+def _is_published(path: Path, file: RemoteFile) -> bool:
+    return path.stat().st_size == file.size and pooch.file_hash(str(path), alg="sha256") == file.sha256
+
+
+def _download(url: str, file: RemoteFile, path: Path) -> Path:
+    # Servers must not re-encode: the hash is that of the stored bytes. To file:// requests follows no
+    # redirect.
+    get = pooch.HTTPDownloader(chunk_size=1 << 16, timeout=_TIMEOUT, headers={"Accept-Encoding": "identity"})
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{file.name}.", delete=False) as part:
+        try:
+            get(url, _Bounded(part, file.size), None)
+            part.close()
+            if not _is_published(Path(part.name), file):
+                received = pooch.file_hash(part.name, alg="sha256")
+                raise DataError(f"delivered other bytes than published (SHA-256 {received}, expected {file.sha256})")
+            Path(part.name).replace(path)
+        finally:
+            Path(part.name).unlink(missing_ok=True)
+    return path

@@ -1,0 +1,141 @@
+"""One's own pictures: a folder of images becomes a data set.
+
+What each kind of file means, so that nothing is guessed: hidden files and other suffixes than `SUFFIXES`
+are passed over, sub-folders are entered, links are followed to files but not to folders, and of an
+animation the first picture counts. Every picture is turned as its EXIF orientation says; transparent ones
+are laid on white; 16-bit grey is rounded to 8 bits. If all pictures are grey so is the data set (c = 1),
+else it is RGB (c = 3).
+"""
+
+import os
+import warnings
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from PIL import Image, ImageOps
+
+from scorefield._errors import ConfigError, DataError
+from scorefield.data._files import refusal, regular_file
+from scorefield.data.arrays import from_array_file
+from scorefield.data.dataset import Dataset
+
+__all__ = ["from_folder", "from_path"]
+
+SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+# Named one by one: some of the other decoders run programs.
+_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+_EXPECTED = "a picture"
+_GREY = ("1", "L", "LA")
+
+
+def from_path(path: str | os.PathLike[str], size: int | None = None) -> Dataset:
+    """Return one's own data: a folder of images (`from_folder`) or a .npy or .npz file (`from_array_file`).
+
+    Raises:
+        ConfigError: a size is given for an array file, which is never resized.
+        DataError: as those two do.
+    """
+    if os.path.isdir(path):
+        return from_folder(path, size)
+    if size is not None:
+        raise ConfigError(f"size={size} needs a folder of images; received {os.fspath(path)!r}. Leave it out.")
+    return from_array_file(path)
+
+
+def from_folder(path: str | os.PathLike[str], size: int | None = None) -> Dataset:
+    """Return the images below a folder, in the order of their paths: x of shape (n, c, h, w) in bytes, no labels.
+
+    Args:
+        path: the folder, which gives the data set its name.
+        size: cut the largest central square out of every picture and resize it to size × size. Without it all
+            pictures must have one size.
+
+    Raises:
+        ConfigError: a size below 1.
+        DataError: no folder, no image in it, an image that cannot be read, is damaged, has 32-bit samples
+            or more than Pillow's limit of 89 million pixels, or sizes that differ.
+    """
+    if size is not None and size < 1:
+        raise ConfigError(f"size must be at least 1 pixel; received {size}")
+    files = _images_below(path)
+    pictures = [_decode(file, size) for file in files]
+    for file, picture in zip(files, pictures, strict=True):
+        if picture.shape[1:] != pictures[0].shape[1:]:
+            found = "{} × {} pixels".format(*picture.shape[1:])
+            expected = "{} × {} as in {}".format(*pictures[0].shape[1:], files[0].name)
+            raise refusal(file, found, expected, "Give a size to have all pictures cut and resized.")
+    channels = max(len(picture) for picture in pictures)
+    x = np.stack([np.broadcast_to(picture, (channels, *picture.shape[1:])) for picture in pictures])
+    return Dataset(torch.from_numpy(x), None, Path(path).resolve().name)
+
+
+def _images_below(path: str | os.PathLike[str]) -> list[Path]:
+    if not os.path.isdir(path):
+        found = "a file" if os.path.exists(path) else "no such folder"
+        raise refusal(path, found, "a folder of images", "Check the path.")
+    files = [
+        Path(folder, name)
+        for folder, _, names in os.walk(path, onerror=_refuse_folder)
+        for name in names
+        if name.lower().endswith(SUFFIXES) and not name.startswith(".")
+    ]
+    if not files:
+        raise refusal(path, "no image", f"files with one of {' '.join(SUFFIXES)}", "Convert or move them there.")
+    return sorted(files)
+
+
+def _refuse_folder(error: OSError) -> NoReturn:
+    remedy = "Make it readable or move it away."
+    raise refusal(error.filename, f"a folder that cannot be read ({error})", "one that can", remedy) from error
+
+
+def _decode(path: Path, size: int | None) -> UInt8[np.ndarray, "c h w"]:
+    """Return one picture as bytes, grey with c = 1 or colour with c = 3."""
+    regular_file(path, _EXPECTED)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about metadata, which is not used
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path, formats=_FORMATS) as image:
+                return _pixels(image, path, size)
+    except DataError:
+        raise
+    # A decoder fed with damaged bytes may raise anything; all of it means the same to the owner of the file.
+    except Exception as error:
+        remedy = "Save it again or remove it."
+        raise refusal(path, f"a picture that cannot be read ({error})", _EXPECTED, remedy) from error
+
+
+def _pixels(image: Image.Image, path: Path, size: int | None) -> UInt8[np.ndarray, "c h w"]:
+    if 0 in image.size:
+        raise refusal(path, "a picture without pixels", _EXPECTED, "Remove it.")
+    if image.mode in ("I", "F"):
+        remedy = "Save it with 8 or 16 bits, or the numbers as a .npy file."
+        raise refusal(path, "32-bit samples", "8 or 16 bits", remedy)
+    image.load()  # turns a TIFF, which must not be turned again
+    image = _eight_bits(ImageOps.exif_transpose(image))
+    if size is not None:
+        image = _central_square(image).resize((size, size), Image.Resampling.BICUBIC)
+    values = np.asarray(image)
+    return values[None] if values.ndim == 2 else np.ascontiguousarray(np.moveaxis(values, 2, 0))
+
+
+def _central_square(image: Image.Image) -> Image.Image:
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    return image.crop((left, top, left + side, top + side))
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Return the picture in mode L or RGB, laid on white where it is transparent."""
+    if image.mode.startswith("I;16"):
+        values = np.asarray(image).astype(np.uint32)
+        return Image.fromarray(((values + 128) // 257).astype(np.uint8))
+    target = "L" if image.mode in _GREY else "RGB"
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image.convert("RGBA"))
+    return image.convert(target)

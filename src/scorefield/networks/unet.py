@@ -1,0 +1,129 @@
+"""A small U-Net for images, proportioned by measurement for a machine without a GPU.
+
+    pixels ─ conv ─ blocks ──────────────────────────────(+)─ blocks ─ norm ─ silu ─ conv ─ pixels
+                      └ halve ─ blocks ──────(+)─ blocks ─┘ grow
+                                  └ halve ─ blocks ─┘ grow
+
+Halving the grid doubles the channels, so that a convolution costs the same number of multiplications on every
+grid. The coarsest grid is 7 to 13 pixels wide; the way up adds what the way down kept (no concatenation, which
+would double the cost of the convolution that follows).
+"""
+
+import math
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from scorefield._errors import ConfigError
+from scorefield.networks.blocks import Conditioning, ResidualBlock, channel_norm, zeroed
+
+__all__ = ["UNet"]
+
+
+class Stage(nn.Module):
+    """Residual blocks one after another, on one grid and under one condition."""
+
+    def __init__(self, blocks: int, width: int, features: int, dropout: float) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(ResidualBlock(width, features, dropout) for _ in range(blocks))
+
+    def forward(self, x: Float[Tensor, "b c h w"], condition: Float[Tensor, "b f"]) -> Float[Tensor, "b c h w"]:
+        """Return ``x`` after the last block."""
+        for block in self.blocks:
+            x = block(x, condition)
+        return x
+
+
+def shrink(finer: int, coarser: int) -> nn.Module:
+    """Return a layer that turns each 2×2 square of the grid into one pixel of more channels."""
+    return nn.Conv2d(finer, coarser, 2, stride=2)
+
+
+def grow(coarser: int, finer: int) -> nn.Module:
+    """Return a layer that turns each pixel of the grid into a 2×2 square of fewer channels."""
+    return nn.Sequential(nn.Conv2d(coarser, 4 * finer, 1), nn.PixelShuffle(2))
+
+
+class UNet(nn.Module):
+    """A residual U-Net F(x, noise, labels) with one output per input value, zero when new.
+
+    Args:
+        channels: channels of the images.
+        size: height and width of the images, or the one number that is both; odd sizes are padded inside.
+        width: channels on the coarsest grid; each finer grid has half as many, but no fewer than a quarter.
+        depth: residual blocks on the coarsest grid; the other grids have one on the way down and one on the way up.
+        classes: number of labels; None for a network that takes none.
+        levels: number of noise levels, when ``noise`` is the index of one; None when it is a real number.
+        dropout: share of the channels' values set to zero inside each block in training.
+
+    Raises:
+        ConfigError: the size is not one of an image.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        size: int | tuple[int, int],
+        *,
+        width: int = 128,
+        depth: int = 2,
+        classes: int | None = None,
+        levels: int | None = None,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.shape = (channels, *((size, size) if isinstance(size, int) else size))
+        if len(self.shape) != 3 or min(self.shape) < 1:
+            raise ConfigError(
+                f"a UNet takes images of at least one channel and one pixel; received channels={channels} and "
+                f"size={size}: give the size as one number or as (height, width)"
+            )
+        halvings = max(0, int(math.log2(min(self.shape[1:]) / 7)))
+        # From the finest grid to the coarsest.
+        widths = [width // min(4, 2**k) for k in reversed(range(halvings + 1))]
+        features = 2 * width
+        self.multiple = 2**halvings
+        self.condition = Conditioning(features, classes, levels)
+        self.stem = nn.Conv2d(channels, widths[0], 3, padding=1)
+        self.encode = nn.ModuleList(Stage(1, w, features, dropout) for w in widths[:-1])
+        self.shrink = nn.ModuleList(shrink(finer, coarser) for finer, coarser in pairwise(widths))
+        self.middle = Stage(depth, width, features, dropout)
+        self.grow = nn.ModuleList(grow(coarser, finer) for coarser, finer in pairwise(widths[::-1]))
+        self.decode = nn.ModuleList(Stage(1, w, features, dropout) for w in widths[-2::-1])
+        self.head = zeroed(nn.Conv2d(widths[0], channels, 3, padding=1))
+
+    def forward(
+        self, x: Float[Tensor, "b c h w"], noise: Tensor, labels: Int[Tensor, " b"] | None = None
+    ) -> Float[Tensor, "b c h w"]:
+        """Return the network's value at ``x``.
+
+        Args:
+            x: images of the shape the network was built for.
+            noise: how noisy they are, of shape () or (b,): a real number of order one such as ln(σ)/4, or with
+                ``levels`` the integer index of a level.
+            labels: class of each image, from 0; None for 'no label'.
+
+        Raises:
+            ConfigError: the images, the noise or the labels are not what the network was built for.
+        """
+        if x.shape[1:] != self.shape:
+            raise ConfigError(
+                f"images have shape {tuple(x.shape[1:])}, but the network was built for {self.shape}: "
+                "resize them, or build it with their channels and size"
+            )
+        condition = self.condition(x, noise, labels)
+        height, width = x.shape[2:]
+        h = F.pad(x, (0, -width % self.multiple, 0, -height % self.multiple))
+        h = self.stem(h).contiguous(memory_format=torch.channels_last)
+        kept: list[Tensor] = []
+        for encode, shrink in zip(self.encode, self.shrink, strict=True):
+            h = encode(h, condition)
+            kept.append(h)
+            h = shrink(h)
+        h = self.middle(h, condition)
+        for grow, decode in zip(self.grow, self.decode, strict=True):
+            h = decode(grow(h) + kept.pop(), condition)
+        return self.head(F.silu(channel_norm(h)))[..., :height, :width]

@@ -1,0 +1,85 @@
+"""Grids and films of images with values in [0, 1]."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from scorefield._errors import ConfigError
+
+__all__ = ["grid_image", "save_film", "save_grid", "to_unit"]
+
+_SHORT_SIDE = 56  # pixels an image is enlarged to at least: an 8×8 digit should be seen without a lens
+
+
+def to_unit(x: Float[Tensor, "n *d"]) -> Float[Tensor, "n *d"]:
+    """Return samples as the images they stand for: clamped to [0, 1]."""
+    return x.clamp(0, 1)
+
+
+def grid_image(x: Float[Tensor, "n c h w"], columns: int | None = None) -> Image.Image:
+    """Return n images of one or three channels, values in [0, 1], as one picture, row by row, enlarged by whole pixels.
+
+    Raises:
+        ConfigError: samples that are not images.
+    """
+    if x.ndim != 4 or x.shape[1] not in (1, 3):
+        raise ConfigError(f"a picture needs samples of shape (n, 1 or 3, h, w); received {tuple(x.shape)}; write .npz instead")
+    n, c, h, w = x.shape
+    columns = columns or math.ceil(math.sqrt(n))
+    rows = math.ceil(n / columns)
+    gap = 1
+    sheet = torch.ones(c, rows * (h + gap) + gap, columns * (w + gap) + gap)
+    for k, image in enumerate(to_unit(x.float().cpu())):
+        top, left = gap + (k // columns) * (h + gap), gap + (k % columns) * (w + gap)
+        sheet[:, top : top + h, left : left + w] = image
+    pixels = (sheet * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+    picture = Image.fromarray(pixels[:, :, 0] if c == 1 else pixels)
+    zoom = max(1, round(_SHORT_SIDE / min(h, w)))
+    return picture.resize((picture.width * zoom, picture.height * zoom), Image.Resampling.NEAREST)
+
+
+def save_grid(path: Path, x: Float[Tensor, "n c h w"], columns: int | None = None) -> None:
+    """Write `grid_image` to ``path``; equal samples give equal bytes."""
+    grid_image(x, columns).save(path)
+
+
+def save_film(path: Path, trajectory: Float[Tensor, "f n c h w"], fps: int = 12) -> None:
+    """Write a .gif or .mp4 of a grid of images on their way from noise to data, the last frame held.
+
+    Each frame is shown on its own scale, its 1st to 99th percentile, until the noise has come down to the data's range: noise of
+    standard deviation 80 clamped to [0, 1] would be a flicker of black and white.
+
+    Raises:
+        ConfigError: another extension, or .mp4 without the ``video`` extra.
+    """
+    frames = [grid_image(_exposed(frame)) for frame in trajectory]
+    frames += [frames[-1]] * fps
+    if path.suffix == ".gif":
+        frames[0].save(path, save_all=True, append_images=frames[1:], duration=round(1000 / fps), loop=0, optimize=True)
+    elif path.suffix == ".mp4":
+        _save_mp4(path, frames, fps)
+    else:
+        raise ConfigError(f"a film is written as .gif or .mp4; received {path.name}")
+
+
+def _exposed(frame: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+    """Return a frame with its range brought to [0, 1] where it is wider."""
+    low, high = torch.quantile(frame.flatten()[:100_000].float(), torch.tensor([0.01, 0.99])).tolist()
+    low, high = min(low, 0.0), max(high, 1.0)
+    return (frame - low) / (high - low)
+
+
+def _save_mp4(path: Path, frames: list[Image.Image], fps: int) -> None:
+    try:
+        import imageio.v2 as imageio
+    except ImportError as error:
+        raise ConfigError("writing .mp4 needs the video extra: pip install 'scorefield[video]'; or write .gif") from error
+    with imageio.get_writer(path, fps=fps, macro_block_size=None, codec="libx264", pixelformat="yuv420p") as writer:
+        for frame in frames:
+            pixels = np.asarray(frame.convert("RGB"))
+            writer.append_data(pixels[: pixels.shape[0] // 2 * 2, : pixels.shape[1] // 2 * 2])  # yuv420p wants even sides

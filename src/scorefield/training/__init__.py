@@ -1,0 +1,22 @@
+"""Training that survives: a loop of typed records, state that is all in a checkpoint, one process or many."""
+
+from scorefield.training import checkpoint
+from scorefield.training.loop import BatchStream, StepRecord, fit, train
+from scorefield.training.optimization import Optimization
+from scorefield.training.parallel import Accelerated, OneProcess, Parallel, pick_device
+from scorefield.training.state import TrainState, load_weights
+
+__all__ = [
+    "Accelerated",
+    "BatchStream",
+    "OneProcess",
+    "Optimization",
+    "Parallel",
+    "StepRecord",
+    "TrainState",
+    "checkpoint",
+    "fit",
+    "load_weights",
+    "pick_device",
+    "train",
+]

@@ -1,0 +1,161 @@
+"""The training loop: `train` yields one record per optimiser step; `fit` runs it to the end.
+
+Step k is a function of the state before it and of (seed, k): the batch, its dequantisation and the noise of the loss are derived from the
+step's number, so a resumed run is the uninterrupted one, bit for bit.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from scorefield._errors import DivergedError
+from scorefield._tensors import Noise
+from scorefield.data import Batch, Batches, Dataset, DensityBatches
+from scorefield.densities import Density
+from scorefield.models import ScoreModel
+from scorefield.objectives import Objective
+from scorefield.training.optimization import Optimization
+from scorefield.training.parallel import OneProcess, Parallel
+from scorefield.training.state import TrainState, load_weights
+
+__all__ = ["BatchStream", "StepRecord", "fit", "train"]
+
+
+class BatchStream(Protocol):
+    """Batches as a function of their number: `scorefield.data.Batches` or `DensityBatches`."""
+
+    batch_size: int
+    rows: slice
+
+    @property
+    def event(self) -> tuple[int, ...]:
+        """The shape d of one example."""
+        ...
+
+    def batch(self, k: int) -> Batch:
+        """Return this process's rows of batch k."""
+        ...
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """What one optimiser step measured.
+
+    Attributes:
+        step: its number, from 1.
+        loss: mean of the objective over the global batch.
+        grad_norm: norm of the gradient of the mean loss per coordinate, before clipping.
+        learning_rate: the rate it was taken with.
+    """
+
+    step: int
+    loss: float
+    grad_norm: float
+    learning_rate: float
+
+
+def train(
+    state: TrainState,
+    batches: BatchStream,
+    objective: Objective,
+    settings: Optimization,
+    parallel: Parallel | None = None,
+) -> Iterator[StepRecord]:
+    """Train from ``state.step`` to ``settings.steps``, updating ``state`` in place and yielding a record after every step.
+
+    Between records the state is consistent: save it, sample from ``state.ema``, stop.
+
+    Cost: one objective per step on this process's rows.
+
+    Raises:
+        DivergedError: the loss or a gradient stopped being finite; the state is that of the step before.
+    """
+    parallel = parallel or OneProcess()
+    state.model.train()
+    if settings.compile:
+        for child in state.model.children():
+            child.compile()
+    while state.step < settings.steps:
+        k, rate = state.step, settings.rate(state.step)
+        for group in state.optimizer.param_groups:
+            group["lr"] = rate
+        loss = _gradient(state, batches, objective, settings, parallel)
+        norm = _clip(state, settings.clip)
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            raise DivergedError(_diagnosis(state, k + 1, loss))
+        state.optimizer.step()
+        state.average.update_parameters(state.model)
+        state.step = k + 1
+        yield StepRecord(state.step, loss, norm, rate)
+
+
+def fit(
+    model: ScoreModel,
+    data: Density | Dataset | Tensor,
+    objective: Objective,
+    *,
+    steps: int = 5_000,
+    batch_size: int = 256,
+    learning_rate: float = 1e-3,
+    seed: int = 0,
+) -> list[StepRecord]:
+    """Train ``model`` in place on a density, a data set or a tensor of examples, and leave the averaged weights in it.
+
+    Returns the record of every step.
+    """
+    if isinstance(data, Tensor):
+        data = Dataset(data, None, "tensor")
+    batches = Batches(data, batch_size, seed) if isinstance(data, Dataset) else DensityBatches(data, batch_size, seed)
+    settings = Optimization(steps=steps, learning_rate=learning_rate, seed=seed)
+    state = TrainState.create(model, settings)
+    device = next(model.parameters()).device
+    records = list(train(state, batches, objective, settings, OneProcess(device)))
+    load_weights(model, state.ema.state_dict())
+    model.eval()
+    return records
+
+
+def _gradient(
+    state: TrainState, batches: BatchStream, objective: Objective, settings: Optimization, parallel: Parallel
+) -> float:
+    """Leave in every parameter the gradient of the mean loss over the global batch; return that loss."""
+    first = state.step * batches.batch_size + batches.rows.start
+    x0 = batches.batch(state.step).x.to(parallel.device)
+    state.optimizer.zero_grad(set_to_none=False)
+    coordinates = math.prod(batches.event)
+    loss = torch.zeros((), dtype=torch.float64, device=parallel.device)
+    for part, rows in zip(x0.chunk(settings.accumulate), torch.arange(len(x0)).chunk(settings.accumulate), strict=True):
+        noise = Noise(
+            (first + rows).tolist(), batches.event, stream=f"train {settings.seed}", device=x0.device, dtype=x0.dtype
+        )
+        with settings.autocast(parallel.device):
+            part_loss = objective(state.model, part, noise).sum() / batches.batch_size
+        # Adam does not care, but a clipping threshold should not depend on the number of pixels.
+        (part_loss / coordinates).backward()
+        loss += part_loss.detach()
+    parallel.sum_([loss])
+    parallel.sum_([p.grad for p in state.model.parameters() if p.grad is not None])
+    return loss.item()
+
+
+def _clip(state: TrainState, limit: float | None) -> float:
+    """Scale gradients down to ``limit``; return the norm they had."""
+    gradients = [p.grad for p in state.model.parameters() if p.grad is not None]
+    norm = torch.nn.utils.get_total_norm(gradients)
+    if limit is not None:
+        torch.nn.utils.clip_grads_with_norm_(state.model.parameters(), limit, norm)
+    return norm.item()
+
+
+def _diagnosis(state: TrainState, step: int, loss: float) -> str:
+    """Return what stopped being finite, and what helps."""
+    names = [n for n, p in state.model.named_parameters() if p.grad is not None and not torch.isfinite(p.grad).all()]
+    what = f"the loss is {loss}" if not math.isfinite(loss) else f"the gradient of {names[0]} is not finite"
+    return (
+        f"training diverged at step {step}: {what}. The state is that of step {step - 1}. "
+        "Lower the learning rate, clip gradients, use fp32, or look for non-finite values in the data."
+    )

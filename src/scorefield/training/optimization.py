@@ -1,0 +1,71 @@
+"""The settings of an optimisation, and what follows from them: learning rate at a step, precision on a device."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from scorefield._errors import ConfigError
+
+__all__ = ["Optimization"]
+
+
+@dataclass(frozen=True)
+class Optimization:
+    """How to minimise: Adam, a warm-up, a decay, clipping, an average of the weights.
+
+    Args:
+        steps: optimiser steps.
+        learning_rate: the largest, reached after the warm-up.
+        betas: Adam's.
+        warmup: steps of linear warm-up.
+        decay: "cosine" to zero at the last step, or "constant".
+        clip: largest norm of the gradient of the mean loss per coordinate, larger ones are scaled down; None for no limit.
+        ema_decay: of the average of the weights.
+        accumulate: parts a batch is computed in, to bound memory.
+        precision: of the network; "auto" is bfloat16 where the device multiplies it natively.
+        compile: run the network through torch.compile.
+        seed: names the noise of the whole run.
+    """
+
+    steps: int = 5_000
+    learning_rate: float = 1e-3
+    betas: tuple[float, float] = (0.9, 0.999)
+    warmup: int = 100
+    decay: Literal["cosine", "constant"] = "cosine"
+    clip: float | None = 1.0
+    ema_decay: float = 0.999
+    accumulate: int = 1
+    precision: Literal["auto", "fp32", "bf16"] = "fp32"
+    compile: bool = False
+    seed: int = 0
+
+    def rate(self, step: int) -> float:
+        """Return the learning rate of step ``step``, counted from 0: a function of the step alone, so that a resume needs no memory."""
+        warm = min(1.0, (step + 1) / max(1, self.warmup))
+        if self.decay == "constant":
+            return self.learning_rate * warm
+        progress = min(1.0, max(0, step - self.warmup) / max(1, self.steps - self.warmup))
+        return self.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * progress))
+
+    def autocast(self, device: torch.device) -> torch.autocast:
+        """Return the precision context for ``device``.
+
+        Raises:
+            ConfigError: bf16 asked of a device that does not know it at all.
+        """
+        native = _multiplies_bf16(device)
+        if self.precision == "bf16" and device.type == "cuda" and not native:
+            raise ConfigError("precision bf16 was asked for, but this GPU has none; use --precision fp32")
+        enabled = self.precision == "bf16" or (self.precision == "auto" and native)
+        return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
+
+
+def _multiplies_bf16(device: torch.device) -> bool:
+    """Tell whether bfloat16 products are native here: on a CPU, AVX512-BF16 or AMX; without them bf16 is slower than fp32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu":
+        return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return False

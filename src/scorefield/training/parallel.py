@@ -1,0 +1,84 @@
+"""One process or many: the little that training needs to know of the others.
+
+Every process holds the whole model and the same optimiser state, computes the gradient of its rows of the global batch, and sums gradients
+with the rest. Noise belongs to rows, not to processes, so any number of processes takes the same step up to the order of additions.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from scorefield._errors import ConfigError
+
+__all__ = ["Accelerated", "OneProcess", "Parallel", "pick_device"]
+
+
+class Parallel(Protocol):
+    """The processes of a run: which one this is, where it computes, and how they add up."""
+
+    rank: int
+    world: int
+    device: torch.device
+
+    def sum_(self, tensors: Sequence[Tensor]) -> None:
+        """Replace each tensor by its sum over processes."""
+        ...
+
+    def wait(self) -> None:
+        """Return when every process has come here."""
+        ...
+
+
+class OneProcess:
+    """A run of its own, on one device."""
+
+    rank = 0
+    world = 1
+
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        self.device = torch.device(device)
+
+    def sum_(self, tensors: Sequence[Tensor]) -> None:
+        """Do nothing: the sum over one process."""
+
+    def wait(self) -> None:
+        """Return at once."""
+
+
+class Accelerated:
+    """The processes started by ``torchrun`` or ``accelerate launch``, through accelerate."""
+
+    def __init__(self, device: str = "auto") -> None:
+        from accelerate import Accelerator  # seconds to import, and only runs of several processes need it
+
+        self._accelerator = Accelerator(cpu=device == "cpu")
+        self.rank = self._accelerator.process_index
+        self.world = self._accelerator.num_processes
+        self.device = self._accelerator.device
+
+    def sum_(self, tensors: Sequence[Tensor]) -> None:
+        """Replace each tensor by its sum over processes, in one message."""
+        flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
+        total = self._accelerator.reduce(flat, reduction="sum")
+        for tensor, part in zip(tensors, total.split([t.numel() for t in tensors]), strict=True):
+            tensor.copy_(part.reshape(tensor.shape))
+
+    def wait(self) -> None:
+        """Return when every process has come here."""
+        self._accelerator.wait_for_everyone()
+
+
+def pick_device(name: str) -> torch.device:
+    """Return the device called ``name``; "auto" is the GPU where there is one.
+
+    Raises:
+        ConfigError: CUDA asked for where there is none.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(name)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(f"device {name!r} was asked for, but there is no CUDA device; use --device cpu")
+    return device

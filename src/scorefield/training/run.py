@@ -1,0 +1,103 @@
+"""The folder of a run: resolved configuration, environment, metrics line by line, checkpoints, pictures."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+import scorefield
+from scorefield._errors import ConfigError
+from scorefield.training.loop import StepRecord
+
+__all__ = ["RunFolder", "Writer", "environment"]
+
+
+class Writer(Protocol):
+    """Where scalars go besides metrics.jsonl: a TensorBoard SummaryWriter fits."""
+
+    def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> object:
+        """Record one number."""
+        ...
+
+
+class RunFolder:
+    """The files of a run.
+
+        config.yaml        the resolved configuration
+        environment.json   versions, device, git commit
+        metrics.jsonl      one line per logged step; the same bytes whether or not the run was interrupted
+        checkpoints/       see `scorefield.training.checkpoint`
+        samples/           grids drawn on the way
+        tensorboard/       the same scalars, and the speed, for TensorBoard
+
+    Raises:
+        ConfigError: a path that is not, and cannot become, a writable folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / "config.yaml"
+        self.metrics = path / "metrics.jsonl"
+        self.checkpoints = path / "checkpoints"
+        self.samples = path / "samples"
+        try:
+            for folder in (path, self.checkpoints, self.samples):
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be a run folder: {error.strerror}; choose another with --run") from error
+        if not os.access(path, os.W_OK):
+            raise ConfigError(f"{path}: not writable; choose another with --run")
+
+    def truncate_metrics(self, step: int) -> None:
+        """Drop the lines after ``step``: those a killed run wrote after its last checkpoint, and a line cut short."""
+        if not self.metrics.exists():
+            return
+        kept = []
+        for line in self.metrics.read_text().splitlines():
+            try:
+                if json.loads(line)["step"] <= step:
+                    kept.append(line + "\n")
+            except (ValueError, KeyError, TypeError):
+                break  # the line being written when the process died
+        self.metrics.write_text("".join(kept))
+
+    def log(self, record: StepRecord) -> None:
+        """Append one line to metrics.jsonl."""
+        with self.metrics.open("a") as file:
+            file.write(json.dumps(asdict(record)) + "\n")
+
+    def read_metrics(self) -> list[dict[str, float]]:
+        """Return the logged lines."""
+        return [json.loads(line) for line in self.metrics.read_text().splitlines()]
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """Return what a result depends on besides its configuration."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
+    return {
+        "scorefield": scorefield.__version__,
+        "git": _git_commit(),
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "system": f"{platform.system()} {platform.machine()}",
+        "device": f"{device.type} {name}".strip(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+        "argv": [Path(sys.argv[0]).name, *sys.argv[1:]],
+    }
+
+
+def _git_commit() -> str | None:
+    """Return the commit of the source tree, marked when it is changed, or None outside one."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None

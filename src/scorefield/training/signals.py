@@ -1,0 +1,30 @@
+"""Stopping when asked: the first SIGINT or SIGTERM lets the step in hand finish, a second SIGINT does not wait."""
+
+import signal
+from types import FrameType, TracebackType
+
+__all__ = ["StopSignals"]
+
+
+class StopSignals:
+    """A context in which ``received`` becomes the number of the first SIGINT or SIGTERM, instead of the process dying."""
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        self._former: dict[int, object] = {}
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.received is not None and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.received = number
+
+    def __enter__(self) -> "StopSignals":
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._former[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._former.items():
+            signal.signal(number, handler)  # pyright: ignore[reportArgumentType]

@@ -1,0 +1,109 @@
+"""What training changes: weights, their moving average, the optimiser's moments, the step. Nothing else, so a checkpoint is all of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
+
+from scorefield._errors import CheckpointError
+from scorefield.models import ScoreModel
+from scorefield.training.optimization import Optimization
+
+__all__ = ["TrainState"]
+
+
+@dataclass
+class TrainState:
+    """The mutable state of a run.
+
+    Attributes:
+        model: the model being trained.
+        average: its exponential moving average; ``average.module`` is the model to sample with.
+        optimizer: Adam, with its moments.
+        step: optimiser steps taken.
+    """
+
+    model: ScoreModel
+    average: AveragedModel
+    optimizer: torch.optim.Optimizer
+    step: int = 0
+
+    @classmethod
+    def create(cls, model: ScoreModel, settings: Optimization) -> "TrainState":
+        """Return the state before the first step.
+
+        Raises:
+            ValueError: a model with nothing to train, such as an exact one.
+        """
+        parameters = [p for p in model.parameters() if p.requires_grad]
+        if not parameters:
+            raise ValueError(f"{type(model).__name__} has no trainable parameters; train a Denoiser, ScoreNet, NoiseNet or LadderNet")
+        average = AveragedModel(model, multi_avg_fn=_ema(settings.ema_decay))
+        average.eval()
+        optimizer = torch.optim.Adam(parameters, lr=settings.learning_rate, betas=settings.betas, fused=True)
+        return cls(model, average, optimizer)
+
+    @property
+    def ema(self) -> ScoreModel:
+        """The averaged model, the one to sample with."""
+        module = self.average.module
+        assert isinstance(module, ScoreModel)  # noqa: S101 for the type checker: it is a copy of ``model``
+        return module
+
+    def tensors(self) -> dict[str, dict[str, Tensor]]:
+        """Return every tensor of the state, grouped as a checkpoint stores them."""
+        moments = {
+            f"{index}.{name}": value
+            for index, entries in self.optimizer.state_dict()["state"].items()
+            for name, value in entries.items()
+        }
+        return {"model": self.model.state_dict(), "ema": self.ema.state_dict(), "optim": moments}
+
+    def restore(self, step: int, tensors: Mapping[str, Mapping[str, Tensor]]) -> None:
+        """Put a checkpoint's step and tensors in place of these.
+
+        Raises:
+            CheckpointError: a checkpoint of another model.
+        """
+        load_weights(self.model, tensors["model"])
+        load_weights(self.ema, tensors["ema"])
+        moments: dict[int, dict[str, Tensor]] = {}
+        for key, value in tensors["optim"].items():
+            index, name = key.split(".", 1)
+            moments.setdefault(int(index), {})[name] = value
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
+        self.average.n_averaged.fill_(step)
+        self.step = step
+
+
+def load_weights(model: ScoreModel, weights: Mapping[str, Tensor]) -> None:
+    """Load ``weights`` into ``model``, refusing names or shapes that differ.
+
+    Raises:
+        CheckpointError: naming the first few differences.
+    """
+    own = model.state_dict()
+    wrong = [f"{name} is missing" for name in own if name not in weights]
+    wrong += [f"{name} is unknown" for name in weights if name not in own]
+    wrong += [
+        f"{name} has shape {tuple(weights[name].shape)}, expected {tuple(value.shape)}"
+        for name, value in own.items()
+        if name in weights and weights[name].shape != value.shape
+    ]
+    if wrong:
+        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        raise CheckpointError(f"the weights do not fit the model: {'; '.join(wrong[:3])}{more}. Use the config they were trained with.")
+    model.load_state_dict(dict(weights))
+
+
+def _ema(decay: float):  # noqa: ANN202 the signature torch asks for
+    """Return the update θ̄ ← m θ̄ + (1 − m) θ with m = min(decay, (1 + n)/(10 + n)) at the n-th (Song et al. 2021, code)."""
+
+    @torch.no_grad()
+    def update(averaged: Sequence[Tensor], current: Sequence[Tensor], count: Tensor) -> None:
+        n = int(count)
+        torch._foreach_lerp_(list(averaged), list(current), 1 - min(decay, (1 + n) / (10 + n)))
+
+    return update

@@ -21,7 +21,15 @@ _PUBLIC = {
     "scorefield.grids": ("constant", "geometric", "karras", "ladder", "log_snr", "uniform"),
     "scorefield.models": ("Exact", "FromScore", "ScoreModel"),
     "scorefield.networks": ("MLP", "UNet"),
-    "scorefield.objectives": ("DSM", "LogNormal", "MultiLevelDSM", "Objective", "UniformTime", "edm_weight", "sigma_weight"),
+    "scorefield.objectives": (
+        "DSM",
+        "LogNormal",
+        "MultiLevelDSM",
+        "Objective",
+        "UniformTime",
+        "edm_weight",
+        "sigma_weight",
+    ),
     "scorefield.preconditioning": ("Denoiser", "LadderNet", "NoiseNet", "ScoreNet"),
     "scorefield.processes": ("EDM", "VE", "VP", "PowerVE", "Process", "SubVP"),
     "scorefield.samplers": (
@@ -38,7 +46,7 @@ _PUBLIC = {
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
 
-__all__ = sorted(_HOME)  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = [*sorted(_HOME)]  # pyright: ignore[reportUnsupportedDunderAll]
 
 if TYPE_CHECKING:
     from scorefield._errors import *  # noqa: F403

@@ -73,9 +73,7 @@ class Noise:
         self.dtype = dtype
         self._block = max(1, 1024 // max(1, math.prod(self.event)))
         blocks = sorted({seed // self._block for seed in seeds})
-        self._generators = [
-            torch.Generator().manual_seed(derive_seed("noise", stream, block)) for block in blocks
-        ]
+        self._generators = [torch.Generator().manual_seed(derive_seed("noise", stream, block)) for block in blocks]
         place = {block: k for k, block in enumerate(blocks)}
         rows = [place[seed // self._block] * self._block + seed % self._block for seed in seeds]
         self._rows = torch.tensor(rows, dtype=torch.long)

@@ -34,7 +34,7 @@ def log_snr(process: Process, steps: int) -> Times:
 def karras(
     process: Process, steps: int, *, rho: float = 7.0, sigma_min: float | None = None, sigma_max: float | None = None
 ) -> Times:
-    """Return the times whose ratios σ/α are those of Karras et al. (2022), Eq. 5:
+    """Return the times whose ratios σ/α are those of Karras et al. (2022), Eq. 5.
 
     σ_i = (σ_max^{1/ρ} + i/(N−1) (σ_min^{1/ρ} − σ_max^{1/ρ}))^ρ,  i = 0 … N−1.
 
@@ -95,4 +95,6 @@ def _at_least(least: int, steps: int) -> None:
 
 def _descending(high: float, low: float) -> None:
     if not (math.isfinite(high) and high > low > 0):
-        raise ValueError(f"levels must descend and be positive: expected sigma_max > sigma_min > 0; received {high} and {low}")
+        raise ValueError(
+            f"levels must descend and be positive: expected sigma_max > sigma_min > 0; received {high} and {low}"
+        )

@@ -11,8 +11,7 @@ its noise-to-signal ratio; drift, diffusion and prior are derived here, once. Ti
 
 import abc
 import math
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float
@@ -52,7 +51,7 @@ class Process(abc.ABC):
             alpha, sigma = self.alpha_sigma(t)
             return torch.log(alpha), torch.log(sigma / alpha)
 
-        _, (f, log_ratio_rate) = torch.func.jvp(logs, (t,), (torch.ones_like(t),))
+        f, log_ratio_rate = torch.func.jvp(logs, (t,), (torch.ones_like(t),))[1]
         _, sigma = self.alpha_sigma(t)
         return f, sigma * torch.sqrt(2 * log_ratio_rate)
 
@@ -83,8 +82,8 @@ class VE(Process):
 
     sigma_min: float = 0.01
     sigma_max: float = 50.0
-    t_min: ClassVar[float] = 0.0
-    t_max: ClassVar[float] = 1.0
+    t_min: float = field(default=0.0, init=False, repr=False)
+    t_max: float = field(default=1.0, init=False, repr=False)
 
     def __post_init__(self) -> None:
         _positive(sigma_min=self.sigma_min, sigma_max=self.sigma_max)
@@ -109,20 +108,14 @@ class EDM(Process):
 
     sigma_min: float = 0.002
     sigma_max: float = 80.0
+    t_min: float = field(init=False, repr=False)
+    t_max: float = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         _positive(sigma_min=self.sigma_min, sigma_max=self.sigma_max)
         _increasing("sigma_min", self.sigma_min, "sigma_max", self.sigma_max)
-
-    @property
-    def t_min(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The smallest time, σ_min."""
-        return self.sigma_min
-
-    @property
-    def t_max(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The largest time, σ_max."""
-        return self.sigma_max
+        object.__setattr__(self, "t_min", self.sigma_min)
+        object.__setattr__(self, "t_max", self.sigma_max)
 
     def alpha_sigma(self, t: Time) -> tuple[Time, Time]:
         """Return (1, t)."""
@@ -139,7 +132,7 @@ class PowerVE(Process):
 
     base: float = 25.0
     t_min: float = 1e-5
-    t_max: ClassVar[float] = 1.0
+    t_max: float = field(default=1.0, init=False, repr=False)
 
     def __post_init__(self) -> None:
         _positive(base=self.base, t_min=self.t_min)
@@ -167,7 +160,7 @@ class VP(Process):
     beta_min: float = 0.1
     beta_max: float = 20.0
     t_min: float = 1e-3
-    t_max: ClassVar[float] = 1.0
+    t_max: float = field(default=1.0, init=False, repr=False)
 
     def __post_init__(self) -> None:
         _positive(beta_min=self.beta_min, beta_max=self.beta_max, t_min=self.t_min)
@@ -195,7 +188,7 @@ class SubVP(Process):
     beta_min: float = 0.1
     beta_max: float = 20.0
     t_min: float = 1e-3
-    t_max: ClassVar[float] = 1.0
+    t_max: float = field(default=1.0, init=False, repr=False)
 
     def __post_init__(self) -> None:
         _positive(beta_min=self.beta_min, beta_max=self.beta_max, t_min=self.t_min)

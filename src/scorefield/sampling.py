@@ -1,9 +1,10 @@
 r"""Sampling: one transition is a `Sampler`, the loop is `sample`, and there is no other loop.
 
-    x ~ N(0, σ_T² I);   for t, s in pairs of the grid:  x ← step(x, t, s);   x ← E[x_0 | x]   (noise-free last step)
+x ~ N(0, σ_T² I);   for t, s in pairs of the grid:  x ← step(x, t, s);   x ← E[x_0 | x]   (noise-free last step)
 """
 
 import abc
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -25,11 +26,14 @@ class Sampler(abc.ABC):
     Attributes:
         order: the order of convergence in the step size (of paths for an ODE, of moments for an SDE), or None for a chain that does
             not approximate a path.
-        evaluations: calls of the model that one step makes.
     """
 
     order: ClassVar[int | None] = None
-    evaluations: int = 1
+
+    @property
+    def evaluations(self) -> int:
+        """Calls of the model that one step makes."""
+        return 1
 
     def start(self, model: ScoreModel, times: Float[Tensor, " n"]) -> Any:  # noqa: ANN401 a sampler's memory is its own affair
         """Return the memory the first step receives; a place to look at the whole grid, or to refuse it."""
@@ -146,7 +150,7 @@ def _run(
     keep = set(torch.linspace(0, steps + denoise, frames).round().int().tolist())
     kept = [x] if 0 in keep else []
     memory = sampler.start(model, times)
-    for k, (t, s) in enumerate(zip(times[:-1], times[1:], strict=True), start=1):
+    for k, (t, s) in enumerate(itertools.pairwise(times), start=1):
         x, memory = sampler.step(model, x, t, s, memory, noise)
         _check_finite(x, f"step {k} of {steps}", model, s)
         if k in keep:
@@ -185,9 +189,13 @@ def _home(model: ScoreModel, init: Tensor | None) -> torch.device:
 
 def _check_times(times: Tensor) -> None:
     if times.ndim != 1 or len(times) < 2 or times.dtype != torch.float64:
-        raise ValueError(f"times must be a float64 vector of at least two times; received {times.dtype} of shape {tuple(times.shape)}")
+        raise ValueError(
+            f"times must be a float64 vector of at least two times; received {times.dtype} of shape {tuple(times.shape)}"
+        )
     if not torch.isfinite(times).all() or (times.diff() > 0).any():
-        raise ValueError("times must be finite and descend from noise to data; received an increasing or non-finite grid")
+        raise ValueError(
+            "times must be finite and descend from noise to data; received an increasing or non-finite grid"
+        )
 
 
 def _check_finite(x: Tensor, where: str, model: ScoreModel, t: Tensor) -> None:

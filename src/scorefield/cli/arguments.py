@@ -72,16 +72,27 @@ def _train() -> ArgumentParser:
 def _sample() -> ArgumentParser:
     parser = _command("Draw samples. The extension of --out decides what is written.")
     parser.add_argument("model", type=str, metavar="RUN", help="a run folder, a checkpoint, or a shipped model's name")
-    parser.add_argument("--sampler", type=str, metavar="KIND", help="heun, euler, em, pc or ald; the run's own by default")
+    parser.add_argument(
+        "--sampler", type=str, metavar="KIND", help="heun, euler, em, pc or ald; the run's own by default"
+    )
     parser.add_argument("--steps", type=int, help="length of the time grid (levels, for ald)")
     parser.add_argument(
-        "--options", type=dict[str, Any], default={}, metavar="{KEY: VALUE}", help="more of the sampler: --options.snr 0.2"
+        "--options",
+        type=dict[str, Any],
+        default={},
+        metavar="{KEY: VALUE}",
+        help="more of the sampler: --options.snr 0.2",
     )
     parser.add_argument("-n", type=int, default=64, help="how many samples")
     parser.add_argument("--seed", type=int, default=0, help="names the draw")
-    parser.add_argument("--seeds", type=str, metavar="0-63", help="one seed per sample: a range or a comma-separated list")
     parser.add_argument(
-        "--out", type=str, default="samples.png", help=".png grid; .gif or .mp4 the path; .npz the array, images in [0, 1]"
+        "--seeds", type=str, metavar="0-63", help="one seed per sample: a range or a comma-separated list"
+    )
+    parser.add_argument(
+        "--out",
+        type=str,
+        default="samples.png",
+        help=".png grid; .gif or .mp4 the path; .npz the array, images in [0, 1]",
     )
     parser.add_argument("--frames", type=int, default=40, help="frames of a film")
     parser.add_argument("--batch-size", type=int, default=256, help="samples drawn at a time")

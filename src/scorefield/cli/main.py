@@ -1,6 +1,6 @@
 """The entry point: parse, dispatch, and turn what went wrong into a message and an exit code.
 
-    0 ok · 1 run failed · 2 bad usage or configuration · 3 data · 4 checkpoint · 5 diverged · 70 bug · 130/143 signals
+0 ok · 1 run failed · 2 bad usage or configuration · 3 data · 4 checkpoint · 5 diverged · 70 bug · 130/143 signals
 """
 
 import os
@@ -41,7 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if type(error).__name__ == "OutOfMemoryError":  # torch's, without importing torch to say so
             return _fail(f"out of device memory; use a smaller batch size or train.accumulate ({error})", 1, verbose)
         traceback.print_exc()
-        return _fail(f"this is a bug in scorefield ({type(error).__name__}: {error}); please report the lines above", _BUG, False)
+        return _fail(
+            f"this is a bug in scorefield ({type(error).__name__}: {error}); please report the lines above", _BUG, False
+        )
 
 
 def _parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:

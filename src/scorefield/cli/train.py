@@ -268,5 +268,7 @@ def _describe(config: RunConfig, dataset: Dataset, parallel: Parallel, path: Pat
     epochs = config.train.steps * config.train.batch_size / len(dataset)
     print(f"data     {dataset.name}: {len(dataset)} examples of shape {dataset.event}")
     print(f"model    {type(model).__name__} of {config.network.kind}, {weights:,} parameters, {config.process}")
-    print(f"training {config.train.steps} steps of {config.train.batch_size}, {epochs:.1f} epochs, on {parallel.device}")
+    print(
+        f"training {config.train.steps} steps of {config.train.batch_size}, {epochs:.1f} epochs, on {parallel.device}"
+    )
     print(f"run      {path} (dry run: nothing written)")

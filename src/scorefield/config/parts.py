@@ -87,7 +87,9 @@ class UNetConfig(Section):
         from scorefield.networks import UNet
 
         if len(event) != 3:
-            raise ConfigError(f"network.kind=unet needs images of shape (channels, height, width); the data has {event}; use mlp")
+            raise ConfigError(
+                f"network.kind=unet needs images of shape (channels, height, width); the data has {event}; use mlp"
+            )
         return UNet(event[0], event[1:], width=self.width, dropout=self.dropout)
 
 
@@ -104,7 +106,9 @@ class MLPConfig(Section):
         from scorefield.networks import MLP
 
         if len(event) != 1:
-            raise ConfigError(f"network.kind=mlp needs vectors of shape (dim,); the data has events of shape {event}; use unet")
+            raise ConfigError(
+                f"network.kind=mlp needs vectors of shape (dim,); the data has events of shape {event}; use unet"
+            )
         return MLP(event[0], self.width, self.depth)
 
 

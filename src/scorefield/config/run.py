@@ -76,7 +76,9 @@ class TrainConfig(Section):
         """Return the optimisation settings."""
         from scorefield.training import Optimization
 
-        shared = self.model_dump(exclude={"batch_size", "device", "log_every", "checkpoint_every", "sample_every", "keep"})
+        shared = self.model_dump(
+            exclude={"batch_size", "device", "log_every", "checkpoint_every", "sample_every", "keep"}
+        )
         return Optimization(**shared, seed=seed)
 
 

@@ -5,7 +5,7 @@ is positions kB..(k+1)B−1 of it, so all batches have equal size, every example
 stream does not depend on the batch size. Dequantisation noise belongs to the position too.
 """
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int64
@@ -25,6 +25,7 @@ class Batch(NamedTuple):
     labels: Int64[Tensor, " b"] | None
 
 
+@runtime_checkable
 class Samplable(Protocol):
     """What can be drawn from; every density is."""
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import IO
 
 import pooch
-from requests.exceptions import RequestException
 
 from scorefield._errors import DataError
 
@@ -64,21 +63,21 @@ def fetch(file: RemoteFile, mirrors: tuple[str, ...], folder: Path) -> Path:
         DataError: no mirror delivered the published bytes, or the cache cannot be written.
     """
     path = folder / file.name
-    failures: list[str] = []
     try:
         if path.is_file() and _is_published(path, file):
             return path
         folder.mkdir(parents=True, exist_ok=True)
-        for mirror in mirrors:
-            try:
-                return _download(f"{mirror}/{file.name}", file, path)
-            except (RequestException, DataError) as error:
-                failures.append(f"  {mirror}/{file.name}: {error}")
     except OSError as error:
         raise DataError(
             f"{os.fspath(path)!r}: cannot be read or written ({error}); expected a cache folder that can. "
             f"Make it writable, or name a folder that holds the files:\n{listing([file], mirrors)}"
         ) from error
+    failures: list[str] = []
+    for mirror in mirrors:
+        try:
+            return _download(f"{mirror}/{file.name}", file, path)
+        except (OSError, DataError) as error:  # whatever fails on the way is an OSError in requests too
+            failures.append(f"  {mirror}/{file.name}: {error}")
     raise DataError(
         f"{file.name} could not be downloaded:\n" + "\n".join(failures) + "\n"
         f"Get it in another way and put it into {os.fspath(folder)!r}:\n{listing([file], mirrors)}"
@@ -98,8 +97,7 @@ def _is_published(path: Path, file: RemoteFile) -> bool:
 
 
 def _download(url: str, file: RemoteFile, path: Path) -> Path:
-    # Servers must not re-encode: the hash is that of the stored bytes. To file:// requests follows no
-    # redirect.
+    # Servers must not re-encode, as the hash is that of the stored bytes. No redirect leads from http to file://.
     get = pooch.HTTPDownloader(chunk_size=1 << 16, timeout=_TIMEOUT, headers={"Accept-Encoding": "identity"})
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{file.name}.", delete=False) as part:
         try:

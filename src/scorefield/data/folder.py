@@ -99,7 +99,8 @@ def _decode(path: Path, size: int | None) -> UInt8[np.ndarray, "c h w"]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about metadata, which is not used
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=_FORMATS) as image:
+            # Not by name: Pillow would map the file, and misread the rows of plain TIFFs that are to be turned.
+            with path.open("rb") as stream, Image.open(stream, formats=_FORMATS) as image:
                 return _pixels(image, path, size)
     except DataError:
         raise
@@ -115,7 +116,6 @@ def _pixels(image: Image.Image, path: Path, size: int | None) -> UInt8[np.ndarra
     if image.mode in ("I", "F"):
         remedy = "Save it with 8 or 16 bits, or the numbers as a .npy file."
         raise refusal(path, "32-bit samples", "8 or 16 bits", remedy)
-    image.load()  # turns a TIFF, which must not be turned again
     image = _eight_bits(ImageOps.exif_transpose(image))
     if size is not None:
         image = _central_square(image).resize((size, size), Image.Resampling.BICUBIC)

@@ -191,7 +191,9 @@ def _finite(name: str, value: Numbers) -> Tensor:
     """Return ``value`` in float64, refusing NaN and infinities."""
     tensor = torch.as_tensor(value, dtype=torch.float64)
     if not torch.isfinite(tensor).all():
-        raise ValueError(f"{name} must be finite; received {int((~torch.isfinite(tensor)).sum())} NaN or infinite value(s)")
+        raise ValueError(
+            f"{name} must be finite; received {int((~torch.isfinite(tensor)).sum())} NaN or infinite value(s)"
+        )
     return tensor
 
 
@@ -222,5 +224,7 @@ def _diagonalise(cov: Tensor, rows: Tensor, shape: torch.Size) -> tuple[Tensor, 
             f"covariances must be a number, or have shape ({k},), {tuple(shape)} or ({k}, {size}, {size}); received {tuple(cov.shape)}"
         )
     if (variances <= 0).any():
-        raise ValueError(f"covariances must be positive definite; the smallest variance received is {variances.min().item():.3g}")
+        raise ValueError(
+            f"covariances must be positive definite; the smallest variance received is {variances.min().item():.3g}"
+        )
     return variances.contiguous(), basis

@@ -1,5 +1,6 @@
 """A multilayer perceptron for toy densities."""
 
+import itertools
 import math
 
 import torch
@@ -22,9 +23,7 @@ class MLP(nn.Module):
         super().__init__()
         self.features = FourierFeatures(16)
         sizes = [dim + 16, *[width] * depth]
-        hidden = [
-            layer for pair in zip(sizes, sizes[1:], strict=False) for layer in (nn.Linear(*pair), nn.SiLU())
-        ]
+        hidden = [layer for pair in itertools.pairwise(sizes) for layer in (nn.Linear(*pair), nn.SiLU())]
         self.layers = nn.Sequential(*hidden, nn.Linear(width, dim))
 
     def forward(self, x: Float[Tensor, "b dim"], noise: Float[Tensor, "*b"]) -> Float[Tensor, "b dim"]:

@@ -2,8 +2,8 @@ r"""Denoising score matching.
 
     J_DSM(θ) = E ½ λ ‖s_θ(x̃) − ∇ log p(x̃ | x)‖²,   ∇ log N(x̃; αx, σ²I) = −(x̃ − αx)/σ² = −z/σ
 
-equals explicit score matching on the noised law up to a constant in θ (Vincent 2011, Eq. 9 and appendix). Every loss here is a half sum over
-the event, so that values compare across objectives.
+equals explicit score matching on the noised law up to a constant in θ (Vincent 2011, Eq. 9 and appendix). Every loss here is a half
+sum over the event, so that values compare across objectives.
 """
 
 from dataclasses import dataclass, field

@@ -28,7 +28,9 @@ def grid_image(x: Float[Tensor, "n c h w"], columns: int | None = None) -> Image
         ConfigError: samples that are not images.
     """
     if x.ndim != 4 or x.shape[1] not in (1, 3):
-        raise ConfigError(f"a picture needs samples of shape (n, 1 or 3, h, w); received {tuple(x.shape)}; write .npz instead")
+        raise ConfigError(
+            f"a picture needs samples of shape (n, 1 or 3, h, w); received {tuple(x.shape)}; write .npz instead"
+        )
     n, c, h, w = x.shape
     columns = columns or math.ceil(math.sqrt(n))
     rows = math.ceil(n / columns)
@@ -78,8 +80,12 @@ def _save_mp4(path: Path, frames: list[Image.Image], fps: int) -> None:
     try:
         import imageio.v2 as imageio
     except ImportError as error:
-        raise ConfigError("writing .mp4 needs the video extra: pip install 'scorefield[video]'; or write .gif") from error
+        raise ConfigError(
+            "writing .mp4 needs the video extra: pip install 'scorefield[video]'; or write .gif"
+        ) from error
     with imageio.get_writer(path, fps=fps, macro_block_size=None, codec="libx264", pixelformat="yuv420p") as writer:
         for frame in frames:
             pixels = np.asarray(frame.convert("RGB"))
-            writer.append_data(pixels[: pixels.shape[0] // 2 * 2, : pixels.shape[1] // 2 * 2])  # yuv420p wants even sides
+            writer.append_data(
+                pixels[: pixels.shape[0] // 2 * 2, : pixels.shape[1] // 2 * 2]
+            )  # yuv420p wants even sides

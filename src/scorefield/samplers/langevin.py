@@ -26,7 +26,9 @@ def _alpha(step_size: float, convention: Convention) -> float:
     if not step_size > 0:
         raise ValueError(f"step_size must be positive; received {step_size}")
     if convention not in ("paper", "code"):
-        raise ValueError(f'convention must be "paper" (x + α/2 s + √α z) or "code" (x + η s + √2η z); received {convention!r}')
+        raise ValueError(
+            f'convention must be "paper" (x + α/2 s + √α z) or "code" (x + η s + √2η z); received {convention!r}'
+        )
     return step_size if convention == "paper" else 2 * step_size
 
 
@@ -86,7 +88,7 @@ class AnnealedLangevin(Sampler):
             raise ValueError(f"steps must be at least 1 per level; received {self.steps}")
 
     @property
-    def evaluations(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def evaluations(self) -> int:
         """T."""
         return self.steps
 
@@ -135,7 +137,7 @@ class LangevinCorrector(Sampler):
             raise ValueError(f"steps must be at least 1; received {self.steps}")
 
     @property
-    def evaluations(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def evaluations(self) -> int:
         """Steps per transition."""
         return self.steps
 

@@ -45,7 +45,11 @@ class Heun(Sampler):
     """
 
     order: ClassVar[int | None] = 2
-    evaluations: ClassVar[int] = 2
+
+    @property
+    def evaluations(self) -> int:
+        """Two slopes."""
+        return 2
 
     def step(
         self, model: ScoreModel, x: State, t: Float[Tensor, ""], s: Float[Tensor, ""], memory: None, noise: Noise

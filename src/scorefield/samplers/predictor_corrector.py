@@ -26,7 +26,7 @@ class PredictorCorrector(Sampler):
     corrector: Sampler
 
     @property
-    def evaluations(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def evaluations(self) -> int:
         """The sum of the two."""
         return self.predictor.evaluations + self.corrector.evaluations
 

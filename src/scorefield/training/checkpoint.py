@@ -47,10 +47,7 @@ SCHEMA = 1
 
 _MANIFEST, _STATE, _LAST = "manifest.json", "state.json", "last"
 _MANIFEST_LIMIT, _STATE_LIMIT = 2**16, 2**24  # bytes
-_HEADER_LIMIT, _TENSORS_LIMIT = (
-    2**22,
-    2**14,
-)  # bytes of a safetensors header and tensors in it: well under a second
+_HEADER_LIMIT, _TENSORS_LIMIT = 2**20, 2**13  # bytes, tensors: a safetensors header decoded well under a second
 _GROUP = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
 _STEP = re.compile(r"step-([0-9]{8,})(~?)")  # "~": the former copy of a step that is being replaced
 _TEMPORARY = re.compile(r"\.tmp-([1-9][0-9]{0,8})-([0-9a-f]{8})-[0-9]+")

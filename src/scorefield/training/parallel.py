@@ -5,7 +5,7 @@ with the rest. Noise belongs to rows, not to processes, so any number of process
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor
@@ -18,9 +18,20 @@ __all__ = ["Accelerated", "OneProcess", "Parallel", "pick_device"]
 class Parallel(Protocol):
     """The processes of a run: which one this is, where it computes, and how they add up."""
 
-    rank: int
-    world: int
-    device: torch.device
+    @property
+    def rank(self) -> int:
+        """This process's number, from 0."""
+        ...
+
+    @property
+    def world(self) -> int:
+        """How many processes there are."""
+        ...
+
+    @property
+    def device(self) -> torch.device:
+        """Where this process computes."""
+        ...
 
     def sum_(self, tensors: Sequence[Tensor]) -> None:
         """Replace each tensor by its sum over processes."""
@@ -34,10 +45,8 @@ class Parallel(Protocol):
 class OneProcess:
     """A run of its own, on one device."""
 
-    rank = 0
-    world = 1
-
     def __init__(self, device: torch.device | str = "cpu") -> None:
+        self.rank, self.world = 0, 1
         self.device = torch.device(device)
 
     def sum_(self, tensors: Sequence[Tensor]) -> None:
@@ -54,14 +63,14 @@ class Accelerated:
         from accelerate import Accelerator  # seconds to import, and only runs of several processes need it
 
         self._accelerator = Accelerator(cpu=device == "cpu")
-        self.rank = self._accelerator.process_index
-        self.world = self._accelerator.num_processes
-        self.device = self._accelerator.device
+        self.rank: int = self._accelerator.process_index
+        self.world: int = self._accelerator.num_processes
+        self.device: torch.device = self._accelerator.device
 
     def sum_(self, tensors: Sequence[Tensor]) -> None:
         """Replace each tensor by its sum over processes, in one message."""
         flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
-        total = self._accelerator.reduce(flat, reduction="sum")
+        total = cast(Tensor, self._accelerator.reduce(flat, reduction="sum"))
         for tensor, part in zip(tensors, total.split([t.numel() for t in tensors]), strict=True):
             tensor.copy_(part.reshape(tensor.shape))
 

@@ -39,7 +39,9 @@ class TrainState:
         """
         parameters = [p for p in model.parameters() if p.requires_grad]
         if not parameters:
-            raise ValueError(f"{type(model).__name__} has no trainable parameters; train a Denoiser, ScoreNet, NoiseNet or LadderNet")
+            raise ValueError(
+                f"{type(model).__name__} has no trainable parameters; train a Denoiser, ScoreNet, NoiseNet or LadderNet"
+            )
         average = AveragedModel(model, multi_avg_fn=_ema(settings.ema_decay))
         average.eval()
         optimizer = torch.optim.Adam(parameters, lr=settings.learning_rate, betas=settings.betas, fused=True)
@@ -94,7 +96,9 @@ def load_weights(model: ScoreModel, weights: Mapping[str, Tensor]) -> None:
     ]
     if wrong:
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-        raise CheckpointError(f"the weights do not fit the model: {'; '.join(wrong[:3])}{more}. Use the config they were trained with.")
+        raise CheckpointError(
+            f"the weights do not fit the model: {'; '.join(wrong[:3])}{more}. Use the config they were trained with."
+        )
     model.load_state_dict(dict(weights))
 
 
@@ -102,8 +106,9 @@ def _ema(decay: float):  # noqa: ANN202 the signature torch asks for
     """Return the update θ̄ ← m θ̄ + (1 − m) θ with m = min(decay, (1 + n)/(10 + n)) at the n-th (Song et al. 2021, code)."""
 
     @torch.no_grad()
-    def update(averaged: Sequence[Tensor], current: Sequence[Tensor], count: Tensor) -> None:
+    def update(averaged: Sequence[Tensor], current: Sequence[Tensor], count: Tensor | int) -> None:
         n = int(count)
-        torch._foreach_lerp_(list(averaged), list(current), 1 - min(decay, (1 + n) / (10 + n)))
+        weight = 1 - min(decay, (1 + n) / (10 + n))
+        torch._foreach_lerp_(list(averaged), list(current), weight)  # pyright: ignore[reportPrivateImportUsage]
 
     return update

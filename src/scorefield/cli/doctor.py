@@ -1,0 +1,83 @@
+"""``scorefield doctor``: what this machine has, what is missing, what to do about it."""
+
+import json
+import os
+import platform
+import sys
+from importlib import metadata
+from typing import Any
+
+import torch
+from jsonargparse import Namespace
+
+import scorefield
+from scorefield._errors import DataError
+from scorefield.cli.models import shipped_models
+from scorefield.data import mnist
+from scorefield.training.optimization import Optimization
+
+__all__ = ["run"]
+
+_EXTRAS = {
+    "tensorboard": ("tensorboard",),
+    "video": ("imageio", "imageio-ffmpeg"),
+    "metrics": ("torchmetrics", "POT", "arviz-stats", "torchdiffeq"),
+    "demo": ("gradio",),
+    "report": ("typst",),
+}
+
+
+def run(args: Namespace) -> int:
+    """Print the report; return 0: finding something missing is not a failure."""
+    report = examine()
+    print(json.dumps(report) if args.json else "\n".join(f"{key:<22} {value}" for key, value in report.items()))
+    return 0
+
+
+def examine() -> dict[str, Any]:
+    """Return the facts, in the order a person wants them."""
+    cpu = torch.device("cpu")
+    bf16 = Optimization(precision="auto").autocast(cpu)._enabled
+    report: dict[str, Any] = {
+        "scorefield": scorefield.__version__,
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "torch threads": torch.get_num_threads(),
+        "cpu vector units": torch.backends.cpu.get_cpu_capability(),
+        "native bf16 on cpu": "yes: precision=auto trains in bfloat16"
+        if bf16
+        else "no: precision=auto trains in float32",
+        "cuda": ", ".join(torch.cuda.get_device_name(k) for k in range(torch.cuda.device_count())) or "none",
+        "shipped models": ", ".join(shipped_models()) or "none",
+        "mnist": _mnist(),
+    }
+    for extra, packages in _EXTRAS.items():
+        missing = [name for name in packages if not _installed(name)]
+        report[f"extra {extra}"] = (
+            f"missing {', '.join(missing)}: pip install 'scorefield[{extra}]'" if missing else "installed"
+        )
+    if sys.prefix == sys.base_prefix:
+        report["environment"] = "not a virtual environment; python3 -m venv keeps this machine's packages apart"
+    return report
+
+
+def _installed(package: str) -> bool:
+    try:
+        metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _mnist() -> str:
+    """Say whether MNIST is at hand, without downloading it."""
+    place = os.environ.get("SCOREFIELD_DATA")
+    if place is None:
+        return "downloaded and hash-checked when first used; or set SCOREFIELD_DATA to a folder that has it"
+    try:
+        mnist(train=False, data_dir=place)
+    except DataError as error:
+        return f"SCOREFIELD_DATA is set, but: {error}"
+    return f"found in SCOREFIELD_DATA ({place})"

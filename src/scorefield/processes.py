@@ -51,6 +51,7 @@ class Process(abc.ABC):
             alpha, sigma = self.alpha_sigma(t)
             return torch.log(alpha), torch.log(sigma / alpha)
 
+        t = t.contiguous()  # forward mode refuses a t whose elements share memory, such as t.expand(b)
         f, log_ratio_rate = torch.func.jvp(logs, (t,), (torch.ones_like(t),))[1]
         _, sigma = self.alpha_sigma(t)
         return f, sigma * torch.sqrt(2 * log_ratio_rate)

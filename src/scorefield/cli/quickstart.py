@@ -30,6 +30,7 @@ _CONFIG: dict[str, Any] = {
     "name": "quickstart",
     "data": {"kind": "digits"},
     "process": {"kind": "ve", "sigma_min": 0.01, "sigma_max": 5.0},
+    "network": {"kind": "unet", "width": 64},
     "objective": {"kind": "multilevel_dsm", "sigma_1": 5.0, "sigma_L": 0.01, "levels": 60},
     "train": {"batch_size": 128, "learning_rate": 2e-3, "checkpoint_every": 1000, "sample_every": 1000},
     "sampling": {"kind": "heun", "steps": 18},

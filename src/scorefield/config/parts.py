@@ -78,7 +78,8 @@ class UNetConfig(Section):
     """`scorefield.UNet`; channels and size come from the data."""
 
     kind: Literal["unet"] = "unet"
-    width: PositiveInt = 64
+    width: Annotated[int, Field(ge=4, le=4096)] = 128
+    depth: PositiveInt = 2
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
     def build(self, event: tuple[int, ...]) -> "nn.Module":
@@ -90,7 +91,7 @@ class UNetConfig(Section):
             raise ConfigError(
                 f"network.kind=unet needs images of shape (channels, height, width); the data has {event}; use mlp"
             )
-        return UNet(event[0], event[1:], width=self.width, dropout=self.dropout)
+        return UNet(event[0], (event[1], event[2]), width=self.width, depth=self.depth, dropout=self.dropout)
 
 
 class MLPConfig(Section):

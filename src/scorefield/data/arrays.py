@@ -91,7 +91,7 @@ def _examples(path: Path, x: Shaped[np.ndarray, "..."]) -> UInt8[Tensor, "n *d"]
     return torch.from_numpy(x)
 
 
-def _channels_first(x: UInt8[np.ndarray, "n *d"]) -> UInt8[np.ndarray, "n *d"]:
+def _channels_first(x: UInt8[np.ndarray, "n *any"]) -> UInt8[np.ndarray, "n *d"]:
     """Return images as (n, c, h, w), and anything else as it is."""
     if x.ndim == 3:
         return x[:, None]
@@ -105,10 +105,9 @@ def _labels(path: Path, arrays: dict[str, Shaped[np.ndarray, "..."]], n: int) ->
     if key is None:
         return None
     labels = arrays[key]
-    if labels.shape != (n,) or not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0:
-        found = f"{key} of type {labels.dtype} and shape {labels.shape}"
-        if labels.shape == (n,) and np.issubdtype(labels.dtype, np.integer):
-            found = f"{key} with the value {labels.min()}"
+    integers = labels.shape == (n,) and np.issubdtype(labels.dtype, np.integer)
+    if not integers or labels.min() < 0:
+        found = f"the value {labels.min()}" if integers else f"type {labels.dtype} and shape {labels.shape}"
         remedy = "Save class numbers, or no labels."
-        raise refusal(path, found, f"integers from 0, one for each of {n} examples", remedy)
+        raise refusal(path, f"{key} with {found}", f"integers from 0, one for each of {n} examples", remedy)
     return torch.from_numpy(labels.astype(np.int64))

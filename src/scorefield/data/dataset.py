@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32, Int, Int32, Int64, UInt8
+from jaxtyping import Bool, Float32, Int, Int32, UInt8
 from torch import Tensor
 
 from scorefield._errors import DataError
@@ -26,31 +26,30 @@ class Dataset:
     """Examples in memory.
 
     Args:
-        x: bytes, which stand for the levels byte/255 of images of shape (c, h, w), or any finite float32
-            data.
-        labels: one class number, from 0, per example.
+        x: shape (n, *d); bytes, which stand for the levels byte/255 of images of shape (c, h, w), or any
+            finite float32 data.
+        labels: shape (n,) in int64; one class number, from 0, per example.
         name: what figures and records call it.
 
     Raises:
         DataError: no example, another type of numbers, or not one label per example.
     """
 
-    x: UInt8[Tensor, "n *d"] | Float32[Tensor, "n *d"]
-    labels: Int64[Tensor, " n"] | None
+    # Types and shapes are checked below, with errors for people; annotations of them would speak first.
+    x: Tensor
+    labels: Tensor | None
     name: str
 
     def __post_init__(self) -> None:
-        if self.x.ndim < 1 or len(self.x) == 0:
-            raise DataError(f"{self.name}: found x of shape {tuple(self.x.shape)}; expected (n, *event) with n > 0.")
-        if self.x.dtype not in (torch.uint8, torch.float32):
-            raise DataError(f"{self.name}: found x of {self.x.dtype}; expected uint8 or float32. Convert it.")
-        if self.labels is not None and (self.labels.dtype, self.labels.shape) != (
-            torch.int64,
-            self.x.shape[:1],
-        ):
+        x, labels = self.x, self.labels
+        if x.ndim < 1 or len(x) == 0:
+            raise DataError(f"{self.name}: found x of shape {tuple(x.shape)}; expected (n, *event) with n > 0.")
+        if x.dtype not in (torch.uint8, torch.float32):
+            raise DataError(f"{self.name}: found x of {x.dtype}; expected uint8 or float32. Convert it.")
+        if labels is not None and (labels.dtype, labels.shape) != (torch.int64, x.shape[:1]):
             raise DataError(
-                f"{self.name}: found labels of {self.labels.dtype} and shape {tuple(self.labels.shape)}; "
-                f"expected int64, one for each of {len(self.x)} examples."
+                f"{self.name}: found labels of {labels.dtype} and shape {tuple(labels.shape)}; expected int64, "
+                f"one for each of {len(x)} examples. Convert them, or leave them out."
             )
 
     def __len__(self) -> int:

@@ -50,6 +50,9 @@ def grow(coarser: int, finer: int) -> nn.Module:
 class UNet(nn.Module):
     """A residual U-Net F(x, noise, labels) with one output per input value, zero when new.
 
+    At 28×28×1 the grids are 28, 14 and 7 wide with 32, 64 and 128 channels, 1.22 M parameters in all. Train it under
+    bfloat16 autocast where the processor has bfloat16 arithmetic: nearly twice as fast.
+
     Args:
         channels: channels of the images.
         size: height and width of the images, or the one number that is both; odd sizes are padded inside.

@@ -17,29 +17,24 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "scorefield._errors": ("CheckpointError", "ConfigError", "DataError", "DivergedError", "ScorefieldError"),
     "scorefield._tensors": ("Noise",),
-    "scorefield.densities": ("Density", "Empirical", "Gaussian", "GaussianMixture"),
+    "scorefield.densities": (
+        *("Banana", "Checkerboard", "Density", "Empirical", "Funnel", "Gaussian", "GaussianMixture", "Product", "Ring"),
+        *("Similarity", "TwoMoons"),
+    ),
     "scorefield.grids": ("constant", "geometric", "karras", "ladder", "log_snr", "uniform"),
+    "scorefield.likelihood": ("LogLikelihood", "bits_per_dim", "decode", "encode", "interpolate", "log_likelihood"),
     "scorefield.models": ("Exact", "FromScore", "ScoreModel"),
     "scorefield.networks": ("MLP", "UNet"),
     "scorefield.objectives": (
-        "DSM",
-        "LogNormal",
-        "MultiLevelDSM",
-        "Objective",
-        "UniformTime",
-        "edm_weight",
-        "sigma_weight",
+        *("DAE", "DSM", "SSM", "SSMVR", "FiniteDifferenceSSM", "FisherDivergence", "ImplicitSM", "LogNormal"),
+        *("MultiLevelDSM", "Objective", "OneLevel", "UniformTime"),
+        *("edm_weight", "likelihood_weight", "sigma_weight", "unit_weight"),
     ),
     "scorefield.preconditioning": ("Denoiser", "LadderNet", "NoiseNet", "ScoreNet"),
     "scorefield.processes": ("EDM", "VE", "VP", "PowerVE", "Process", "SubVP"),
     "scorefield.samplers": (
-        "AnnealedLangevin",
-        "Euler",
-        "EulerMaruyama",
-        "Heun",
-        "Langevin",
-        "LangevinCorrector",
-        "PredictorCorrector",
+        *("DDIM", "MALA", "AdaptiveODE", "Ancestral", "AnnealedLangevin", "DPMpp2M", "Euler", "EulerMaruyama", "Heun"),
+        *("Langevin", "LangevinCorrector", "PredictorCorrector", "ReverseDiffusion"),
     ),
     "scorefield.sampling": ("Sampler", "Samples", "sample"),
     "scorefield.training": ("Optimization", "StepRecord", "TrainState", "fit", "train"),
@@ -53,6 +48,7 @@ if TYPE_CHECKING:
     from scorefield._tensors import Noise as Noise
     from scorefield.densities import *  # noqa: F403
     from scorefield.grids import *  # noqa: F403
+    from scorefield.likelihood import *  # noqa: F403
     from scorefield.models import *  # noqa: F403
     from scorefield.networks import *  # noqa: F403
     from scorefield.objectives import *  # noqa: F403

@@ -7,7 +7,7 @@ import abc
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -39,6 +39,10 @@ class Sampler(abc.ABC):
         """Return the memory the first step receives; a place to look at the whole grid, or to refuse it."""
         return None
 
+    def spent(self, memory: Any, steps: int) -> float:  # noqa: ANN401
+        """Return the calls of the model per sample after ``steps`` steps that ended with ``memory``."""
+        return steps * self.evaluations
+
     @abc.abstractmethod
     def step(
         self,
@@ -58,7 +62,7 @@ class Samples:
 
     Attributes:
         x: the samples, shape (n, *d).
-        evaluations: network evaluations spent on each sample.
+        evaluations: network evaluations spent on each sample; the mean, where samples take different numbers.
         times: the grid that was followed.
         trajectory: states along the way, shape (frames, n, *d), the first and the last included; None unless asked for.
     """
@@ -107,13 +111,15 @@ def sample(
     """
     _check_times(times)
     shape = _shape(shape, init, seeds)
+    if batch_size is not None and batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, or absent to draw all at once; received {batch_size}")
     n, event = shape[0], tuple(shape[1:])
     stream, rows = (f"seed {seed}", range(n)) if seeds is None else ("seeds", seeds)
     device = _home(model, init)
     dtype = torch.float32 if init is None else init.dtype
     was_training = model.training
     model.eval()  # dropout would be noise of nobody's choosing
-    parts: list[tuple[Tensor, list[Tensor]]] = []
+    parts: list[_Part] = []
     try:
         for low in range(0, n, batch_size or n):
             high = min(n, low + (batch_size or n))
@@ -122,14 +128,22 @@ def sample(
             parts.append(_run(model, sampler, x, times, noise, denoise, frames, on_step))
     finally:
         model.train(was_training)
-    calls = (len(times) - 1) * sampler.evaluations + (1 if denoise else 0)
-    kept = [torch.cat(states) for states in zip(*(states for _, states in parts), strict=True)]
+    kept = [torch.cat(states) for states in zip(*(part.kept for part in parts), strict=True)]
+    calls = sum(part.calls * len(part.x) for part in parts) / n
     return Samples(
-        x=torch.cat([x for x, _ in parts]),
-        evaluations=calls * model.evaluations,
+        x=torch.cat([part.x for part in parts]),
+        evaluations=round(calls * model.evaluations),
         times=times,
         trajectory=torch.stack(kept) if kept else None,
     )
+
+
+class _Part(NamedTuple):
+    """One batch: its last state, the states kept on the way, the calls of the model per sample."""
+
+    x: State
+    kept: list[State]
+    calls: float
 
 
 @torch.no_grad()
@@ -142,8 +156,8 @@ def _run(
     denoise: bool,
     frames: int,
     on_step: Callable[[], object] | None,
-) -> tuple[State, list[State]]:
-    """Follow the grid with one batch; return the last state and the states kept."""
+) -> _Part:
+    """Follow the grid with one batch."""
     if x is None:
         x = model.process.prior_std(times[0]).to(noise.device, noise.dtype) * noise.normal()
     steps = len(times) - 1
@@ -162,7 +176,7 @@ def _run(
         _check_finite(x, "the closing denoising step", model, times[-1])
         if steps + 1 in keep:
             kept.append(x)
-    return x, kept
+    return _Part(x, kept, sampler.spent(memory, steps) + (1 if denoise else 0))
 
 
 def _shape(shape: Sequence[int] | None, init: Tensor | None, seeds: Sequence[int] | None) -> tuple[int, ...]:
@@ -173,10 +187,10 @@ def _shape(shape: Sequence[int] | None, init: Tensor | None, seeds: Sequence[int
         shape = init.shape
     if init is not None and tuple(init.shape) != tuple(shape):
         raise ValueError(f"init must have the shape asked for, {tuple(shape)}; received {tuple(init.shape)}")
-    if seeds is not None and len(seeds) != shape[0]:
-        raise ValueError(f"seeds must be one per sample, {shape[0]}; received {len(seeds)}")
     if len(shape) < 2 or shape[0] < 1:
         raise ValueError(f"shape must be (n, *d) with n ≥ 1 samples of an event of shape d; received {tuple(shape)}")
+    if seeds is not None and len(seeds) != shape[0]:
+        raise ValueError(f"seeds must be one per sample, {shape[0]}; received {len(seeds)}")
     return tuple(shape)
 
 

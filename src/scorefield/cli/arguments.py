@@ -15,7 +15,7 @@ SECTIONS = {
     "model": "what the network predicts: kind (denoiser, noise, score)",
     "objective": "the loss: kind (dsm, multilevel_dsm), ...",
     "train": "steps, batch_size, learning_rate, precision, compile, ...",
-    "sampling": "the sampler of the pictures drawn on the way: kind (heun, euler, em, pc, ald), steps, ...",
+    "sampling": "the sampler of the pictures drawn on the way: kind (heun, euler, dpmpp2m, ode, em, reverse_diffusion, ancestral, pc, ald)",
 }
 
 
@@ -29,6 +29,9 @@ def build_parser() -> ArgumentParser:
     commands.add_subcommand("quickstart", _quickstart(), help="learn 8x8 digits in about two minutes, and draw them")
     commands.add_subcommand("train", _train(), help="train a model from a configuration")
     commands.add_subcommand("sample", _sample(), help="draw samples from a run, a checkpoint or a shipped model")
+    commands.add_subcommand(
+        "suggest", _suggest(), help="settings from your data: noise levels, step sizes, a configuration"
+    )
     commands.add_subcommand("doctor", _doctor(), help="say what this machine has, and what is missing")
     return parser
 
@@ -41,7 +44,7 @@ def _command(description: str) -> ArgumentParser:
 
 def _quickstart() -> ArgumentParser:
     parser = _command("Train an NCSN on the embedded 8x8 digits, sample it three ways, write pictures and metrics.")
-    parser.add_argument("--run", type=str, default="runs/quickstart", metavar="DIR", help="folder to write")
+    parser.add_argument("--run", type=str, metavar="DIR", help="folder to write; by default runs/quickstart, or the next free number")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=3000, help="optimiser steps")
     return parser
@@ -73,7 +76,10 @@ def _sample() -> ArgumentParser:
     parser = _command("Draw samples. The extension of --out decides what is written.")
     parser.add_argument("model", type=str, metavar="RUN", help="a run folder, a checkpoint, or a shipped model's name")
     parser.add_argument(
-        "--sampler", type=str, metavar="KIND", help="heun, euler, em, pc or ald; the run's own by default"
+        "--sampler",
+        type=str,
+        metavar="KIND",
+        help="heun, euler, dpmpp2m, ode, em, reverse_diffusion, ancestral, pc or ald; the run's own by default",
     )
     parser.add_argument("--steps", type=int, help="length of the time grid (levels, for ald)")
     parser.add_argument(
@@ -97,6 +103,19 @@ def _sample() -> ArgumentParser:
     parser.add_argument("--frames", type=int, default=40, help="frames of a film")
     parser.add_argument("--batch-size", type=int, default=256, help="samples drawn at a time")
     parser.add_argument("--device", type=str, default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--json", action="store_true", help="report as one JSON object")
+    return parser
+
+
+def _suggest() -> ArgumentParser:
+    parser = _command("Compute NCSNv2's settings from data, say why, and write a configuration that train accepts.")
+    parser.add_argument(
+        "data", type=str, metavar="DATA", help="digits, mnist, fashion_mnist, kmnist, or a path of your own"
+    )
+    parser.add_argument("--data-dir", type=str, metavar="DIR", help="where data files are (or SCOREFIELD_DATA)")
+    parser.add_argument("--sigma_L", type=float, default=0.01, help="smallest noise level")
+    parser.add_argument("--repeats", type=int, default=5, help="Langevin steps per level")
+    parser.add_argument("--out", type=str, metavar="FILE", help="write a configuration")
     parser.add_argument("--json", action="store_true", help="report as one JSON object")
     return parser
 

@@ -26,37 +26,62 @@ def _times(grid: Grid, process: "Process", steps: int) -> "Tensor":
 
 
 class ODEConfig(Section):
-    """The probability-flow ODE: `scorefield.Heun` or `scorefield.Euler`."""
+    """The probability-flow ODE with fixed steps: `scorefield.Heun`, `scorefield.Euler` or `scorefield.DPMpp2M`."""
 
-    kind: Literal["heun", "euler"] = "heun"
+    kind: Literal["heun", "euler", "dpmpp2m"] = "heun"
     steps: Steps = 18
     grid: Grid = "karras"
 
     def build(self, process: "Process") -> "tuple[Sampler, Tensor]":
         """Return the sampler and its times."""
-        from scorefield.samplers import Euler, Heun
+        from scorefield.samplers import DPMpp2M, Euler, Heun
 
-        return (Heun() if self.kind == "heun" else Euler()), _times(self.grid, process, self.steps)
+        sampler = {"heun": Heun, "euler": Euler, "dpmpp2m": DPMpp2M}[self.kind]()
+        return sampler, _times(self.grid, process, self.steps)
+
+
+class AdaptiveConfig(Section):
+    """The probability-flow ODE to a tolerance: `scorefield.AdaptiveODE`; ``steps`` only sets where a film has frames."""
+
+    kind: Literal["ode"]
+    steps: Steps = 2
+    rtol: PositiveFloat = 1e-3
+    atol: PositiveFloat = 1e-3
+
+    def build(self, process: "Process") -> "tuple[Sampler, Tensor]":
+        """Return the sampler and its times."""
+        from scorefield.samplers import AdaptiveODE
+
+        return AdaptiveODE(self.rtol, self.atol), _times("log_snr", process, self.steps)
+
+
+Predictor = Literal["em", "reverse_diffusion", "ancestral"]
+
+
+def _predictor(kind: Predictor) -> "Sampler":
+    """Return the discretisation of the reverse SDE called ``kind``."""
+    from scorefield.samplers import Ancestral, EulerMaruyama, ReverseDiffusion
+
+    return {"em": EulerMaruyama, "reverse_diffusion": ReverseDiffusion, "ancestral": Ancestral}[kind]()
 
 
 class SDEConfig(Section):
-    """The reverse SDE: `scorefield.EulerMaruyama`."""
+    """The reverse SDE: `scorefield.EulerMaruyama`, `scorefield.ReverseDiffusion` or `scorefield.Ancestral`."""
 
-    kind: Literal["em"]
+    kind: Predictor
     steps: Steps = 300
     grid: Grid = "log_snr"
 
     def build(self, process: "Process") -> "tuple[Sampler, Tensor]":
         """Return the sampler and its times."""
-        from scorefield.samplers import EulerMaruyama
-
-        return EulerMaruyama(), _times(self.grid, process, self.steps)
+        return _predictor(self.kind), _times(self.grid, process, self.steps)
 
 
 class PCConfig(Section):
-    """`scorefield.PredictorCorrector`: Euler–Maruyama steps with Langevin corrections."""
+    """`scorefield.PredictorCorrector`: steps of the reverse SDE with Langevin corrections."""
 
     kind: Literal["pc"]
+    predictor: Predictor = "reverse_diffusion"
     steps: Steps = 150
     grid: Grid = "log_snr"
     snr: Annotated[float, Field(gt=0, lt=1)] = 0.16
@@ -64,9 +89,9 @@ class PCConfig(Section):
 
     def build(self, process: "Process") -> "tuple[Sampler, Tensor]":
         """Return the sampler and its times."""
-        from scorefield.samplers import EulerMaruyama, LangevinCorrector, PredictorCorrector
+        from scorefield.samplers import LangevinCorrector, PredictorCorrector
 
-        sampler = PredictorCorrector(EulerMaruyama(), LangevinCorrector(self.snr, self.corrections))
+        sampler = PredictorCorrector(_predictor(self.predictor), LangevinCorrector(self.snr, self.corrections))
         return sampler, _times(self.grid, process, self.steps)
 
 
@@ -94,4 +119,6 @@ class AnnealedLangevinConfig(Section):
         return AnnealedLangevin(self.relative_step * noise.item() ** 2, self.repeats), times
 
 
-SamplingConfig = Annotated[ODEConfig | SDEConfig | PCConfig | AnnealedLangevinConfig, Field(discriminator="kind")]
+SamplingConfig = Annotated[
+    ODEConfig | AdaptiveConfig | SDEConfig | PCConfig | AnnealedLangevinConfig, Field(discriminator="kind")
+]

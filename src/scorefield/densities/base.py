@@ -1,12 +1,18 @@
 """What a density is: a law whose log-probability, score, samples and noised versions are all known."""
 
 import abc
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["Density"]
+from scorefield._tensors import standard_normal
+
+__all__ = ["Density", "Noised", "Scale"]
+
+Scale = Float[Tensor, "*b"] | float
 
 
 class Density(abc.ABC):
@@ -29,7 +35,7 @@ class Density(abc.ABC):
         """Return n independent draws in the default dtype."""
 
     @abc.abstractmethod
-    def diffuse(self, alpha: Float[Tensor, "*b"] | float, sigma: Float[Tensor, "*b"] | float) -> "Density":
+    def diffuse(self, alpha: Scale, sigma: Scale) -> "Density":
         """Return the exact law of αX + σZ, Z ~ N(0, I).
 
         With α, σ of shape (b,) the result is one law per row: row i of its arguments and draws belongs to (α_i, σ_i).
@@ -41,3 +47,26 @@ class Density(abc.ABC):
             x = x.detach().requires_grad_(True)
             (gradient,) = torch.autograd.grad(self.log_prob(x).sum(), x)
         return gradient
+
+
+@dataclass(frozen=True)
+class Noised(Density):
+    """A density that carries its noising (α, σ) and composes it."""
+
+    alpha: Float[Tensor, "*b"] = field(default=torch.ones((), dtype=torch.float64), kw_only=True)
+    sigma: Float[Tensor, "*b"] = field(default=torch.zeros((), dtype=torch.float64), kw_only=True)
+
+    def diffuse(self, alpha: Scale, sigma: Scale) -> Self:
+        """Return the law of αX + σZ: the same density under composed scales."""
+        a, s = (torch.as_tensor(v, dtype=torch.float64) for v in (alpha, sigma))
+        noise = torch.sqrt((a * self.sigma.to(a.device)) ** 2 + s**2)
+        return replace(self, alpha=a * self.alpha.to(a.device), sigma=noise)
+
+    def _scales(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return α and σ as columns that broadcast against (b, nodes)."""
+        return tuple(v.to(x).reshape(-1, 1) for v in (self.alpha, self.sigma))  # pyright: ignore[reportReturnType]
+
+    def _noised(self, x: Float[Tensor, "n d"], generator: torch.Generator | None) -> Float[Tensor, "n d"]:
+        """Return αx + σz in the default dtype."""
+        alpha, sigma = self._scales(x)
+        return (alpha * x + sigma * standard_normal(x, generator)).to(torch.get_default_dtype())

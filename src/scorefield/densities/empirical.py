@@ -7,14 +7,14 @@ The posterior mean is what a network trained to the very end on this data set wo
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from scorefield._tensors import flatten, like, standard_normal
-from scorefield.densities.base import Density
+from scorefield.densities.base import Noised
 
 __all__ = ["Empirical"]
 
@@ -22,20 +22,17 @@ _PAIRS_AT_ONCE = 2**23  # distances held at a time: 64 MiB in float64, whatever 
 
 
 @dataclass(frozen=True)
-class Empirical(Density):
+class Empirical(Noised):
     """The uniform law on the rows of ``data``, noised by (α, σ).
 
     Args:
         data: shape (n, *d).
-        alpha, sigma: the noising so far; as constructed, none.
 
     Cost: O(b n D) per call, streamed in chunks of bounded memory. Distances are computed in float64: at small σ the softmax is
     decided by differences that float32 rounds away.
     """
 
     data: Float[Tensor, "n *d"]
-    alpha: Float[Tensor, "*b"] = torch.ones((), dtype=torch.float64)  # noqa: RUF009 a constant
-    sigma: Float[Tensor, "*b"] = torch.zeros((), dtype=torch.float64)  # noqa: RUF009 a constant
 
     def __post_init__(self) -> None:
         if self.data.ndim < 2 or len(self.data) == 0 or not self.data.is_floating_point():
@@ -91,9 +88,3 @@ class Empirical(Density):
         which = torch.randint(len(self.data), (n,), generator=generator)
         x = self.data[which].to(torch.get_default_dtype())
         return like(self.alpha, x) * x + like(self.sigma, x) * standard_normal(x, generator)
-
-    def diffuse(self, alpha: Float[Tensor, "*b"] | float, sigma: Float[Tensor, "*b"] | float) -> "Empirical":
-        """Return the law of αX + σZ: the same points under composed scales."""
-        a, s = (torch.as_tensor(v, dtype=torch.float64) for v in (alpha, sigma))
-        noise = torch.sqrt((a * self.sigma.to(a.device)) ** 2 + s**2)
-        return replace(self, alpha=a * self.alpha.to(a.device), sigma=noise)

@@ -1,8 +1,26 @@
 """What a score model is trained to minimise: one number per example."""
 
 from scorefield.objectives.base import Objective
-from scorefield.objectives.denoising import DSM, MultiLevelDSM
-from scorefield.objectives.levels import LogNormal, UniformTime
-from scorefield.objectives.weights import edm_weight, sigma_weight
+from scorefield.objectives.denoising import DAE, DSM, MultiLevelDSM
+from scorefield.objectives.levels import LogNormal, OneLevel, UniformTime
+from scorefield.objectives.score_matching import SSM, SSMVR, FiniteDifferenceSSM, FisherDivergence, ImplicitSM
+from scorefield.objectives.weights import edm_weight, likelihood_weight, sigma_weight, unit_weight
 
-__all__ = ["DSM", "LogNormal", "MultiLevelDSM", "Objective", "UniformTime", "edm_weight", "sigma_weight"]
+__all__ = [
+    "DAE",
+    "DSM",
+    "SSM",
+    "SSMVR",
+    "FiniteDifferenceSSM",
+    "FisherDivergence",
+    "ImplicitSM",
+    "LogNormal",
+    "MultiLevelDSM",
+    "Objective",
+    "OneLevel",
+    "UniformTime",
+    "edm_weight",
+    "likelihood_weight",
+    "sigma_weight",
+    "unit_weight",
+]

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from scorefield._tensors import Noise, like, standard_normal, sum_event, uniform_like
 from scorefield.models import ScoreModel
-from scorefield.objectives.levels import TimeLaw, UniformTime
+from scorefield.objectives.levels import OneLevel, TimeLaw, UniformTime
 from scorefield.objectives.weights import Weight, sigma_weight
 
-__all__ = ["DSM", "MultiLevelDSM"]
+__all__ = ["DAE", "DSM", "MultiLevelDSM"]
 
 
 @dataclass(frozen=True)
@@ -74,3 +74,31 @@ class MultiLevelDSM:
         z = standard_normal(x0, generator)
         error = model.score(x0 + sigma * z, t) + z / sigma
         return 0.5 * sum_event(sigma**self.anneal_power * error**2)
+
+
+@dataclass(frozen=True)
+class DAE:
+    """The denoising autoencoder's loss ‖r(x̃) − x‖², x̃ = x + σz, with r = D the model's reconstruction (Vincent 2011, section 4).
+
+    With r(x̃) = x̃ + σ² s(x̃) it is 2σ⁴ times the denoising score matching loss: `DSM` with `OneLevel` (σ) and `unit_weight`.
+
+    Args:
+        sigma: σ.
+
+    Cost: one evaluation.
+    """
+
+    sigma: float
+
+    def __post_init__(self) -> None:
+        if not self.sigma > 0:
+            raise ValueError(f"sigma must be positive; received {self.sigma}")
+
+    def __call__(
+        self, model: ScoreModel, x0: Float[Tensor, "b *d"], generator: torch.Generator | Noise | None = None
+    ) -> Float[Tensor, " b"]:
+        """Return the loss of each example."""
+        t = OneLevel(self.sigma)(model.process, uniform_like(x0, generator))
+        alpha, sigma = (like(scale, x0) for scale in model.process.alpha_sigma(t))
+        x_t = alpha * x0 + sigma * standard_normal(x0, generator)
+        return sum_event((model.denoise(x_t, t) - x0) ** 2)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from scorefield.processes import Process
 
-__all__ = ["LogNormal", "TimeLaw", "UniformTime"]
+__all__ = ["LogNormal", "OneLevel", "TimeLaw", "UniformTime"]
 
 TimeLaw = Callable[[Process, Float[Tensor, " b"]], Float[Tensor, " b"]]
 
@@ -39,3 +39,18 @@ class LogNormal:
         # Φ⁻¹(0) is −∞: the clamp is where the process ends anyway.
         time = process.time(torch.exp(self.mean + self.std * torch.special.ndtri(u)))
         return time.clamp(process.t_min, process.t_max)
+
+
+@dataclass(frozen=True)
+class OneLevel:
+    """Always the time at which σ/α = ratio: the single noise level of Vincent (2011)."""
+
+    ratio: float
+
+    def __post_init__(self) -> None:
+        if not self.ratio > 0:
+            raise ValueError(f"ratio must be positive; received {self.ratio}")
+
+    def __call__(self, process: Process, u: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
+        """Return that time for every example."""
+        return process.time(torch.full_like(u, self.ratio))

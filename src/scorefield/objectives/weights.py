@@ -10,7 +10,7 @@ from torch import Tensor
 
 from scorefield.processes import Process
 
-__all__ = ["Weight", "edm_weight", "sigma_weight"]
+__all__ = ["Weight", "edm_weight", "likelihood_weight", "sigma_weight", "unit_weight"]
 
 Weight = Callable[[Process, Float[Tensor, " b"]], Float[Tensor, " b"]]
 
@@ -28,3 +28,15 @@ def edm_weight(sigma_data: float) -> Weight:
         return (ratio**2 + sigma_data**2) / (ratio * sigma_data) ** 2
 
     return weight
+
+
+def unit_weight(process: Process, t: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
+    """Return w for λ = 1, the plain J_DSM of Vincent (2011): (α/σ²)²."""
+    alpha, sigma = process.alpha_sigma(t)
+    return (alpha / sigma**2) ** 2
+
+
+def likelihood_weight(process: Process, t: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
+    """Return w for λ = g², under which the loss bounds −log p (Song, Durkan et al. 2021, Theorem 1)."""
+    _, g = process.drift_diffusion(t)
+    return g**2 * unit_weight(process, t)

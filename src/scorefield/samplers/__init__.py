@@ -1,16 +1,23 @@
 """Transitions from noise to data: Langevin chains, reverse SDEs, probability-flow ODEs, and their compositions."""
 
-from scorefield.samplers.langevin import AnnealedLangevin, Langevin, LangevinCorrector
-from scorefield.samplers.ode import Euler, Heun
+from scorefield.samplers.langevin import MALA, AnnealedLangevin, Langevin, LangevinCorrector
+from scorefield.samplers.ode import AdaptiveODE, Euler, Heun
+from scorefield.samplers.posterior import DDIM, Ancestral, DPMpp2M, ReverseDiffusion
 from scorefield.samplers.predictor_corrector import PredictorCorrector
 from scorefield.samplers.sde import EulerMaruyama
 
 __all__ = [
+    "DDIM",
+    "MALA",
+    "AdaptiveODE",
+    "Ancestral",
     "AnnealedLangevin",
+    "DPMpp2M",
     "Euler",
     "EulerMaruyama",
     "Heun",
     "Langevin",
     "LangevinCorrector",
     "PredictorCorrector",
+    "ReverseDiffusion",
 ]

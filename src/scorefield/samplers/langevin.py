@@ -6,17 +6,19 @@ The released NCSN image code writes x ← x + η s + √(2η) z instead: η = α
 α unless ``convention="code"`` says it is η. All samplers here act at time t and leave the level unchanged.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._tensors import Noise
+from scorefield._tensors import Noise, sum_event
 from scorefield.models import ScoreModel, State
 from scorefield.sampling import Sampler
 
-__all__ = ["AnnealedLangevin", "Langevin", "LangevinCorrector"]
+__all__ = ["MALA", "AnnealedLangevin", "Langevin", "LangevinCorrector"]
 
 Convention = Literal["paper", "code"]
 
@@ -57,6 +59,70 @@ class Langevin(Sampler):
     ) -> tuple[State, None]:
         """Return one Langevin step on p_t."""
         return _langevin(model, x, t, _alpha(self.step_size, self.convention), noise), None
+
+
+@dataclass(frozen=True)
+class MALA(Sampler):
+    r"""The Metropolis-adjusted Langevin algorithm (Roberts & Tweedie 1996): `Langevin` steps, accepted or not.
+
+    A proposal x′ is accepted with probability
+
+        min(1, p(x′) q(x | x′) / (p(x) q(x′ | x))),   q(· | x) = N(x + (α/2) s(x), α I)
+
+    so that p_t is invariant exactly. It needs log p_t, which a score alone does not give.
+
+    Args:
+        log_prob: (x, t) ↦ log p_t(x) up to a constant; for an exact model, ``lambda x, t: model.marginal(t).log_prob(x)``.
+        step_size: α.
+
+    Memory is (score, log-probability, accepted so far): one evaluation per step after the first, which makes two.
+    """
+
+    log_prob: Callable[[State, Float[Tensor, ""]], Float[Tensor, " b"]]
+    step_size: float
+
+    def __post_init__(self) -> None:
+        _alpha(self.step_size, "paper")
+
+    def spent(self, memory: "_Chain", steps: int) -> float:
+        """Return one call per proposal, and one for the first state."""
+        return steps + 1
+
+    def step(
+        self,
+        model: ScoreModel,
+        x: State,
+        t: Float[Tensor, ""],
+        s: Float[Tensor, ""],
+        memory: "_Chain | None",
+        noise: Noise,
+    ) -> tuple[State, "_Chain"]:
+        """Return the next state of the chain."""
+        alpha = self.step_size
+        here = memory or _Chain(model.score(x, t), self.log_prob(x, t), torch.zeros(len(x), device=x.device), 0)
+        proposal = x + 0.5 * alpha * here.score + alpha**0.5 * noise.normal()
+        there = _Chain(model.score(proposal, t), self.log_prob(proposal, t), here.accepted + 1, here.steps + 1)
+        forward = sum_event((proposal - x - 0.5 * alpha * here.score) ** 2)
+        backward = sum_event((x - proposal - 0.5 * alpha * there.score) ** 2)
+        log_ratio = there.log_prob - here.log_prob + (forward - backward) / (2 * alpha)
+        accept = torch.log(noise.uniform().to(log_ratio)) < log_ratio
+        stayed = here._replace(steps=there.steps)
+        chosen = _Chain(*(_where(accept, a, b) for a, b in zip(there[:3], stayed[:3], strict=True)), there.steps)
+        return _where(accept, proposal, x), chosen
+
+
+class _Chain(NamedTuple):
+    """What MALA remembers of where each chain stands."""
+
+    score: State
+    log_prob: Float[Tensor, " b"]
+    accepted: Float[Tensor, " b"]
+    steps: int
+
+
+def _where(accept: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Return rows of a where accepted, of b elsewhere."""
+    return torch.where(accept.reshape(-1, *[1] * (a.ndim - 1)), a, b)
 
 
 @dataclass(frozen=True)

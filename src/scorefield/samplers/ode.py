@@ -7,17 +7,21 @@ With ρ = σ/α and y = x/α, the ODE dx/dt = f x − ½ g² ∇ log p_t(x) (Son
 for every process, whatever its clock: Karras et al. (2022), Eq. 1, for VE; DDIM's ODE (Song, Meng & Ermon 2021, Eq. 14) for VP.
 """
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._tensors import Noise
+from scorefield._ode import integrate
+from scorefield._tensors import Noise, like
 from scorefield.models import ScoreModel, State
 from scorefield.sampling import Sampler
 
-__all__ = ["Euler", "Heun"]
+__all__ = ["AdaptiveODE", "Euler", "Heun", "probability_flow"]
 
 
 @dataclass(frozen=True)
@@ -39,27 +43,113 @@ class Euler(Sampler):
 
 @dataclass(frozen=True)
 class Heun(Sampler):
-    """Heun's method (Karras et al. 2022, Algorithm 1): an Euler step, then the trapezoid through both slopes.
+    r"""Heun's method, with Karras et al.'s optional churn (2022, Algorithm 2).
 
-    Order 2. Cost: two evaluations per step.
+        γ = min(churn/N, √2 − 1) where churn_min ≤ ρ_t ≤ churn_max, else 0     N transitions in the grid
+        ρ̂ = (1 + γ) ρ_t,  y ← y + churn_noise √(ρ̂² − ρ_t²) z                   (only if γ > 0)
+        an Euler step from ρ̂ to ρ_s, then the trapezoid through both slopes
+
+    Args:
+        churn: S_churn; 0 integrates the ODE.
+        churn_min, churn_max: the range of noise levels that are churned.
+        churn_noise: S_noise.
+
+    Order 2 (without churn). Cost: two evaluations per step.
     """
 
     order: ClassVar[int | None] = 2
+    churn: float = 0.0
+    churn_min: float = 0.0
+    churn_max: float = math.inf
+    churn_noise: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.churn < 0 or self.churn_noise < 0:
+            raise ValueError(
+                f"churn and churn_noise must not be negative; received {self.churn} and {self.churn_noise}"
+            )
 
     @property
     def evaluations(self) -> int:
         """Two slopes."""
         return 2
 
+    def start(self, model: ScoreModel, times: Float[Tensor, " n"]) -> float:
+        """Return γ."""
+        return min(self.churn / (len(times) - 1), math.sqrt(2) - 1)
+
     def step(
-        self, model: ScoreModel, x: State, t: Float[Tensor, ""], s: Float[Tensor, ""], memory: None, noise: Noise
-    ) -> tuple[State, None]:
+        self, model: ScoreModel, x: State, t: Float[Tensor, ""], s: Float[Tensor, ""], memory: float, noise: Noise
+    ) -> tuple[State, float]:
         """Return x at s."""
         (alpha_t, rho_t), (alpha_s, rho_s) = _scales(model, t), _scales(model, s)
-        y, slope = x / alpha_t, model.noise(x, t)
+        y = x / alpha_t
+        if memory > 0 and self.churn_min <= rho_t <= self.churn_max:
+            t = model.process.time((1 + memory) * model.process.ratio(t))
+            rho_hat = (1 + memory) * rho_t
+            y = y + self.churn_noise * math.sqrt(rho_hat**2 - rho_t**2) * noise.normal()
+            (alpha_t, _), rho_t = _scales(model, t), rho_hat
+        slope = model.noise(alpha_t * y, t)
         guess = alpha_s * (y + (rho_s - rho_t) * slope)
         slope = 0.5 * (slope + model.noise(guess, s))
-        return alpha_s * (y + (rho_s - rho_t) * slope), None
+        return alpha_s * (y + (rho_s - rho_t) * slope), memory
+
+
+@dataclass(frozen=True)
+class AdaptiveODE(Sampler):
+    """The ODE by Dormand and Prince's 5(4) pair in ln ρ, every sample with step sizes of its own.
+
+    A stiff sample does not make the others wait: finished and easy samples drop out of the batch. The grid's times are only where the
+    state is recorded; two are enough.
+
+    Args:
+        rtol, atol: tolerances of the local error, relative and absolute, in the units of x/α.
+
+    Cost: what the tolerance needs; `Samples.evaluations` reports the mean.
+
+    Raises:
+        DivergedError: a step size that shrinks to nothing.
+    """
+
+    order: ClassVar[int | None] = 5
+    rtol: float = 1e-5
+    atol: float = 1e-5
+
+    def __post_init__(self) -> None:
+        if not (self.rtol > 0 and self.atol > 0):
+            raise ValueError(f"rtol and atol must be positive; received {self.rtol} and {self.atol}")
+
+    def step(
+        self,
+        model: ScoreModel,
+        x: State,
+        t: Float[Tensor, ""],
+        s: Float[Tensor, ""],
+        memory: Float[Tensor, " b"] | None,
+        noise: Noise,
+    ) -> tuple[State, Float[Tensor, " b"]]:
+        """Return x at s, and the evaluations each sample has used."""
+        (alpha_t, rho_t), (alpha_s, rho_s) = _scales(model, t), _scales(model, s)
+        y, used = integrate(
+            probability_flow(model), x / alpha_t, math.log(rho_t), math.log(rho_s), rtol=self.rtol, atol=self.atol
+        )
+        return alpha_s * y, used if memory is None else memory + used
+
+    def spent(self, memory: Float[Tensor, " b"], steps: int) -> float:
+        """Return the mean over samples."""
+        return memory.mean().item()
+
+
+def probability_flow(model: ScoreModel) -> Callable[[State, Float[Tensor, " b"]], State]:
+    """Return the slope dy/d ln ρ = ρ ẑ as a function of (y, ln ρ), ln ρ of shape (b,)."""
+
+    def slope(y: State, log_rho: Float[Tensor, " b"]) -> State:
+        rho = torch.exp(log_rho)
+        t = model.process.time(rho)
+        alpha, _ = model.process.alpha_sigma(t)
+        return like(rho, y) * model.noise(like(alpha, y) * y, t)
+
+    return slope
 
 
 def _scales(model: ScoreModel, t: Float[Tensor, ""]) -> tuple[float, float]:

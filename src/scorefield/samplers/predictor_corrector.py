@@ -34,6 +34,11 @@ class PredictorCorrector(Sampler):
         """Return the memories of corrector and predictor."""
         return self.corrector.start(model, times), self.predictor.start(model, times)
 
+    def spent(self, memory: tuple[Any, Any], steps: int) -> float:
+        """Return what the two have spent."""
+        corrected, predicted = memory
+        return self.corrector.spent(corrected, steps) + self.predictor.spent(predicted, steps)
+
     def step(
         self,
         model: ScoreModel,

@@ -1,0 +1,1 @@
+"""Timings of scorefield, as ratios within one run: ``make bench``."""

@@ -1,0 +1,48 @@
+"""Timing two sides in turn, so that a machine whose speed drifts slows both."""
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+
+class Row(NamedTuple):
+    """One line of a table: a median, and its ratio to a baseline with the quartiles of that ratio."""
+
+    what: str
+    value: float
+    unit: str
+    ratio: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Return the time one call takes."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def in_turn(sides: dict[str, Callable[[], object]], rounds: int, warmup: int = 2) -> dict[str, list[float]]:
+    """Return the seconds of every side in every round; the order alternates from round to round."""
+    for _ in range(warmup):
+        for work in sides.values():
+            work()
+    times: dict[str, list[float]] = {name: [] for name in sides}
+    for k in range(rounds):
+        for name in list(sides) if k % 2 == 0 else list(sides)[::-1]:
+            times[name].append(seconds(sides[name]))
+    return times
+
+
+def compare(times: dict[str, list[float]], baseline: str, unit: str, amount: float) -> list[Row]:
+    """Return a row per side: ``amount`` / seconds if the unit is a rate, and the time's ratio to the baseline, paired by round."""
+    rows = []
+    for name, values in times.items():
+        ratios = sorted(ours / theirs for ours, theirs in zip(values, times[baseline], strict=True))
+        quarter = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else [ratios[0]] * 3
+        rows.append(
+            Row(name, amount / statistics.median(values), unit, statistics.median(ratios), quarter[0], quarter[2])
+        )
+    return rows

@@ -1,0 +1,124 @@
+r"""Embedded Runge–Kutta with an error control of its own for every row of a batch.
+
+A method is its tableau: stages k_i = f(y + h Σ_j a_ij k_j, u + c_i h), the step y + h Σ b_i k_i, its error estimate h Σ e_i k_i. A step is
+accepted where the root mean square of error / (atol + rtol max(|y|, |y′|)) is at most one, and the next is longer or shorter by
+0.9 error^{−1/5}, within [1/5, 5] (Hairer, Nørsett & Wanner, section II.4).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from scorefield._errors import DivergedError
+from scorefield._tensors import flatten, like
+
+__all__ = ["DORMAND_PRINCE", "Tableau", "integrate"]
+
+Slope = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Tableau:
+    """A first-same-as-last pair: the last stage is the slope at the new point, the first of the next step."""
+
+    order: int
+    c: tuple[float, ...]
+    a: tuple[tuple[float, ...], ...]
+    e: tuple[float, ...]
+
+
+DORMAND_PRINCE = Tableau(
+    order=5,
+    c=(1 / 5, 3 / 10, 4 / 5, 8 / 9, 1.0, 1.0),
+    a=(
+        (1 / 5,),
+        (3 / 40, 9 / 40),
+        (44 / 45, -56 / 15, 32 / 9),
+        (19372 / 6561, -25360 / 2187, 64448 / 6561, -212 / 729),
+        (9017 / 3168, -355 / 33, 46732 / 5247, 49 / 176, -5103 / 18656),
+        (35 / 384, 0.0, 500 / 1113, 125 / 192, -2187 / 6784, 11 / 84),
+    ),
+    e=(71 / 57600, 0.0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 / 40),
+)
+"""Dormand & Prince (1980), the 5(4) pair of most solvers: six evaluations per step."""
+
+
+def integrate(
+    slope: Slope,
+    y: Float[Tensor, "b *d"],
+    start: float,
+    stop: float,
+    *,
+    rtol: float,
+    atol: float,
+    tableau: Tableau = DORMAND_PRINCE,
+    first: float = 0.02,
+    most: int = 10_000,
+) -> tuple[Float[Tensor, "b *d"], Float[Tensor, " b"]]:
+    """Return y(stop) and the evaluations each row used.
+
+    Args:
+        slope: (y, u) ↦ dy/du for any subset of rows, u of shape (rows,) in float64.
+        y: the state at ``start``.
+        start: where u begins.
+        stop: where it ends, on either side.
+        rtol: relative tolerance.
+        atol: absolute tolerance.
+        tableau: the method.
+        first: the first trial step, as a share of the range.
+        most: steps after which a row is given up.
+
+    Raises:
+        DivergedError: rows whose step size shrank below what float64 resolves, or that took too many steps.
+    """
+    y = y.clone()
+    span = stop - start
+    u = torch.full((len(y),), start, dtype=torch.float64, device=y.device)
+    h = torch.full_like(u, first * span)
+    used = torch.ones_like(u)
+    k_first = slope(y, u)
+    for _ in range(most):
+        rows = torch.nonzero((stop - u) * span > 0).flatten()
+        if len(rows) == 0:
+            return y, used
+        left = stop - u[rows]
+        step = torch.where(h[rows].abs() < left.abs(), h[rows], left)
+        trial, error, k_last = _step(slope, tableau, y[rows], u[rows], step, k_first[rows])
+        used[rows] += len(tableau.c)
+        size = _size(error, y[rows], trial, rtol, atol)
+        good = size <= 1  # NaN is not good
+        done = rows[good]
+        y[done], k_first[done] = trial[good], k_last[good]
+        u[done] = torch.where(step[good] == left[good], stop, u[done] + step[good])
+        change = torch.nan_to_num(0.9 * size.clamp_min(1e-10) ** (-1 / tableau.order), nan=0.2)
+        h[rows] = step * change.clamp(0.2, 5)
+        _check_steps(h[rows[~good]], span, u[rows[~good]])
+    raise DivergedError(f"the ODE needed more than {most} steps; loosen rtol and atol, or check the model")
+
+
+def _step(slope: Slope, tableau: Tableau, y: Tensor, u: Tensor, h: Tensor, k: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the new point, its error estimate and the slope there."""
+    stages, width = [k], like(h, y)
+    point = y
+    for c, row in zip(tableau.c, tableau.a, strict=True):
+        point = y + width * sum(a * stage for a, stage in zip(row, stages, strict=True) if a != 0)
+        stages.append(slope(point, u + c * h))
+    error = width * sum(e * stage for e, stage in zip(tableau.e, stages, strict=True) if e != 0)
+    return point, error, stages[-1]
+
+
+def _size(error: Tensor, old: Tensor, new: Tensor, rtol: float, atol: float) -> Float[Tensor, " b"]:
+    """Return the error of each row in units of its tolerance."""
+    scaled = error / (atol + rtol * torch.maximum(old.abs(), new.abs()))
+    return flatten(scaled).double().square().mean(dim=1).sqrt()
+
+
+def _check_steps(h: Tensor, span: float, u: Tensor) -> None:
+    if (h.abs() < 1e-13 * abs(span)).any():
+        at = u[h.abs().argmin()].item()
+        raise DivergedError(
+            f"the ODE's step size shrank to nothing at {at:.4g}: the slope there is not finite or not smooth"
+        )

@@ -1,0 +1,138 @@
+r"""Settings from data: Song & Ermon (2020), "Improved techniques for training score-based generative models", Techniques 1 to 4.
+
+    1   σ_1 = max ‖x_i − x_j‖                                          chains can cross the data
+    2   Φ(√(2D)(γ − 1) + 3γ) − Φ(√(2D)(γ − 1) − 3γ) = ½                neighbouring levels overlap
+        For D ≥ 5 the second term is all of it, √(2D)(γ − 1) = 3γ:     γ = √(2D) / (√(2D) − 3)
+        For D ≤ 4 the levels always overlap by more, and there is no solution.
+    4   ε minimises  r(ε) = (1 − ε/σ_L²)^{2T} (γ² − c) + c,  c = 2 / (2 − ε/σ_L²)    the variance T steps leave, in units of the level's
+
+with ε in the convention of their code, x ← x + ε s + √(2ε) z at the last level. r never falls below 1.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from scipy import optimize
+from torch import Tensor
+
+from scorefield._tensors import flatten
+
+__all__ = ["Advice", "largest_distance", "level_ratio", "remaining_variance", "step_size", "suggest"]
+
+_SAMPLED = 4096  # examples among which distances are taken: 17 million pairs, a second
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Suggested settings, and the numbers they follow from.
+
+    Attributes:
+        dimension: D, numbers per example.
+        sigma_1: largest noise level, by Technique 1.
+        sigma_L: smallest noise level, as asked.
+        ratio: γ, by Technique 2.
+        levels: L.
+        repeats: T, as asked.
+        step_size: ε, by Technique 4, in the convention of the code.
+        variance: r(ε), which should be close to one.
+        snr: of a Langevin corrector with the same relative step, √(ε/2)/σ_L.
+        sigma_data: standard deviation of the data over all coordinates.
+        mean_data: mean of the data over all coordinates.
+        sampled: examples among which σ_1 was sought.
+    """
+
+    dimension: int
+    sigma_1: float
+    sigma_L: float
+    ratio: float
+    levels: int
+    repeats: int
+    step_size: float
+    variance: float
+    snr: float
+    sigma_data: float
+    mean_data: float
+    sampled: int
+
+
+def suggest(data: Float[Tensor, "n *d"], *, sigma_L: float = 0.01, repeats: int = 5, seed: int = 0) -> Advice:
+    """Return settings for NCSN training and annealed Langevin sampling of ``data``.
+
+    Args:
+        data: examples, n ≥ 2.
+        sigma_L: the smallest noise level, below what can be seen.
+        repeats: T, Langevin steps per level; more allow a smaller ε.
+        seed: chooses the examples among which distances are taken.
+
+    Raises:
+        ValueError: fewer than two examples, data that is not finite or all equal, or D ≤ 4, where Technique 2 has no solution.
+    """
+    if len(data) < 2 or not torch.isfinite(data).all():
+        raise ValueError(
+            f"data must be at least two finite examples; received {len(data)} of shape {tuple(data.shape[1:])}"
+        )
+    dimension = data[0].numel()
+    ratio = level_ratio(dimension)
+    sampled = min(len(data), _SAMPLED)
+    sigma_1 = largest_distance(data, seed=seed)
+    if not sigma_1 > sigma_L:
+        raise ValueError(f"sigma_L must be smaller than the spread of the data, {sigma_1:.3g}; received {sigma_L}")
+    levels = math.ceil(math.log(sigma_1 / sigma_L) / math.log(ratio)) + 1
+    used = (sigma_1 / sigma_L) ** (1 / (levels - 1))
+    epsilon = step_size(used, sigma_L, repeats)
+    return Advice(
+        dimension=dimension,
+        sigma_1=sigma_1,
+        sigma_L=sigma_L,
+        ratio=used,
+        levels=levels,
+        repeats=repeats,
+        step_size=epsilon,
+        variance=remaining_variance(epsilon / sigma_L**2, used, repeats),
+        snr=math.sqrt(epsilon / 2) / sigma_L,
+        sigma_data=data.std().item(),
+        mean_data=data.mean().item(),
+        sampled=sampled,
+    )
+
+
+def level_ratio(dimension: int) -> float:
+    """Return γ = √(2D)/(√(2D) − 3).
+
+    Raises:
+        ValueError: D ≤ 4, where neighbouring levels overlap by more than half at any γ.
+    """
+    root = math.sqrt(2 * dimension)
+    if root <= 3:
+        raise ValueError(
+            f"Technique 2 has no solution for D ≤ 4 numbers per example (D = {dimension}): neighbouring levels overlap at any ratio. "
+            "Choose the ladder by hand, such as ten levels with geometric(sigma_1, sigma_L, 10)."
+        )
+    return root / (root - 3)
+
+
+def largest_distance(data: Float[Tensor, "n *d"], *, seed: int = 0) -> float:
+    """Return max ‖x_i − x_j‖ over at most 4096 examples: exact for smaller sets, a lower bound beyond."""
+    rows = flatten(data).double()
+    if len(rows) > _SAMPLED:
+        rows = rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))[:_SAMPLED]]
+    return max(torch.cdist(part, rows).max().item() for part in rows.split(512))
+
+
+def remaining_variance(relative: float, ratio: float, repeats: int) -> float:
+    """Return r: the variance after T steps of size ``relative`` = ε/σ_L² that began with γ² times the level's, in units of the level's."""
+    c = 2 / (2 - relative)
+    return (1 - relative) ** (2 * repeats) * (ratio**2 - c) + c
+
+
+def step_size(ratio: float, sigma_L: float, repeats: int) -> float:
+    """Return the ε that brings r closest to one."""
+    found = optimize.minimize_scalar(
+        lambda relative: remaining_variance(relative, ratio, repeats),
+        bounds=(0.0, 1.0),
+        method="bounded",
+        options={"xatol": 1e-10},
+    )
+    return float(found.x) * sigma_L**2

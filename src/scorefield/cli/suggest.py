@@ -1,0 +1,76 @@
+"""``scorefield suggest``: settings from the user's own data, the reasons for them, and a configuration that uses them."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import Namespace
+
+from scorefield._errors import ConfigError
+from scorefield.advice import Advice, suggest
+from scorefield.cli.models import refusals
+from scorefield.config import RunConfig, to_yaml, validate
+from scorefield.config.run import DataConfig
+
+__all__ = ["run"]
+
+_NAMED = ("digits", "mnist", "fashion_mnist", "kmnist")
+
+
+def run(args: Namespace) -> int:
+    """Measure, explain, and write the configuration if asked; return the exit code."""
+    kind = args.data if args.data in _NAMED else "path"
+    data = {"kind": kind, "dir": args.data_dir, "path": args.data if kind == "path" else None}
+    section = validate(DataConfig, data, "command line")
+    dataset = section.load()
+    with refusals(args.data):
+        advice = suggest(dataset.scaled(), sigma_L=args.sigma_L, repeats=args.repeats)
+    if args.json:
+        print(json.dumps(asdict(advice)))
+    else:
+        print(explain(advice, dataset.name, len(dataset)))
+    if args.out is not None:
+        out = Path(args.out)
+        try:
+            out.write_text(to_yaml(configuration(advice, section, dataset.event)), encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(f"--out {out}: cannot be written: {error.strerror}") from error
+        print(f"\n{out}: written. Train with: scorefield train --config {out}")
+    return 0
+
+
+def explain(a: Advice, name: str, n: int) -> str:
+    """Return the settings with their reasons."""
+    steps = f"{a.step_size:.3g}   in the convention of the NCSN code ({2 * a.step_size:.3g} in the paper's)"
+    among = f"all {n}" if a.sampled == n else f"{a.sampled} of {n}"
+    return f"""{name}: {n} examples of {a.dimension} numbers, mean {a.mean_data:.4g}, standard deviation {a.sigma_data:.4g}
+
+sigma_1   {a.sigma_1:.4g}   the largest distance between two examples (among {among}): noise that lets chains cross the data
+sigma_L   {a.sigma_L:.4g}   as asked: noise that cannot be seen
+levels    {a.levels}   so that neighbours overlap by half: ratio {a.ratio:.4f} in {a.dimension} dimensions
+repeats   {a.repeats}   as asked: Langevin steps on each level
+step_size {steps}: leaves {a.variance:.3f} times a level's variance
+snr       {a.snr:.3f}   the Langevin corrector with the same relative step
+ema       0.999   averaged weights, and a noise-free last step (always on)"""
+
+
+def configuration(a: Advice, data: DataConfig, event: tuple[int, ...]) -> RunConfig:
+    """Return a run that trains on the suggested ladder and samples down it."""
+    ladder = {"sigma_1": a.sigma_1, "sigma_L": a.sigma_L}
+    values: dict[str, Any] = {
+        "name": "suggested",
+        "data": data.model_dump(),
+        "process": {"kind": "ve", "sigma_min": a.sigma_L, "sigma_max": a.sigma_1},
+        "network": {"kind": "unet" if len(event) == 3 else "mlp"},
+        "model": {"kind": "denoiser", "sigma_data": a.sigma_data, "mean_data": a.mean_data},
+        "objective": {"kind": "multilevel_dsm", **ladder, "levels": a.levels},
+        "sampling": {
+            "kind": "ald",
+            "steps": a.levels,
+            "repeats": a.repeats,
+            "relative_step": 2 * a.step_size / a.sigma_L**2,
+            **ladder,
+        },
+    }
+    return validate(RunConfig, values, "suggestion")

@@ -1,0 +1,124 @@
+"""Densities made of densities: products, and scaled, rotated, shifted images."""
+
+import copy
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from scorefield._tensors import flatten
+from scorefield.densities.base import Density, Scale
+
+__all__ = ["Product", "Similarity"]
+
+
+class Product(Density):
+    """Independent parts laid side by side: an event is the concatenation of one vector of each part.
+
+    Args:
+        parts: densities over vectors.
+    """
+
+    def __init__(self, *parts: Density) -> None:
+        if not parts or any(len(part.event) != 1 for part in parts):
+            raise ValueError(
+                f"a product needs densities over vectors; received events {[part.event for part in parts]}"
+            )
+        self.parts = parts
+        self._sizes = [part.event[0] for part in parts]
+
+    @property
+    def event(self) -> tuple[int, ...]:
+        """A vector of all coordinates."""
+        return (sum(self._sizes),)
+
+    def log_prob(self, x: Float[Tensor, "b d"]) -> Float[Tensor, " b"]:
+        """Return Σ log p_k(x_k)."""
+        pieces = x.split(self._sizes, dim=1)
+        return torch.stack([part.log_prob(piece) for part, piece in zip(self.parts, pieces, strict=True)]).sum(dim=0)
+
+    def score(self, x: Float[Tensor, "b d"]) -> Float[Tensor, "b d"]:
+        """Return the scores of the parts, side by side."""
+        pieces = x.split(self._sizes, dim=1)
+        return torch.cat([part.score(piece) for part, piece in zip(self.parts, pieces, strict=True)], dim=1)
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n d"]:
+        """Return n draws."""
+        return torch.cat([part.sample(n, generator) for part in self.parts], dim=1)
+
+    def diffuse(self, alpha: Scale, sigma: Scale) -> "Product":
+        """Return the product of the noised parts."""
+        return Product(*(part.diffuse(alpha, sigma) for part in self.parts))
+
+
+class Similarity(Density):
+    """The law of Y = c Q X + m, Q orthogonal: the affine images under which isotropic noise stays isotropic.
+
+        p_Y(y) = p_X(Qᵀ(y − m)/c) / c^D        αY + σZ = c Q (αX + (σ/c) Z′) + αm
+
+    Args:
+        density: the law of X, over events of D numbers.
+        scale: c > 0.
+        rotation: Q, shape (D, D) over the flattened event; the identity when absent.
+        shift: m, broadcast against the event.
+    """
+
+    def __init__(
+        self, density: Density, scale: float = 1.0, rotation: Tensor | None = None, shift: Tensor | float = 0.0
+    ) -> None:
+        if not scale > 0:
+            raise ValueError(f"scale must be positive; received {scale}")
+        rotation = None if rotation is None else rotation.double()
+        if rotation is not None and not torch.allclose(
+            rotation @ rotation.T, torch.eye(len(rotation)).double(), atol=1e-8
+        ):
+            raise ValueError(
+                "rotation must be an orthogonal matrix, Q Qᵀ = I; other linear maps would colour the noise"
+            )
+        self.density = density
+        self.scale = scale
+        self.rotation = rotation
+        self.shift = torch.as_tensor(shift, dtype=torch.float64).expand(density.event)
+        self.alpha: Scale = torch.ones((), dtype=torch.float64)
+
+    @property
+    def event(self) -> tuple[int, ...]:
+        """The shape of one event."""
+        return self.density.event
+
+    def _turn(self, x: Tensor, back: bool) -> Tensor:
+        """Return Qx, or Qᵀx."""
+        if self.rotation is None:
+            return x
+        q = self.rotation.to(x)
+        return (flatten(x) @ (q if back else q.T)).reshape(x.shape)
+
+    def _offset(self, x: Tensor) -> Tensor:
+        """Return αm for every row."""
+        alpha = torch.as_tensor(self.alpha).to(x).reshape(-1, *[1] * len(self.event))
+        return alpha * self.shift.to(x)
+
+    def _pull(self, y: Tensor) -> Tensor:
+        """Return the x that maps to y."""
+        return self._turn(y - self._offset(y), back=True) / self.scale
+
+    def log_prob(self, x: Float[Tensor, "b *d"]) -> Float[Tensor, " b"]:
+        """Return log p_Y(x)."""
+        volume = self.shift.numel() * torch.log(torch.tensor(self.scale, dtype=torch.float64)).item()
+        return self.density.log_prob(self._pull(x)) - volume
+
+    def score(self, x: Float[Tensor, "b *d"]) -> Float[Tensor, "b *d"]:
+        """Return Q s_X / c."""
+        return self._turn(self.density.score(self._pull(x)), back=False) / self.scale
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n *d"]:
+        """Return n draws."""
+        x = self.density.sample(n, generator)
+        return self.scale * self._turn(x, back=False) + self._offset(x)
+
+    def diffuse(self, alpha: Scale, sigma: Scale) -> "Similarity":
+        """Return the law of αY + σZ."""
+        noised = copy.copy(self)
+        noised.density = self.density.diffuse(alpha, torch.as_tensor(sigma, dtype=torch.float64) / self.scale)
+        noised.alpha = torch.as_tensor(alpha, dtype=torch.float64) * self.alpha
+        return noised

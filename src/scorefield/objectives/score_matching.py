@@ -1,0 +1,180 @@
+r"""Score matching without a denoising target: what can be said of ∇ log p from samples of p alone, or from p itself.
+
+    explicit   E ½‖s − ∇ log p‖²                            (`FisherDivergence`, when p is known)
+    implicit   E [½‖s‖² + tr ∇s]                            = explicit − E ½‖∇ log p‖²   (Hyvärinen 2005, Theorem 1)
+    sliced     E [½ (vᵀs)² + vᵀ∇s v],  E vvᵀ = I            = implicit in expectation    (Song et al. 2019, Eq. 8)
+
+p is the law of x_0 noised to one level; with ``ratio`` None it is that of x_0 itself, scored at t_min.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from scorefield._tensors import Noise, flatten, like, standard_normal, sum_event, uniform_like
+from scorefield.densities import Density
+from scorefield.models import ScoreModel, State
+from scorefield.objectives.levels import OneLevel, TimeLaw, UniformTime
+from scorefield.objectives.weights import Weight, sigma_weight
+
+__all__ = ["SSM", "SSMVR", "FiniteDifferenceSSM", "FisherDivergence", "ImplicitSM"]
+
+Generator = torch.Generator | Noise | None
+Projection = Literal["gaussian", "rademacher", "sphere"]
+
+
+@dataclass(frozen=True)
+class ImplicitSM:
+    """Hyvärinen's objective with the exact trace: ½‖s‖² + tr ∇s.
+
+    Args:
+        ratio: σ/α of the law that is matched; None for the data itself.
+
+    Cost: one evaluation and D backward passes: for small D.
+    """
+
+    ratio: float | None = None
+
+    def __call__(self, model: ScoreModel, x0: State, generator: Generator = None) -> Float[Tensor, " b"]:
+        """Return the loss of each example."""
+        x, score = _score_at(model, x0, self.ratio, generator)
+        value = score(x)
+        columns = flatten(value)
+        trace = sum(
+            flatten(torch.autograd.grad(columns[:, i].sum(), x, create_graph=True)[0])[:, i]
+            for i in range(columns.shape[1])
+        )
+        return 0.5 * sum_event(value**2) + trace
+
+
+@dataclass(frozen=True)
+class SSM:
+    """Sliced score matching: ½ (vᵀs)² + vᵀ∇s v with one random v per example.
+
+    Args:
+        ratio: σ/α of the law that is matched; None for the data itself.
+        projection: the law of v: "gaussian", "rademacher", or "sphere", √D times a uniform direction, so that E vvᵀ = I for each.
+
+    Cost: one evaluation and one backward pass.
+    """
+
+    ratio: float | None = None
+    projection: Projection = "rademacher"
+
+    def __call__(self, model: ScoreModel, x0: State, generator: Generator = None) -> Float[Tensor, " b"]:
+        """Return the loss of each example."""
+        x, score = _score_at(model, x0, self.ratio, generator)
+        v = _project(x0, self.projection, generator)
+        value, curvature = _curvature(score, x, v)
+        return 0.5 * sum_event(v * value) ** 2 + curvature
+
+
+@dataclass(frozen=True)
+class SSMVR:
+    """Sliced score matching with reduced variance: ½‖s‖² + vᵀ∇s v, the first term's expectation over v taken (Song et al. 2019, Eq. 9).
+
+    Arguments and cost are those of `SSM`.
+    """
+
+    ratio: float | None = None
+    projection: Projection = "rademacher"
+
+    def __call__(self, model: ScoreModel, x0: State, generator: Generator = None) -> Float[Tensor, " b"]:
+        """Return the loss of each example."""
+        x, score = _score_at(model, x0, self.ratio, generator)
+        value, curvature = _curvature(score, x, _project(x0, self.projection, generator))
+        return 0.5 * sum_event(value**2) + curvature
+
+
+@dataclass(frozen=True)
+class FiniteDifferenceSSM:
+    """Sliced score matching without second derivatives (Pang et al. 2020): central differences along v.
+
+        ½‖(s₊ + s₋)/2‖² + vᵀ(s₊ − s₋)/(2ε),   s± = s(x ± εv);  the error is O(ε²)
+
+    Args:
+        ratio: σ/α of the law that is matched; None for the data itself.
+        epsilon: ε.
+        projection: the law of v.
+
+    Cost: two evaluations, no graph of gradients.
+    """
+
+    ratio: float | None = None
+    epsilon: float = 0.01
+    projection: Projection = "rademacher"
+
+    def __post_init__(self) -> None:
+        if not self.epsilon > 0:
+            raise ValueError(f"epsilon must be positive; received {self.epsilon}")
+
+    def __call__(self, model: ScoreModel, x0: State, generator: Generator = None) -> Float[Tensor, " b"]:
+        """Return the loss of each example."""
+        x, score = _score_at(model, x0, self.ratio, generator)
+        v = _project(x0, self.projection, generator)
+        ahead, behind = score(x + self.epsilon * v), score(x - self.epsilon * v)
+        return 0.5 * sum_event((0.5 * (ahead + behind)) ** 2) + sum_event(v * (ahead - behind)) / (2 * self.epsilon)
+
+
+@dataclass(frozen=True)
+class FisherDivergence:
+    """Explicit score matching: ½ w(t) ‖D(x_t, t) − E[x_0 | x_t]‖², the truth taken from ``density``.
+
+    With λ = σ² on the score (the default weight) it is the σ²-weighted Fisher divergence to each noised law; `DSM` with the same times and
+    weight differs from it by a constant in the model.
+
+    Args:
+        density: the law of x_0, in closed form.
+        times: the law of t.
+        weight: w(t).
+
+    Cost: one evaluation, and one of the exact score.
+    """
+
+    density: Density
+    times: TimeLaw = field(default_factory=UniformTime)
+    weight: Weight = sigma_weight
+
+    def __call__(self, model: ScoreModel, x0: State, generator: Generator = None) -> Float[Tensor, " b"]:
+        """Return the loss of each example."""
+        t = self.times(model.process, uniform_like(x0, generator))
+        alpha, sigma = model.process.alpha_sigma(t)
+        x_t = like(alpha, x0) * x0 + like(sigma, x0) * standard_normal(x0, generator)
+        gap = model.score(x_t, t) - self.density.diffuse(alpha, sigma).score(x_t)
+        return 0.5 * self.weight(model.process, t).to(gap) * sum_event((like(sigma**2 / alpha, gap) * gap) ** 2)
+
+
+def _score_at(
+    model: ScoreModel, x0: State, ratio: float | None, generator: Generator
+) -> tuple[State, Callable[[State], State]]:
+    """Return a state of the law that is matched, ready to be differentiated, and the model's score there."""
+    if ratio is None:
+        x, t = x0, torch.tensor(model.process.t_min, dtype=torch.float64, device=x0.device)
+    else:
+        t = OneLevel(ratio)(model.process, torch.zeros(1, dtype=torch.float64, device=x0.device)).squeeze(0)
+        alpha, sigma = model.process.alpha_sigma(t)
+        x = like(alpha, x0) * x0 + like(sigma, x0) * standard_normal(x0, generator)
+    return x.detach().requires_grad_(True), lambda x: model.score(x, t)
+
+
+def _project(x: State, projection: Projection, generator: Generator) -> State:
+    """Return v with E vvᵀ = I."""
+    z = standard_normal(x, generator)
+    if projection == "gaussian":
+        return z
+    if projection == "rademacher":
+        return torch.where(z >= 0, 1.0, -1.0).to(z)
+    if projection == "sphere":
+        return z * like(torch.sqrt(x[0].numel() / sum_event(z**2)), z)
+    raise ValueError(f'projection must be "gaussian", "rademacher" or "sphere"; received {projection!r}')
+
+
+def _curvature(score: Callable[[State], State], x: State, v: State) -> tuple[State, Float[Tensor, " b"]]:
+    """Return s(x) and vᵀ∇s v, the latter differentiable."""
+    value = score(x)
+    (pulled,) = torch.autograd.grad(sum_event(value * v).sum(), x, create_graph=True)
+    return value, sum_event(pulled * v)

@@ -1,0 +1,163 @@
+r"""Samplers built on the exact transitions of the forward process.
+
+For s < t the process is a Gaussian chain, x_t | x_s ~ N(a x_s, G² I) with a = α_t/α_s and G² = σ_t² − a²σ_s², and Bayes gives
+
+    x_s | x_t, x_0 ~ N(α_s x_0 + √(σ_s² − v) z(x_t, x_0), v I),   v = σ_s² G²/σ_t²      (Ho et al. 2020, Eq. 6 and 7)
+
+Samplers put D(x_t, t) for x_0.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Literal, NamedTuple
+
+from jaxtyping import Float
+from torch import Tensor
+
+from scorefield._tensors import Noise
+from scorefield.models import ScoreModel, State
+from scorefield.processes import Process
+from scorefield.sampling import Sampler
+
+__all__ = ["DDIM", "Ancestral", "DPMpp2M", "ReverseDiffusion"]
+
+
+class _Link(NamedTuple):
+    """The numbers of one transition."""
+
+    alpha_t: float
+    sigma_t: float
+    alpha_s: float
+    sigma_s: float
+
+    @classmethod
+    def between(cls, process: Process, t: Tensor, s: Tensor) -> "_Link":
+        return cls(*(v.item() for v in (*process.alpha_sigma(t), *process.alpha_sigma(s))))
+
+    @property
+    def shrink(self) -> float:
+        """a, by which the forward chain multiplies the state."""
+        return self.alpha_t / self.alpha_s
+
+    @property
+    def variance(self) -> float:
+        """G², which it adds."""
+        return max(0.0, self.sigma_t**2 - (self.shrink * self.sigma_s) ** 2)
+
+    @property
+    def posterior_variance(self) -> float:
+        """The variance v of x_s given x_t and x_0."""
+        return self.variance * (self.sigma_s / self.sigma_t) ** 2
+
+
+@dataclass(frozen=True)
+class ReverseDiffusion(Sampler):
+    """The reverse SDE discretised as its forward chain is (Song et al. 2021, Eq. 46): x ← (2 − a) x + G² s + G z.
+
+    Weak order 1. Cost: one evaluation per step.
+    """
+
+    order: ClassVar[int | None] = 1
+
+    def step(
+        self, model: ScoreModel, x: State, t: Float[Tensor, ""], s: Float[Tensor, ""], memory: None, noise: Noise
+    ) -> tuple[State, None]:
+        """Return x at s."""
+        link = _Link.between(model.process, t, s)
+        mean = (2 - link.shrink) * x + link.variance * model.score(x, t)
+        return mean + link.variance**0.5 * noise.normal(), None
+
+
+@dataclass(frozen=True)
+class Ancestral(Sampler):
+    """Ancestral sampling (Ho et al. 2020, Algorithm 2; Song et al. 2021, appendix F): x ← (x + G² s)/a + √v z.
+
+    Args:
+        variance: "posterior" takes v = σ_s² G²/σ_t² (SMLD, and DDPM's smaller choice), "forward" v = G² (DDPM's larger one, the choice of
+            the score-SDE code for VP).
+
+    Weak order 1. Cost: one evaluation per step.
+    """
+
+    order: ClassVar[int | None] = 1
+    variance: Literal["posterior", "forward"] = "posterior"
+
+    def __post_init__(self) -> None:
+        if self.variance not in ("posterior", "forward"):
+            raise ValueError(f'variance must be "posterior" or "forward"; received {self.variance!r}')
+
+    def step(
+        self, model: ScoreModel, x: State, t: Float[Tensor, ""], s: Float[Tensor, ""], memory: None, noise: Noise
+    ) -> tuple[State, None]:
+        """Return x at s."""
+        link = _Link.between(model.process, t, s)
+        v = link.posterior_variance if self.variance == "posterior" else link.variance
+        mean = (x + link.variance * model.score(x, t)) / link.shrink
+        return mean + v**0.5 * noise.normal(), None
+
+
+@dataclass(frozen=True)
+class DDIM(Sampler):
+    """Denoising diffusion implicit models (Song, Meng & Ermon 2021, Eq. 12): x ← α_s D + √(σ_s² − η²v) ẑ + η√v z.
+
+    η = 0 is `scorefield.Euler` on the probability-flow ODE; η = 1 is `Ancestral`.
+
+    Args:
+        eta: η in [0, 1].
+
+    Order 1. Cost: one evaluation per step.
+    """
+
+    order: ClassVar[int | None] = 1
+    eta: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.eta <= 1:
+            raise ValueError(f"eta must lie in [0, 1]; received {self.eta}")
+
+    def step(
+        self, model: ScoreModel, x: State, t: Float[Tensor, ""], s: Float[Tensor, ""], memory: None, noise: Noise
+    ) -> tuple[State, None]:
+        """Return x at s."""
+        link = _Link.between(model.process, t, s)
+        v = self.eta**2 * link.posterior_variance
+        denoised = model.denoise(x, t)
+        z_hat = (x - link.alpha_t * denoised) / link.sigma_t
+        mean = link.alpha_s * denoised + max(0.0, link.sigma_s**2 - v) ** 0.5 * z_hat
+        return (mean if self.eta == 0 else mean + v**0.5 * noise.normal()), None
+
+
+@dataclass(frozen=True)
+class DPMpp2M(Sampler):
+    r"""DPM-Solver++(2M) (Lu et al. 2022, Algorithm 2): a two-step method in λ = −ln(σ/α).
+
+        D̄ = D_t + (D_t − D_prev) h / (2 h_prev),   h = λ_s − λ_t
+        x ← (σ_s/σ_t) x + α_s (1 − e^{−h}) D̄
+
+    the first step without D_prev. Exact when D is constant.
+
+    Order 2. Cost: one evaluation per step.
+    """
+
+    order: ClassVar[int | None] = 2
+
+    def step(
+        self,
+        model: ScoreModel,
+        x: State,
+        t: Float[Tensor, ""],
+        s: Float[Tensor, ""],
+        memory: tuple[State, float] | None,
+        noise: Noise,
+    ) -> tuple[State, tuple[State, float]]:
+        """Return x at s, and (D_t, h) for the next step."""
+        link = _Link.between(model.process, t, s)
+        contraction = (link.sigma_s / link.alpha_s) / (link.sigma_t / link.alpha_t)  # e^{−h}
+        h = -math.log(contraction)
+        denoised = model.denoise(x, t)
+        extrapolated = denoised
+        if memory is not None and memory[1] > 0:
+            former, former_h = memory
+            extrapolated = denoised + (h / (2 * former_h)) * (denoised - former)
+        x = (link.sigma_s / link.sigma_t) * x + link.alpha_s * (1 - contraction) * extrapolated
+        return x, (denoised, h)

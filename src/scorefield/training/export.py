@@ -1,0 +1,26 @@
+"""From a training checkpoint to a model to ship: the averaged weights and the configuration, without the optimiser's state."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from scorefield._errors import CheckpointError
+from scorefield.training import checkpoint
+
+__all__ = ["export"]
+
+
+def export(source: checkpoint.Checkpoint, folder: Path) -> None:
+    """Write ``folder``, a checkpoint that `scorefield sample` accepts and training does not need.
+
+    Raises:
+        CheckpointError: the folder exists, or the source holds no averaged weights.
+    """
+    if folder.exists():
+        raise CheckpointError(f"{folder}: exists already; remove it or choose another name")
+    if "ema" not in source.tensors:
+        raise CheckpointError(f"{source.path}: holds {sorted(source.tensors)}, expected averaged weights under 'ema'")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+        written = checkpoint.save(Path(temporary), source.step, {"ema": source.tensors["ema"]}, source.state)
+        os.rename(written, folder)

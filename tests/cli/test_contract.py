@@ -1,0 +1,267 @@
+"""The contract of the command line: exit codes, one-line errors, quiet pipes, fast help, round trips."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from scorefield.cli import main
+from scorefield.cli.sample import parse_seeds
+
+TINY = ["--data.kind", "digits", "--network.width", "8", "--network.depth", "1", "--device", "cpu"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder made by the command line itself."""
+    path = tmp_path_factory.mktemp("runs") / "tiny"
+    assert main(["train", *TINY, "--run", str(path), "--fast-dev-run"]) == 0
+    return path
+
+
+def refused(capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, *words: str) -> None:
+    """The command ends with ``code`` and one line on stderr that has all of ``words``."""
+    assert main(arguments) == code
+    out, err = capsys.readouterr()
+    assert err.count("\n") == 1, err
+    assert "Traceback" not in err + out
+    for word in words:
+        assert word in err, err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], ["COMMAND"]),
+        (["trian"], ["trian"]),
+        (["train", "--bogus", "1"], ["--bogus"]),
+        (["train", "--seed", "abc"], ["seed", "abc"]),
+        (["train", "--train.steps", "0"], ["train.steps", "greater than 0", "0"]),
+        (["train", "--train.stepz", "5"], ["train.stepz", "no such setting"]),
+        (["train", "--train.learning_rate", "nan"], ["train.learning_rate"]),
+        (["train", "--process.kind", "vx"], ["process", "vx"]),
+        (
+            ["train", "--process.kind", "ve", "--process.sigma_min", "60", "--data.kind", "digits", "--dry-run"],
+            ["sigma_min", "60"],
+        ),
+        (["train", "--network.kind", "mlp", "--data.kind", "digits", "--dry-run"], ["mlp", "(1, 8, 8)"]),
+        (["train", "--config", "/no/such.yaml"], ["/no/such.yaml"]),
+        (["train", "--name", "../escape"], ["name", "../escape"]),
+        (["train", "--data.kind", "digits", "--run", "/proc/nowhere"], ["/proc/nowhere"]),
+        (["train", "--device", "tpu"], ["train.device", "tpu"]),
+        (["sample", "no-such-model"], ["no-such-model", "shipped"]),
+        (["sample", "x", "--out", "x.bmp"], ["x.bmp", ".png"]),
+        (["sample", "x", "--out", "/no/such/x.png"], ["/no/such"]),
+    ],
+)
+def test_G1_bad_usage_is_exit_2_and_one_line(capsys, arguments: list[str], words: list[str]):
+    refused(capsys, arguments, 2, *words)
+
+
+def test_G1_missing_data_is_exit_3(capsys, tmp_path: Path):
+    refused(capsys, ["train", "--data.kind", "mnist", "--data-dir", str(tmp_path), "--dry-run"], 3, str(tmp_path))
+
+
+def test_G1_a_damaged_checkpoint_is_exit_4(capsys, run: Path, tmp_path: Path):
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(run / "checkpoints" / "step-00000004", copy)
+    weights = copy / "ema.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\xff")
+    refused(capsys, ["sample", str(copy), "--out", str(tmp_path / "x.png")], 4, "ema.safetensors")
+
+
+def test_G1_divergence_is_exit_5(capsys, tmp_path: Path):
+    arguments = ["train", *TINY, "--run", str(tmp_path / "run"), "--train.steps", "50", "--train.learning_rate", "1e30"]
+    refused(capsys, [*arguments, "--train.warmup", "0", "--sampling.steps", "2"], 5, "diverged at step")
+
+
+def test_an_existing_run_is_not_overwritten(capsys, run: Path):
+    refused(capsys, ["train", *TINY, "--run", str(run), "--fast-dev-run"], 2, "--resume")
+
+
+def test_cuda_without_a_gpu_is_exit_2(capsys):
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    refused(capsys, ["train", "--data.kind", "digits", "--device", "cuda", "--dry-run"], 2, "--device cpu")
+
+
+def test_the_run_folder_holds_what_it_should(run: Path):
+    assert {p.name for p in run.iterdir()} >= {
+        "config.yaml",
+        "environment.json",
+        "metrics.jsonl",
+        "checkpoints",
+        "samples",
+        "loss.png",
+    }
+    environment = json.loads((run / "environment.json").read_text())
+    assert environment["torch"]
+    assert (run / "samples" / "step-00000004.png").stat().st_size > 0
+
+
+def test_G3_print_config_round_trips(capsys, tmp_path: Path):
+    chosen = [
+        "--process.kind",
+        "vp",
+        "--train.steps",
+        "7",
+        "--sampling.kind",
+        "pc",
+        "--sampling.snr",
+        "0.1",
+        "--comment",
+        "héllo: x",
+    ]
+    assert main(["train", *chosen, "--print_config"]) == 0
+    first = capsys.readouterr().out
+    path = tmp_path / "config.yaml"
+    path.write_text(first, encoding="utf-8")
+    assert main(["train", "--config", str(path), "--print_config"]) == 0
+    assert capsys.readouterr().out == first
+
+
+def test_every_shipped_configuration_is_valid(capsys):
+    folder = Path(__file__).parents[2] / "configs"
+    files = sorted(folder.glob("*.yaml"))
+    assert files
+    for path in files:
+        assert main(["train", "--config", str(path), "--print_config"]) == 0
+
+
+def test_a_dry_run_writes_nothing(capsys, tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", *TINY, "--dry-run"]) == 0
+    assert "parameters" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+
+
+KINDS = ["heun", "euler", "dpmpp2m", "ode", "em", "reverse_diffusion", "ancestral", "pc", "ald"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_sampler_samples_from_the_command_line(capsys, run: Path, tmp_path: Path, kind: str):
+    out = tmp_path / "x.npz"
+    assert main(["sample", str(run), "--sampler", kind, "--steps", "3", "-n", "5", "--out", str(out), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["sampler"]["kind"] == kind
+    import numpy as np
+
+    x = np.load(out)["x"]
+    assert x.shape == (5, 1, 8, 8)
+    assert x.min() >= 0
+    assert x.max() <= 1
+
+
+@pytest.mark.parametrize("name", ["grid.png", "film.gif", "film.mp4"])
+def test_C2_the_same_command_writes_the_same_bytes(run: Path, tmp_path: Path, name: str):
+    files = [tmp_path / f"{k}-{name}" for k in range(2)]
+    for path in files:
+        assert main(["sample", str(run), "-n", "4", "--steps", "3", "--frames", "3", "--out", str(path)]) == 0
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_C1_an_image_depends_on_its_seed_alone(run: Path, tmp_path: Path):
+    import numpy as np
+
+    def draw(seeds: str, batch: int) -> np.ndarray:
+        out = tmp_path / "x.npz"
+        assert (
+            main(["sample", str(run), "--seeds", seeds, "--batch-size", str(batch), "--steps", "4", "--out", str(out)])
+            == 0
+        )
+        return np.load(out)["x"]
+
+    together = draw("0-6", 7)
+    np.testing.assert_allclose(draw("5,2", 1), together[[5, 2]], atol=1e-6)
+    assert np.abs(together[0] - together[1]).max() > 1e-2
+
+
+@pytest.mark.parametrize(("text", "seeds"), [("0-3", [0, 1, 2, 3]), ("7", [7]), ("3,5,8-9", [3, 5, 8, 9])])
+def test_seeds_are_ranges_and_lists(text: str, seeds: list[int]):
+    assert parse_seeds(text) == seeds
+
+
+@pytest.mark.parametrize("text", ["", "a", "5-2", "1,,2", "0-99999999999", "-1"])
+def test_bad_seeds_are_refused(capsys, run: Path, text: str):
+    refused(capsys, ["sample", str(run), f"--seeds={text}"], 2, "--seeds")
+
+
+def test_doctor_reports_json(capsys):
+    assert main(["doctor", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["torch"]
+    assert "extra tensorboard" in report
+
+
+def shell(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "scorefield.cli", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, **environment},
+    )
+
+
+@pytest.mark.parametrize("command", [[], ["train"], ["sample"], ["quickstart"], ["doctor"]])
+def test_G2_help_needs_no_torch(command: list[str]):
+    code = (
+        "import sys; from scorefield.cli import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit as stop: assert not stop.code\n"
+        "assert 'torch' not in sys.modules and 'numpy' not in sys.modules"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *command, "--help"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "usage" in done.stdout
+
+
+@pytest.mark.slow
+def test_G2_help_is_fast():
+    """The fastest of five starts: other work on the machine may slow any one of them."""
+    times = []
+    for _ in range(5):
+        began = time.perf_counter()
+        assert shell("train", "--help").returncode == 0
+        times.append(time.perf_counter() - began)
+    assert min(times) < 0.5
+
+
+def test_G4_no_colour_no_progress_when_not_a_terminal(run: Path, tmp_path: Path):
+    done = shell("sample", str(run), "-n", "2", "--steps", "3", "--out", str(tmp_path / "x.png"))
+    assert done.returncode == 0
+    assert "\x1b" not in done.stdout + done.stderr
+    assert "\r" not in done.stdout + done.stderr
+    assert done.stderr == ""
+
+
+def test_G4_a_broken_pipe_is_quiet():
+    done = subprocess.run(
+        f"{sys.executable} -m scorefield.cli train --print_config | head -c 1",
+        shell=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout
+    assert "Traceback" not in done.stderr
+    assert "BrokenPipe" not in done.stderr
+
+
+def test_G8_unicode_and_spaces_in_paths(tmp_path: Path):
+    path = tmp_path / "mes données ∇"
+    assert main(["train", *TINY, "--run", str(path), "--fast-dev-run"]) == 0
+    assert main(["sample", str(path), "-n", "2", "--steps", "3", "--out", str(path / "é.png")]) == 0
+    assert (path / "é.png").exists()

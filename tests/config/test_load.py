@@ -1,0 +1,118 @@
+"""Configuration text from anywhere: plain data or one clear line, never code, never a traceback."""
+
+import random
+from pathlib import Path
+
+import pytest
+import yaml
+
+from scorefield._errors import ConfigError
+from scorefield.config import RunConfig, merge, parse_yaml, read_yaml, to_yaml, validate
+
+BOMB = "a: &a [x, x]\n" + "\n".join(
+    f"{chr(98 + k)}: &{chr(98 + k)} [*{chr(97 + k)}, *{chr(97 + k)}]" for k in range(20)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("a: 1\na: 2", "twice"),
+        ("train: {steps: 1, steps: 2}", "twice"),
+        (BOMB, "aliases"),
+        ("x: !!python/object/apply:os.system [echo]", "not valid YAML"),
+        ("a: " + "[" * 10_000, "deep"),
+        ("a: [" + "{b: " * 40 + "1" + "}" * 40 + "]", "deep"),
+        ("- 1\n- 2", "mapping"),
+        ("just text", "mapping"),
+        ("1: 2", "mapping"),
+        ("a: [1, 2", "line"),
+        ("a: 1\n\tb: 2", "line"),
+        ("a: \x00", "not valid YAML"),
+        ("? [1, 2]\n: 3", "not valid YAML"),
+        ("a: 2026-13-45", "not valid YAML"),
+    ],
+)
+def test_E3_hostile_yaml_is_one_line(text: str, word: str):
+    with pytest.raises(ConfigError) as caught:
+        parse_yaml(text, "file.yaml")
+    message = str(caught.value)
+    assert message.startswith("file.yaml")
+    assert word in message
+    assert "\n" not in message
+
+
+def test_yaml_numbers_are_numbers():
+    assert parse_yaml("a: 1e-3\nb: 2E5\nc: 0.5\nd: 1.5e+2", "x") == {"a": 1e-3, "b": 2e5, "c": 0.5, "d": 150.0}
+    assert parse_yaml("", "x") == {}
+
+
+def test_files_are_checked_before_they_are_read(tmp_path: Path):
+    big = tmp_path / "big.yaml"
+    big.write_bytes(b"#" * 2**20)
+    latin = tmp_path / "latin.yaml"
+    latin.write_bytes(b"a: \xe9")
+    mark = tmp_path / "bom.yaml"
+    mark.write_bytes(b"\xef\xbb\xbfseed: 3\r\n")
+    for path, word in ((big, "bytes"), (latin, "UTF-8"), (tmp_path, "read"), (tmp_path / "none", "No such file")):
+        with pytest.raises(ConfigError, match=word):
+            read_yaml(path)
+    assert read_yaml(mark) == {"seed": 3}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1, 0, "x", None, [1], True and "yes"])
+def test_bad_values_name_their_key(value: object):
+    with pytest.raises(ConfigError, match=r"^here: train\.learning_rate: "):
+        validate(RunConfig, {"train": {"learning_rate": value}}, "here")
+
+
+def test_merge_keeps_a_section_of_the_same_kind_and_replaces_another():
+    base = {"process": {"kind": "ve", "sigma_min": 0.1}, "seed": 0}
+    assert merge(base, {"process": {"sigma_max": 9}})["process"] == {"kind": "ve", "sigma_min": 0.1, "sigma_max": 9}
+    assert merge(base, {"process": {"kind": "vp"}})["process"] == {"kind": "vp"}
+    assert base["process"] == {"kind": "ve", "sigma_min": 0.1}
+
+
+def test_yaml_of_a_configuration_reads_back_equal():
+    config = validate(RunConfig, {"process": {"kind": "ve"}, "comment": "a: b # c\n'd'"}, "x")
+    assert validate(RunConfig, parse_yaml(to_yaml(config), "x"), "x") == config
+
+
+def mutate(text: str, chance: random.Random) -> str:
+    """Return ``text`` with a few characters changed, lost, doubled or moved."""
+    characters = list(text)
+    for _ in range(chance.randint(1, 8)):
+        at = chance.randrange(len(characters))
+        action = chance.randrange(4)
+        if action == 0:
+            characters[at] = chance.choice("{}[]:,&*!|>-#'\"%@\t\n 0é\x01")
+        elif action == 1:
+            del characters[at]
+        elif action == 2:
+            characters[at:at] = characters[at : at + chance.randint(1, 20)]
+        else:
+            characters[at] = str(chance.choice([10**400, "1e400", ".nan", "~", "yes"]))
+    return "".join(characters)
+
+
+def fuzz(count: int) -> int:
+    """Feed mutated configurations; return how many were refused. Anything but a ConfigError fails the test."""
+    chance, base, refusals = random.Random(0), to_yaml(RunConfig()), 0
+    defaults = yaml.safe_load(base)
+    for _ in range(count):
+        text = mutate(base, chance)
+        try:
+            validate(RunConfig, merge(defaults, parse_yaml(text, "fuzz")), "fuzz")
+        except ConfigError as error:
+            refusals += 1
+            assert str(error).count("\n") <= 1
+    return refusals
+
+
+def test_E3_fuzzed_configurations_are_accepted_or_refused():
+    assert fuzz(150) > 50
+
+
+@pytest.mark.slow
+def test_E3_ten_thousand_fuzzed_configurations():
+    assert fuzz(10_000) > 3000

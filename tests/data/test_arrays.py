@@ -1,0 +1,167 @@
+"""One's own arrays: what is taken as it is, what is converted, and what is refused by name."""
+
+import io
+import pickle
+import random
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+
+from scorefield._errors import ConfigError, DataError
+from scorefield.data import from_array_file, from_path
+
+BYTES = np.random.default_rng(0).integers(0, 256, (6, 4, 5), dtype=np.uint8)
+
+
+def npy(folder, array):
+    np.save(folder / "mine.npy", array, allow_pickle=True)
+    return folder / "mine.npy"
+
+
+def npz(folder, **arrays):
+    np.savez_compressed(folder / "mine.npz", **arrays)
+    return folder / "mine.npz"
+
+
+@pytest.mark.parametrize("event", [(1,), (2,), (16,), (4, 5), (3, 32, 32), (2, 3, 4, 5)])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", ">f4", ">f8"])
+def test_floats_of_any_shape_are_kept(event, dtype, tmp_path):
+    x = np.random.default_rng(0).normal(size=(7, *event)).astype(dtype)
+    data = from_array_file(npy(tmp_path, np.asfortranarray(x)))
+    assert data.x.dtype == torch.float32
+    np.testing.assert_array_equal(data.x.numpy(), x.astype(np.float32))
+    assert (data.name, data.labels) == ("mine", None)
+
+
+def test_layouts_of_byte_images(tmp_path):
+    colour = np.random.default_rng(1).integers(0, 256, (6, 4, 5, 3), dtype=np.uint8)
+    first = np.ascontiguousarray(colour.transpose(0, 3, 1, 2))
+    for given, expected in (
+        (BYTES, BYTES[:, None]),
+        (BYTES[..., None], BYTES[:, None]),
+        (colour, first),
+        (first, first),
+        (BYTES.reshape(6, 20), BYTES.reshape(6, 20)),
+        (BYTES > 100, (BYTES > 100)[:, None] * np.uint8(255)),
+    ):
+        x = from_array_file(npy(tmp_path, given)).x
+        assert x.dtype == torch.uint8
+        np.testing.assert_array_equal(x.numpy(), expected)
+
+
+def test_names_in_an_archive(tmp_path):
+    labels = np.array([0, 2, 1, 1, 0, 5], dtype=np.int32)
+    for arrays in (
+        {"x": BYTES, "labels": labels, "weights": np.ones(3)},
+        {"images": BYTES, "y": labels.astype(np.uint8)},
+        {"arr_0": BYTES, "y": labels},
+    ):
+        data = from_array_file(npz(tmp_path, **arrays))
+        np.testing.assert_array_equal(data.x.numpy()[:, 0], BYTES)
+        assert data.labels.tolist() == labels.tolist()
+        assert data.labels.dtype == torch.int64
+    assert from_array_file(npz(tmp_path, anything=BYTES)).labels is None
+
+
+NAN = np.where(np.arange(12).reshape(6, 2) == 3, np.nan, 1.0)
+WRONG = {
+    "two candidates": ({"a": BYTES, "b": BYTES}, r"\['a', 'b'\]"),
+    "both data names": ({"x": BYTES, "images": BYTES}, "both x and images"),
+    "both label names": ({"x": BYTES, "y": np.zeros(6, int), "labels": np.zeros(6, int)}, "both labels and y"),
+    "labels alone": ({"y": np.zeros(6, int)}, r"\['y'\]"),
+    "nothing": ({}, r"\[\]"),
+    "too few labels": ({"x": BYTES, "y": np.zeros(5, int)}, r"shape \(5,\)"),
+    "one-hot labels": ({"x": BYTES, "y": np.zeros((6, 10), int)}, r"shape \(6, 10\)"),
+    "float labels": ({"x": BYTES, "y": np.zeros(6)}, "float64"),
+    "negative label": ({"x": BYTES, "y": np.array([0, 0, -1, 0, 0, 0])}, "value -1"),
+    "integers": (np.zeros((6, 2), np.int32), "int32"),
+    "complex": (np.zeros((6, 2), complex), "complex128"),
+    "text": (np.array([["a"], ["b"]]), "<U1"),
+    "dates": (np.array([["2020-01-01"]], "datetime64[D]"), "datetime64"),
+    "records": (np.zeros((6, 2), [("a", "f4")]), "type"),
+    "one axis": (np.zeros(6), r"shape \(6,\)"),
+    "a number": (np.array(1.0), r"shape \(\)"),
+    "no examples": (np.zeros((0, 2)), r"shape \(0, 2\)"),
+    "empty events": (np.zeros((6, 0)), r"shape \(6, 0\)"),
+    "not a number": (NAN, "1 examples with NaN"),
+    "infinite": (np.full((6, 2), np.inf), "6 examples"),
+    "too large for float32": (np.full((6, 2), 1e300), "6 examples"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_refused(name, tmp_path):
+    content, message = WRONG[name]
+    path = npz(tmp_path, **content) if isinstance(content, dict) else npy(tmp_path, content)
+    with pytest.raises(DataError, match=message) as caught:
+        from_array_file(path)
+    assert str(path) in str(caught.value)
+
+
+class Bad:
+    def __init__(self, marker) -> None:
+        self.marker = marker
+
+    def __reduce__(self):
+        return open, (str(self.marker), "w")
+
+
+def test_E1_nothing_is_unpickled(tmp_path):
+    marker = tmp_path / "ran"
+    objects = np.array([[Bad(marker)]], dtype=object)
+    (tmp_path / "raw.npy").write_bytes(pickle.dumps(Bad(marker)))
+    for path in (npy(tmp_path, objects), npz(tmp_path, x=objects), tmp_path / "raw.npy"):
+        with pytest.raises(DataError, match=r"numpy\.save"):
+            from_array_file(path)
+    assert not marker.exists()
+
+
+def test_damaged_headers_and_archives(tmp_path):
+    good = io.BytesIO()
+    np.save(good, BYTES)
+    magic, header, rest = good.getvalue()[:10], good.getvalue()[10:128], good.getvalue()[128:]
+    huge = header.replace(b"(6, 4, 5)", b"(6, 4000000000, 5)"[:9].ljust(9))
+    files = {
+        "cut.npy": magic + header + rest[:-1],
+        "size.npy": magic + huge + rest,
+        "exa.npy": magic + header.replace(b"(6, 4, 5), }".ljust(20), b"(9300000000000000,)}") + rest,
+        "code.npy": magic + header.replace(b"'|u1'", b"exit(1)") + rest,
+        "deep.npy": magic + b"(" * 118 + rest,
+        "zip.npz": b"PK\x03\x04" + bytes(100),
+        "empty.npy": b"",
+        "text.npy": b"1 2 3\n",
+    }
+    with zipfile.ZipFile(tmp_path / "other.npz", "w") as archive:
+        archive.writestr("notes.txt", "hello")
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    for path in (*(tmp_path / name for name in files), tmp_path / "other.npz"):
+        with pytest.raises(DataError, match=path.name):
+            from_array_file(path)
+
+
+@pytest.mark.parametrize("count", [300, pytest.param(5000, marks=pytest.mark.slow)])
+def test_mutations_never_escape(count, tmp_path):
+    generator = random.Random(0)  # noqa: S311
+    originals = [npy(tmp_path, BYTES).read_bytes(), npz(tmp_path, x=BYTES, y=np.zeros(6, int)).read_bytes()]
+    path, refused = tmp_path / "mutant.npz", 0
+    for i in range(count):
+        data = bytearray(originals[i % 2])
+        for _ in range(generator.randint(1, 4)):
+            data[generator.randrange(len(data))] = generator.randrange(256)
+        path.write_bytes(data if i % 5 else data[: generator.randrange(len(data))])
+        try:
+            from_array_file(path)
+        except DataError:
+            refused += 1
+    assert refused > count / 4
+
+
+def test_from_path_takes_arrays_and_no_size_for_them(tmp_path):
+    assert len(from_path(npy(tmp_path, BYTES))) == 6
+    with pytest.raises(ConfigError, match="size=8"):
+        from_path(tmp_path / "mine.npy", size=8)
+    with pytest.raises(DataError, match="no such file"):
+        from_path(tmp_path / "none.npy")

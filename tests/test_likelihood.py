@@ -1,0 +1,117 @@
+"""Likelihoods of exact models equal the analytic log densities: with solver error and prior mismatch told apart."""
+
+import math
+
+import pytest
+import torch
+
+from scorefield import (
+    VE,
+    VP,
+    Exact,
+    Gaussian,
+    GaussianMixture,
+    SubVP,
+    bits_per_dim,
+    decode,
+    encode,
+    interpolate,
+    log_likelihood,
+)
+
+MIXTURE = GaussianMixture([[-1.0, 0.5], [1.5, 0.0]], [0.3, 0.5], [0.4, 0.6])
+PROCESSES = {"VE": VE(0.01, 50.0), "VP": VP(), "SubVP": SubVP()}
+
+
+def ends(process) -> list[torch.Tensor]:
+    return [torch.tensor(t, dtype=torch.float64) for t in (process.t_min, process.t_max)]
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_D6_likelihood_equals_the_analytic_density(name: str):
+    """To 1e-6 nats with the true terminal law; to the mismatch of the prior with N(0, prior_std²)."""
+    process = PROCESSES[name]
+    model, (low, high) = Exact(MIXTURE, process), ends(process)
+    x = model.marginal(low).sample(40, torch.Generator().manual_seed(0)).double()
+    truth = model.marginal(low).log_prob(x)
+    found = log_likelihood(model, x, rtol=1e-9, atol=1e-9, terminal=model.marginal(high))
+    torch.testing.assert_close(found.log_prob, truth, rtol=0, atol=1e-6)
+    assert (found.standard_error == 0).all()
+    with_prior = log_likelihood(model, x, rtol=1e-9, atol=1e-9)
+    mismatch = (with_prior.log_prob - truth).abs().max().item()
+    assert 1e-6 < mismatch < 0.05
+    assert mismatch / math.log(2) / 2 < 0.05
+
+
+def test_likelihood_to_a_thousandth_of_a_bit_at_the_default_tolerance():
+    model = Exact(MIXTURE, VE(0.01, 50.0))
+    low, high = ends(model.process)
+    x = model.marginal(low).sample(40, torch.Generator().manual_seed(1)).double()
+    found = log_likelihood(model, x, terminal=model.marginal(high))
+    assert (found.log_prob - model.marginal(low).log_prob(x)).abs().max().item() / math.log(2) / 2 < 1e-3
+
+
+def test_the_trace_estimate_is_unbiased_and_its_error_honest():
+    """Hutchinson against the exact trace: a z-test at level 1e-4 over 60 examples, and one that halves the estimate fails it."""
+    covariance = torch.tensor([[1.0, 0.7, 0.0], [0.7, 1.0, 0.3], [0.0, 0.3, 0.5]], dtype=torch.float64)
+    model = Exact(Gaussian([0.0, 1.0, -1.0], covariance), VP())
+    x = model.marginal(ends(model.process)[0]).sample(60, torch.Generator().manual_seed(0)).double()
+    exact = log_likelihood(model, x, rtol=1e-7, atol=1e-7)
+    estimate = log_likelihood(model, x, probes=16, rtol=1e-7, atol=1e-7, seed=1)
+    gap, error = estimate.log_prob - exact.log_prob, estimate.standard_error
+    assert (error > 0).all()
+    z = gap.mean() / (error.square().sum().sqrt() / len(x))
+    assert abs(z.item()) < 3.9
+    trace = exact.log_prob - _rest(model, exact)
+    mutant = (gap - 0.5 * trace).mean() / (error.square().sum().sqrt() / len(x))
+    assert abs(mutant.item()) > 3.9
+
+
+def _rest(model: Exact, found) -> torch.Tensor:
+    """Return the part of the log-likelihood that is not the trace: the prior at the latent, and the volume of 1/α."""
+    low, high = ends(model.process)
+    (alpha_low, _), (alpha_high, _) = model.process.alpha_sigma(low), model.process.alpha_sigma(high)
+    prior = Gaussian(torch.zeros(3), model.process.prior_std(high).item() ** 2)
+    return prior.log_prob(found.latent) + 3 * torch.log(alpha_high / alpha_low)
+
+
+def test_probes_do_not_depend_on_the_batch():
+    model = Exact(MIXTURE, VP())
+    x = MIXTURE.sample(5, torch.Generator().manual_seed(0)).double()
+    together = log_likelihood(model, x, probes=2, seed=3).log_prob
+    alone = log_likelihood(model, x[:1], probes=2, seed=3).log_prob
+    torch.testing.assert_close(alone[0], together[0], rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_D11_encoding_and_decoding_are_inverse(name: str):
+    model = Exact(MIXTURE, PROCESSES[name])
+    x = MIXTURE.sample(30, torch.Generator().manual_seed(0)).double()
+    latent = encode(model, x, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(decode(model, latent, rtol=1e-9, atol=1e-9), x, rtol=0, atol=1e-5)
+
+
+def test_latents_interpolate_on_the_sphere():
+    a, b = (torch.randn(4, 1, 3, 3, generator=torch.Generator().manual_seed(k)) for k in (0, 1))
+    path = interpolate(a, b, 5)
+    assert path.shape == (5, 4, 1, 3, 3)
+    torch.testing.assert_close(path[0], a)
+    torch.testing.assert_close(path[-1], b)
+    unit = interpolate(
+        a / a.flatten(1).norm(dim=1)[:, None, None, None], b / b.flatten(1).norm(dim=1)[:, None, None, None], 7
+    )
+    torch.testing.assert_close(unit.flatten(2).norm(dim=2), torch.ones(7, 4))
+
+
+def test_bits_per_dim_of_a_known_law():
+    """Images whose dequantised pixels are Gaussian around 0.5: the bound equals the cross-entropy in bits plus eight."""
+    std, size = 0.1, 16
+    law = Gaussian(torch.full((1, 4, 4), 0.5), std**2)
+    model = Exact(law, VE(0.001, 10.0))
+    y = law.sample(200, torch.Generator().manual_seed(0)).clamp(0, 1 - 1e-6)
+    images = (256 * y).to(torch.uint8)
+    bits, error = bits_per_dim(model, images, probes=8, rtol=1e-5, atol=1e-5)
+    entropy = (0.5 * math.log(2 * math.pi * math.e * std**2)) / math.log(2) + 8
+    spread = 0.5 / math.log(2) * math.sqrt(2 / size) / math.sqrt(len(images))  # of the mean of χ²/2 in bits per pixel
+    assert error.max().item() < 0.05
+    assert abs(bits.mean().item() - entropy) < 4 * spread + 0.02  # 0.02: the prior N(0, 10²) against a mean of 0.5

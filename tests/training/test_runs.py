@@ -1,0 +1,162 @@
+"""Runs as processes: killed, stopped, resumed, doubled; what ends up on disk must not know."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+STEPS = 60
+ARGUMENTS = [
+    *("--data.kind", "digits", "--network.width", "8", "--network.depth", "1", "--model.sigma_data", "0.37"),
+    *(
+        "--train.steps",
+        str(STEPS),
+        "--train.batch_size",
+        "16",
+        "--train.checkpoint_every",
+        "7",
+        "--train.log_every",
+        "1",
+    ),
+    *("--train.sample_every", "1000", "--train.precision", "fp32", "--sampling.steps", "2", "--device", "cpu"),
+]
+
+
+def command(run: Path, *more: str) -> list[str]:
+    return [sys.executable, "-m", "scorefield.cli", "train", *ARGUMENTS, "--run", str(run), *more]
+
+
+def start(run: Path, *more: str) -> "subprocess.Popen[str]":
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        command(run, *more), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    )
+
+
+def finish(run: Path, *more: str) -> None:
+    process = start(run, *more)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+
+
+def wait_for(run: Path, lines: int, process: "subprocess.Popen[str]") -> None:
+    """Return when the run has logged that many steps, or ended."""
+    metrics = run / "metrics.jsonl"
+    while process.poll() is None and not (metrics.exists() and metrics.read_text().count("\n") >= lines):
+        time.sleep(0.005)
+
+
+def assert_same(a: Path, b: Path) -> None:
+    """Equal bytes of weights, averages, moments and metrics."""
+    last = f"checkpoints/step-{STEPS:08d}"
+    for name in ("model.safetensors", "ema.safetensors", "optim.safetensors"):
+        assert (a / last / name).read_bytes() == (b / last / name).read_bytes(), name
+    assert (a / "metrics.jsonl").read_text() == (b / "metrics.jsonl").read_text()
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("whole") / "run"
+    finish(run)
+    return run
+
+
+def kill_and_resume(run: Path, moments: list[int]) -> None:
+    """Kill -9 after each number of logged steps, then let the run finish."""
+    for moment in moments:
+        process = start(run, "--resume")
+        wait_for(run, moment, process)
+        process.kill()
+        process.communicate()
+    finish(run, "--resume")
+
+
+def test_A1_kill_9_and_resume_is_the_uninterrupted_run(tmp_path: Path, uninterrupted: Path):
+    kill_and_resume(tmp_path / "run", [3, 21, 50])
+    assert_same(tmp_path / "run", uninterrupted)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(25))
+def test_A1_kill_9_at_random_moments(tmp_path: Path, uninterrupted: Path, seed: int):
+    chance = random.Random(seed)
+    kill_and_resume(tmp_path / "run", sorted(chance.randrange(1, STEPS) for _ in range(4)))
+    assert_same(tmp_path / "run", uninterrupted)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_A10_a_signal_saves_and_the_resumed_run_is_whole(tmp_path: Path, uninterrupted: Path, number: int, code: int):
+    run = tmp_path / "run"
+    process = start(run)
+    wait_for(run, 10, process)
+    began = time.monotonic()
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == code, errors
+    assert time.monotonic() - began < 15  # the promise is 5 s; a shared machine may stretch it
+    assert "--resume" in errors
+    finish(run, "--resume")
+    assert_same(run, uninterrupted)
+
+
+def test_A11_a_second_process_on_the_run_is_refused(tmp_path: Path):
+    run = tmp_path / "run"
+    first = start(run)
+    wait_for(run, 2, first)
+    os.kill(first.pid, signal.SIGSTOP)
+    try:
+        second = start(run, "--resume")
+        _, errors = second.communicate(timeout=60)
+        assert second.returncode == 2, errors
+        assert str(first.pid) in errors
+    finally:
+        os.kill(first.pid, signal.SIGCONT)
+        first.kill()
+        first.communicate()
+
+
+def test_A12_a_changed_configuration_is_refused_unless_told(tmp_path: Path, uninterrupted: Path):
+    process = start(uninterrupted, "--resume", "--train.learning_rate", "0.5")
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "train.learning_rate: 0.002 → 0.5" in errors
+    assert "--override" in errors
+
+
+def test_B1_two_processes_take_the_same_steps_as_one(tmp_path: Path, uninterrupted: Path):
+    run = tmp_path / "run"
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1"}
+    launcher += ["--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0", "-m", "scorefield.cli", "train"]
+    done = subprocess.run(
+        [*launcher, *ARGUMENTS, "--run", str(run)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    last = f"checkpoints/step-{STEPS:08d}/model.safetensors"
+    ours, theirs = load_file(run / last), load_file(uninterrupted / last)
+    gap = max((ours[name] - theirs[name]).abs().max().item() for name in ours)
+    assert gap <= 1e-5, gap  # sixty Adam steps on sums of another order
+    assert len((run / "metrics.jsonl").read_text().splitlines()) == STEPS  # rank 0 alone writes
+
+
+def test_a_line_cut_short_by_a_kill_is_dropped(tmp_path: Path):
+    from scorefield.training.run import RunFolder
+
+    folder = RunFolder(tmp_path)
+    folder.metrics.write_text(
+        "".join(json.dumps({"step": k, "loss": 1.0}) + "\n" for k in range(1, 6)) + '{"step": 6, "lo'
+    )
+    folder.truncate_metrics(4)
+    assert [line["step"] for line in folder.read_metrics()] == [1, 2, 3, 4]

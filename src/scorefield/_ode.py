@@ -79,7 +79,7 @@ def integrate(
     u = torch.full((len(y),), start, dtype=torch.float64, device=y.device)
     h = torch.full_like(u, first * span)
     used = torch.ones_like(u)
-    k_first = slope(y, u)
+    k_first = slope(y, u).to(y)
     for _ in range(most):
         rows = torch.nonzero((stop - u) * span > 0).flatten()
         if len(rows) == 0:
@@ -105,7 +105,7 @@ def _step(slope: Slope, tableau: Tableau, y: Tensor, u: Tensor, h: Tensor, k: Te
     point = y
     for c, row in zip(tableau.c, tableau.a, strict=True):
         point = y + width * sum(a * stage for a, stage in zip(row, stages, strict=True) if a != 0)
-        stages.append(slope(point, u + c * h))
+        stages.append(slope(point, u + c * h).to(y))
     error = width * sum(e * stage for e, stage in zip(tableau.e, stages, strict=True) if e != 0)
     return point, error, stages[-1]
 

@@ -185,6 +185,10 @@ def saved(image: Image.Image, suffix: str, folder) -> bytes:
     return data
 
 
+# The bombs have no data either, and PostScript would fail without an interpreter: what refuses them must come first.
+REASONS = {"bomb.png": "exceeds limit", "large.png": "exceeds limit", "postscript.png": "cannot identify"}
+
+
 def broken(folder) -> dict[str, bytes]:
     noise = Image.fromarray(RNG.integers(0, 256, (64, 64, 3), dtype=np.uint8))
     complete, jpeg = saved(noise, "png", folder), saved(noise, "jpg", folder)
@@ -212,7 +216,7 @@ def test_E5_pictures_that_cannot_be_used(tmp_path):
         (tmp_path / name).write_bytes(data)
         with pytest.raises(DataError, match=name) as caught:
             from_folder(tmp_path)
-        assert "found" in str(caught.value)
+        assert REASONS.get(name, "found") in str(caught.value)
         (tmp_path / name).unlink()
 
 
@@ -279,7 +283,7 @@ def test_folders_without_pictures(tmp_path):
 
 @pytest.mark.parametrize("count", [200, pytest.param(5000, marks=pytest.mark.slow)])
 def test_mutations_never_escape(count, tmp_path):
-    generator = random.Random(0)  # noqa: S311
+    generator = random.Random(0)
     image = Image.fromarray(COLOUR)
     originals = {
         suffix: saved(image, suffix, tmp_path) for suffix in ("png", "jpg", "gif", "tif", "webp", "bmp", "ppm")

@@ -167,7 +167,7 @@ def mutate(data: bytes, random: random.Random) -> bytes:
 @pytest.mark.parametrize("count", [500, pytest.param(5000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("original", [GOOD, PACKED], ids=["plain", "gz"])
 def test_E4_mutations_are_read_right_or_refused(original, count, tmp_path):
-    generator, refused = random.Random(count), 0  # noqa: S311
+    generator, refused = random.Random(count), 0
     expected = np.frombuffer(body(60), np.uint8).reshape(3, 4, 5)
     for _ in range(count):
         data = mutate(original, generator)

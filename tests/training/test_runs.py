@@ -136,7 +136,7 @@ def test_B1_two_processes_take_the_same_steps_as_one(tmp_path: Path, uninterrupt
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1"}
     launcher += ["--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0", "-m", "scorefield.cli", "train"]
     done = subprocess.run(
-        [*launcher, *ARGUMENTS, "--run", str(run)],
+        [*launcher, *ARGUMENTS, "--run-dir", str(run)],
         capture_output=True,
         text=True,
         env=environment,

@@ -59,14 +59,16 @@ def _train() -> ArgumentParser:
     for section, text in SECTIONS.items():
         parser.add_argument(f"--{section}", type=dict[str, Any], default={}, metavar="{KEY: VALUE}", help=text)
     parser.add_argument("--seed", type=int, help="decides initial weights, batches and noise")
-    parser.add_argument("--run", type=str, metavar="DIR", help="run folder; runs/NAME by default")
+    # torchrun takes --run for an abbreviation of an option of its own; --run-dir is the same.
+    parser.add_argument("--run", "--run-dir", type=str, metavar="DIR", help="run folder; runs/NAME by default")
     parser.add_argument("--name", type=str, help="name of the run")
     parser.add_argument("--comment", type=str, help="kept in the configuration")
     parser.add_argument("--data-dir", type=str, metavar="DIR", help="where data files are (or SCOREFIELD_DATA)")
     parser.add_argument("--device", type=str, help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--resume", action="store_true", help="go on from the newest good checkpoint of the run")
     parser.add_argument("--override", action="store_true", help="resume although the configuration changed")
-    parser.add_argument("--print_config", action="store_true", help="print the whole configuration and stop")
+    # The parser rewrites a bare --print_config to --print_config= whatever its action, so it has to take a value.
+    parser.add_argument("--print_config", nargs="?", const="", type=str, help="print the whole configuration and stop")
     parser.add_argument("--dry-run", action="store_true", help="build everything, train nothing, write nothing")
     parser.add_argument("--fast-dev-run", action="store_true", help="four tiny steps through the whole path")
     return parser

@@ -47,7 +47,7 @@ _TINY = {"train": {"steps": 4, "batch_size": 16, "warmup": 1, "log_every": 1, "c
 def run(args: Namespace) -> int:
     """Train; return the exit code."""
     config = configure(args)
-    if args.print_config:
+    if args.print_config is not None:
         print(to_yaml(config), end="")
         return 0
     dataset = config.data.load()

@@ -25,6 +25,11 @@ class MLP(nn.Module):
         sizes = [dim + 16, *[width] * depth]
         hidden = [layer for pair in itertools.pairwise(sizes) for layer in (nn.Linear(*pair), nn.SiLU())]
         self.layers = nn.Sequential(*hidden, nn.Linear(width, dim))
+        # PyTorch's own initial weights lose two thirds of the variance at every layer: hundreds of steps pass before anything is learnt.
+        for layer in self.layers:
+            if isinstance(layer, nn.Linear):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                nn.init.zeros_(layer.bias)
 
     def forward(self, x: Float[Tensor, "b dim"], noise: Float[Tensor, "*b"]) -> Float[Tensor, "b dim"]:
         """Return the output for states x under condition ``noise`` of shape () or (b,)."""

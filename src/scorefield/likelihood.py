@@ -1,6 +1,6 @@
 r"""Likelihood by the probability-flow ODE: the change of variables along the path from data to noise.
 
-In y = x/α and u = ln ρ the ODE is dy/du = ρ ẑ (see `scorefield.samplers.ode`), and along it
+In y = x/α and u = ln ρ the ODE is dy/du = ρ ẑ (`scorefield.models.probability_flow`), and along it
 
     d log p(y)/du = −∇_y · (ρ ẑ)
 
@@ -21,8 +21,7 @@ from torch import Tensor
 from scorefield._ode import integrate
 from scorefield._tensors import derive_seed, flatten, like
 from scorefield.densities import Density
-from scorefield.models import ScoreModel, State
-from scorefield.samplers.ode import probability_flow
+from scorefield.models import ScoreModel, State, probability_flow
 
 __all__ = ["LogLikelihood", "bits_per_dim", "decode", "encode", "interpolate", "log_likelihood"]
 

@@ -23,7 +23,7 @@ from scorefield._tensors import like
 from scorefield.densities import Density
 from scorefield.processes import Process
 
-__all__ = ["Exact", "FromScore", "ScoreModel"]
+__all__ = ["Exact", "FromScore", "ScoreModel", "probability_flow"]
 
 State = Float[Tensor, "b *d"]
 Time = Float[Tensor, "*b"]
@@ -94,3 +94,15 @@ class Exact(FromScore):
     def marginal(self, t: Time) -> Density:
         """Return p_t, the exact law of x_t."""
         return self.density.diffuse(*self.process.alpha_sigma(torch.as_tensor(t, dtype=torch.float64)))
+
+
+def probability_flow(model: ScoreModel) -> Callable[[State, Float[Tensor, " b"]], State]:
+    """Return the slope dy/d ln ρ = ρ ẑ of the probability flow in y = x/α, as a function of (y, ln ρ), ln ρ of shape (b,)."""
+
+    def slope(y: State, log_rho: Float[Tensor, " b"]) -> State:
+        rho = torch.exp(log_rho)
+        t = model.process.time(rho)
+        alpha, _ = model.process.alpha_sigma(t)
+        return like(rho, y) * model.noise(like(alpha, y) * y, t)
+
+    return slope

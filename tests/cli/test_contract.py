@@ -64,7 +64,9 @@ def test_G1_bad_usage_is_exit_2_and_one_line(capsys, arguments: list[str], words
 
 
 def test_G1_missing_data_is_exit_3(capsys, tmp_path: Path):
-    refused(capsys, ["train", "--data.kind", "mnist", "--data-dir", str(tmp_path), "--dry-run"], 3, str(tmp_path), lines=3)
+    refused(
+        capsys, ["train", "--data.kind", "mnist", "--data-dir", str(tmp_path), "--dry-run"], 3, str(tmp_path), lines=3
+    )
 
 
 def test_G1_a_damaged_checkpoint_is_exit_4(capsys, run: Path, tmp_path: Path):

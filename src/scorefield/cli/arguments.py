@@ -44,7 +44,9 @@ def _command(description: str) -> ArgumentParser:
 
 def _quickstart() -> ArgumentParser:
     parser = _command("Train an NCSN on the embedded 8x8 digits, sample it three ways, write pictures and metrics.")
-    parser.add_argument("--run", type=str, metavar="DIR", help="folder to write; by default runs/quickstart, or the next free number")
+    parser.add_argument(
+        "--run", type=str, metavar="DIR", help="folder to write; by default runs/quickstart, or the next free number"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=3000, help="optimiser steps")
     return parser

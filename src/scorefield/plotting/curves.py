@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 from torch import Tensor
 
 from scorefield.plotting.images import grid_image
@@ -18,11 +19,13 @@ def loss_curve(path: Path, steps: Sequence[int], losses: Sequence[float]) -> Non
     figure = Figure(figsize=(6, 3.6), layout="constrained")
     axes = figure.subplots()
     window = max(1, len(losses) // 20)
-    axes.plot(steps, losses, color="0.8", linewidth=0.8, label="batch")
+    axes.plot(steps, losses, color="0.8", linewidth=0.8, label="one batch")
     if len(losses) > window:
         mean = np.convolve(losses, np.ones(window) / window, mode="valid")
-        axes.plot(steps[window - 1 :], mean, color="C0", label=f"mean of {window} steps")
+        axes.plot(steps[window - 1 :], mean, color="C0", label="running mean")
     axes.set(xlabel="optimiser step", ylabel="loss per example", yscale="log")
+    for which in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+        which(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.legend(frameon=False)
     figure.savefig(path, dpi=150)
 
@@ -34,4 +37,4 @@ def sampler_comparison(path: Path, panels: Mapping[str, Float[Tensor, "n c h w"]
         axes.imshow(grid_image(images), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
         axes.set_title(title, fontsize=10)
         axes.set_axis_off()
-    figure.savefig(path, dpi=150)
+    figure.savefig(path, dpi=150, bbox_inches="tight")

@@ -86,6 +86,5 @@ def _save_mp4(path: Path, frames: list[Image.Image], fps: int) -> None:
     with imageio.get_writer(path, fps=fps, macro_block_size=None, codec="libx264", pixelformat="yuv420p") as writer:
         for frame in frames:
             pixels = np.asarray(frame.convert("RGB"))
-            writer.append_data(
-                pixels[: pixels.shape[0] // 2 * 2, : pixels.shape[1] // 2 * 2]
-            )  # yuv420p wants even sides
+            even = pixels[: pixels.shape[0] // 2 * 2, : pixels.shape[1] // 2 * 2]  # yuv420p wants even sides
+            writer.append_data(even)  # pyright: ignore[reportAttributeAccessIssue] every writer has it

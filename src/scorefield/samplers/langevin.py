@@ -106,8 +106,12 @@ class MALA(Sampler):
         backward = sum_event((x - proposal - 0.5 * alpha * there.score) ** 2)
         log_ratio = there.log_prob - here.log_prob + (forward - backward) / (2 * alpha)
         accept = torch.log(noise.uniform().to(log_ratio)) < log_ratio
-        stayed = here._replace(steps=there.steps)
-        chosen = _Chain(*(_where(accept, a, b) for a, b in zip(there[:3], stayed[:3], strict=True)), there.steps)
+        chosen = _Chain(
+            _where(accept, there.score, here.score),
+            _where(accept, there.log_prob, here.log_prob),
+            _where(accept, there.accepted, here.accepted),
+            there.steps,
+        )
         return _where(accept, proposal, x), chosen
 
 

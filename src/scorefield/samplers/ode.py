@@ -8,20 +8,18 @@ for every process, whatever its clock: Karras et al. (2022), Eq. 1, for VE; DDIM
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from scorefield._ode import integrate
-from scorefield._tensors import Noise, like
-from scorefield.models import ScoreModel, State
+from scorefield._tensors import Noise
+from scorefield.models import ScoreModel, State, probability_flow
 from scorefield.sampling import Sampler
 
-__all__ = ["AdaptiveODE", "Euler", "Heun", "probability_flow"]
+__all__ = ["AdaptiveODE", "Euler", "Heun"]
 
 
 @dataclass(frozen=True)
@@ -100,7 +98,7 @@ class AdaptiveODE(Sampler):
     """The ODE by Dormand and Prince's 5(4) pair in ln ρ, every sample with step sizes of its own.
 
     A stiff sample does not make the others wait: finished and easy samples drop out of the batch. The grid's times are only where the
-    state is recorded; two are enough.
+    state is recorded; two are enough. No order is declared: it is the tolerance that is met, whatever the grid.
 
     Args:
         rtol, atol: tolerances of the local error, relative and absolute, in the units of x/α.
@@ -111,7 +109,6 @@ class AdaptiveODE(Sampler):
         DivergedError: a step size that shrinks to nothing.
     """
 
-    order: ClassVar[int | None] = 5
     rtol: float = 1e-5
     atol: float = 1e-5
 
@@ -138,18 +135,6 @@ class AdaptiveODE(Sampler):
     def spent(self, memory: Float[Tensor, " b"], steps: int) -> float:
         """Return the mean over samples."""
         return memory.mean().item()
-
-
-def probability_flow(model: ScoreModel) -> Callable[[State, Float[Tensor, " b"]], State]:
-    """Return the slope dy/d ln ρ = ρ ẑ as a function of (y, ln ρ), ln ρ of shape (b,)."""
-
-    def slope(y: State, log_rho: Float[Tensor, " b"]) -> State:
-        rho = torch.exp(log_rho)
-        t = model.process.time(rho)
-        alpha, _ = model.process.alpha_sigma(t)
-        return like(rho, y) * model.noise(like(alpha, y) * y, t)
-
-    return slope
 
 
 def _scales(model: ScoreModel, t: Float[Tensor, ""]) -> tuple[float, float]:

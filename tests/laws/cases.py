@@ -1,0 +1,177 @@
+"""What the laws are tested on: add a line here, and every law runs on a new density, process or sampler."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy import stats
+from torch import Tensor
+
+from scorefield import (
+    DDIM,
+    EDM,
+    VE,
+    VP,
+    AdaptiveODE,
+    Ancestral,
+    AnnealedLangevin,
+    Banana,
+    Checkerboard,
+    Density,
+    DPMpp2M,
+    Empirical,
+    Euler,
+    EulerMaruyama,
+    Funnel,
+    Gaussian,
+    GaussianMixture,
+    Heun,
+    Langevin,
+    LangevinCorrector,
+    PowerVE,
+    PredictorCorrector,
+    Process,
+    Product,
+    ReverseDiffusion,
+    Ring,
+    Sampler,
+    Similarity,
+    SubVP,
+    TwoMoons,
+    constant,
+    geometric,
+    ladder,
+    log_snr,
+)
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def normal(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=seeded(seed), dtype=torch.float64)
+
+
+def times_inside(process: Process, n: int) -> Tensor:
+    """Return n times strictly inside the range, shuffled: no test should depend on their order."""
+    u = torch.linspace(0.05, 0.95, n, dtype=torch.float64)[torch.randperm(n, generator=seeded(n))]
+    return process.t_min + u * (process.t_max - process.t_min)
+
+
+def covariances(k: int, size: int, seed: int = 0) -> Tensor:
+    """Return k well-conditioned covariance matrices."""
+    root = normal(k, size, size, seed=seed)
+    return 0.3 * root @ root.mT / size + 0.2 * torch.eye(size, dtype=torch.float64)
+
+
+DENSITIES: dict[str, Density] = {
+    "gaussian-iso": Gaussian([1.0, -0.5], 0.7),
+    "gaussian-diag": Gaussian([1.0, -0.5, 0.0], torch.tensor([0.5, 1.0, 2.0])),
+    "gaussian-full": Gaussian(normal(2, 2), covariances(1, 4)[0]),
+    "mixture-iso": GaussianMixture(normal(3, 2), [0.2, 0.5, 1.0], [0.2, 0.3, 0.5]),
+    "mixture-diag": GaussianMixture(normal(3, 3), normal(3, 3, seed=1).square() + 0.2, [1.0, 2.0, 3.0]),
+    "mixture-full": GaussianMixture(2 * normal(3, 2), covariances(3, 2), [0.5, 0.1, 0.4]),
+    "mixture-image": GaussianMixture(normal(2, 1, 4, 4), covariances(2, 16), [0.3, 0.7]),
+    "ring": GaussianMixture.ring(),
+    "grid": GaussianMixture.grid(),
+    "song2019": GaussianMixture.song2019(),
+    "annulus": Ring(radius=2.0, std=0.4),
+    "annulus-noised": Ring(radius=2.0, std=0.1).diffuse(0.8, 0.3),
+    "banana": Banana(spread=1.0, curvature=0.4, std=0.5),
+    "banana-noised": Banana(spread=1.0, curvature=0.4, std=0.2).diffuse(0.8, 0.5),
+    "moons": TwoMoons(radius=1.5, std=0.3),
+    "checkerboard-noised": Checkerboard(side=4, size=4.0).diffuse(0.9, 0.3),
+    "funnel": Funnel(dim=2, std=0.7),
+    "funnel-noised": Funnel(dim=3, std=1.5).diffuse(0.7, 0.4),
+    "product": Product(Ring(radius=2.0, std=0.4), Gaussian([0.5], 0.3)),
+    "similarity": Similarity(TwoMoons(radius=1.5, std=0.3), 0.8, torch.tensor([[0.6, -0.8], [0.8, 0.6]]), 0.5),
+    "empirical": Empirical(normal(7, 2)).diffuse(0.9, 0.5),
+    "empirical-image": Empirical(normal(5, 1, 4, 4)).diffuse(0.9, 0.7),
+}
+PLANAR = {name: density for name, density in DENSITIES.items() if density.event == (2,)}
+
+PROCESSES: dict[str, Process] = {
+    "VE": VE(),
+    "VE-narrow": VE(sigma_min=0.1, sigma_max=5.0),
+    "VP": VP(),
+    "VP-mild": VP(beta_min=0.5, beta_max=5.0),
+    "SubVP": SubVP(),
+    "PowerVE": PowerVE(),
+    "EDM": EDM(),
+}
+
+
+@dataclass(frozen=True)
+class Target:
+    """A mixture in the plane, and its distribution function along any line once noised by (α, σ)."""
+
+    weights: tuple[float, ...]
+    means: tuple[tuple[float, float], ...]
+    covariance: tuple[tuple[float, float], tuple[float, float]]
+
+    @property
+    def density(self) -> Density:
+        matrix = torch.tensor(self.covariance, dtype=torch.float64)
+        if len(self.weights) == 1:
+            return Gaussian(self.means[0], matrix)
+        return GaussianMixture(torch.tensor(self.means), matrix.expand(len(self.means), 2, 2), self.weights)
+
+    def along(self, direction: np.ndarray, alpha: float, sigma: float) -> Callable[[np.ndarray], np.ndarray]:
+        """Return the distribution function of ``direction`` · x."""
+        std = math.sqrt(alpha**2 * direction @ np.array(self.covariance) @ direction + sigma**2)
+        centres = alpha * np.array(self.means) @ direction
+
+        def cdf(x: np.ndarray) -> np.ndarray:
+            return stats.norm.cdf((x[:, None] - centres) / std) @ np.array(self.weights)
+
+        return cdf
+
+
+TARGETS = {
+    "gaussian": Target((1.0,), ((1.0, -0.5),), ((1.0, 0.6), (0.6, 0.8))),
+    "mixture": Target((0.3, 0.7), ((-1.5, 0.0), (1.5, 1.0)), ((0.3, 0.1), (0.1, 0.25))),
+}
+ROUTE_PROCESSES: dict[str, Process] = {"VE": VE(sigma_min=0.05, sigma_max=10.0), "VP": VP()}
+
+
+@dataclass(frozen=True)
+class Route:
+    """A sampler, and a grid on which it carries the law at t_max to that at the grid's end, up to less than the tests resolve."""
+
+    sampler: Sampler
+    times: Callable[[Process], Tensor]
+
+
+def stay(ratio: float, steps: int) -> Callable[[Process], Tensor]:
+    """Return a route that stays at one noise-to-signal ratio."""
+    return lambda process: constant(process.time(torch.tensor(ratio, dtype=torch.float64)).item(), steps)
+
+
+def down(steps: int) -> Callable[[Process], Tensor]:
+    """Return a route from t_max to t_min."""
+    return lambda process: log_snr(process, steps + 1)
+
+
+def rungs(high: float, low: float, count: int) -> Callable[[Process], Tensor]:
+    """Return a ladder of levels."""
+    return lambda process: ladder(process, geometric(high, low, count))
+
+
+SAMPLERS: dict[str, Route] = {
+    "Euler": Route(Euler(), down(100)),
+    "Heun": Route(Heun(), down(16)),
+    "EulerMaruyama": Route(EulerMaruyama(), down(200)),
+    "HeunChurned": Route(Heun(churn=10.0, churn_noise=1.0), down(100)),
+    "AdaptiveODE": Route(AdaptiveODE(1e-4, 1e-4), down(1)),
+    "DPMpp2M": Route(DPMpp2M(), down(40)),
+    "DDIM": Route(DDIM(eta=0.5), down(200)),
+    "Ancestral": Route(Ancestral(), down(250)),
+    "ReverseDiffusion": Route(ReverseDiffusion(), down(250)),
+    "PredictorCorrector": Route(PredictorCorrector(EulerMaruyama(), LangevinCorrector(snr=0.1)), down(150)),
+    "Langevin": Route(Langevin(step_size=0.12), stay(1.0, 450)),
+    "LangevinCorrector": Route(LangevinCorrector(snr=0.18), stay(1.0, 450)),
+    "AnnealedLangevin": Route(AnnealedLangevin(step_size=0.02, steps=40), rungs(5.0, 0.5, 14)),
+}

@@ -1,0 +1,234 @@
+"""Laws of densities: the score is the gradient, the law is normalised, samples follow it, and noising is exact."""
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from scorefield import VP, Density, Empirical, Exact, GaussianMixture
+
+from .altered import AlteredDensity
+from .cases import DENSITIES, PLANAR, covariances, normal, seeded
+from .statistics import LEVEL, accept, chi_square_p, mean_p
+
+CELLS = 12  # per axis of the plane, each integrated on a finer grid
+FINE = 30
+
+
+def points(density: Density, n: int = 64, seed: int = 0) -> Tensor:
+    """Return draws and, for the tails, draws three times as far out."""
+    x = density.sample(n, seeded(seed)).double()
+    return torch.cat([x, 3 * x])
+
+
+def plane(density: Density) -> tuple[Tensor, float]:
+    """Return a lattice of midpoints that holds all but 1e-6 of the mass, shape (m, m, 2), and the area of one cell."""
+    draws = density.sample(4000, seeded(1)).double()
+    half = (1.4 * draws.abs().max()).item()
+    m = CELLS * FINE
+    axis = ((torch.arange(m, dtype=torch.float64) + 0.5) / m * 2 - 1) * half
+    return torch.stack(torch.meshgrid(axis, axis, indexing="ij"), dim=-1), (2 * half / m) ** 2
+
+
+def masses(density: Density) -> Tensor:
+    lattice, area = plane(density)
+    return density.log_prob(lattice.reshape(-1, 2)).exp().reshape(lattice.shape[:2]) * area
+
+
+# --- the laws: functions of a density, so that a broken one can be shown to fail them -------------------------------------------
+
+
+def score_is_gradient(density: Density) -> None:
+    x = points(density).requires_grad_(True)
+    (gradient,) = torch.autograd.grad(density.log_prob(x).sum(), x)
+    torch.testing.assert_close(density.score(x.detach()), gradient, rtol=1e-10, atol=1e-10)
+
+
+def integrates_to_one(density: Density) -> None:
+    assert masses(density).sum().item() == pytest.approx(1.0, abs=1e-3)
+
+
+def samples_fill_cells(density: Density, n: int, level: float) -> None:
+    lattice, area = plane(density)
+    x = density.sample(n, seeded(2)).double()
+    half = lattice.max().item() + area**0.5 / 2
+    cell = ((x / half + 1) / 2 * CELLS).floor().long().clamp(0, CELLS - 1)
+    counts = torch.bincount(cell[:, 0] * CELLS + cell[:, 1], minlength=CELLS**2)
+    expected = masses(density).reshape(CELLS, FINE, CELLS, FINE).sum((1, 3)).flatten()
+    accept(chi_square_p(counts, expected), level)
+
+
+def stein(density: Density, n: int, level: float) -> None:
+    """E s = 0 and E x sᵀ = −I under the samples: integration by parts."""
+    x = density.sample(n, seeded(3)).double()
+    s = density.score(x).reshape(n, -1)
+    x = x.reshape(n, -1)
+    products = torch.einsum("ni,nj->nij", x, s).reshape(n, -1)
+    accept([*mean_p(s), *mean_p(products, -torch.eye(x.shape[1]))], level)
+
+
+def semigroup(density: Density) -> None:
+    a, s, b, r = 0.8, 0.6, 0.5, 0.9
+    twice = density.diffuse(a, s).diffuse(b, r)
+    once = density.diffuse(a * b, math.hypot(b * s, r))
+    x = points(once)
+    torch.testing.assert_close(twice.log_prob(x), once.log_prob(x), rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(twice.score(x), once.score(x), rtol=1e-10, atol=1e-10)
+
+
+def diffuse_is_convolution(density: Density) -> None:
+    """p_{α,σ}(x) = ∫ p(y) N(x; αy, σ²I) dy by quadrature."""
+    alpha, sigma = 0.7, 0.8
+    lattice, _ = plane(density)
+    mass = masses(density).reshape(-1)
+    x = points(density.diffuse(alpha, sigma), 4)
+    distance = torch.cdist(x, alpha * lattice.reshape(-1, 2)) ** 2
+    kernel = torch.exp(-distance / (2 * sigma**2)) / (2 * math.pi * sigma**2)
+    torch.testing.assert_close(density.diffuse(alpha, sigma).log_prob(x).exp(), kernel @ mass, rtol=1e-3, atol=1e-5)
+
+
+def tweedie(density: Density, n: int, level: float) -> None:
+    """E[x_0 | x_t] of the model is the average of draws weighted by N(x_t; αx_0, σ²I), by a z-test on the weighted errors."""
+    model = Exact(density, VP())
+    t = torch.tensor(0.3, dtype=torch.float64)
+    alpha, sigma = model.process.alpha_sigma(t)
+    x0 = density.sample(n, seeded(4)).double().reshape(n, -1)
+    for x_t in model.marginal(t).sample(4, seeded(5)).double():
+        exact = model.denoise(x_t[None], t).reshape(1, -1)
+        log_weight = -((x_t.reshape(1, -1) - alpha * x0) ** 2).sum(1) / (2 * sigma**2)
+        weight = torch.exp(log_weight - log_weight.max())
+        accept(mean_p(weight[:, None] * (x0 - exact)), level / 4)
+
+
+# --- every density obeys them ----------------------------------------------------------------------------------------------------
+
+every = pytest.mark.parametrize("name", DENSITIES)
+planar = pytest.mark.parametrize("name", PLANAR)
+sizes = pytest.mark.parametrize("n", [20_000, pytest.param(400_000, marks=pytest.mark.slow)])
+
+
+@every
+def test_the_score_is_the_gradient_of_log_prob(name: str) -> None:
+    score_is_gradient(DENSITIES[name])
+    score_is_gradient(DENSITIES[name].diffuse(0.6, 0.7))
+
+
+@planar
+def test_the_law_is_normalised(name: str) -> None:
+    integrates_to_one(DENSITIES[name])
+    integrates_to_one(DENSITIES[name].diffuse(0.6, 0.7))
+
+
+@planar
+@sizes
+def test_samples_fill_the_plane_as_log_prob_says(name: str, n: int) -> None:
+    """χ² over 144 cells; family level 1e-3."""
+    samples_fill_cells(DENSITIES[name], n, LEVEL / len(PLANAR))
+
+
+@every
+@sizes
+def test_samples_and_score_obey_stein(name: str, n: int) -> None:
+    """z-tests; family level 1e-3 over the densities and their noised versions."""
+    stein(DENSITIES[name], n, LEVEL / (2 * len(DENSITIES)))
+    stein(DENSITIES[name].diffuse(0.6, 0.7), n, LEVEL / (2 * len(DENSITIES)))
+
+
+@every
+def test_noising_twice_is_noising_once(name: str) -> None:
+    semigroup(DENSITIES[name])
+
+
+@planar
+def test_noising_is_convolution(name: str) -> None:
+    diffuse_is_convolution(DENSITIES[name])
+
+
+@every
+@sizes
+def test_the_posterior_mean_is_the_weighted_average_of_draws(name: str, n: int) -> None:
+    """z-tests at four states; family level 1e-3."""
+    tweedie(DENSITIES[name], n, LEVEL / len(DENSITIES))
+
+
+@every
+def test_one_scale_per_row_is_each_row_alone(name: str) -> None:
+    density = DENSITIES[name]
+    alphas, sigmas = (
+        torch.tensor([0.3, 0.9, 1.0], dtype=torch.float64),
+        torch.tensor([1.0, 0.4, 0.2], dtype=torch.float64),
+    )
+    x = density.sample(3, seeded(6)).double()
+    rows = density.diffuse(alphas, sigmas)
+    for i, (a, s) in enumerate(zip(alphas.tolist(), sigmas.tolist(), strict=True)):
+        alone = density.diffuse(a, s)
+        torch.testing.assert_close(rows.log_prob(x)[i : i + 1], alone.log_prob(x[i : i + 1]), rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(rows.score(x)[i : i + 1], alone.score(x[i : i + 1]), rtol=1e-12, atol=1e-12)
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    k=st.integers(1, 5),
+    size=st.integers(1, 5),
+    kind=st.sampled_from(["iso", "diag", "full"]),
+)
+@settings(max_examples=40, deadline=None, derandomize=True)
+def test_any_mixture_has_its_gradient_as_score_and_noises_exactly(seed: int, k: int, size: int, kind: str) -> None:
+    diagonal = normal(k, size, seed=seed + 1).square() + 0.1
+    covariance = {"iso": diagonal[:, 0], "diag": diagonal, "full": covariances(k, size, seed)}[kind]
+    density = GaussianMixture(2 * normal(k, size, seed=seed), covariance, normal(k, seed=seed).square() + 0.01)
+    score_is_gradient(density)
+    semigroup(density)
+
+
+# --- and what is broken does not -------------------------------------------------------------------------------------------------
+
+THREE = GaussianMixture([[-2.0, 0.0], [2.0, 1.0], [0.0, -2.0]], 0.3, [0.2, 0.5, 0.3])  # pyright: ignore[reportArgumentType]
+EQUAL = GaussianMixture([[-2.0, 0.0], [2.0, 1.0], [0.0, -2.0]], 0.3)  # pyright: ignore[reportArgumentType]
+MUTANTS: dict[str, tuple[Callable[[Density], None], AlteredDensity]] = {
+    "score of equal weights": (score_is_gradient, AlteredDensity(THREE, score=lambda p, x: EQUAL.score(x))),
+    "half the normalising constant": (
+        integrates_to_one,
+        AlteredDensity(THREE, log_prob=lambda p, x: p.log_prob(x) + 0.5 * math.log(2 * math.pi)),
+    ),
+    "samples of equal weights": (
+        lambda p: samples_fill_cells(p, 20_000, LEVEL),
+        AlteredDensity(THREE, sample=lambda p, n, g: EQUAL.sample(n, g)),
+    ),
+    "score of twice the variance": (
+        lambda p: stein(p, 20_000, LEVEL),
+        AlteredDensity(THREE, score=lambda p, x: 0.5 * p.score(x)),
+    ),
+    "noise added, signal not scaled": (
+        diffuse_is_convolution,
+        AlteredDensity(THREE, diffuse=lambda p, a, s: p.diffuse(1.0, s)),
+    ),
+    "standard deviation replaced by σ": (
+        diffuse_is_convolution,
+        AlteredDensity(THREE, diffuse=lambda p, a, s: Empirical(torch.tensor([[0.0, 0.0]])).diffuse(a, s)),
+    ),
+    "noise variances not added": (
+        semigroup,
+        AlteredDensity(THREE, diffuse=lambda p, a, s: replace_noise(p.diffuse(a, s), s)),
+    ),
+    "posterior mean of less noise": (
+        lambda p: tweedie(p, 20_000, LEVEL),
+        AlteredDensity(THREE, diffuse=lambda p, a, s: p.diffuse(a, 0.8 * s)),
+    ),
+}
+
+
+def replace_noise(density: Density, sigma: float) -> Density:
+    """Return the density with only the last noise kept, and the same defect at the next noising."""
+    return AlteredDensity(density, diffuse=lambda p, a, s: THREE.diffuse(a, s))
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_broken_density_is_rejected(name: str) -> None:
+    law, mutant = MUTANTS[name]
+    with pytest.raises(AssertionError):
+        law(mutant)

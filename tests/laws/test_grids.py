@@ -1,0 +1,102 @@
+"""Laws of grids: where they begin and end, how they are spaced, and numbers to agree with."""
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from scorefield import EDM, VE, VP, Process, constant, geometric, karras, ladder, log_snr, uniform
+
+from .cases import PROCESSES
+
+GRIDS: dict[str, Callable[[Process, int], Tensor]] = {"uniform": uniform, "karras": karras, "log_snr": log_snr}
+EDM_18 = (
+    "80 57.5859847 40.7855738 28.3745846 19.3524530 12.9100824 8.40093531 5.31519452 3.25682152 1.92333984 1.08817064 "
+    ".585348123 .296442284 .139516469 .0599473112 .0229345184 .00752801996 .002"
+)
+NCSN_10 = "1 .59948425 .35938137 .21544347 .12915497 .07742637 .04641589 .02782559 .01668101 .01"
+
+
+def numbers(text: str) -> Tensor:
+    return torch.tensor([float(word) for word in text.split()], dtype=torch.float64)
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+@pytest.mark.parametrize("grid", GRIDS)
+@pytest.mark.parametrize("steps", [2, 3, 18, 1000])
+def test_a_grid_descends_in_float64_from_end_to_end(process: str, grid: str, steps: int) -> None:
+    p = PROCESSES[process]
+    times = GRIDS[grid](p, steps)
+    assert times.dtype == torch.float64
+    assert times.shape == (steps,)
+    assert (times.diff() < 0).all()
+    assert times[0].item() == pytest.approx(p.t_max, rel=1e-9)
+    assert times[-1].item() == pytest.approx(p.t_min, rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+def test_each_grid_is_evenly_spaced_in_its_own_variable(process: str) -> None:
+    p = PROCESSES[process]
+    variables = {
+        "uniform": lambda t: t,
+        "log_snr": lambda t: p.ratio(t).log(),
+        "karras": lambda t: p.ratio(t) ** (1 / 7),
+    }
+    for name, variable in variables.items():
+        gaps = variable(GRIDS[name](p, 40)).diff()
+        torch.testing.assert_close(gaps, gaps.mean().expand_as(gaps), rtol=1e-6, atol=1e-9)
+
+
+def test_golden_grid_of_karras_2022() -> None:
+    torch.testing.assert_close(karras(EDM(), 18), numbers(EDM_18), rtol=1e-8, atol=0)
+    ends = VE(0.001, 100.0)
+    torch.testing.assert_close(
+        ends.ratio(karras(ends, 18, sigma_min=0.002, sigma_max=80.0)), numbers(EDM_18), rtol=1e-8, atol=0
+    )
+
+
+def test_golden_levels_of_ncsn() -> None:
+    levels = geometric(1.0, 0.01, 10)
+    torch.testing.assert_close(levels, numbers(NCSN_10), rtol=1e-7, atol=5e-9)
+    torch.testing.assert_close(
+        levels[:-1] / levels[1:], torch.full((9,), 1.6681005, dtype=torch.float64), rtol=1e-7, atol=0
+    )
+
+
+def test_one_level_is_the_smallest() -> None:
+    assert geometric(1.0, 0.01, 1).tolist() == [0.01]
+
+
+@pytest.mark.parametrize("process", [VE(0.01, 1.0), VP(), EDM()])
+def test_a_ladder_meets_its_levels_and_stays_on_the_last(process: Process) -> None:
+    levels = geometric(0.9, 0.02, 7)
+    times = ladder(process, levels.float())
+    assert times.dtype == torch.float64
+    assert times[-1] == times[-2]
+    torch.testing.assert_close(process.ratio(times[:-1]), levels, rtol=1e-6, atol=0)
+
+
+def test_a_constant_grid_holds_its_time_for_so_many_transitions() -> None:
+    assert constant(0.3, 5).tolist() == [0.3] * 6
+
+
+BAD: dict[str, tuple[Callable[[], object], str]] = {
+    "one time": (lambda: uniform(VP(), 1), "at least 2"),
+    "one karras time": (lambda: karras(VP(), 1), "at least 2"),
+    "one log_snr time": (lambda: log_snr(VP(), 1), "at least 2"),
+    "no level": (lambda: geometric(1.0, 0.01, 0), "at least 1"),
+    "no transition": (lambda: constant(0.1, 0), "at least 1"),
+    "ascending levels": (lambda: geometric(0.01, 1.0, 5), "must descend"),
+    "level zero": (lambda: geometric(1.0, 0.0, 5), "must descend and be positive"),
+    "NaN level": (lambda: geometric(math.nan, 0.1, 5), "must descend"),
+    "karras upside down": (lambda: karras(VE(), 5, sigma_min=10.0, sigma_max=1.0), "must descend"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_grids_are_refused_with_a_reason(name: str) -> None:
+    make, message = BAD[name]
+    with pytest.raises(ValueError, match=message):
+        make()

@@ -1,0 +1,173 @@
+"""Laws of processes: scales, their inverse, the SDE they come from, and numbers to agree with."""
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from scorefield import EDM, VE, VP, PowerVE, Process, SubVP
+
+from .cases import PROCESSES, seeded, times_inside
+from .statistics import LEVEL, accept, mean_p, variance_p
+
+every = pytest.mark.parametrize("name", PROCESSES)
+
+
+def number(x: float) -> Tensor:
+    return torch.tensor(x, dtype=torch.float64)
+
+
+def _beta(p: VP | SubVP, t: Tensor) -> Tensor:
+    return p.beta_min + t * (p.beta_max - p.beta_min)
+
+
+def _integral(p: VP | SubVP, t: Tensor) -> Tensor:
+    return p.beta_min * t + (p.beta_max - p.beta_min) * t**2 / 2
+
+
+# (f, g) as the papers print them: Song et al. (2021), appendix C; Karras et al. (2022), Table 1; the tutorial's σ^t.
+TEXTBOOK: dict[type[Process], Callable[..., tuple[Tensor, Tensor]]] = {
+    VE: lambda p, t: (0 * t, p.alpha_sigma(t)[1] * math.sqrt(2 * math.log(p.sigma_max / p.sigma_min))),
+    VP: lambda p, t: (-_beta(p, t) / 2, _beta(p, t).sqrt()),
+    SubVP: lambda p, t: (-_beta(p, t) / 2, (_beta(p, t) * (1 - torch.exp(-2 * _integral(p, t)))).sqrt()),
+    PowerVE: lambda p, t: (0 * t, p.base**t),
+    EDM: lambda p, t: (0 * t, (2 * t).sqrt()),
+}
+
+
+@every
+def test_drift_and_diffusion_are_the_textbooks(name: str) -> None:
+    process = PROCESSES[name]
+    t = times_inside(process, 50)
+    f, g = process.drift_diffusion(t)
+    expected_f, expected_g = TEXTBOOK[type(process)](process, t)
+    torch.testing.assert_close(f, expected_f, rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(g, expected_g, rtol=1e-9, atol=1e-12)
+
+
+@every
+def test_time_is_the_inverse_of_ratio(name: str) -> None:
+    process = PROCESSES[name]
+    t = torch.linspace(process.t_min, process.t_max, 101, dtype=torch.float64)
+    assert (process.ratio(t).diff() > 0).all()
+    torch.testing.assert_close(process.time(process.ratio(t)), t, rtol=1e-9, atol=1e-12)
+
+
+@every
+@given(u=st.floats(0, 1))
+@settings(max_examples=30, deadline=None, derandomize=True)
+def test_one_time_and_a_vector_of_times_agree(name: str, u: float) -> None:
+    process = PROCESSES[name]
+    one = number(process.t_min + u * (process.t_max - process.t_min))
+    many = one.expand(3)
+    for view in (process.alpha_sigma, process.drift_diffusion):
+        for a, b in zip(view(one), view(many), strict=True):
+            assert a.shape == ()
+            assert b.shape == (3,)
+            assert a.dtype == b.dtype == torch.float64
+            torch.testing.assert_close(a.expand(3), b, rtol=1e-14, atol=0)
+    assert process.prior_std(many).shape == (3,)
+
+
+def simulate(process: Process, coefficients: Callable[[Tensor], tuple[Tensor, Tensor]], n: int) -> Tensor:
+    """Return n paths of dx = f x dt + g dw at t_max from x_0 = 2, begun with the exact law at t_min.
+
+    Steps of equal ratio of σ/α, exponential in f and with g at the middle: an error of second order, below what n paths resolve.
+    """
+    ends = process.ratio(torch.tensor([process.t_min, process.t_max], dtype=torch.float64)).log()
+    grid = process.time(torch.linspace(ends[0].item(), ends[1].item(), 601, dtype=torch.float64).exp())
+    generator = seeded(0)
+    alpha, sigma = process.alpha_sigma(grid[0])
+    x = alpha * 2 + sigma * torch.randn(n, generator=generator, dtype=torch.float64)
+    f, g = coefficients((grid[1:] + grid[:-1]) / 2)
+    for f_k, g_k, h in zip(f, g, grid.diff(), strict=True):
+        z = torch.randn(n, generator=generator, dtype=torch.float64)
+        x = torch.exp(f_k * h) * x + torch.exp(f_k * h / 2) * g_k * h.sqrt() * z
+    return x
+
+
+def has_declared_law(process: Process, x: Tensor, level: float) -> None:
+    alpha, sigma = (scale.item() for scale in process.alpha_sigma(number(process.t_max)))
+    accept([*mean_p(x, 2 * alpha), variance_p(x, sigma**2)], level)
+
+
+@every
+@pytest.mark.parametrize("n", [10_000, pytest.param(200_000, marks=pytest.mark.slow)])
+def test_the_sde_simulated_has_the_declared_mean_and_variance(name: str, n: int) -> None:
+    """z- and χ²-tests; family level 1e-3."""
+    process = PROCESSES[name]
+    has_declared_law(process, simulate(process, process.drift_diffusion, n), LEVEL / len(PROCESSES))
+
+
+@pytest.mark.parametrize("name", ["VE", "VP"])
+def test_an_sde_without_the_factor_two_in_its_diffusion_is_rejected(name: str) -> None:
+    process = PROCESSES[name]
+
+    def mutant(t: Tensor) -> tuple[Tensor, Tensor]:
+        f, g = process.drift_diffusion(t)
+        return f, g / math.sqrt(2)
+
+    with pytest.raises(AssertionError):
+        has_declared_law(process, simulate(process, mutant, 10_000), LEVEL)
+
+
+# (process, t, α, σ, g): computed once in float64 from the published formulas.
+GOLDEN = [
+    (VE(0.01, 50.0), 0.5, 1.0, 0.70710678, 2.91842307),
+    (VP(), 0.5, 0.28118288, 0.95965420, math.sqrt(10.05)),
+    (VP(), 1.0, 0.00657159, 0.99997841, math.sqrt(20.0)),
+    (VP(), 1e-3, None, 0.01048542, None),
+    (SubVP(), 0.5, 0.28118288, 0.92093619, 3.16024945),
+    (SubVP(), 1.0, 0.00657159, 0.99995681, None),
+    (SubVP(), 1e-3, None, 1.0994396e-4, None),
+]
+
+
+@pytest.mark.parametrize(("process", "t", "alpha", "sigma", "g"), GOLDEN)
+def test_golden_scales(process: Process, t: float, alpha: float | None, sigma: float, g: float | None) -> None:
+    time = number(t)
+    found = (*process.alpha_sigma(time), process.drift_diffusion(time)[1])
+    for value, golden in zip(found, (alpha, sigma, g), strict=True):
+        if golden is not None:
+            assert value.item() == pytest.approx(golden, rel=1e-6, abs=5e-9)
+
+
+@pytest.mark.parametrize(
+    ("process", "golden"), [(VE(0.01, 50.0), -3787.47384629), (VP(), -720.44781003), (SubVP(), -720.44781003)]
+)
+def test_golden_prior_log_probability_of_zero_in_784_dimensions(process: Process, golden: float) -> None:
+    std = process.prior_std(number(process.t_max)).item()
+    assert -784 / 2 * math.log(2 * math.pi * std**2) == pytest.approx(golden, abs=1e-7)
+
+
+def test_a_ladder_of_levels_is_inside_the_process_it_defines() -> None:
+    process = VE(sigma_min=0.01, sigma_max=1.0)
+    levels = torch.tensor([1.0, 0.1, 0.01], dtype=torch.float64)
+    torch.testing.assert_close(process.time(levels), torch.tensor([1.0, 0.5, 0.0], dtype=torch.float64))
+
+
+BAD: dict[str, tuple[Callable[[], object], str]] = {
+    "VE descending": (lambda: VE(2.0, 1.0), "sigma_min must be smaller than sigma_max"),
+    "VE empty": (lambda: VE(1.0, 1.0), "sigma_min must be smaller"),
+    "VE zero": (lambda: VE(0.0, 1.0), "sigma_min must be a finite positive"),
+    "VE NaN": (lambda: VE(math.nan, 1.0), "sigma_min must be a finite positive"),
+    "EDM infinite": (lambda: EDM(0.1, math.inf), "sigma_max must be a finite positive"),
+    "EDM descending": (lambda: EDM(2.0, 1.0), "sigma_min must be smaller"),
+    "PowerVE base": (lambda: PowerVE(1.0), "base"),
+    "PowerVE t_min": (lambda: PowerVE(t_min=1.0), "t_min must be smaller"),
+    "VP descending": (lambda: VP(20.0, 0.1), "beta_min must be smaller"),
+    "VP negative": (lambda: VP(-0.1, 20.0), "beta_min must be a finite positive"),
+    "VP t_min": (lambda: VP(t_min=0.0), "t_min must be a finite positive"),
+    "SubVP t_min": (lambda: SubVP(t_min=2.0), "t_min must be smaller"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_ranges_are_refused_with_a_reason(name: str) -> None:
+    make, message = BAD[name]
+    with pytest.raises(ValueError, match=message):
+        make()

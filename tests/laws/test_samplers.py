@@ -1,0 +1,197 @@
+"""Laws of samplers on exact scores: they reach the exact law, at the order they declare; and broken ones do not."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from scorefield import (
+    DDIM,
+    VE,
+    VP,
+    AdaptiveODE,
+    Ancestral,
+    AnnealedLangevin,
+    DPMpp2M,
+    Euler,
+    EulerMaruyama,
+    Exact,
+    Gaussian,
+    Heun,
+    Langevin,
+    LangevinCorrector,
+    PredictorCorrector,
+    Process,
+    ReverseDiffusion,
+    Sampler,
+    karras,
+    sample,
+)
+
+from .altered import AlteredSampler, SecondSlope
+from .cases import ROUTE_PROCESSES, SAMPLERS, TARGETS, Route, normal, seeded
+from .chains import affine, follow, gaussian_law
+from .statistics import LEVEL, accept, count_p, fitted_order, ks_p, mean_p, variance_p
+
+MEAN = torch.tensor([1.0, -0.5], dtype=torch.float64)
+VARIANCE = torch.tensor([0.3, 1.5], dtype=torch.float64)
+DATA = Gaussian(MEAN, VARIANCE)
+DIRECTIONS = [np.array(d) / math.hypot(*d) for d in ((1, 0), (0, 1), (1, 1), (1, -1))]
+CASES = len(SAMPLERS) * len(TARGETS) * len(ROUTE_PROCESSES)
+NEVER = torch.zeros(0)
+
+every = pytest.mark.parametrize("name", SAMPLERS)
+processes = pytest.mark.parametrize("process", ROUTE_PROCESSES)
+
+
+# --- the exact law ---------------------------------------------------------------------------------------------------------------
+
+
+def reaches_the_law(route: Route, target: str, process: Process, n: int, level: float) -> None:
+    """KS tests along four directions and a binomial test of the half-plane between the modes; begun with the law at t_max."""
+    law, model = TARGETS[target], Exact(TARGETS[target].density, process)
+    times = route.times(process)
+    init = model.marginal(torch.tensor(process.t_max)).sample(n, seeded(7))
+    x = sample(model, route.sampler, init=init, times=times, seed=11, denoise=False).x
+    alpha, sigma = (scale.item() for scale in process.alpha_sigma(times[-1]))
+    p = []
+    for direction in DIRECTIONS:
+        projected, cdf = x.double() @ torch.tensor(direction), law.along(direction, alpha, sigma)
+        p.append(ks_p(projected, cdf))
+        if direction is DIRECTIONS[0]:
+            p.append(count_p(int((projected < 0).sum()), n, float(cdf(np.zeros(1))[0])))
+    accept(p, level)
+
+
+@every
+@processes
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("n", [4_000, pytest.param(20_000, marks=pytest.mark.slow)])
+def test_a_sampler_with_the_exact_score_reaches_the_exact_law(name: str, target: str, process: str, n: int) -> None:
+    """KS and binomial tests; family level 1e-3 over all samplers, targets and processes."""
+    reaches_the_law(SAMPLERS[name], target, ROUTE_PROCESSES[process], n, LEVEL / CASES)
+
+
+BROKEN: dict[str, tuple[str, Sampler]] = {
+    "Euler, half the score": ("Euler", AlteredSampler(Euler(), score=lambda p, t: 0.5)),
+    "Euler, score of the wrong sign": ("Euler", AlteredSampler(Euler(), score=lambda p, t: -1.0)),
+    "Euler, time reversed": ("Euler", AlteredSampler(Euler(), clock=lambda p, t: p.t_min + p.t_max - t)),
+    "Heun, twice the score": ("Heun", AlteredSampler(Heun(), score=lambda p, t: 2.0)),
+    "HeunChurned, too much noise": ("HeunChurned", Heun(churn=10.0, churn_noise=1.3)),
+    "AdaptiveODE, half the score": ("AdaptiveODE", AlteredSampler(AdaptiveODE(1e-4, 1e-4), score=lambda p, t: 0.5)),
+    "DPMpp2M, half the score": ("DPMpp2M", AlteredSampler(DPMpp2M(), score=lambda p, t: 0.5)),
+    "DDIM, half the noise": ("DDIM", AlteredSampler(DDIM(eta=0.5), noise=lambda t, s: 0.5)),
+    "Ancestral, √2 missing": ("Ancestral", AlteredSampler(Ancestral(), noise=lambda t, s: 0.5**0.5)),
+    "ReverseDiffusion, the flow's ½": ("ReverseDiffusion", AlteredSampler(ReverseDiffusion(), score=lambda p, t: 0.5)),
+    "EulerMaruyama, g² missing": (
+        "EulerMaruyama",
+        AlteredSampler(EulerMaruyama(), score=lambda p, t: p.drift_diffusion(t)[1] ** -2),
+    ),
+    "EulerMaruyama, noise g h": ("EulerMaruyama", AlteredSampler(EulerMaruyama(), noise=lambda t, s: math.sqrt(t - s))),
+    "EulerMaruyama, the flow's ½": ("EulerMaruyama", AlteredSampler(EulerMaruyama(), score=lambda p, t: 0.5)),
+    "PredictorCorrector, √2 missing in the corrector": (
+        "PredictorCorrector",
+        PredictorCorrector(EulerMaruyama(), AlteredSampler(LangevinCorrector(snr=0.4), noise=lambda t, s: 0.5**0.5)),
+    ),
+    "PredictorCorrector, twice the score in the corrector": (
+        "PredictorCorrector",
+        PredictorCorrector(EulerMaruyama(), AlteredSampler(LangevinCorrector(snr=0.4), score=lambda p, t: 2.0)),
+    ),
+    "Langevin, √2 missing": ("Langevin", AlteredSampler(Langevin(step_size=0.12), noise=lambda t, s: 0.5**0.5)),
+    "Langevin, ½ missing": ("Langevin", AlteredSampler(Langevin(step_size=0.12), score=lambda p, t: 2.0)),
+    "LangevinCorrector, √2 missing": (
+        "LangevinCorrector",
+        AlteredSampler(LangevinCorrector(snr=0.18), noise=lambda t, s: 0.5**0.5),
+    ),
+    "AnnealedLangevin, √2 missing": (
+        "AnnealedLangevin",
+        AlteredSampler(AnnealedLangevin(step_size=0.02, steps=40), noise=lambda t, s: 0.5**0.5),
+    ),
+    "AnnealedLangevin, too few steps": ("AnnealedLangevin", AnnealedLangevin(step_size=0.02, steps=1)),
+}
+
+
+@pytest.mark.parametrize("mutant", BROKEN)
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_broken_sampler_does_not(mutant: str, target: str) -> None:
+    name, sampler = BROKEN[mutant]
+    with pytest.raises(AssertionError):
+        reaches_the_law(Route(sampler, SAMPLERS[name].times), target, ROUTE_PROCESSES["VE"], 4_000, LEVEL / CASES)
+
+
+def test_every_sampler_has_a_mutant() -> None:
+    assert {name for name, _ in BROKEN.values()} == set(SAMPLERS)
+
+
+# --- the order of convergence ----------------------------------------------------------------------------------------------------
+
+STEPS = (64, 128, 256)
+# A range narrow enough that these steps are small: the first-order term then leads by the factor the tolerance asks.
+ORDER_PROCESSES: dict[str, Process] = {"VE": VE(sigma_min=0.3, sigma_max=2.0), "VP": VP()}
+
+
+def moment_errors(sampler: Sampler, process: Process, steps: int) -> float:
+    """Return the largest error of mean and variance at t_min, for Gaussian data: exact, no samples."""
+    model, times = Exact(DATA, process), karras(process, steps + 1)
+    begin, end = (gaussian_law(process, t, MEAN, VARIANCE) for t in (times[0], times[-1]))
+    found = affine(model, sampler, times).moments(*begin)
+    return max((a - b).abs().max().item() for a, b in zip(found, end, strict=True))
+
+
+def path_errors(sampler: Sampler, process: Process, steps: int) -> float:
+    """Return the largest error of a path of the flow: x − mean keeps its number of standard deviations."""
+    model, times = Exact(DATA, process), karras(process, steps + 1)
+    (mean_t, var_t), (mean_s, var_s) = (gaussian_law(process, t, MEAN, VARIANCE) for t in (times[0], times[-1]))
+    z = normal(16, 2)
+    found = follow(model, sampler, times, mean_t + var_t.sqrt() * z, NEVER)
+    return (found - mean_s - var_s.sqrt() * z).abs().max().item()
+
+
+ORDERED = {name: route.sampler for name, route in SAMPLERS.items() if route.sampler.order is not None}
+FLOWS = {
+    name: s
+    for name, s in ORDERED.items()
+    if affine(Exact(DATA, ROUTE_PROCESSES["VP"]), s, karras(ROUTE_PROCESSES["VP"], 3)).draws == 0
+}
+
+
+@processes
+@pytest.mark.parametrize("name", ORDERED)
+def test_moments_converge_at_the_declared_order(name: str, process: str) -> None:
+    errors = [moment_errors(ORDERED[name], ORDER_PROCESSES[process], n) for n in STEPS]
+    assert fitted_order(STEPS, errors) == pytest.approx(ORDERED[name].order, abs=0.1)
+
+
+@processes
+@pytest.mark.parametrize("name", FLOWS)
+def test_paths_converge_at_the_declared_order(name: str, process: str) -> None:
+    errors = [path_errors(FLOWS[name], ORDER_PROCESSES[process], n) for n in STEPS]
+    assert fitted_order(STEPS, errors) == pytest.approx(FLOWS[name].order, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("mutant", "order"),
+    [
+        (SecondSlope(), 2),
+        (AlteredSampler(Euler(), score=lambda p, t: 0.9), 1),
+        (AlteredSampler(EulerMaruyama(), noise=lambda t, s: 0.9), 1),
+    ],
+)
+def test_a_sampler_of_a_lower_order_is_rejected(mutant: Sampler, order: int) -> None:
+    errors = [moment_errors(mutant, ORDER_PROCESSES["VP"], n) for n in STEPS]
+    assert fitted_order(STEPS, errors) != pytest.approx(order, abs=0.1)
+
+
+@every
+@processes
+def test_samples_have_the_moments_of_the_exact_recursion(name: str, process: str) -> None:
+    """`sample` against the affine recursion of the same run, bias included: z- and χ²-tests, family level 1e-3."""
+    p, route = ROUTE_PROCESSES[process], SAMPLERS[name]
+    model, times = Exact(DATA, p), route.times(p)
+    begin = gaussian_law(p, torch.tensor(p.t_max, dtype=torch.float64), MEAN, VARIANCE)
+    init = begin[0] + begin[1].sqrt() * normal(4000, 2, seed=3)
+    x = sample(model, route.sampler, init=init, times=times, seed=5, denoise=False).x
+    mean, variance = affine(model, route.sampler, times).moments(*begin)
+    spread = [variance_p(x[:, i], variance[i].item()) for i in range(2)]
+    accept([*mean_p(x, mean), *spread], LEVEL / (2 * len(SAMPLERS)))

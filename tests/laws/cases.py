@@ -139,25 +139,28 @@ ROUTE_PROCESSES: dict[str, Process] = {"VE": VE(sigma_min=0.05, sigma_max=10.0),
 
 @dataclass(frozen=True)
 class Route:
-    """A sampler, and a grid on which it carries the law at t_max to that at the grid's end, up to less than the tests resolve."""
+    """A sampler, and a grid on which it carries the law at t_max to that at the grid's end, up to less than the tests resolve.
+
+    Tests of more samples resolve more: ``times`` takes a process and how many times finer the grid should be.
+    """
 
     sampler: Sampler
-    times: Callable[[Process], Tensor]
+    times: Callable[[Process, int], Tensor]
 
 
-def stay(ratio: float, steps: int) -> Callable[[Process], Tensor]:
-    """Return a route that stays at one noise-to-signal ratio."""
-    return lambda process: constant(process.time(torch.tensor(ratio, dtype=torch.float64)).item(), steps)
+def stay(ratio: float, steps: int) -> Callable[[Process, int], Tensor]:
+    """Return a route that stays at one noise-to-signal ratio, as long as it takes to forget where it began."""
+    return lambda process, _: constant(process.time(torch.tensor(ratio, dtype=torch.float64)).item(), steps)
 
 
-def down(steps: int) -> Callable[[Process], Tensor]:
+def down(steps: int) -> Callable[[Process, int], Tensor]:
     """Return a route from t_max to t_min."""
-    return lambda process: log_snr(process, steps + 1)
+    return lambda process, fine: log_snr(process, fine * steps + 1)
 
 
-def rungs(high: float, low: float, count: int) -> Callable[[Process], Tensor]:
+def rungs(high: float, low: float, count: int) -> Callable[[Process, int], Tensor]:
     """Return a ladder of levels."""
-    return lambda process: ladder(process, geometric(high, low, count))
+    return lambda process, fine: ladder(process, geometric(high, low, fine * count))
 
 
 SAMPLERS: dict[str, Route] = {

@@ -185,6 +185,14 @@ def test_any_mixture_has_its_gradient_as_score_and_noises_exactly(seed: int, k: 
     semigroup(density)
 
 
+def test_a_point_set_is_streamed_in_chunks_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    density, x = Empirical(normal(23, 2)).diffuse(0.9, 0.3), 3 * normal(6, 2, seed=1)
+    whole = density.log_prob(x), density.score(x)
+    monkeypatch.setattr("scorefield.densities.empirical._PAIRS_AT_ONCE", 30)  # five points at a time
+    for found, expected in zip((density.log_prob(x), density.score(x)), whole, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+
+
 # --- and what is broken does not -------------------------------------------------------------------------------------------------
 
 THREE = GaussianMixture([[-2.0, 0.0], [2.0, 1.0], [0.0, -2.0]], 0.3, [0.2, 0.5, 0.3])  # pyright: ignore[reportArgumentType]

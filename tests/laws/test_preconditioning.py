@@ -20,7 +20,10 @@ def test_a_ladder_on_a_level_is_its_network_and_between_levels_the_nearest_noise
         raw = net(x, torch.full((4,), index))
         on = model.process.time(level)
         torch.testing.assert_close(model.score(x, on), raw, rtol=1e-9, atol=1e-9)
-        for factor in (1.3, 0.8):  # less than half a rung away, which is a factor 1.5
+        for factor in (
+            1.3,
+            0.7,
+        ):  # less than half a rung away in logarithms, a factor 1.5; 0.7 is more than half a rung in σ
             if LEVELS[-1] <= factor * level <= LEVELS[0]:
                 off = model.process.time(factor * level)
                 torch.testing.assert_close(model.score(x, off), raw / factor, rtol=1e-9, atol=1e-9)

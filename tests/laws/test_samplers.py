@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from scorefield import (
     DDIM,
@@ -21,10 +22,12 @@ from scorefield import (
     Heun,
     Langevin,
     LangevinCorrector,
+    Noise,
     PredictorCorrector,
     Process,
     ReverseDiffusion,
     Sampler,
+    ScoreModel,
     karras,
     sample,
 )
@@ -48,10 +51,10 @@ processes = pytest.mark.parametrize("process", ROUTE_PROCESSES)
 # --- the exact law ---------------------------------------------------------------------------------------------------------------
 
 
-def reaches_the_law(route: Route, target: str, process: Process, n: int, level: float) -> None:
+def reaches_the_law(route: Route, target: str, process: Process, level: float, n: int = 4_000, fine: int = 1) -> None:
     """KS tests along four directions and a binomial test of the half-plane between the modes; begun with the law at t_max."""
     law, model = TARGETS[target], Exact(TARGETS[target].density, process)
-    times = route.times(process)
+    times = route.times(process, fine)
     init = model.marginal(torch.tensor(process.t_max)).sample(n, seeded(7))
     x = sample(model, route.sampler, init=init, times=times, seed=11, denoise=False).x
     alpha, sigma = (scale.item() for scale in process.alpha_sigma(times[-1]))
@@ -67,10 +70,12 @@ def reaches_the_law(route: Route, target: str, process: Process, n: int, level: 
 @every
 @processes
 @pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("n", [4_000, pytest.param(20_000, marks=pytest.mark.slow)])
-def test_a_sampler_with_the_exact_score_reaches_the_exact_law(name: str, target: str, process: str, n: int) -> None:
+@pytest.mark.parametrize(("n", "fine"), [(4_000, 1), pytest.param(20_000, 5, marks=pytest.mark.slow)])
+def test_a_sampler_with_the_exact_score_reaches_the_exact_law(
+    name: str, target: str, process: str, n: int, fine: int
+) -> None:
     """KS and binomial tests; family level 1e-3 over all samplers, targets and processes."""
-    reaches_the_law(SAMPLERS[name], target, ROUTE_PROCESSES[process], n, LEVEL / CASES)
+    reaches_the_law(SAMPLERS[name], target, ROUTE_PROCESSES[process], LEVEL / CASES, n, fine)
 
 
 BROKEN: dict[str, tuple[str, Sampler]] = {
@@ -117,7 +122,7 @@ BROKEN: dict[str, tuple[str, Sampler]] = {
 def test_a_broken_sampler_does_not(mutant: str, target: str) -> None:
     name, sampler = BROKEN[mutant]
     with pytest.raises(AssertionError):
-        reaches_the_law(Route(sampler, SAMPLERS[name].times), target, ROUTE_PROCESSES["VE"], 4_000, LEVEL / CASES)
+        reaches_the_law(Route(sampler, SAMPLERS[name].times), target, ROUTE_PROCESSES["VE"], LEVEL / CASES)
 
 
 def test_every_sampler_has_a_mutant() -> None:
@@ -188,10 +193,31 @@ def test_a_sampler_of_a_lower_order_is_rejected(mutant: Sampler, order: int) -> 
 def test_samples_have_the_moments_of_the_exact_recursion(name: str, process: str) -> None:
     """`sample` against the affine recursion of the same run, bias included: z- and χ²-tests, family level 1e-3."""
     p, route = ROUTE_PROCESSES[process], SAMPLERS[name]
-    model, times = Exact(DATA, p), route.times(p)
+    model, times = Exact(DATA, p), route.times(p, 1)
     begin = gaussian_law(p, torch.tensor(p.t_max, dtype=torch.float64), MEAN, VARIANCE)
     init = begin[0] + begin[1].sqrt() * normal(4000, 2, seed=3)
     x = sample(model, route.sampler, init=init, times=times, seed=5, denoise=False).x
     mean, variance = affine(model, route.sampler, times).moments(*begin)
     spread = [variance_p(x[:, i], variance[i].item()) for i in range(2)]
     accept([*mean_p(x, mean), *spread], LEVEL / (2 * len(SAMPLERS)))
+
+
+class Diary(Sampler):
+    """A sampler that stays where it is and writes down what it was asked."""
+
+    def __init__(self, name: str, pages: list[tuple[str, float, float]]) -> None:
+        self.name, self.pages = name, pages
+
+    def step(
+        self, model: ScoreModel, x: Tensor, t: Tensor, s: Tensor, memory: None, noise: Noise
+    ) -> tuple[Tensor, None]:
+        self.pages.append((self.name, t.item(), s.item()))
+        return x, None
+
+
+def test_a_corrector_works_at_the_level_it_finds_and_the_predictor_leaves_it() -> None:
+    pages: list[tuple[str, float, float]] = []
+    times = torch.tensor([1.0, 0.5, 0.2], dtype=torch.float64)
+    pair = PredictorCorrector(Diary("predict", pages), Diary("correct", pages))
+    sample(Exact(DATA, VP()), pair, (1, 2), times=times)
+    assert pages == [("correct", 1.0, 1.0), ("predict", 1.0, 0.5), ("correct", 0.5, 0.5), ("predict", 0.5, 0.2)]

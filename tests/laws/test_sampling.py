@@ -99,10 +99,16 @@ def counts_its_calls(sampler: Sampler, denoise: bool) -> None:
     assert sample(model, sampler, (3, 2), times=TIMES, denoise=denoise).evaluations == 2 * result.evaluations
 
 
-@every
+@pytest.mark.parametrize("name", sorted(set(SAMPLERS) - {"AdaptiveODE"}))
 @pytest.mark.parametrize("denoise", [True, False])
 def test_the_evaluations_reported_are_the_calls_made(name: str, denoise: bool) -> None:
     counts_its_calls(SAMPLERS[name].sampler, denoise)
+
+
+def test_an_adaptive_sampler_reports_the_mean_of_the_calls_each_sample_was_in() -> None:
+    model, calls = counting()
+    result = sample(model, SAMPLERS["AdaptiveODE"].sampler, (50, 2), times=TIMES)
+    assert result.evaluations == round(sum(calls) / 50) < len(calls)
 
 
 class Boastful(Heun):

@@ -1,0 +1,43 @@
+"""Models to ship: averaged weights and configuration, equal to the run's own; and those that are shipped work."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scorefield._errors import CheckpointError
+from scorefield.cli import main
+from scorefield.cli.models import shipped_models
+from scorefield.training import checkpoint
+from scorefield.training.export import export
+
+TINY = ["--data.kind", "digits", "--network.width", "8", "--network.depth", "1", "--device", "cpu", "--fast-dev-run"]
+
+
+def draw(model: str, out: Path) -> np.ndarray:
+    assert main(["sample", model, "-n", "2", "--steps", "3", "--out", str(out)]) == 0
+    return np.load(out)["x"]
+
+
+def test_an_exported_model_is_the_run_without_its_optimiser(tmp_path: Path) -> None:
+    run, shipped = tmp_path / "run", tmp_path / "shipped"
+    assert main(["train", *TINY, "--run", str(run)]) == 0
+    found = checkpoint.latest(run / "checkpoints", print)
+    assert found is not None
+    export(found, shipped)
+    assert {path.name for path in shipped.iterdir()} == {"ema.safetensors", "manifest.json", "state.json"}
+    np.testing.assert_array_equal(draw(str(shipped), tmp_path / "a.npz"), draw(str(run), tmp_path / "b.npz"))
+    with pytest.raises(CheckpointError, match="exists already"):
+        export(found, shipped)
+
+
+@pytest.mark.parametrize("name", shipped_models())
+def test_every_shipped_model_samples_and_is_small(name: str, tmp_path: Path) -> None:
+    x = draw(name, tmp_path / "x.npz")
+    assert np.isfinite(x).all()
+    folder = Path(main.__code__.co_filename).parents[1] / "weights" / name
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 8 * 2**20
+
+
+def test_mnist_is_shipped() -> None:
+    assert "mnist" in shipped_models()

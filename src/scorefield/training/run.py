@@ -4,7 +4,6 @@ import json
 import os
 import platform
 import subprocess
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
@@ -89,7 +88,6 @@ def environment(device: torch.device) -> dict[str, Any]:
         "device": f"{device.type} {name}".strip(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
-        "argv": [Path(sys.argv[0]).name, *sys.argv[1:]],
     }
 
 

@@ -21,10 +21,26 @@ _PUBLIC = {
         *("Banana", "Checkerboard", "Density", "Empirical", "Funnel", "Gaussian", "GaussianMixture", "Product", "Ring"),
         *("Similarity", "TwoMoons"),
     ),
-    "scorefield.grids": ("constant", "geometric", "karras", "ladder", "log_snr", "uniform"),
+    "scorefield.energy": ("Energy",),
+    "scorefield.grids": (
+        "constant",
+        "cosine",
+        "geometric",
+        "karras",
+        "ladder",
+        "linear",
+        "log_snr",
+        "sigmoid",
+        "uniform",
+    ),
     "scorefield.likelihood": ("LogLikelihood", "bits_per_dim", "decode", "encode", "interpolate", "log_likelihood"),
+    "scorefield.metrics": (
+        *("ChainDiagnostics", "Estimate", "ModeWeights", "Soundness", "Trace", "c2st", "diagnose_chains"),
+        *("energy_distance", "fisher_divergence", "kernel_stein_discrepancy", "mmd", "mode_jumps", "mode_weights"),
+        *("sliced_wasserstein", "soundness", "wasserstein"),
+    ),
     "scorefield.models": ("Exact", "FromScore", "ScoreModel"),
-    "scorefield.networks": ("MLP", "UNet"),
+    "scorefield.networks": ("MLP", "CondRefineNet", "NCSNv2Net", "UNet"),
     "scorefield.objectives": (
         *("DAE", "DSM", "SSM", "SSMVR", "FiniteDifferenceSSM", "FisherDivergence", "ImplicitSM", "LogNormal"),
         *("MultiLevelDSM", "Objective", "OneLevel", "UniformTime"),
@@ -36,7 +52,7 @@ _PUBLIC = {
         *("DDIM", "MALA", "AdaptiveODE", "Ancestral", "AnnealedLangevin", "DPMpp2M", "Euler", "EulerMaruyama", "Heun"),
         *("Langevin", "LangevinCorrector", "PredictorCorrector", "ReverseDiffusion"),
     ),
-    "scorefield.sampling": ("Sampler", "Samples", "sample"),
+    "scorefield.sampling": ("Sampler", "Samples", "Transition", "sample"),
     "scorefield.training": ("Optimization", "StepRecord", "TrainState", "fit", "train"),
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
@@ -47,8 +63,10 @@ if TYPE_CHECKING:
     from scorefield._errors import *  # noqa: F403
     from scorefield._tensors import Noise as Noise
     from scorefield.densities import *  # noqa: F403
+    from scorefield.energy import Energy as Energy
     from scorefield.grids import *  # noqa: F403
     from scorefield.likelihood import *  # noqa: F403
+    from scorefield.metrics import *  # noqa: F403
     from scorefield.models import *  # noqa: F403
     from scorefield.networks import *  # noqa: F403
     from scorefield.objectives import *  # noqa: F403

@@ -6,6 +6,7 @@ step to σ = 0 *is* that denoising.
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
@@ -13,9 +14,10 @@ from torch import Tensor
 
 from scorefield.processes import Process
 
-__all__ = ["constant", "geometric", "karras", "ladder", "log_snr", "uniform"]
+__all__ = ["constant", "cosine", "geometric", "karras", "ladder", "linear", "log_snr", "sigmoid", "uniform"]
 
 Times = Float[Tensor, " n"]
+Levels = Float[Tensor, " L"]
 
 
 def uniform(process: Process, steps: int) -> Times:
@@ -49,7 +51,7 @@ def karras(
     return process.time(sigma)
 
 
-def geometric(sigma_1: float, sigma_L: float, steps: int) -> Float[Tensor, " L"]:
+def geometric(sigma_1: float, sigma_L: float, steps: int) -> Levels:
     """Return the L noise levels of NCSN, σ_1 > … > σ_L with a constant ratio (Song & Ermon 2019, section 4.2).
 
     One level is σ_L alone: the single-noise model of the ablations.
@@ -61,7 +63,23 @@ def geometric(sigma_1: float, sigma_L: float, steps: int) -> Float[Tensor, " L"]
     return _geometric(sigma_1, sigma_L, steps)
 
 
-def ladder(process: Process, levels: Float[Tensor, " L"]) -> Times:
+def linear(sigma_1: float, sigma_L: float, steps: int) -> Levels:
+    """Return L noise levels equally spaced: few of them are small, where the detail is (for comparison)."""
+    return _between(sigma_1, sigma_L, steps, lambda u: u)
+
+
+def cosine(sigma_1: float, sigma_L: float, steps: int) -> Levels:
+    """Return L noise levels along half a cosine: dense at both ends. σ = σ_1 + (σ_L − σ_1)(1 − cos πu)/2, u from 0 to 1."""
+    return _between(sigma_1, sigma_L, steps, lambda u: 0.5 * (1 - torch.cos(math.pi * u)))
+
+
+def sigmoid(sigma_1: float, sigma_L: float, steps: int) -> Levels:
+    """Return L noise levels along a logistic curve from −6 to 6: denser yet at both ends than `cosine`."""
+    ends = torch.sigmoid(torch.tensor([-6.0, 6.0], dtype=torch.float64))
+    return _between(sigma_1, sigma_L, steps, lambda u: (torch.sigmoid(12 * u - 6) - ends[0]) / (ends[1] - ends[0]))
+
+
+def ladder(process: Process, levels: Levels) -> Times:
     """Return the times at which σ/α meets ``levels``, the last one twice.
 
     A sampler that works where it stands (`AnnealedLangevin`) thus visits every level, the last included.
@@ -81,6 +99,15 @@ def _ratios(process: Process) -> tuple[float, float]:
     ends = torch.tensor([process.t_max, process.t_min], dtype=torch.float64)
     high, low = process.ratio(ends).tolist()
     return high, low
+
+
+def _between(sigma_1: float, sigma_L: float, steps: int, share: Callable[[Tensor], Tensor]) -> Levels:
+    """Return σ_1 + (σ_L − σ_1) share(u) for u from 0 to 1; the ends are exact."""
+    _at_least(2, steps)
+    _descending(sigma_1, sigma_L)
+    levels = sigma_1 + (sigma_L - sigma_1) * share(torch.linspace(0, 1, steps, dtype=torch.float64))
+    levels[-1] = sigma_L
+    return levels
 
 
 def _geometric(high: float, low: float, steps: int) -> Tensor:

@@ -17,7 +17,18 @@ from scorefield._errors import DivergedError
 from scorefield._tensors import Noise, flatten
 from scorefield.models import ScoreModel, State
 
-__all__ = ["Sampler", "Samples", "sample"]
+__all__ = ["Sampler", "Samples", "Transition", "sample"]
+
+
+class Transition(NamedTuple):
+    """What ``on_step`` is told: batch state x has gone from t to s, and the sampler left ``memory``."""
+
+    number: int
+    """Counted from 1."""
+    t: Float[Tensor, ""]
+    s: Float[Tensor, ""]
+    x: State
+    memory: Any
 
 
 class Sampler(abc.ABC):
@@ -42,6 +53,10 @@ class Sampler(abc.ABC):
     def spent(self, memory: Any, steps: int) -> float:  # noqa: ANN401
         """Return the calls of the model per sample after ``steps`` steps that ended with ``memory``."""
         return steps * self.evaluations
+
+    def stride(self, model: ScoreModel, t: Float[Tensor, ""], s: Float[Tensor, ""], memory: Any) -> float:  # noqa: ANN401
+        """Return the size of the step from t to s: t − s, or the α of a Langevin chain."""
+        return (t - s).item()
 
     @abc.abstractmethod
     def step(
@@ -85,7 +100,7 @@ def sample(
     denoise: bool = True,
     frames: int = 0,
     batch_size: int | None = None,
-    on_step: Callable[[], object] | None = None,
+    on_step: Callable[[Transition], object] | None = None,
 ) -> Samples:
     """Draw samples by following ``times`` with ``sampler``.
 
@@ -102,7 +117,7 @@ def sample(
         denoise: end with x ← E[x_0 | x] at the last time, one evaluation more; without it the result has the law at times[-1].
         frames: states to keep along the way, evenly spaced.
         batch_size: samples drawn at a time, to bound memory; all when absent.
-        on_step: called after every transition, for a progress bar.
+        on_step: called after every transition, before the state is checked: for a progress bar, or a `scorefield.metrics.Trace`.
 
     Cost: (len(times) − 1) · sampler.evaluations + 1 calls of the model.
 
@@ -155,7 +170,7 @@ def _run(
     noise: Noise,
     denoise: bool,
     frames: int,
-    on_step: Callable[[], object] | None,
+    on_step: Callable[[Transition], object] | None,
 ) -> _Part:
     """Follow the grid with one batch."""
     if x is None:
@@ -166,11 +181,11 @@ def _run(
     memory = sampler.start(model, times)
     for k, (t, s) in enumerate(itertools.pairwise(times), start=1):
         x, memory = sampler.step(model, x, t, s, memory, noise)
+        if on_step is not None:
+            on_step(Transition(k, t, s, x, memory))
         _check_finite(x, f"step {k} of {steps}", model, s)
         if k in keep:
             kept.append(x)
-        if on_step is not None:
-            on_step()
     if denoise:
         x = model.denoise(x, times[-1])
         _check_finite(x, "the closing denoising step", model, times[-1])

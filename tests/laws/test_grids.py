@@ -7,7 +7,21 @@ import pytest
 import torch
 from torch import Tensor
 
-from scorefield import EDM, VE, VP, Process, constant, geometric, karras, ladder, log_snr, uniform
+from scorefield import (
+    EDM,
+    VE,
+    VP,
+    Process,
+    constant,
+    cosine,
+    geometric,
+    karras,
+    ladder,
+    linear,
+    log_snr,
+    sigmoid,
+    uniform,
+)
 
 from .cases import PROCESSES
 
@@ -100,3 +114,25 @@ def test_bad_grids_are_refused_with_a_reason(name: str) -> None:
     make, message = BAD[name]
     with pytest.raises(ValueError, match=message):
         make()
+
+
+SHAPES = {
+    "linear": (linear, lambda u: u),
+    "cosine": (cosine, lambda u: (1 - torch.cos(math.pi * u)) / 2),
+    "sigmoid": (sigmoid, lambda u: (torch.tanh(6 * u - 3) / math.tanh(3) + 1) / 2),
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize(
+    "ends", [(1.0, 0.01), (50.0, 0.01), (0.5, 0.49)], ids=str
+)  # a cosine schedule above 1 gave NaN elsewhere
+def test_C5_ladders_are_their_formulas_and_descend(name: str, ends: tuple[float, float]) -> None:
+    make, share = SHAPES[name]
+    levels = make(*ends, 30)
+    u = torch.linspace(0, 1, 30, dtype=torch.float64)
+    torch.testing.assert_close(levels, ends[0] + (ends[1] - ends[0]) * share(u), rtol=1e-9, atol=1e-12)
+    assert (levels.diff() < 0).all()
+    assert levels[[0, -1]].tolist() == list(ends)
+    with pytest.raises(ValueError, match="must descend"):
+        make(*ends[::-1], 30)

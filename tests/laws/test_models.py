@@ -12,6 +12,7 @@ from scorefield import (
     VE,
     VP,
     Denoiser,
+    Energy,
     Exact,
     FromScore,
     GaussianMixture,
@@ -41,11 +42,13 @@ MODELS: dict[str, Callable[[tuple[int, ...]], ScoreModel]] = {
     "NoiseNet": lambda event: NoiseNet(Wave(), VP()),
     "ScoreNet": lambda event: ScoreNet(Wave(), VE()),
     "LadderNet": lambda event: LadderNet(Wave(), LEVELS),
+    "Energy": lambda event: Energy(Wave(), VP()),
 }
 ON_MLP: dict[str, Callable[[nn.Module, Process], ScoreModel]] = {
     "Denoiser": lambda net, process: Denoiser(net, process, sigma_data=0.5),
     "NoiseNet": NoiseNet,
     "ScoreNet": ScoreNet,
+    "Energy": Energy,
 }
 
 

@@ -17,6 +17,7 @@ from scorefield import (
     NoiseNet,
     Sampler,
     Samples,
+    Transition,
     geometric,
     ladder,
     log_snr,
@@ -176,9 +177,11 @@ def test_given_states_are_where_sampling_starts_in_their_own_dtype() -> None:
 
 
 def test_progress_is_told_once_per_transition() -> None:
-    ticks: list[int] = []
-    draw("Heun", shape=(4, 2), batch_size=2, on_step=lambda: ticks.append(1))
-    assert len(ticks) == 2 * 5
+    told: list[Transition] = []
+    drawn = draw("Heun", shape=(4, 2), batch_size=2, denoise=False, on_step=told.append)
+    assert [made.number for made in told] == 2 * [1, 2, 3, 4, 5]
+    assert all(made.t >= made.s for made in told)
+    assert torch.equal(torch.cat([told[4].x, told[9].x]), drawn.x)
 
 
 class Dropping(nn.Module):

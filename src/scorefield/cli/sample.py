@@ -54,7 +54,7 @@ def run(args: Namespace) -> int:
             seeds=seeds,
             frames=args.frames if out.suffix in _FILMS else 0,
             batch_size=args.batch_size,
-            on_step=progress.advance,
+            on_step=lambda _: progress.advance(),
         )
     seconds = time.perf_counter() - began
     write(out, drawn, loaded.event)

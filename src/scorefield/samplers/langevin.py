@@ -54,11 +54,15 @@ class Langevin(Sampler):
     def __post_init__(self) -> None:
         _alpha(self.step_size, self.convention)
 
+    def stride(self, model: ScoreModel, t: Float[Tensor, ""], s: Float[Tensor, ""], memory: None) -> float:
+        """Return α."""
+        return _alpha(self.step_size, self.convention)
+
     def step(
         self, model: ScoreModel, x: State, t: Float[Tensor, ""], s: Float[Tensor, ""], memory: None, noise: Noise
     ) -> tuple[State, None]:
         """Return one Langevin step on p_t."""
-        return _langevin(model, x, t, _alpha(self.step_size, self.convention), noise), None
+        return _langevin(model, x, t, self.stride(model, t, s, memory), noise), None
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,10 @@ class MALA(Sampler):
 
     def __post_init__(self) -> None:
         _alpha(self.step_size, "paper")
+
+    def stride(self, model: ScoreModel, t: Float[Tensor, ""], s: Float[Tensor, ""], memory: "_Chain | None") -> float:
+        """Return α."""
+        return self.step_size
 
     def spent(self, memory: "_Chain", steps: int) -> float:
         """Return one call per proposal, and one for the first state."""
@@ -174,12 +182,16 @@ class AnnealedLangevin(Sampler):
             )
         return relative
 
+    def stride(self, model: ScoreModel, t: Float[Tensor, ""], s: Float[Tensor, ""], memory: float) -> float:
+        """Return α_i."""
+        _, sigma = model.process.alpha_sigma(t)
+        return (memory * sigma**2).item()
+
     def step(
         self, model: ScoreModel, x: State, t: Float[Tensor, ""], s: Float[Tensor, ""], memory: float, noise: Noise
     ) -> tuple[State, float]:
         """Return T Langevin steps at the level of t."""
-        _, sigma = model.process.alpha_sigma(t)
-        alpha_i = (memory * sigma**2).item()
+        alpha_i = self.stride(model, t, s, memory)
         for _ in range(self.steps):
             x = _langevin(model, x, t, alpha_i, noise)
         return x, memory
@@ -211,12 +223,16 @@ class LangevinCorrector(Sampler):
         """Steps per transition."""
         return self.steps
 
+    def stride(self, model: ScoreModel, t: Float[Tensor, ""], s: Float[Tensor, ""], memory: None) -> float:
+        """Return 2η = 4 (r σ_t)²."""
+        _, sigma = model.process.alpha_sigma(t)
+        return 4 * (self.snr * sigma.item()) ** 2
+
     def step(
         self, model: ScoreModel, x: State, t: Float[Tensor, ""], s: Float[Tensor, ""], memory: None, noise: Noise
     ) -> tuple[State, None]:
         """Return ``steps`` Langevin steps on p_t."""
-        _, sigma = model.process.alpha_sigma(t)
-        alpha = 4 * (self.snr * sigma.item()) ** 2
+        alpha = self.stride(model, t, s, memory)
         for _ in range(self.steps):
             x = _langevin(model, x, t, alpha, noise)
         return x, None

@@ -1,0 +1,68 @@
+r"""A number with its standard error, and the U-statistics most of them are.
+
+    U = 1/(n(n−1)) Σ_{i≠j} h(x_i, x_j)          unbiased for E h(X, X′)                (Hoeffding 1948)
+
+The standard error is that of the mean of the n projections, 2 std(h₁)/√n with h₁(x) = E h(x, X′). Where U is degenerate, as for two
+samples of one law, U's own spread is of the smaller order 1/n: then a value of a few such errors is no evidence of a difference.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from scorefield._tensors import flatten
+
+__all__ = ["Estimate"]
+
+Kernel = Callable[[Float[Tensor, "n D"], Float[Tensor, "m D"]], Float[Tensor, "n m"]]
+
+_ROWS = 1024  # rows of a kernel matrix held at a time
+
+
+class Estimate(NamedTuple):
+    """An estimated number and its standard error."""
+
+    value: float
+    error: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.4g} ± {self.error:.2g}"
+
+
+def mean(values: Tensor) -> Estimate:
+    """Return the mean of independent values."""
+    values = values.double()
+    return Estimate(values.mean().item(), values.std().item() / len(values) ** 0.5)
+
+
+def rows(x: Tensor, name: str) -> Float[Tensor, "n D"]:
+    """Return samples as float64 rows.
+
+    Raises:
+        ValueError: fewer than two samples, or values that are not finite.
+    """
+    x = torch.as_tensor(x)
+    if x.ndim < 2 or len(x) < 2:
+        raise ValueError(f"{name} must be at least two samples of shape (n, *d); received shape {tuple(x.shape)}")
+    if not torch.isfinite(x).all():
+        raise ValueError(f"{name} holds values that are not finite: drop those samples, and say that you did")
+    return flatten(x.detach()).double()
+
+
+def row_means(kernel: Kernel, x: Float[Tensor, "n D"], y: Float[Tensor, "m D"] | None = None) -> Float[Tensor, " n"]:
+    """Return the mean of kernel(x_i, y_j) over j, for each i; without ``y`` over the other rows of x."""
+    others = x if y is None else y
+    sums = torch.cat([kernel(part, others).sum(dim=1) for part in x.split(_ROWS)])
+    if y is not None:
+        return sums / len(y)
+    diagonal = torch.cat([kernel(part, part).diagonal() for part in x.split(_ROWS)])
+    return (sums - diagonal) / (len(x) - 1)
+
+
+def u_statistic(kernel: Kernel, x: Float[Tensor, "n D"]) -> Estimate:
+    """Return the estimate of E kernel(X, X′)."""
+    value, error = mean(row_means(kernel, x))
+    return Estimate(value, 2 * error)

@@ -1,0 +1,65 @@
+"""What happened on the way: step size, size of the state, size of the score, at every transition."""
+
+from dataclasses import dataclass, field
+
+import torch
+
+from scorefield.models import ScoreModel
+from scorefield.sampling import Sampler, Transition
+
+__all__ = ["Trace", "TraceRow"]
+
+
+@dataclass(frozen=True)
+class TraceRow:
+    """One transition of one batch, after it was made.
+
+    Attributes:
+        step: its number, from 1.
+        sigma: noise level it ended at.
+        step_size: what the sampler calls its step: α for a Langevin chain, t − s otherwise.
+        x_rms: root mean square of the state's finite coordinates.
+        score_rms: the same of the score there.
+        nonfinite: samples with a coordinate that is not finite.
+    """
+
+    step: int
+    sigma: float
+    step_size: float
+    x_rms: float
+    score_rms: float
+    nonfinite: int
+
+
+@dataclass
+class Trace:
+    """A watcher for ``sample(…, on_step=Trace(model, sampler))``; read ``rows`` afterwards, also after a divergence.
+
+    Cost: one evaluation of the model per transition, which `Samples.evaluations` does not count.
+    """
+
+    model: ScoreModel
+    sampler: Sampler
+    rows: list[TraceRow] = field(default_factory=list)
+
+    def __call__(self, made: Transition) -> None:
+        """Record a transition."""
+        x = made.x
+        _, sigma = self.model.process.alpha_sigma(made.s)
+        bad = ~torch.isfinite(x.flatten(1)).all(dim=1)
+        good = x[~bad]
+        self.rows.append(
+            TraceRow(
+                step=made.number,
+                sigma=sigma.item(),
+                step_size=self.sampler.stride(self.model, made.t, made.s, made.memory),
+                x_rms=_rms(good),
+                score_rms=_rms(self.model.score(good, made.s)) if len(good) else float("nan"),
+                nonfinite=int(bad.sum()),
+            )
+        )
+
+
+def _rms(x: torch.Tensor) -> float:
+    """Return the root mean square of all values; NaN of none."""
+    return x.double().square().mean().sqrt().item()

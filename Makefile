@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip --disable-pip-version-check --quiet --no-input
 
-.PHONY: quickstart test test-all lint docs bench clean
+.PHONY: quickstart test test-all mutants lint docs bench clean
 
 quickstart: $(VENV)/.user
 	$(BIN)/scorefield quickstart
@@ -15,6 +15,10 @@ test: $(VENV)/.dev
 
 test-all: $(VENV)/.dev
 	$(BIN)/python -m pytest
+
+# Breaks the library in one place at a time; the tests must notice each.
+mutants: $(VENV)/.dev
+	$(BIN)/python tests/mutants.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

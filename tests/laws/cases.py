@@ -110,18 +110,18 @@ class Target:
 
     weights: tuple[float, ...]
     means: tuple[tuple[float, float], ...]
-    covariance: tuple[tuple[float, float], tuple[float, float]]
+    covariances: tuple[tuple[tuple[float, float], tuple[float, float]], ...]
 
     @property
     def density(self) -> Density:
-        matrix = torch.tensor(self.covariance, dtype=torch.float64)
+        matrices = torch.tensor(self.covariances, dtype=torch.float64)
         if len(self.weights) == 1:
-            return Gaussian(self.means[0], matrix)
-        return GaussianMixture(torch.tensor(self.means), matrix.expand(len(self.means), 2, 2), self.weights)
+            return Gaussian(self.means[0], matrices[0])
+        return GaussianMixture(torch.tensor(self.means, dtype=torch.float64), matrices, self.weights)
 
     def along(self, direction: np.ndarray, alpha: float, sigma: float) -> Callable[[np.ndarray], np.ndarray]:
         """Return the distribution function of ``direction`` · x."""
-        std = math.sqrt(alpha**2 * direction @ np.array(self.covariance) @ direction + sigma**2)
+        std = np.sqrt(alpha**2 * (direction @ np.array(self.covariances) @ direction) + sigma**2)
         centres = alpha * np.array(self.means) @ direction
 
         def cdf(x: np.ndarray) -> np.ndarray:
@@ -131,10 +131,21 @@ class Target:
 
 
 TARGETS = {
-    "gaussian": Target((1.0,), ((1.0, -0.5),), ((1.0, 0.6), (0.6, 0.8))),
-    "mixture": Target((0.3, 0.7), ((-1.5, 0.0), (1.5, 1.0)), ((0.3, 0.1), (0.1, 0.25))),
+    "gaussian": Target((1.0,), ((1.0, -0.5),), (((1.0, 0.6), (0.6, 0.8)),)),
+    "mixture": Target((0.3, 0.7), ((-1.5, 0.0), (1.5, 1.0)), 2 * (((0.3, 0.1), (0.1, 0.25)),)),
+    "unequal": Target((0.4, 0.6), ((-1.0, 0.0), (1.5, 0.5)), (((0.8, 0.0), (0.0, 0.8)), ((0.1, 0.05), (0.05, 0.2)))),
+    "ring": Target(
+        tuple((k + 1) / 36 for k in range(8)),
+        tuple((2.5 * math.cos(k * math.pi / 4), 2.5 * math.sin(k * math.pi / 4)) for k in range(8)),
+        8 * (((0.16, 0.0), (0.0, 0.16)),),
+    ),
 }
-ROUTE_PROCESSES: dict[str, Process] = {"VE": VE(sigma_min=0.05, sigma_max=10.0), "VP": VP()}
+ROUTE_PROCESSES: dict[str, Process] = {
+    "VE": VE(sigma_min=0.05, sigma_max=10.0),
+    "VP": VP(),
+    "SubVP": SubVP(),
+    "EDM": EDM(sigma_min=0.05, sigma_max=10.0),
+}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,269 @@
+"""``make mutants``: break the library in one place at a time, and see whether its tests notice.
+
+Each mutant is a mistake that has been made somewhere: a sign, a √2, β for β/2, a missing g², a level too few. It is
+written into a copy of the sources, and the tests that guard the file are run on the copy. A mutant is killed when a test fails; one
+that survives is a hole in the tests, and makes this command fail. So does one whose text is no longer in the sources.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+FAILED = 1  # pytest's exit status when tests ran and some failed
+
+GUARDS = {
+    "processes.py": ["test_processes.py", "test_models.py"],
+    "models.py": ["test_models.py", "test_samplers.py"],
+    "preconditioning.py": ["test_preconditioning.py", "test_models.py"],
+    "energy.py": ["test_energy.py", "test_models.py"],
+    "grids.py": ["test_grids.py"],
+    "sampling.py": ["test_sampling.py", "test_samplers.py"],
+    "_tensors.py": ["test_noise.py"],
+    "_ode.py": ["../test_ode.py"],
+    "likelihood.py": ["../test_likelihood.py"],
+    "samplers": ["test_langevin.py", "test_mala.py", "test_samplers.py"],
+    "objectives": ["test_objectives.py", "test_score_matching.py"],
+    "densities": ["test_densities.py"],
+    "metrics": ["../metrics/test_metrics.py"],
+}
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """In ``file`` of the package, ``right`` becomes ``wrong``."""
+
+    name: str
+    file: str
+    right: str
+    wrong: str
+
+
+MUTANTS = [
+    Mutant("VP: β for β/2", "processes.py", "torch.exp(-0.5 * total), torch.sqrt", "torch.exp(-total), torch.sqrt"),
+    Mutant("sub-VP: VP's σ", "processes.py", "-torch.expm1(-total)\n", "torch.sqrt(-torch.expm1(-total))\n"),
+    Mutant("g²: 2 missing", "processes.py", "torch.sqrt(2 * log_ratio_rate)", "torch.sqrt(log_ratio_rate)"),
+    Mutant("VE: time of σ, σ_min forgotten", "processes.py", "torch.log(ratio / self.sigma_min)", "torch.log(ratio)"),
+    Mutant("PowerVE: ratio not squared", "processes.py", "rate * ratio**2", "rate * ratio"),
+    Mutant("Tweedie: σ for σ²", "models.py", "- x) / like(sigma, x) ** 2", "- x) / like(sigma, x)"),
+    Mutant("flow: ½ missing", "models.py", "- 0.5 * like(g, x) ** 2", "- like(g, x) ** 2"),
+    Mutant("flow: g for g²", "models.py", "0.5 * like(g, x) ** 2", "0.5 * like(g, x)"),
+    Mutant(
+        "denoiser of a score: 1/α missing", "models.py", "* self.score(x, t)) / like(alpha, x)", "* self.score(x, t))"
+    ),
+    Mutant(
+        "noise of the wrong sign",
+        "models.py",
+        "return -like(sigma, x) * self.score",
+        "return like(sigma, x) * self.score",
+    ),
+    Mutant("slope in ln ρ: ρ missing", "models.py", "like(rho, y) * model.noise", "model.noise"),
+    Mutant("EDM: c_skip not squared", "preconditioning.py", "(self.sigma_data / norm) ** 2", "self.sigma_data / norm"),
+    Mutant("EDM: c_noise not a quarter", "preconditioning.py", "torch.log(ratio) / 4", "torch.log(ratio)"),
+    Mutant("ladder: nearest in σ's stead the first", "preconditioning.py", ".abs().argmin", ".argmin"),
+    Mutant("energy: uphill", "energy.py", "return -gradient", "return gradient"),
+    Mutant("ladder: last level skipped", "grids.py", "torch.cat([times, times[-1:]])", "times"),
+    Mutant(
+        "Karras: off by one", "grids.py", "ramp = torch.linspace(0, 1, steps,", "ramp = torch.linspace(0, 1, steps + 1,"
+    ),
+    Mutant(
+        "closing denoising at the wrong time",
+        "sampling.py",
+        "model.denoise(x, times[-1])",
+        "model.denoise(x, times[-2])",
+    ),
+    Mutant("start from the wrong level", "sampling.py", "prior_std(times[0])", "prior_std(times[1])"),
+    Mutant("first transition skipped", "sampling.py", "itertools.pairwise(times)", "itertools.pairwise(times[1:])"),
+    Mutant(
+        "streams of noise are one", "_tensors.py", 'derive_seed("noise", stream, block)', 'derive_seed("noise", block)'
+    ),
+    Mutant("rows share noise", "_tensors.py", "+ seed % self._block for", "+ (seed // 2) % self._block for"),
+    Mutant("Dormand–Prince: a sign", "_ode.py", "-2187 / 6784", "2187 / 6784"),
+    Mutant("Dormand–Prince: error estimate", "_ode.py", "e=(71 / 57600", "e=(171 / 57600"),
+    Mutant("likelihood: trace subtracted", "likelihood.py", "top + volume + trace", "top + volume - trace"),
+    Mutant("likelihood: volume of α forgotten", "likelihood.py", "top + volume + trace", "top + trace"),
+    Mutant("likelihood: probes summed", "likelihood.py", "products.mean(1)", "products.sum(1)"),
+    Mutant("bits: 7 for 8", "likelihood.py", "return 8 - found", "return 7 - found"),
+    Mutant(
+        "Euler: forwards",
+        "samplers/ode.py",
+        "(rho_s - rho_t) * model.noise(x, t)",
+        "(rho_t - rho_s) * model.noise(x, t)",
+    ),
+    Mutant("Heun: second slope at t", "samplers/ode.py", "model.noise(guess, s)", "model.noise(guess, t)"),
+    Mutant(
+        "churn: standard deviations subtracted",
+        "samplers/ode.py",
+        "math.sqrt(rho_hat**2 - rho_t**2)",
+        "(rho_hat - rho_t)",
+    ),
+    Mutant(
+        "transition: a forgotten in G²", "samplers/posterior.py", "(self.shrink * self.sigma_s) ** 2", "self.sigma_s**2"
+    ),
+    Mutant(
+        "posterior variance: σ ratio not squared",
+        "samplers/posterior.py",
+        "(self.sigma_s / self.sigma_t) ** 2",
+        "(self.sigma_s / self.sigma_t)",
+    ),
+    Mutant(
+        "reverse diffusion: the flow's ½",
+        "samplers/posterior.py",
+        "x + link.variance * model.score(x, t)\n",
+        "x + 0.5 * link.variance * model.score(x, t)\n",
+    ),
+    Mutant(
+        "ancestral: shrunk twice",
+        "samplers/posterior.py",
+        "* model.score(x, t)) / link.shrink",
+        "* model.score(x, t)) * link.shrink",
+    ),
+    Mutant(
+        "DDIM: noise added, none removed",
+        "samplers/posterior.py",
+        "max(0.0, link.sigma_s**2 - v) ** 0.5",
+        "link.sigma_s",
+    ),
+    Mutant("DPM-Solver++: ½ missing", "samplers/posterior.py", "h / (2 * former_h)", "h / former_h"),
+    Mutant(
+        "DPM-Solver++: never second order",
+        "samplers/posterior.py",
+        "h = -math.log(contraction)",
+        "h = math.log(contraction)",
+    ),
+    Mutant("Euler–Maruyama: g for g²", "samplers/sde.py", "g**2 * model.score", "g * model.score"),
+    Mutant("Euler–Maruyama: noise g h", "samplers/sde.py", "g * h**0.5", "g * h"),
+    Mutant(
+        "corrector at the wrong level", "samplers/predictor_corrector.py", "x, t, t, corrected", "x, s, s, corrected"
+    ),
+    Mutant(
+        "Langevin: ½ missing",
+        "samplers/langevin.py",
+        "return x + 0.5 * alpha * model.score",
+        "return x + alpha * model.score",
+    ),
+    Mutant(
+        "Langevin: √ missing",
+        "samplers/langevin.py",
+        "+ alpha**0.5 * noise.normal()\n\n\n@",
+        "+ alpha * noise.normal()\n\n\n@",
+    ),
+    Mutant("code convention ignored", "samplers/langevin.py", "else 2 * step_size", "else step_size"),
+    Mutant(
+        "MALA: proposals the wrong way round", "samplers/langevin.py", "(forward - backward)", "(backward - forward)"
+    ),
+    Mutant("annealing: σ_L not squared", "samplers/langevin.py", "/ sigma_L.item() ** 2\n", "/ sigma_L.item()\n"),
+    Mutant("annealing: instability accepted", "samplers/langevin.py", "if relative >= 4:", "if relative >= 8:"),
+    Mutant("corrector: snr by √2", "samplers/langevin.py", "return 4 * (self.snr", "return 2 * (self.snr"),
+    Mutant("DSM: ½ missing", "objectives/denoising.py", "return 0.5 * self.weight", "return self.weight"),
+    Mutant("NCSN: target of the wrong sign", "objectives/denoising.py", "t) + z / sigma", "t) - z / sigma"),
+    Mutant(
+        "DAE: clean input",
+        "objectives/denoising.py",
+        "return sum_event((model.denoise(x_t, t) - x0) ** 2)",
+        "return sum_event((model.denoise(x0, t) - x0) ** 2)",
+    ),
+    Mutant("weight λ = σ² not squared", "objectives/weights.py", "process.ratio(t) ** -2", "process.ratio(t) ** -1"),
+    Mutant(
+        "EDM weight: cross term", "objectives/weights.py", "(ratio**2 + sigma_data**2)", "(ratio + sigma_data) ** 2"
+    ),
+    Mutant("likelihood weight: g for g²", "objectives/weights.py", "g**2 * unit_weight", "g * unit_weight"),
+    Mutant("sphere without its √D", "objectives/score_matching.py", "x[0].numel() / sum_event", "1 / sum_event"),
+    Mutant(
+        "SSM: curvature of the wrong sign",
+        "objectives/score_matching.py",
+        "sum_event(v * value) ** 2 + curvature",
+        "sum_event(v * value) ** 2 - curvature",
+    ),
+    Mutant(
+        "SSM-VR: ½ missing",
+        "objectives/score_matching.py",
+        "return 0.5 * sum_event(value**2) + curvature",
+        "return sum_event(value**2) + curvature",
+    ),
+    Mutant("Fisher: σ for σ²", "objectives/score_matching.py", "sigma**2 / alpha, gap", "sigma / alpha, gap"),
+    Mutant("mixture: weights forgotten", "densities/gaussian.py", "self.log_weights.to(y) + log_normal", "log_normal"),
+    Mutant(
+        "mixture: noises added, not their squares",
+        "densities/gaussian.py",
+        "torch.sqrt((a * self.sigma.to(a.device)) ** 2 + s**2)",
+        "a * self.sigma.to(a.device) + s",
+    ),
+    Mutant("ring: curvature 1/ρ forgotten", "densities/curved.py", "- torch.log(2 * math.pi * r) - 2", "- 2"),
+    Mutant(
+        "banana: thickness forgotten in samples",
+        "densities/curved.py",
+        "self._bend(u) + self.std * z",
+        "self._bend(u) + z",
+    ),
+    Mutant(
+        "funnel: variance for standard deviation", "densities/curved.py", "torch.exp(0.5 * v) * z", "torch.exp(v) * z"
+    ),
+    Mutant(
+        "moons: noise of the wrong variance",
+        "densities/curved.py",
+        "alpha**2 * self.std**2 + sigma**2\n        square",
+        "alpha * self.std**2 + sigma**2\n        square",
+    ),
+    Mutant("data set: 2 missing in the exponent", "densities/empirical.py", "/ (2 * sigma**2)", "/ sigma**2"),
+    Mutant(
+        "checkerboard: area of a square",
+        "densities/checkerboard.py",
+        "2 * math.log(self._edge)",
+        "math.log(self._edge)",
+    ),
+    Mutant("energy distance: sign", "metrics/two_sample.py", "-torch.cdist(u, v)", "torch.cdist(u, v)"),
+    Mutant("Stein kernel: trace of the wrong sign", "metrics/scores.py", "- along_r + d)", "- along_r - d)"),
+]
+
+
+def guards(file: str) -> list[str]:
+    """Return the tests that guard a file, by its own name or its folder's."""
+    return [f"tests/laws/{test}" for test in GUARDS[file if file in GUARDS else file.split("/")[0]]]
+
+
+def verdict(mutant: Mutant) -> str:
+    """Return "killed", "SURVIVED", or why neither can be said."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "src"
+        shutil.copytree(ROOT / "src", copy)
+        path = copy / "scorefield" / mutant.file
+        text = path.read_text()
+        if text.count(mutant.right) != 1:
+            return f"INVALID: its text occurs {text.count(mutant.right)} times"
+        path.write_text(text.replace(mutant.right, mutant.wrong))
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not slow"]
+        environment = {**os.environ, "PYTHONPATH": str(copy), "OMP_NUM_THREADS": "1"}
+        tests = [str((ROOT / test).resolve()) for test in guards(mutant.file)]
+        done = subprocess.run(
+            [*command, *tests], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        )
+    if done.returncode == FAILED:
+        return "killed"
+    return "SURVIVED" if done.returncode == 0 else f"INVALID: pytest exit {done.returncode}: {done.stdout[-300:]}"
+
+
+def main() -> int:
+    """Print the table; return 1 unless every mutant was killed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("only", nargs="*", help="parts of names; all mutants when absent")
+    only = parser.parse_args().only
+    chosen = [m for m in MUTANTS if not only or any(part in m.name for part in only)]
+    width = max(len(m.name) for m in chosen)
+    killed = 0
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for mutant, result in zip(chosen, pool.map(verdict, chosen), strict=True):
+            killed += result == "killed"
+            print(f"{mutant.name:{width}}  {mutant.file:32}  {result}", flush=True)
+    print(f"{killed} of {len(chosen)} mutants killed")
+    return 0 if killed == len(chosen) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -62,9 +62,10 @@ class Ring(Noised):
             return (
                 torch.logsumexp(two, dim=1, keepdim=True) - torch.log(2 * math.pi * r) - 2 * torch.log(alpha)
             ).squeeze(1)
-        # e^{−(ρ² + α²r²)/2σ²} I₀(αrρ/σ²) = e^{−(ρ − αr)²/2σ²} i0e(αrρ/σ²): a Gaussian in r times a smooth factor.
+        # e^{−(ρ² + α²r²)/2σ²} I₀(u) = e^{−(ρ − αr)²/2σ²} e^{−u} I₀(u), u = αrρ/σ²: a Gaussian in r times a smooth factor.
         r, log_w = _posterior_nodes(rho, self.radius, self.std, alpha, sigma)
-        smooth = torch.log(torch.special.i0e(alpha * r * rho / sigma**2)) + 0.5 * torch.log(2 * math.pi * sigma**2)
+        u = alpha * r * rho / sigma**2
+        smooth = torch.log(torch.special.i0e(u)) + u.abs() - u + 0.5 * torch.log(2 * math.pi * sigma**2)
         return torch.logsumexp(log_w + smooth, dim=1) - torch.log(2 * math.pi * sigma**2).squeeze(1)
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n 2"]:

@@ -1,4 +1,4 @@
-"""``python -m scorefield.cli``, which is also what ``torchrun -m scorefield.cli`` starts."""
+"""``python -m scorefield``, which is also what ``torchrun -m scorefield`` starts."""
 
 import sys
 

@@ -206,7 +206,7 @@ def test_doctor_reports_json(capsys):
 
 def shell(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "scorefield.cli", *arguments],
+        [sys.executable, "-m", "scorefield", *arguments],
         capture_output=True,
         text=True,
         timeout=120,
@@ -250,7 +250,7 @@ def test_G4_no_colour_no_progress_when_not_a_terminal(run: Path, tmp_path: Path)
 
 
 def test_G4_a_broken_pipe_is_quiet():
-    line = f"{sys.executable} -m scorefield.cli train --print_config | head -c 1"
+    line = f"{sys.executable} -m scorefield train --print_config | head -c 1"
     done = subprocess.run(line, shell=True, capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout
     assert "Traceback" not in done.stderr

@@ -30,7 +30,7 @@ ARGUMENTS = [
 
 
 def command(run: Path, *more: str) -> list[str]:
-    return [sys.executable, "-m", "scorefield.cli", "train", *ARGUMENTS, "--run", str(run), *more]
+    return [sys.executable, "-m", "scorefield", "train", *ARGUMENTS, "--run", str(run), *more]
 
 
 def start(run: Path, *more: str) -> "subprocess.Popen[str]":
@@ -134,7 +134,7 @@ def test_B1_two_processes_take_the_same_steps_as_one(tmp_path: Path, uninterrupt
     run = tmp_path / "run"
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1"}
-    launcher += ["--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0", "-m", "scorefield.cli", "train"]
+    launcher += ["--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0", "-m", "scorefield", "train"]
     done = subprocess.run(
         [*launcher, *ARGUMENTS, "--run-dir", str(run)],
         capture_output=True,

@@ -672,6 +672,12 @@ STATES = {
 }
 
 
+@pytest.mark.parametrize("folder", sorted((Path(__file__).parent / "golden").iterdir()), ids=lambda path: path.name)
+def test_A13_checkpoints_of_every_layout_ever_written_still_load(folder: Path):
+    """One small checkpoint is kept for each schema; a new schema adds a folder and leaves these alone."""
+    assert mark_of(latest(folder, fail)) == 7
+
+
 @pytest.mark.parametrize("case", STATES)
 def test_A13_forged_state(tmp_path: Path, case: str):
     path = write(tmp_path, 1, 1)

@@ -14,7 +14,7 @@ __all__ = ["Checkerboard"]
 
 @dataclass(frozen=True)
 class Checkerboard(Noised):
-    r"""Uniform on every other square of a board of ``side``² squares, centred at the origin.
+    r"""Uniform on every other square of a board of side × side squares, centred at the origin.
 
     Noised, it stays in closed form: with Φ the normal distribution function and K squares [a₁, b₁] × [a₂, b₂] of edge h,
 

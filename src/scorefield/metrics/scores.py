@@ -1,8 +1,9 @@
 r"""How far a score is from the truth, and how far samples are from a score.
 
-noise error    E_t E ‖ẑ_θ(x_t, t) − ẑ(x_t, t)‖² / D  =  E_t σ_t² E ‖s_θ − ∇ log p_t‖² / D       t log-uniform in σ/α
-KSD²           E u(X, X′),   u the Stein kernel of a score s and k(x, y) = (c² + ‖x − y‖²)^{−½}
-               u = sₓ·s_y k + sₓ·∇_y k + s_y·∇ₓ k + ∇ₓ·∇_y k                                    (Gorham & Mackey 2017)
+    noise error    E_t E ‖ẑ_θ(x_t, t) − ẑ(x_t, t)‖² / D  =  E_t σ_t² E ‖s_θ − ∇ log p_t‖² / D       t log-uniform in σ/α
+    KSD²           E u(X, X′),   u = sₓ·s_y k + sₓ·∇_y k + s_y·∇ₓ k + ∇ₓ·∇_y k
+
+with s the score and u its Stein kernel over k(x, y) = (c² + ‖x − y‖²)^{−½} (Gorham & Mackey 2017).
 """
 
 from collections.abc import Callable

@@ -24,7 +24,7 @@ class Soundness:
         saturated: share of values within 1 % of an end of the range, or beyond it.
         mean: of all values.
         std: of all values.
-        total_variation: mean |difference| of neighbouring values along the last two axes; None for vectors.
+        total_variation: mean absolute difference of neighbouring values along the last two axes; None for vectors.
         pairwise_distance: mean Euclidean distance between two samples.
         coordinate_std: standard deviation over samples, averaged over coordinates: 0 when all samples are one.
     """

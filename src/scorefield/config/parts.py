@@ -7,7 +7,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from scorefield.config.base import Section
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from scorefield.models import ScoreModel
     from scorefield.objectives import Objective
@@ -81,17 +81,37 @@ class UNetConfig(Section):
     width: Annotated[int, Field(ge=4, le=4096)] = 128
     depth: PositiveInt = 2
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    classes: Annotated[int, Field(ge=2, le=100_000)] | None = None
 
-    def build(self, event: tuple[int, ...]) -> "nn.Module":
-        """Return the network for images of shape ``event``."""
-        from scorefield._errors import ConfigError
+    def build(self, event: tuple[int, ...], levels: "Tensor | None") -> "nn.Module":
+        """Return the network for images of shape ``event``, conditioned on the index of a level where there are ``levels``."""
         from scorefield.networks import UNet
 
-        if len(event) != 3:
-            raise ConfigError(
-                f"network.kind=unet needs images of shape (channels, height, width); the data has {event}; use mlp"
-            )
-        return UNet(event[0], (event[1], event[2]), width=self.width, depth=self.depth, dropout=self.dropout)
+        channels, height, width = _image(event, self.kind)
+        count = None if levels is None else len(levels)
+        shared = self.model_dump(exclude={"kind"})
+        return UNet(channels, (height, width), levels=count, **shared)
+
+
+class RefineNetConfig(Section):
+    """`scorefield.CondRefineNet` or `scorefield.NCSNv2Net`; channels come from the data, levels from model.kind=ladder."""
+
+    kind: Literal["cond_refinenet", "ncsnv2"]
+    ngf: Annotated[int, Field(ge=1, le=4096)] = 64
+
+    def build(self, event: tuple[int, ...], levels: "Tensor | None") -> "nn.Module":
+        """Return the network for images of shape ``event`` on the ladder ``levels``."""
+        from scorefield._errors import ConfigError
+        from scorefield.networks import CondRefineNet, NCSNv2Net
+
+        channels, height, width = _image(event, self.kind)
+        if levels is None:
+            raise ConfigError(f"network.kind={self.kind} is told the index of a noise level; use model.kind=ladder")
+        if height % 2 or width % 2:
+            raise ConfigError(f"network.kind={self.kind} halves images of even sides; the data has {event}; use unet")
+        if self.kind == "ncsnv2":
+            return NCSNv2Net(channels, levels, self.ngf)
+        return CondRefineNet(channels, len(levels), self.ngf)
 
 
 class MLPConfig(Section):
@@ -101,8 +121,8 @@ class MLPConfig(Section):
     width: PositiveInt = 128
     depth: PositiveInt = 3
 
-    def build(self, event: tuple[int, ...]) -> "nn.Module":
-        """Return the network for vectors of shape ``event``."""
+    def build(self, event: tuple[int, ...], levels: "Tensor | None") -> "nn.Module":
+        """Return the network for vectors of shape ``event``; an index of ``levels`` is a number like any other."""
         from scorefield._errors import ConfigError
         from scorefield.networks import MLP
 
@@ -113,7 +133,18 @@ class MLPConfig(Section):
         return MLP(event[0], self.width, self.depth)
 
 
-NetworkConfig = Annotated[UNetConfig | MLPConfig, Field(discriminator="kind")]
+NetworkConfig = Annotated[UNetConfig | MLPConfig | RefineNetConfig, Field(discriminator="kind")]
+
+
+def _image(event: tuple[int, ...], kind: str) -> tuple[int, int, int]:
+    """Return (channels, height, width), or refuse data that is not images."""
+    from scorefield._errors import ConfigError
+
+    if len(event) != 3:
+        raise ConfigError(
+            f"network.kind={kind} needs images of shape (channels, height, width); the data has {event}; use mlp"
+        )
+    return event
 
 
 class DenoiserConfig(Section):
@@ -144,7 +175,30 @@ class NetConfig(Section):
         return (NoiseNet if self.kind == "noise" else ScoreNet)(net, process)
 
 
-ModelConfig = Annotated[DenoiserConfig | NetConfig, Field(discriminator="kind")]
+class LadderConfig(Section):
+    """`scorefield.LadderNet`: ``levels`` noise levels, geometric from the process's sigma_max to its sigma_min."""
+
+    kind: Literal["ladder"]
+    levels: Annotated[int, Field(ge=2, le=10_000)] = 10
+
+    def ladder(self, process: "Process") -> "Tensor":
+        """Return the levels."""
+        from scorefield._errors import ConfigError
+        from scorefield.grids import geometric
+        from scorefield.processes import VE
+
+        if not isinstance(process, VE):
+            raise ConfigError("model.kind=ladder is a ladder of a ve process; set process.kind=ve and its two sigmas")
+        return geometric(process.sigma_max, process.sigma_min, self.levels)
+
+    def build(self, net: "nn.Module", process: "Process") -> "ScoreModel":
+        """Return the model."""
+        from scorefield.preconditioning import LadderNet
+
+        return LadderNet(net, self.ladder(process))
+
+
+ModelConfig = Annotated[DenoiserConfig | NetConfig | LadderConfig, Field(discriminator="kind")]
 
 
 class DSMConfig(Section):

@@ -9,11 +9,14 @@ from scorefield.config.parts import (
     DenoiserConfig,
     DSMConfig,
     EDMConfig,
+    LadderConfig,
     ModelConfig,
+    MultiLevelDSMConfig,
     NetworkConfig,
     ObjectiveConfig,
     ProcessConfig,
     UNetConfig,
+    VEConfig,
 )
 from scorefield.config.sampling import ODEConfig, SamplingConfig
 
@@ -63,6 +66,7 @@ class TrainConfig(Section):
     decay: Literal["cosine", "constant"] = "cosine"
     clip: PositiveFloat | None = 1.0
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    label_dropout: Annotated[float, Field(ge=0, le=1)] = 0.1
     accumulate: PositiveInt = 1
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     compile: bool = False
@@ -112,12 +116,30 @@ class RunConfig(Section):
         from scorefield._tensors import derive_seed
 
         process = self.process.build()
+        levels = self.model.ladder(process) if isinstance(self.model, LadderConfig) else None
         with torch.random.fork_rng(devices=[]):  # layers draw their initial weights from the global generator
             torch.manual_seed(derive_seed(self.seed, "init"))
-            net = self.network.build(event)
+            net = self.network.build(event, levels)
         return self.model.build(net, process)
 
     def build_objective(self) -> "Objective":
-        """Return the objective."""
+        """Return the objective.
+
+        Raises:
+            ConfigError: it trains on other levels than those a ladder has.
+        """
+        if isinstance(self.model, LadderConfig) and isinstance(self.objective, MultiLevelDSMConfig):
+            self._check_levels(self.model, self.objective)
         sigma_data = self.model.sigma_data if isinstance(self.model, DenoiserConfig) else None
         return self.objective.build(sigma_data)
+
+    def _check_levels(self, model: LadderConfig, objective: MultiLevelDSMConfig) -> None:
+        from scorefield._errors import ConfigError
+
+        asked = (objective.sigma_1, objective.sigma_L, objective.levels)
+        ends = (self.process.sigma_max, self.process.sigma_min) if isinstance(self.process, VEConfig) else ()
+        if asked != (*ends, model.levels):
+            raise ConfigError(
+                f"the model's ladder is process.sigma_max, process.sigma_min and model.levels, {(*ends, model.levels)}, but the "
+                f"objective's sigma_1, sigma_L and levels are {asked}; give both the same"
+            )

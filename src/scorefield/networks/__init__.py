@@ -1,6 +1,8 @@
 """Neural networks: functions of a noisy state and a noise level that know no process and no objective."""
 
+from scorefield.networks.cond_refinenet import CondRefineNet
 from scorefield.networks.mlp import MLP
+from scorefield.networks.ncsnv2 import NCSNv2Net
 from scorefield.networks.unet import UNet
 
-__all__ = ["MLP", "UNet"]
+__all__ = ["MLP", "CondRefineNet", "NCSNv2Net", "UNet"]

@@ -47,6 +47,21 @@ def grow(coarser: int, finer: int) -> nn.Module:
     return nn.Sequential(nn.Conv2d(coarser, 4 * finer, 1), nn.PixelShuffle(2))
 
 
+def grid_widths(shape: tuple[int, ...], width: int) -> list[int]:
+    """Return the channels of each grid for images of ``shape`` (c, h, w), from the finest to the coarsest, which is 7 to 13 pixels wide.
+
+    Raises:
+        ConfigError: the shape is not that of an image.
+    """
+    if len(shape) != 3 or min(shape) < 1:
+        raise ConfigError(
+            f"images have at least one channel and one pixel; received the shape {shape}: give the size as one number "
+            "or as (height, width)"
+        )
+    halvings = max(0, int(math.log2(min(shape[1:]) / 7)))
+    return [width // min(4, 2**k) for k in reversed(range(halvings + 1))]
+
+
 class UNet(nn.Module):
     """A residual U-Net F(x, noise, labels) with one output per input value, zero when new.
 
@@ -79,16 +94,10 @@ class UNet(nn.Module):
     ) -> None:
         super().__init__()
         self.shape = (channels, *((size, size) if isinstance(size, int) else size))
-        if len(self.shape) != 3 or min(self.shape) < 1:
-            raise ConfigError(
-                f"a UNet takes images of at least one channel and one pixel; received channels={channels} and "
-                f"size={size}: give the size as one number or as (height, width)"
-            )
-        halvings = max(0, int(math.log2(min(self.shape[1:]) / 7)))
-        # From the finest grid to the coarsest.
-        widths = [width // min(4, 2**k) for k in reversed(range(halvings + 1))]
+        widths = grid_widths(self.shape, width)
         features = 2 * width
-        self.multiple = 2**halvings
+        self.multiple = 2 ** (len(widths) - 1)
+        self.classes = classes
         self.condition = Conditioning(features, classes, levels)
         self.stem = nn.Conv2d(channels, widths[0], 3, padding=1)
         self.encode = nn.ModuleList(Stage(1, w, features, dropout) for w in widths[:-1])

@@ -1,0 +1,187 @@
+"""What the checkpoint files of NCSN, NCSNv2 and score-SDE hold, and where.
+
+    ncsn        [model, optimizer]
+    ncsnv2      [model, optimizer, epoch, step] and, with averaging, the averaged parameters by name
+    score_sde   {model, optimizer, step, ema: {shadow_params, ...}}, the averaged parameters a list in the model's order
+
+Their model is a state dict, often with ``module.`` before every name. Two networks are known: `scorefield.CondRefineNet` and
+`scorefield.NCSNv2Net`, on images in [0, 1]; which one a file holds is told by its names, and its sizes by the shapes of its tensors.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from scorefield._errors import CheckpointError
+from scorefield.interop import torch_file
+from scorefield.interop.recognition import BUFFER, Recognized, recognize
+
+__all__ = ["Imported", "Layout", "Moments", "read_weights", "write_weights"]
+
+Layout = Literal["ncsn", "ncsnv2", "score_sde"]
+Moments = dict[str, dict[str, Tensor]]  # Adam's step, exp_avg and exp_avg_sq, by the name of the parameter
+
+_PREFIX = "module."  # of torch.nn.DataParallel, in which the references wrap their networks
+_EXPECTED = {
+    "ncsn": "a list [model, optimizer]",
+    "ncsnv2": "a list [model, optimizer, epoch, step] or [model, optimizer, epoch, step, ema]",
+    "score_sde": "a dict with model, ema, optimizer and step",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Imported:
+    """Weights from another project, under the names of the network of ours that they fit.
+
+    Attributes:
+        network: which one.
+        sigmas: its noise levels, where the file has them.
+        step: optimiser steps taken.
+        model: the weights.
+        ema: the averaged weights, to sample with; ``model`` itself where nothing was averaged.
+        averaged: whether ``ema`` is an average.
+        moments: Adam's; empty where the file's do not fit its weights.
+    """
+
+    network: Recognized
+    sigmas: Tensor | None
+    step: int
+    model: dict[str, Tensor]
+    ema: dict[str, Tensor]
+    averaged: bool
+    moments: Moments
+
+
+class _Parts(NamedTuple):
+    """A file taken apart, its tensors not yet looked at."""
+
+    model: object
+    optimizer: object
+    step: int | None
+    ema: object  # a dict by name, a list in the model's order, or None
+
+
+def read_weights(path: Path, layout: Layout) -> Imported:
+    """Return the weights in a checkpoint of another project; nothing in the file is executed.
+
+    Raises:
+        CheckpointError: the file cannot be read as plain data, has another layout, or holds a network that is not one of ours.
+    """
+    parts = _take_apart(path, layout, torch_file.read(path))
+    model = _state_dict(path, "model", parts.model)
+    parameters = {name: value for name, value in model.items() if name != BUFFER}
+    network = recognize(path, model)
+    averaged = None if parts.ema is None else _averaged(path, parts.ema, parameters)
+    moments = _moments(parts.optimizer, parameters)
+    step = max((int(entry["step"]) for entry in moments.values()), default=0) if parts.step is None else parts.step
+    ema = model if averaged is None else {**model, **averaged}
+    return Imported(network, model.get(BUFFER), step, model, ema, averaged is not None, moments)
+
+
+def write_weights(
+    path: Path,
+    layout: Literal["ncsn", "ncsnv2"],
+    *,
+    model: Mapping[str, Tensor],
+    ema: Mapping[str, Tensor],
+    moments: Moments,
+    step: int,
+    learning_rate: float,
+    betas: tuple[float, float],
+) -> None:
+    """Write weights as the checkpoint of another project.
+
+    ``ncsn`` has one place for weights: the averaged ones, which are those to sample with, go there.
+
+    Raises:
+        CheckpointError: the file exists or cannot be written.
+    """
+    names = [name for name in model if name != BUFFER]
+    state = {index: moments[name] for index, name in enumerate(names) if name in moments}
+    group = {"lr": learning_rate, "betas": betas, "eps": 1e-8, "weight_decay": 0.0, "amsgrad": False}
+    optimizer = {"state": state, "param_groups": [{**group, "params": list(range(len(names)))}]}
+    if layout == "ncsn":
+        value: list[object] = [_prefixed(ema), optimizer]
+    else:
+        value = [_prefixed(model), optimizer, 0, step, {name: ema[name] for name in names}]
+    torch_file.write(path, value)
+
+
+def _prefixed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {_PREFIX + name: value for name, value in state.items()}
+
+
+def _take_apart(path: Path, layout: Layout, value: object) -> _Parts:
+    """Return the parts of a file of this layout."""
+    match layout, value:
+        case "ncsn", [model, optimizer]:
+            return _Parts(model, optimizer, None, None)
+        case "ncsnv2", [model, optimizer, int(), int(step)]:
+            return _Parts(model, optimizer, step, None)
+        case "ncsnv2", [model, optimizer, int(), int(step), ema]:
+            return _Parts(model, optimizer, step, ema)
+        case "score_sde", {"model": model, "optimizer": optimizer, "step": int(step), "ema": {"shadow_params": ema}}:
+            return _Parts(model, optimizer, step, ema)
+    raise CheckpointError(f"{path}: expected {_EXPECTED[layout]}; found {_shape(value)}; choose another --from")
+
+
+def _shape(value: object) -> str:
+    if isinstance(value, dict):
+        return f"a dict with {', '.join(str(key) for key in list(value)[:5]) or 'nothing'}"
+    if isinstance(value, list | tuple):
+        return f"a list of {len(value)}"
+    return f"a {type(value).__name__}"
+
+
+def _state_dict(path: Path, what: str, value: object) -> dict[str, Tensor]:
+    """Return finite float tensors by name, without the names' prefix."""
+    if not isinstance(value, dict):
+        raise CheckpointError(f"{path}: expected tensors by name as the {what}; found {_shape(value)}")
+    found: dict[str, Tensor] = {}
+    for name, tensor in value.items():
+        dense = isinstance(tensor, Tensor) and tensor.is_floating_point() and tensor.layout == torch.strided
+        if not (isinstance(name, str) and dense):
+            raise CheckpointError(
+                f"{path}: expected tensors of numbers in the {what}; found {name!r}: {_shape(tensor)}"
+            )
+        if not torch.isfinite(tensor).all():
+            raise CheckpointError(f"{path}: {name} in the {what} is not finite: its training had diverged; use another")
+        found[name.removeprefix(_PREFIX)] = tensor.detach().float()
+    return found
+
+
+def _averaged(path: Path, ema: object, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the averaged parameters by name."""
+    if isinstance(ema, list):
+        ema = dict(zip(parameters, ema, strict=False)) if len(ema) == len(parameters) else {}
+    found = _state_dict(path, "averaged weights", ema)
+    if {name: value.shape for name, value in found.items()} != {n: value.shape for n, value in parameters.items()}:
+        raise CheckpointError(f"{path}: the averaged weights are not those of its model; use a file written whole")
+    return found
+
+
+def _moments(optimizer: object, parameters: Mapping[str, Tensor]) -> Moments:
+    """Return Adam's moments, or nothing unless there are some for every parameter, of its shape."""
+    state = optimizer.get("state") if isinstance(optimizer, dict) else None
+    if not isinstance(state, dict) or set(state) != set(range(len(parameters))):
+        return {}
+    found = {name: _moment(state[index], value.shape) for index, (name, value) in enumerate(parameters.items())}
+    return {} if None in found.values() else {name: entry for name, entry in found.items() if entry is not None}
+
+
+def _moment(entry: object, shape: torch.Size) -> dict[str, Tensor] | None:
+    """Return one parameter's moments, or None if they are not Adam's or of another shape."""
+    match entry:
+        case {
+            "step": int() | float() | Tensor() as step,
+            "exp_avg": Tensor() as first,
+            "exp_avg_sq": Tensor() as second,
+        }:
+            step = torch.as_tensor(step, dtype=torch.float32)
+            if step.ndim == 0 and step.isfinite() and first.shape == second.shape == shape:
+                return {"step": step, "exp_avg": first.float(), "exp_avg_sq": second.float()}
+    return None

@@ -1,0 +1,77 @@
+"""Which of our networks weights are of, told by their names and the shapes of their tensors."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from scorefield._errors import CheckpointError
+from scorefield.networks import CondRefineNet, NCSNv2Net
+
+__all__ = ["BUFFER", "Recognized", "recognize"]
+
+BUFFER = "sigmas"  # the one entry of their state dicts that is not a parameter
+
+
+class Recognized(NamedTuple):
+    """A network and its sizes.
+
+    Attributes:
+        kind: which one, as configurations call it.
+        channels: channels of its images; their height and width are not in the weights.
+        ngf: channels of its finest feature maps.
+        levels: how many noise levels it knows; None where the weights do not say.
+    """
+
+    kind: Literal["cond_refinenet", "ncsnv2"]
+    channels: int
+    ngf: int
+    levels: int | None
+
+
+def recognize(path: Path, model: Mapping[str, Tensor]) -> Recognized:
+    """Return which network these weights are of, every name and shape of them checked.
+
+    Raises:
+        CheckpointError: none of ours.
+    """
+    found = _guess(path, model)
+    some_level = torch.ones(1)
+    with torch.device("meta"):
+        net: nn.Module = NCSNv2Net(found.channels, some_level, found.ngf)
+        if found.kind == "cond_refinenet":
+            net = CondRefineNet(found.channels, found.levels or 1, found.ngf)
+    own = {name: value.shape for name, value in net.named_parameters()}
+    given = {name: value.shape for name, value in model.items() if name != BUFFER}
+    wrong = [f"{name} is missing" for name in own if name not in given]
+    wrong += [f"{name} is unknown" for name in given if name not in own]
+    wrong += [
+        f"{name} has shape {tuple(given[name])} instead of {tuple(shape)}"
+        for name, shape in own.items()
+        if given.get(name, shape) != shape
+    ]
+    if wrong:
+        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        raise _foreign(path, f"one in which {'; '.join(wrong[:3])}{more}")
+    return found
+
+
+def _guess(path: Path, model: Mapping[str, Tensor]) -> Recognized:
+    """Return what the first convolution and the last norm look like."""
+    stem, table, sigmas = (model.get(name) for name in ("begin_conv.weight", "normalizer.embed.weight", BUFFER))
+    if stem is not None and stem.ndim == 4 and stem.numel():
+        ngf, channels = stem.shape[:2]
+        if table is not None and table.ndim == 2 and len(table):
+            return Recognized("cond_refinenet", channels, ngf, len(table))
+        if "normalizer.alpha" in model and (sigmas is None or (sigmas.ndim == 1 and len(sigmas))):
+            return Recognized("ncsnv2", channels, ngf, None if sigmas is None else len(sigmas))
+    raise _foreign(path, f"{len(model)} tensors, the first {', '.join(list(model)[:3]) or 'none'}")
+
+
+def _foreign(path: Path, found: str) -> CheckpointError:
+    return CheckpointError(
+        f"{path}: its network is not one of ours: expected the dilated RefineNet of NCSN or the one of NCSNv2 for images below 96 "
+        f"pixels; found {found}. Other networks (NCSN++, DDPM, the deeper NCSNv2) cannot be converted"
+    )

@@ -1,0 +1,47 @@
+"""The network of NCSNv2: a RefineNet that knows the noise level only as the scale of its output."""
+
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from scorefield._errors import ConfigError
+from scorefield._tensors import like
+from scorefield.networks.refinenet import RefineNet
+from scorefield.networks.refinenet_norms import InstanceNormPlus, Unnormalized
+
+__all__ = ["NCSNv2Net"]
+
+
+class NCSNv2Net(RefineNet):
+    """The unconditional RefineNet of NCSNv2 (Song & Ermon 2020, Technique 3): (x, level) ↦ F(x)/σ_level.
+
+    Takes images in [0, 1] with noise on them and maps them to [−1, 1] itself; the division by σ happens here, so the output is the
+    score, to be used in `scorefield.LadderNet` with the same levels. Published state dicts load by their own names; ``sigmas`` is one.
+
+    Args:
+        channels: channels of the images, of any even height and width.
+        levels: σ_1 > … > σ_L (`scorefield.geometric`), kept in float32 as published weights have them.
+        ngf: channels of the finest feature maps.
+
+    Raises:
+        ConfigError: a number below 1, or levels that are not positive numbers.
+    """
+
+    sigmas: Float[Tensor, " L"]
+
+    def __init__(self, channels: int, levels: Float[Tensor, " L"], ngf: int = 64) -> None:
+        if levels.ndim != 1 or not (levels > 0).all():
+            raise ConfigError(f"levels must be a vector of positive numbers; received {levels.tolist()}")
+        super().__init__(channels, ngf, InstanceNormPlus, Unnormalized, F.max_pool2d)
+        self.register_buffer("sigmas", levels.float())
+
+    def forward(
+        self, x: Float[Tensor, "b c h w"], noise: Int[Tensor, "*b"], labels: Int[Tensor, " b"] | None = None
+    ) -> Float[Tensor, "b c h w"]:
+        """Return the score at ``x``; ``noise`` of shape () or (b,) is the level's index, 0 the noisiest.
+
+        Raises:
+            ConfigError: images of other channels, noise that is not an index, or labels.
+        """
+        level = self._level(x, noise, labels)
+        return self._raw(x, level) / like(self.sigmas[level], x)

@@ -1,6 +1,26 @@
-"""Pictures: grids of images, films of their making, curves. Nothing is shown; everything is returned or written where asked."""
+"""Pictures: images and films of their making, curves, scores and samples in the plane. Nothing is shown; all is written where asked."""
 
+from scorefield.plotting.bars import Shares, weight_bars
+from scorefield.plotting.clouds import sample_panels, save_path_film, trajectory_panels
 from scorefield.plotting.curves import loss_curve, sampler_comparison
+from scorefield.plotting.fields import score_panels
 from scorefield.plotting.images import grid_image, save_film, save_grid, to_unit
+from scorefield.plotting.plane import Square, Terrain, mass_level
 
-__all__ = ["grid_image", "loss_curve", "sampler_comparison", "save_film", "save_grid", "to_unit"]
+__all__ = [
+    "Shares",
+    "Square",
+    "Terrain",
+    "grid_image",
+    "loss_curve",
+    "mass_level",
+    "sample_panels",
+    "sampler_comparison",
+    "save_film",
+    "save_grid",
+    "save_path_film",
+    "score_panels",
+    "to_unit",
+    "trajectory_panels",
+    "weight_bars",
+]

@@ -1,0 +1,107 @@
+"""Samples in the plane, the ways they took, and the film of it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection
+from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from PIL import Image
+from torch import Tensor
+
+from scorefield.models import Exact
+from scorefield.plotting.plane import Square, Terrain
+from scorefield.sampling import Samples
+
+__all__ = ["sample_panels", "save_path_film", "trajectory_panels"]
+
+# Okabe & Ito's colours, told apart by every kind of sight.
+_COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#000000", "#56B4E9", "#8a7a00")
+_DOTS = 2000  # more would be a blot
+
+
+def sample_panels(path: Path, rows: Mapping[str, Mapping[str, Samples]], terrain: Terrain) -> None:
+    """Write samples over the regions that hold 50, 90 and 99 % of the true mass: a row per score, a column per sampler."""
+    columns = len(next(iter(rows.values())))
+    figure = Figure(figsize=(3.7 * columns + 0.6, 3.95 * len(rows) + 0.4), layout="constrained")
+    grid = figure.subplots(len(rows), columns, squeeze=False, sharex=True, sharey=True)
+    for line, (score, panels) in zip(grid, rows.items(), strict=True):
+        line[0].set_ylabel(score, fontsize=13)
+        for axes, (sampler, drawn) in zip(line, panels.items(), strict=True):
+            terrain.fill(axes)
+            _dots(axes, drawn.x)
+            terrain.square.frame(axes)
+            axes.set_title(f"{sampler}\n{drawn.evaluations} evaluations", fontsize=11)
+    shown = min(_DOTS, *(len(drawn.x) for panels in rows.values() for drawn in panels.values()))
+    figure.supxlabel(f"{shown} samples, over the regions that hold 50, 90 and 99 % of the true mass", fontsize=10)
+    figure.savefig(path, dpi=150)
+
+
+def trajectory_panels(
+    path: Path, panels: Mapping[str, Float[Tensor, "frames n 2"]], terrain: Terrain, chains: int = 6
+) -> None:
+    """Write the first few trajectories of each panel, from open circle to dot, fainter the longer ago."""
+    figure = Figure(figsize=(3.9 * len(panels), 4.5), layout="constrained")
+    for axes, (title, path_of) in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels.items(), strict=True):
+        terrain.fill(axes)
+        for chain, colour in zip(path_of[:, :chains].unbind(dim=1), _COLOURS, strict=False):
+            states = chain.numpy()
+            axes.add_collection(_fading(states, colour))
+            axes.plot(*states[0], "o", color=colour, markersize=7, markerfacecolor="white", markeredgewidth=1.6)
+            axes.plot(*states[-1], "o", color=colour, markersize=8, markeredgecolor="white", zorder=3)
+        terrain.square.frame(axes)
+        axes.set_title(title, fontsize=12)
+    start = Line2D([], [], color="0.2", marker="o", linestyle="", markersize=7, markerfacecolor="white", label="start")
+    end = Line2D([], [], color="0.2", marker="o", linestyle="", markersize=7, label="end")
+    figure.legend(handles=[start, end], loc="outside lower center", ncols=2, fontsize=10, frameon=False)
+    figure.savefig(path, dpi=150)
+
+
+def _fading(states: np.ndarray, colour: str) -> LineCollection:
+    """Return a line that begins faint and ends strong."""
+    strength = np.linspace(0.25, 1.0, len(states) - 1)
+    segments = np.stack([states[:-1], states[1:]], axis=1)
+    return LineCollection(list(segments), colors=[to_rgba(colour, a) for a in strength], linewidths=0.9)
+
+
+def save_path_film(
+    path: Path,
+    trajectory: Float[Tensor, "frames n 2"],
+    times: Float[Tensor, " frames"],
+    exact: Exact,
+    square: Square,
+    fps: int = 12,
+) -> None:
+    """Write a .gif of samples on their way, each frame over the exact law of its own noise level, zooming in on ``square``."""
+    frames = [_frame(x, t, exact, square) for x, t in zip(trajectory, times, strict=True)]
+    colours = frames[-1].quantize(64)
+    frames = [frame.quantize(palette=colours, dither=Image.Dither.NONE) for frame in frames]
+    frames += [frames[-1]] * (2 * fps)
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=round(1000 / fps), loop=0, optimize=True)
+
+
+def _frame(x: Float[Tensor, "n 2"], t: Float[Tensor, ""], exact: Exact, square: Square) -> Image.Image:
+    """Return one frame."""
+    _, sigma = exact.process.alpha_sigma(t)
+    view = Square(square.centre, max(square.half, 2.5 * sigma.item()))
+    figure = Figure(figsize=(4.2, 4.5), dpi=100, layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    Terrain.of(exact.marginal(t), view, side=80, draws=2000).fill(axes)
+    _dots(axes, x)
+    view.frame(axes)
+    axes.set_title(f"noise level σ = {sigma.item():.3f}", fontsize=11)
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+
+
+def _dots(axes: Axes, x: Float[Tensor, "n 2"]) -> None:
+    """Scatter at most two thousand samples, larger dots for fewer."""
+    some = x[:_DOTS].numpy()
+    size = min(12.0, 6000 / len(some))
+    axes.scatter(some[:, 0], some[:, 1], s=size, color=_COLOURS[0], alpha=0.5, linewidths=0)

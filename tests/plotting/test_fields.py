@@ -1,0 +1,95 @@
+"""Pictures of the plane: the regions they draw are the regions they name, and the files are pictures."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from scorefield.densities import Checkerboard, Gaussian, GaussianMixture
+from scorefield.models import Exact
+from scorefield.plotting import (
+    Square,
+    Terrain,
+    mass_level,
+    sample_panels,
+    save_path_film,
+    score_panels,
+    trajectory_panels,
+)
+from scorefield.processes import VE
+from scorefield.sampling import Samples
+
+PLANE = Square((1.0, -2.0), 3.0)
+
+
+def pixels(path: Path) -> np.ndarray:
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGB"))
+
+
+def test_the_region_of_a_gaussian_is_the_disc_that_holds_its_mass():
+    """‖x‖² is χ² with two degrees of freedom: mass m lies where ‖x‖² ≤ −2 log(1 − m)."""
+    for mass in (0.5, 0.9, 0.99):
+        level = mass_level(Gaussian([0.0, 0.0]), mass, n=100_000)
+        radius_squared = -2 * (level + math.log(2 * math.pi))
+        # Standard error of the quantile of ½‖x‖², an exponential law: √(m / ((1 − m) n)).
+        error = math.sqrt(mass / ((1 - mass) * 100_000))
+        assert 0.5 * radius_squared == pytest.approx(-math.log(1 - mass), abs=4 * error)
+
+
+def test_a_square_lays_its_grid_abscissa_fastest():
+    points = PLANE.points(3)
+    assert points[:3].tolist() == [[-2.0, -5.0], [1.0, -5.0], [4.0, -5.0]]
+    assert points[-1].tolist() == [4.0, 1.0]
+    draws = PLANE.uniform(1000, torch.Generator().manual_seed(0))
+    assert draws.min(0).values.tolist() == pytest.approx([-2, -5], abs=0.05)
+    assert draws.max(0).values.tolist() == pytest.approx([4, 1], abs=0.05)
+    assert PLANE.wider(2).half == 6
+
+
+def test_terrain_is_log_p_row_by_row():
+    law = Gaussian([1.0, -2.0], [1.0, 4.0])
+    terrain = Terrain.of(law, PLANE, side=7, draws=500)
+    x, y = PLANE.edges(7)
+    there = torch.tensor([[x[5], y[1]]])
+    assert terrain.log_prob[1, 5] == pytest.approx(law.log_prob(there).item())
+    assert terrain.levels == sorted(terrain.levels)
+
+
+def test_an_error_free_score_is_drawn_twice_alike_and_a_wrong_one_is_not(tmp_path: Path):
+    law, process = GaussianMixture.song2019(), VE(0.1, 50.0)
+    exact, wrong = Exact(law, process), Exact(GaussianMixture.ring(), process)
+    t = process.time(torch.tensor(0.5, dtype=torch.float64))
+    for name, model in (("same", exact), ("other", wrong)):
+        score_panels(tmp_path / f"{name}.png", model, exact, t, Square(half=8))
+    same, other = pixels(tmp_path / "same.png"), pixels(tmp_path / "other.png")
+    assert same.shape == other.shape
+    third = same.shape[1] // 3
+    # The first panel shows the truth in both pictures, the second does not.
+    assert (same[100:500, 60 : third - 20] == other[100:500, 60 : third - 20]).all()
+    assert (same[100:500, third + 20 : 2 * third - 20] != other[100:500, third + 20 : 2 * third - 20]).mean() > 0.2
+
+
+def test_flat_and_unbounded_log_densities_can_be_drawn(tmp_path: Path):
+    """The checkerboard has one height and −∞ beside it."""
+    x = Checkerboard().sample(300, torch.Generator().manual_seed(0))
+    drawn = Samples(x, 7, torch.zeros(2), None)
+    terrain = Terrain.of(Checkerboard(), Square(half=5), side=60, draws=500)
+    sample_panels(tmp_path / "board.png", {"exact": {"a": drawn, "b": drawn}}, terrain)
+    assert pixels(tmp_path / "board.png").std() > 10
+
+
+def test_trajectories_and_films_of_them(tmp_path: Path):
+    law, process = GaussianMixture.song2019(), VE(0.1, 10.0)
+    exact = Exact(law, process)
+    trajectory = torch.randn(4, 30, 2, generator=torch.Generator().manual_seed(0)).cumsum(dim=0)
+    trajectory_panels(tmp_path / "ways.png", {"one": trajectory, "two": trajectory}, Terrain.of(law, PLANE, side=40))
+    assert pixels(tmp_path / "ways.png").std() > 10
+    times = torch.linspace(1, 0, 4, dtype=torch.float64)
+    save_path_film(tmp_path / "path.gif", trajectory, times, exact, PLANE, fps=2)
+    with Image.open(tmp_path / "path.gif") as film:
+        assert film.n_frames >= 4  # pyright: ignore[reportAttributeAccessIssue]
+        assert film.info["duration"] == 500

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import checkpoints, exact, overhead, training
+from benchmarks import checkpoints, exact, ncsn_step, overhead, training
 from benchmarks.timing import Row
 
 HERE = Path(__file__).parent
@@ -16,7 +16,13 @@ INTRODUCTION = """# Benchmarks
 Written by `make bench`; every number was measured, none was typed. Ratios come from one run on one machine, the two sides in
 turn; the spread is the range of the middle half of the rounds. Machines are noisy: read the ratio first.
 """
-SUITES = {"training": training.run, "overhead": overhead.run, "exact": exact.run, "checkpoints": checkpoints.run}
+SUITES = {
+    "training": training.run,
+    "overhead": overhead.run,
+    "exact": exact.run,
+    "checkpoints": checkpoints.run,
+    "ncsn": ncsn_step.run,
+}
 
 
 def main() -> None:

@@ -25,9 +25,15 @@ GUARDS = {
     "energy.py": ["test_energy.py", "test_models.py"],
     "grids.py": ["test_grids.py"],
     "sampling.py": ["test_sampling.py", "test_samplers.py"],
-    "_tensors.py": ["test_noise.py"],
+    "_tensors.py": ["test_noise.py", "test_guidance_classes.py"],
     "_ode.py": ["../test_ode.py"],
     "likelihood.py": ["../test_likelihood.py"],
+    "transitions.py": ["test_samplers.py"],
+    "guidance/classes.py": ["test_guidance_classes.py"],
+    "guidance/inpainting.py": ["test_guidance_inpainting.py"],
+    "guidance/measurement.py": ["test_guidance_measurement.py"],
+    "guidance/operators.py": ["test_guidance_measurement.py"],
+    "guidance/particles.py": ["test_guidance_particles.py"],
     "samplers": ["test_langevin.py", "test_mala.py", "test_samplers.py"],
     "objectives": ["test_objectives.py", "test_score_matching.py"],
     "densities": ["test_densities.py"],
@@ -63,10 +69,16 @@ MUTANTS = [
         "return -like(sigma, x) * self.score",
         "return like(sigma, x) * self.score",
     ),
-    Mutant("slope in ln ρ: ρ missing", "models.py", "like(rho, y) * model.noise", "model.noise"),
+    Mutant("slope in ln ρ: ρ missing", "models.py", "like(rho, y) * model.rows(rows).noise", "model.rows(rows).noise"),
     Mutant("EDM: c_skip not squared", "preconditioning.py", "(self.sigma_data / norm) ** 2", "self.sigma_data / norm"),
     Mutant("EDM: c_noise not a quarter", "preconditioning.py", "torch.log(ratio) / 4", "torch.log(ratio)"),
     Mutant("ladder: nearest in σ's stead the first", "preconditioning.py", ".abs().argmin", ".argmin"),
+    Mutant(
+        "labels: of the first rows, whichever are asked",
+        "_tensors.py",
+        "return a[index.to(a.device)]",
+        "return a[: len(index)]",
+    ),
     Mutant("energy: uphill", "energy.py", "return -gradient", "return gradient"),
     Mutant("ladder: last level skipped", "grids.py", "torch.cat([times, times[-1:]])", "times"),
     Mutant(
@@ -103,12 +115,10 @@ MUTANTS = [
         "math.sqrt(rho_hat**2 - rho_t**2)",
         "(rho_hat - rho_t)",
     ),
-    Mutant(
-        "transition: a forgotten in G²", "samplers/posterior.py", "(self.shrink * self.sigma_s) ** 2", "self.sigma_s**2"
-    ),
+    Mutant("transition: a forgotten in G²", "transitions.py", "(self.shrink * self.sigma_s) ** 2", "self.sigma_s**2"),
     Mutant(
         "posterior variance: σ ratio not squared",
-        "samplers/posterior.py",
+        "transitions.py",
         "(self.sigma_s / self.sigma_t) ** 2",
         "(self.sigma_s / self.sigma_t)",
     ),
@@ -217,6 +227,72 @@ MUTANTS = [
         "densities/checkerboard.py",
         "2 * math.log(self._edge)",
         "math.log(self._edge)",
+    ),
+    Mutant(
+        "classifier-free: weight off by one",
+        "guidance/classes.py",
+        "(1 + self.weight) * conditional.denoise(x, t) - self.weight *",
+        "self.weight * conditional.denoise(x, t) - (self.weight - 1) *",
+    ),
+    Mutant("classifier: downhill", "guidance/classes.py", "t) + like(self.scale", "t) - like(self.scale"),
+    Mutant(
+        "classifier: σ for σ²", "guidance/classes.py", "self.scale * sigma**2 / alpha", "self.scale * sigma / alpha"
+    ),
+    Mutant(
+        "classifier: labels left behind",
+        "guidance/classes.py",
+        "labels=take_rows(self.labels, index))",
+        "labels=self.labels[: len(index)])",
+    ),
+    Mutant(
+        "inpainting: mask inverted",
+        "guidance/inpainting.py",
+        "match_rows(self.mask, x), match",
+        "~match_rows(self.mask, x), match",
+    ),
+    Mutant("inpainting: no noise on what is known", "guidance/inpainting.py", "+ like(sigma, x) * z)", "+ 0 * z)"),
+    Mutant(
+        "inpainting: the level left, not the one reached", "guidance/inpainting.py", "renoise(x, s, ", "renoise(x, t, "
+    ),
+    Mutant("RePaint: never back up", "guidance/inpainting.py", "if attempt > 0:", "if attempt < 0:"),
+    Mutant("RePaint: G for G²", "guidance/inpainting.py", "link.variance**0.5 * noise", "link.variance * noise"),
+    Mutant(
+        "ΠGDM: guidance of the wrong sign", "guidance/measurement.py", "guide.denoised + like", "guide.denoised - like"
+    ),
+    Mutant(
+        "ΠGDM: measurement noise ignored",
+        "guidance/measurement.py",
+        "self.spread(t), self.variance)",
+        "self.spread(t), 0.0)",
+    ),
+    Mutant("ΠGDM: noise not squared", "guidance/measurement.py", "self.variance = noise**2", "self.variance = noise"),
+    Mutant(
+        "ΠGDM: r for r²",
+        "guidance/measurement.py",
+        "return (self.sigma_data * ratio) ** 2 /",
+        "return (self.sigma_data * ratio) /",
+    ),
+    Mutant("DPS: uphill", "guidance/measurement.py", "return x - like(self.zeta", "return x + like(self.zeta"),
+    Mutant("DPS: the code's half step", "guidance/measurement.py", "-2 * problem.A.adjoint", "-problem.A.adjoint"),
+    Mutant("blur: Aᵀ is A", "guidance/operators.py", "self._filter(v, torch.conj)", "self._filter(v, lambda r: r)"),
+    Mutant("blur: shifted", "guidance/operators.py", "[-(k // 2) for k", "[-(k // 2) + 1 for k"),
+    Mutant("down-sampling: Aᵀ spreads sums", "guidance/operators.py", "dim=axis) / self.factor", "dim=axis)"),
+    Mutant("conjugate gradients: one step", "guidance/operators.py", "for _ in range(most):", "for _ in range(1):"),
+    Mutant("particles: density ratio inverted", "guidance/particles.py", "-sum_event(shift *", "sum_event(shift *"),
+    Mutant(
+        "particles: likelihood not telescoped", "guidance/particles.py", "+ guide.fit - here.guide.fit)", "+ guide.fit)"
+    ),
+    Mutant(
+        "particles: weights kept after resampling",
+        "guidance/particles.py",
+        "torch.where(poor, 0.0, cloud",
+        "torch.where(poor, cloud.log_weights, cloud",
+    ),
+    Mutant(
+        "particles: chosen whatever their weight",
+        "guidance/particles.py",
+        "_pick(cloud.log_weights, noise",
+        "_pick(0 * cloud.log_weights, noise",
     ),
     Mutant("energy distance: sign", "metrics/two_sample.py", "-torch.cdist(u, v)", "torch.cdist(u, v)"),
     Mutant("Stein kernel: trace of the wrong sign", "metrics/scores.py", "- along_r + d)", "- along_r - d)"),

@@ -11,7 +11,7 @@ from scorefield._errors import DivergedError
 from scorefield._ode import DORMAND_PRINCE, integrate
 
 
-def pendulum(y: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
+def pendulum(y: torch.Tensor, u: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
     return torch.stack([y[:, 1], -torch.sin(y[:, 0]) - 0.1 * u.to(y) * y[:, 1]], dim=1)
 
 
@@ -44,8 +44,9 @@ def test_a_stiff_row_does_not_make_the_others_work():
     rates = torch.tensor([1.0, 1.0, 500.0], dtype=torch.float64)
     calls: list[int] = []
 
-    def decay(y: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
+    def decay(y: torch.Tensor, u: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         calls.append(len(y))
+        assert torch.equal(y[:, 1], rates[rows])
         return -y * y[:, 1:] * torch.tensor([1.0, 0.0], dtype=y.dtype)
 
     y0 = torch.stack([torch.ones(3, dtype=torch.float64), rates], dim=1)
@@ -59,4 +60,6 @@ def test_a_stiff_row_does_not_make_the_others_work():
 
 def test_a_slope_that_is_not_finite_is_reported():
     with pytest.raises(DivergedError, match="shrank to nothing"):
-        integrate(lambda y, u: y / (u - 0.5)[:, None] ** 2 * math.nan, torch.ones(2, 1), 0.0, 1.0, rtol=1e-3, atol=1e-3)
+        integrate(
+            lambda y, u, _: y / (u - 0.5)[:, None] ** 2 * math.nan, torch.ones(2, 1), 0.0, 1.0, rtol=1e-3, atol=1e-3
+        )

@@ -33,6 +33,10 @@ _PUBLIC = {
         "sigmoid",
         "uniform",
     ),
+    "scorefield.guidance": (
+        *("DPS", "Blur", "ClassifierFree", "ClassifierGuided", "Downsample", "Inpaint", "LinearGaussian"),
+        *("LinearOperator", "Mask", "MatrixFree", "Particles", "Project", "RePaint"),
+    ),
     "scorefield.likelihood": ("LogLikelihood", "bits_per_dim", "decode", "encode", "interpolate", "log_likelihood"),
     "scorefield.metrics": (
         *("ChainDiagnostics", "Estimate", "ModeWeights", "Soundness", "Trace", "c2st", "diagnose_chains"),
@@ -65,6 +69,7 @@ if TYPE_CHECKING:
     from scorefield.densities import *  # noqa: F403
     from scorefield.energy import Energy as Energy
     from scorefield.grids import *  # noqa: F403
+    from scorefield.guidance import *  # noqa: F403
     from scorefield.likelihood import *  # noqa: F403
     from scorefield.metrics import *  # noqa: F403
     from scorefield.models import *  # noqa: F403

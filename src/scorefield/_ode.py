@@ -17,7 +17,7 @@ from scorefield._tensors import flatten, like
 
 __all__ = ["DORMAND_PRINCE", "Tableau", "integrate"]
 
-Slope = Callable[[Tensor, Tensor], Tensor]
+Slope = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def integrate(
     """Return y(stop) and the evaluations each row used.
 
     Args:
-        slope: (y, u) ↦ dy/du for any subset of rows, u of shape (rows,) in float64.
+        slope: (y, u, rows) ↦ dy/du for the rows of the batch numbered ``rows``, all three of that length, u in float64.
         y: the state at ``start``.
         start: where u begins.
         stop: where it ends, on either side.
@@ -79,14 +79,14 @@ def integrate(
     u = torch.full((len(y),), start, dtype=torch.float64, device=y.device)
     h = torch.full_like(u, first * span)
     used = torch.ones_like(u)
-    k_first = slope(y, u).to(y)
+    k_first = slope(y, u, torch.arange(len(y), device=y.device)).to(y)
     for _ in range(most):
         rows = torch.nonzero((stop - u) * span > 0).flatten()
         if len(rows) == 0:
             return y, used
         left = stop - u[rows]
         step = torch.where(h[rows].abs() < left.abs(), h[rows], left)
-        trial, error, k_last = _step(slope, tableau, y[rows], u[rows], step, k_first[rows])
+        trial, error, k_last = _step(slope, tableau, y[rows], u[rows], step, k_first[rows], rows)
         used[rows] += len(tableau.c)
         size = _size(error, y[rows], trial, rtol, atol)
         good = size <= 1  # NaN is not good
@@ -99,13 +99,15 @@ def integrate(
     raise DivergedError(f"the ODE needed more than {most} steps; loosen rtol and atol, or check the model")
 
 
-def _step(slope: Slope, tableau: Tableau, y: Tensor, u: Tensor, h: Tensor, k: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _step(
+    slope: Slope, tableau: Tableau, y: Tensor, u: Tensor, h: Tensor, k: Tensor, rows: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
     """Return the new point, its error estimate and the slope there."""
     stages, width = [k], like(h, y)
     point = y
     for c, row in zip(tableau.c, tableau.a, strict=True):
         point = y + width * sum(a * stage for a, stage in zip(row, stages, strict=True) if a != 0)
-        stages.append(slope(point, u + c * h).to(y))
+        stages.append(slope(point, u + c * h, rows).to(y))
     error = width * sum(e * stage for e, stage in zip(tableau.e, stages, strict=True) if e != 0)
     return point, error, stages[-1]
 

@@ -12,7 +12,19 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["Noise", "derive_seed", "flatten", "like", "standard_normal", "sum_event", "uniform_like"]
+from scorefield._errors import ConfigError
+
+__all__ = [
+    "Noise",
+    "derive_seed",
+    "flatten",
+    "like",
+    "match_rows",
+    "standard_normal",
+    "sum_event",
+    "take_rows",
+    "uniform_like",
+]
 
 
 def like(a: Tensor, x: Tensor) -> Tensor:
@@ -112,3 +124,24 @@ def uniform_like(x: Float[Tensor, "b *d"], generator: "torch.Generator | Noise |
 def _home(x: Tensor, generator: torch.Generator | None) -> torch.device:
     """Return where a generator can draw: its own device, or that of x."""
     return x.device if generator is None else generator.device
+
+
+def take_rows(a: Tensor, index: Tensor) -> Tensor:
+    """Return rows ``index`` of ``a``, one row per sample; a single row stands for every sample, and is returned as it is."""
+    if len(a) == 1:
+        return a
+    if int(index.max()) >= len(a):
+        raise ConfigError(
+            "labels and observations must be one for all samples or one for each; "
+            f"received {len(a)}, but there is a sample number {int(index.max())} (counted from 0)"
+        )
+    return a[index.to(a.device)]
+
+
+def match_rows(a: Tensor, x: Float[Tensor, "b *d"]) -> Tensor:
+    """Return ``a`` on the device of x, if it has one row for all rows of x or one for each."""
+    if len(a) not in (1, len(x)):
+        raise ConfigError(
+            f"labels and observations must be one for all samples or one for each; received {len(a)} for {len(x)} samples"
+        )
+    return a.to(x.device)

@@ -145,21 +145,18 @@ def _integrate_with_trace(
     ends = torch.tensor([process.t_min, process.t_max], dtype=torch.float64)
     (alpha, _), _ = process.alpha_sigma(ends)
     flow = probability_flow(model)
-    # Rows travel with their own directions: the integrator works on subsets, found again by an index carried in the state.
-    tag = torch.arange(len(x), dtype=x.dtype, device=x.device)[:, None]
-    state = torch.cat([flatten(x / like(alpha, x)), torch.zeros(len(x), k, dtype=x.dtype, device=x.device), tag], dim=1)
+    state = torch.cat([flatten(x / like(alpha, x)), torch.zeros(len(x), k, dtype=x.dtype, device=x.device)], dim=1)
     size = flatten(x).shape[1]
 
-    def slope(rows: Tensor, log_rho: Tensor) -> Tensor:
-        v = directions[:, rows[:, -1].round().long()]
-        y = rows[:, :size].reshape(-1, *x.shape[1:])
-        value, products = _value_and_products(lambda y: flow(y, log_rho), y, v)
-        return torch.cat([flatten(value), products, torch.zeros_like(rows[:, -1:])], dim=1)
+    def slope(state: Tensor, log_rho: Tensor, rows: Tensor) -> Tensor:
+        y = state[:, :size].reshape(-1, *x.shape[1:])
+        value, products = _value_and_products(lambda y: flow(y, log_rho, rows), y, directions[:, rows])
+        return torch.cat([flatten(value), products], dim=1)
 
     with torch.no_grad():
         log_rho = torch.log(process.ratio(ends)).tolist()
         end, used = integrate(slope, state, *log_rho, rtol=rtol, atol=atol)
-    return end[:, :size].reshape(x.shape), used.mean().item(), end[:, size:-1]
+    return end[:, :size].reshape(x.shape), used.mean().item(), end[:, size:]
 
 
 def _value_and_products(

@@ -6,20 +6,66 @@ With ρ = σ/α, the noise-to-signal ratio, and F the network:
     NoiseNet    ẑ = F(c x, ¼ ln ρ),       c = 1/√(α² + σ²)            (Ho et al. 2020)
     ScoreNet    s = F(c x, ¼ ln ρ) / σ                               (Song & Ermon 2020, Technique 3)
     LadderNet   s = F(x, i),              i the nearest of L levels  (Song & Ermon 2019)
+
+A network that takes labels is a function F(x, noise, labels) with an attribute ``classes``, how many there are; labels absent, and the
+label ``classes`` in any row, mean 'no label'. `condition` gives the model of p(x | label) that shares its parameters.
 """
 
+from typing import Self
+
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from scorefield._tensors import like
-from scorefield.models import ScoreModel, State, Time
+from scorefield._errors import ConfigError
+from scorefield._tensors import like, match_rows, take_rows
+from scorefield.models import Labels, ScoreModel, State, Time, label_rows
 from scorefield.processes import VE, Process
 
 __all__ = ["Denoiser", "LadderNet", "NoiseNet", "ScoreNet"]
 
 
-class Denoiser(ScoreModel):
+class _Networked(ScoreModel):
+    """A formula around a network, which may be told the class of each row."""
+
+    net: nn.Module
+    labels: Int[Tensor, "*b"] | None = None
+
+    @property
+    def classes(self) -> int | None:
+        """How many labels the network takes."""
+        return getattr(self.net, "classes", None)
+
+    def condition(self, labels: Labels | None) -> Self:
+        """Return a view of this model, of the same parameters, whose network is told ``labels``; None: told nothing."""
+        return self._with(labels=None if labels is None else self._checked(labels))
+
+    def rows(self, index: Int[Tensor, " k"]) -> Self:
+        """Return the view whose labels are those of the rows ``index``."""
+        return self if self.labels is None else self._with(labels=take_rows(self.labels, index))
+
+    def output(self, x: State, noise: Tensor) -> State:
+        """Return F(x, noise), or F(x, noise, labels)."""
+        if self.labels is None:
+            return self.net(x, noise)
+        return self.net(x, noise, match_rows(self.labels, x).expand(len(x)))
+
+    def _checked(self, labels: Labels) -> Int[Tensor, " n"]:
+        """Return ``labels`` as a vector of one or n integers; refuse what the network was not built for."""
+        if self.classes is None:
+            raise ConfigError(
+                f"labels came to a model whose network, {type(self.net).__name__}, takes none: build it with classes=<how many>, "
+                "or leave them out"
+            )
+        rows = label_rows(labels)
+        if rows.max() > self.classes:
+            raise ConfigError(
+                f"labels must lie between 0 and {self.classes - 1}, or be {self.classes} for 'no label'; received {rows.max()}"
+            )
+        return rows
+
+
+class Denoiser(_Networked):
     """The EDM parameterisation: unit-variance network inputs and targets at every noise level.
 
         c_skip = σ_d²/(ρ² + σ_d²)   c_out = ρσ_d/√(ρ² + σ_d²)   c_in = 1/√(ρ² + σ_d²)   c_noise = ¼ ln ρ
@@ -51,10 +97,10 @@ class Denoiser(ScoreModel):
         c_out = like(ratio * self.sigma_data / norm, x)
         c_in = like(1 / norm, x)
         y = x / like(alpha, x) - self.mean_data
-        return self.mean_data + c_skip * y + c_out * self.net(c_in * y, torch.log(ratio) / 4)
+        return self.mean_data + c_skip * y + c_out * self.output(c_in * y, torch.log(ratio) / 4)
 
 
-class NoiseNet(ScoreModel):
+class NoiseNet(_Networked):
     """The network predicts the noise in x_t.
 
     Args:
@@ -70,10 +116,10 @@ class NoiseNet(ScoreModel):
     def denoise(self, x: State, t: Time) -> State:
         """Return (x − σ ẑ) / α."""
         alpha, sigma = self.process.alpha_sigma(t)
-        return (x - like(sigma, x) * _at_unit_scale(self.net, self.process, x, t)) / like(alpha, x)
+        return (x - like(sigma, x) * _at_unit_scale(self, x, t)) / like(alpha, x)
 
 
-class ScoreNet(ScoreModel):
+class ScoreNet(_Networked):
     """The network predicts σ times the score: the scale NCSNv2 found scores to have at every level.
 
     Args:
@@ -89,20 +135,21 @@ class ScoreNet(ScoreModel):
     def denoise(self, x: State, t: Time) -> State:
         """Return (x + σ² s) / α with s = F/σ."""
         alpha, sigma = self.process.alpha_sigma(t)
-        return (x + like(sigma, x) * _at_unit_scale(self.net, self.process, x, t)) / like(alpha, x)
+        return (x + like(sigma, x) * _at_unit_scale(self, x, t)) / like(alpha, x)
 
 
-def _at_unit_scale(net: nn.Module, process: Process, x: State, t: Time) -> State:
+def _at_unit_scale(model: _Networked, x: State, t: Time) -> State:
     """Return F(x/√(α² + σ²), ¼ ln ρ): the input a network sees when the data has unit variance."""
-    alpha, sigma = process.alpha_sigma(t)
-    return net(x / like(torch.sqrt(alpha**2 + sigma**2), x), torch.log(sigma / alpha) / 4)
+    alpha, sigma = model.process.alpha_sigma(t)
+    return model.output(x / like(torch.sqrt(alpha**2 + sigma**2), x), torch.log(sigma / alpha) / 4)
 
 
-class LadderNet(ScoreModel):
+class LadderNet(_Networked):
     """NCSN's model: one network, L noise levels, the level's index its condition.
 
-    On a level the network's output is the score. Between levels the nearest level's noise estimate stands in, since it varies
-    slowly with σ where the score itself grows as 1/σ:  s(x, σ) = (σ_i/σ) F(x, i).
+    On a level the network's output is the score, whoever divides by σ_i: `scorefield.CondRefineNet` learns to, `scorefield.NCSNv2Net`
+    does it itself. Between levels the nearest level's noise estimate stands in, since it varies slowly with σ where the score itself
+    grows as 1/σ:  s(x, σ) = (σ_i/σ) F(x, i).
 
     Args:
         net: (x, index of the level, shape (b,)) ↦ s(x, σ_i).
@@ -122,7 +169,11 @@ class LadderNet(ScoreModel):
     def denoise(self, x: State, t: Time) -> State:
         """Return x + σ² s."""
         _, sigma = self.process.alpha_sigma(t)
+        return x + like(sigma, x) ** 2 * self.score(x, t)
+
+    def score(self, x: State, t: Time) -> State:
+        """Return (σ_i/σ) F(x, i): on a level the network's own output, not rounded through `denoise`."""
+        _, sigma = self.process.alpha_sigma(t)
         sigma = sigma.to(self.levels.device)
         index = (torch.log(sigma)[..., None] - torch.log(self.levels)).abs().argmin(dim=-1)
-        shift = sigma * self.levels[index]
-        return x + like(shift, x) * self.net(x, index.expand(x.shape[0]))
+        return like(self.levels[index] / sigma, x) * self.output(x, index.expand(x.shape[0]))

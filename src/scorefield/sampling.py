@@ -107,7 +107,7 @@ def sample(
     Sample i depends on its own seed alone: not on the batch it is drawn in, the device or the number of processes.
 
     Args:
-        model: exact or learned.
+        model: exact, learned or guided; one with a label or an observation per row gives sample i its row i.
         sampler: the transition.
         shape: (n, *d); needed unless ``init`` gives it. With ``seeds``, n must be their number.
         times: a descending grid (`scorefield.uniform`, `karras`, `ladder` …); equal neighbours hold the noise level.
@@ -140,7 +140,7 @@ def sample(
             high = min(n, low + (batch_size or n))
             noise = Noise(rows[low:high], event, stream=stream, device=device, dtype=dtype)
             x = None if init is None else init[low:high]
-            parts.append(_run(model, sampler, x, times, noise, denoise, frames, on_step))
+            parts.append(_run(model.rows(torch.arange(low, high)), sampler, x, times, noise, denoise, frames, on_step))
     finally:
         model.train(was_training)
     kept = [torch.cat(states) for states in zip(*(part.kept for part in parts), strict=True)]

@@ -6,17 +6,20 @@ from jsonargparse import ArgumentParser
 
 import scorefield
 
-__all__ = ["SECTIONS", "build_parser"]
+__all__ = ["SECTIONS", "TOYS", "TOY_OBJECTIVES", "build_parser"]
 
 SECTIONS = {
     "data": "what to learn: kind (digits, mnist, fashion_mnist, kmnist, path), path, size, dir",
     "process": "forward noising: kind (ve, edm, vp, subvp, power_ve) and its range",
-    "network": "kind (unet, mlp), width, ...",
-    "model": "what the network predicts: kind (denoiser, noise, score)",
+    "network": "kind (unet, mlp, cond_refinenet, ncsnv2), width or ngf, ...",
+    "model": "what the network predicts: kind (denoiser, noise, score, ladder)",
     "objective": "the loss: kind (dsm, multilevel_dsm), ...",
     "train": "steps, batch_size, learning_rate, precision, compile, ...",
     "sampling": "the sampler of the pictures drawn on the way: kind (heun, euler, dpmpp2m, ode, em, reverse_diffusion, ancestral, pc, ald)",
 }
+
+TOYS = ("circle", "mixture", "banana", "moons", "ring8", "checkerboard", "funnel")
+TOY_OBJECTIVES = ("dsm", "multilevel", "dae", "ssm", "ssmvr", "implicit", "fdssm")
 
 
 def build_parser() -> ArgumentParser:
@@ -27,11 +30,13 @@ def build_parser() -> ArgumentParser:
     parser.add_argument("--version", action="version", version=f"scorefield {scorefield.__version__}")
     commands = parser.add_subcommands(required=True, metavar="COMMAND")
     commands.add_subcommand("quickstart", _quickstart(), help="learn 8x8 digits in about two minutes, and draw them")
+    commands.add_subcommand("toy", _toy(), help="learn a density of the plane whose score is known, and compare")
     commands.add_subcommand("train", _train(), help="train a model from a configuration")
     commands.add_subcommand("sample", _sample(), help="draw samples from a run, a checkpoint or a shipped model")
     commands.add_subcommand(
         "suggest", _suggest(), help="settings from your data: noise levels, step sizes, a configuration"
     )
+    commands.add_subcommand("convert", _convert(), help="weights of NCSN, NCSNv2 and score-SDE in, and out again")
     commands.add_subcommand("doctor", _doctor(), help="say what this machine has, and what is missing")
     return parser
 
@@ -49,6 +54,29 @@ def _quickstart() -> ArgumentParser:
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=3000, help="optimiser steps")
+    return parser
+
+
+def _toy() -> ArgumentParser:
+    parser = _command(
+        "Learn the score of a density of the plane, and lay it beside the exact one: the field and its error, samples by Langevin, "
+        "annealed Langevin and probability flow, the weights of the modes. Writes pictures, a film and metrics.json."
+    )
+    parser.add_argument("name", choices=TOYS, metavar="NAME", help=", ".join(TOYS))
+    parser.add_argument(
+        "--objective",
+        choices=TOY_OBJECTIVES,
+        default="dsm",
+        metavar="KIND",
+        help="denoising score matching (dsm; multilevel on a ladder; dae), sliced (ssm, ssmvr, fdssm) or implicit",
+    )
+    parser.add_argument("--steps", type=int, default=5000, help="optimiser steps")
+    parser.add_argument(
+        "-n", type=int, help="samples by each sampler; by default 20000 of a mixture, 1000 of the others"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="decides initial weights, batches and samples")
+    parser.add_argument("--out", type=str, metavar="FOLDER", help="folder to write; toy-NAME by default")
+    parser.add_argument("--fast-dev-run", action="store_true", help="four tiny steps through the whole path")
     return parser
 
 
@@ -99,6 +127,15 @@ def _sample() -> ArgumentParser:
         "--seeds", type=str, metavar="0-63", help="one seed per sample: a range or a comma-separated list"
     )
     parser.add_argument(
+        "--class",
+        type=str,
+        metavar="0-9",
+        help="the class of every sample, or several that take turns; for models that know classes",
+    )
+    parser.add_argument(
+        "--weight", type=float, default=0.0, help="of classifier-free guidance: 0 the class as learned, 2 exaggerated"
+    )
+    parser.add_argument(
         "--out",
         type=str,
         default="samples.png",
@@ -121,6 +158,28 @@ def _suggest() -> ArgumentParser:
     parser.add_argument("--repeats", type=int, default=5, help="Langevin steps per level")
     parser.add_argument("--out", type=str, metavar="FILE", help="write a configuration")
     parser.add_argument("--json", action="store_true", help="report as one JSON object")
+    return parser
+
+
+def _convert() -> ArgumentParser:
+    parser = _command(
+        "Make a run of a checkpoint file of another project (--from), or such a file of a run (--to). Files are read as plain data: "
+        "nothing in them is executed."
+    )
+    parser.add_argument(
+        "source", type=str, metavar="FILE", help="a torch file; with --to, a run folder or a checkpoint"
+    )
+    parser.add_argument(
+        "--from", choices=["ncsn", "ncsnv2", "score_sde"], metavar="LAYOUT", help="ncsn, ncsnv2 or score_sde"
+    )
+    parser.add_argument("--to", choices=["ncsn", "ncsnv2"], metavar="LAYOUT", help="ncsn or ncsnv2")
+    parser.add_argument(
+        "--out", type=str, required=True, metavar="RUN", help="the run folder to make; with --to, the file"
+    )
+    parser.add_argument(
+        "--config", type=str, metavar="FILE", help="YAML with what weights do not tell: levels, sampling"
+    )
+    parser.add_argument("--size", type=int, help="height and width of the images; 28 for one channel, 32 for three")
     return parser
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from jsonargparse import Namespace
 
 from scorefield._errors import ConfigError
@@ -16,6 +17,8 @@ from scorefield.config import merge
 from scorefield.config.base import Section
 from scorefield.config.load import validate
 from scorefield.config.sampling import SamplingConfig
+from scorefield.guidance import ClassifierFree
+from scorefield.models import ScoreModel
 from scorefield.plotting import save_film, save_grid, to_unit
 from scorefield.sampling import Samples, sample
 from scorefield.training import pick_device
@@ -40,13 +43,14 @@ def run(args: Namespace) -> int:
     choice = choose(loaded, args.sampler, args.steps, args.options)
     seeds = None if args.seeds is None else parse_seeds(args.seeds)
     n = _count(args.n) if seeds is None else len(seeds)
+    model = conditioned(loaded, args["class"], args.weight, n)
     with refusals("sampler"):
-        sampler, times = choice.build(loaded.model.process)
+        sampler, times = choice.build(model.process)
     began = time.perf_counter()
     batches = -(-n // args.batch_size)
     with Progress((len(times) - 1) * batches, f"sampling {n} by {choice.kind}") as progress, refusals("sampler"):
         drawn = sample(
-            loaded.model,
+            model,
             sampler,
             (n, *loaded.event),
             times=times,
@@ -77,8 +81,22 @@ def choose(loaded: LoadedModel, kind: str | None, steps: int | None, options: di
     return validate(_Choice, values, "command line").sampling
 
 
-def parse_seeds(text: str) -> list[int]:
-    """Return the seeds in "0-63" or "3,5,8-10".
+def conditioned(loaded: LoadedModel, classes: str | None, weight: float, n: int) -> ScoreModel:
+    """Return the model of n samples of the classes asked for, which take turns."""
+    if classes is None:
+        if weight != 0:
+            raise ConfigError(f"--weight {weight} exaggerates a class; say which by --class")
+        return loaded.model
+    labels = torch.tensor(parse_seeds(classes, "--class"))
+    labels = labels[torch.arange(n) % len(labels)]
+    if loaded.model.classes is not None and labels.max() >= loaded.model.classes:
+        raise ConfigError(f"--class {classes}: {loaded.source} knows the classes 0 to {loaded.model.classes - 1}")
+    model = loaded.model.condition(labels)
+    return model if weight == 0 else ClassifierFree(loaded.model, labels, weight)
+
+
+def parse_seeds(text: str, option: str = "--seeds") -> list[int]:
+    """Return the numbers in "0-63" or "3,5,8-10".
 
     Raises:
         ConfigError: anything else, or more than ten million.
@@ -87,10 +105,10 @@ def parse_seeds(text: str) -> list[int]:
     for part in text.split(","):
         match = re.fullmatch(r"\s*(\d{1,18})(?:-(\d{1,18}))?\s*", part)
         if match is None:
-            raise ConfigError(f"--seeds: {part!r} is not a seed or a range; write 0-63, or 3,5,8-10")
+            raise ConfigError(f"{option}: {part!r} is not a number or a range; write 0-63, or 3,5,8-10")
         low, high = int(match[1]), int(match[2] or match[1])
         if high < low or high - low + len(seeds) >= _SEEDS_LIMIT:
-            raise ConfigError(f"--seeds: {part!r} must ascend, and all together be at most {_SEEDS_LIMIT} seeds")
+            raise ConfigError(f"{option}: {part!r} must ascend, and all together be at most {_SEEDS_LIMIT} numbers")
         seeds.extend(range(low, high + 1))
     return seeds
 

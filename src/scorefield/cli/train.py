@@ -79,7 +79,8 @@ def configure(args: Namespace) -> RunConfig:
         asked = merge(asked, {"train": {"device": args.device}})
     values = merge(values, asked)
     if args.fast_dev_run:
-        values = merge(merge(values, _TINY), {"sampling": {"steps": 3}})
+        once = {"repeats": 1} if values["sampling"].get("kind") == "ald" else {}
+        values = merge(merge(values, _TINY), {"sampling": {"steps": 3, **once}})
     return validate(RunConfig, values, "command line" if asked else source)
 
 

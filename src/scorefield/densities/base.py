@@ -43,9 +43,10 @@ class Density(abc.ABC):
 
     def score(self, x: Float[Tensor, "b *d"]) -> Float[Tensor, "b *d"]:
         """Return ∇ log p(x); by automatic differentiation where a density has nothing better."""
+        differentiable = torch.is_grad_enabled() and x.requires_grad  # guidance asks for the Jacobian of a score
         with torch.enable_grad():
-            x = x.detach().requires_grad_(True)
-            (gradient,) = torch.autograd.grad(self.log_prob(x).sum(), x)
+            x = x if x.requires_grad else x.detach().requires_grad_(True)
+            (gradient,) = torch.autograd.grad(self.log_prob(x).sum(), x, create_graph=differentiable)
         return gradient
 
 

@@ -1,6 +1,6 @@
 r"""Samplers built on the exact transitions of the forward process.
 
-For s < t the process is a Gaussian chain, x_t | x_s ~ N(a x_s, G² I) with a = α_t/α_s and G² = σ_t² − a²σ_s², and Bayes gives
+With the a and G² of `scorefield.transitions`, Bayes gives for s < t
 
     x_s | x_t, x_0 ~ N(α_s x_0 + √(σ_s² − v) z(x_t, x_0), v I),   v = σ_s² G²/σ_t²      (Ho et al. 2020, Eq. 6 and 7)
 
@@ -9,45 +9,17 @@ Samplers put D(x_t, t) for x_0.
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal
 
 from jaxtyping import Float
 from torch import Tensor
 
 from scorefield._tensors import Noise
 from scorefield.models import ScoreModel, State
-from scorefield.processes import Process
 from scorefield.sampling import Sampler
+from scorefield.transitions import Link
 
 __all__ = ["DDIM", "Ancestral", "DPMpp2M", "ReverseDiffusion"]
-
-
-class _Link(NamedTuple):
-    """The numbers of one transition."""
-
-    alpha_t: float
-    sigma_t: float
-    alpha_s: float
-    sigma_s: float
-
-    @classmethod
-    def between(cls, process: Process, t: Tensor, s: Tensor) -> "_Link":
-        return cls(*(v.item() for v in (*process.alpha_sigma(t), *process.alpha_sigma(s))))
-
-    @property
-    def shrink(self) -> float:
-        """a, by which the forward chain multiplies the state."""
-        return self.alpha_t / self.alpha_s
-
-    @property
-    def variance(self) -> float:
-        """G², which it adds."""
-        return max(0.0, self.sigma_t**2 - (self.shrink * self.sigma_s) ** 2)
-
-    @property
-    def posterior_variance(self) -> float:
-        """The variance v of x_s given x_t and x_0."""
-        return self.variance * (self.sigma_s / self.sigma_t) ** 2
 
 
 @dataclass(frozen=True)
@@ -63,7 +35,7 @@ class ReverseDiffusion(Sampler):
         self, model: ScoreModel, x: State, t: Float[Tensor, ""], s: Float[Tensor, ""], memory: None, noise: Noise
     ) -> tuple[State, None]:
         """Return x at s."""
-        link = _Link.between(model.process, t, s)
+        link = Link.between(model.process, t, s)
         mean = (2 - link.shrink) * x + link.variance * model.score(x, t)
         return mean + link.variance**0.5 * noise.normal(), None
 
@@ -90,7 +62,7 @@ class Ancestral(Sampler):
         self, model: ScoreModel, x: State, t: Float[Tensor, ""], s: Float[Tensor, ""], memory: None, noise: Noise
     ) -> tuple[State, None]:
         """Return x at s."""
-        link = _Link.between(model.process, t, s)
+        link = Link.between(model.process, t, s)
         v = link.posterior_variance if self.variance == "posterior" else link.variance
         mean = (x + link.variance * model.score(x, t)) / link.shrink
         return mean + v**0.5 * noise.normal(), None
@@ -119,7 +91,7 @@ class DDIM(Sampler):
         self, model: ScoreModel, x: State, t: Float[Tensor, ""], s: Float[Tensor, ""], memory: None, noise: Noise
     ) -> tuple[State, None]:
         """Return x at s."""
-        link = _Link.between(model.process, t, s)
+        link = Link.between(model.process, t, s)
         v = self.eta**2 * link.posterior_variance
         denoised = model.denoise(x, t)
         z_hat = (x - link.alpha_t * denoised) / link.sigma_t
@@ -151,7 +123,7 @@ class DPMpp2M(Sampler):
         noise: Noise,
     ) -> tuple[State, tuple[State, float]]:
         """Return x at s, and (D_t, h) for the next step."""
-        link = _Link.between(model.process, t, s)
+        link = Link.between(model.process, t, s)
         contraction = (link.sigma_s / link.alpha_s) / (link.sigma_t / link.alpha_t)  # e^{−h}
         h = -math.log(contraction)
         denoised = model.denoise(x, t)

@@ -12,7 +12,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from scorefield._errors import DivergedError
+from scorefield._errors import ConfigError, DivergedError
 from scorefield._tensors import Noise
 from scorefield.data import Batch, Batches, Dataset, DensityBatches
 from scorefield.densities import Density
@@ -124,7 +124,9 @@ def _gradient(
 ) -> float:
     """Leave in every parameter the gradient of the mean loss over the global batch; return that loss."""
     first = state.step * batches.batch_size + batches.rows.start
-    x0 = batches.batch(state.step).x.to(parallel.device)
+    batch = batches.batch(state.step)
+    x0 = batch.x.to(parallel.device)
+    told = _told(state.model, batch.labels, first, settings)
     state.optimizer.zero_grad(set_to_none=False)
     coordinates = math.prod(batches.event)
     loss = torch.zeros((), dtype=torch.float64, device=parallel.device)
@@ -133,13 +135,28 @@ def _gradient(
             (first + rows).tolist(), batches.event, stream=f"train {settings.seed}", device=x0.device, dtype=x0.dtype
         )
         with settings.autocast(parallel.device):
-            part_loss = objective(state.model, part, noise).sum() / batches.batch_size
+            part_loss = objective(told.rows(rows), part, noise).sum() / batches.batch_size
         # Adam does not care, but a clipping threshold should not depend on the number of pixels.
         (part_loss / coordinates).backward()
         loss += part_loss.detach()
     parallel.sum_([loss])
     parallel.sum_([p.grad for p in state.model.parameters() if p.grad is not None])
     return loss.item()
+
+
+def _told(model: ScoreModel, labels: Tensor | None, first: int, settings: Optimization) -> ScoreModel:
+    """Return the model told the labels of its rows, where it takes any, but for those that are dropped.
+
+    Raises:
+        ConfigError: a model that takes labels, and data without.
+    """
+    if model.classes is None:
+        return model
+    if labels is None:
+        raise ConfigError("the network takes labels, but the data has none: build it without classes, or bring labels")
+    seeds = range(first, first + len(labels))
+    u = Noise(seeds, (1,), stream=f"labels {settings.seed}").uniform()
+    return model.condition(torch.where(u < settings.label_dropout, model.classes, labels))
 
 
 def _clip(state: TrainState, limit: float | None) -> float:

@@ -1,0 +1,27 @@
+"""Control: class conditions, known pixels, measurements.
+
+A model states the problem and guides any sampler (`ClassifierFree`, `ClassifierGuided`, `Inpaint`, `LinearGaussian`); methods that
+need the step itself wrap a sampler (`RePaint`, `DPS`) or are one (`Particles`), and read the problem from their model.
+"""
+
+from scorefield.guidance.classes import ClassifierFree, ClassifierGuided
+from scorefield.guidance.inpainting import Inpaint, RePaint
+from scorefield.guidance.measurement import DPS, LinearGaussian
+from scorefield.guidance.operators import Blur, Downsample, LinearOperator, Mask, MatrixFree, Project
+from scorefield.guidance.particles import Particles
+
+__all__ = [
+    "DPS",
+    "Blur",
+    "ClassifierFree",
+    "ClassifierGuided",
+    "Downsample",
+    "Inpaint",
+    "LinearGaussian",
+    "LinearOperator",
+    "Mask",
+    "MatrixFree",
+    "Particles",
+    "Project",
+    "RePaint",
+]

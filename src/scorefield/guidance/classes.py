@@ -1,0 +1,120 @@
+r"""Class conditions: p(x | label) from a classifier, or from a network that was told the labels.
+
+    ∇ log p(x_t | label) = ∇ log p(x_t) + ∇ log p(label | x_t)
+
+Either term on the right can be exaggerated: with a classifier by ``scale`` (Dhariwal & Nichol 2021, Algorithm 1), without one by writing
+the classifier as a ratio of two scores (Ho & Salimans 2022). Only the unexaggerated sum is the score of a noised law.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from scorefield._errors import ConfigError
+from scorefield._tensors import like, match_rows, take_rows
+from scorefield.models import Labels, ScoreModel, State, Time, label_rows
+
+__all__ = ["ClassifierFree", "ClassifierGuided"]
+
+
+class ClassifierFree(ScoreModel):
+    """(1 + w) conditional − w unconditional, in any view: noise, score, denoised (Ho & Salimans 2022, Eq. 6).
+
+    The weight is theirs: w = 0 is the conditional model, w = −1 the unconditional one. Others write s = 1 + w.
+
+    Args:
+        model: one with `condition`, whose network was trained with some labels dropped.
+        labels: a class for all samples, or one per sample.
+        weight: w.
+
+    Cost: two evaluations.
+    """
+
+    def __init__(self, model: ScoreModel, labels: Labels, weight: float) -> None:
+        super().__init__()
+        _finite("weight", weight)
+        self.model = model
+        self.process = model.process
+        self.evaluations = 2 * model.evaluations
+        self.labels = label_rows(labels)
+        self.weight = weight
+        # A tuple, so that the views are not mistaken for parts with parameters of their own.
+        self._views = (model.condition(self.labels), model.condition(None))
+
+    def rows(self, index: Int[Tensor, " k"]) -> "ClassifierFree":
+        """Return the model of the rows ``index``, each with its label."""
+        return ClassifierFree(self.model.rows(index), take_rows(self.labels, index), self.weight)
+
+    def denoise(self, x: State, t: Time) -> State:
+        """Return (1 + w) D(x, t | label) − w D(x, t)."""
+        conditional, free = self._views
+        return (1 + self.weight) * conditional.denoise(x, t) - self.weight * free.denoise(x, t)
+
+
+class ClassifierGuided(ScoreModel):
+    """score + scale · ∇ log p(label | x_t)  (Dhariwal & Nichol 2021, Algorithm 1).
+
+    With the exact classifier and scale 1 it is the score of the class. A larger scale raises the classifier's probabilities to that power
+    at every level, which is not the noised law of any data: samples get surer and less diverse.
+
+    Args:
+        model: of p_t, whatever the class.
+        classifier: (x, t) ↦ logits of p(label | x_t = x), shape (b, classes).
+        labels: a class for all samples, or one per sample.
+        scale: of the classifier's gradient.
+
+    Cost: two evaluations more, for the classifier and its gradient.
+    """
+
+    def __init__(
+        self,
+        model: ScoreModel,
+        classifier: Callable[[State, Time], Float[Tensor, "b classes"]],
+        labels: Labels,
+        scale: float = 1.0,
+    ) -> None:
+        super().__init__()
+        _finite("scale", scale)
+        self.model = model
+        self.process = model.process
+        self.evaluations = model.evaluations + 2
+        self.classifier = classifier
+        self.labels = label_rows(labels)
+        self.scale = scale
+        self._top = int(self.labels.max())  # a number of the host: checking it waits for no device
+
+    def rows(self, index: Int[Tensor, " k"]) -> "ClassifierGuided":
+        """Return the model of the rows ``index``, each with its label."""
+        return self._with(model=self.model.rows(index), labels=take_rows(self.labels, index))
+
+    def denoise(self, x: State, t: Time) -> State:
+        """Return D + (σ²/α) scale ∇ log p(label | x)."""
+        alpha, sigma = self.process.alpha_sigma(t)
+        return self.model.denoise(x, t) + like(self.scale * sigma**2 / alpha, x) * self._gradient(x, t)
+
+    def log_probability(self, x: State, t: Time) -> Float[Tensor, " b"]:
+        """Return log p(label | x_t = x) of each row's label."""
+        logits = self.classifier(x, t)
+        if logits.ndim != 2 or len(logits) != len(x) or logits.shape[1] <= self._top:
+            raise ConfigError(
+                f"the classifier must return logits of shape ({len(x)}, classes), classes > {self._top}, the largest label asked for; "
+                f"received {tuple(logits.shape)}"
+            )
+        labels = match_rows(self.labels, x).expand(len(x))
+        return torch.log_softmax(logits, dim=1).gather(1, labels[:, None])[:, 0]
+
+    def _gradient(self, x: State, t: Time) -> State:
+        """Return ∇ log p(label | x), differentiable in its turn where gradients are recorded."""
+        recording = torch.is_grad_enabled()
+        with torch.enable_grad():
+            x = x if x.requires_grad else x.detach().requires_grad_(True)
+            (gradient,) = torch.autograd.grad(self.log_probability(x, t).sum(), x, create_graph=recording)
+        return gradient
+
+
+def _finite(name: str, value: float) -> None:
+    if not math.isfinite(value):
+        raise ConfigError(f"{name} must be a finite number; received {value}")

@@ -1,0 +1,167 @@
+r"""Inpainting by replacement: what is known of x_t is the observation, noised to the level of t.
+
+    x_t^known ~ N(α_t observed, σ_t² I)              (Song & Ermon 2019, Algorithm 2; Song et al. 2021, appendix I.2)
+
+The unknown part follows the unconditional model given this noised context. That is not the posterior: at time t the model hears of the
+observation through the noise of t, and never of what later steps will reveal (Trippe et al. 2023, section 3). Resampling lessens the
+bias and `scorefield.Particles` removes it; ``docs/guidance_bias.md`` has it measured.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from scorefield._errors import ConfigError
+from scorefield._tensors import Noise, like, match_rows, take_rows
+from scorefield.models import ScoreModel, State, Time
+from scorefield.sampling import Sampler
+from scorefield.transitions import Link
+
+__all__ = ["Inpaint", "RePaint"]
+
+
+class Inpaint(ScoreModel):
+    """Replacement as a score: the known coordinates have the score of N(α_t observed, σ_t² I), the others the model's.
+
+    D = observed where known. So every sampler draws the known coordinates as the observation noised to the level where it stands: a
+    stochastic one renews that noise, an ODE keeps one draw of it. The closing denoising of `sample` returns the observation itself, bit for
+    bit in the dtype of the state. `RePaint` draws the noise afresh at each step instead.
+
+    Args:
+        model: of the data, unconditional.
+        observed: shape (1, *d), one observation for all samples, or (n, *d), one per sample; what stands outside the mask is ignored.
+        mask: true where the observation is known; broadcast against ``observed``.
+
+    Raises:
+        ConfigError: nothing is known, or everything; known values that are not finite; shapes that do not fit.
+    """
+
+    observed: Float[Tensor, "n *d"]
+    mask: Bool[Tensor, "n *d"]
+
+    def __init__(self, model: ScoreModel, observed: Float[Tensor, "n *d"], mask: Bool[Tensor, "..."]) -> None:
+        super().__init__()
+        observed, mask = _checked(observed, mask)
+        self.model = model
+        self.process = model.process
+        self.evaluations = model.evaluations
+        self.register_buffer("observed", observed, persistent=False)
+        self.register_buffer("mask", mask, persistent=False)
+
+    def rows(self, index: Int[Tensor, " k"]) -> "Inpaint":
+        """Return the model of the rows ``index``, each with its observation and mask."""
+        observed, mask = take_rows(self.observed, index), take_rows(self.mask, index)
+        return self._with(model=self.model.rows(index), observed=observed, mask=mask)
+
+    def denoise(self, x: State, t: Time) -> State:
+        """Return the observation where it is known, D(x, t) elsewhere."""
+        return self.replace(self.model.denoise(x, t), self.observed)
+
+    def renoise(self, x: State, t: Time, z: State) -> State:
+        """Return x with its known coordinates replaced by α_t observed + σ_t z."""
+        alpha, sigma = self.process.alpha_sigma(t)
+        return self.replace(x, like(alpha, x) * match_rows(self.observed, x).to(x) + like(sigma, x) * z)
+
+    def replace(self, x: State, known: State) -> State:
+        """Return ``known`` where the mask is true, x elsewhere."""
+        if x.shape[1:] != self.observed.shape[1:]:
+            raise ConfigError(
+                f"the observation has shape {tuple(self.observed.shape[1:])}, the samples {tuple(x.shape[1:])}: they must be the same"
+            )
+        return torch.where(match_rows(self.mask, x), match_rows(known, x).to(x), x)
+
+
+@dataclass(frozen=True)
+class RePaint(Sampler):
+    """Replacement with fresh noise at every step, each step taken several times (Lugmayr et al. 2022, Algorithm 1).
+
+        repeat U times:
+            x ← step(x, t, s);   x^known ← α_s observed + σ_s z
+            unless it was the last time:   x ← a x + G z                    back up from s to t
+
+    Going up and down again lets the unknown part answer to a context it was not drawn with. U = 1 is the replacement of Song et al. (2021).
+
+    Args:
+        sampler: any that carries x from t to s; its model must be an `Inpaint`.
+        resample: U, their "r" at jump length 1.
+
+    Cost: U times the sampler's.
+    """
+
+    sampler: Sampler
+    resample: int = 10
+
+    def __post_init__(self) -> None:
+        if self.resample < 1:
+            raise ConfigError(f"resample must be at least 1, which is plain replacement; received {self.resample}")
+
+    @property
+    def evaluations(self) -> int:
+        """U times the sampler's."""
+        return self.resample * self.sampler.evaluations
+
+    def start(self, model: ScoreModel, times: Float[Tensor, " n"]) -> Any:  # noqa: ANN401
+        """Return the sampler's own memory; refuse a model that observes nothing."""
+        return self.sampler.start(_inpaint(model), times)
+
+    def spent(self, memory: Any, steps: int) -> float:  # noqa: ANN401
+        """Return U times the sampler's."""
+        return self.resample * self.sampler.spent(memory, steps)
+
+    def step(
+        self,
+        model: ScoreModel,
+        x: State,
+        t: Float[Tensor, ""],
+        s: Float[Tensor, ""],
+        memory: Any,  # noqa: ANN401
+        noise: Noise,
+    ) -> tuple[State, Any]:
+        """Return x at s; what the sampler remembers is of its last attempt."""
+        model, after = _inpaint(model), memory
+        link = Link.between(model.process, t, s)
+        for attempt in range(self.resample):
+            if attempt > 0:
+                x = link.shrink * x + link.variance**0.5 * noise.normal()
+            x, after = self.sampler.step(model, x, t, s, memory, noise)
+            x = model.renoise(x, s, noise.normal())
+        return x, after
+
+
+def _inpaint(model: ScoreModel) -> Inpaint:
+    """Return the model, which must say what is known."""
+    if not isinstance(model, Inpaint):
+        raise ConfigError(
+            f"RePaint replaces known pixels, so its model must be Inpaint(model, observed, mask); received {type(model).__name__}"
+        )
+    return model
+
+
+def _checked(observed: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Return both in one shape, zero where nothing is known."""
+    if mask.dtype != torch.bool:
+        raise ConfigError(f"mask must be boolean, true where the observation is known; received {mask.dtype}")
+    if observed.ndim < 2 or not observed.is_floating_point():
+        raise ConfigError(
+            "observed must be floating-point of shape (1, *d), for all samples, or (n, *d), one per sample; "
+            f"received {observed.dtype} of shape {tuple(observed.shape)}"
+        )
+    try:
+        observed, mask = torch.broadcast_tensors(observed, mask)
+    except RuntimeError:
+        raise ConfigError(
+            f"mask must have the shape of the observation, {tuple(observed.shape)}, or broadcast to it; received {tuple(mask.shape)}"
+        ) from None
+    known = mask.flatten(1)
+    if not known.any(dim=1).all():
+        raise ConfigError("a mask is empty: true marks what is known, and nothing is; invert it, or sample without it")
+    if known.all(dim=1).any():
+        raise ConfigError("a mask is full: true marks what is known, and there is nothing to restore; invert it")
+    if not torch.isfinite(observed[mask]).all():
+        raise ConfigError(
+            f"known values must be finite; received {int((~torch.isfinite(observed[mask])).sum())} NaN or infinite ones under the mask"
+        )
+    return torch.where(mask, observed, 0), mask

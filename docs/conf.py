@@ -28,7 +28,7 @@ def _lay_out(app, what, name, obj, options, lines: list[str]) -> None:  # noqa: 
             literal = True
         elif line.strip() and not indented:
             literal = False
-        laid.append(line if literal else re.sub(r"\*(?=d\b|b\b)", r"\\*", line))
+        laid.append(line if literal else re.sub(r"\*(?=[bdm]\b)", r"\\\g<0>", line))
     lines[:] = laid
 
 

@@ -147,7 +147,7 @@ class Blur(LinearOperator):
         return self._filter(v, torch.conj)
 
     def solve(self, v: Measurement, prior: Variance, noise: float) -> Measurement:
-        """Return v with each frequency divided by prior |k̂|² + noise."""
+        """Return v with each frequency divided by prior k̂ k̂* + noise."""
         return self._filter(v, lambda response: 1 / (like(prior, v) * response.abs() ** 2 + noise))
 
     def _filter(self, x: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:

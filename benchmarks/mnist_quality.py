@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from scipy import stats
 from torch import Tensor, nn
 
-from scorefield import Heun, karras, sample
+from scorefield import sample
 from scorefield.cli.models import LoadedModel, load_model
 from scorefield.data import Batches, Dataset, mnist
 from scorefield.plotting import save_grid
@@ -30,16 +30,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model")
     parser.add_argument("-n", type=int, default=5000)
-    parser.add_argument("--steps", type=int, default=18)
     parser.add_argument("--out", type=Path, default=Path("results/mnist"))
     args = parser.parse_args()
     train, test = mnist(), mnist(train=False)
     judge = train_judge(train)
     loaded = load_model(args.model, torch.device("cpu"))
     began = time.perf_counter()
-    drawn = sample(
-        loaded.model, Heun(), (args.n, *loaded.event), times=karras(loaded.model.process, args.steps), batch_size=250
-    )
+    sampler, times = loaded.config.sampling.build(loaded.model.process)
+    drawn = sample(loaded.model, sampler, (args.n, *loaded.event), times=times, batch_size=250)
     seconds = time.perf_counter() - began
     with torch.no_grad():
         accuracy = (judge_logits(judge, test.scaled()).argmax(1) == test.labels).float().mean().item()
@@ -48,7 +46,7 @@ def main() -> None:
         "model": loaded.config.name,
         "training": training_facts(loaded),
         "n": args.n,
-        "sampler": f"Heun, Karras grid of {args.steps}",
+        "sampler": loaded.config.sampling.model_dump(exclude_defaults=True) | {"kind": loaded.config.sampling.kind},
         "evaluations_per_sample": drawn.evaluations,
         "seconds_per_64_samples": round(64 * seconds / args.n, 2),
         "judge_test_accuracy": round(accuracy, 4),

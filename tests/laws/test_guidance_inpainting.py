@@ -99,6 +99,18 @@ def test_any_event_will_do() -> None:
     assert torch.equal(x[:, :2], torch.ones(3, 2))
 
 
+@pytest.mark.parametrize("sampler", [Ancestral(), AdaptiveODE(), RePaint(Ancestral(), 2)])
+def test_each_sample_depends_on_its_own_seed_and_observation_alone(sampler: Sampler) -> None:
+    model = Inpaint(Exact(IMAGES, PROCESS), OBSERVED, MASK)
+    whole = sample(model, sampler, (5, 1, 4, 4), times=TIMES, seed=1).x
+    parts = sample(model, sampler, (5, 1, 4, 4), times=TIMES, seed=1, batch_size=2).x
+    torch.testing.assert_close(parts, whole, rtol=1e-4, atol=1e-4)
+    others = Inpaint(Exact(IMAGES, PROCESS), torch.cat([OBSERVED[:3], OBSERVED[:2]]), MASK)
+    changed = sample(others, sampler, (5, 1, 4, 4), times=TIMES, seed=1).x
+    torch.testing.assert_close(changed[:3], whole[:3], rtol=1e-4, atol=1e-4)
+    assert (changed[3:] != whole[3:]).any()
+
+
 # --- the noise on the way --------------------------------------------------------------------------------------------------------
 
 PLANE = Gaussian([0.5, -0.5], torch.tensor([[1.0, 0.8], [0.8, 1.0]]))

@@ -316,6 +316,27 @@ def test_dps_needs_a_measurement(sampler: Sampler) -> None:
         sample(Exact(Gaussian(MEAN), VE()), sampler, (1, 2), times=log_snr(VE(), 3))
 
 
+# --- rows ------------------------------------------------------------------------------------------------------------------------
+
+ROWS: dict[str, Sampler] = {"Heun": Heun(), "AdaptiveODE": AdaptiveODE(), "DPS": DPS(Ancestral(), 0.1)}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_each_sample_has_its_own_measurement_in_every_batch(name: str) -> None:
+    """In batches that split them, and beside samples that measured something else."""
+    ys, process = torch.tensor([[1.4], [-0.5], [0.3], [2.0], [1.4]]), ROUTES["VE"]
+    base, times = Exact(Gaussian(MEAN, STD**2), process), log_snr(process, 12)
+
+    def drawn(y: Tensor, batch_size: int | None = None) -> Tensor:
+        model = LinearGaussian(base, A, y, NOISE, STD)
+        return sample(model, ROWS[name], (5, 2), times=times, seed=3, batch_size=batch_size).x
+
+    whole = drawn(ys)
+    torch.testing.assert_close(drawn(ys, 2), whole, rtol=1e-4, atol=1e-4)
+    for i in range(5):
+        torch.testing.assert_close(drawn(ys[i : i + 1])[i], whole[i], rtol=1e-4, atol=1e-4)
+
+
 # --- bad input -------------------------------------------------------------------------------------------------------------------
 
 MODEL = Exact(Gaussian(MEAN), ROUTES["VE"])

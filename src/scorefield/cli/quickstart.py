@@ -13,7 +13,7 @@ from scorefield._errors import ConfigError
 from scorefield.cli.models import load_model, shipped_models
 from scorefield.cli.train import train_run
 from scorefield.config import RunConfig
-from scorefield.config.sampling import AnnealedLangevinConfig, ODEConfig, PCConfig
+from scorefield.config.sampling import AnnealedLangevinConfig, HeunConfig, PCConfig
 from scorefield.data import digits
 from scorefield.plotting import sampler_comparison, save_film, save_grid
 from scorefield.sampling import Samples, sample
@@ -40,7 +40,7 @@ _CONFIG: dict[str, Any] = {
 _SAMPLERS: dict[str, Any] = {
     "annealed Langevin": AnnealedLangevinConfig(kind="ald", steps=60, repeats=5),
     "predictor-corrector": PCConfig(kind="pc", steps=150),
-    "probability-flow ODE": ODEConfig(kind="heun", steps=18),
+    "probability-flow ODE": HeunConfig(),
 }
 
 

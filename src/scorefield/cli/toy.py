@@ -14,7 +14,7 @@ from scorefield._tensors import derive_seed
 from scorefield.cli.console import Progress
 from scorefield.cli.toy_learning import learn
 from scorefield.cli.toy_measures import Rows, field_errors, sample_measures, table, weights
-from scorefield.cli.toys import TOYS, Plan, Toy, chains, plan
+from scorefield.cli.toys import REPEATS, TOYS, Plan, Toy, chains, plan
 from scorefield.densities import GaussianMixture
 from scorefield.models import Exact, ScoreModel
 from scorefield.plotting import (
@@ -153,11 +153,18 @@ def _pictures(
         for name, drawn in _draw(model, toy, levels, n, seed, trajectories=True).items()
         if drawn.trajectory is not None
     }
-    trajectory_panels(out / "trajectories.png", paths, Terrain.of(final, toy.square.wider(1.8), side=260))
-    times = chains(toy, levels)["annealed Langevin"].times
+    annealed, times = paths["annealed Langevin"], chains(toy, levels)["annealed Langevin"].times
+    # All of an annealed chain would be a tangle: its steps are as long as its noise.
+    by_level = torch.cat([annealed[:-1:REPEATS], annealed[-1:]])
+    panels = {
+        "Langevin": paths["Langevin"],
+        "annealed Langevin, a point per level": by_level,
+        "probability flow": paths["probability flow"],
+    }
+    trajectory_panels(out / "trajectories.png", panels, Terrain.of(final, toy.square.wider(1.8), side=260))
     shown = torch.linspace(0, len(times), frames).round().long()
     moments = torch.cat([times, times[-1:]])[shown]
-    save_path_film(out / "path.gif", paths["annealed Langevin"][shown], moments, exact, toy.view)
+    save_path_film(out / "path.gif", annealed[shown], moments, exact, toy.view)
 
 
 def _farewell(out: Path, metrics: dict[str, Any], *, modes: bool) -> str:

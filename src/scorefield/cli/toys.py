@@ -16,9 +16,9 @@ from scorefield.processes import VE
 from scorefield.samplers import AnnealedLangevin, Heun, Langevin
 from scorefield.sampling import Sampler
 
-__all__ = ["TOYS", "Chain", "Plan", "Toy", "chains", "plan"]
+__all__ = ["REPEATS", "TOYS", "Chain", "Plan", "Toy", "chains", "plan"]
 
-_REPEATS = 40
+REPEATS = 40  # Langevin steps on each level of the annealing
 _FLOW_STEPS = 64
 
 
@@ -107,7 +107,7 @@ def chains(toy: Toy, plan: Plan) -> dict[str, Chain]:
     sigma_L = plan.process.sigma_min
     levels = math.ceil(math.log(plan.sigma_1 / sigma_L) / math.log(1.5)) + 1
     annealed = AnnealedLangevin(0.5 * sigma_L**2, steps=1)
-    times = ladder(plan.process, geometric(plan.sigma_1, sigma_L, levels))[:-1].repeat_interleave(_REPEATS)
+    times = ladder(plan.process, geometric(plan.sigma_1, sigma_L, levels))[:-1].repeat_interleave(REPEATS)
     times = torch.cat([times, times[-1:]])
     # α = σ² is a quarter of the largest stable step, whatever the data: nothing noised by σ is narrower than σ.
     plain = Langevin(plan.sigma**2)

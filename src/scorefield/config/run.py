@@ -18,7 +18,7 @@ from scorefield.config.parts import (
     UNetConfig,
     VEConfig,
 )
-from scorefield.config.sampling import ODEConfig, SamplingConfig
+from scorefield.config.sampling import HeunConfig, SamplingConfig
 
 if TYPE_CHECKING:
     from scorefield.data import Dataset
@@ -98,7 +98,7 @@ class RunConfig(Section):
     model: ModelConfig = DenoiserConfig()
     objective: ObjectiveConfig = DSMConfig()
     train: TrainConfig = TrainConfig()
-    sampling: SamplingConfig = ODEConfig()
+    sampling: SamplingConfig = HeunConfig()
 
     def resolve(self, dataset: "Dataset") -> "RunConfig":
         """Return the configuration with what depends on the data filled in: mean and standard deviation for a denoiser."""

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from scorefield.config.base import Section
 
@@ -25,19 +25,37 @@ def _times(grid: Grid, process: "Process", steps: int) -> "Tensor":
     return {"karras": grids.karras, "log_snr": grids.log_snr, "uniform": grids.uniform}[grid](process, steps)
 
 
-class ODEConfig(Section):
-    """The probability-flow ODE with fixed steps: `scorefield.Heun`, `scorefield.Euler` or `scorefield.DPMpp2M`."""
+class HeunConfig(Section):
+    """`scorefield.Heun`: the probability-flow ODE, or with ``churn`` a mixture of it and the reverse SDE."""
 
-    kind: Literal["heun", "euler", "dpmpp2m"] = "heun"
+    kind: Literal["heun"] = "heun"
+    steps: Steps = 18
+    grid: Grid = "karras"
+    churn: NonNegativeFloat = 0.0
+    churn_min: NonNegativeFloat = 0.0
+    churn_max: PositiveFloat = 1e9
+    churn_noise: NonNegativeFloat = 1.0
+
+    def build(self, process: "Process") -> "tuple[Sampler, Tensor]":
+        """Return the sampler and its times."""
+        from scorefield.samplers import Heun
+
+        sampler = Heun(self.churn, self.churn_min, self.churn_max, self.churn_noise)
+        return sampler, _times(self.grid, process, self.steps)
+
+
+class ODEConfig(Section):
+    """The probability-flow ODE with one evaluation per step: `scorefield.Euler` or `scorefield.DPMpp2M`."""
+
+    kind: Literal["euler", "dpmpp2m"]
     steps: Steps = 18
     grid: Grid = "karras"
 
     def build(self, process: "Process") -> "tuple[Sampler, Tensor]":
         """Return the sampler and its times."""
-        from scorefield.samplers import DPMpp2M, Euler, Heun
+        from scorefield.samplers import DPMpp2M, Euler
 
-        sampler = {"heun": Heun, "euler": Euler, "dpmpp2m": DPMpp2M}[self.kind]()
-        return sampler, _times(self.grid, process, self.steps)
+        return {"euler": Euler, "dpmpp2m": DPMpp2M}[self.kind](), _times(self.grid, process, self.steps)
 
 
 class AdaptiveConfig(Section):
@@ -120,5 +138,5 @@ class AnnealedLangevinConfig(Section):
 
 
 SamplingConfig = Annotated[
-    ODEConfig | AdaptiveConfig | SDEConfig | PCConfig | AnnealedLangevinConfig, Field(discriminator="kind")
+    HeunConfig | ODEConfig | AdaptiveConfig | SDEConfig | PCConfig | AnnealedLangevinConfig, Field(discriminator="kind")
 ]

@@ -2,7 +2,7 @@
 
 import torch
 
-from scorefield import MALA, VE, Exact, GaussianMixture, Langevin, constant, sample
+from scorefield import MALA, VE, Exact, GaussianMixture, Langevin, Transition, constant, sample
 
 from .cases import seeded
 from .statistics import ks_p
@@ -54,20 +54,13 @@ def test_D6_mala_is_invariant_and_its_mutants_are_not() -> None:
 
 def test_a_tiny_step_is_always_accepted_and_a_huge_one_seldom() -> None:
     def acceptance(step_size: float) -> float:
-        sampler = MALA(exact_log_prob, step_size)
-        x, memory, noise = LAW.sample(500, seeded(1)).double(), None, _noise(500)
-        for _ in range(20):
-            x, memory = sampler.step(MODEL, x, T, T, memory, noise)
-        return (memory.accepted / memory.steps).mean().item()
+        told: list[Transition] = []
+        times, init = constant(T.item(), 20), LAW.sample(500, seeded(1)).double()
+        sample(MODEL, MALA(exact_log_prob, step_size), init=init, times=times, denoise=False, on_step=told.append)
+        return told[-1].memory.acceptance
 
     assert acceptance(1e-4) > 0.99
     assert acceptance(20.0) < 0.5
-
-
-def _noise(n: int):
-    from scorefield import Noise
-
-    return Noise(range(n), (1,), dtype=torch.float64)
 
 
 def test_one_evaluation_per_proposal_and_one_for_the_start() -> None:

@@ -131,6 +131,11 @@ class _Chain(NamedTuple):
     accepted: Float[Tensor, " b"]
     steps: int
 
+    @property
+    def acceptance(self) -> float:
+        """Share of the proposals accepted so far, over all chains; ``on_step`` is told this memory."""
+        return self.accepted.mean().item() / max(1, self.steps)
+
 
 def _where(accept: Tensor, a: Tensor, b: Tensor) -> Tensor:
     """Return rows of a where accepted, of b elsewhere."""

@@ -215,7 +215,9 @@ def shell(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[s
     )
 
 
-@pytest.mark.parametrize("command", [[], ["train"], ["sample"], ["quickstart"], ["doctor"], ["toy"], ["convert"], ["suggest"]])
+@pytest.mark.parametrize(
+    "command", [[], ["train"], ["sample"], ["quickstart"], ["doctor"], ["toy"], ["convert"], ["suggest"]]
+)
 def test_G2_help_needs_no_torch(command: list[str]):
     code = (
         "import sys; from scorefield.cli import main\n"

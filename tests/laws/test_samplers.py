@@ -222,3 +222,15 @@ def test_a_corrector_works_at_the_level_it_finds_and_the_predictor_leaves_it() -
     pair = PredictorCorrector(Diary("predict", pages), Diary("correct", pages))
     sample(Exact(DATA, VP()), pair, (1, 2), times=times)
     assert pages == [("correct", 1.0, 1.0), ("predict", 1.0, 0.5), ("correct", 0.5, 0.5), ("predict", 0.5, 0.2)]
+
+
+@processes
+@pytest.mark.parametrize("sampler", [Ancestral(), DDIM(eta=0.0), DDIM(eta=0.5), DDIM(eta=1.0)], ids=str)
+def test_the_transitions_of_a_single_point_are_exact_however_long(sampler: Sampler, process: str) -> None:
+    """Where E[x_0 | x_t] is x_0 itself, these samplers draw from q(x_s | x_t, x_0), and q(x_s | x_0) comes out after three steps."""
+    p = ROUTE_PROCESSES[process]
+    point, times = torch.full((2,), 1e-16, dtype=torch.float64), karras(p, 4)
+    begin, end = (gaussian_law(p, t, MEAN, point) for t in (times[0], times[-1]))
+    found = affine(Exact(Gaussian(MEAN, point), p), sampler, times).moments(*begin)
+    for a, b in zip(found, end, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-9)

@@ -46,7 +46,7 @@ def main() -> None:
         "model": loaded.config.name,
         "training": training_facts(loaded),
         "n": args.n,
-        "sampler": loaded.config.sampling.model_dump(exclude_defaults=True) | {"kind": loaded.config.sampling.kind},
+        "sampler": loaded.config.sampling.model_dump(),
         "evaluations_per_sample": drawn.evaluations,
         "seconds_per_64_samples": round(64 * seconds / args.n, 2),
         "judge_test_accuracy": round(accuracy, 4),
@@ -131,6 +131,11 @@ def training_facts(loaded: LoadedModel) -> dict[str, Any]:
     return facts
 
 
+def named(values: dict[str, Any]) -> str:
+    """Return names and values as a sentence has them."""
+    return ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in values.items())
+
+
 def render(metrics: dict[str, Any]) -> str:
     """Return the page of results."""
     ours, real = metrics["samples"], metrics["real_test_digits"]
@@ -139,15 +144,14 @@ def render(metrics: dict[str, Any]) -> str:
         f"{metrics['evaluations_per_sample']} network evaluations, {metrics['seconds_per_64_samples']} s for 64 digits"
     )
     accuracy = f"{100 * metrics['judge_test_accuracy']:.2f} %"
-    training = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in metrics["training"].items())
     return f"""# MNIST
 
 ![A hundred digits](grid.png)
 
 Written by `python -m benchmarks.mnist_quality`; nothing was typed or chosen: the grid is the first hundred samples of seed 0.
 
-- Training (`scorefield train --config configs/mnist.yaml`): {training}.
-- Sampling: {metrics["sampler"]}, {cost}.
+- Training (`scorefield train --config configs/mnist.yaml`): {named(metrics["training"])}.
+- Sampling: {named(metrics["sampler"])}; {cost}.
 - Judge: a convolutional classifier trained apart, {accuracy} accurate on the test set; n = {metrics["n"]}.
 
 | | samples | real test digits |

@@ -125,8 +125,8 @@ class DPS(Sampler):
 
         x ← step(x_t, t, s) − (ζ/‖r‖) ∇‖r‖²,    r = y − A D(x_t, t),   the gradient by x_t
 
-    The paper's rule: the misfit's weight 1/ς² is replaced by ζ over each sample's own misfit. (The released code steps along ∇‖r‖ instead,
-    which is half of it.) The result depends on the number of steps, each of which pulls as much; it is exact for nothing.
+    The paper's rule: the misfit's weight 1/ς² is replaced by ζ over each sample's own misfit.
+    The result depends on the number of steps, each of which pulls as much; it is exact for nothing.
 
     Args:
         sampler: of the unconditional steps; the model given to `sample` must be a `LinearGaussian`, which closes with its own denoising.

@@ -27,7 +27,7 @@ class ChainDiagnostics:
 
     @property
     def mixed(self) -> bool:
-        """Whether every coordinate has R̂ < 1.01 and at least 100 effective draws per chain's hundred: ESS > 400, as recommended."""
+        """Whether every coordinate has R̂ < 1.01 and ESS > 400, the limits of Vehtari et al. (2021)."""
         return max(self.rhat) < 1.01 and min(self.ess) > 400
 
 

@@ -17,9 +17,9 @@ from scipy import stats
 from torch import Tensor, nn
 
 from scorefield import sample
-from scorefield.cli.models import LoadedModel, load_model
 from scorefield.data import Batches, Dataset, mnist
 from scorefield.plotting import save_grid
+from scorefield.pretrained import LoadedModel, load_model
 from scorefield.training.run import environment
 
 SURE = 0.9

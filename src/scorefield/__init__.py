@@ -51,6 +51,7 @@ _PUBLIC = {
         *("edm_weight", "likelihood_weight", "sigma_weight", "unit_weight"),
     ),
     "scorefield.preconditioning": ("Denoiser", "LadderNet", "NoiseNet", "ScoreNet"),
+    "scorefield.pretrained": ("LoadedModel", "load_model", "shipped_models"),
     "scorefield.processes": ("EDM", "VE", "VP", "PowerVE", "Process", "SubVP"),
     "scorefield.samplers": (
         *("DDIM", "MALA", "AdaptiveODE", "Ancestral", "AnnealedLangevin", "DPMpp2M", "Euler", "EulerMaruyama", "Heun"),
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
     from scorefield.networks import *  # noqa: F403
     from scorefield.objectives import *  # noqa: F403
     from scorefield.preconditioning import *  # noqa: F403
+    from scorefield.pretrained import *  # noqa: F403
     from scorefield.processes import *  # noqa: F403
     from scorefield.samplers import *  # noqa: F403
     from scorefield.sampling import *  # noqa: F403

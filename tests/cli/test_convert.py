@@ -12,8 +12,8 @@ import torch
 from foreign_checkpoints import LEVELS, contents, network, shadow, state, write
 from scorefield import geometric
 from scorefield.cli import main
-from scorefield.cli.models import load_model
 from scorefield.config import RunConfig, read_yaml, validate
+from scorefield.pretrained import load_model
 
 CPU = torch.device("cpu")
 

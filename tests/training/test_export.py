@@ -7,7 +7,7 @@ import pytest
 
 from scorefield._errors import CheckpointError
 from scorefield.cli import main
-from scorefield.cli.models import shipped_models
+from scorefield.pretrained import shipped_models
 from scorefield.training import checkpoint
 from scorefield.training.export import export
 

@@ -11,11 +11,11 @@ from torch import Tensor
 from scorefield import advice
 from scorefield._errors import CheckpointError, ConfigError
 from scorefield.cli.console import warn
-from scorefield.cli.models import load_model, refusals
-from scorefield.config import RunConfig, merge, read_yaml, to_yaml, validate
+from scorefield.config import RunConfig, merge, read_yaml, refusals, to_yaml, validate
 from scorefield.interop import Imported, Moments, read_weights, write_weights
 from scorefield.models import ScoreModel
 from scorefield.preconditioning import LadderNet
+from scorefield.pretrained import load_model
 from scorefield.training import checkpoint, load_weights
 from scorefield.training.run import RunFolder, environment
 
@@ -163,7 +163,7 @@ def _write_run(
 
 def _bring_out(source: str, out: Path, layout: str) -> int:
     """Write a file of another project from a run."""
-    loaded = load_model(source, torch.device("cpu"))
+    loaded = load_model(source, torch.device("cpu"), warn=warn)
     kind = loaded.config.network.kind
     if _LAYOUT.get(kind) != layout or not isinstance(loaded.model, LadderNet):
         raise ConfigError(

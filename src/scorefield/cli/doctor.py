@@ -12,8 +12,8 @@ from jsonargparse import Namespace
 
 import scorefield
 from scorefield._errors import DataError
-from scorefield.cli.models import shipped_models
 from scorefield.data import mnist
+from scorefield.pretrained import shipped_models
 from scorefield.training.optimization import Optimization
 
 __all__ = ["run"]

@@ -10,12 +10,12 @@ import torch
 from jsonargparse import Namespace
 
 from scorefield._errors import ConfigError
-from scorefield.cli.models import load_model, shipped_models
 from scorefield.cli.train import train_run
 from scorefield.config import RunConfig
 from scorefield.config.sampling import AnnealedLangevinConfig, HeunConfig, PCConfig
 from scorefield.data import digits
 from scorefield.plotting import sampler_comparison, save_film, save_grid
+from scorefield.pretrained import load_model, shipped_models
 from scorefield.sampling import Samples, sample
 from scorefield.training import OneProcess, checkpoint
 from scorefield.training.run import RunFolder

@@ -11,15 +11,15 @@ import torch
 from jsonargparse import Namespace
 
 from scorefield._errors import ConfigError
-from scorefield.cli.console import Progress
-from scorefield.cli.models import LoadedModel, load_model, refusals
-from scorefield.config import merge
+from scorefield.cli.console import Progress, warn
+from scorefield.config import merge, refusals
 from scorefield.config.base import Section
 from scorefield.config.load import validate
 from scorefield.config.sampling import SamplingConfig
 from scorefield.guidance import ClassifierFree
 from scorefield.models import ScoreModel
 from scorefield.plotting import save_film, save_grid, to_unit
+from scorefield.pretrained import LoadedModel, load_model
 from scorefield.sampling import Samples, sample
 from scorefield.training import pick_device
 
@@ -39,7 +39,7 @@ def run(args: Namespace) -> int:
     """Draw and write samples; return the exit code."""
     out = Path(args.out)
     _check_out(out)
-    loaded = load_model(args.model, pick_device(args.device))
+    loaded = load_model(args.model, pick_device(args.device), warn=warn)
     choice = choose(loaded, args.sampler, args.steps, args.options)
     seeds = None if args.seeds is None else parse_seeds(args.seeds)
     n = _count(args.n) if seeds is None else len(seeds)

@@ -9,8 +9,7 @@ from jsonargparse import Namespace
 
 from scorefield._errors import ConfigError
 from scorefield.advice import Advice, suggest
-from scorefield.cli.models import refusals
-from scorefield.config import RunConfig, to_yaml, validate
+from scorefield.config import RunConfig, refusals, to_yaml, validate
 from scorefield.config.run import DataConfig
 
 __all__ = ["run"]

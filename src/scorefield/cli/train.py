@@ -16,8 +16,7 @@ from jsonargparse import Namespace
 from scorefield._errors import ConfigError
 from scorefield.cli.arguments import SECTIONS
 from scorefield.cli.console import Progress, warn
-from scorefield.cli.models import refusals
-from scorefield.config import RunConfig, merge, parse_yaml, read_yaml, to_yaml, validate
+from scorefield.config import RunConfig, merge, parse_yaml, read_yaml, refusals, to_yaml, validate
 from scorefield.data import Batches, Dataset
 from scorefield.plotting import loss_curve, save_grid
 from scorefield.sampling import sample

@@ -1,7 +1,8 @@
 """From YAML text and overrides to a checked configuration; every refusal is one line that names the key and the reason."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from scorefield._errors import ConfigError
 
-__all__ = ["merge", "parse_yaml", "read_yaml", "to_yaml", "validate"]
+__all__ = ["merge", "parse_yaml", "read_yaml", "refusals", "to_yaml", "validate"]
 
 _LIMIT = 2**18  # bytes: a configuration is a page of text
 _DEPTH = 12
@@ -114,6 +115,17 @@ def validate(model: type[Model], values: Mapping[str, Any], source: str) -> Mode
         shown = "" if first["type"] in ("missing", "extra_forbidden") else f"; received {_short(first['input'])}"
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise ConfigError(f"{source}: {key}: {_reason(first['type'], first['msg'])}{shown}{more}") from None
+
+
+@contextmanager
+def refusals(source: str) -> Iterator[None]:
+    """Turn the ValueErrors with which constructors refuse settings into configuration errors that name their source."""
+    try:
+        yield
+    except ValueError as error:
+        if isinstance(error, ConfigError):
+            raise
+        raise ConfigError(f"{source}: {error}") from error
 
 
 def to_yaml(config: BaseModel) -> str:

@@ -1,7 +1,7 @@
-"""Finding a model by what a person calls it, and building it from its checkpoint alone."""
+"""Trained models by name: finding what a person calls it, and building it from its checkpoint alone."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import warnings
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
@@ -9,12 +9,13 @@ from typing import NamedTuple
 import torch
 
 from scorefield._errors import CheckpointError, ConfigError
-from scorefield.cli.console import warn
-from scorefield.config import RunConfig, validate
+from scorefield.config import RunConfig, refusals, validate
 from scorefield.models import ScoreModel
 from scorefield.training import checkpoint, load_weights
 
-__all__ = ["LoadedModel", "load_model", "refusals", "shipped_models"]
+__all__ = ["LoadedModel", "load_model", "shipped_models"]
+
+Warn = Callable[[str], object]
 
 
 class LoadedModel(NamedTuple):
@@ -26,14 +27,19 @@ class LoadedModel(NamedTuple):
     source: Path
 
 
-def load_model(name: str, device: torch.device) -> LoadedModel:
-    """Return the model of a run folder, a checkpoint folder, or one shipped with the package.
+def load_model(name: str, device: torch.device | str = "cpu", *, warn: Warn = warnings.warn) -> LoadedModel:
+    """Return the model of a run folder, a checkpoint folder, or one shipped with the package (`shipped_models`).
+
+    Args:
+        name: a path, or a shipped model's name.
+        device: where the model is wanted.
+        warn: told of checkpoints that were damaged and passed over.
 
     Raises:
         ConfigError: nothing of that name.
         CheckpointError: found, but damaged or of another kind.
     """
-    found = _find(name)
+    found = _find(name, warn)
     values = found.state.get("config")
     event = found.state.get("event")
     if not isinstance(values, dict) or not isinstance(event, list):
@@ -51,18 +57,7 @@ def shipped_models() -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
 
 
-@contextmanager
-def refusals(source: str) -> Iterator[None]:
-    """Turn the ValueErrors with which constructors refuse settings into configuration errors that name their source."""
-    try:
-        yield
-    except ValueError as error:
-        if isinstance(error, ConfigError):
-            raise
-        raise ConfigError(f"{source}: {error}") from error
-
-
-def _find(name: str) -> checkpoint.Checkpoint:
+def _find(name: str, warn: Warn) -> checkpoint.Checkpoint:
     if name in shipped_models():
         return checkpoint.load(Path(str(files("scorefield"))) / "weights" / name)
     path = Path(name)

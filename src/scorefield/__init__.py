@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "scorefield._errors": ("CheckpointError", "ConfigError", "DataError", "DivergedError", "ScorefieldError"),
     "scorefield._tensors": ("Noise",),
+    "scorefield.classifier": ("Classifier",),
     "scorefield.densities": (
         *("Banana", "Checkerboard", "Density", "Empirical", "Funnel", "Gaussian", "GaussianMixture", "Product", "Ring"),
         *("Similarity", "TwoMoons"),
@@ -39,19 +40,20 @@ _PUBLIC = {
     ),
     "scorefield.likelihood": ("LogLikelihood", "bits_per_dim", "decode", "encode", "interpolate", "log_likelihood"),
     "scorefield.metrics": (
-        *("ChainDiagnostics", "Estimate", "ModeWeights", "Soundness", "Trace", "c2st", "diagnose_chains"),
+        *("Calibration", "ChainDiagnostics", "Estimate", "Judge", "ModeWeights", "Soundness", "Trace", "c2st"),
+        *("calibration", "diagnose_chains"),
         *("energy_distance", "fisher_divergence", "kernel_stein_discrepancy", "mmd", "mode_jumps", "mode_weights"),
         *("sliced_wasserstein", "soundness", "wasserstein"),
     ),
     "scorefield.models": ("Exact", "FromScore", "ScoreModel"),
-    "scorefield.networks": ("MLP", "CondRefineNet", "NCSNv2Net", "UNet"),
+    "scorefield.networks": ("MLP", "CondRefineNet", "NCSNv2Net", "NoisyClassifier", "UNet"),
     "scorefield.objectives": (
-        *("DAE", "DSM", "SSM", "SSMVR", "FiniteDifferenceSSM", "FisherDivergence", "ImplicitSM", "LogNormal"),
-        *("MultiLevelDSM", "Objective", "OneLevel", "UniformTime"),
+        *("DAE", "DSM", "SSM", "SSMVR", "CrossEntropy", "FiniteDifferenceSSM", "FisherDivergence", "ImplicitSM"),
+        *("LogNormal", "MultiLevelDSM", "Objective", "OneLevel", "UniformTime"),
         *("edm_weight", "likelihood_weight", "sigma_weight", "unit_weight"),
     ),
     "scorefield.preconditioning": ("Denoiser", "LadderNet", "NoiseNet", "ScoreNet"),
-    "scorefield.pretrained": ("LoadedModel", "load_model", "shipped_models"),
+    "scorefield.pretrained": ("LoadedModel", "load_classifier", "load_judge", "load_model", "shipped_models"),
     "scorefield.processes": ("EDM", "VE", "VP", "PowerVE", "Process", "SubVP"),
     "scorefield.samplers": (
         *("DDIM", "MALA", "AdaptiveODE", "Ancestral", "AnnealedLangevin", "DPMpp2M", "Euler", "EulerMaruyama", "Heun"),
@@ -67,6 +69,7 @@ __all__ = list(_HOME)  # pyright: ignore[reportUnsupportedDunderAll]
 if TYPE_CHECKING:
     from scorefield._errors import *  # noqa: F403
     from scorefield._tensors import Noise as Noise
+    from scorefield.classifier import Classifier as Classifier
     from scorefield.densities import *  # noqa: F403
     from scorefield.energy import Energy as Energy
     from scorefield.grids import *  # noqa: F403

@@ -22,23 +22,23 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from scorefield._errors import ConfigError
-from scorefield._tensors import like
+from scorefield._tensors import like, take_rows
 from scorefield.densities import Density
 from scorefield.processes import Process
 
-__all__ = ["Exact", "FromScore", "Labels", "ScoreModel", "label_rows", "probability_flow"]
+__all__ = ["Exact", "FromScore", "Labelled", "Labels", "NoisyModel", "ScoreModel", "label_rows", "probability_flow"]
 
 State = Float[Tensor, "b *d"]
 Labels = Int[Tensor, "*b"] | int
 Time = Float[Tensor, "*b"]
 
 
-class ScoreModel(nn.Module, abc.ABC):
-    """A model of p_t for every t of a `Process`: one abstract method, `denoise`; the other views follow from it.
+class NoisyModel(nn.Module):
+    """What looks at noisy states x_t of a `Process` at every t, and may be told a label per row.
 
     Attributes:
-        process: the forward process whose marginals are modelled.
-        evaluations: network evaluations that one call of any view costs.
+        process: the forward process.
+        evaluations: network evaluations that one call costs.
     """
 
     process: Process
@@ -48,6 +48,81 @@ class ScoreModel(nn.Module, abc.ABC):
     def classes(self) -> int | None:
         """How many labels `condition` knows, counted from 0 (the next number means 'no label'); None where it knows none."""
         return None
+
+    def condition(self, labels: Labels | None) -> Self:
+        """Return the model that is told ``labels`` and shares this one's parameters; None: told nothing.
+
+        Args:
+            labels: a class for all rows, or one per row, shape (b,).
+
+        Raises:
+            ConfigError: the model knows no classes, or not these.
+        """
+        if labels is None:
+            return self
+        raise ConfigError(
+            f"{type(self).__name__} was not built around a network that takes labels; "
+            "use one that is, such as Denoiser(UNet(..., classes=10), ...), or leave the labels out"
+        )
+
+    def rows(self, index: Int[Tensor, " k"]) -> Self:
+        """Return the model of the rows ``index`` of a batch.
+
+        A model whose rows have conditions of their own (a label, an observation) is one model per row; whoever takes a batch apart, as
+        `sample` and adaptive solvers do, asks here for the model of a part. Rows may repeat. All other models are their own rows.
+        """
+        return self
+
+    def _with(self, **parts: Any) -> Self:  # noqa: ANN401 whatever the parts are
+        """Return a copy of this module in which the attributes named are other objects, and all else is shared."""
+        view = copy.copy(self)
+        view._modules, view._buffers = self._modules.copy(), self._buffers.copy()
+        for name, part in parts.items():
+            setattr(view, name, part)
+        return view
+
+
+class Labelled(NoisyModel):
+    """A model around a network with an attribute ``classes``, which may be told a class per row.
+
+    Attributes:
+        net: the network.
+        labels: what `condition` told; the label ``classes`` in a row means 'no label'.
+    """
+
+    net: nn.Module
+    labels: Int[Tensor, "*b"] | None = None
+
+    @property
+    def classes(self) -> int | None:
+        """How many labels the network takes."""
+        return getattr(self.net, "classes", None)
+
+    def condition(self, labels: Labels | None) -> Self:
+        """Return a view of this model, of the same parameters, that is told ``labels``; None: told nothing."""
+        return self._with(labels=None if labels is None else self._checked(labels))
+
+    def rows(self, index: Int[Tensor, " k"]) -> Self:
+        """Return the view whose labels are those of the rows ``index``."""
+        return self if self.labels is None else self._with(labels=take_rows(self.labels, index))
+
+    def _checked(self, labels: Labels) -> Int[Tensor, " n"]:
+        """Return ``labels`` as a vector of one or n integers; refuse what the network was not built for."""
+        if self.classes is None:
+            raise ConfigError(
+                f"labels came to a model whose network, {type(self.net).__name__}, takes none: build it with classes=<how many>, "
+                "or leave them out"
+            )
+        rows = label_rows(labels)
+        if rows.max() > self.classes:
+            raise ConfigError(
+                f"labels must lie between 0 and {self.classes - 1}, or be {self.classes} for 'no label'; received {rows.max()}"
+            )
+        return rows
+
+
+class ScoreModel(NoisyModel, abc.ABC):
+    """A model of p_t for every t of a `Process`: one abstract method, `denoise`; the other views follow from it."""
 
     @abc.abstractmethod
     def denoise(self, x: State, t: Time) -> State:
@@ -67,38 +142,6 @@ class ScoreModel(nn.Module, abc.ABC):
         """Return the probability-flow velocity f x − ½ g² s (Song et al. 2021, Eq. 13)."""
         f, g = self.process.drift_diffusion(t)
         return like(f, x) * x - 0.5 * like(g, x) ** 2 * self.score(x, t)
-
-    def condition(self, labels: Labels | None) -> "ScoreModel":
-        """Return the model of p_t(x | label) that shares this one's parameters; None asks for p_t(x), whatever the label.
-
-        Args:
-            labels: a class for all rows, or one per row, shape (b,).
-
-        Raises:
-            ConfigError: the model knows no classes, or not these.
-        """
-        if labels is None:
-            return self
-        raise ConfigError(
-            f"{type(self).__name__} was not built around a network that takes labels; "
-            "use one that is, such as Denoiser(UNet(..., classes=10), ...), or leave the labels out"
-        )
-
-    def rows(self, index: Int[Tensor, " k"]) -> "ScoreModel":
-        """Return the model of the rows ``index`` of a batch.
-
-        A model whose rows have conditions of their own (a label, an observation) is one model per row; whoever takes a batch apart, as
-        `sample` and adaptive solvers do, asks here for the model of a part. Rows may repeat. All other models are their own rows.
-        """
-        return self
-
-    def _with(self, **parts: Any) -> Self:  # noqa: ANN401 whatever the parts are
-        """Return a copy of this module in which the attributes named are other objects, and all else is shared."""
-        view = copy.copy(self)
-        view._modules, view._buffers = self._modules.copy(), self._buffers.copy()
-        for name, part in parts.items():
-            setattr(view, name, part)
-        return view
 
 
 class FromScore(ScoreModel):

@@ -11,58 +11,25 @@ A network that takes labels is a function F(x, noise, labels) with an attribute 
 label ``classes`` in any row, mean 'no label'. `condition` gives the model of p(x | label) that shares its parameters.
 """
 
-from typing import Self
-
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from scorefield._errors import ConfigError
-from scorefield._tensors import like, match_rows, take_rows
-from scorefield.models import Labels, ScoreModel, State, Time, label_rows
+from scorefield._tensors import like, match_rows
+from scorefield.models import Labelled, ScoreModel, State, Time
 from scorefield.processes import VE, Process
 
 __all__ = ["Denoiser", "LadderNet", "NoiseNet", "ScoreNet"]
 
 
-class _Networked(ScoreModel):
+class _Networked(Labelled, ScoreModel):
     """A formula around a network, which may be told the class of each row."""
-
-    net: nn.Module
-    labels: Int[Tensor, "*b"] | None = None
-
-    @property
-    def classes(self) -> int | None:
-        """How many labels the network takes."""
-        return getattr(self.net, "classes", None)
-
-    def condition(self, labels: Labels | None) -> Self:
-        """Return a view of this model, of the same parameters, whose network is told ``labels``; None: told nothing."""
-        return self._with(labels=None if labels is None else self._checked(labels))
-
-    def rows(self, index: Int[Tensor, " k"]) -> Self:
-        """Return the view whose labels are those of the rows ``index``."""
-        return self if self.labels is None else self._with(labels=take_rows(self.labels, index))
 
     def output(self, x: State, noise: Tensor) -> State:
         """Return F(x, noise), or F(x, noise, labels)."""
         if self.labels is None:
             return self.net(x, noise)
         return self.net(x, noise, match_rows(self.labels, x).expand(len(x)))
-
-    def _checked(self, labels: Labels) -> Int[Tensor, " n"]:
-        """Return ``labels`` as a vector of one or n integers; refuse what the network was not built for."""
-        if self.classes is None:
-            raise ConfigError(
-                f"labels came to a model whose network, {type(self.net).__name__}, takes none: build it with classes=<how many>, "
-                "or leave them out"
-            )
-        rows = label_rows(labels)
-        if rows.max() > self.classes:
-            raise ConfigError(
-                f"labels must lie between 0 and {self.classes - 1}, or be {self.classes} for 'no label'; received {rows.max()}"
-            )
-        return rows
 
 
 class Denoiser(_Networked):

@@ -4,31 +4,35 @@ import warnings
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import torch
 
 from scorefield._errors import CheckpointError, ConfigError
+from scorefield.classifier import Classifier
 from scorefield.config import RunConfig, refusals, validate
-from scorefield.models import ScoreModel
+from scorefield.metrics import Judge
+from scorefield.models import NoisyModel, ScoreModel
 from scorefield.training import checkpoint, load_weights
 
-__all__ = ["LoadedModel", "load_model", "shipped_models"]
+__all__ = ["LoadedModel", "load_classifier", "load_judge", "load_model", "shipped_models"]
 
-Warn = Callable[[str], object]
+Warn = Callable[[str], None]
+Model = TypeVar("Model", bound=NoisyModel, covariant=True)
+Wanted = TypeVar("Wanted", bound=NoisyModel)
 
 
-class LoadedModel(NamedTuple):
-    """A model ready to sample: averaged weights, evaluation mode."""
+class LoadedModel(NamedTuple, Generic[Model]):
+    """A model ready to use: averaged weights, evaluation mode."""
 
-    model: ScoreModel
+    model: Model
     config: RunConfig
     event: tuple[int, ...]
     source: Path
 
 
-def load_model(name: str, device: torch.device | str = "cpu", *, warn: Warn = warnings.warn) -> LoadedModel:
-    """Return the model of a run folder, a checkpoint folder, or one shipped with the package (`shipped_models`).
+def load_model(name: str, device: torch.device | str = "cpu", *, warn: Warn = warnings.warn) -> LoadedModel[ScoreModel]:
+    """Return the score model of a run folder, a checkpoint folder, or one shipped with the package (`shipped_models`).
 
     Args:
         name: a path, or a shipped model's name.
@@ -39,6 +43,29 @@ def load_model(name: str, device: torch.device | str = "cpu", *, warn: Warn = wa
         ConfigError: nothing of that name.
         CheckpointError: found, but damaged or of another kind.
     """
+    return _load(name, device, warn, ScoreModel)
+
+
+def load_classifier(
+    name: str, device: torch.device | str = "cpu", *, warn: Warn = warnings.warn
+) -> LoadedModel[Classifier]:
+    """Return the classifier of a run folder, a checkpoint folder, or one shipped with the package.
+
+    Arguments and errors are those of `load_model`.
+    """
+    return _load(name, device, warn, Classifier)
+
+
+def load_judge(name: str = "mnist-judge", device: torch.device | str = "cpu") -> Judge:
+    """Return the judge of clean images that a classifier is; the shipped one reads MNIST's digits.
+
+    Errors are those of `load_model`.
+    """
+    return Judge(load_classifier(name, device).model)
+
+
+def _load(name: str, device: torch.device | str, warn: Warn, wanted: type[Wanted]) -> LoadedModel[Wanted]:
+    """Return the model, which is a ``wanted``."""
     found = _find(name, warn)
     values = found.state.get("config")
     event = found.state.get("event")
@@ -47,6 +74,8 @@ def load_model(name: str, device: torch.device | str = "cpu", *, warn: Warn = wa
     config = validate(RunConfig, values, f"{found.path}/state.json")
     with refusals(str(found.path)):
         model = config.build_model(tuple(event))
+    if not isinstance(model, wanted):
+        raise ConfigError(f"{name}: is a {type(model).__name__}, where a {wanted.__name__} is needed")
     load_weights(model, found.tensors["ema"])
     return LoadedModel(model.to(device).eval(), config, tuple(event), found.path)
 

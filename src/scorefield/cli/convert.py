@@ -13,7 +13,7 @@ from scorefield._errors import CheckpointError, ConfigError
 from scorefield.cli.console import warn
 from scorefield.config import RunConfig, merge, read_yaml, refusals, to_yaml, validate
 from scorefield.interop import Imported, Moments, read_weights, write_weights
-from scorefield.models import ScoreModel
+from scorefield.models import NoisyModel
 from scorefield.preconditioning import LadderNet
 from scorefield.pretrained import load_model
 from scorefield.training import checkpoint, load_weights
@@ -115,7 +115,7 @@ def _steps(imported: Imported, sigma_1: float, sigma_L: float, levels: int) -> d
     return {"repeats": 5, "relative_step": round(2 * advice.step_size(ratio, sigma_L, 5) / sigma_L**2, 4)}
 
 
-def _groups(imported: Imported, model: ScoreModel, source: Path) -> dict[str, dict[str, Tensor]]:
+def _groups(imported: Imported, model: NoisyModel, source: Path) -> dict[str, dict[str, Tensor]]:
     """Return the groups of a checkpoint of ``model`` with the imported weights.
 
     Raises:

@@ -27,14 +27,14 @@ from scorefield.objectives import (
     edm_weight,
 )
 from scorefield.preconditioning import Denoiser
-from scorefield.training import Optimization, StepRecord, TrainState, train
+from scorefield.training import Optimization, StepRecord, TrainState, load_weights, train
 
 __all__ = ["learn", "objective"]
 
 _LEVELS = 24  # the ladder of the objectives that know one level at a time
 
 
-def objective(kind: str, plan: Plan) -> Objective:
+def objective(kind: str, plan: Plan) -> Objective[ScoreModel]:
     """Return the objective called ``kind``, for all noise levels of the plan."""
     if kind == "dsm":
         centre = 0.5 * math.log(plan.process.sigma_min * plan.sigma_1)
@@ -45,7 +45,7 @@ def objective(kind: str, plan: Plan) -> Objective:
 
 
 # A loss at level σ, and what brings it to the scale of σ² times the score's error.
-_AT_ONE_LEVEL: dict[str, Callable[[float], tuple[Objective, float]]] = {
+_AT_ONE_LEVEL: dict[str, Callable[[float], tuple[Objective[ScoreModel], float]]] = {
     "dae": lambda sigma: (DAE(sigma), 0.5 / sigma**2),
     "ssm": lambda sigma: (SSM(sigma), sigma**2),
     "ssmvr": lambda sigma: (SSMVR(sigma), sigma**2),
@@ -59,7 +59,7 @@ class _LevelByLevel:
     """An objective that knows one noise level, at another level of a ladder for every batch."""
 
     levels: Float[Tensor, " L"]
-    at: Callable[[float], tuple[Objective, float]]
+    at: Callable[[float], tuple[Objective[ScoreModel], float]]
 
     def __call__(
         self, model: ScoreModel, x0: Float[Tensor, "b *d"], generator: torch.Generator | Noise | None = None
@@ -82,4 +82,5 @@ def learn(
     state = TrainState.create(model, settings)
     for record in train(state, DensityBatches(toy.density, batch_size, seed), objective(kind, plan), settings):
         on_step(record)
-    return state.ema
+    load_weights(model, state.ema.state_dict())
+    return model.eval()

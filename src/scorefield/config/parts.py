@@ -9,7 +9,8 @@ from scorefield.config.base import Section
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from scorefield.models import ScoreModel
+    from scorefield.classifier import Classifier
+    from scorefield.models import NoisyModel, ScoreModel
     from scorefield.objectives import Objective
     from scorefield.processes import Process
 
@@ -133,7 +134,26 @@ class MLPConfig(Section):
         return MLP(event[0], self.width, self.depth)
 
 
-NetworkConfig = Annotated[UNetConfig | MLPConfig | RefineNetConfig, Field(discriminator="kind")]
+class ClassifierNetworkConfig(Section):
+    """`scorefield.NoisyClassifier`; channels and size come from the data."""
+
+    kind: Literal["noisy_classifier"]
+    classes: Annotated[int, Field(ge=2, le=100_000)] = 10
+    width: Annotated[int, Field(ge=4, le=4096)] = 128
+    depth: PositiveInt = 1
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+
+    def build(self, event: tuple[int, ...], levels: "Tensor | None") -> "nn.Module":
+        """Return the network for images of shape ``event``."""
+        from scorefield.networks import NoisyClassifier
+
+        channels, height, width = _image(event, self.kind)
+        return NoisyClassifier(channels, (height, width), **self.model_dump(exclude={"kind"}))
+
+
+NetworkConfig = Annotated[
+    UNetConfig | MLPConfig | RefineNetConfig | ClassifierNetworkConfig, Field(discriminator="kind")
+]
 
 
 def _image(event: tuple[int, ...], kind: str) -> tuple[int, int, int]:
@@ -148,19 +168,20 @@ def _image(event: tuple[int, ...], kind: str) -> tuple[int, int, int]:
 
 
 class DenoiserConfig(Section):
-    """`scorefield.Denoiser`; mean and standard deviation of the data are measured unless given."""
+    """`scorefield.Denoiser` or `scorefield.Classifier`; mean and standard deviation of the data are measured unless given."""
 
-    kind: Literal["denoiser"] = "denoiser"
+    kind: Literal["denoiser", "classifier"] = "denoiser"
     sigma_data: PositiveFloat | None = None
     mean_data: float | None = None
 
-    def build(self, net: "nn.Module", process: "Process") -> "ScoreModel":
+    def build(self, net: "nn.Module", process: "Process") -> "NoisyModel":
         """Return the model."""
+        from scorefield.classifier import Classifier
         from scorefield.preconditioning import Denoiser
 
         if self.sigma_data is None or self.mean_data is None:
             raise ValueError("sigma_data and mean_data are not resolved; measure them on the data first")
-        return Denoiser(net, process, self.sigma_data, self.mean_data)
+        return (Denoiser if self.kind == "denoiser" else Classifier)(net, process, self.sigma_data, self.mean_data)
 
 
 class NetConfig(Section):
@@ -210,7 +231,7 @@ class DSMConfig(Section):
     std: PositiveFloat = 1.2
     weight: Literal["sigma", "edm"] = "edm"
 
-    def build(self, sigma_data: float | None) -> "Objective":
+    def build(self, sigma_data: float | None) -> "Objective[ScoreModel]":
         """Return the objective."""
         from scorefield._errors import ConfigError
         from scorefield.objectives import DSM, LogNormal, UniformTime, edm_weight, sigma_weight
@@ -219,6 +240,21 @@ class DSMConfig(Section):
             raise ConfigError("objective.weight=edm needs the sigma_data of model.kind=denoiser; use weight=sigma")
         times = UniformTime() if self.times == "uniform" else LogNormal(self.mean, self.std)
         return DSM(times, sigma_weight if sigma_data is None or self.weight == "sigma" else edm_weight(sigma_data))
+
+
+class CrossEntropyConfig(Section):
+    """`scorefield.CrossEntropy`: the law of noise levels."""
+
+    kind: Literal["cross_entropy"]
+    times: Literal["uniform", "lognormal"] = "lognormal"
+    mean: float = -0.7
+    std: PositiveFloat = 1.2
+
+    def build(self, sigma_data: float | None) -> "Objective[Classifier]":
+        """Return the objective."""
+        from scorefield.objectives import CrossEntropy, LogNormal, UniformTime
+
+        return CrossEntropy(UniformTime() if self.times == "uniform" else LogNormal(self.mean, self.std))
 
 
 class MultiLevelDSMConfig(Section):
@@ -230,7 +266,7 @@ class MultiLevelDSMConfig(Section):
     levels: Annotated[int, Field(ge=2, le=10_000)] = 10
     anneal_power: float = 2.0
 
-    def build(self, sigma_data: float | None) -> "Objective":
+    def build(self, sigma_data: float | None) -> "Objective[ScoreModel]":
         """Return the objective."""
         from scorefield.grids import geometric
         from scorefield.objectives import MultiLevelDSM
@@ -238,4 +274,4 @@ class MultiLevelDSMConfig(Section):
         return MultiLevelDSM(geometric(self.sigma_1, self.sigma_L, self.levels), self.anneal_power)
 
 
-ObjectiveConfig = Annotated[DSMConfig | MultiLevelDSMConfig, Field(discriminator="kind")]
+ObjectiveConfig = Annotated[DSMConfig | MultiLevelDSMConfig | CrossEntropyConfig, Field(discriminator="kind")]

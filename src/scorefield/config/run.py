@@ -1,6 +1,6 @@
 """The configuration of a training run, whole."""
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
@@ -22,7 +22,7 @@ from scorefield.config.sampling import HeunConfig, SamplingConfig
 
 if TYPE_CHECKING:
     from scorefield.data import Dataset
-    from scorefield.models import ScoreModel
+    from scorefield.models import NoisyModel
     from scorefield.objectives import Objective
     from scorefield.training import Optimization
 
@@ -30,15 +30,28 @@ __all__ = ["DataConfig", "RunConfig", "TrainConfig"]
 
 
 class DataConfig(Section):
-    """What to learn: an embedded or downloaded data set, or a path of your own (a folder of images, .npy, .npz)."""
+    """What to learn: an embedded or downloaded data set, or a path of your own (a folder of images, .npy, .npz).
+
+    ``keep`` makes it unbalanced: {3: 0.35} keeps 35 % of the threes (`scorefield.data.keep_share`).
+    """
 
     kind: Literal["digits", "mnist", "fashion_mnist", "kmnist", "path"] = "mnist"
     path: str | None = None
     size: PositiveInt | None = None
     dir: str | None = None
+    keep: dict[NonNegativeInt, Annotated[float, Field(ge=0, le=1)]] | None = None
 
-    def load(self) -> "Dataset":
-        """Return the training set."""
+    def load(self, *, train: bool = True) -> "Dataset":
+        """Return the training set, or else the test set; a path of your own has one set, which is both."""
+        from scorefield.data import keep_share
+
+        dataset = self._whole(train)
+        for label, share in sorted((self.keep or {}).items()):
+            dataset = keep_share(dataset, label, share)
+        return dataset
+
+    def _whole(self, train: bool) -> "Dataset":
+        """Return the set with all of its classes whole."""
         from pathlib import Path
 
         from scorefield import data
@@ -49,9 +62,9 @@ class DataConfig(Section):
         if self.path is not None:
             return data.from_path(Path(self.path), size=self.size)
         if self.kind == "digits":
-            return data.digits()
+            return data.digits(train=train)
         return {"mnist": data.mnist, "fashion_mnist": data.fashion_mnist, "kmnist": data.kmnist}[self.kind](
-            data_dir=None if self.dir is None else Path(self.dir)
+            train=train, data_dir=None if self.dir is None else Path(self.dir)
         )
 
 
@@ -101,7 +114,7 @@ class RunConfig(Section):
     sampling: SamplingConfig = HeunConfig()
 
     def resolve(self, dataset: "Dataset") -> "RunConfig":
-        """Return the configuration with what depends on the data filled in: mean and standard deviation for a denoiser."""
+        """Return the configuration with what depends on the data filled in: mean and standard deviation."""
         if not isinstance(self.model, DenoiserConfig):
             return self
         values = dataset.scaled()
@@ -109,12 +122,17 @@ class RunConfig(Section):
         given = self.model.model_dump(exclude_none=True)
         return self.model_copy(update={"model": DenoiserConfig(**{**measured, **given})})
 
-    def build_model(self, event: tuple[int, ...]) -> "ScoreModel":
-        """Return the model, freshly initialised as a function of the seed."""
+    def build_model(self, event: tuple[int, ...]) -> "NoisyModel":
+        """Return the model, freshly initialised as a function of the seed.
+
+        Raises:
+            ConfigError: a classifier's part in a score model, or the other way round.
+        """
         import torch
 
         from scorefield._tensors import derive_seed
 
+        self._check_parts()
         process = self.process.build()
         levels = self.model.ladder(process) if isinstance(self.model, LadderConfig) else None
         with torch.random.fork_rng(devices=[]):  # layers draw their initial weights from the global generator
@@ -122,7 +140,7 @@ class RunConfig(Section):
             net = self.network.build(event, levels)
         return self.model.build(net, process)
 
-    def build_objective(self) -> "Objective":
+    def build_objective(self) -> "Objective[Any]":
         """Return the objective.
 
         Raises:
@@ -132,6 +150,16 @@ class RunConfig(Section):
             self._check_levels(self.model, self.objective)
         sigma_data = self.model.sigma_data if isinstance(self.model, DenoiserConfig) else None
         return self.objective.build(sigma_data)
+
+    def _check_parts(self) -> None:
+        from scorefield._errors import ConfigError
+
+        parts = {"network": "noisy_classifier", "model": "classifier", "objective": "cross_entropy"}
+        kinds = {part: getattr(self, part).kind for part in parts}
+        if kinds != parts and set(kinds.values()) & set(parts.values()):
+            raise ConfigError(f"a classifier is trained by {_named(parts)}, all three; received {_named(kinds)}")
+        if kinds == parts and self.train.label_dropout > 0:
+            raise ConfigError("train.label_dropout hides labels that a classifier should learn; set it to 0")
 
     def _check_levels(self, model: LadderConfig, objective: MultiLevelDSMConfig) -> None:
         from scorefield._errors import ConfigError
@@ -143,3 +171,8 @@ class RunConfig(Section):
                 f"the model's ladder is process.sigma_max, process.sigma_min and model.levels, {(*ends, model.levels)}, but the "
                 f"objective's sigma_1, sigma_L and levels are {asked}; give both the same"
             )
+
+
+def _named(kinds: dict[str, str]) -> str:
+    """Return kinds as a person would ask for them."""
+    return ", ".join(f"{part}.kind={kind}" for part, kind in kinds.items())

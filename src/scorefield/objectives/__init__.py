@@ -1,6 +1,7 @@
-"""What a score model is trained to minimise: one number per example."""
+"""What a model is trained to minimise: one number per example."""
 
 from scorefield.objectives.base import Objective
+from scorefield.objectives.classification import CrossEntropy
 from scorefield.objectives.denoising import DAE, DSM, MultiLevelDSM
 from scorefield.objectives.levels import LogNormal, OneLevel, UniformTime
 from scorefield.objectives.score_matching import SSM, SSMVR, FiniteDifferenceSSM, FisherDivergence, ImplicitSM
@@ -11,6 +12,7 @@ __all__ = [
     "DSM",
     "SSM",
     "SSMVR",
+    "CrossEntropy",
     "FiniteDifferenceSSM",
     "FisherDivergence",
     "ImplicitSM",

@@ -7,7 +7,7 @@ step's number, so a resumed run is the uninterrupted one, bit for bit.
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ from scorefield._errors import ConfigError, DivergedError
 from scorefield._tensors import Noise
 from scorefield.data import Batch, Batches, Dataset, DensityBatches
 from scorefield.densities import Density
-from scorefield.models import ScoreModel
+from scorefield.models import NoisyModel, ScoreModel
 from scorefield.objectives import Objective
 from scorefield.training.optimization import Optimization
 from scorefield.training.parallel import OneProcess, Parallel
@@ -61,7 +61,7 @@ class StepRecord:
 def train(
     state: TrainState,
     batches: BatchStream,
-    objective: Objective,
+    objective: Objective[Any],
     settings: Optimization,
     parallel: Parallel | None = None,
 ) -> Iterator[StepRecord]:
@@ -96,7 +96,7 @@ def train(
 def fit(
     model: ScoreModel,
     data: Density | Dataset | Tensor,
-    objective: Objective,
+    objective: Objective[ScoreModel],
     *,
     steps: int = 5_000,
     batch_size: int = 256,
@@ -120,7 +120,7 @@ def fit(
 
 
 def _gradient(
-    state: TrainState, batches: BatchStream, objective: Objective, settings: Optimization, parallel: Parallel
+    state: TrainState, batches: BatchStream, objective: Objective[Any], settings: Optimization, parallel: Parallel
 ) -> float:
     """Leave in every parameter the gradient of the mean loss over the global batch; return that loss."""
     first = state.step * batches.batch_size + batches.rows.start
@@ -144,7 +144,7 @@ def _gradient(
     return loss.item()
 
 
-def _told(model: ScoreModel, labels: Tensor | None, first: int, settings: Optimization) -> ScoreModel:
+def _told(model: NoisyModel, labels: Tensor | None, first: int, settings: Optimization) -> NoisyModel:
     """Return the model told the labels of its rows, where it takes any, but for those that are dropped.
 
     Raises:

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from scorefield._errors import CheckpointError
-from scorefield.models import ScoreModel
+from scorefield.models import NoisyModel
 from scorefield.training.optimization import Optimization
 
 __all__ = ["TrainState"]
@@ -25,13 +25,13 @@ class TrainState:
         step: optimiser steps taken.
     """
 
-    model: ScoreModel
+    model: NoisyModel
     average: AveragedModel
     optimizer: torch.optim.Optimizer
     step: int = 0
 
     @classmethod
-    def create(cls, model: ScoreModel, settings: Optimization) -> "TrainState":
+    def create(cls, model: NoisyModel, settings: Optimization) -> "TrainState":
         """Return the state before the first step.
 
         Raises:
@@ -48,10 +48,10 @@ class TrainState:
         return cls(model, average, optimizer)
 
     @property
-    def ema(self) -> ScoreModel:
+    def ema(self) -> NoisyModel:
         """The averaged model, the one to sample with."""
         module = self.average.module
-        assert isinstance(module, ScoreModel)  # noqa: S101 for the type checker: it is a copy of ``model``
+        assert isinstance(module, NoisyModel)  # noqa: S101 for the type checker: it is a copy of ``model``
         return module
 
     def tensors(self) -> dict[str, dict[str, Tensor]]:
@@ -80,7 +80,7 @@ class TrainState:
         self.step = step
 
 
-def load_weights(model: ScoreModel, weights: Mapping[str, Tensor]) -> None:
+def load_weights(model: NoisyModel, weights: Mapping[str, Tensor]) -> None:
     """Load ``weights`` into ``model``, refusing names or shapes that differ.
 
     Raises:

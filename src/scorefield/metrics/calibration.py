@@ -1,0 +1,98 @@
+r"""How well a classifier of noisy states knows what it knows, noise level by noise level.
+
+A classifier is calibrated when, of the examples it is c sure of, it is right about a share c. As noise grows nobody can be right: a
+calibrated classifier's confidence falls with its accuracy.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from scorefield._tensors import Noise
+from scorefield.classifier import Classifier
+from scorefield.metrics.estimate import Estimate, mean
+
+__all__ = ["Calibration", "calibration"]
+
+_CHUNK = 1000
+_BINS = 15
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A classifier at one noise level.
+
+    Attributes:
+        ratio: σ/α.
+        n: examples.
+        accuracy: share of examples whose most probable label is theirs.
+        confidence: mean probability of the most probable label; equal to the accuracy if calibrated.
+        calibration_error: mean of |accuracy − confidence| over bins of confidence, weighted by their examples (Naeini et al. 2015;
+            15 bins). It is positive for a calibrated classifier too, of the order √(15/n).
+        nll: mean −log p(label | x_t), nats.
+    """
+
+    ratio: float
+    n: int
+    accuracy: Estimate
+    confidence: Estimate
+    calibration_error: float
+    nll: Estimate
+
+
+def calibration(
+    classifier: Classifier,
+    x0: Float[Tensor, "n *d"],
+    labels: Int[Tensor, " n"],
+    ratios: Sequence[float] = (0.01, 0.1, 0.3, 1.0, 3.0, 10.0),
+    *,
+    seed: int = 0,
+) -> list[Calibration]:
+    """Return how good the classifier is at each noise level on examples it was not trained on.
+
+    Args:
+        classifier: of the process the noise comes from.
+        x0: data.
+        labels: the true ones.
+        ratios: noise levels σ/α.
+        seed: of the noise.
+
+    Cost: one evaluation per example and level.
+    """
+    return [_at(classifier, x0, labels, ratio, seed) for ratio in ratios]
+
+
+@torch.no_grad()
+def _at(classifier: Classifier, x0: Tensor, labels: Tensor, ratio: float, seed: int) -> Calibration:
+    process = classifier.process
+    t = process.time(torch.tensor(ratio, dtype=torch.float64))
+    alpha, sigma = (scale.item() for scale in process.alpha_sigma(t))
+    noise = Noise(range(len(x0)), tuple(x0.shape[1:]), stream=f"calibration {seed} {ratio}")
+    x_t = alpha * x0 + sigma * noise.normal().to(x0)
+    device = next(classifier.parameters()).device
+    logits = torch.cat([classifier(part.to(device), t).double().cpu() for part in x_t.split(_CHUNK)])
+    confidence, guess = logits.softmax(dim=1).max(dim=1)
+    return Calibration(
+        ratio=ratio,
+        n=len(x0),
+        accuracy=mean(guess == labels),
+        confidence=mean(confidence),
+        calibration_error=_functional()
+        .multiclass_calibration_error(logits.softmax(dim=1), labels, num_classes=logits.shape[1], n_bins=_BINS)
+        .item(),
+        nll=mean(F.cross_entropy(logits, labels, reduction="none")),
+    )
+
+
+def _functional() -> Any:  # noqa: ANN401 the module
+    """Return torchmetrics' classification metrics, imported when first asked for."""
+    try:
+        from torchmetrics.functional import classification
+    except ImportError as error:
+        raise ImportError("calibration errors need torchmetrics: pip install 'scorefield[metrics]'") from error
+    return classification

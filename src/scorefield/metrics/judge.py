@@ -1,0 +1,41 @@
+"""A judge of samples: a classifier of clean images that shares nothing with the models it judges."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from scorefield.classifier import Classifier
+
+__all__ = ["Judge"]
+
+_CHUNK = 1000
+
+
+class Judge:
+    """What a classifier says of images as they are, without noise.
+
+    Values outside of [0, 1] are clipped first: that is what a picture of them would show.
+
+    Args:
+        classifier: asked at its process's smallest noise level.
+    """
+
+    def __init__(self, classifier: Classifier) -> None:
+        self.classifier = classifier.eval()
+
+    @torch.no_grad()
+    def features(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b f"]:
+        """Return the vectors from which the class is read."""
+        return torch.cat([self.classifier.features(part, self._time) for part in self._parts(x)]).float()
+
+    @torch.no_grad()
+    def probabilities(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k"]:
+        """Return the probability of each class."""
+        return torch.cat([self.classifier(part, self._time).float().softmax(dim=1) for part in self._parts(x)])
+
+    @property
+    def _time(self) -> Tensor:
+        return torch.tensor(self.classifier.process.t_min, dtype=torch.float64)
+
+    def _parts(self, x: Tensor) -> tuple[Tensor, ...]:
+        return x.to(next(self.classifier.parameters()).device, torch.float32).clamp(0, 1).split(_CHUNK)

@@ -1,0 +1,36 @@
+"""Learning p(label | x_t) at every noise level."""
+
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from scorefield._tensors import Noise, like, standard_normal, uniform_like
+from scorefield.classifier import Classifier
+from scorefield.objectives.levels import TimeLaw, UniformTime
+
+__all__ = ["CrossEntropy"]
+
+
+@dataclass(frozen=True)
+class CrossEntropy:
+    """−log p(label | x_t), t drawn per example (Song et al. 2021, appendix I; Dhariwal & Nichol 2021, section 4).
+
+    Its minimiser is the posterior of the label under the noised law, whatever the law of t.
+
+    Args:
+        times: the law of t, by default uniform.
+
+    Cost: one evaluation of a `Classifier` that was told the labels of its rows.
+    """
+
+    times: TimeLaw = field(default_factory=UniformTime)
+
+    def __call__(
+        self, model: Classifier, x0: Float[Tensor, "b *d"], generator: torch.Generator | Noise | None = None
+    ) -> Float[Tensor, " b"]:
+        """Return the loss of each example."""
+        t = self.times(model.process, uniform_like(x0, generator))
+        alpha, sigma = (like(scale, x0) for scale in model.process.alpha_sigma(t))
+        return -model.log_prob(alpha * x0 + sigma * standard_normal(x0, generator), t)

@@ -21,6 +21,9 @@ FAILED = 1  # pytest's exit status when tests ran and some failed
 GUARDS = {
     "processes.py": ["test_processes.py", "test_models.py"],
     "models.py": ["test_models.py", "test_samplers.py"],
+    "classifier.py": ["../test_classifier.py"],
+    "objectives/classification.py": ["../test_classifier.py"],
+    "metrics/calibration.py": ["../test_classifier.py"],
     "preconditioning.py": ["test_preconditioning.py", "test_models.py"],
     "energy.py": ["test_energy.py", "test_models.py"],
     "grids.py": ["test_grids.py"],
@@ -293,6 +296,17 @@ MUTANTS = [
         "guidance/particles.py",
         "_pick(cloud.log_weights, noise",
         "_pick(0 * cloud.log_weights, noise",
+    ),
+    Mutant(
+        "cross entropy: clean states",
+        "objectives/classification.py",
+        "alpha * x0 + sigma * standard_normal",
+        "alpha * x0 + 0 * sigma * standard_normal",
+    ),
+    Mutant("classifier: x not divided by α", "classifier.py", "x / like(alpha, x) - self", "x - self"),
+    Mutant("classifier: no label counted", "classifier.py", "ignore_index=self.classes", "ignore_index=-100"),
+    Mutant(
+        "calibration: σ² for σ", "metrics/calibration.py", "alpha * x0 + sigma * noise", "alpha * x0 + sigma**2 * noise"
     ),
     Mutant("energy distance: sign", "metrics/two_sample.py", "-torch.cdist(u, v)", "torch.cdist(u, v)"),
     Mutant("Stein kernel: trace of the wrong sign", "metrics/scores.py", "- along_r + d)", "- along_r - d)"),

@@ -6,12 +6,14 @@ need the step itself wrap a sampler (`RePaint`, `DPS`) or are one (`Particles`),
 
 from scorefield.guidance.classes import ClassifierFree, ClassifierGuided
 from scorefield.guidance.inpainting import Inpaint, RePaint
+from scorefield.guidance.masks import HIDDEN_PARTS, hidden_part
 from scorefield.guidance.measurement import DPS, LinearGaussian
 from scorefield.guidance.operators import Blur, Downsample, LinearOperator, Mask, MatrixFree, Project
 from scorefield.guidance.particles import Particles
 
 __all__ = [
     "DPS",
+    "HIDDEN_PARTS",
     "Blur",
     "ClassifierFree",
     "ClassifierGuided",
@@ -24,4 +26,5 @@ __all__ = [
     "Particles",
     "Project",
     "RePaint",
+    "hidden_part",
 ]

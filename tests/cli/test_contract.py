@@ -216,7 +216,20 @@ def shell(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[s
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["train"], ["sample"], ["quickstart"], ["doctor"], ["toy"], ["convert"], ["suggest"]]
+    "command",
+    [
+        [],
+        ["train"],
+        ["sample"],
+        ["quickstart"],
+        ["doctor"],
+        ["toy"],
+        ["convert"],
+        ["suggest"],
+        ["inpaint"],
+        ["solve"],
+        ["evaluate"],
+    ],
 )
 def test_G2_help_needs_no_torch(command: list[str]):
     code = (

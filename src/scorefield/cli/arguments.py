@@ -5,11 +5,12 @@ from typing import Any
 from jsonargparse import ArgumentParser
 
 import scorefield
+from scorefield.experiments.catalogue import BUDGETS
 
-__all__ = ["SECTIONS", "TOYS", "TOY_OBJECTIVES", "build_parser"]
+__all__ = ["MASKS", "MEASURED", "REPLACED", "SECTIONS", "TOYS", "TOY_OBJECTIVES", "build_parser"]
 
 SECTIONS = {
-    "data": "what to learn: kind (digits, mnist, fashion_mnist, kmnist, path), path, size, dir",
+    "data": "what to learn: kind (digits, mnist, fashion_mnist, kmnist, path), path, size, dir, keep ({3: 0.35})",
     "process": "forward noising: kind (ve, edm, vp, subvp, power_ve) and its range",
     "network": "kind (unet, mlp, cond_refinenet, ncsnv2), width or ngf, ...",
     "model": "what the network predicts: kind (denoiser, noise, score, ladder)",
@@ -20,6 +21,10 @@ SECTIONS = {
 
 TOYS = ("circle", "mixture", "banana", "moons", "ring8", "checkerboard", "funnel")
 TOY_OBJECTIVES = ("dsm", "multilevel", "dae", "ssm", "ssmvr", "implicit", "fdssm")
+
+MASKS = ("left", "right", "top", "bottom", "center", "vertical", "horizontal")
+REPLACED = ("replace", "repaint")  # methods that put the known pixels back
+MEASURED = ("pigdm", "dps", "particles")  # methods for any linear measurement
 
 
 def build_parser() -> ArgumentParser:
@@ -34,8 +39,14 @@ def build_parser() -> ArgumentParser:
     commands.add_subcommand("train", _train(), help="train a model from a configuration")
     commands.add_subcommand("sample", _sample(), help="draw samples from a run, a checkpoint or a shipped model")
     commands.add_subcommand(
+        "inpaint", _inpaint(), help="restore the hidden part of an image, and compare with the truth"
+    )
+    commands.add_subcommand("solve", _solve(), help="super-resolution, deblurring and other linear inverse problems")
+    commands.add_subcommand("evaluate", _evaluate(), help="measure samples, with real data beside them")
+    commands.add_subcommand(
         "suggest", _suggest(), help="settings from your data: noise levels, step sizes, a configuration"
     )
+    commands.add_subcommand("reproduce", _reproduce(), help="measure claims of the papers, and say which hold")
     commands.add_subcommand("convert", _convert(), help="weights of NCSN, NCSNv2 and score-SDE in, and out again")
     commands.add_subcommand("doctor", _doctor(), help="say what this machine has, and what is missing")
     return parser
@@ -106,7 +117,25 @@ def _train() -> ArgumentParser:
 
 def _sample() -> ArgumentParser:
     parser = _command("Draw samples. The extension of --out decides what is written.")
-    parser.add_argument("model", type=str, metavar="RUN", help="a run folder, a checkpoint, or a shipped model's name")
+    _drawing(parser, n=64)
+    parser.add_argument(
+        "--out",
+        type=str,
+        default="samples.png",
+        help=".png grid; .gif or .mp4 the path; .npz the array, images in [0, 1]",
+    )
+    parser.add_argument("--frames", type=int, default=40, help="frames of a film")
+    return parser
+
+
+def _drawing(parser: ArgumentParser, n: int) -> None:
+    """Add what every command that draws samples of a model accepts."""
+    parser.add_argument(
+        "model",
+        type=str,
+        metavar="RUN",
+        help="a run folder, a checkpoint, a shipped model's name, or hf:ORG/NAME of the Hugging Face Hub",
+    )
     parser.add_argument(
         "--sampler",
         type=str,
@@ -121,7 +150,7 @@ def _sample() -> ArgumentParser:
         metavar="{KEY: VALUE}",
         help="more of the sampler: --options.snr 0.2",
     )
-    parser.add_argument("-n", type=int, default=64, help="how many samples")
+    parser.add_argument("-n", "--n", type=int, default=n, help="how many samples")
     parser.add_argument("--seed", type=int, default=0, help="names the draw")
     parser.add_argument(
         "--seeds", type=str, metavar="0-63", help="one seed per sample: a range or a comma-separated list"
@@ -135,16 +164,87 @@ def _sample() -> ArgumentParser:
     parser.add_argument(
         "--weight", type=float, default=0.0, help="of classifier-free guidance: 0 the class as learned, 2 exaggerated"
     )
-    parser.add_argument(
-        "--out",
-        type=str,
-        default="samples.png",
-        help=".png grid; .gif or .mp4 the path; .npz the array, images in [0, 1]",
-    )
-    parser.add_argument("--frames", type=int, default=40, help="frames of a film")
     parser.add_argument("--batch-size", type=int, default=256, help="samples drawn at a time")
     parser.add_argument("--device", type=str, default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--json", action="store_true", help="report as one JSON object")
+
+
+def _inpaint() -> ArgumentParser:
+    parser = _command(
+        "Hide a part of an image and restore it n times. Writes truth, masked image and restorations side by side, and reports their "
+        "errors over the hidden pixels."
+    )
+    _restoring(parser, REPLACED + MEASURED, default="repaint", out="inpaint.png")
+    parser.add_argument(
+        "--mask",
+        type=str,
+        required=True,
+        metavar="MASK",
+        help=f"what is hidden: {', '.join(MASKS)}, bernoulli:0.6 (60 %% of the pixels), or a picture whose light pixels are hidden",
+    )
+    parser.add_argument("--resample", type=int, help="of repaint: times each step is taken; 10 by default")
+    return parser
+
+
+def _solve() -> ArgumentParser:
+    parser = _command(
+        "Measure an image, y = A x + noise, and draw n images from that. Writes truth, measurement and restorations side by side, and "
+        "reports their errors."
+    )
+    _restoring(parser, MEASURED, default="pigdm", out="solve.png")
+    parser.add_argument(
+        "--problem",
+        type=str,
+        required=True,
+        metavar="PROBLEM",
+        help="downsample:4 (means of 4x4 pixels), blur:1.5 (Gaussian, in pixels), grey (of colours), project:100 (random projections)",
+    )
+    return parser
+
+
+def _restoring(parser: ArgumentParser, methods: tuple[str, ...], default: str, out: str) -> None:
+    """Add what `inpaint` and `solve` share."""
+    _drawing(parser, n=8)
+    parser.add_argument(
+        "--image",
+        type=str,
+        required=True,
+        metavar="IMAGE",
+        help="a picture of the model's size, or a number: which image of the test set of the model's data",
+    )
+    parser.add_argument(
+        "--method",
+        choices=methods,
+        default=default,
+        metavar="METHOD",
+        help=f"{', '.join(methods)}; {default} by default",
+    )
+    parser.add_argument(
+        "--noise",
+        type=float,
+        help="of pigdm, dps, particles: standard deviation of the measurement's noise; 0.05 by default",
+    )
+    parser.add_argument("--zeta", type=float, help="of dps: the length of its pull; 1 by default")
+    parser.add_argument("--particles", type=int, help="of particles: how many for each sample; 16 by default")
+    parser.add_argument("--out", type=str, default=out, help=".png panel, or .npz arrays, images in [0, 1]")
+    parser.add_argument("--data-dir", type=str, metavar="DIR", help="where data files are (or SCOREFIELD_DATA)")
+
+
+def _evaluate() -> ArgumentParser:
+    parser = _command(
+        "Draw samples and measure them, with errors, and with what real data get beside every number. Digits of MNIST are read by a "
+        "classifier: FID and KID of its features, precision, recall, density, coverage, its confidence, the shares of the classes; other "
+        "data are compared as vectors. Writes evaluation.json, grid.png and the samples."
+    )
+    _drawing(parser, n=10_000)
+    parser.add_argument(
+        "--from-samples", type=str, metavar="FILE", help="measure the samples of a .npz, such as sample writes"
+    )
+    parser.add_argument(
+        "--likelihood", type=int, default=0, metavar="N", help="bits/dim of N held-out images; 0, the default: none"
+    )
+    parser.add_argument("--data-dir", type=str, metavar="DIR", help="where data files are (or SCOREFIELD_DATA)")
+    parser.add_argument("--out", type=str, metavar="FOLDER", help="folder to write; evaluation-NAME by default")
     return parser
 
 
@@ -161,6 +261,20 @@ def _suggest() -> ArgumentParser:
     return parser
 
 
+def _reproduce() -> ArgumentParser:
+    parser = _command(
+        "Measure claims of the papers: each ends in a verdict (PASS, FAIL, HOLDS_ONLY_IF), a figure, JSON and CSV. "
+        "Results are kept: the same recipe and code are not run twice."
+    )
+    parser.add_argument("names", nargs="*", type=str, metavar="NAME", help="claims to measure; --list shows them")
+    parser.add_argument("--all", action="store_true", help="measure every claim")
+    parser.add_argument("--list", action="store_true", help="print the names of the claims, and stop")
+    parser.add_argument("--budget", choices=BUDGETS, default="small", help="small: a minute a claim; full: ten")
+    parser.add_argument("--out", type=str, default="results", metavar="FOLDER", help="results go to FOLDER/NAME")
+    parser.add_argument("--force", action="store_true", help="measure again what is already there")
+    return parser
+
+
 def _convert() -> ArgumentParser:
     parser = _command(
         "Make a run of a checkpoint file of another project (--from), or such a file of a run (--to). Files are read as plain data: "
@@ -172,9 +286,14 @@ def _convert() -> ArgumentParser:
     parser.add_argument(
         "--from", choices=["ncsn", "ncsnv2", "score_sde"], metavar="LAYOUT", help="ncsn, ncsnv2 or score_sde"
     )
-    parser.add_argument("--to", choices=["ncsn", "ncsnv2"], metavar="LAYOUT", help="ncsn or ncsnv2")
     parser.add_argument(
-        "--out", type=str, required=True, metavar="RUN", help="the run folder to make; with --to, the file"
+        "--to", choices=["ncsn", "ncsnv2", "hub"], metavar="LAYOUT", help="ncsn, ncsnv2, or hub: a folder for others"
+    )
+    parser.add_argument(
+        "--out", type=str, required=True, metavar="RUN", help="the run folder to make; with --to, the file or folder"
+    )
+    parser.add_argument(
+        "--evaluation", type=str, metavar="FILE", help="with --to hub: JSON with results, for the model's card"
     )
     parser.add_argument(
         "--config", type=str, metavar="FILE", help="YAML with what weights do not tell: levels, sampling"

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from jsonargparse import Namespace
+from torch import Tensor
 
 from scorefield._errors import ConfigError
 from scorefield.cli.console import Progress, warn
@@ -20,10 +21,10 @@ from scorefield.guidance import ClassifierFree
 from scorefield.models import ScoreModel
 from scorefield.plotting import save_film, save_grid, to_unit
 from scorefield.pretrained import LoadedModel, load_model
-from scorefield.sampling import Samples, sample
+from scorefield.sampling import Sampler, Samples, sample
 from scorefield.training import pick_device
 
-__all__ = ["run"]
+__all__ = ["check_out", "choose", "conditioned", "count", "draw", "parse_seeds", "run"]
 
 _FILMS = (".gif", ".mp4")
 _SEEDS_LIMIT = 10_000_000
@@ -37,30 +38,14 @@ class _Choice(Section):
 
 def run(args: Namespace) -> int:
     """Draw and write samples; return the exit code."""
-    out = Path(args.out)
-    _check_out(out)
+    out = check_out(args.out, (".png", ".npz", *_FILMS))
     loaded = load_model(args.model, pick_device(args.device), warn=warn)
     choice = choose(loaded, args.sampler, args.steps, args.options)
-    seeds = None if args.seeds is None else parse_seeds(args.seeds)
-    n = _count(args.n) if seeds is None else len(seeds)
+    n, _ = count(args)
     model = conditioned(loaded, args["class"], args.weight, n)
     with refusals("sampler"):
         sampler, times = choice.build(model.process)
-    began = time.perf_counter()
-    batches = -(-n // args.batch_size)
-    with Progress((len(times) - 1) * batches, f"sampling {n} by {choice.kind}") as progress, refusals("sampler"):
-        drawn = sample(
-            model,
-            sampler,
-            (n, *loaded.event),
-            times=times,
-            seed=args.seed,
-            seeds=seeds,
-            frames=args.frames if out.suffix in _FILMS else 0,
-            batch_size=args.batch_size,
-            on_step=lambda _: progress.advance(),
-        )
-    seconds = time.perf_counter() - began
+    drawn, seconds = draw(args, loaded, model, sampler, times, frames=args.frames if out.suffix in _FILMS else 0)
     write(out, drawn, loaded.event)
     report = {
         "out": str(out),
@@ -74,14 +59,53 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def choose(loaded: LoadedModel, kind: str | None, steps: int | None, options: dict[str, Any]) -> Any:  # noqa: ANN401
+def draw(
+    args: Namespace,
+    loaded: LoadedModel[ScoreModel],
+    model: ScoreModel,
+    sampler: Sampler,
+    times: Tensor,
+    frames: int = 0,
+) -> tuple[Samples, float]:
+    """Return the samples that -n, --seed and --seeds name, and the seconds they took."""
+    n, seeds = count(args)
+    if args.batch_size < 1:
+        raise ConfigError(f"--batch-size must be at least 1; received {args.batch_size}")
+    began = time.perf_counter()
+    steps = (len(times) - 1) * -(-n // args.batch_size)
+    with Progress(steps, f"sampling {n}") as progress, refusals("sampler"):
+        drawn = sample(
+            model,
+            sampler,
+            (n, *loaded.event),
+            times=times,
+            seed=args.seed,
+            seeds=seeds,
+            frames=frames,
+            batch_size=args.batch_size,
+            on_step=lambda _: progress.advance(),
+        )
+    return drawn, time.perf_counter() - began
+
+
+def count(args: Namespace) -> tuple[int, list[int] | None]:
+    """Return how many samples are asked for, and the seed of each where they are named."""
+    if args.seeds is not None:
+        seeds = parse_seeds(args.seeds)
+        return len(seeds), seeds
+    if args.n < 1:
+        raise ConfigError(f"-n must be at least 1; received {args.n}")
+    return args.n, None
+
+
+def choose(loaded: LoadedModel[ScoreModel], kind: str | None, steps: int | None, options: dict[str, Any]) -> Any:  # noqa: ANN401
     """Return the sampling configuration: the run's own, changed by what was asked on the command line."""
     asked = {**({} if kind is None else {"kind": kind}), **({} if steps is None else {"steps": steps}), **options}
     values = merge({"sampling": loaded.config.sampling.model_dump()}, {"sampling": asked})
     return validate(_Choice, values, "command line").sampling
 
 
-def conditioned(loaded: LoadedModel, classes: str | None, weight: float, n: int) -> ScoreModel:
+def conditioned(loaded: LoadedModel[ScoreModel], classes: str | None, weight: float, n: int) -> ScoreModel:
     """Return the model of n samples of the classes asked for, which take turns."""
     if classes is None:
         if weight != 0:
@@ -129,18 +153,14 @@ def write(out: Path, drawn: Samples, event: tuple[int, ...]) -> None:
         raise ConfigError(f"--out {out}: cannot be written: {error.strerror or error}") from error
 
 
-def _check_out(out: Path) -> None:
-    """Refuse an --out that cannot work before anything is computed."""
-    if out.suffix not in (".png", ".npz", *_FILMS):
-        raise ConfigError(f"--out {out}: the extension must be .png, .gif, .mp4 or .npz")
+def check_out(name: str, kinds: tuple[str, ...]) -> Path:
+    """Return the path of --out; refuse what cannot work before anything is computed."""
+    out = Path(name)
+    if out.suffix not in kinds:
+        raise ConfigError(f"--out {out}: the extension must be {', '.join(kinds[:-1])} or {kinds[-1]}")
     if not out.parent.is_dir():
         raise ConfigError(f"--out {out}: the folder {out.parent} does not exist")
-
-
-def _count(n: int) -> int:
-    if n < 1:
-        raise ConfigError(f"-n must be at least 1; received {n}")
-    return n
+    return out
 
 
 def _sentence(report: dict[str, Any]) -> str:

@@ -2,9 +2,9 @@
 
 from scorefield.data.arrays import from_array_file
 from scorefield.data.batches import Batch, Batches, DensityBatches, Samplable
-from scorefield.data.dataset import Dataset, dequantize
+from scorefield.data.dataset import Dataset, dequantize, keep_share, quantize
 from scorefield.data.digits import digits
-from scorefield.data.folder import from_folder, from_path
+from scorefield.data.folder import from_folder, from_path, read_image
 from scorefield.data.idx import read_idx
 from scorefield.data.mnist import fashion_mnist, kmnist, mnist
 
@@ -20,7 +20,10 @@ __all__ = [
     "from_array_file",
     "from_folder",
     "from_path",
+    "keep_share",
     "kmnist",
     "mnist",
+    "quantize",
     "read_idx",
+    "read_image",
 ]

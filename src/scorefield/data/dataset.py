@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32, Int, Int32, UInt8
+from jaxtyping import Bool, Float, Float32, Int, Int32, UInt8
 from torch import Tensor
 
 from scorefield._errors import DataError
 from scorefield._tensors import derive_seed
 
-__all__ = ["Dataset", "dequantize", "dequantize_rows"]
+__all__ = ["Dataset", "dequantize", "dequantize_rows", "keep_share", "quantize"]
 
 # U has 16 bits: with the byte's eight they fill float32's 24 exactly, so nothing is rounded, up to the next
 # grey level or at all, and ⌊256 x⌋ is the byte again.
@@ -70,9 +70,32 @@ class Dataset:
         return replace(self, x=self.x[index], labels=None if self.labels is None else self.labels[index])
 
 
+def keep_share(dataset: Dataset, label: int, share: float, *, seed: int = 0) -> Dataset:
+    """Return the data set with a random ``share`` of the examples of one class, and all of the others: unbalanced data.
+
+    Raises:
+        DataError: a share outside of [0, 1], no labels, or no example of that class.
+    """
+    if not 0 <= share <= 1:
+        raise DataError(f"the share of class {label} to keep must lie between 0 and 1; received {share}")
+    if dataset.labels is None or not (dataset.labels == label).any():
+        known = "no labels" if dataset.labels is None else f"the classes {dataset.labels.unique().tolist()}"
+        raise DataError(f"{dataset.name}: found {known}; expected examples of class {label}, of which a share is kept.")
+    positions = (dataset.labels == label).nonzero().flatten()
+    shuffle = torch.randperm(len(positions), generator=torch.Generator().manual_seed(derive_seed("keep", label, seed)))
+    kept = torch.ones(len(dataset), dtype=torch.bool)
+    kept[positions[shuffle[round(share * len(positions)) :]]] = False
+    return replace(dataset.subset(kept), name=f"{dataset.name} ({share:g} of class {label})")
+
+
 def dequantize(x: UInt8[Tensor, "n *d"], generator: torch.Generator | None = None) -> Float32[Tensor, "n *d"]:
     """Return (x + U)/256 in [0, 1), U ~ U[0, 1) drawn for every value."""
     return _spread(x, torch.randint(1 << _BITS, x.shape, generator=generator, dtype=torch.int32))
+
+
+def quantize(x: Float[Tensor, "n *d"]) -> UInt8[Tensor, "n *d"]:
+    """Return the bytes ⌊256 x⌋ that values in [0, 1] stand for, what lies outside clipped: the inverse of `dequantize`."""
+    return (256 * x).floor().clamp(0, 255).to(torch.uint8)
 
 
 def dequantize_rows(x: UInt8[Tensor, "n *d"], seed: int, start: int) -> Float32[Tensor, "n *d"]:

@@ -22,7 +22,7 @@ from scorefield.data._files import refusal, regular_file
 from scorefield.data.arrays import from_array_file
 from scorefield.data.dataset import Dataset
 
-__all__ = ["from_folder", "from_path"]
+__all__ = ["from_folder", "from_path", "read_image"]
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 # Named one by one: some of the other decoders run programs.
@@ -61,7 +61,7 @@ def from_folder(path: str | os.PathLike[str], size: int | None = None) -> Datase
     if size is not None and size < 1:
         raise ConfigError(f"size must be at least 1 pixel; received {size}")
     files = _images_below(path)
-    pictures = [_decode(file, size) for file in files]
+    pictures = [read_image(file, size) for file in files]
     for file, picture in zip(files, pictures, strict=True):
         if picture.shape[1:] != pictures[0].shape[1:]:
             found = "{} × {} pixels".format(*picture.shape[1:])
@@ -92,8 +92,8 @@ def _refuse_folder(error: OSError) -> NoReturn:
     raise refusal(error.filename, f"a folder that cannot be read ({error})", "one that can", remedy) from error
 
 
-def _decode(path: Path, size: int | None) -> UInt8[np.ndarray, "c h w"]:
-    """Return one picture as bytes, grey with c = 1 or colour with c = 3."""
+def read_image(path: Path, size: int | None = None) -> UInt8[np.ndarray, "c h w"]:
+    """Return one picture as bytes, grey with c = 1 or colour with c = 3; ``size`` and errors are those of `from_folder`."""
     regular_file(path, _EXPECTED)
     try:
         with warnings.catch_warnings():

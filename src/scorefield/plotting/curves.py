@@ -10,6 +10,7 @@ from matplotlib.ticker import FuncFormatter
 from torch import Tensor
 
 from scorefield.plotting.images import grid_image
+from scorefield.plotting.panels import picture_row
 
 __all__ = ["loss_curve", "sampler_comparison"]
 
@@ -32,9 +33,4 @@ def loss_curve(path: Path, steps: Sequence[int], losses: Sequence[float]) -> Non
 
 def sampler_comparison(path: Path, panels: Mapping[str, Float[Tensor, "n c h w"]]) -> None:
     """Write grids of images side by side, each under its title."""
-    figure = Figure(figsize=(3.2 * len(panels), 3.6), layout="constrained")
-    for axes, (title, images) in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels.items(), strict=True):
-        axes.imshow(grid_image(images), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-        axes.set_title(title, fontsize=10)
-        axes.set_axis_off()
-    figure.savefig(path, dpi=150, bbox_inches="tight")
+    picture_row(path, {title: grid_image(images) for title, images in panels.items()})

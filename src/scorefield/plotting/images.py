@@ -11,7 +11,7 @@ from torch import Tensor
 
 from scorefield._errors import ConfigError
 
-__all__ = ["grid_image", "save_film", "save_grid", "to_unit"]
+__all__ = ["exposed", "grid_image", "save_film", "save_grid", "to_unit"]
 
 _SHORT_SIDE = 56  # pixels an image is enlarged to at least: an 8×8 digit should be seen without a lens
 
@@ -59,7 +59,7 @@ def save_film(path: Path, trajectory: Float[Tensor, "f n c h w"], fps: int = 12)
     Raises:
         ConfigError: another extension, or .mp4 without the ``video`` extra.
     """
-    frames = [grid_image(_exposed(frame)) for frame in trajectory]
+    frames = [grid_image(exposed(frame)) for frame in trajectory]
     frames += [frames[-1]] * fps
     if path.suffix == ".gif":
         frames[0].save(path, save_all=True, append_images=frames[1:], duration=round(1000 / fps), loop=0, optimize=True)
@@ -69,8 +69,8 @@ def save_film(path: Path, trajectory: Float[Tensor, "f n c h w"], fps: int = 12)
         raise ConfigError(f"a film is written as .gif or .mp4; received {path.name}")
 
 
-def _exposed(frame: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-    """Return a frame with its range brought to [0, 1] where it is wider."""
+def exposed(frame: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+    """Return images with their range, 1st to 99th percentile, brought to [0, 1] where it is wider."""
     low, high = torch.quantile(frame.flatten()[:100_000].float(), torch.tensor([0.01, 0.99])).tolist()
     low, high = min(low, 0.0), max(high, 1.0)
     return (frame - low) / (high - low)

@@ -1,0 +1,131 @@
+"""Images and masks as a person names them: a picture, a number in a test set, a half, a share of the pixels."""
+
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from scorefield._errors import ConfigError
+from scorefield._tensors import derive_seed
+from scorefield.cli.arguments import MASKS
+from scorefield.data import read_image
+from scorefield.guidance import hidden_part
+from scorefield.models import ScoreModel
+from scorefield.pretrained import LoadedModel
+
+__all__ = ["parameter", "read_mask", "read_truth"]
+
+_LIGHT = 128  # grey level from which a pixel of a mask picture is light
+
+
+def read_truth(
+    text: str, loaded: LoadedModel[ScoreModel], data_dir: str | None
+) -> tuple[Float[Tensor, "1 c h w"], str]:
+    """Return the image called ``text``, values in [0, 1], and what to call it.
+
+    Raises:
+        ConfigError: a model of something else than images, an image of another size, a number out of range.
+        DataError: a picture or a data set that cannot be read.
+    """
+    if len(loaded.event) != 3 or loaded.event[0] not in (1, 3):
+        raise ConfigError(
+            f"{loaded.source}: draws samples of shape {loaded.event}; only images, (1 or 3, height, width), are restored"
+        )
+    if re.fullmatch(r"[-+]?\d+", text):
+        return _numbered(int(text), loaded, data_dir)
+    return _picture(Path(text), loaded.event), Path(text).name
+
+
+def read_mask(text: str, event: tuple[int, ...], seed: int) -> Bool[Tensor, "1 h w"]:
+    """Return the mask called ``text``: true where a pixel, in all its channels, is hidden.
+
+    Halves and bands are those of `scorefield.guidance.hidden_part`, ``bernoulli:P`` hides each pixel with probability P, and a picture
+    hides where it is light.
+
+    Raises:
+        ConfigError: no such mask, P out of range, a picture of another size, a mask that hides nothing or everything.
+        DataError: a picture that cannot be read.
+    """
+    _, h, w = event
+    if text in MASKS:
+        hidden = hidden_part(text, h, w)
+    elif text.partition(":")[0] == "bernoulli":
+        generator = torch.Generator().manual_seed(derive_seed(seed, "mask"))
+        share = parameter("--mask", text, "a share of hidden pixels between 0 and 1", lambda p: 0 < p < 1)
+        hidden = torch.rand(1, h, w, generator=generator) < share
+    else:
+        hidden = _drawn(text, (h, w))
+    if not hidden.any():
+        raise ConfigError(f"--mask {text}: hides nothing of {h} × {w} pixels, so there is nothing to restore")
+    if hidden.all():
+        raise ConfigError(f"--mask {text}: hides all {h} × {w} pixels; draw with scorefield sample instead")
+    return hidden
+
+
+def parameter(option: str, text: str, expected: str, fits: Callable[[float], bool]) -> float:
+    """Return the number of "kind:number".
+
+    Raises:
+        ConfigError: no number, or one that does not fit.
+    """
+    try:
+        value = float(text.partition(":")[2])
+    except ValueError:
+        value = math.nan  # which fits nowhere
+    if not fits(value):
+        raise ConfigError(f"{option} {text}: after the colon must stand {expected}")
+    return value
+
+
+def _numbered(
+    index: int, loaded: LoadedModel[ScoreModel], data_dir: str | None
+) -> tuple[Float[Tensor, "1 c h w"], str]:
+    """Return an image of the test set of the model's own data."""
+    config = loaded.config.data
+    data = (config if data_dir is None else config.model_copy(update={"dir": data_dir})).load(train=False)
+    if not 0 <= index < len(data):
+        raise ConfigError(
+            f"--image {index}: {data.name} has {len(data)} test images; give a number from 0 to {len(data) - 1}"
+        )
+    if data.event != loaded.event:
+        raise ConfigError(
+            f"--image {index}: {data.name} has images of shape {data.event}; the model draws {loaded.event}"
+        )
+    x = data.scaled(torch.tensor([index]))
+    low, high = x.min().item(), x.max().item()
+    if low < 0 or high > 1:
+        raise ConfigError(
+            f"--image {index}: values from {low:.4g} to {high:.4g}; images are restored, and drawn, in [0, 1]"
+        )
+    return x, f"{data.name} {index}"
+
+
+def _picture(path: Path, event: tuple[int, ...]) -> Float[Tensor, "1 c h w"]:
+    """Return a picture in the shape of ``event``."""
+    x = torch.tensor(read_image(path), dtype=torch.float32) / 255
+    if x.shape[1:] != event[1:]:
+        raise ConfigError(
+            "--image {}: {} × {} pixels; the model draws {} × {} (height × width): cut or resize the picture".format(
+                path, *x.shape[1:], *event[1:]
+            )
+        )
+    if len(x) > event[0] and not (x == x[:1]).all():
+        raise ConfigError(f"--image {path}: has colours, and the model draws grey images; save it in grey")
+    return x[: event[0]].expand(event)[None].clone()
+
+
+def _drawn(text: str, size: tuple[int, int]) -> Bool[Tensor, "1 h w"]:
+    """Return a mask that is a picture."""
+    path = Path(text)
+    if not path.suffix and not path.exists():
+        raise ConfigError(f"--mask {text}: no such mask; give {', '.join(MASKS)}, bernoulli:0.6, or a picture's path")
+    values = torch.tensor(read_image(path), dtype=torch.float32).mean(0, keepdim=True)
+    if values.shape[1:] != size:
+        raise ConfigError(
+            "--mask {}: {} × {} pixels; the image has {} × {} (height × width)".format(text, *values.shape[1:], *size)
+        )
+    return values >= _LIGHT

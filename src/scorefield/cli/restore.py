@@ -1,0 +1,209 @@
+"""What ``inpaint`` and ``solve`` share: an image was measured; restore it several times, and compare with the truth."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from jsonargparse import Namespace
+from torch import Tensor
+
+from scorefield._errors import ConfigError
+from scorefield.cli.arguments import MEASURED
+from scorefield.cli.console import warn
+from scorefield.cli.images import read_truth
+from scorefield.cli.sample import check_out, choose, conditioned, count, draw
+from scorefield.config import refusals
+from scorefield.config.parts import DenoiserConfig
+from scorefield.guidance import DPS, Inpaint, LinearGaussian, LinearOperator, Particles, RePaint
+from scorefield.models import ScoreModel
+from scorefield.plotting import grid_image, picture_row, to_unit
+from scorefield.pretrained import LoadedModel, load_judge, load_model
+from scorefield.sampling import Sampler
+from scorefield.training import pick_device
+
+__all__ = ["NOISE", "Problem", "Subject", "restore", "subject"]
+
+NOISE = 0.05
+_SETTINGS = {  # the default of each setting of a method, and the methods that have it
+    "resample": (10, ("repaint",)),
+    "zeta": (1.0, ("dps",)),
+    "particles": (16, ("particles",)),
+    "noise": (NOISE, MEASURED),
+}
+_STEPS = 100
+_SIGMA_DATA = 0.5  # where the model states none: no values in [0, 1] have a larger standard deviation
+
+
+class Subject(NamedTuple):
+    """The model, and the image to be measured and restored."""
+
+    loaded: LoadedModel[ScoreModel]
+    truth: Float[Tensor, "1 c h w"]
+    name: str
+    out: Path
+
+
+class Problem(NamedTuple):
+    """A measurement y = A x_0, with or without noise, of an image."""
+
+    what: str
+    """As the command line has it."""
+    A: LinearOperator
+    y: Float[Tensor, "1 *m"]
+    hidden: Bool[Tensor, "1 h w"] | None
+    """Pixels of which y says nothing; None where every pixel was measured, if only with others."""
+    title: str
+    picture: Float[Tensor, "1 c h w"]
+    """What can be shown of y."""
+
+
+def subject(args: Namespace) -> Subject:
+    """Return what is restored; refuse settings of other methods than the one asked for."""
+    out = check_out(args.out, (".png", ".npz"))
+    for option, (_, methods) in _SETTINGS.items():
+        if args.get(option) is not None and args.method not in methods:
+            raise ConfigError(f"--{option} belongs to --method {' or '.join(methods)}; received --method {args.method}")
+    loaded = load_model(args.model, pick_device(args.device), warn=warn)
+    truth, name = read_truth(args.image, loaded, args.data_dir)
+    return Subject(loaded, truth, name, out)
+
+
+def restore(args: Namespace, it: Subject, problem: Problem) -> int:
+    """Draw, compare, write and report; return the exit code."""
+    choice = _choice(args, it.loaded)
+    model = conditioned(it.loaded, args["class"], args.weight, count(args)[0])
+    with refusals("command line"):
+        sampler, times = choice.build(model.process)
+        model, sampler = _steered(args, model, sampler, it, problem)
+    drawn, seconds = draw(args, it.loaded, model, sampler, times)
+    x = to_unit(drawn.x.cpu())
+    report = {
+        "out": str(it.out),
+        "model": str(it.loaded.source),
+        "image": it.name,
+        "problem": problem.what,
+        "method": args.method,
+        **{option: _setting(args, option) for option, (_, methods) in _SETTINGS.items() if args.method in methods},
+        "sampler": choice.model_dump(),
+        "n": len(x),
+        **_compared(x, it, problem),
+        "evaluations_per_sample": drawn.evaluations,
+        "seconds": round(seconds, 3),
+    }
+    _write(x, it, problem, report)
+    print(json.dumps(report) if args.json else _sentence(report))
+    return 0
+
+
+def _choice(args: Namespace, loaded: LoadedModel[ScoreModel]) -> Any:  # noqa: ANN401 one of the configurations of samplers
+    """Return the sampling configuration: the run's own, or where a measurement pulls, ancestral steps, small enough for it.
+
+    Of particles, which are a sampler themselves, it is the grid that counts.
+    """
+    if args.method not in MEASURED:
+        return choose(loaded, args.sampler, args.steps, args.options)
+    if args.method == "particles" and args.sampler is not None:
+        raise ConfigError(f"--method particles is a sampler itself; leave out --sampler {args.sampler}")
+    if args.sampler is not None:
+        return choose(loaded, args.sampler, args.steps, args.options)
+    return choose(loaded, "ancestral", _STEPS if args.steps is None else args.steps, args.options)
+
+
+def _setting(args: Namespace, option: str) -> float:
+    """Return a setting of the method, its default where it is not given."""
+    return _SETTINGS[option][0] if args[option] is None else args[option]
+
+
+def _steered(
+    args: Namespace, model: ScoreModel, sampler: Sampler, it: Subject, problem: Problem
+) -> tuple[ScoreModel, Sampler]:
+    """Return the model and the sampler of --method."""
+    if problem.hidden is not None and args.method in ("replace", "repaint"):
+        model = Inpaint(model, it.truth, ~problem.hidden)
+        return model, RePaint(sampler, int(_setting(args, "resample"))) if args.method == "repaint" else sampler
+    own = it.loaded.config.model
+    sigma_data = own.sigma_data if isinstance(own, DenoiserConfig) else None
+    model = LinearGaussian(model, problem.A, problem.y, _setting(args, "noise"), sigma_data or _SIGMA_DATA)
+    if args.method == "pigdm":
+        return model, sampler
+    if args.method == "dps":
+        return model, DPS(sampler, _setting(args, "zeta"))
+    return model, Particles(int(_setting(args, "particles")))
+
+
+def _compared(x: Float[Tensor, "n c h w"], it: Subject, problem: Problem) -> dict[str, Any]:
+    """Return how far restorations are from the truth, from each other and from the measurement.
+
+    Errors and diversity, the root mean square difference of two restorations, are over the hidden pixels if any are; the misfit is the
+    root mean square of y − A x.
+    """
+    where = torch.ones_like(it.truth[0], dtype=torch.bool)
+    where = where if problem.hidden is None else problem.hidden.expand_as(where)
+    name = "mse" if problem.hidden is None else "masked_mse"
+    seen = x[:, where].double()
+    errors = (seen - it.truth[:, where]).square().mean(1)
+    return {
+        "hidden": round(where.double().mean().item(), 4) if problem.hidden is not None else None,
+        name: [round(error, 6) for error in errors.tolist()],
+        f"{name}_mean": round(errors.mean().item(), 6),
+        "diversity": round((torch.pdist(seen) / seen.shape[1] ** 0.5).mean().item(), 6) if len(x) > 1 else None,
+        "misfit": (problem.A.apply(x) - problem.y).double().square().mean().sqrt().item(),
+        **_judged(x, it),
+    }
+
+
+def _judged(x: Float[Tensor, "n c h w"], it: Subject) -> dict[str, Any]:
+    """Return how many restorations the judge reads as the digit that it reads in the truth, or why it was not asked."""
+    reason = None
+    if it.loaded.event != (1, 28, 28):
+        reason = f"the judge reads digits of shape (1, 28, 28); the model draws {it.loaded.event}"
+    elif it.loaded.config.data.kind in ("fashion_mnist", "kmnist"):
+        reason = f"the judge reads digits; the model draws {it.loaded.config.data.kind}"
+    if reason is not None:
+        return {"digit": None, "agreement": None, "agreement_left_out": reason}
+    read = load_judge().probabilities(torch.cat([it.truth, x])).argmax(1)
+    return {"digit": int(read[0]), "agreement": (read[1:] == read[0]).double().mean().item()}
+
+
+def _write(x: Float[Tensor, "n c h w"], it: Subject, problem: Problem, report: dict[str, Any]) -> None:
+    """Write the arrays, or the panel, as the extension says."""
+    try:
+        if it.out.suffix == ".npz":
+            none = torch.zeros(1, *it.truth.shape[2:], dtype=torch.bool)
+            hidden = none if problem.hidden is None else problem.hidden
+            arrays = {"x": x, "truth": it.truth[0], "y": problem.y[0], "hidden": hidden}
+            np.savez_compressed(it.out, allow_pickle=False, **{name: array.numpy() for name, array in arrays.items()})
+            return
+        drawings = "restoration" if len(x) == 1 else f"{len(x)} restorations"
+        rows = math.ceil((len(x) / 2) ** 0.5)  # about twice as wide as high
+        panels = {
+            "ground truth": grid_image(it.truth),
+            problem.title: grid_image(problem.picture),
+            f"{drawings} by {report['method']}": grid_image(x, columns=math.ceil(len(x) / rows)),
+        }
+        picture_row(it.out, panels, f"{it.name}, {problem.what}: {_measured(report)}")
+    except OSError as error:
+        raise ConfigError(f"--out {it.out}: cannot be written: {error.strerror or error}") from error
+
+
+def _measured(report: dict[str, Any]) -> str:
+    """Return what was measured, in words."""
+    name = "masked_mse" if "masked_mse" in report else "mse"
+    words = [f"{name.replace('_', ' ').replace('mse', 'MSE')} {report[f'{name}_mean']:.4f}"]
+    if report["diversity"] is not None:
+        words.append(f"diversity {report['diversity']:.3f}")
+    if report["agreement"] is not None:
+        words.append(f"{round(report['agreement'] * report['n'])} of {report['n']} read as {report['digit']}")
+    return ", ".join(words)
+
+
+def _sentence(report: dict[str, Any]) -> str:
+    left_out = f"; no classifier agreement: {report['agreement_left_out']}" if report["agreement"] is None else ""
+    return (
+        f"{report['out']}: {report['image']}, {report['problem']}, {report['n']} restored by {report['method']}: {_measured(report)}; "
+        f"{report['evaluations_per_sample']} network evaluations each, {report['seconds']:.1f} s{left_out}"
+    )

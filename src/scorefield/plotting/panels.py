@@ -1,0 +1,33 @@
+"""Pictures side by side, each under its title."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from jaxtyping import Bool, Float
+from matplotlib.figure import Figure
+from PIL import Image
+from torch import Tensor
+
+__all__ = ["picture_row", "veil"]
+
+_VEIL = (0.25, 0.5, 0.85)  # a blue of middle lightness: neither ink nor paper
+
+
+def veil(x: Float[Tensor, "n c h w"], hidden: Bool[Tensor, "#n #c h w"]) -> Float[Tensor, "n 3 h w"]:
+    """Return images in colour, with one blue, that no grey image has, where pixels are hidden."""
+    return torch.where(hidden, x.new_tensor(_VEIL)[:, None, None], x.expand(-1, 3, -1, -1))
+
+
+def picture_row(path: Path, pictures: Mapping[str, Image.Image], heading: str = "", height: float = 3.2) -> None:
+    """Write pictures side by side, all ``height`` inches high, each under its title, and all under a heading."""
+    shapes = [picture.width / picture.height for picture in pictures.values()]
+    figure = Figure(figsize=(height * sum(shapes), height + (0.7 if heading else 0.4)), layout="constrained")
+    columns = figure.subplots(1, len(shapes), squeeze=False, width_ratios=shapes)[0]
+    for axes, (title, picture) in zip(columns, pictures.items(), strict=True):
+        axes.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        axes.set_title(title, fontsize=10)
+        axes.set_axis_off()
+    if heading:
+        figure.suptitle(heading, fontsize=11)
+    figure.savefig(path, dpi=150, bbox_inches="tight")

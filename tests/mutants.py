@@ -40,6 +40,11 @@ GUARDS = {
     "samplers": ["test_langevin.py", "test_mala.py", "test_samplers.py"],
     "objectives": ["test_objectives.py", "test_score_matching.py"],
     "densities": ["test_densities.py"],
+    "metrics/memory.py": ["../metrics/test_memory.py"],
+    "metrics/modes.py": ["../metrics/test_metrics.py", "../metrics/test_classes.py"],
+    "metrics/features.py": ["../metrics/test_features.py"],
+    "metrics/neighbourhoods.py": ["../metrics/test_features_neighbourhoods.py"],
+    "metrics/resampling.py": ["../metrics/test_features.py"],
     "metrics": ["../metrics/test_metrics.py"],
 }
 
@@ -310,6 +315,25 @@ MUTANTS = [
     ),
     Mutant("energy distance: sign", "metrics/two_sample.py", "-torch.cdist(u, v)", "torch.cdist(u, v)"),
     Mutant("Stein kernel: trace of the wrong sign", "metrics/scores.py", "- along_r + d)", "- along_r - d)"),
+    Mutant("kernel distance: 1 forgotten", "metrics/features.py", "/ u.shape[1] + 1) ** 3", "/ u.shape[1]) ** 3"),
+    Mutant(
+        "neighbours: a row its own",
+        "metrics/neighbourhoods.py",
+        "torch.cat(nearest)[:, k]",
+        "torch.cat(nearest)[:, k - 1]",
+    ),
+    Mutant(
+        "recall: balls of the data",
+        "metrics/neighbourhoods.py",
+        "_held(x, y, _radii(y, k))",
+        "_held(x, y, _radii(x, k)[: len(y)])",
+    ),
+    Mutant("density: k forgotten", "metrics/neighbourhoods.py", "pairs / (k * len(y))", "pairs / len(y)"),
+    Mutant("halves: quarters", "metrics/resampling.py", "[: len(x) // 2]", "[: len(x) // 4]"),
+    Mutant("memory: samples taken for independent", "metrics/memory.py", "counts.square().sum() / n**2", "1 / n"),
+    Mutant("memory: as many training as test examples", "metrics/memory.py", "len(train) / total", "0.5"),
+    Mutant("memory: farther for closer", "metrics/memory.py", 'alternative="less"', 'alternative="greater"'),
+    Mutant("class shares: an impossible class overlooked", "metrics/modes.py", "counts[~possible].any()", "False"),
 ]
 
 

@@ -41,9 +41,10 @@ _PUBLIC = {
     "scorefield.likelihood": ("LogLikelihood", "bits_per_dim", "decode", "encode", "interpolate", "log_likelihood"),
     "scorefield.metrics": (
         *("Calibration", "ChainDiagnostics", "Estimate", "Judge", "ModeWeights", "Soundness", "Trace", "c2st"),
-        *("calibration", "diagnose_chains"),
+        *("Memorisation", "calibration", "class_shares", "diagnose_chains", "memorisation", "nearest_neighbours"),
         *("energy_distance", "fisher_divergence", "kernel_stein_discrepancy", "mmd", "mode_jumps", "mode_weights"),
-        *("sliced_wasserstein", "soundness", "wasserstein"),
+        *("sliced_wasserstein", "soundness", "wasserstein", "density_coverage", "evaluate", "frechet_distance"),
+        *("half_sampling", "kernel_distance", "precision_recall"),
     ),
     "scorefield.models": ("Exact", "FromScore", "ScoreModel"),
     "scorefield.networks": ("MLP", "CondRefineNet", "NCSNv2Net", "NoisyClassifier", "UNet"),
@@ -53,7 +54,10 @@ _PUBLIC = {
         *("edm_weight", "likelihood_weight", "sigma_weight", "unit_weight"),
     ),
     "scorefield.preconditioning": ("Denoiser", "LadderNet", "NoiseNet", "ScoreNet"),
-    "scorefield.pretrained": ("LoadedModel", "load_classifier", "load_judge", "load_model", "shipped_models"),
+    "scorefield.pretrained": (
+        *("LoadedModel", "from_pretrained", "load_classifier", "load_judge", "load_model", "save_pretrained"),
+        "shipped_models",
+    ),
     "scorefield.processes": ("EDM", "VE", "VP", "PowerVE", "Process", "SubVP"),
     "scorefield.samplers": (
         *("DDIM", "MALA", "AdaptiveODE", "Ancestral", "AnnealedLangevin", "DPMpp2M", "Euler", "EulerMaruyama", "Heun"),

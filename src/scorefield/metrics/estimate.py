@@ -28,6 +28,11 @@ class Estimate(NamedTuple):
     value: float
     error: float
 
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The ends of the 95 % interval, value ± 1.96 errors."""
+        return self.value - 1.96 * self.error, self.value + 1.96 * self.error
+
     def __str__(self) -> str:
         return f"{self.value:.4g} ± {self.error:.2g}"
 

@@ -1,32 +1,33 @@
-r"""Does a sample have every mode of a mixture in its right share, and does a chain go from one to another?
+r"""Does a sample have every mode of a mixture, or every class, in its right share, and does a chain go from one mode to another?
 
 Sample x belongs to the mode of largest responsibility, so the shares to expect are those the regions have under the mixture, estimated by
-its own draws where modes overlap.
+its own draws where modes overlap. Classes are told by a classifier; whatever it confuses is in the shares.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy import stats
 from torch import Tensor
 
 from scorefield._tensors import flatten
 from scorefield.densities import GaussianMixture
 
-__all__ = ["ModeWeights", "mode_jumps", "mode_weights"]
+__all__ = ["ModeWeights", "class_shares", "mode_jumps", "mode_weights"]
 
 _REFERENCE = 200_000  # draws behind the expected shares
 
 
 @dataclass(frozen=True)
 class ModeWeights:
-    """Shares of the modes of a mixture among samples.
+    """Shares of the modes of a mixture, or of classes, among samples.
 
     Attributes:
         n: samples counted.
         shares: of each mode, with the ends ``low`` and ``high`` of the 95 % Wilson interval.
-        expected: share of each mode's region under the mixture.
+        expected: share of each mode's region under the mixture, or of each class as told.
         p_value: of the χ² test that counts follow ``expected``.
     """
 
@@ -47,17 +48,43 @@ def mode_weights(x: Float[Tensor, "n *d"], mixture: GaussianMixture, *, seed: in
         seed: of the draws that tell which share each region should have.
     """
     counts = _counts(x, mixture)
+    reference = _counts(mixture.sample(_REFERENCE, torch.Generator().manual_seed(seed)), mixture)
+    return _weights(counts, reference.double() / _REFERENCE, _homogeneity_p(counts, reference))
+
+
+def class_shares(labels: Int[Tensor, " n"], expected: Sequence[float]) -> ModeWeights:
+    """Return the shares of the classes 0 … k − 1 among ``labels``, tested against the k shares they should have.
+
+    Args:
+        labels: one class number per sample, such as a classifier's.
+        expected: shares that sum to 1, such as those of the training set (``torch.bincount(labels) / n``).
+
+    Raises:
+        ValueError: no labels, a label beyond the classes, or shares that are negative or do not sum to 1.
+    """
+    shares = torch.as_tensor(expected, dtype=torch.float64)
+    if shares.ndim != 1 or (shares < 0).any() or abs(shares.sum().item() - 1) > 1e-6:
+        raise ValueError(f"expected shares must be positive numbers, one per class, that sum to 1; received {expected}")
+    if len(labels) == 0 or labels.min() < 0 or labels.max() >= len(shares):
+        raise ValueError(
+            f"labels must be class numbers from 0 to {len(shares) - 1}, at least one; received {len(labels)}, the largest "
+            f"{labels.max().item() if len(labels) else 'of none'}"
+        )
+    counts = torch.bincount(labels.cpu(), minlength=len(shares))
+    return _weights(counts, shares, _fit_p(counts, shares))
+
+
+def _weights(counts: Tensor, expected: Tensor, p_value: float) -> ModeWeights:
+    """Return shares with their intervals."""
     n = int(counts.sum())
-    generator = torch.Generator().manual_seed(seed)
-    reference = _counts(mixture.sample(_REFERENCE, generator), mixture).double() / _REFERENCE
     intervals = [stats.binomtest(int(k), n).proportion_ci(method="wilson") for k in counts]
     return ModeWeights(
         n=n,
-        shares=(counts / n).tolist(),
+        shares=(counts.double() / n).tolist(),
         low=[i.low for i in intervals],
         high=[i.high for i in intervals],
-        expected=reference.tolist(),
-        p_value=_homogeneity_p(counts, (reference * _REFERENCE).round()),
+        expected=expected.tolist(),
+        p_value=p_value,
     )
 
 
@@ -87,3 +114,12 @@ def _homogeneity_p(counts: Tensor, reference: Tensor) -> float:
     table = torch.stack([counts.double(), reference.double()])
     table = table[:, table.sum(dim=0) > 0]
     return float(stats.chi2_contingency(table.numpy())[1]) if table.shape[1] > 1 else 1.0  # pyright: ignore[reportArgumentType]
+
+
+def _fit_p(counts: Tensor, expected: Tensor) -> float:
+    """Return the χ² p-value that counts follow known shares; one count where the share is 0 refutes them."""
+    possible = expected > 0
+    if counts[~possible].any():
+        return 0.0
+    shares = expected[possible] / expected.sum()
+    return float(stats.chisquare(counts[possible].numpy(), (shares * counts.sum()).numpy()).pvalue)

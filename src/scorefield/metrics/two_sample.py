@@ -30,11 +30,11 @@ def mmd(x: Rows, y: Rows, *, bandwidth: float | None = None) -> Estimate:
 
     Cost: O((n + m)² D), in bounded memory.
     """
-    a, b = _pair(x, y)
+    a, b = pair(x, y)
     h = _median_distance(a, b) if bandwidth is None else bandwidth
     if not h > 0:
         raise ValueError(f"bandwidth must be positive; received {h} (the median distance is 0 when samples coincide)")
-    return _mmd(lambda u, v: torch.exp(-(torch.cdist(u, v) ** 2) / (2 * h**2)), a, b)
+    return kernel_mmd(lambda u, v: torch.exp(-(torch.cdist(u, v) ** 2) / (2 * h**2)), a, b)
 
 
 def energy_distance(x: Rows, y: Rows) -> Estimate:
@@ -42,7 +42,7 @@ def energy_distance(x: Rows, y: Rows) -> Estimate:
 
     Cost: O((n + m)² D), in bounded memory.
     """
-    return _mmd(lambda u, v: -torch.cdist(u, v), *_pair(x, y))
+    return kernel_mmd(lambda u, v: -torch.cdist(u, v), *pair(x, y))
 
 
 def wasserstein(x: Rows, y: Rows) -> float:
@@ -51,7 +51,7 @@ def wasserstein(x: Rows, y: Rows) -> float:
     Cost: O(n³) at worst, O(n m) memory; seconds at n = 5000. Needs the ``metrics`` extra.
     """
     ot = _ot()
-    a, b = _pair(x, y)
+    a, b = pair(x, y)
     cost = torch.cdist(a, b).square().numpy()
     return float(ot.emd2([], [], cost, numItermax=10_000_000)) ** 0.5
 
@@ -61,7 +61,7 @@ def sliced_wasserstein(x: Rows, y: Rows, *, projections: int = 200, seed: int = 
 
     Cost: O(projections · n log n). Needs the ``metrics`` extra.
     """
-    a, b = _pair(x, y)
+    a, b = pair(x, y)
     return float(_ot().sliced_wasserstein_distance(a.numpy(), b.numpy(), n_projections=projections, seed=seed))
 
 
@@ -74,7 +74,7 @@ def c2st(x: Rows, y: Rows, *, seed: int = 0) -> tuple[Estimate, float]:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    a, b = _pair(x, y)
+    a, b = pair(x, y)
     half = min(len(a), len(b)) // 2
     shuffle = torch.Generator().manual_seed(seed)
     a, b = (v[torch.randperm(len(v), generator=shuffle)] for v in (a, b))
@@ -88,7 +88,7 @@ def c2st(x: Rows, y: Rows, *, seed: int = 0) -> tuple[Estimate, float]:
     return Estimate(accuracy, error), float(stats.binomtest(hits, len(label), alternative="greater").pvalue)
 
 
-def _pair(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+def pair(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Return both samples as rows."""
     a, b = rows(x, "x"), rows(y, "y")
     if a.shape[1] != b.shape[1]:
@@ -96,7 +96,7 @@ def _pair(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     return a, b
 
 
-def _mmd(kernel: Kernel, a: Tensor, b: Tensor) -> Estimate:
+def kernel_mmd(kernel: Kernel, a: Float[Tensor, "n D"], b: Float[Tensor, "m D"]) -> Estimate:
     """Return E k(X, X′) + E k(Y, Y′) − 2 E k(X, Y), with the error of its projections."""
     ours = row_means(kernel, a) - row_means(kernel, a, b)
     theirs = row_means(kernel, b) - row_means(kernel, b, a)

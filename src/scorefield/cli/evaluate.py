@@ -1,0 +1,115 @@
+"""``scorefield evaluate``: draw from a model, measure the samples, and lay real data beside them."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import Namespace
+from torch import Tensor
+
+from scorefield._errors import ConfigError
+from scorefield.cli.console import warn
+from scorefield.cli.evaluation import likelihood, measured
+from scorefield.cli.evaluation_data import RealData, real_data
+from scorefield.cli.evaluation_table import render
+from scorefield.cli.sample import choose, conditioned, count, draw, parse_seeds, write
+from scorefield.config import refusals
+from scorefield.data import from_array_file
+from scorefield.experiments.store import make_folder
+from scorefield.models import ScoreModel
+from scorefield.plotting import save_grid
+from scorefield.pretrained import LoadedModel, load_judge, load_model
+from scorefield.training import pick_device
+from scorefield.training.run import environment
+
+__all__ = ["run"]
+
+_SHOWN = 100
+_LEAST = 20  # samples: halves of them have the neighbours that balls need
+
+
+def run(args: Namespace) -> int:
+    """Draw, measure, write; return the exit code."""
+    loaded = load_model(args.model, pick_device(args.device), warn=warn)
+    classes = None if args["class"] is None else parse_seeds(args["class"], "--class")
+    given = None if args.from_samples is None else _read(args, loaded.event)
+    n = count(args)[0] if given is None else len(given)
+    if n < _LEAST:
+        raise ConfigError(f"at least {_LEAST} samples are needed to say anything of them; received {n}")
+    data = real_data(loaded, n, classes=classes, data_dir=args.data_dir, seed=args.seed)
+    _check_likelihood(args, data)
+    judge = load_judge() if loaded.config.data.kind == "mnist" else None
+    out = make_folder(Path(args.out or f"evaluation-{loaded.config.name}"))
+    x, report = _drawn(args, loaded, n, out) if given is None else (given, _was_drawn(args))
+    began = time.perf_counter()
+    with refusals("evaluate"):
+        report |= {"n": n, **data.sizes} | measured(x, data, judge, classes, args.seed)
+        if args.likelihood:
+            report["bits_per_dim"] = likelihood(args, loaded.model, data)
+    report["seconds"]["measuring"] = round(time.perf_counter() - began, 1)
+    report["environment"] = environment(pick_device(args.device))
+    if len(loaded.event) == 3:
+        save_grid(out / "grid.png", x[:_SHOWN])
+    (out / "evaluation.json").write_text(json.dumps(report, indent=2) + "\n")
+    print(json.dumps(report) if args.json else f"{render(report)}\n\nWritten to {out}")
+    return 0
+
+
+def _read(args: Namespace, event: tuple[int, ...]) -> Tensor:
+    """Return samples from a file, images in [0, 1]; refuse options that would have drawn others."""
+    options = ("sampler", "steps", "options", "seeds", "weight")
+    idle = [f"--{name}" for name in options if args[name]]
+    if idle:
+        raise ConfigError(
+            f"--from-samples draws nothing, so {', '.join(idle)} cannot matter; leave one or the other out"
+        )
+    x = from_array_file(Path(args.from_samples)).scaled()
+    if tuple(x.shape[1:]) != event:
+        raise ConfigError(
+            f"--from-samples {args.from_samples}: holds samples of shape {tuple(x.shape[1:])}; the model draws {event}"
+        )
+    return x
+
+
+def _was_drawn(args: Namespace) -> dict[str, Any]:
+    """Return the part of the report on how samples were drawn, of samples that were there already."""
+    return {
+        "model": args.model,
+        "from_samples": args.from_samples,
+        "sampler": None,
+        "seed": args.seed,
+        "class": args["class"],
+        "weight": args.weight,
+        "evaluations_per_sample": None,
+        "seconds": {"sampling": None},
+    }
+
+
+def _drawn(args: Namespace, loaded: LoadedModel[ScoreModel], n: int, out: Path) -> tuple[Tensor, dict[str, Any]]:
+    """Return samples, also written to the folder, and the part of the report on how they were drawn."""
+    choice = choose(loaded, args.sampler, args.steps, args.options)
+    model = conditioned(loaded, args["class"], args.weight, n)
+    with refusals("sampler"):
+        sampler, times = choice.build(model.process)
+    drawn, seconds = draw(args, loaded, model, sampler, times)
+    write(out / "samples.npz", drawn, loaded.event)  # they may have taken an hour: --from-samples measures them again
+    return drawn.x.cpu(), _was_drawn(args) | {
+        "sampler": choice.model_dump(),
+        "evaluations_per_sample": drawn.evaluations,
+        "seconds": {"sampling": round(seconds, 3)},
+    }
+
+
+def _check_likelihood(args: Namespace, data: RealData) -> None:
+    """Refuse likelihoods that cannot be computed before anything is."""
+    if args.likelihood < 0 or args.likelihood == 1:
+        raise ConfigError(f"--likelihood must be 0, or at least 2 images; received {args.likelihood}")
+    if args.likelihood and not data.in_bytes:
+        raise ConfigError("--likelihood is of 8-bit images, and the data of this model are of other numbers")
+    if args.likelihood and args["class"] is not None:
+        raise ConfigError("--likelihood is that of the model of all classes; leave out --class")
+    if args.likelihood > len(data.reference):
+        raise ConfigError(
+            f"--likelihood {args.likelihood}: there are {len(data.reference)} images beside {args.n} samples"
+        )

@@ -1,0 +1,90 @@
+"""What samples are compared with: data held out from training, and training data that should do as well against it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from scorefield._errors import ConfigError
+from scorefield._tensors import derive_seed
+from scorefield.data import Dataset, quantize
+from scorefield.models import ScoreModel
+from scorefield.pretrained import LoadedModel
+
+__all__ = ["RealData", "real_data"]
+
+
+@dataclass(frozen=True)
+class RealData:
+    """Data beside samples.
+
+    Attributes:
+        train: what the model was trained on.
+        reference: at most n held-out examples, what samples and ``real`` are compared with.
+        real: at most n training examples.
+        held_out: whether the model was not trained on the reference; a data set of one's own has no test set, and is cut in halves.
+    """
+
+    train: Dataset
+    reference: Dataset
+    real: Dataset
+    held_out: bool
+
+    @property
+    def sizes(self) -> dict[str, Any]:
+        """What there is of it, as the report has it."""
+        name = self.train.name
+        what = f"test examples of {name}" if self.held_out else f"examples, one half of {name}, which has no test set"
+        return {
+            "reference": f"{len(self.reference)} {what}",
+            "n_reference": len(self.reference),
+            "n_real": len(self.real),
+        }
+
+    @property
+    def in_bytes(self) -> bool:
+        """Whether values are the levels byte/255 of images."""
+        return self.train.x.dtype == torch.uint8
+
+    def on_scale(self, x: Float[Tensor, "n *d"]) -> Float[Tensor, "n *d"]:
+        """Return samples on the scale of the data: where that is of bytes, rounded to the levels byte/255, as a picture of them is."""
+        return quantize(x).float() / 255 if self.in_bytes else x
+
+
+def real_data(
+    loaded: LoadedModel[ScoreModel], n: int, *, classes: list[int] | None, data_dir: str | None, seed: int
+) -> RealData:
+    """Return the data of a model, at most n examples each, of some classes only where they are named.
+
+    Raises:
+        ConfigError: data of another shape than the model's, or without examples of the classes.
+        DataError: data that cannot be read.
+    """
+    config = loaded.config.data
+    config = config if data_dir is None else config.model_copy(update={"dir": data_dir})
+    train = _of_classes(config.load(), classes)
+    if train.event != loaded.event:
+        raise ConfigError(f"{train.name}: has examples of shape {train.event}; the model draws {loaded.event}")
+    if config.kind == "path":
+        order = _shuffled(len(train), seed)
+        half = len(train) // 2
+        return RealData(train, train.subset(order[:half][:n]), train.subset(order[half:][:n]), held_out=False)
+    test = _of_classes(config.load(train=False), classes)
+    reference, real = (part.subset(_shuffled(len(part), seed)[:n]) for part in (test, train))
+    return RealData(train, reference, real, held_out=True)
+
+
+def _shuffled(n: int, seed: int) -> Tensor:
+    """Return the numbers below n in random order."""
+    return torch.randperm(n, generator=torch.Generator().manual_seed(derive_seed(seed, "real data")))
+
+
+def _of_classes(data: Dataset, classes: list[int] | None) -> Dataset:
+    """Return the examples of some classes; all when none are named."""
+    if classes is None:
+        return data
+    if data.labels is None or not torch.isin(data.labels, torch.tensor(classes)).any():
+        raise ConfigError(f"--class: {data.name} has no examples of {sorted(set(classes))} to compare samples with")
+    return data.subset(torch.isin(data.labels, torch.tensor(classes)))

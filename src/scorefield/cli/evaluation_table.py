@@ -1,0 +1,112 @@
+"""An evaluation as a person reads it."""
+
+from typing import Any
+
+__all__ = ["render"]
+
+_TITLES = {
+    "confidence": "judge's mean confidence",
+    "sure": "judge surer than 0.9",
+    "as_asked": "judged the class asked for",
+    "frechet_distance": "FID (MNIST features)",
+    "kernel_distance": "KID (MNIST features)",
+    "precision": "precision",
+    "recall": "recall",
+    "density": "density",
+    "coverage": "coverage",
+    "mmd": "MMD² (Gaussian kernel)",
+    "energy_distance": "energy distance",
+    "sliced_wasserstein": "sliced W₂",
+    "c2st": "C2ST accuracy",
+}
+_WIDTH = 28
+
+
+def render(report: dict[str, Any]) -> str:
+    """Return the whole report as text."""
+    blocks = [_heading(report), _measures(report)]
+    if "classes" in report:
+        blocks.append(_classes(report["classes"]))
+    if "memorisation" in report:
+        blocks.append(_memorisation(report["memorisation"]))
+    blocks.append(_soundness(report["soundness"]))
+    if "bits_per_dim" in report:
+        blocks.append(_likelihood(report["bits_per_dim"]))
+    return "\n\n".join(blocks)
+
+
+def _heading(report: dict[str, Any]) -> str:
+    """Return what was compared with what."""
+    drawn = f"{report['n']} samples from {report['from_samples']}"
+    if report["from_samples"] is None:
+        cost = f"{report['evaluations_per_sample']} network evaluations each, {report['seconds']['sampling']:.1f} s"
+        drawn = f"{report['n']} samples by {report['sampler']['kind']}, {cost}"
+    return f"{report['model']}: {drawn}\nagainst {report['reference']}"
+
+
+def _measures(report: dict[str, Any]) -> str:
+    """Return a line per measure, with what real data get."""
+    lines = [f"{'':{_WIDTH}}{'samples':>12}   {'95 % interval':24}{'real data':>12}   95 % interval"]
+    for name, row in report["measures"].items():
+        lines.append(f"{_TITLES[name]:{_WIDTH}}{_number(row['samples'])}{_number(row.get('real'))}".rstrip())
+    lines.append(
+        f"Real data: {report['n_real']} training examples against the same; of the judge's confidence, the {report['n_reference']} "
+        "themselves."
+        if "confidence" in report["measures"]
+        else f"Real data: {report['n_real']} training examples against the same."
+    )
+    return "\n".join(lines)
+
+
+def _number(row: dict[str, float] | None) -> str:
+    """Return a value and its interval."""
+    if row is None:
+        return ""
+    interval = f"{row['low']:.4g} to {row['high']:.4g}"
+    return f"{row['value']:12.4g}   {interval:24}"
+
+
+def _classes(classes: dict[str, Any]) -> str:
+    """Return the shares of the classes."""
+    lines = [f"{'class':{_WIDTH}}" + "".join(f"{k:7}" for k in range(len(classes["expected"]))) + "   χ² p-value"]
+    lines.append(f"{'share expected':{_WIDTH}}" + _shares(classes["expected"]))
+    for name in ("samples", "real"):
+        row = classes[name]
+        title = {"samples": "of samples", "real": "of real data"}[name]
+        lines.append(f"{title:{_WIDTH}}{_shares(row['shares'])}   {row['p_value']:.2g}")
+    half = max(
+        0.5 * (high - low) for low, high in zip(classes["samples"]["low"], classes["samples"]["high"], strict=True)
+    )
+    return "\n".join([*lines, f"95 % intervals of the samples' shares: within ±{half:.3f}"])
+
+
+def _shares(shares: list[float]) -> str:
+    return "".join(f"{share:7.3f}" for share in shares)
+
+
+def _memorisation(found: dict[str, Any]) -> str:
+    """Return whether training data were copied."""
+    ratio, share = found["ratio"], found["train_share"]
+    return (
+        f"{'distance to training data':{_WIDTH}}{ratio['value']:12.4g} ± {ratio['error']:.2g} of a test example's "
+        f"(1: as far as fresh data, 0: copies)\n"
+        f"{'nearest is a training one':{_WIDTH}}{share['value']:12.4g} ± {share['error']:.2g}, without memory "
+        f"{found['expected_share']:.4g}; p-value {found['p_value']:.2g}"
+    )
+
+
+def _soundness(found: dict[str, dict[str, Any]]) -> str:
+    """Return plain statistics, of samples and of real data."""
+    lines = [f"{'':{_WIDTH}}{'samples':>12}{'real data':>15}"]
+    for name, value in found["samples"].items():
+        if name != "n" and value is not None:
+            lines.append(f"{name.replace('_', ' '):{_WIDTH}}{value:12.4g}{found['real'][name]:15.4g}")
+    return "\n".join(lines)
+
+
+def _likelihood(found: dict[str, Any]) -> str:
+    """Return bits per dimension."""
+    return (
+        f"{'bits/dim of held-out images' if found['held_out'] else 'bits/dim of training images':{_WIDTH}}"
+        f"{found['value']:12.4g} ± {found['error']:.2g}, n = {found['n']}; {found['dequantisation']}"
+    )

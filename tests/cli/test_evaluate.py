@@ -1,0 +1,203 @@
+"""``scorefield evaluate``: what it writes, what it sees, what it refuses; digits are read by a stand-in for the judge."""
+
+import gzip
+import json
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from scorefield.cli import evaluate as command
+from scorefield.cli import main
+
+TINY = ["--network.width", "8", "--network.depth", "1", "--device", "cpu", "--fast-dev-run"]
+DRAW = ["--sampler", "euler", "--steps", "3", "--device", "cpu"]
+N = 60
+
+
+class StandIn:
+    """Sees means of 7×7 pixels, and reads class k where the k-th of them is the largest."""
+
+    def features(self, x: Tensor) -> Tensor:
+        return torch.nn.functional.avg_pool2d(x.double(), 7).flatten(1)
+
+    def probabilities(self, x: Tensor) -> Tensor:
+        return torch.softmax(50 * self.features(x)[:, :10], dim=1)
+
+
+def digits(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return images with a bright blot, in one of ten places, that is their label."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 10, n).astype(np.uint8)
+    images = rng.integers(0, 60, (n, 28, 28), dtype=np.uint8)
+    for image, k in zip(images, labels, strict=True):
+        image[7 * (k // 4) :, 7 * (k % 4) :][:7, :7] += rng.integers(80, 190, dtype=np.uint8)
+    return images, labels
+
+
+def idx(array: np.ndarray) -> bytes:
+    return gzip.compress(struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes())
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with 300 and 150 digits in the files of MNIST."""
+    folder = tmp_path_factory.mktemp("data")
+    for part, n in (("train", 300), ("t10k", 150)):
+        images, labels = digits(n, seed=n)
+        (folder / f"{part}-images-idx3-ubyte.gz").write_bytes(idx(images))
+        (folder / f"{part}-labels-idx1-ubyte.gz").write_bytes(idx(labels))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def mnist(tmp_path_factory: pytest.TempPathFactory, data: Path) -> list[str]:
+    """A run on these digits that was hardly trained, and where they are."""
+    run = str(tmp_path_factory.mktemp("runs") / "mnist")
+    assert main(["train", "--data.kind", "mnist", "--data-dir", str(data), *TINY, "--run", run]) == 0
+    return [run, "--data-dir", str(data)]
+
+
+@pytest.fixture(autouse=True)
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "load_judge", StandIn)
+
+
+def report(out: Path, *arguments: str, code: int = 0) -> dict:
+    assert main(["evaluate", *arguments, "--out", str(out)]) == code
+    return json.loads((out / "evaluation.json").read_text())
+
+
+def from_images(tmp_path: Path, images: np.ndarray) -> list[str]:
+    """Return the option that measures these images, in bytes."""
+    np.savez(tmp_path / "x.npz", x=images[:, None].astype(np.float32) / 255)
+    return ["--from-samples", str(tmp_path / "x.npz")]
+
+
+def test_a_drawn_sample_is_measured_and_kept(capsys, mnist: list[str], tmp_path: Path) -> None:
+    drawn = report(tmp_path / "a", *mnist, *DRAW, "--n", str(N), "--likelihood", "2", "--json")
+    assert json.loads(capsys.readouterr().out.splitlines()[-1]) == drawn
+    assert {p.name for p in (tmp_path / "a").iterdir()} == {"evaluation.json", "grid.png", "samples.npz"}
+    assert (drawn["n"], drawn["n_reference"], drawn["n_real"]) == (N, N, N)
+    assert drawn["evaluations_per_sample"] == 3
+    assert drawn["environment"]["torch"]
+    assert drawn["bits_per_dim"]["n"] == 2
+    assert drawn["bits_per_dim"]["value"] > 0
+    assert "dequantisation" in drawn["bits_per_dim"]["dequantisation"]
+    assert drawn["memorisation"]["expected_share"] == pytest.approx(300 / (300 + N))
+    for row in drawn["measures"].values():
+        for value in row.values():
+            assert value["low"] <= value["value"] <= value["high"]
+    again = report(tmp_path / "b", *mnist, "--n", str(N), "--from-samples", str(tmp_path / "a" / "samples.npz"))
+    assert again["measures"] == drawn["measures"]
+    assert again["classes"] == drawn["classes"]
+    assert again["evaluations_per_sample"] is None
+
+
+def test_the_table_names_its_numbers(capsys, mnist: list[str], tmp_path: Path) -> None:
+    main(["evaluate", *mnist, *from_images(tmp_path, digits(N, seed=1)[0]), "--out", str(tmp_path / "out")])
+    out = capsys.readouterr().out
+    for words in ("FID (MNIST features)", "KID (MNIST features)", "precision", "coverage", "χ² p-value", "real data"):
+        assert words in out
+    assert f"{N} test examples of mnist" in out
+    assert " FID " not in out.replace("FID (MNIST features)", "")
+
+
+def test_fresh_digits_measure_like_data(mnist: list[str], tmp_path: Path) -> None:
+    found = report(tmp_path / "out", *mnist, *from_images(tmp_path, digits(N, seed=1)[0]))
+    for name, row in found["measures"].items():
+        errors = (row["samples"]["error"] ** 2 + row["real"]["error"] ** 2) ** 0.5
+        assert abs(row["samples"]["value"] - row["real"]["value"]) <= 5 * errors + 1e-6, name
+    assert found["classes"]["samples"]["p_value"] > 1e-3
+    assert found["memorisation"]["p_value"] > 1e-3
+    assert found["memorisation"]["ratio"]["value"] == pytest.approx(1, abs=0.05)
+    assert found["soundness"]["samples"]["in_range"] == 1
+
+
+def test_noise_copies_and_a_missing_class_are_seen(mnist: list[str], tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (N, 28, 28), dtype=np.uint8)
+    found = report(tmp_path / "out", *mnist, *from_images(tmp_path, noise))
+    assert found["measures"]["precision"]["samples"]["value"] == 0
+    assert found["measures"]["coverage"]["samples"]["value"] == 0
+    frechet = found["measures"]["frechet_distance"]
+    assert frechet["samples"]["low"] > frechet["real"]["high"]
+
+    images, _ = digits(300, seed=300)  # the training set
+    copies = report(tmp_path / "out", *mnist, *from_images(tmp_path, images[:N]))["memorisation"]
+    assert copies["train_share"]["value"] == 1
+    assert copies["ratio"]["value"] == pytest.approx(0, abs=1e-5)
+    assert copies["p_value"] < 1e-3
+
+    images, labels = digits(900, seed=2)
+    missing = report(tmp_path / "out", *mnist, *from_images(tmp_path, images[labels != 3]))["classes"]
+    assert missing["samples"]["shares"][3] == 0
+    assert missing["samples"]["p_value"] < 1e-3 < missing["real"]["p_value"]
+
+
+def test_samples_of_a_class_are_compared_with_that_class(mnist: list[str], tmp_path: Path) -> None:
+    images, labels = digits(800, seed=1)
+    threes = images[labels == 3][:40]
+    found = report(tmp_path / "out", *mnist, "--class", "3", *from_images(tmp_path, threes))
+    assert found["measures"]["as_asked"]["samples"]["value"] == 1
+    assert found["classes"]["expected"][3] == 1
+    assert found["n_reference"] < 40  # of 150 test digits
+    other = report(tmp_path / "out", *mnist, "--class", "4", *from_images(tmp_path, threes))
+    assert other["measures"]["as_asked"]["samples"]["value"] == 0
+    assert other["measures"]["precision"]["samples"]["value"] == 0
+
+
+def test_other_data_are_compared_as_vectors(tmp_path: Path) -> None:
+    run = str(tmp_path / "run")
+    assert main(["train", "--data.kind", "digits", *TINY, "--run", run]) == 0
+    found = report(tmp_path / "out", run, *DRAW, "-n", "40")
+    assert set(found["measures"]) == {"mmd", "energy_distance", "sliced_wasserstein", "c2st"}
+    assert found["measures"]["mmd"]["samples"]["low"] > found["measures"]["mmd"]["real"]["high"]
+    assert "classes" not in found
+    assert found["reference"] == "40 test examples of digits"
+
+
+def test_data_without_a_test_set_are_halved(tmp_path: Path) -> None:
+    np.save(tmp_path / "points.npy", np.random.default_rng(0).normal(size=(90, 2)).astype(np.float32))
+    run = str(tmp_path / "run")
+    own = ["--data.kind", "path", "--data.path", str(tmp_path / "points.npy"), "--network.kind", "mlp"]
+    assert main(["train", *own, "--device", "cpu", "--fast-dev-run", "--run", run]) == 0
+    found = report(tmp_path / "out", run, *DRAW, "-n", "60")
+    assert (found["n"], found["n_reference"], found["n_real"]) == (60, 45, 45)
+    assert "which has no test set" in found["reference"]
+    assert "memorisation" not in found  # there is no control
+    assert not (tmp_path / "out" / "grid.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["-n", "5"], 2, ["at least 20", "5"]),
+        (["--likelihood", "-1"], 2, ["--likelihood", "-1"]),
+        (["-n", "30", "--likelihood", "31"], 2, ["31", "30"]),
+        (["-n", "30", "--likelihood", "2", "--class", "3"], 2, ["--likelihood", "--class"]),
+        (["-n", "30", "--sampler", "nonsense"], 2, ["nonsense"]),
+        (["-n", "30", "--weight", "1"], 2, ["--weight"]),
+        (["-n", "30", "--class", "77"], 2, ["77"]),
+        (["--from-samples", "/no/such.npz"], 3, ["/no/such.npz"]),
+        (["--from-samples", "SMALL"], 2, ["(1, 8, 8)", "(1, 28, 28)"]),
+        (["--from-samples", "SMALL", "--steps", "3"], 2, ["--steps"]),
+        (["-n", "30", "--out", "/proc/nowhere"], 2, ["/proc/nowhere"]),
+    ],
+)
+def test_what_cannot_be_done_is_refused_in_one_line(
+    capsys, mnist: list[str], tmp_path: Path, arguments: list[str], code: int, words: list[str]
+) -> None:
+    small = tmp_path / "small.npz"
+    np.savez(small, x=np.zeros((30, 1, 8, 8), dtype=np.float32))
+    given = [str(small) if a == "SMALL" else a for a in arguments]
+    out = [] if "--out" in given else ["--out", str(tmp_path / "out")]
+    capsys.readouterr()
+    assert main(["evaluate", *mnist, "--device", "cpu", *given, *out]) == code
+    printed, err = capsys.readouterr()
+    assert printed == ""
+    assert err.count("\n") == 1, err
+    for word in words:
+        assert word in err, err

@@ -1,21 +1,35 @@
-"""Trained models by name: finding what a person calls it, and building it from its checkpoint alone."""
+"""Trained models by name: finding what a person calls it, building it from its checkpoint alone, and saving it for others.
+
+A name is a shipped model's, the path of a run or of a checkpoint, or ``hf:ORG/NAME`` (``hf:ORG/NAME@REVISION``) on the Hugging Face Hub.
+Only what begins with ``hf:`` goes to the network; `from_pretrained` adds that itself, as users of the Hub expect.
+"""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
 
 from scorefield._errors import CheckpointError, ConfigError
 from scorefield.classifier import Classifier
 from scorefield.config import RunConfig, refusals, validate
+from scorefield.hub import HUB, download, model_card
 from scorefield.metrics import Judge
 from scorefield.models import NoisyModel, ScoreModel
 from scorefield.training import checkpoint, load_weights
+from scorefield.training.export import export
 
-__all__ = ["LoadedModel", "load_classifier", "load_judge", "load_model", "shipped_models"]
+__all__ = [
+    "LoadedModel",
+    "from_pretrained",
+    "load_classifier",
+    "load_judge",
+    "load_model",
+    "save_pretrained",
+    "shipped_models",
+]
 
 Warn = Callable[[str], None]
 Model = TypeVar("Model", bound=NoisyModel, covariant=True)
@@ -32,10 +46,10 @@ class LoadedModel(NamedTuple, Generic[Model]):
 
 
 def load_model(name: str, device: torch.device | str = "cpu", *, warn: Warn = warnings.warn) -> LoadedModel[ScoreModel]:
-    """Return the score model of a run folder, a checkpoint folder, or one shipped with the package (`shipped_models`).
+    """Return the score model of a run folder, a checkpoint folder, the Hub, or one shipped with the package (`shipped_models`).
 
     Args:
-        name: a path, or a shipped model's name.
+        name: a path, a shipped model's name, or hf:ORG/NAME.
         device: where the model is wanted.
         warn: told of checkpoints that were damaged and passed over.
 
@@ -80,6 +94,55 @@ def _load(name: str, device: torch.device | str, warn: Warn, wanted: type[Wanted
     return LoadedModel(model.to(device).eval(), config, tuple(event), found.path)
 
 
+def from_pretrained(
+    name: str | Path, *, revision: str | None = None, device: torch.device | str = "cpu"
+) -> LoadedModel[ScoreModel]:
+    """Return the score model in a folder or, where there is no such folder, of the repository ``name`` on the Hugging Face Hub.
+
+    Args:
+        name: a folder that `save_pretrained` or training wrote, or ORG/NAME.
+        revision: a branch, tag or commit of the repository.
+        device: where the model is wanted.
+
+    Errors are those of `load_model`. A folder never touches the network; with ``HF_HUB_OFFLINE=1`` the Hub's cache has to do.
+    """
+    if Path(name).is_dir() or name in shipped_models():
+        return load_model(str(name), device)
+    return load_model(HUB + str(name).removeprefix(HUB) + (f"@{revision}" if revision else ""), device)
+
+
+def save_pretrained(
+    name: str | Path, folder: str | Path, *, evaluation: Mapping[str, Any] | None = None, license_id: str = "mit"
+) -> None:
+    """Write ``folder`` for others to load by `from_pretrained`: averaged weights, configuration and a model card.
+
+    ``hf upload ORG/NAME FOLDER`` brings it to the Hub.
+
+    Args:
+        name: the trained score model, as `load_model` takes it.
+        folder: must not exist.
+        evaluation: results for the card, such as the content of an evaluation.json.
+        license_id: the licence you give it, by the Hub's identifier.
+
+    Raises:
+        ConfigError: nothing of that name.
+        CheckpointError: found, but damaged or of another kind; or ``folder`` exists already.
+    """
+    loaded = load_model(str(name))
+    source = checkpoint.load(loaded.source)
+    export(source, Path(folder))
+    parameters = sum(p.numel() for p in loaded.model.parameters())
+    card = model_card(
+        loaded.config,
+        loaded.event,
+        parameters=parameters,
+        step=source.step,
+        evaluation=evaluation,
+        license_id=license_id,
+    )
+    (Path(folder) / "README.md").write_text(card, encoding="utf-8")
+
+
 def shipped_models() -> list[str]:
     """Return the names of the models inside the package."""
     folder = Path(str(files("scorefield"))) / "weights"
@@ -89,7 +152,7 @@ def shipped_models() -> list[str]:
 def _find(name: str, warn: Warn) -> checkpoint.Checkpoint:
     if name in shipped_models():
         return checkpoint.load(Path(str(files("scorefield"))) / "weights" / name)
-    path = Path(name)
+    path = download(name) if name.startswith(HUB) else Path(name)
     if (path / "manifest.json").exists():
         return checkpoint.load(path)
     if (path / "checkpoints").is_dir():
@@ -98,4 +161,7 @@ def _find(name: str, warn: Warn) -> checkpoint.Checkpoint:
             raise CheckpointError(f"{path}: has no checkpoint yet; train it with scorefield train --run {path}")
         return found
     known = ", ".join(shipped_models()) or "none"
-    raise ConfigError(f"{name}: neither a run folder, nor a checkpoint, nor a shipped model (shipped: {known})")
+    raise ConfigError(
+        f"{name}: neither a run folder, nor a checkpoint, nor a shipped model (shipped: {known}); "
+        f"a model of the Hugging Face Hub is named {HUB}ORG/NAME"
+    )

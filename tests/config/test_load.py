@@ -116,3 +116,14 @@ def test_E3_fuzzed_configurations_are_accepted_or_refused():
 @pytest.mark.slow
 def test_E3_ten_thousand_fuzzed_configurations():
     assert fuzz(10_000) > 3000
+
+
+def test_unbalanced_data_is_a_setting_that_reads_back():
+    config = validate(RunConfig, {"data": {"kind": "digits", "keep": {3: 0.35, 8: 0}}}, "test")
+    assert validate(RunConfig, parse_yaml(to_yaml(config), "again"), "again") == config
+    whole, thin = RunConfig(data={"kind": "digits"}).data.load(), config.data.load()
+    shares = thin.labels.bincount(minlength=10) / whole.labels.bincount(minlength=10)
+    assert shares.tolist() == pytest.approx([1, 1, 1, 0.35, 1, 1, 1, 1, 0, 1], abs=0.01)
+    for wrong in ({3: 1.5}, {-1: 0.5}, {"three": 0.5}):
+        with pytest.raises(ConfigError, match=r"data\.keep"):
+            validate(RunConfig, {"data": {"kind": "digits", "keep": wrong}}, "test")

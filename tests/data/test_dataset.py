@@ -6,7 +6,7 @@ import torch
 from scipy import stats
 
 from scorefield._errors import DataError
-from scorefield.data import Dataset, dequantize
+from scorefield.data import Dataset, dequantize, keep_share
 from scorefield.data.dataset import dequantize_rows
 
 BYTES = torch.arange(256, dtype=torch.uint8).reshape(256, 1, 1).expand(256, 1, 50).contiguous()
@@ -107,3 +107,28 @@ def test_subset_of_nothing_is_refused():
     data = Dataset(torch.zeros(3, 2), torch.zeros(3, dtype=torch.int64), "three")
     with pytest.raises(DataError):
         data.subset(data.labels == 7)
+
+
+def test_a_share_of_one_class_is_kept_and_all_of_the_others():
+    labels = torch.arange(3000) % 3
+    data = Dataset(torch.arange(3000.0)[:, None], labels, "three classes")
+    thin = keep_share(data, 1, 0.35)
+    assert torch.bincount(thin.labels).tolist() == [1000, 350, 1000]
+    assert torch.equal(thin.labels, labels[thin.x[:, 0].long()])  # every label goes with its example
+    assert torch.equal(thin.x, thin.x.sort(dim=0).values)  # in their old order
+    kept = thin.x[thin.labels == 1, 0]
+    assert stats.kstest(kept.numpy(), stats.uniform(0, 3000).cdf).pvalue > 1e-3  # from all over the set
+    assert torch.equal(keep_share(data, 1, 0.35).x, thin.x)
+    assert not torch.equal(keep_share(data, 1, 0.35, seed=1).x, thin.x)
+    assert "0.35" in thin.name
+    assert len(keep_share(data, 0, 0)) == 2000
+    assert len(keep_share(data, 2, 1)) == 3000
+
+
+@pytest.mark.parametrize(("label", "share"), [(3, 0.5), (0, -0.1), (0, 1.1), (0, float("nan"))])
+def test_a_share_that_cannot_be_kept_is_refused(label, share):
+    data = Dataset(torch.zeros(4, 1), torch.tensor([0, 1, 2, 2]), "mine")
+    with pytest.raises(DataError, match="class"):
+        keep_share(data, label, share)
+    with pytest.raises(DataError, match="no labels"):
+        keep_share(Dataset(data.x, None, "mine"), 0, 0.5)

@@ -1,4 +1,4 @@
-"""``scorefield convert``: weights of NCSN, NCSNv2 and score-SDE into a run folder, and a run's weights back into their files."""
+"""``scorefield convert``: weights of NCSN, NCSNv2 and score-SDE into a run folder; a run's weights into their files, or for the Hub."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ from scorefield.config import RunConfig, merge, read_yaml, refusals, to_yaml, va
 from scorefield.interop import Imported, Moments, read_weights, write_weights
 from scorefield.models import NoisyModel
 from scorefield.preconditioning import LadderNet
-from scorefield.pretrained import load_model
+from scorefield.pretrained import load_model, save_pretrained
 from scorefield.training import checkpoint, load_weights
 from scorefield.training.run import RunFolder, environment
 
@@ -30,6 +30,8 @@ def run(args: Namespace) -> int:
     """Convert in the direction asked for; return the exit code."""
     if (args["from"] is None) == (args.to is None):
         raise ConfigError("convert needs either --from, to make a run of a file, or --to, to make a file of a run")
+    if args.to == "hub":
+        return _publish(args.source, Path(args.out), args.evaluation)
     if args.to is not None:
         return _bring_out(args.source, Path(args.out), args.to)
     return _bring_in(args)
@@ -185,6 +187,28 @@ def _bring_out(source: str, out: Path, layout: str) -> int:
     )
     print(f"{out}: written in the layout of {layout}, step {found.step}")
     return 0
+
+
+def _publish(source: str, out: Path, evaluation: str | None) -> int:
+    """Write a folder with weights, configuration and model card, and say how to bring it to the Hub."""
+    results = None if evaluation is None else _results(Path(evaluation))
+    save_pretrained(source, out, evaluation=results)
+    print(
+        f"{out}: weights, configuration and a model card, README.md. Try it, and bring it to the Hugging Face Hub, with:"
+    )
+    print(f"  scorefield sample {out} -n 64 --out samples.png\n  hf upload ORG/NAME {out}")
+    return 0
+
+
+def _results(path: Path) -> dict[str, Any]:
+    """Return the JSON object in a file."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"--evaluation {path}: expected a file of JSON; found {error}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"--evaluation {path}: expected a JSON object; received {type(values).__name__}")
+    return values
 
 
 def _stripped(group: dict[str, Tensor]) -> dict[str, Tensor]:

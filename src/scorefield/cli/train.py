@@ -16,10 +16,11 @@ from jsonargparse import Namespace
 from scorefield._errors import ConfigError
 from scorefield.cli.arguments import SECTIONS
 from scorefield.cli.console import Progress, warn
+from scorefield.cli.pictures import draw_grid, draw_way
 from scorefield.config import RunConfig, merge, parse_yaml, read_yaml, refusals, to_yaml, validate
 from scorefield.data import Batches, Dataset
-from scorefield.plotting import loss_curve, save_grid
-from scorefield.sampling import sample
+from scorefield.models import ScoreModel
+from scorefield.plotting import loss_curve
 from scorefield.training import (
     Accelerated,
     OneProcess,
@@ -101,10 +102,15 @@ class Session:
         )
 
     def draw(self) -> None:
-        """Write a grid of samples from the averaged weights."""
-        sampler, times = self.config.sampling.build(self.state.model.process)
-        drawn = sample(self.state.ema, sampler, (64, *self.event), times=times, seed=0)
-        save_grid(self.folder.samples / f"step-{self.state.step:08d}.png", drawn.x)
+        """Write a grid of samples from the averaged weights, where it is images that they draw; after the last step the way there too."""
+        model = self.state.ema
+        if not isinstance(model, ScoreModel) or len(self.event) != 3:
+            return
+        grid = self.folder.samples / f"step-{self.state.step:08d}.png"
+        if self.state.step < self.config.train.steps:
+            draw_grid(grid, model, self.config, self.event)
+        else:
+            draw_way(self.folder.path, grid, model, self.config, self.event)
 
 
 def train_run(
@@ -174,7 +180,7 @@ def _consume(session: Session, records: Iterator[StepRecord], stop: StopSignals,
                 clock = now
             if first and record.step % every.checkpoint_every == 0:
                 session.save()
-            if first and record.step % every.sample_every == 0 and len(session.event) == 3:
+            if first and record.step % every.sample_every == 0 and record.step < every.steps:
                 session.draw()
             if _stopped(stop, session.parallel):
                 break
@@ -199,8 +205,11 @@ def _finish(session: Session) -> None:
     lines = folder.read_metrics()
     if lines:
         loss_curve(folder.path / "loss.png", [int(line["step"]) for line in lines], [line["loss"] for line in lines])
-    if len(session.event) == 3:
-        session.draw()
+    if not isinstance(session.state.ema, ScoreModel):
+        print(f"{folder.path}: trained to step {session.state.step}. Measure it with:")
+        print(f"  scorefield evaluate {folder.path}")
+        return
+    session.draw()
     kind, steps = session.config.sampling.kind, session.config.sampling.steps
     suffix = "png" if len(session.event) == 3 else "npz"
     print(f"{folder.path}: trained to step {session.state.step}. Sample it with:")

@@ -135,17 +135,21 @@ def clean(folder: Path) -> None:
             ) from error
 
 
-def load(path: Path) -> Checkpoint:
+def load(path: Path, *, links: bool = True) -> Checkpoint:
     """Read the checkpoint folder ``path`` after verifying every file against its manifest.
 
+    Args:
+        path: the folder.
+        links: whether files may be symbolic links, as in the cache of a model hub; in a run's own folder they are never.
+
     Raises:
-        CheckpointError: a file is missing, damaged, a symbolic link, too large, or from a newer release.
+        CheckpointError: a file is missing, damaged, a link that may not be one, too large, or from a newer release.
     """
     tensors: dict[str, dict[str, Tensor]] = {}
     step, state = 0, {}
     manifest = path / MANIFEST
-    for name, (size, sha256) in decode_manifest(manifest, read_own(manifest, MANIFEST_LIMIT)).items():
-        data = read_verified(path / name, size, sha256)
+    for name, (size, sha256) in decode_manifest(manifest, read_own(manifest, MANIFEST_LIMIT, links=links)).items():
+        data = read_verified(path / name, size, sha256, links=links)
         if name == STATE:
             step, state = decode_state(path / name, data)
         else:
@@ -166,7 +170,7 @@ def latest(folder: Path, warn: Callable[[str], None]) -> Checkpoint | None:
     failures: list[str] = []
     for path in _checkpoints(folder):
         try:
-            checkpoint = load(path)
+            checkpoint = load(path, links=False)
         except CheckpointError as error:
             failures.append(str(error))
             continue
@@ -206,7 +210,7 @@ def _holds(path: Path, manifest: bytes) -> bool:
 
 def _is_good(path: Path) -> bool:
     try:
-        load(path)
+        load(path, links=False)
     except CheckpointError:
         return False
     return True

@@ -138,16 +138,16 @@ def short(value: object) -> str:
     return text if len(text) <= 100 else text[:100] + "..."
 
 
-def read_own(path: Path, limit: int) -> bytes:
-    """Return the content of a file of ours, which is never a link."""
-    if path.is_symlink():
+def read_own(path: Path, limit: int, *, links: bool) -> bytes:
+    """Return the content of a file of ours, which is a link only where ``links`` says that it may be."""
+    if path.is_symlink() and not links:
         raise damaged(path, "a regular file", "a symbolic link")
     return read(path, limit)
 
 
-def read_verified(path: Path, size: int, sha256: str) -> bytes:
-    """Return the content of a file of ours that has this size and hash."""
-    data = read_own(path, max(size, 0))
+def read_verified(path: Path, size: int, sha256: str, *, links: bool) -> bytes:
+    """Return the content of a file of ours that has this size and hash; ``links`` as in `read_own`."""
+    data = read_own(path, max(size, 0), links=links)
     if len(data) != size:
         raise damaged(path, f"{size} bytes", f"{len(data)} bytes")
     if (found := hashlib.sha256(data).hexdigest()) != sha256:

@@ -72,7 +72,9 @@ class RunFolder:
             file.write(json.dumps(asdict(record)) + "\n")
 
     def read_metrics(self) -> list[dict[str, float]]:
-        """Return the logged lines."""
+        """Return the logged lines; none where the run was shorter than its first."""
+        if not self.metrics.exists():
+            return []
         return [json.loads(line) for line in self.metrics.read_text().splitlines()]
 
 

@@ -1,0 +1,161 @@
+"""The Hugging Face Hub: a model's name there, its files on this machine, and the card that says what it is.
+
+A repository holds what `save_pretrained` writes: a checkpoint of averaged weights (safetensors, state.json, manifest.json) and README.md.
+Nothing else is downloaded, nothing is executed, and every file is held to the manifest's SHA-256.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import scorefield
+from scorefield._errors import ConfigError
+from scorefield.config import RunConfig, to_yaml
+
+__all__ = ["HUB", "download", "model_card"]
+
+HUB = "hf:"
+"""What a name on the Hub begins with: a path can look like ORG/NAME, and a mistyped path should not be looked up in public."""
+
+_NAME = re.compile(rf"{HUB}([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@([A-Za-z0-9][\w./-]*))?", re.ASCII)
+_FILES = ["manifest.json", "state.json", "*.safetensors", "README.md"]
+_DATASETS = ("mnist", "fashion_mnist")  # those the Hub knows by the names used here
+
+
+def download(name: str) -> Path:
+    """Return the folder of ``hf:ORG/NAME``, or ``hf:ORG/NAME@REVISION``, in the Hub's cache, fetching what is missing or out of date.
+
+    The environment decides, as for every client of the Hub: ``HF_HOME`` where the cache is, ``HF_HUB_OFFLINE=1`` that it has to do.
+
+    Raises:
+        ConfigError: not such a name, nothing there, or the Hub cannot be reached and the cache does not have it.
+    """
+    from huggingface_hub import snapshot_download
+
+    found = _NAME.fullmatch(name)
+    if found is None or ".." in name:
+        raise ConfigError(
+            f"{name}: expected a folder that exists, or hf:ORG/NAME (hf:ORG/NAME@REVISION) of the Hugging Face Hub"
+        )
+    repository, revision = found.groups()
+    try:
+        folder = Path(snapshot_download(repository, revision=revision, allow_patterns=_FILES))
+    except Exception as error:  # a network's errors are those of whatever library carries it
+        raise ConfigError(
+            f"{name}: the Hub gave no such model, and its cache has none ({_reason(error)}); check name, connection and "
+            f"HF_HUB_OFFLINE, fetch it where there is a network (hf download {repository}), or name a folder"
+        ) from error
+    if not (folder / "manifest.json").exists():
+        raise ConfigError(f"{name}: holds no manifest.json, so it is no model of scorefield.save_pretrained")
+    return folder
+
+
+def _reason(error: Exception) -> str:
+    """Return the gist of an error on one line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"[:200]
+
+
+def model_card(
+    config: RunConfig,
+    event: tuple[int, ...],
+    *,
+    parameters: int,
+    step: int,
+    evaluation: Mapping[str, Any] | None,
+    license_id: str,
+) -> str:
+    """Return README.md of a score model: what the Hub reads in its head, and for people what was trained, how, and how to draw from it.
+
+    Args:
+        config: of the run.
+        event: shape of one sample.
+        parameters: how many the network has.
+        step: optimiser steps behind the weights.
+        evaluation: what was measured, nested as it may be; a ``{"value": …, "error": …}`` is shown as value ± error.
+        license_id: the Hub's identifier of the licence, such as mit or apache-2.0.
+    """
+    from huggingface_hub import ModelCard, ModelCardData
+
+    data = ModelCardData(
+        library_name="scorefield",
+        license=license_id,
+        tags=["score-based-generative-modelling", config.process.kind, config.network.kind],
+        datasets=[config.data.kind] if config.data.kind in _DATASETS else None,
+        pipeline_tag="unconditional-image-generation" if len(event) == 3 else None,
+    )
+    facts = {
+        "data": ", ".join(f"{key} {value}" for key, value in config.data.model_dump(exclude_none=True).items()),
+        "one sample": "×".join(map(str, event)),
+        "model": f"{config.model.kind} of {config.network.kind}, {parameters:,} parameters",
+        "process": ", ".join(f"{key} {value}" for key, value in config.process.model_dump().items()),
+        "trained": f"{step} steps of {config.train.batch_size}, seed {config.seed}",
+        "weights": f"averaged, decay {config.train.ema_decay}" if config.train.ema_decay else "of the last step",
+        "licence": license_id,
+        "saved by": f"scorefield {scorefield.__version__}",
+    }
+    body = _BODY.format(
+        name=config.name,
+        comment=f"{config.comment}\n\n" if config.comment else "",
+        facts=_table(facts),
+        evaluation=f"## Evaluation\n\n{_table(dict(_flat(evaluation)))}\n\n" if evaluation else "",
+        config=to_yaml(config).strip(),
+    )
+    return str(ModelCard(f"---\n{data.to_yaml()}\n---\n\n{body}"))
+
+
+def _table(rows: Mapping[str, object]) -> str:
+    lines = (f"| {_cell(key)} | {_cell(value)} |" for key, value in rows.items())
+    return "\n".join(["| | |", "|---|---|", *lines])
+
+
+def _cell(value: object) -> str:
+    """Return text that stays in its cell."""
+    text = f"{value:.5g}" if isinstance(value, float) else str(value)
+    return " ".join(text.replace("|", "\\|").split())
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Yield the leaves of nested results with the path to each."""
+    for key, value in values.items():
+        name = f"{prefix}{key}".replace("_", " ")
+        if isinstance(value, Mapping) and value.keys() == {"value", "error"}:
+            yield name, f"{value['value']:.4g} ± {value['error']:.2g}"
+        elif isinstance(value, Mapping):
+            yield from _flat(value, f"{name}: ")
+        elif isinstance(value, list | tuple):
+            yield name, ", ".join(map(_cell, value))
+        else:
+            yield name, value
+
+
+_BODY = """# {name}
+
+{comment}A score model: it knows E[x_0 | x_t] at every noise level, and with it ∇ log p_t, for any sampler of
+[scorefield](https://pypi.org/project/scorefield/).
+
+```python
+from scorefield import from_pretrained, sample
+
+loaded = from_pretrained("ORG/NAME")  # this repository, or a folder with its files
+sampler, times = loaded.config.sampling.build(loaded.model.process)
+drawn = sample(loaded.model, sampler, (64, *loaded.event), times=times, seed=0)
+```
+
+```sh
+scorefield sample hf:ORG/NAME -n 64 --out samples.png
+```
+
+## What it is
+
+{facts}
+
+{evaluation}## Configuration
+
+`scorefield train --config` takes it and trains the model again.
+
+```yaml
+{config}
+```
+"""

@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip --disable-pip-version-check --quiet --no-input
 
-.PHONY: quickstart test test-all mutants lint docs bench clean
+.PHONY: quickstart test test-all mutants lint docs bench report clean
 
 quickstart: $(VENV)/.user
 	$(BIN)/scorefield quickstart
@@ -26,6 +26,7 @@ lint: $(VENV)/.dev
 	$(BIN)/lint-imports
 	$(BIN)/basedpyright
 
+# Pictures and tables are computed, notebooks executed in their fast versions and cached: minutes the first time.
 docs: $(VENV)/.dev
 	$(PIP) install -c constraints.txt -e '.[docs]'
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
@@ -33,8 +34,13 @@ docs: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
 
+# report/report.pdf and report/poster.pdf, from the results on disk.
+report: $(VENV)/.dev
+	$(PIP) install -c constraints.txt -e '.[report]'
+	$(BIN)/python report/build.py
+
 clean:
-	rm -rf $(VENV) build dist docs/_build
+	rm -rf $(VENV) build dist docs/_build docs/_generated
 
 # torch comes first and pinned: unpinned, some indexes answer with gigabytes of CUDA.
 $(VENV)/.torch: constraints.txt

@@ -1,0 +1,167 @@
+"""The report is what the results say: the same bytes twice, other results other bytes, and whatever is missing is named."""
+
+import importlib.util
+import json
+import shutil
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+VERDICTS = ("PASS", "FAIL", "HOLDS_ONLY_IF")
+# What the text itself quotes: exact numbers first.
+QUOTED = {
+    "vincent-identity": ("largest relative gap of the losses", "relative gap of the gradients"),
+    "circle-field": ("circle: rms error, core", "circle: rms error, outside"),
+    "langevin-weights": (
+        "left share, Langevin",
+        "left share, σ 20 → 1, ε = 0.1, T = 100",
+        "left share, σ 10 → 0.1, ε = 0.003, T = 300",
+        "left share, reverse SDE",
+        "left share of the starts",
+    ),
+    "ring-mixing": ("share of the first mode",),
+    "step-size-sweep": ("least error", "step sizes in the window, T = 3"),
+}
+needs_typst = pytest.mark.skipif(
+    importlib.util.find_spec("typst") is None, reason="typst is not installed: pip install 'scorefield[report]'"
+)
+
+
+@pytest.fixture(scope="module")
+def driver() -> ModuleType:
+    """report/build.py, which is no part of the package."""
+    spec = importlib.util.spec_from_file_location("report_build", ROOT / "report" / "build.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A repository with the report's sources, this one's MNIST results and benchmarks, and made-up claims."""
+    for name in ("report", "results/mnist"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("*.pdf", "__pycache__"))
+    for name in (
+        "README.md",
+        "benchmarks/results.json",
+        "docs/guidance_bias.md",
+        "src/scorefield/__init__.py",
+        "src/scorefield/experiments/catalogue.py",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    for k, (name, measures) in enumerate(QUOTED.items()):
+        write_claim(tmp_path, name, VERDICTS[k % 3], measures)
+    return tmp_path
+
+
+def write_claim(root: Path, name: str, verdict: str, measures: tuple[str, ...], value: float = 0.25) -> None:
+    """Write a result as `scorefield.experiments.store` does."""
+    place = root / "results" / "reproduce" / name
+    place.mkdir(parents=True, exist_ok=True)
+    estimate = {"value": value, "error": 0.01, "low": value - 0.0196, "high": value + 0.0196}
+    result = {
+        "name": name,
+        "claim": f"What {name} claims.",
+        "source": "a paper",
+        "verdict": verdict,
+        "reason": "because it was measured",
+        "measures": dict.fromkeys(measures, estimate) | {"a number of no chance": {**estimate, "error": 0.0}},
+        "rows": [{"n": 0, "refused": "too large"}],
+        "budget": "small",
+        "seconds": 1.5,
+        "environment": {"scorefield": "0", "torch": "0"},
+    }
+    (place / "result.json").write_text(json.dumps(result))
+    Image.new("RGB", (1500, 500), "white").save(place / "figure.png", dpi=(110, 110))
+
+
+def change(root: Path, name: str, **parts: object) -> None:
+    """Change parts of a result; a part that is None is taken out."""
+    path = root / "results" / "reproduce" / name / "result.json"
+    result = json.loads(path.read_text()) | parts
+    path.write_text(json.dumps({key: part for key, part in result.items() if part is not None}))
+
+
+@needs_typst
+@pytest.mark.parametrize("name", ["report", "poster"])
+def test_two_builds_are_equal_to_the_byte_and_follow_the_results(driver: ModuleType, tree: Path, name: str) -> None:
+    pdfs = []
+    for k in range(2):
+        (path,) = driver.build(name, tree, tree / f"out{k}")
+        pdfs.append(path.read_bytes())
+    assert pdfs[0].startswith(b"%PDF-")
+    assert pdfs[0] == pdfs[1]
+    write_claim(tree, "langevin-weights", "FAIL", QUOTED["langevin-weights"], value=0.35)
+    (path,) = driver.build(name, tree, tree / "out2")
+    assert path.read_bytes() != pdfs[0]
+
+
+@needs_typst
+def test_a_claim_that_nobody_knew_of_gets_its_place(driver: ModuleType, tree: Path) -> None:
+    pages = len(driver.build("report", tree, tree / "before", png=True))
+    for k in range(4):
+        write_claim(tree, f"zz-new-{k}", "PASS", ("a share",))
+    assert len(driver.build("report", tree, tree / "after", png=True)) > pages
+
+
+@needs_typst
+@pytest.mark.parametrize("name", ["report", "poster"])
+@pytest.mark.parametrize("missing", ["langevin-weights/result.json", "langevin-weights/figure.png"])
+def test_a_missing_file_is_named_with_the_command_that_makes_it(
+    driver: ModuleType, tree: Path, name: str, missing: str
+) -> None:
+    (tree / "results" / "reproduce" / missing).unlink()
+    with pytest.raises(driver.ReportError) as caught:
+        driver.build(name, tree, tree / "out")
+    assert str(caught.value).startswith(f"{name}: results/reproduce/{missing} is missing")
+    assert "scorefield reproduce langevin-weights" in str(caught.value)
+    assert not (tree / "out").exists()
+
+
+@needs_typst
+def test_a_missing_number_is_named_with_the_file_it_should_be_in(driver: ModuleType, tree: Path) -> None:
+    change(tree, "langevin-weights", measures={"left share, Langevin": {"value": 0.5, "error": 0.0}})
+    with pytest.raises(
+        driver.ReportError, match=r"results/reproduce/langevin-weights/result\.json has no \"measures > left"
+    ):
+        driver.build("report", tree, tree / "out")
+
+
+def test_the_index_lists_the_catalogue_first_and_tells_what_was_measured(driver: ModuleType, tree: Path) -> None:
+    write_claim(tree, "aa-new", "PASS", ("a share",))
+    index = driver.index(tree)
+    names = [claim["name"] for claim in index["claims"]]
+    assert names[0] == "vincent-identity"
+    assert names[-1] == "aa-new"
+    assert {claim["name"] for claim in index["claims"] if claim["measured"]} == {*QUOTED, "aa-new"}
+    assert "results/mnist/metrics.json" in index["files"]
+    assert index["program"].startswith("from scorefield import")
+
+
+def test_the_table_of_guidance_bias_is_read_cell_by_cell(driver: ModuleType) -> None:
+    page = (
+        "# Bias\n\n2000 samples, 128 steps; and so on with noise 0.1.\n\n## One\n\n| method | evaluations | mean, off by |\n"
+        "|---|---|---|\n| `Inpaint`, `Heun` | 257 | -0.731 ± 0.031 |\n\n## Two\n\n| method | evaluations | mean, off by |\n"
+        "|---|---|---|\n| `Inpaint`, `Heun` | 257 | +0.5 ± 0.1 |\n"
+    )
+    found = driver.guidance(page)
+    assert (found["samples"], found["steps"], found["noise"]) == (2000, 128, 0.1)
+    assert [problem["title"] for problem in found["problems"]] == ["One", "Two"]
+    assert found["problems"][0] == {
+        "title": "One",
+        "columns": ["mean, off by"],
+        "rows": [{"method": "Inpaint, Heun", "evaluations": 257, "cells": [[-0.731, 0.031]]}],
+    }
+    for broken in (
+        page.replace("2000 samples", "samples"),
+        page.replace("| 257 | +0.5 ± 0.1 |", "| 257 |"),
+        "# Bias\n",
+    ):
+        with pytest.raises(driver.ReportError, match="guidance_bias"):
+            driver.guidance(broken)

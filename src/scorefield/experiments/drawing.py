@@ -1,0 +1,102 @@
+"""What the figures of claims are made of: clouds, curves with error bars, shares of modes, tables in colour.
+
+Colours are Okabe & Ito's, told apart by every kind of sight; panels of one kind share their scales.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from scorefield.metrics import Estimate
+from scorefield.plotting import Shares, Terrain
+
+__all__ = ["COLOURS", "bars", "canvas", "cloud", "curve", "label", "save", "share_bars", "table"]
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_MARKS = ("o", "s", "^", "D", "v", "P", "X")
+_DOTS = 1500
+
+
+def canvas(rows: int, columns: int, *, width: float = 4.6, height: float = 4.3) -> tuple[Figure, np.ndarray]:
+    """Return a figure and its axes, shape (rows, columns); sizes are a panel's, in inches."""
+    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write the figure."""
+    figure.savefig(path, dpi=110)
+
+
+def label(axes: Axes, title: str, x: str = "", y: str = "") -> None:
+    """Name the axes in letters that can be read from the back of a room."""
+    axes.set_title(title, fontsize=12)
+    axes.set_xlabel(x, fontsize=11)
+    axes.set_ylabel(y, fontsize=11)
+    axes.tick_params(labelsize=10)
+
+
+def cloud(axes: Axes, x: Float[Tensor, "n 2"], terrain: Terrain, title: str) -> None:
+    """Scatter samples over the regions that hold 50, 90 and 99 % of the true mass; equal units both ways."""
+    terrain.fill(axes)
+    some = x[:_DOTS].numpy()
+    axes.scatter(some[:, 0], some[:, 1], s=5, color=COLOURS[1], alpha=0.5, linewidths=0)
+    terrain.square.frame(axes)
+    label(axes, title)
+
+
+def curve(axes: Axes, x: Sequence[float], y: Sequence[Estimate], name: str, k: int) -> None:
+    """Draw estimates with their 95 % intervals, in the k-th colour and mark."""
+    values, errors = np.array([e.value for e in y]), np.array([1.96 * e.error for e in y])
+    axes.errorbar(
+        *(x, values), yerr=errors, color=COLOURS[k % 7], marker=_MARKS[k % 7], markersize=6, capsize=3, linewidth=1.6,
+        label=name,
+    )  # fmt: skip
+
+
+def bars(axes: Axes, values: Mapping[str, Estimate], k: int = 0) -> None:
+    """Draw named estimates as horizontal bars with their 95 % intervals, the first on top."""
+    numbers = [e.value for e in values.values()]
+    errors = [1.96 * e.error for e in values.values()]
+    axes.barh(range(len(values)), numbers, xerr=errors, color=COLOURS[k], capsize=3, height=0.65)
+    axes.set_yticks(range(len(values)), list(values))
+    axes.invert_yaxis()
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def share_bars(axes: Axes, shares: Mapping[str, Shares]) -> None:
+    """Draw the shares of modes: a group of bars per mode, a colour per sampler, 95 % intervals, a line at the truth."""
+    width = 0.84 / len(shares)
+    for k, (name, found) in enumerate(shares.items()):
+        share = np.array(found.shares)
+        place = np.arange(len(share)) + (k - (len(shares) - 1) / 2) * width
+        reach = np.stack([share - found.low, np.array(found.high) - share]).clip(min=0)
+        axes.bar(place, share, width, color=COLOURS[k], yerr=reach, label=name, error_kw={"elinewidth": 1})
+    truth = np.array(next(iter(shares.values())).expected)
+    modes = np.arange(len(truth))
+    axes.hlines(truth, modes - 0.46, modes + 0.46, color="black", linestyle="--", linewidth=1.4, label="truth")
+    axes.set_xticks(modes, [f"{k + 1}" for k in modes])
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def table(
+    axes: Axes, values: np.ndarray, rows: Sequence[str], columns: Sequence[str], scale: Normalize
+) -> ScalarMappable:
+    """Paint a table of numbers and write each into its cell; what is not finite stays grey and says so."""
+    image = axes.imshow(np.ma.masked_invalid(values), cmap="cividis", norm=scale, aspect="auto")
+    axes.set_facecolor("0.75")
+    axes.set_xticks(range(len(columns)), columns)
+    axes.set_yticks(range(len(rows)), rows)
+    for (i, j), value in np.ndenumerate(values):
+        known = np.isfinite(value)
+        light = known and scale(value) < 0.5
+        text = f"{value:.2g}" if known else "diverges"
+        axes.text(j, i, text, ha="center", va="center", fontsize=9, color="white" if light else "black")
+    return image

@@ -1,0 +1,156 @@
+"""Results on disk: ``<folder>/<claim>/`` with result.json, rows.csv and figure.png, kept by the hash of recipe and code."""
+
+import csv
+import hashlib
+import json
+import math
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import scorefield
+from scorefield._errors import ConfigError
+from scorefield.experiments.base import Claim, Finding, Recipe, Row
+from scorefield.metrics import Estimate
+from scorefield.training.run import environment
+
+__all__ = ["SCHEMA", "Result", "find", "key", "load", "make_folder", "reproduce"]
+
+SCHEMA = 1
+_ABOVE = ("cli", "app")  # packages no result depends on
+
+Result = dict[str, Any]
+"""What result.json holds; ``cached`` is added where it was not computed now."""
+
+
+def find(name: str) -> Claim[Any]:
+    """Return the claim called ``name``, one of the catalogue's."""
+    return import_module(_module(name)).CLAIM
+
+
+def reproduce(claim: Claim[Any], budget: str, folder: Path, *, force: bool = False) -> Result:
+    """Return the result of a claim: the one on disk where recipe and code are the same, else measured now and written.
+
+    Args:
+        claim: what to measure.
+        budget: "small" or "full".
+        folder: where results are kept; this claim's go to a folder of its name.
+        force: measure whatever is on disk.
+    """
+    recipe = claim.recipe(budget)
+    place = folder / claim.name
+    wanted = key(claim, recipe)  # before the run: the code that runs is the code there is now
+    known = None if force else load(place, wanted)
+    if known is not None:
+        return {**known, "cached": True}
+    make_folder(place)
+    began = time.perf_counter()
+    finding = claim.measure(recipe)
+    (place / "result.json").unlink(missing_ok=True)  # it vouches for the files beside it, which now change
+    finding.draw(place / "figure.png")
+    result = _result(claim, budget, wanted, finding, time.perf_counter() - began)
+    _write_rows(place / "rows.csv", finding.rows)
+    # The last to be written, and whole or not at all.
+    part = place / "result.json.part"
+    part.write_text(json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    os.replace(part, place / "result.json")
+    return {**result, "cached": False}
+
+
+def make_folder(path: Path) -> Path:
+    """Return ``path`` as a folder that can be written to.
+
+    Raises:
+        ConfigError: it is not one, and cannot become one.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be a folder: {error.strerror}; choose another with --out") from error
+    if not os.access(path, os.W_OK):
+        raise ConfigError(f"{path}: not writable; choose another with --out")
+    return path
+
+
+def load(place: Path, wanted: str) -> Result | None:
+    """Return the result in a folder if its key is the one wanted; None if there is none, or it cannot be read."""
+    try:
+        result = json.loads((place / "result.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    whole = isinstance(result, dict) and all((place / name).exists() for name in ("figure.png", "rows.csv"))
+    return result if whole and result.get("key") == wanted else None
+
+
+def key(claim: Claim[Any], recipe: Recipe) -> str:
+    """Return the hash of what a result follows from: the claim, its recipe, and the code it runs.
+
+    The code is every module of the package but those above the experiments and other claims, so that adding a claim leaves results valid.
+    """
+    root = Path(scorefield.__file__).parent
+    own = claim.measure.__module__.rpartition(".")[2]
+    digest = hashlib.sha256(json.dumps([claim.name, asdict(recipe)], sort_keys=True, default=str).encode())
+    for path in sorted(root.rglob("*.py")):
+        parts = path.relative_to(root).parts
+        other = parts[:2] == ("experiments", "claims") and path.stem != own
+        if parts[0] not in _ABOVE and parts != ("experiments", "catalogue.py") and not other:
+            digest.update("/".join(parts).encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _module(name: str) -> str:
+    return f"scorefield.experiments.claims.{name.replace('-', '_')}"
+
+
+def _result(claim: Claim[Any], budget: str, wanted: str, finding: Finding, seconds: float) -> Result:
+    return {
+        "schema": SCHEMA,
+        "name": claim.name,
+        "claim": claim.statement,
+        "source": claim.source,
+        "verdict": str(finding.verdict),
+        "reason": finding.reason,
+        "measures": {name: _interval(estimate) for name, estimate in finding.measures.items()},
+        "rows": [{name: _finite(value) for name, value in row.items()} for row in finding.rows],
+        "budget": budget,
+        "recipe": _plain(asdict(claim.recipe(budget))),
+        "key": wanted,
+        "seconds": round(seconds, 1),
+        "environment": environment(torch.device("cpu")),
+    }
+
+
+def _interval(estimate: Estimate) -> dict[str, float | None]:
+    """Return an estimate with the ends of its 95 % interval."""
+    value, error = estimate
+    ends = {"low": value - 1.96 * error, "high": value + 1.96 * error}
+    return {name: _finite(number) for name, number in {"value": value, "error": error, **ends}.items()}
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401 whatever a row holds
+    """Return a value as JSON knows it: it has no NaN and no infinity."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    """Return settings as JSON knows them: numbers, text, lists and mappings; all else by its text."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return _finite(value) if isinstance(value, bool | int | float | str | None) else str(value)
+
+
+def _write_rows(path: Path, rows: Sequence[Row]) -> None:
+    """Write a table whose columns are all names that occur, in the order they do."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)

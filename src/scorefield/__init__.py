@@ -35,7 +35,7 @@ _PUBLIC = {
         "uniform",
     ),
     "scorefield.guidance": (
-        *("DPS", "Blur", "ClassifierFree", "ClassifierGuided", "Downsample", "Inpaint", "LinearGaussian"),
+        *("DPS", "AutoGuided", "Blur", "ClassifierFree", "ClassifierGuided", "Downsample", "Inpaint", "LinearGaussian"),
         *("LinearOperator", "Mask", "MatrixFree", "Particles", "Project", "RePaint"),
     ),
     "scorefield.likelihood": ("LogLikelihood", "bits_per_dim", "decode", "encode", "interpolate", "log_likelihood"),

@@ -3,9 +3,10 @@
 The command line ends with the error's ``exit_code``, so the same failure reads the same from Python and from a shell.
 """
 
+import math
 from typing import ClassVar
 
-__all__ = ["CheckpointError", "ConfigError", "DataError", "DivergedError", "ScorefieldError"]
+__all__ = ["CheckpointError", "ConfigError", "DataError", "DivergedError", "ScorefieldError", "require_finite"]
 
 
 class ScorefieldError(Exception):
@@ -36,3 +37,13 @@ class DivergedError(ScorefieldError, ArithmeticError):
     """A number stopped being finite, in training or in sampling."""
 
     exit_code = 5
+
+
+def require_finite(name: str, value: float) -> None:
+    """Refuse a setting that is not a finite number.
+
+    Raises:
+        ConfigError: naming it.
+    """
+    if not math.isfinite(value):
+        raise ConfigError(f"{name} must be a finite number; received {value}")

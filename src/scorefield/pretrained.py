@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
+from torch import Tensor
 
 from scorefield._errors import CheckpointError, ConfigError
 from scorefield.classifier import Classifier
@@ -29,6 +30,7 @@ __all__ = [
     "load_model",
     "save_pretrained",
     "shipped_models",
+    "weighted",
 ]
 
 Warn = Callable[[str], None]
@@ -43,6 +45,8 @@ class LoadedModel(NamedTuple, Generic[Model]):
     config: RunConfig
     event: tuple[int, ...]
     source: Path
+    weak: Model | None = None
+    """The same model with the weights of an early step, where the run kept them (``guide.step``): `scorefield.AutoGuided` wants it."""
 
 
 def load_model(name: str, device: torch.device | str = "cpu", *, warn: Warn = warnings.warn) -> LoadedModel[ScoreModel]:
@@ -86,12 +90,20 @@ def _load(name: str, device: torch.device | str, warn: Warn, wanted: type[Wanted
     if not isinstance(values, dict) or not isinstance(event, list):
         raise CheckpointError(f"{found.path}: has no configuration; it was not written by scorefield train")
     config = validate(RunConfig, values, f"{found.path}/state.json")
-    with refusals(str(found.path)):
-        model = config.build_model(tuple(event))
+    model = weighted(config, tuple(event), found.tensors["ema"], str(found.path)).to(device)
     if not isinstance(model, wanted):
         raise ConfigError(f"{name}: is a {type(model).__name__}, where a {wanted.__name__} is needed")
-    load_weights(model, found.tensors["ema"])
-    return LoadedModel(model.to(device).eval(), config, tuple(event), found.path)
+    guide = found.tensors.get("guide")
+    weak = None if guide is None else weighted(config, tuple(event), guide, str(found.path)).to(device)
+    return LoadedModel(model, config, tuple(event), found.path, weak)  # pyright: ignore[reportReturnType]  of one type, as built by one config
+
+
+def weighted(config: RunConfig, event: tuple[int, ...], weights: Mapping[str, Tensor], source: str) -> NoisyModel:
+    """Return the model that a configuration describes with the weights given, in evaluation mode; ``source`` names it in errors."""
+    with refusals(source):
+        model = config.build_model(event)
+    load_weights(model, weights)
+    return model.eval()
 
 
 def from_pretrained(

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -183,3 +184,18 @@ def test_fit_takes_a_tensor_and_leaves_the_average_in_the_model():
     fit(model, TARGET.sample(100), DSM(), steps=3, batch_size=10)
     assert not model.training
     assert any(not torch.equal(start[name], value) for name, value in model.state_dict().items())
+
+
+def test_the_guide_is_the_average_of_its_step_and_survives_a_restart():
+    settings = replace(SETTINGS, guide_step=7)
+    early, whole = fresh(), fresh()
+    advance(early, until=7)
+    advance(whole, settings)
+    assert whole.guide is not None
+    assert all(torch.equal(whole.guide[name], value) for name, value in early.ema.state_dict().items())
+    assert not torch.equal(whole.guide["net.layers.0.weight"], whole.ema.state_dict()["net.layers.0.weight"])
+    resumed = fresh(1)
+    resumed.restore(whole.step, whole.tensors())
+    assert_equal(resumed, whole)
+    resumed.restore(7, early.tensors())
+    assert resumed.guide is None

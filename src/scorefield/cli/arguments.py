@@ -16,6 +16,7 @@ SECTIONS = {
     "model": "what the network predicts: kind (denoiser, noise, score, ladder)",
     "objective": "the loss: kind (dsm, multilevel_dsm), ...",
     "train": "steps, batch_size, learning_rate, precision, compile, ...",
+    "guide": "a weaker version that guides the last one when drawing: step at which it is kept, weight",
     "sampling": "the sampler of the pictures drawn on the way: kind (heun, euler, dpmpp2m, ode, em, reverse_diffusion, ancestral, pc, ald)",
 }
 
@@ -118,6 +119,7 @@ def _train() -> ArgumentParser:
 def _sample() -> ArgumentParser:
     parser = _command("Draw samples. The extension of --out decides what is written.")
     _drawing(parser, n=64)
+    _guide(parser)
     parser.add_argument(
         "--out",
         type=str,
@@ -126,6 +128,15 @@ def _sample() -> ArgumentParser:
     )
     parser.add_argument("--frames", type=int, default=40, help="frames of a film")
     return parser
+
+
+def _guide(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--guide",
+        type=float,
+        metavar="WEIGHT",
+        help="of the run's weaker version, which shows where not to go: 0 draws without it; the run's own by default",
+    )
 
 
 def _drawing(parser: ArgumentParser, n: int) -> None:
@@ -237,6 +248,7 @@ def _evaluate() -> ArgumentParser:
         "data are compared as vectors. Writes evaluation.json, grid.png and the samples."
     )
     _drawing(parser, n=10_000)
+    _guide(parser)
     parser.add_argument(
         "--from-samples", type=str, metavar="FILE", help="measure the samples of a .npz, such as sample writes"
     )

@@ -13,7 +13,7 @@ from scorefield.cli.console import warn
 from scorefield.cli.evaluation import likelihood, measured
 from scorefield.cli.evaluation_data import RealData, real_data
 from scorefield.cli.evaluation_table import render
-from scorefield.cli.sample import choose, conditioned, count, draw, parse_seeds, write
+from scorefield.cli.sample import choose, count, draw, guided, parse_seeds, write
 from scorefield.config import refusals
 from scorefield.data import from_array_file
 from scorefield.experiments.store import make_folder
@@ -58,7 +58,7 @@ def run(args: Namespace) -> int:
 
 def _read(args: Namespace, event: tuple[int, ...]) -> Tensor:
     """Return samples from a file, images in [0, 1]; refuse options that would have drawn others."""
-    options = ("sampler", "steps", "options", "seeds", "weight")
+    options = ("sampler", "steps", "options", "seeds", "weight", "guide")
     idle = [f"--{name}" for name in options if args[name]]
     if idle:
         raise ConfigError(
@@ -89,7 +89,7 @@ def _was_drawn(args: Namespace) -> dict[str, Any]:
 def _drawn(args: Namespace, loaded: LoadedModel[ScoreModel], n: int, out: Path) -> tuple[Tensor, dict[str, Any]]:
     """Return samples, also written to the folder, and the part of the report on how they were drawn."""
     choice = choose(loaded, args.sampler, args.steps, args.options)
-    model = conditioned(loaded, args["class"], args.weight, n)
+    model = guided(args, loaded, n)
     with refusals("sampler"):
         sampler, times = choice.build(model.process)
     drawn, seconds = draw(args, loaded, model, sampler, times)

@@ -19,8 +19,10 @@ from scorefield.cli.console import Progress, warn
 from scorefield.cli.pictures import draw_grid, draw_way
 from scorefield.config import RunConfig, merge, parse_yaml, read_yaml, refusals, to_yaml, validate
 from scorefield.data import Batches, Dataset
+from scorefield.guidance import AutoGuided
 from scorefield.models import ScoreModel
 from scorefield.plotting import loss_curve
+from scorefield.pretrained import weighted
 from scorefield.training import (
     Accelerated,
     OneProcess,
@@ -103,9 +105,13 @@ class Session:
 
     def draw(self) -> None:
         """Write a grid of samples from the averaged weights, where it is images that they draw; after the last step the way there too."""
-        model = self.state.ema
+        model, weights, guide = self.state.ema, self.state.guide, self.config.guide
         if not isinstance(model, ScoreModel) or len(self.event) != 3:
             return
+        if weights is not None and guide.weight > 0:
+            weak = weighted(self.config, self.event, weights, "guide").to(self.parallel.device)
+            assert isinstance(weak, ScoreModel)  # noqa: S101 for the type checker: it is built as the model is
+            model = AutoGuided(model, weak, guide.weight)
         grid = self.folder.samples / f"step-{self.state.step:08d}.png"
         if self.state.step < self.config.train.steps:
             draw_grid(grid, model, self.config, self.event)
@@ -120,7 +126,7 @@ def train_run(
     first = parallel.rank == 0
     with refusals("configuration"):
         model, objective = config.build_model(dataset.event).to(parallel.device), config.build_objective()
-        settings = config.train.build(config.seed)
+        settings = config.train.build(config.seed, config.guide.step)
         state = TrainState.create(model, settings)
     with ExitStack() as stack:
         folder = RunFolder(path)

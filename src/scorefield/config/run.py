@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from scorefield.config.base import Section
 from scorefield.config.parts import (
@@ -89,14 +89,21 @@ class TrainConfig(Section):
     sample_every: PositiveInt = 2_000
     keep: PositiveInt = 3
 
-    def build(self, seed: int) -> "Optimization":
+    def build(self, seed: int, guide_step: int | None = None) -> "Optimization":
         """Return the optimisation settings."""
         from scorefield.training import Optimization
 
         shared = self.model_dump(
             exclude={"batch_size", "device", "log_every", "checkpoint_every", "sample_every", "keep"}
         )
-        return Optimization(**shared, seed=seed)
+        return Optimization(**shared, guide_step=guide_step, seed=seed)
+
+
+class GuideConfig(Section):
+    """`scorefield.AutoGuided`: the averaged weights of an early step guide the last, when samples are drawn, with this weight."""
+
+    step: PositiveInt | None = None
+    weight: NonNegativeFloat = 1.0
 
 
 class RunConfig(Section):
@@ -112,6 +119,7 @@ class RunConfig(Section):
     objective: ObjectiveConfig = DSMConfig()
     train: TrainConfig = TrainConfig()
     sampling: SamplingConfig = HeunConfig()
+    guide: GuideConfig = GuideConfig()
 
     def resolve(self, dataset: "Dataset") -> "RunConfig":
         """Return the configuration with what depends on the data filled in: mean and standard deviation."""

@@ -1,9 +1,10 @@
-"""Control: class conditions, known pixels, measurements.
+"""Control: class conditions, known pixels, measurements; and a model guided by a weaker version of itself.
 
-A model states the problem and guides any sampler (`ClassifierFree`, `ClassifierGuided`, `Inpaint`, `LinearGaussian`); methods that
+A model states the problem and guides any sampler (`AutoGuided`, `ClassifierFree`, `ClassifierGuided`, `Inpaint`, `LinearGaussian`); methods that
 need the step itself wrap a sampler (`RePaint`, `DPS`) or are one (`Particles`), and read the problem from their model.
 """
 
+from scorefield.guidance.auto import AutoGuided
 from scorefield.guidance.classes import ClassifierFree, ClassifierGuided
 from scorefield.guidance.inpainting import Inpaint, RePaint
 from scorefield.guidance.masks import HIDDEN_PARTS, hidden_part
@@ -14,6 +15,7 @@ from scorefield.guidance.particles import Particles
 __all__ = [
     "DPS",
     "HIDDEN_PARTS",
+    "AutoGuided",
     "Blur",
     "ClassifierFree",
     "ClassifierGuided",

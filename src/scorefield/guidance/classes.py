@@ -6,14 +6,13 @@ Either term on the right can be exaggerated: with a classifier by ``scale`` (Dha
 the classifier as a ratio of two scores (Ho & Salimans 2022). Only the unexaggerated sum is the score of a noised law.
 """
 
-import math
 from collections.abc import Callable
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from scorefield._errors import ConfigError
+from scorefield._errors import ConfigError, require_finite
 from scorefield._tensors import like, match_rows, take_rows
 from scorefield.models import Labels, ScoreModel, State, Time, label_rows
 
@@ -35,7 +34,7 @@ class ClassifierFree(ScoreModel):
 
     def __init__(self, model: ScoreModel, labels: Labels, weight: float) -> None:
         super().__init__()
-        _finite("weight", weight)
+        require_finite("weight", weight)
         self.model = model
         self.process = model.process
         self.evaluations = 2 * model.evaluations
@@ -77,7 +76,7 @@ class ClassifierGuided(ScoreModel):
         scale: float = 1.0,
     ) -> None:
         super().__init__()
-        _finite("scale", scale)
+        require_finite("scale", scale)
         self.model = model
         self.process = model.process
         self.evaluations = model.evaluations + 2
@@ -113,8 +112,3 @@ class ClassifierGuided(ScoreModel):
             x = x if x.requires_grad else x.detach().requires_grad_(True)
             (gradient,) = torch.autograd.grad(self.log_probability(x, t).sum(), x, create_graph=recording)
         return gradient
-
-
-def _finite(name: str, value: float) -> None:
-    if not math.isfinite(value):
-        raise ConfigError(f"{name} must be a finite number; received {value}")

@@ -1,4 +1,4 @@
-"""From a training checkpoint to a model to ship: the averaged weights and the configuration, without the optimiser's state."""
+"""From a training checkpoint to a model to ship: the averaged weights, the guide's and the configuration, without the optimiser's state."""
 
 import os
 import tempfile
@@ -22,5 +22,6 @@ def export(source: checkpoint.Checkpoint, folder: Path) -> None:
         raise CheckpointError(f"{source.path}: holds {sorted(source.tensors)}, expected averaged weights under 'ema'")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
-        written = checkpoint.save(Path(temporary), source.step, {"ema": source.tensors["ema"]}, source.state)
+        weights = {group: source.tensors[group] for group in ("ema", "guide") if group in source.tensors}
+        written = checkpoint.save(Path(temporary), source.step, weights, source.state)
         os.rename(written, folder)

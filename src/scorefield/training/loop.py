@@ -90,6 +90,8 @@ def train(
         state.optimizer.step()
         state.average.update_parameters(state.model)
         state.step = k + 1
+        if state.step == settings.guide_step:
+            state.keep_guide()
         yield StepRecord(state.step, loss, norm, rate)
 
 

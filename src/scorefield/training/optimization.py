@@ -24,6 +24,7 @@ class Optimization:
         clip: largest norm of the gradient of the mean loss per coordinate, larger ones are scaled down; None for no limit.
         ema_decay: of the average of the weights.
         label_dropout: probability that a model told labels is not told one; guidance needs a model that also knows p(x) itself.
+        guide_step: the step whose averaged weights are kept, as the weaker model of `scorefield.AutoGuided`; None keeps none.
         accumulate: parts a batch is computed in, to bound memory.
         precision: of the network; "auto" is bfloat16 where the device multiplies it natively.
         compile: run the network through torch.compile.
@@ -38,6 +39,7 @@ class Optimization:
     clip: float | None = 1.0
     ema_decay: float = 0.999
     label_dropout: float = 0.1
+    guide_step: int | None = None
     accumulate: int = 1
     precision: Literal["auto", "fp32", "bf16"] = "fp32"
     compile: bool = False

@@ -23,12 +23,14 @@ class TrainState:
         average: its exponential moving average; ``average.module`` is the model to sample with.
         optimizer: Adam, with its moments.
         step: optimiser steps taken.
+        guide: averaged weights of an early step, once there are any.
     """
 
     model: NoisyModel
     average: AveragedModel
     optimizer: torch.optim.Optimizer
     step: int = 0
+    guide: dict[str, Tensor] | None = None
 
     @classmethod
     def create(cls, model: NoisyModel, settings: Optimization) -> "TrainState":
@@ -54,6 +56,10 @@ class TrainState:
         assert isinstance(module, NoisyModel)  # noqa: S101 for the type checker: it is a copy of ``model``
         return module
 
+    def keep_guide(self) -> None:
+        """Keep the averaged weights of now."""
+        self.guide = {name: value.clone() for name, value in self.ema.state_dict().items()}
+
     def tensors(self) -> dict[str, dict[str, Tensor]]:
         """Return every tensor of the state, grouped as a checkpoint stores them."""
         moments = {
@@ -61,7 +67,8 @@ class TrainState:
             for index, entries in self.optimizer.state_dict()["state"].items()
             for name, value in entries.items()
         }
-        return {"model": self.model.state_dict(), "ema": self.ema.state_dict(), "optim": moments}
+        groups = {"model": self.model.state_dict(), "ema": self.ema.state_dict(), "optim": moments}
+        return groups if self.guide is None else groups | {"guide": self.guide}
 
     def restore(self, step: int, tensors: Mapping[str, Mapping[str, Tensor]]) -> None:
         """Put a checkpoint's step and tensors in place of these.
@@ -76,6 +83,7 @@ class TrainState:
             index, name = key.split(".", 1)
             moments.setdefault(int(index), {})[name] = value
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
+        self.guide = dict(tensors["guide"]) if "guide" in tensors else None
         self.average.n_averaged.fill_(step)
         self.step = step
 

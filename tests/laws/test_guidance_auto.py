@@ -1,0 +1,54 @@
+"""A model guided by a weaker one: what it is at weight 0, what it does to a Gaussian, what it refuses."""
+
+import pytest
+import torch
+
+from scorefield import EDM, VE, VP, AutoGuided, ConfigError, Exact, Gaussian, Heun, Process, karras, sample
+
+PROCESSES: dict[str, Process] = {"ve": VE(0.01, 20.0), "vp": VP(), "edm": EDM()}
+
+STRONG, WEAK = 0.5, 0.7
+
+
+def exact(process: Process, std: float) -> Exact:
+    return Exact(Gaussian(torch.zeros(2, dtype=torch.float64), std**2), process)
+
+
+@pytest.mark.parametrize("process", PROCESSES.values(), ids=PROCESSES)
+def test_the_score_is_extrapolated(process: Process) -> None:
+    """In any view: the score, the noise and the denoised are linear in one another."""
+    x, t = torch.randn(5, 2, dtype=torch.float64), torch.tensor(0.6, dtype=torch.float64) * process.t_max
+    strong, weak = exact(process, STRONG), exact(process, WEAK)
+    guided = AutoGuided(strong, weak, 1.5)
+    for view in ("denoise", "score", "noise"):
+        a, b = getattr(strong, view)(x, t), getattr(weak, view)(x, t)
+        torch.testing.assert_close(getattr(guided, view)(x, t), a + 1.5 * (a - b))
+    torch.testing.assert_close(AutoGuided(strong, weak, 0.0).denoise(x, t), strong.denoise(x, t))
+    assert guided.evaluations == 2
+
+
+def test_a_gaussian_guided_by_a_wider_one_is_narrower_as_in_closed_form() -> None:
+    """The flow of the guided score is linear: d ln y / d ln σ = (1 + w) σ²/(σ² + a²) − w σ²/(σ² + b²), so that from σ_max to 0
+
+        std = σ_max ((a²/(σ_max² + a²))^{(1 + w)/2}) ((b²/(σ_max² + b²))^{−w/2})
+
+    which 400 steps of Heun meet within 1e-3; the sample standard deviation of 40 000 numbers within 2 % at level 1e-8."""
+    process, w = PROCESSES["edm"], 1.0
+    guided = AutoGuided(exact(process, STRONG), exact(process, WEAK), w)
+    top = process.ratio(torch.tensor(process.t_max, dtype=torch.float64)).item()
+
+    def shrink(std: float) -> float:
+        return (std**2 / (top**2 + std**2)) ** 0.5
+
+    x = sample(guided, Heun(), (20_000, 2), times=karras(process, 400)).x
+    expected = top * shrink(STRONG) ** (1 + w) / shrink(WEAK) ** w
+    assert x.std().item() == pytest.approx(expected, rel=0.02)
+    assert expected < 0.8 * STRONG
+
+
+def test_rows_and_refusals() -> None:
+    process = PROCESSES["edm"]
+    guided = AutoGuided(exact(process, STRONG), exact(process, WEAK), 1.0)
+    assert guided.rows(torch.tensor([0])).weight == 1.0
+    with pytest.raises(ConfigError, match="weight must be a finite number"):
+        AutoGuided(exact(process, STRONG), exact(process, WEAK), float("nan"))

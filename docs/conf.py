@@ -1,8 +1,20 @@
-"""Sphinx configuration."""
+"""Sphinx configuration: pictures and API pages are generated first, notebooks are executed (fast, and once: results are cached)."""
 
+import os
 import re
+import sys
+from pathlib import Path
 
-import scorefield
+DOCS = Path(__file__).parent
+sys.path.insert(0, str(DOCS))
+os.environ.setdefault(
+    "OMP_NUM_THREADS", "1"
+)  # tensors are small: threads that wait for each other cost more than they save
+os.environ.setdefault("SCOREFIELD_FAST", "1")  # SCOREFIELD_FAST=0 make docs renders the long versions
+
+import generate  # noqa: E402
+
+import scorefield  # noqa: E402
 
 project = "scorefield"
 author = "The scorefield authors"
@@ -10,14 +22,24 @@ release = scorefield.__version__
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
 html_theme = "furo"
 html_title = "scorefield"
+exclude_patterns = ["_build", "conf.py", "generate", "_generated/*.inc", "**/.ipynb_checkpoints"]
+suppress_warnings = ["mystnb.unknown_mime_type"]
+
 myst_enable_extensions = ["dollarmath", "amsmath"]
-exclude_patterns = ["_build"]
+nb_custom_formats = {".py": "generate.notebook.read"}
+nb_execution_mode = "cache"
+nb_execution_timeout = 600
+nb_execution_raise_on_error = True
+nb_merge_streams = True
+
+default_role = "py:obj"  # `Heun` in a docstring is a link
+napoleon_use_ivar = True  # attributes of a docstring are not declared a second time as members
 autodoc_typehints = "description"
 autodoc_member_order = "bysource"
 
 
 def _lay_out(app, what, name, obj, options, lines: list[str]) -> None:  # noqa: ANN001 Sphinx's signature
-    """Show what docstrings indent, their formulas, as written; and take the * of a shape (b, *d) for what it is."""
+    """Show what docstrings indent, their formulas, as written; and take the * of a shape (b, *d) and |x| for what they are."""
     laid: list[str] = []
     literal = False
     for line in lines:
@@ -28,10 +50,11 @@ def _lay_out(app, what, name, obj, options, lines: list[str]) -> None:  # noqa: 
             literal = True
         elif line.strip() and not indented:
             literal = False
-        laid.append(line if literal else re.sub(r"\*(?=[bdm]\b)", r"\\\g<0>", line))
+        laid.append(line if literal else re.sub(r"\*(?=[bdm]\b)|(?<!`)\|(?!`)", r"\\\g<0>", line))
     lines[:] = laid
 
 
 def setup(app) -> None:  # noqa: ANN001
-    """Run after napoleon, which turns sections into fields."""
+    """Generate what pages include; lay docstrings out after napoleon, which turns sections into fields."""
+    generate.write(DOCS / "_generated")
     app.connect("autodoc-process-docstring", _lay_out, priority=900)

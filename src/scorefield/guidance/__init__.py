@@ -1,7 +1,7 @@
 """Control: class conditions, known pixels, measurements; and a model guided by a weaker version of itself.
 
-A model states the problem and guides any sampler (`AutoGuided`, `ClassifierFree`, `ClassifierGuided`, `Inpaint`, `LinearGaussian`); methods that
-need the step itself wrap a sampler (`RePaint`, `DPS`) or are one (`Particles`), and read the problem from their model.
+A model states the problem and guides any sampler (`AutoGuided`, `ClassifierFree`, `ClassifierGuided`, `Inpaint`, `LinearGaussian`);
+methods that need the step itself wrap a sampler (`RePaint`, `DPS`) or are one (`Particles`), and read the problem from their model.
 """
 
 from scorefield.guidance.auto import AutoGuided

@@ -28,6 +28,7 @@ __all__ = [
     "load_classifier",
     "load_judge",
     "load_model",
+    "load_trained",
     "save_pretrained",
     "shipped_models",
     "weighted",
@@ -62,6 +63,13 @@ def load_model(name: str, device: torch.device | str = "cpu", *, warn: Warn = wa
         CheckpointError: found, but damaged or of another kind.
     """
     return _load(name, device, warn, ScoreModel)
+
+
+def load_trained(
+    name: str, device: torch.device | str = "cpu", *, warn: Warn = warnings.warn
+) -> LoadedModel[NoisyModel]:
+    """Return whatever was trained, a score model or a classifier; arguments and errors are those of `load_model`."""
+    return _load(name, device, warn, NoisyModel)
 
 
 def load_classifier(

@@ -1,5 +1,6 @@
 """From a configuration to a classifier of noisy states."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -51,3 +52,14 @@ def test_a_part_of_a_classifier_in_a_score_model_is_refused(
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert all(word in error for word in words), error
+
+
+def test_a_classifier_is_measured_at_every_noise_level(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["evaluate", str(run), "-n", "50", "--out", str(tmp_path), "--json"]) == 0
+    levels = json.loads((tmp_path / "calibration.json").read_text())["levels"]
+    assert [level["ratio"] for level in levels] == sorted(level["ratio"] for level in levels)
+    assert all(level["n"] == 50 and 0 <= level["accuracy"][0] <= 1 for level in levels)
+    assert (tmp_path / "calibration.png").stat().st_size > 5_000
+    assert json.loads(capsys.readouterr().out)["levels"] == levels
+    assert main(["evaluate", str(run), "-n", "50", "--out", str(tmp_path), "--sampler", "heun"]) == 2
+    assert "draws nothing: leave out --sampler" in capsys.readouterr().err

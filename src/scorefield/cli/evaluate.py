@@ -1,4 +1,4 @@
-"""``scorefield evaluate``: draw from a model, measure the samples, and lay real data beside them."""
+"""``scorefield evaluate``: draw from a score model, measure the samples, and lay real data beside them."""
 
 import json
 import time
@@ -9,6 +9,8 @@ from jsonargparse import Namespace
 from torch import Tensor
 
 from scorefield._errors import ConfigError
+from scorefield.classifier import Classifier
+from scorefield.cli.calibrate import calibrate
 from scorefield.cli.console import warn
 from scorefield.cli.evaluation import likelihood, measured
 from scorefield.cli.evaluation_data import RealData, real_data
@@ -19,7 +21,7 @@ from scorefield.data import from_array_file
 from scorefield.experiments.store import make_folder
 from scorefield.models import ScoreModel
 from scorefield.plotting import save_grid
-from scorefield.pretrained import LoadedModel, load_judge, load_model
+from scorefield.pretrained import LoadedModel, load_judge, load_model, load_trained
 from scorefield.training import pick_device
 from scorefield.training.run import environment
 
@@ -31,6 +33,9 @@ _LEAST = 20  # samples: halves of them have the neighbours that balls need
 
 def run(args: Namespace) -> int:
     """Draw, measure, write; return the exit code."""
+    trained = load_trained(args.model, pick_device(args.device), warn=warn)
+    if isinstance(trained.model, Classifier):
+        return calibrate(args, trained, trained.model)
     loaded = load_model(args.model, pick_device(args.device), warn=warn)
     classes = None if args["class"] is None else parse_seeds(args["class"], "--class")
     given = None if args.from_samples is None else _read(args, loaded.event)

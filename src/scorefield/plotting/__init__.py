@@ -2,7 +2,7 @@
 
 from scorefield.plotting.bars import Shares, weight_bars
 from scorefield.plotting.clouds import sample_panels, save_path_film, trajectory_panels
-from scorefield.plotting.curves import loss_curve, sampler_comparison
+from scorefield.plotting.curves import calibration_curve, loss_curve, sampler_comparison
 from scorefield.plotting.fields import score_panels
 from scorefield.plotting.images import grid_image, save_film, save_grid, to_unit
 from scorefield.plotting.panels import picture_row, veil
@@ -13,6 +13,7 @@ __all__ = [
     "Shares",
     "Square",
     "Terrain",
+    "calibration_curve",
     "grid_image",
     "loss_curve",
     "mass_level",

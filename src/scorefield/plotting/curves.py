@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from jaxtyping import Float
@@ -12,7 +13,23 @@ from torch import Tensor
 from scorefield.plotting.images import grid_image
 from scorefield.plotting.panels import picture_row
 
-__all__ = ["loss_curve", "sampler_comparison"]
+__all__ = ["calibration_curve", "loss_curve", "sampler_comparison"]
+
+
+class _Value(Protocol):
+    @property
+    def value(self) -> float: ...
+
+
+class Level(Protocol):
+    """A noise level, and what is known of a classifier there; `scorefield.metrics.Calibration` is one."""
+
+    @property
+    def ratio(self) -> float: ...
+    @property
+    def accuracy(self) -> _Value: ...
+    @property
+    def confidence(self) -> _Value: ...
 
 
 def loss_curve(path: Path, steps: Sequence[int], losses: Sequence[float]) -> None:
@@ -34,3 +51,15 @@ def loss_curve(path: Path, steps: Sequence[int], losses: Sequence[float]) -> Non
 def sampler_comparison(path: Path, panels: Mapping[str, Float[Tensor, "n c h w"]]) -> None:
     """Write grids of images side by side, each under its title."""
     picture_row(path, {title: grid_image(images) for title, images in panels.items()})
+
+
+def calibration_curve(path: Path, levels: Sequence[Level]) -> None:
+    """Write a classifier's accuracy and confidence against the noise level; on each other, if it is calibrated."""
+    figure = Figure(figsize=(6, 3.6), layout="constrained")
+    axes = figure.subplots()
+    ratios = [level.ratio for level in levels]
+    axes.plot(ratios, [level.accuracy.value for level in levels], "o-", color="#0072B2", label="accuracy")
+    axes.plot(ratios, [level.confidence.value for level in levels], "s--", color="#D55E00", label="mean confidence")
+    axes.set(xlabel="noise level σ/α", ylabel="share", xscale="log", ylim=(0, 1.03))
+    axes.legend(frameon=False)
+    figure.savefig(path, dpi=150)

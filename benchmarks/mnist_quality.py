@@ -19,7 +19,7 @@ from scorefield.data import Dataset, mnist, quantize
 from scorefield.metrics import Estimate, Judge, class_shares, evaluate
 from scorefield.models import ScoreModel
 from scorefield.plotting import save_grid
-from scorefield.pretrained import LoadedModel, load_judge, load_model
+from scorefield.pretrained import LoadedModel, guided, load_judge, load_model
 from scorefield.training.run import environment
 
 SURE = 0.9
@@ -45,7 +45,7 @@ def main() -> None:
     loaded = load_model(args.model, torch.device("cpu"))
     began = time.perf_counter()
     sampler, times = loaded.config.sampling.build(loaded.model.process)
-    drawn = sample(loaded.model, sampler, (args.n, *loaded.event), times=times, batch_size=250)
+    drawn = sample(guided(loaded), sampler, (args.n, *loaded.event), times=times, batch_size=250)
     seconds = time.perf_counter() - began
     accuracy = (judge.probabilities(test.scaled()).argmax(1) == test.labels).float().mean().item()
     shares = (torch.bincount(labels_of(train), minlength=10) / len(train)).tolist()
@@ -60,6 +60,7 @@ def main() -> None:
         "training": training_facts(loaded),
         "n": args.n,
         "sampler": loaded.config.sampling.model_dump(),
+        "guide": loaded.config.guide.model_dump(),
         "evaluations_per_sample": drawn.evaluations,
         "seconds_per_64_samples": round(64 * seconds / args.n, 2),
         "judge_test_accuracy": round(accuracy, 4),
@@ -135,7 +136,7 @@ def render(metrics: dict[str, Any]) -> str:
 Written by `python -m benchmarks.mnist_quality`; nothing was typed or chosen: the grid is the first hundred samples of seed 0.
 
 - Training (`scorefield train --config configs/mnist.yaml`): {named(metrics["training"])}.
-- Sampling: {named(metrics["sampler"])}; {cost}.
+- Sampling: {named(metrics["sampler"])}; guided by its own weights of an early step: {named(metrics["guide"])}; {cost}.
 - Judge: the shipped classifier, trained apart, {accuracy} accurate on the test set; n = {metrics["n"]}.
 
 | | samples | real test digits |

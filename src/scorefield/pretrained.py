@@ -16,6 +16,7 @@ from torch import Tensor
 from scorefield._errors import CheckpointError, ConfigError
 from scorefield.classifier import Classifier
 from scorefield.config import RunConfig, refusals, validate
+from scorefield.guidance import AutoGuided
 from scorefield.hub import HUB, download, model_card
 from scorefield.metrics import Judge
 from scorefield.models import NoisyModel, ScoreModel
@@ -25,6 +26,7 @@ from scorefield.training.export import export
 __all__ = [
     "LoadedModel",
     "from_pretrained",
+    "guided",
     "load_classifier",
     "load_judge",
     "load_model",
@@ -104,6 +106,17 @@ def _load(name: str, device: torch.device | str, warn: Warn, wanted: type[Wanted
     guide = found.tensors.get("guide")
     weak = None if guide is None else weighted(config, tuple(event), guide, str(found.path)).to(device)
     return LoadedModel(model, config, tuple(event), found.path, weak)  # pyright: ignore[reportReturnType]  of one type, as built by one config
+
+
+def guided(loaded: LoadedModel[ScoreModel], weight: float | None = None) -> ScoreModel:
+    """Return the model to draw from: guided by its weaker version where there is one (`scorefield.AutoGuided`).
+
+    Args:
+        loaded: the model.
+        weight: of the guidance; by default the one its configuration has.
+    """
+    weight = loaded.config.guide.weight if weight is None else weight
+    return loaded.model if loaded.weak is None or weight == 0 else AutoGuided(loaded.model, loaded.weak, weight)
 
 
 def weighted(config: RunConfig, event: tuple[int, ...], weights: Mapping[str, Tensor], source: str) -> NoisyModel:

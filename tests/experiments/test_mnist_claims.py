@@ -7,17 +7,21 @@ from typing import Any
 
 import pytest
 
+from scorefield import shipped_models
 from scorefield.experiments.base import Claim, Verdict
 
 TINY: dict[str, dict[str, Any]] = {
-    "mnist_samplers": {"n": 20, "evaluations": (5,), "tolerances": (0.3,)},
+    "mnist_samplers": {"n": 20, "evaluations": (5,), "tolerances": (0.3,), "reference": 100},
     "mnist_classes": {"n": 20, "weights": (1.0,), "scales": (1.0,)},
     "mnist_inpainting": {"n": 2, "ones": 2, "masks": ("left",), "steps": 3, "ancestral_steps": 3, "resample": 2},
     "mnist_memory": {"n": 30, "train": 300},
     "mnist_mixing": {"n": 8, "steps": 20},
-    "mnist_ladders": {"n": 4, "evaluations": 50},
+    "mnist_ladders": {"n": 4, "evaluations": 50, "reference": 100},
     "mnist_unbalanced": {"steps": 2, "n": 20, "width": 16},
 }
+
+
+NEEDS = {"mnist_classes": {"mnist-class", "mnist-classifier"}}
 
 
 @pytest.mark.mnist
@@ -25,6 +29,9 @@ TINY: dict[str, dict[str, Any]] = {
 def test_a_claim_about_mnist_is_measured(
     name: str, tmp_path: Path, mnist_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    missing = NEEDS.get(name, set()) - set(shipped_models())
+    if missing:
+        pytest.skip(f"not shipped yet: {', '.join(sorted(missing))}")
     monkeypatch.setenv("SCOREFIELD_DATA", str(mnist_dir))
     claim: Claim[Any] = import_module(f"scorefield.experiments.claims.{name}").CLAIM
     finding = claim.measure(replace(claim.small, **TINY[name]))

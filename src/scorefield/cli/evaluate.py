@@ -15,7 +15,7 @@ from scorefield.cli.console import warn
 from scorefield.cli.evaluation import likelihood, measured
 from scorefield.cli.evaluation_data import RealData, real_data
 from scorefield.cli.evaluation_table import render
-from scorefield.cli.sample import choose, count, draw, guided, parse_seeds, write
+from scorefield.cli.sample import choose, count, draw, parse_seeds, steered, write
 from scorefield.config import refusals
 from scorefield.data import from_array_file
 from scorefield.experiments.store import make_folder
@@ -94,7 +94,7 @@ def _was_drawn(args: Namespace) -> dict[str, Any]:
 def _drawn(args: Namespace, loaded: LoadedModel[ScoreModel], n: int, out: Path) -> tuple[Tensor, dict[str, Any]]:
     """Return samples, also written to the folder, and the part of the report on how they were drawn."""
     choice = choose(loaded, args.sampler, args.steps, args.options)
-    model = guided(args, loaded, n)
+    model = steered(args, loaded, n)
     with refusals("sampler"):
         sampler, times = choice.build(model.process)
     drawn, seconds = draw(args, loaded, model, sampler, times)

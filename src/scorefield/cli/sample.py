@@ -17,14 +17,14 @@ from scorefield.config import merge, refusals
 from scorefield.config.base import Section
 from scorefield.config.load import validate
 from scorefield.config.sampling import SamplingConfig
-from scorefield.guidance import AutoGuided, ClassifierFree
+from scorefield.guidance import ClassifierFree
 from scorefield.models import ScoreModel
 from scorefield.plotting import save_film, save_grid, to_unit
-from scorefield.pretrained import LoadedModel, load_model
+from scorefield.pretrained import LoadedModel, guided, load_model
 from scorefield.sampling import Sampler, Samples, sample
 from scorefield.training import pick_device
 
-__all__ = ["check_out", "choose", "conditioned", "count", "draw", "guided", "parse_seeds", "run"]
+__all__ = ["check_out", "choose", "conditioned", "count", "draw", "parse_seeds", "run", "steered"]
 
 _FILMS = (".gif", ".mp4")
 _SEEDS_LIMIT = 10_000_000
@@ -42,7 +42,7 @@ def run(args: Namespace) -> int:
     loaded = load_model(args.model, pick_device(args.device), warn=warn)
     choice = choose(loaded, args.sampler, args.steps, args.options)
     n, _ = count(args)
-    model = guided(args, loaded, n)
+    model = steered(args, loaded, n)
     with refusals("sampler"):
         sampler, times = choice.build(model.process)
     drawn, seconds = draw(args, loaded, model, sampler, times, frames=args.frames if out.suffix in _FILMS else 0)
@@ -105,19 +105,18 @@ def choose(loaded: LoadedModel[ScoreModel], kind: str | None, steps: int | None,
     return validate(_Choice, values, "command line").sampling
 
 
-def guided(args: Namespace, loaded: LoadedModel[ScoreModel], n: int) -> ScoreModel:
+def steered(args: Namespace, loaded: LoadedModel[ScoreModel], n: int) -> ScoreModel:
     """Return the model to draw from: of the classes asked for, and guided by its weaker version where the run or --guide says so."""
     asked = args.guide
     if asked is not None and loaded.weak is None:
         raise ConfigError(f"--guide {asked}: {loaded.source} keeps no weaker version; train it with --guide.step")
     if asked is not None and args.weight != 0:
         raise ConfigError(f"--guide {asked} and --weight {args.weight} are two ways to exaggerate; choose one")
-    strength = loaded.config.guide.weight if asked is None else asked
     model = conditioned(loaded, args["class"], args.weight, n)
-    if loaded.weak is None or strength == 0 or args.weight != 0:
+    if loaded.weak is None or args.weight != 0:
         return model
     weak = conditioned(loaded._replace(model=loaded.weak), args["class"], 0.0, n)
-    return AutoGuided(model, weak, strength)
+    return guided(loaded._replace(model=model, weak=weak), asked)
 
 
 def conditioned(loaded: LoadedModel[ScoreModel], classes: str | None, weight: float, n: int) -> ScoreModel:

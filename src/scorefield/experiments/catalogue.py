@@ -19,6 +19,12 @@ CLAIMS = {
     "solver-orders": "Euler and DDIM are of order 1, Heun and DPM-Solver++(2M) of order 2",
     "ablation-levels": "one noise level fails, ten work, fifty need a step size by rule",
     "ncsnv2-techniques": "each of the five techniques of NCSNv2 helps (Song & Ermon 2020)",
+    "mnist-samplers": "on one network the probability flow draws as well as samplers that add noise, for less (Song et al. 2021)",
+    "mnist-mixing": "at one noise level chains keep to the digit they start from, annealed they visit all (Song & Ermon 2019)",
+    "mnist-ladders": "on MNIST one noise level fails, ten work, and fifty with a step by rule (Song & Ermon 2019, 2020)",
+    "mnist-inpainting": "what is known of a digit restores what is hidden, posterior guidance no worse than replacement",
+    "mnist-unbalanced": "a model of unbalanced data draws its classes in the data's proportions",
+    "mnist-memory": "samples are not copies of training examples (Song & Ermon 2019, appendix C.3)",
     "noise-helps-sliced": "a little noise steadies sliced score matching on images (Song & Ermon 2019, Fig. 1)",
 }
 """Name and summary of every claim."""

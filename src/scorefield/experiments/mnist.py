@@ -18,7 +18,7 @@ from scorefield.plotting import grid_image
 from scorefield.pretrained import load_judge
 from scorefield.sampling import Samples, sample
 
-__all__ = ["BATCH", "Reading", "digits", "draw", "examples", "judge", "read", "show"]
+__all__ = ["BATCH", "Reading", "digits", "draw", "examples", "judge", "read", "real_features", "real_reading", "show"]
 
 BATCH = 250
 
@@ -51,6 +51,18 @@ def read(x: Float[Tensor, "n 1 h w"]) -> Reading:
     """Return what the judge reads."""
     confidence, labels = judge().probabilities(x).max(dim=1)
     return Reading(labels, confidence)
+
+
+@cache
+def real_features(n: int) -> Float[Tensor, "n f"]:
+    """Return what the judge sees in the first n test digits."""
+    return judge().features(digits(train=False).scaled(slice(n)))
+
+
+@cache
+def real_reading(n: int) -> Reading:
+    """Return what the judge reads in the first n test digits."""
+    return read(digits(train=False).scaled(slice(n)))
 
 
 def draw(model: ScoreModel, sampling: SamplingConfig, n: int, seed: int) -> Samples:

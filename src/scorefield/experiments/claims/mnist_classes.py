@@ -20,7 +20,7 @@ from torch import Tensor
 
 from scorefield.experiments.base import Claim, Finding, Recipe, rule
 from scorefield.experiments.drawing import bars, canvas, label, save
-from scorefield.experiments.mnist import digits, draw, read, show
+from scorefield.experiments.mnist import digits, draw, read, real_reading, show
 from scorefield.guidance import ClassifierFree, ClassifierGuided
 from scorefield.metrics import Estimate
 from scorefield.metrics.estimate import mean
@@ -70,7 +70,7 @@ def measure(recipe: MnistClasses) -> Finding:
     labels, test = torch.arange(recipe.n) % 10, digits(train=False)
     sampling = load_model("mnist").config.sampling
     assert test.labels is not None  # noqa: S101 MNIST has labels
-    real, reading = _spread(test.scaled(), test.labels), read(test.scaled())
+    real, reading = _spread(test.scaled(), test.labels), real_reading(len(test))
     found = {}
     for name, model in _methods(recipe, labels).items():
         drawn = draw(model, sampling, recipe.n, recipe.seed)

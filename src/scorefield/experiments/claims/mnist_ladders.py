@@ -20,7 +20,7 @@ from torch import Tensor
 from scorefield import advice
 from scorefield.experiments.base import Claim, Finding, Recipe, rule
 from scorefield.experiments.drawing import bars, canvas, label, save
-from scorefield.experiments.mnist import BATCH, digits, read, show
+from scorefield.experiments.mnist import BATCH, read, real_reading, show
 from scorefield.grids import geometric, ladder
 from scorefield.metrics import Estimate, Soundness, soundness
 from scorefield.metrics.estimate import mean
@@ -34,7 +34,7 @@ __all__ = ["CLAIM", "MnistLadders"]
 
 @dataclass(frozen=True, kw_only=True)
 class MnistLadders(Recipe):
-    """Samples and the evaluations each ladder spends."""
+    """Samples, the evaluations each ladder spends, and test digits compared with."""
 
     n: int
     evaluations: int
@@ -43,6 +43,7 @@ class MnistLadders(Recipe):
     relative: float = 0.4
     fails: float = 0.75
     works: float = 0.9
+    reference: int = 10_000
     model: str = "mnist"
 
 
@@ -58,7 +59,7 @@ class _Drawn(NamedTuple):
 def measure(recipe: MnistLadders) -> Finding:
     """Return the quality of each ladder."""
     model = load_model(recipe.model).model
-    real = mean(read(digits(train=False).scaled()).confidence)
+    real = mean(real_reading(recipe.reference).confidence)
     repeats = recipe.evaluations // 50
     ratio = (recipe.sigma_1 / recipe.sigma_L) ** (1 / 49)
     # Technique 4 speaks of the released code's ε, which is half the paper's α.

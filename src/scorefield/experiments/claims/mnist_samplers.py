@@ -26,7 +26,7 @@ from scorefield.config.sampling import (
 )
 from scorefield.experiments.base import Claim, Finding, Recipe, rule
 from scorefield.experiments.drawing import canvas, curve, label, save
-from scorefield.experiments.mnist import digits, draw, examples, judge, read, show
+from scorefield.experiments.mnist import digits, draw, examples, judge, read, real_features, show
 from scorefield.metrics import Estimate, frechet_distance
 from scorefield.metrics.estimate import mean
 from scorefield.pretrained import load_model
@@ -38,11 +38,12 @@ _REPEATS = 5  # Langevin steps per level
 
 @dataclass(frozen=True, kw_only=True)
 class MnistSamplers(Recipe):
-    """Samples per point, budgets of evaluations, tolerances of the adaptive solver."""
+    """Samples per point, budgets of evaluations, tolerances of the adaptive solver, test digits compared with."""
 
     n: int
     evaluations: tuple[int, ...]
     tolerances: tuple[float, ...]
+    reference: int = 10_000
     model: str = "mnist"
     reach: float = 1.1
     parity: float = 1.1
@@ -77,7 +78,7 @@ _ADAPTIVE = "adaptive ODE"
 
 def measure(recipe: MnistSamplers) -> Finding:
     """Return every sampler's quality at every budget."""
-    model, real = load_model(recipe.model).model, judge().features(digits(train=False).scaled())
+    model, real = load_model(recipe.model).model, real_features(recipe.reference)
     floor = frechet_distance(judge().features(examples(digits(train=True), recipe.n, recipe.seed).scaled()), real)
 
     def point(sampling: SamplingConfig) -> _Point:

@@ -1,0 +1,25 @@
+"""Pictures, tables and API pages of these docs, made by the library itself: ``python docs/generate`` or any docs build.
+
+Nothing in them is typed: scores are exact, so a page costs seconds and says what the code does.
+"""
+
+from pathlib import Path
+
+from generate import api, control, likelihood, ncsn, score, sde, tables
+
+__all__ = ["write"]
+
+
+ROOT = Path(__file__).parents[2]
+
+
+def write(folder: Path) -> None:
+    """Write everything into ``folder``, unless it is newer than all it is made of."""
+    made_of = [*ROOT.glob("src/scorefield/**/*.py"), *ROOT.glob("docs/generate/*.py"), *ROOT.glob("results/**/*.json")]
+    stamp = folder / ".made"
+    if stamp.exists() and stamp.stat().st_mtime > max(path.stat().st_mtime for path in made_of):
+        return
+    folder.mkdir(exist_ok=True)
+    for part in (score, ncsn, sde, likelihood, control, tables, api):
+        part.write(folder)
+    stamp.touch()

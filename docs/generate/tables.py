@@ -1,0 +1,135 @@
+"""Tables of choosing: what samplers declare, what a budget buys on an exact score, and what was measured on MNIST."""
+
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from generate.drawing import save_table
+from scorefield import (
+    DDIM,
+    MALA,
+    VE,
+    AdaptiveODE,
+    Ancestral,
+    AnnealedLangevin,
+    DPMpp2M,
+    Euler,
+    EulerMaruyama,
+    Exact,
+    GaussianMixture,
+    Heun,
+    Langevin,
+    LangevinCorrector,
+    PredictorCorrector,
+    ReverseDiffusion,
+    Sampler,
+    energy_distance,
+    geometric,
+    karras,
+    ladder,
+    log_snr,
+    sample,
+)
+
+RESULTS = Path(__file__).parents[2] / "results"
+RING = GaussianMixture.ring()
+PROCESS = VE(0.01, 20.0)
+DRAWS = 3000
+BUDGETS = (8, 32, 128)
+
+
+def write(folder: Path) -> None:
+    """Measure and write."""
+    _declared(folder)
+    _budget(folder)
+    _mnist(folder)
+
+
+def _everyone() -> list[Sampler]:
+    """Return one of each."""
+    exact = Exact(RING, PROCESS)
+    return [
+        *(Euler(), Heun(), DPMpp2M(), AdaptiveODE(), DDIM(eta=0.5)),
+        *(EulerMaruyama(), ReverseDiffusion(), Ancestral()),
+        *(
+            PredictorCorrector(ReverseDiffusion(), LangevinCorrector(snr=0.16)),
+            AnnealedLangevin(step_size=2e-5, steps=5),
+        ),
+        *(Langevin(0.01), MALA(lambda x, t: exact.marginal(t).log_prob(x), 0.01)),
+    ]
+
+
+class _Counting:
+    """Noise that counts how often it is asked."""
+
+    asked = 0
+
+    def normal(self) -> torch.Tensor:
+        self.asked += 1
+        return torch.zeros(1, 2)
+
+    def uniform(self) -> torch.Tensor:
+        return torch.full((1,), 0.5)
+
+
+def _declared(folder: Path) -> None:
+    """Evaluations and order as the classes state them, and whether a step draws noise."""
+    rows = []
+    for sampler in _everyone():
+        noise: Any = _Counting()
+        exact, times = Exact(RING, PROCESS), log_snr(PROCESS, 3)
+        memory, x = sampler.start(exact, times), torch.ones(1, 2)
+        for t, s in pairwise(times):
+            x, memory = sampler.step(exact, x, t, s, memory, noise)
+        cost = "to the tolerance" if isinstance(sampler, AdaptiveODE) else str(sampler.evaluations)
+        order = "to the tolerance" if isinstance(sampler, AdaptiveODE) else str(sampler.order or "none declared")
+        rows.append([f"`{_name(sampler)}`", cost, order, "yes" if noise.asked else "no"])
+    save_table(folder, "samplers", ["sampler", "evaluations per transition", "order", "draws noise"], rows)
+
+
+def _name(sampler: Sampler) -> str:
+    """Return a name that says what matters for the cost."""
+    if isinstance(sampler, PredictorCorrector):
+        return f"PredictorCorrector({type(sampler.predictor).__name__}, {type(sampler.corrector).__name__})"
+    plain = type(sampler).__name__
+    return f"{plain}(steps={sampler.steps})" if isinstance(sampler, AnnealedLangevin) else plain
+
+
+def _budget(folder: Path) -> None:
+    """Energy distance to the truth after equal numbers of evaluations, everything exact but the steps."""
+    exact = Exact(RING, PROCESS)
+    truth = RING.sample(DRAWS, torch.Generator().manual_seed(1))
+    alone = energy_distance(RING.sample(DRAWS, torch.Generator().manual_seed(2)), truth)
+    rows = [["draws of the law itself", *[f"{1e3 * alone.value:.1f} ± {1e3 * alone.error:.1f}"] * len(BUDGETS)]]
+    skipped = (AdaptiveODE, Langevin, MALA, AnnealedLangevin)
+    compared = [s for s in _everyone() if not isinstance(s, skipped)] + [AnnealedLangevin(0.5 * 0.01**2, steps=2)]
+    for sampler in compared:
+        row = [f"`{_name(sampler)}`"]
+        for budget in BUDGETS:
+            transitions = max(1, (budget - 1) // sampler.evaluations)
+            flow = isinstance(sampler, Euler | Heun | DPMpp2M)
+            times = (karras if flow else log_snr)(PROCESS, transitions + 1)
+            if isinstance(sampler, AnnealedLangevin):
+                times = ladder(PROCESS, geometric(20.0, 0.01, transitions))
+            found = energy_distance(sample(exact, sampler, (DRAWS, 2), times=times).x, truth)
+            row.append(f"{1e3 * found.value:.1f} ± {1e3 * found.error:.1f}")
+        rows.append(row)
+    save_table(folder, "budget", ["sampler", *(f"{b} evaluations" for b in BUDGETS)], rows)
+
+
+def _mnist(folder: Path) -> None:
+    """What results/mnist holds."""
+    found = json.loads((RESULTS / "mnist" / "metrics.json").read_text())
+    training, sampler = found["training"], found["sampler"]
+    rows = [
+        ["training", f"{training['steps']} steps of {training['batch_size']}, {training['minutes']} minutes"],
+        ["network", f"{training['parameters']:,} parameters"],
+        ["sampler", f"{sampler['kind']}, {sampler['steps']} times, churn {sampler['churn']:g}"],
+        ["evaluations per digit", str(found["evaluations_per_sample"])],
+        ["seconds per 64 digits", str(found["seconds_per_64_samples"])],
+        ["machine", f"{found['environment']['device']}, {found['environment']['threads']} threads"],
+    ]
+    save_table(folder, "mnist", ["what", "measured"], rows)

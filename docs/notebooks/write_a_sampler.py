@@ -1,0 +1,152 @@
+# ---
+# jupytext:
+#   text_representation:
+#     extension: .py
+#     format_name: percent
+# kernelspec:
+#   display_name: Python 3
+#   language: python
+#   name: python3
+# ---
+
+# %% [markdown]
+# # Write your own sampler in ten lines, and put it through the laws
+#
+# A sampler is one transition from time t to s < t. The loop, the noise, the counting, the trajectory are `sample`'s. What the class
+# declares, its order and its cost, is what gets tested; and a test counts only if a broken
+# sampler fails it.
+
+# %%
+import os
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from scipy import stats
+
+from scorefield import VE, VP, Exact, Gaussian, GaussianMixture, Heun, Sampler, energy_distance, karras, log_snr, sample
+
+FAST = os.environ.get("SCOREFIELD_FAST") == "1"
+DRAWS = 4_000 if FAST else 40_000
+
+
+# %% [markdown]
+# ## Ten lines
+#
+# In y = x/α and ρ = σ/α the probability flow of every process is dy/dρ = ẑ(x, t). A midpoint rule: half a step to the geometric mean of
+# the two ratios, then the whole step with the slope found there.
+
+
+# %%
+class Midpoint(Sampler):
+    order = 2
+    evaluations = 2
+
+    def step(self, model, x, t, s, memory, noise):
+        process = model.process
+        rho_t, rho_s = process.ratio(t), process.ratio(s)
+        rho_m = (rho_t * rho_s).sqrt()
+        m = process.time(rho_m)
+        alpha_t, alpha_m, alpha_s = (process.alpha_sigma(u)[0].item() for u in (t, m, s))
+        half = x / alpha_t + (rho_m - rho_t).item() * model.noise(x, t)
+        return alpha_s * (x / alpha_t + (rho_s - rho_t).item() * model.noise(alpha_m * half, m)), memory
+
+
+# %% [markdown]
+# It runs, on an exact score as on a network:
+
+# %%
+ring = GaussianMixture.ring()
+exact = Exact(ring, VE(sigma_min=0.01, sigma_max=20.0))
+drawn = sample(exact, Midpoint(), (DRAWS, 2), times=karras(exact.process, steps=32))
+print(drawn.evaluations, "evaluations; energy distance to the law:", energy_distance(drawn.x[:3000], ring.sample(3000)))
+
+# %% [markdown]
+# ## Law 1: the order it declares
+#
+# On Gaussian data the flow is known in closed form: a state keeps its number of standard deviations. So the error of a path is a
+# number, and its decay with the number of steps a slope. No samples, no statistics.
+
+# %%
+mean, variance = torch.tensor([1.0, -0.5]).double(), torch.tensor([0.3, 1.5]).double()
+gaussian = Gaussian(mean, variance)
+
+
+def path_error(sampler, process, steps):
+    model, times = Exact(gaussian, process), karras(process, steps + 1)
+    z = torch.randn(16, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    (a, s), (b, r) = (process.alpha_sigma(t) for t in (times[0], times[-1]))
+    begin, end = (u * mean + (u**2 * variance + v**2).sqrt() * z for u, v in ((a, s), (b, r)))
+    return (sample(model, sampler, times=times, init=begin, denoise=False).x - end).abs().max().item()
+
+
+def fitted_order(sampler, process, counts=(64, 128, 256)):
+    errors = [path_error(sampler, process, n) for n in counts]
+    return -np.polyfit(np.log(counts), np.log(errors), 1)[0]
+
+
+for process in (VE(sigma_min=0.3, sigma_max=2.0), VP()):
+    order = fitted_order(Midpoint(), process)
+    print(f"{process}: declared {Midpoint.order}, fitted {order:.2f}")
+    assert abs(order - Midpoint.order) < 0.1
+
+# %% [markdown]
+# ## Law 2: it reaches the law, at a stated level
+#
+# Begin with the exact law at t_max, end with the exact law at t_min: Kolmogorov–Smirnov tests along both axes. With level 10⁻³ for both
+# together, a correct sampler fails one time in a thousand.
+
+# %%
+LEVEL = 1e-3
+
+
+def p_values(sampler, process, steps=32, seed=1):
+    model = Exact(gaussian, process)
+    begin = model.marginal(process.t_max).sample(DRAWS, torch.Generator().manual_seed(seed))
+    x = sample(model, sampler, init=begin, times=log_snr(process, steps), denoise=False).x.double().numpy()
+    alpha, sigma = (v.item() for v in process.alpha_sigma(torch.tensor(process.t_min).double()))
+    std = (alpha**2 * variance + sigma**2).sqrt().numpy()
+    return [float(stats.kstest(x[:, i], stats.norm(alpha * mean[i].item(), std[i]).cdf).pvalue) for i in (0, 1)]
+
+
+found = p_values(Midpoint(), VP())
+print(found)
+assert min(found) > LEVEL / 2
+
+# %% [markdown]
+# ## The mutant must fail
+#
+# A test that nothing fails is worth nothing. Break the rule as one would by mistake, and see both laws object.
+
+
+# %%
+class Broken(Midpoint):
+    def step(self, model, x, t, s, memory, noise):
+        x, memory = super().step(model, x, t, s, memory, noise)
+        return x + 0.05 * (model.process.ratio(t) - model.process.ratio(s)).clamp_max(1.0).item() * x, memory
+
+
+print("fitted order:", round(fitted_order(Broken(), VP()), 2), "  p-values:", p_values(Broken(), VP()))
+assert abs(fitted_order(Broken(), VP()) - 2) > 0.1
+assert min(p_values(Broken(), VP())) < LEVEL / 2
+
+# %% [markdown]
+# ## Is it any good?
+#
+# Beside Heun, at equal numbers of evaluations:
+
+# %%
+process, counts = VE(sigma_min=0.05, sigma_max=20.0), [8, 16, 32, 64, 128]
+plt.figure(figsize=(5, 3.2))
+for sampler in (Midpoint(), Heun()):
+    errors = [path_error(sampler, process, n) for n in counts]
+    plt.loglog([2 * n for n in counts], errors, "o-", label=type(sampler).__name__)
+plt.xlabel("evaluations")
+plt.ylabel("error of a path")
+plt.legend(frameon=False)
+plt.show()
+
+# %% [markdown]
+# In the repository the laws are there already: add one line with your sampler to `SAMPLERS` in `tests/laws/cases.py`, and it is held to
+# the exact law on every target and process, to the order it declares, to the
+# noise it may draw. `make mutants` then breaks it on purpose.

@@ -1,0 +1,82 @@
+"""The docs do what they say: notebooks run, commands parse, Python on the pages runs."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scorefield._errors import ConfigError
+from scorefield.cli.arguments import build_parser
+from scorefield.cli.main import _parse
+
+DOCS = Path(__file__).parents[1] / "docs"
+NOTEBOOKS = sorted((DOCS / "notebooks").glob("*.py"))
+QUICK = ("langevin", "write_a_sampler")  # the others train: half a minute and more
+RUNS = [pytest.param(p, id=p.stem, marks=() if p.stem in QUICK else pytest.mark.slow) for p in NOTEBOOKS]
+PAGES = sorted(page for page in DOCS.rglob("*.md") if not {"_build", "_generated"} & set(page.parts))
+PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+INLINE = re.compile(r"`(scorefield [a-z]+ [^`…]*)`")
+
+
+def python_of(page: Path) -> list[str]:
+    return PYTHON.findall(page.read_text())
+
+
+def commands_of(page: Path) -> list[str]:
+    """Return the ``scorefield`` commands of a page, in blocks and in running text."""
+    text = page.read_text()
+    lines = [line for block in CONSOLE.findall(text) for line in block.splitlines()]
+    found = [line[line.index("scorefield ") :] for line in lines if re.search(r"(^|-m )scorefield ", line)]
+    return found + INLINE.findall(CONSOLE.sub("", text))
+
+
+def parse(command: str) -> None:
+    _parse(build_parser(), shlex.split(command, comments=True)[1:])
+
+
+def test_there_are_notebooks() -> None:
+    assert len(NOTEBOOKS) >= 5
+
+
+@pytest.mark.parametrize("notebook", RUNS)
+def test_a_notebook_runs_as_a_script(notebook: Path, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    environment = {**os.environ, "SCOREFIELD_FAST": "1", "MPLBACKEND": "Agg"}
+    if notebook.stem == "mnist":
+        environment["SCOREFIELD_DATA"] = str(request.getfixturevalue("mnist_dir"))
+    done = subprocess.run(
+        [sys.executable, str(notebook)],
+        check=False,
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=540,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if commands_of(page)], ids=lambda path: path.stem)
+def test_commands_on_a_page_parse(page: Path) -> None:
+    for command in commands_of(page):
+        try:
+            parse(command)
+        except ConfigError as error:
+            pytest.fail(f"{page.name}: {command}\n{error}")
+
+
+def test_a_command_that_does_not_exist_is_noticed() -> None:
+    with pytest.raises(ConfigError, match="nonsense"):
+        parse("scorefield nonsense --out x.png")
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if python_of(page)], ids=lambda path: path.stem)
+def test_python_on_a_page_runs(page: Path) -> None:
+    """Blocks of one page share their names, from top to bottom."""
+    namespace: dict[str, object] = {}
+    for block in python_of(page):
+        exec(compile(block, str(page), "exec"), namespace)  # noqa: S102

@@ -11,10 +11,10 @@ quickstart: $(VENV)/.user
 	$(BIN)/scorefield quickstart
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" --numprocesses auto --dist worksteal
 
 test-all: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 # Breaks the library in one place at a time; the tests must notice each.
 mutants: $(VENV)/.dev

@@ -83,7 +83,7 @@ DENSITIES: dict[str, Density] = {
     "banana": Banana(spread=1.0, curvature=0.4, std=0.5),
     "banana-noised": Banana(spread=1.0, curvature=0.4, std=0.2).diffuse(0.8, 0.5),
     "moons": TwoMoons(radius=1.5, std=0.3),
-    "checkerboard-noised": Checkerboard(side=4, size=4.0).diffuse(0.9, 0.3),
+    "checkerboard-noised": Checkerboard(side=4, size=5.0).diffuse(0.9, 0.3),
     "funnel": Funnel(dim=2, std=0.7),
     "funnel-noised": Funnel(dim=3, std=1.5).diffuse(0.7, 0.4),
     "product": Product(Ring(radius=2.0, std=0.4), Gaussian([0.5], 0.3)),

@@ -32,8 +32,8 @@ class Calibration:
         n: examples.
         accuracy: share of examples whose most probable label is theirs.
         confidence: mean probability of the most probable label; equal to the accuracy if calibrated.
-        calibration_error: mean of |accuracy − confidence| over bins of confidence, weighted by their examples (Naeini et al. 2015;
-            15 bins). It is positive for a calibrated classifier too, of the order √(15/n).
+        calibration_error: mean absolute difference of accuracy and confidence over bins of confidence, weighted by their examples
+            (Naeini et al. 2015; 15 bins). It is positive for a calibrated classifier too, of the order √(15/n).
         nll: mean −log p(label | x_t), nats.
     """
 

@@ -41,7 +41,7 @@ GUARDS = {
     "objectives": ["test_objectives.py", "test_score_matching.py"],
     "densities": ["test_densities.py"],
     "metrics/memory.py": ["../metrics/test_memory.py"],
-    "metrics/modes.py": ["../metrics/test_metrics.py", "../metrics/test_classes.py"],
+    "metrics/modes.py": ["../metrics/test_metrics.py", "../metrics/test_class_shares.py"],
     "metrics/features.py": ["../metrics/test_features.py"],
     "metrics/neighbourhoods.py": ["../metrics/test_features_neighbourhoods.py"],
     "metrics/resampling.py": ["../metrics/test_features.py"],

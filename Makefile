@@ -49,7 +49,7 @@ $(VENV)/.torch: constraints.txt
 	touch $@
 
 $(VENV)/.user: $(VENV)/.torch pyproject.toml
-	$(PIP) install -c constraints.txt -e '.[tensorboard,video]'
+	$(PIP) install -c constraints.txt -e '.[metrics,tensorboard,video]'
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.torch pyproject.toml

@@ -32,6 +32,8 @@ GUARDS = {
     "_ode.py": ["../test_ode.py"],
     "likelihood.py": ["../test_likelihood.py"],
     "transitions.py": ["test_samplers.py"],
+    "guidance/auto.py": ["test_guidance_auto.py"],
+    "training": ["../training/test_loop.py"],
     "guidance/classes.py": ["test_guidance_classes.py"],
     "guidance/inpainting.py": ["test_guidance_inpainting.py"],
     "guidance/measurement.py": ["test_guidance_measurement.py"],
@@ -313,6 +315,12 @@ MUTANTS = [
     Mutant(
         "calibration: σ² for σ", "metrics/calibration.py", "alpha * x0 + sigma * noise", "alpha * x0 + sigma**2 * noise"
     ),
+    Mutant(
+        "guided by a weak model: towards it", "guidance/auto.py", "denoised + self.weight", "denoised - self.weight"
+    ),
+    Mutant("guided by a weak model: w for 1 + w", "guidance/auto.py", "return denoised + self", "return self"),
+    Mutant("guide: a step late", "training/loop.py", "state.step == settings.guide_step", "k == settings.guide_step"),
+    Mutant("guide: forgotten by a restart", "training/state.py", 'dict(tensors["guide"]) if', "None if"),
     Mutant("energy distance: sign", "metrics/two_sample.py", "-torch.cdist(u, v)", "torch.cdist(u, v)"),
     Mutant("Stein kernel: trace of the wrong sign", "metrics/scores.py", "- along_r + d)", "- along_r - d)"),
     Mutant("kernel distance: 1 forgotten", "metrics/features.py", "/ u.shape[1] + 1) ** 3", "/ u.shape[1]) ** 3"),

@@ -6,7 +6,7 @@ The command line ends with the error's ``exit_code``, so the same failure reads 
 import math
 from typing import ClassVar
 
-__all__ = ["CheckpointError", "ConfigError", "DataError", "DivergedError", "ScorefieldError", "require_finite"]
+__all__ = ["CheckpointError", "ConfigError", "DataError", "DivergedError", "MissingExtraError", "ScorefieldError", "require_finite"]
 
 
 class ScorefieldError(Exception):
@@ -17,6 +17,12 @@ class ScorefieldError(Exception):
 
 class ConfigError(ScorefieldError, ValueError):
     """A setting, an argument or a path of a run is wrong; nothing was started."""
+
+    exit_code = 2
+
+
+class MissingExtraError(ScorefieldError, ImportError):
+    """A package that only some commands need is not installed."""
 
     exit_code = 2
 

@@ -35,6 +35,7 @@ def advance(
 def assert_equal(a: TrainState, b: TrainState) -> None:
     assert a.step == b.step
     ours, theirs = a.tensors(), b.tensors()
+    assert ours.keys() == theirs.keys()
     for group in ours:
         assert ours[group].keys() == theirs[group].keys()
         for name in ours[group]:

@@ -40,7 +40,16 @@ from scorefield.training.signals import StopSignals
 __all__ = ["Session", "configure", "run", "train_run"]
 
 # What may differ between a run and its resumption without changing a single step before the checkpoint.
-_FREE = {"comment", "sampling", "data.dir", "train.device", "train.keep", "train.log_every", "train.checkpoint_every"}
+_FREE = {
+    "comment",
+    "sampling",
+    "guide.weight",
+    "data.dir",
+    "train.device",
+    "train.keep",
+    "train.log_every",
+    "train.checkpoint_every",
+}
 _FREE |= {"train.sample_every"}
 
 _TINY = {"train": {"steps": 4, "batch_size": 16, "warmup": 1, "log_every": 1, "checkpoint_every": 2, "sample_every": 4}}

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from scorefield._errors import MissingExtraError
 from scorefield._tensors import Noise
 from scorefield.classifier import Classifier
 from scorefield.metrics.estimate import Estimate, mean
@@ -94,5 +95,5 @@ def _functional() -> Any:  # noqa: ANN401 the module
     try:
         from torchmetrics.functional import classification
     except ImportError as error:
-        raise ImportError("calibration errors need torchmetrics: pip install 'scorefield[metrics]'") from error
+        raise MissingExtraError("calibration errors need torchmetrics: pip install 'scorefield[metrics]'") from error
     return classification

@@ -6,6 +6,8 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
+from scorefield._errors import MissingExtraError
+
 __all__ = ["ChainDiagnostics", "diagnose_chains"]
 
 
@@ -46,7 +48,7 @@ def diagnose_chains(trajectory: Float[Tensor, "frames n *d"], *, discard: float 
     try:
         from arviz_stats.base import array_stats  # pyright: ignore[reportPrivateImportUsage]
     except ImportError as error:
-        raise ImportError("chain diagnostics need arviz-stats: pip install 'scorefield[metrics]'") from error
+        raise MissingExtraError("chain diagnostics need arviz-stats: pip install 'scorefield[metrics]'") from error
 
     if not 0 <= discard < 1:
         raise ValueError(f"discard is the share of frames left out, from 0 to less than 1; received {discard}")

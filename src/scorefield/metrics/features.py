@@ -12,6 +12,7 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from scorefield._errors import MissingExtraError
 from scorefield.metrics.estimate import Estimate
 from scorefield.metrics.resampling import half_sampling
 from scorefield.metrics.two_sample import kernel_mmd, pair
@@ -74,5 +75,5 @@ def _torchmetrics_fid() -> Any:  # noqa: ANN401 the class
     try:
         from torchmetrics.image.fid import FrechetInceptionDistance
     except ImportError as error:
-        raise ImportError("Fréchet distances need torchmetrics: pip install 'scorefield[metrics]'") from error
+        raise MissingExtraError("Fréchet distances need torchmetrics: pip install 'scorefield[metrics]'") from error
     return FrechetInceptionDistance

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from scipy import stats
 from torch import Tensor
 
+from scorefield._errors import MissingExtraError
 from scorefield.metrics.estimate import Estimate, Kernel, row_means, rows
 
 __all__ = ["c2st", "energy_distance", "mmd", "sliced_wasserstein", "wasserstein"]
@@ -114,5 +115,5 @@ def _ot() -> Any:  # noqa: ANN401 the module
     try:
         import ot
     except ImportError as error:
-        raise ImportError("Wasserstein distances need POT: pip install 'scorefield[metrics]'") from error
+        raise MissingExtraError("Wasserstein distances need POT: pip install 'scorefield[metrics]'") from error
     return ot

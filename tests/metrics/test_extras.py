@@ -1,0 +1,17 @@
+"""A metric whose package is not installed says which, and how to get it."""
+
+import sys
+
+import pytest
+import torch
+
+from scorefield import frechet_distance
+from scorefield._errors import MissingExtraError
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torchmetrics.image.fid", None)  # what an import finds where nothing is installed
+    with pytest.raises(MissingExtraError, match=r"pip install 'scorefield\[metrics\]'"):
+        frechet_distance(torch.randn(8, 2), torch.randn(8, 2))
+    assert MissingExtraError.exit_code == 2
+    assert issubclass(MissingExtraError, ImportError)

@@ -57,6 +57,7 @@ def main() -> None:
     ]
     metrics: dict[str, Any] = {
         "model": loaded.config.name,
+        "comment": loaded.config.comment,
         "training": training_facts(loaded),
         "n": args.n,
         "sampler": loaded.config.sampling.model_dump(),
@@ -135,7 +136,7 @@ def render(metrics: dict[str, Any]) -> str:
 
 Written by `python -m benchmarks.mnist_quality`; nothing was typed or chosen: the grid is the first hundred samples of seed 0.
 
-- Training (`scorefield train --config configs/mnist.yaml`): {named(metrics["training"])}.
+- Training (`scorefield train --config configs/mnist.yaml`): {named(metrics["training"])}. {metrics["comment"]}
 - Sampling: {named(metrics["sampler"])}; guided by its own weights of an early step: {named(metrics["guide"])}; {cost}.
 - Judge: the shipped classifier, trained apart, {accuracy} accurate on the test set; n = {metrics["n"]}.
 

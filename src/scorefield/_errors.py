@@ -6,7 +6,15 @@ The command line ends with the error's ``exit_code``, so the same failure reads 
 import math
 from typing import ClassVar
 
-__all__ = ["CheckpointError", "ConfigError", "DataError", "DivergedError", "MissingExtraError", "ScorefieldError", "require_finite"]
+__all__ = [
+    "CheckpointError",
+    "ConfigError",
+    "DataError",
+    "DivergedError",
+    "MissingExtraError",
+    "ScorefieldError",
+    "require_finite",
+]
 
 
 class ScorefieldError(Exception):

@@ -1,51 +1,41 @@
-"""``python -m benchmarks.ncsn_curve``: the loss of NCSN's recipe over its first steps, beside that of the published code.
+"""``python -m benchmarks.ncsn_curve RUN``: the loss of a run of NCSN's recipe over its first steps, beside that of the published code.
 
-Trains configs/mnist-ncsn.yaml as it stands (only the number of steps is cut) and tells the loss after 1, 100 and 500 steps as the mean of
-the last hundred steps, or of all where there were fewer. Writes curve.json, with every step's loss, and curve.png. About 20 minutes on two
-cores; needs MNIST (SCOREFIELD_DATA, or a download).
+    scorefield train --config configs/mnist-ncsn.yaml --run RUN --train.log_every 1 --train.checkpoint_every 50
+
+Stop it by Ctrl-C at step 500 (an hour on two cores); it may be interrupted and resumed on the way. Tells the loss after 1, 100 and 500
+steps as the mean of the last hundred steps, or of all where there were fewer. Writes curve.json, with every step's loss, and curve.png.
 """
 
 import argparse
 import json
-import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from matplotlib.figure import Figure
 
-from scorefield.config import RunConfig, merge, read_yaml, validate
-from scorefield.data import Batches
-from scorefield.training import OneProcess, TrainState, pick_device, train
-from scorefield.training.run import environment
+from scorefield.config import read_yaml
+from scorefield.training.run import RunFolder
 
-CONFIG = Path(__file__).parents[1] / "configs" / "mnist-ncsn.yaml"
 PUBLISHED = {1: 503.0, 100: 229.0, 500: 79.0}  # loss after so many steps, the same mean of the last hundred
 WINDOW = 100
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Train, measure, write."""
+    """Read, measure, write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=500)
-    parser.add_argument("--ngf", type=int, help="of the network; the recipe's 64 when absent")
-    parser.add_argument("--data-dir", help="where MNIST is (or SCOREFIELD_DATA)")
+    parser.add_argument("run", type=Path, help="run folder that logged every step")
     parser.add_argument("--out", type=Path, default=Path("results/ncsn"))
     args = parser.parse_args(argv)
-    changes: dict[str, Any] = {"train": {"steps": args.steps}, "data": {"dir": args.data_dir}}
-    if args.ngf is not None:
-        changes["network"] = {"ngf": args.ngf}
-    config = validate(RunConfig, merge(read_yaml(CONFIG), changes), "command line")
-    began = time.perf_counter()
-    losses = curve(config)
+    folder = RunFolder(args.run)
+    settings = read_yaml(folder.config)
+    settings["data"].pop("dir")
+    losses = curve(folder)
     result = {
-        "settings": config.model_dump(mode="json", exclude={"data": {"dir"}}),
+        "settings": settings,
         "ours": at_steps(losses),
         "published": {str(step): loss for step, loss in PUBLISHED.items()},
         "convention": f"mean over the last {WINDOW} steps, or over all where there were fewer",
-        "seconds": round(time.perf_counter() - began, 1),
-        "environment": environment(pick_device(config.train.device)),
+        "environment": json.loads((folder.path / "environment.json").read_text()),
         "losses": [float(f"{loss:.6g}") for loss in losses],
     }
     args.out.mkdir(parents=True, exist_ok=True)
@@ -54,19 +44,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f"{args.out}/curve.json: ours {result['ours']}, published {result['published']}")
 
 
-def curve(config: RunConfig) -> list[float]:
-    """Return the loss of every step."""
-    dataset = config.data.load()
-    parallel = OneProcess(pick_device(config.train.device))
-    settings = config.train.build(config.seed)
-    state = TrainState.create(config.build_model(dataset.event).to(parallel.device), settings)
-    batches = Batches(dataset, config.train.batch_size, config.seed)
-    losses: list[float] = []
-    for record in train(state, batches, config.build_objective(), settings, parallel):
-        losses.append(record.loss)
-        if record.step % 10 == 0 and sys.stderr.isatty():
-            print(f"step {record.step}: {record.loss:.1f}", file=sys.stderr)
-    return losses
+def curve(folder: RunFolder) -> list[float]:
+    """Return the loss of every step.
+
+    Raises:
+        ValueError: the run did not log every step.
+    """
+    lines = folder.read_metrics()
+    steps = [line["step"] for line in lines]
+    if steps != list(range(1, len(lines) + 1)):
+        raise ValueError(f"{folder.path}: logged the steps {steps[:3]} ...; train it with --train.log_every 1")
+    return [line["loss"] for line in lines]
 
 
 def at_steps(losses: Sequence[float]) -> dict[str, float]:

@@ -27,7 +27,7 @@ GUARDS = {
     "preconditioning.py": ["test_preconditioning.py", "test_models.py"],
     "energy.py": ["test_energy.py", "test_models.py"],
     "grids.py": ["test_grids.py"],
-    "sampling.py": ["test_sampling.py", "test_samplers.py"],
+    "sampling.py": ["test_sampling.py", "test_samplers.py", "test_guidance_auto.py"],
     "_tensors.py": ["test_noise.py", "test_guidance_classes.py"],
     "_ode.py": ["../test_ode.py"],
     "likelihood.py": ["../test_likelihood.py"],
@@ -318,6 +318,8 @@ MUTANTS = [
     Mutant(
         "guided by a weak model: towards it", "guidance/auto.py", "denoised + self.weight", "denoised - self.weight"
     ),
+    Mutant("guided by a weak model: at every level", "guidance/auto.py", "self if low <=", "self if True or low <="),
+    Mutant("guided by a weak model: counted everywhere", "sampling.py", "* active.evaluations", "* model.evaluations"),
     Mutant("guided by a weak model: w for 1 + w", "guidance/auto.py", "return denoised + self", "return self"),
     Mutant("guide: a step late", "training/loop.py", "state.step == settings.guide_step", "k == settings.guide_step"),
     Mutant("guide: forgotten by a restart", "training/state.py", 'dict(tensors["guide"]) if', "None if"),

@@ -128,6 +128,10 @@ class ScoreModel(NoisyModel, abc.ABC):
     def denoise(self, x: State, t: Time) -> State:
         """Return E[x_0 | x_t = x]; t of shape () or (b,)."""
 
+    def during(self, t: Float[Tensor, ""], s: Float[Tensor, ""]) -> "ScoreModel":
+        """Return the model with which `sample` goes from t to s: this one, or a part of it where that is all that counts."""
+        return self
+
     def score(self, x: State, t: Time) -> State:
         """Return ∇ log p_t(x) = (α D − x) / σ²."""
         alpha, sigma = self.process.alpha_sigma(t)

@@ -16,10 +16,10 @@ from torch import Tensor
 from scorefield._errors import CheckpointError, ConfigError
 from scorefield.classifier import Classifier
 from scorefield.config import RunConfig, refusals, validate
-from scorefield.guidance import AutoGuided
 from scorefield.hub import HUB, download, model_card
 from scorefield.metrics import Judge
-from scorefield.models import NoisyModel, ScoreModel
+from scorefield.models import Labelled, NoisyModel, ScoreModel
+from scorefield.networks.precision import LowPrecision, Precision, uses_bf16
 from scorefield.training import checkpoint, load_weights
 from scorefield.training.export import export
 
@@ -52,19 +52,28 @@ class LoadedModel(NamedTuple, Generic[Model]):
     """The same model with the weights of an early step, where the run kept them (``guide.step``): `scorefield.AutoGuided` wants it."""
 
 
-def load_model(name: str, device: torch.device | str = "cpu", *, warn: Warn = warnings.warn) -> LoadedModel[ScoreModel]:
+def load_model(
+    name: str, device: torch.device | str = "cpu", *, precision: Precision = "fp32", warn: Warn = warnings.warn
+) -> LoadedModel[ScoreModel]:
     """Return the score model of a run folder, a checkpoint folder, the Hub, or one shipped with the package (`shipped_models`).
 
     Args:
         name: a path, a shipped model's name, or hf:ORG/NAME.
         device: where the model is wanted.
+        precision: of its network. Samples in bfloat16 take half the time of those in float32, and differ from them by less than the
+            network errs; likelihoods want float32.
         warn: told of checkpoints that were damaged and passed over.
 
     Raises:
-        ConfigError: nothing of that name.
+        ConfigError: nothing of that name, or bf16 asked of a device without.
         CheckpointError: found, but damaged or of another kind.
     """
-    return _load(name, device, warn, ScoreModel)
+    loaded = _load(name, device, warn, ScoreModel)
+    if uses_bf16(precision, torch.device(device)):
+        for model in (loaded.model, loaded.weak):
+            if isinstance(model, Labelled):
+                model.net = LowPrecision(model.net)
+    return loaded
 
 
 def load_trained(
@@ -115,8 +124,8 @@ def guided(loaded: LoadedModel[ScoreModel], weight: float | None = None) -> Scor
         loaded: the model.
         weight: of the guidance; by default the one its configuration has.
     """
-    weight = loaded.config.guide.weight if weight is None else weight
-    return loaded.model if loaded.weak is None or weight == 0 else AutoGuided(loaded.model, loaded.weak, weight)
+    guide = loaded.config.guide if weight is None else loaded.config.guide.model_copy(update={"weight": weight})
+    return loaded.model if loaded.weak is None or guide.weight == 0 else guide.build(loaded.model, loaded.weak)
 
 
 def weighted(config: RunConfig, event: tuple[int, ...], weights: Mapping[str, Tensor], source: str) -> NoisyModel:

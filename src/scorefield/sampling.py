@@ -144,21 +144,21 @@ def sample(
     finally:
         model.train(was_training)
     kept = [torch.cat(states) for states in zip(*(part.kept for part in parts), strict=True)]
-    calls = sum(part.calls * len(part.x) for part in parts) / n
+    spent = sum(part.spent * len(part.x) for part in parts) / n
     return Samples(
         x=torch.cat([part.x for part in parts]),
-        evaluations=round(calls * model.evaluations),
+        evaluations=round(spent),
         times=times,
         trajectory=torch.stack(kept) if kept else None,
     )
 
 
 class _Part(NamedTuple):
-    """One batch: its last state, the states kept on the way, the calls of the model per sample."""
+    """One batch: its last state, the states kept on the way, the network evaluations per sample."""
 
     x: State
     kept: list[State]
-    calls: float
+    spent: float
 
 
 @torch.no_grad()
@@ -179,19 +179,25 @@ def _run(
     keep = set(torch.linspace(0, steps + denoise, frames).round().int().tolist())
     kept = [x] if 0 in keep else []
     memory = sampler.start(model, times)
+    calls, spent = 0.0, 0.0
     for k, (t, s) in enumerate(itertools.pairwise(times), start=1):
-        x, memory = sampler.step(model, x, t, s, memory, noise)
+        active = model.during(t, s)
+        x, memory = sampler.step(active, x, t, s, memory, noise)
+        before, calls = calls, sampler.spent(memory, k)
+        spent += (calls - before) * active.evaluations
         if on_step is not None:
             on_step(Transition(k, t, s, x, memory))
         _check_finite(x, f"step {k} of {steps}", model, s)
         if k in keep:
             kept.append(x)
     if denoise:
-        x = model.denoise(x, times[-1])
+        active = model.during(times[-1], times[-1])
+        x = active.denoise(x, times[-1])
+        spent += active.evaluations
         _check_finite(x, "the closing denoising step", model, times[-1])
         if steps + 1 in keep:
             kept.append(x)
-    return _Part(x, kept, sampler.spent(memory, steps) + (1 if denoise else 0))
+    return _Part(x, kept, spent)
 
 
 def _shape(shape: Sequence[int] | None, init: Tensor | None, seeds: Sequence[int] | None) -> tuple[int, ...]:

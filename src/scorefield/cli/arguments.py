@@ -23,6 +23,8 @@ SECTIONS = {
 TOYS = ("circle", "mixture", "banana", "moons", "ring8", "checkerboard", "funnel")
 TOY_OBJECTIVES = ("dsm", "multilevel", "dae", "ssm", "ssmvr", "implicit", "fdssm")
 
+PRECISIONS = ("auto", "fp32", "bf16")
+
 MASKS = ("left", "right", "top", "bottom", "center", "vertical", "horizontal")
 REPLACED = ("replace", "repaint")  # methods that put the known pixels back
 MEASURED = ("pigdm", "dps", "particles")  # methods for any linear measurement
@@ -177,6 +179,13 @@ def _drawing(parser: ArgumentParser, n: int) -> None:
     )
     parser.add_argument("--batch-size", type=int, default=256, help="samples drawn at a time")
     parser.add_argument("--device", type=str, default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="auto",
+        metavar="KIND",
+        help="of the network: fp32, bf16, or auto: bf16 where the processor has it",
+    )
     parser.add_argument("--json", action="store_true", help="report as one JSON object")
 
 

@@ -13,8 +13,8 @@ from jsonargparse import Namespace
 import scorefield
 from scorefield._errors import DataError
 from scorefield.data import mnist
+from scorefield.networks.precision import uses_bf16
 from scorefield.pretrained import shipped_models
-from scorefield.training.optimization import Optimization
 
 __all__ = ["run"]
 
@@ -36,8 +36,6 @@ def run(args: Namespace) -> int:
 
 def examine() -> dict[str, Any]:
     """Return the facts, in the order a person wants them."""
-    cpu = torch.device("cpu")
-    bf16 = Optimization(precision="auto").autocast(cpu)._enabled
     report: dict[str, Any] = {
         "scorefield": scorefield.__version__,
         "python": platform.python_version(),
@@ -46,9 +44,9 @@ def examine() -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "torch threads": torch.get_num_threads(),
         "cpu vector units": torch.backends.cpu.get_cpu_capability(),
-        "native bf16 on cpu": "yes: precision=auto trains in bfloat16"
-        if bf16
-        else "no: precision=auto trains in float32",
+        "native bf16 on cpu": "yes: precision=auto is bfloat16"
+        if uses_bf16("auto", torch.device("cpu"))
+        else "no: precision=auto is float32",
         "cuda": ", ".join(torch.cuda.get_device_name(k) for k in range(torch.cuda.device_count())) or "none",
         "shipped models": ", ".join(shipped_models()) or "none",
         "mnist": _mnist(),

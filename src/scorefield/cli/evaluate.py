@@ -15,13 +15,13 @@ from scorefield.cli.console import warn
 from scorefield.cli.evaluation import likelihood, measured
 from scorefield.cli.evaluation_data import RealData, real_data
 from scorefield.cli.evaluation_table import render
-from scorefield.cli.sample import choose, count, draw, parse_seeds, steered, write
+from scorefield.cli.sample import choose, count, draw, load_for_drawing, parse_seeds, setting, steered, write
 from scorefield.config import refusals
 from scorefield.data import from_array_file
 from scorefield.experiments.store import make_folder
 from scorefield.models import ScoreModel
 from scorefield.plotting import save_grid
-from scorefield.pretrained import LoadedModel, load_judge, load_model, load_trained
+from scorefield.pretrained import LoadedModel, load_judge, load_trained
 from scorefield.training import pick_device
 from scorefield.training.run import environment
 
@@ -36,7 +36,7 @@ def run(args: Namespace) -> int:
     trained = load_trained(args.model, pick_device(args.device), warn=warn)
     if isinstance(trained.model, Classifier):
         return calibrate(args, trained, trained.model)
-    loaded = load_model(args.model, pick_device(args.device), warn=warn)
+    loaded = load_for_drawing(args)  # perhaps in bfloat16, in which likelihoods are not computed
     classes = None if args["class"] is None else parse_seeds(args["class"], "--class")
     given = None if args.from_samples is None else _read(args, loaded.event)
     n = count(args)[0] if given is None else len(given)
@@ -50,8 +50,8 @@ def run(args: Namespace) -> int:
     began = time.perf_counter()
     with refusals("evaluate"):
         report |= {"n": n, **data.sizes} | measured(x, data, judge, classes, args.seed)
-        if args.likelihood:
-            report["bits_per_dim"] = likelihood(args, loaded.model, data)
+        if args.likelihood and isinstance(trained.model, ScoreModel):
+            report["bits_per_dim"] = likelihood(args, trained.model, data)
     report["seconds"]["measuring"] = round(time.perf_counter() - began, 1)
     report["environment"] = environment(pick_device(args.device))
     if len(loaded.event) == 3:
@@ -100,7 +100,7 @@ def _drawn(args: Namespace, loaded: LoadedModel[ScoreModel], n: int, out: Path) 
     drawn, seconds = draw(args, loaded, model, sampler, times)
     write(out / "samples.npz", drawn, loaded.event)  # they may have taken an hour: --from-samples measures them again
     return drawn.x.cpu(), _was_drawn(args) | {
-        "sampler": choice.model_dump(),
+        **setting(model, args, choice),
         "evaluations_per_sample": drawn.evaluations,
         "seconds": {"sampling": round(seconds, 3)},
     }

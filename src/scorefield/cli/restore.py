@@ -13,17 +13,15 @@ from torch import Tensor
 
 from scorefield._errors import ConfigError
 from scorefield.cli.arguments import MEASURED
-from scorefield.cli.console import warn
 from scorefield.cli.images import read_truth
-from scorefield.cli.sample import check_out, choose, conditioned, count, draw
+from scorefield.cli.sample import check_out, choose, conditioned, count, draw, load_for_drawing, setting
 from scorefield.config import refusals
 from scorefield.config.parts import DenoiserConfig
 from scorefield.guidance import DPS, Inpaint, LinearGaussian, LinearOperator, Particles, RePaint
 from scorefield.models import ScoreModel
 from scorefield.plotting import grid_image, picture_row, to_unit
-from scorefield.pretrained import LoadedModel, load_judge, load_model
+from scorefield.pretrained import LoadedModel, load_judge
 from scorefield.sampling import Sampler
-from scorefield.training import pick_device
 
 __all__ = ["NOISE", "Problem", "Subject", "restore", "subject"]
 
@@ -67,7 +65,7 @@ def subject(args: Namespace) -> Subject:
     for option, (_, methods) in _SETTINGS.items():
         if args.get(option) is not None and args.method not in methods:
             raise ConfigError(f"--{option} belongs to --method {' or '.join(methods)}; received --method {args.method}")
-    loaded = load_model(args.model, pick_device(args.device), warn=warn)
+    loaded = load_for_drawing(args)
     truth, name = read_truth(args.image, loaded, args.data_dir)
     return Subject(loaded, truth, name, out)
 
@@ -88,7 +86,7 @@ def restore(args: Namespace, it: Subject, problem: Problem) -> int:
         "problem": problem.what,
         "method": args.method,
         **{option: _setting(args, option) for option, (_, methods) in _SETTINGS.items() if args.method in methods},
-        "sampler": choice.model_dump(),
+        **setting(model, args, choice),
         "n": len(x),
         **_compared(x, it, problem),
         "evaluations_per_sample": drawn.evaluations,

@@ -17,14 +17,26 @@ from scorefield.config import merge, refusals
 from scorefield.config.base import Section
 from scorefield.config.load import validate
 from scorefield.config.sampling import SamplingConfig
-from scorefield.guidance import ClassifierFree
+from scorefield.guidance import AutoGuided, ClassifierFree
 from scorefield.models import ScoreModel
+from scorefield.networks.precision import uses_bf16
 from scorefield.plotting import save_film, save_grid, to_unit
 from scorefield.pretrained import LoadedModel, guided, load_model
 from scorefield.sampling import Sampler, Samples, sample
 from scorefield.training import pick_device
 
-__all__ = ["check_out", "choose", "conditioned", "count", "draw", "parse_seeds", "run", "steered"]
+__all__ = [
+    "check_out",
+    "choose",
+    "conditioned",
+    "count",
+    "draw",
+    "load_for_drawing",
+    "parse_seeds",
+    "run",
+    "setting",
+    "steered",
+]
 
 _FILMS = (".gif", ".mp4")
 _SEEDS_LIMIT = 10_000_000
@@ -39,7 +51,7 @@ class _Choice(Section):
 def run(args: Namespace) -> int:
     """Draw and write samples; return the exit code."""
     out = check_out(args.out, (".png", ".npz", *_FILMS))
-    loaded = load_model(args.model, pick_device(args.device), warn=warn)
+    loaded = load_for_drawing(args)
     choice = choose(loaded, args.sampler, args.steps, args.options)
     n, _ = count(args)
     model = steered(args, loaded, n)
@@ -50,13 +62,18 @@ def run(args: Namespace) -> int:
     report = {
         "out": str(out),
         "model": str(loaded.source),
-        "sampler": choice.model_dump(),
+        **setting(model, args, choice),
         "n": n,
         "evaluations_per_sample": drawn.evaluations,
         "seconds": round(seconds, 3),
     }
     print(json.dumps(report) if args.json else _sentence(report))
     return 0
+
+
+def load_for_drawing(args: Namespace) -> LoadedModel[ScoreModel]:
+    """Return the score model of the command line, in the precision it asks for."""
+    return load_model(args.model, pick_device(args.device), precision=args.precision, warn=warn)
 
 
 def draw(
@@ -131,6 +148,15 @@ def conditioned(loaded: LoadedModel[ScoreModel], classes: str | None, weight: fl
         raise ConfigError(f"--class {classes}: {loaded.source} knows the classes 0 to {loaded.model.classes - 1}")
     model = loaded.model.condition(labels)
     return model if weight == 0 else ClassifierFree(loaded.model, labels, weight)
+
+
+def setting(model: ScoreModel, args: Namespace, choice: Section) -> dict[str, Any]:
+    """Return how samples are drawn, as reports tell it."""
+    return {
+        "sampler": choice.model_dump(),
+        "guide": model.weight if isinstance(model, AutoGuided) else 0.0,
+        "precision": "bf16" if uses_bf16(args.precision, pick_device(args.device)) else "fp32",
+    }
 
 
 def parse_seeds(text: str, option: str = "--seeds") -> list[int]:

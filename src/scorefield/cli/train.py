@@ -19,7 +19,6 @@ from scorefield.cli.console import Progress, warn
 from scorefield.cli.pictures import draw_grid, draw_way
 from scorefield.config import RunConfig, merge, parse_yaml, read_yaml, refusals, to_yaml, validate
 from scorefield.data import Batches, Dataset
-from scorefield.guidance import AutoGuided
 from scorefield.models import ScoreModel
 from scorefield.plotting import loss_curve
 from scorefield.pretrained import weighted
@@ -44,6 +43,7 @@ _FREE = {
     "comment",
     "sampling",
     "guide.weight",
+    "guide.interval",
     "data.dir",
     "train.device",
     "train.keep",
@@ -120,7 +120,7 @@ class Session:
         if weights is not None and guide.weight > 0:
             weak = weighted(self.config, self.event, weights, "guide").to(self.parallel.device)
             assert isinstance(weak, ScoreModel)  # noqa: S101 for the type checker: it is built as the model is
-            model = AutoGuided(model, weak, guide.weight)
+            model = guide.build(model, weak)
         grid = self.folder.samples / f"step-{self.state.step:08d}.png"
         if self.state.step < self.config.train.steps:
             draw_grid(grid, model, self.config, self.event)
@@ -136,6 +136,10 @@ def train_run(
     with refusals("configuration"):
         model, objective = config.build_model(dataset.event).to(parallel.device), config.build_objective()
         settings = config.train.build(config.seed, config.guide.step)
+        if first and (config.guide.step or 0) > config.train.steps:
+            warn(
+                f"guide.step {config.guide.step} lies beyond the last step, {config.train.steps}: the run keeps no guide"
+            )
         state = TrainState.create(model, settings)
     with ExitStack() as stack:
         folder = RunFolder(path)

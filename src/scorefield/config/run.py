@@ -22,7 +22,7 @@ from scorefield.config.sampling import HeunConfig, SamplingConfig
 
 if TYPE_CHECKING:
     from scorefield.data import Dataset
-    from scorefield.models import NoisyModel
+    from scorefield.models import NoisyModel, ScoreModel
     from scorefield.objectives import Objective
     from scorefield.training import Optimization
 
@@ -100,10 +100,20 @@ class TrainConfig(Section):
 
 
 class GuideConfig(Section):
-    """`scorefield.AutoGuided`: the averaged weights of an early step guide the last, when samples are drawn, with this weight."""
+    """`scorefield.AutoGuided`: the averaged weights of an early step guide the last, when samples are drawn, with this weight.
+
+    ``interval`` bounds the noise-to-signal ratios at which they do; all, when absent.
+    """
 
     step: PositiveInt | None = None
     weight: NonNegativeFloat = 1.0
+    interval: tuple[NonNegativeFloat, PositiveFloat] | None = None
+
+    def build(self, model: "ScoreModel", weak: "ScoreModel") -> "ScoreModel":
+        """Return the guided model."""
+        from scorefield.guidance import AutoGuided
+
+        return AutoGuided(model, weak, self.weight, *([] if self.interval is None else [self.interval]))
 
 
 class RunConfig(Section):

@@ -6,7 +6,7 @@ from typing import Literal
 
 import torch
 
-from scorefield._errors import ConfigError
+from scorefield.networks.precision import Precision, uses_bf16
 
 __all__ = ["Optimization"]
 
@@ -41,7 +41,7 @@ class Optimization:
     label_dropout: float = 0.1
     guide_step: int | None = None
     accumulate: int = 1
-    precision: Literal["auto", "fp32", "bf16"] = "fp32"
+    precision: Precision = "fp32"
     compile: bool = False
     seed: int = 0
 
@@ -59,17 +59,4 @@ class Optimization:
         Raises:
             ConfigError: bf16 asked of a device that does not know it at all.
         """
-        native = _multiplies_bf16(device)
-        if self.precision == "bf16" and device.type == "cuda" and not native:
-            raise ConfigError("precision bf16 was asked for, but this GPU has none; use --precision fp32")
-        enabled = self.precision == "bf16" or (self.precision == "auto" and native)
-        return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
-
-
-def _multiplies_bf16(device: torch.device) -> bool:
-    """Tell whether bfloat16 products are native here: on a CPU, AVX512-BF16 or AMX; without them bf16 is slower than fp32."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    if device.type == "cpu":
-        return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return False
+        return torch.autocast(device.type, dtype=torch.bfloat16, enabled=uses_bf16(self.precision, device))

@@ -177,8 +177,16 @@ def test_the_card_says_what_the_model_is(saved: Path) -> None:
     assert head["pipeline_tag"] == "unconditional-image-generation"
     loaded = load_model(str(saved))
     parameters = sum(p.numel() for p in loaded.model.parameters())
+    assert loaded.seconds is not None
+    assert loaded.seconds > 0
     for fact in (
-        *("a test | of cards", f"{parameters:,} parameters", "4 steps of 16, seed 0", "kind digits", "1×8×8"),
+        *(
+            "a test | of cards",
+            f"{parameters:,} parameters",
+            f"4 steps of 16, seed 0, {loaded.seconds / 60:.1f} minutes",
+            "kind digits",
+            "1×8×8",
+        ),
         *("| judge: confidence | 0.9328 ± 0.0031 |", "| judge: class shares | 0.25, 0.75 |", "| n | 2000 |"),
         *('from_pretrained("ORG/NAME")', "scorefield sample hf:ORG/NAME"),
     ):

@@ -140,7 +140,7 @@ def test_the_index_lists_the_catalogue_first_and_tells_what_was_measured(driver:
     assert names[0] == "vincent-identity"
     assert names[-1] == "aa-new"
     assert {claim["name"] for claim in index["claims"] if claim["measured"]} == {*QUOTED, "aa-new"}
-    assert "results/mnist/metrics.json" in index["files"]
+    assert "results/mnist/evaluation.json" in index["files"]
     assert index["program"].startswith("from scorefield import")
 
 

@@ -122,14 +122,24 @@ def _budget(folder: Path) -> None:
 
 def _mnist(folder: Path) -> None:
     """What results/mnist holds."""
-    found = json.loads((RESULTS / "mnist" / "metrics.json").read_text())
-    training, sampler = found["training"], found["sampler"]
+    found = json.loads((RESULTS / "mnist" / "evaluation.json").read_text())
+    training, sampler, measures = found["training"], found["sampler"], found["measures"]
     rows = [
-        ["training", f"{training['steps']} steps of {training['batch_size']}, {training['minutes']} minutes"],
+        ["training", f"{training['steps']} steps of {training['batch_size']}, {training['seconds'] / 60:.0f} minutes"],
         ["network", f"{training['parameters']:,} parameters"],
-        ["sampler", f"{sampler['kind']}, {sampler['steps']} times, churn {sampler['churn']:g}"],
+        [
+            "sampler",
+            f"{sampler['kind']}, {sampler['steps']} times, churn {sampler['churn']:g}, guide {found['guide']:g}",
+        ],
         ["evaluations per digit", str(found["evaluations_per_sample"])],
-        ["seconds per 64 digits", str(found["seconds_per_64_samples"])],
+        ["seconds per 64 digits", f"{64 * found['seconds']['sampling'] / found['n']:.1f}"],
+        ["judge's confidence (test digits)", _beside(measures["confidence"])],
+        ["FID, MNIST features (training digits)", _beside(measures["frechet_distance"])],
         ["machine", f"{found['environment']['device']}, {found['environment']['threads']} threads"],
     ]
     save_table(folder, "mnist", ["what", "measured"], rows)
+
+
+def _beside(row: dict[str, dict[str, float]]) -> str:
+    """Return what samples get, and in brackets what real data get."""
+    return f"{row['samples']['value']:.3f} ({row['real']['value']:.3f})"

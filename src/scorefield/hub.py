@@ -63,6 +63,7 @@ def model_card(
     *,
     parameters: int,
     step: int,
+    seconds: float | None,
     evaluation: Mapping[str, Any] | None,
     license_id: str,
 ) -> str:
@@ -73,6 +74,7 @@ def model_card(
         event: shape of one sample.
         parameters: how many the network has.
         step: optimiser steps behind the weights.
+        seconds: of training, where known.
         evaluation: what was measured, nested as it may be; a ``{"value": …, "error": …}`` is shown as value ± error.
         license_id: the Hub's identifier of the licence, such as mit or apache-2.0.
     """
@@ -85,12 +87,13 @@ def model_card(
         datasets=[config.data.kind] if config.data.kind in _DATASETS else None,
         pipeline_tag="unconditional-image-generation" if len(event) == 3 else None,
     )
+    duration = "" if seconds is None else f", {seconds / 60:.1f} minutes"
     facts = {
         "data": ", ".join(f"{key} {value}" for key, value in config.data.model_dump(exclude_none=True).items()),
         "one sample": "×".join(map(str, event)),
         "model": f"{config.model.kind} of {config.network.kind}, {parameters:,} parameters",
         "process": ", ".join(f"{key} {value}" for key, value in config.process.model_dump().items()),
-        "trained": f"{step} steps of {config.train.batch_size}, seed {config.seed}",
+        "trained": f"{step} steps of {config.train.batch_size}, seed {config.seed}{duration}",
         "weights": f"averaged, decay {config.train.ema_decay}" if config.train.ema_decay else "of the last step",
         "licence": license_id,
         "saved by": f"scorefield {scorefield.__version__}",

@@ -31,6 +31,7 @@ __all__ = [
     "load_judge",
     "load_model",
     "load_trained",
+    "lowered",
     "save_pretrained",
     "shipped_models",
     "weighted",
@@ -50,6 +51,15 @@ class LoadedModel(NamedTuple, Generic[Model]):
     source: Path
     weak: Model | None = None
     """The same model with the weights of an early step, where the run kept them (``guide.step``): `scorefield.AutoGuided` wants it."""
+    step: int = 0
+    """Optimiser steps behind the weights."""
+    seconds: float | None = None
+    """Wall clock of its training, where the run knew it."""
+
+    @property
+    def parameters(self) -> int:
+        """Parameters of the model."""
+        return sum(p.numel() for p in self.model.parameters())
 
 
 def load_model(
@@ -61,7 +71,7 @@ def load_model(
         name: a path, a shipped model's name, or hf:ORG/NAME.
         device: where the model is wanted.
         precision: of its network. Samples in bfloat16 take half the time of those in float32, and differ from them by less than the
-            network errs; likelihoods want float32.
+            network errs; likelihoods and adaptive solvers, which would mistake rounding for curvature, want float32.
         warn: told of checkpoints that were damaged and passed over.
 
     Raises:
@@ -69,11 +79,7 @@ def load_model(
         CheckpointError: found, but damaged or of another kind.
     """
     loaded = _load(name, device, warn, ScoreModel)
-    if uses_bf16(precision, torch.device(device)):
-        for model in (loaded.model, loaded.weak):
-            if isinstance(model, Labelled):
-                model.net = LowPrecision(model.net)
-    return loaded
+    return lowered(loaded) if uses_bf16(precision, torch.device(device)) else loaded
 
 
 def load_trained(
@@ -114,7 +120,18 @@ def _load(name: str, device: torch.device | str, warn: Warn, wanted: type[Wanted
         raise ConfigError(f"{name}: is a {type(model).__name__}, where a {wanted.__name__} is needed")
     guide = found.tensors.get("guide")
     weak = None if guide is None else weighted(config, tuple(event), guide, str(found.path)).to(device)
-    return LoadedModel(model, config, tuple(event), found.path, weak)  # pyright: ignore[reportReturnType]  of one type, as built by one config
+    return LoadedModel(model, config, tuple(event), found.path, weak, found.step, found.seconds)  # pyright: ignore[reportReturnType]  of one type, as built by one config
+
+
+def lowered(loaded: LoadedModel[ScoreModel]) -> LoadedModel[ScoreModel]:
+    """Return the model with its networks in bfloat16 (`scorefield.networks.precision.LowPrecision`)."""
+
+    def lower(model: ScoreModel) -> ScoreModel:
+        if isinstance(model, Labelled):
+            model.net = LowPrecision(model.net)
+        return model
+
+    return loaded._replace(model=lower(loaded.model), weak=None if loaded.weak is None else lower(loaded.weak))
 
 
 def guided(loaded: LoadedModel[ScoreModel], weight: float | None = None) -> ScoreModel:
@@ -171,14 +188,13 @@ def save_pretrained(
         CheckpointError: found, but damaged or of another kind; or ``folder`` exists already.
     """
     loaded = load_model(str(name))
-    source = checkpoint.load(loaded.source)
-    export(source, Path(folder))
-    parameters = sum(p.numel() for p in loaded.model.parameters())
+    export(checkpoint.load(loaded.source), Path(folder))
     card = model_card(
         loaded.config,
         loaded.event,
-        parameters=parameters,
-        step=source.step,
+        parameters=loaded.parameters,
+        step=loaded.step,
+        seconds=loaded.seconds,
         evaluation=evaluation,
         license_id=license_id,
     )

@@ -80,7 +80,15 @@ def from_images(tmp_path: Path, images: np.ndarray) -> list[str]:
 def test_a_drawn_sample_is_measured_and_kept(capsys, mnist: list[str], tmp_path: Path) -> None:
     drawn = report(tmp_path / "a", *mnist, *DRAW, "--n", str(N), "--likelihood", "2", "--json")
     assert json.loads(capsys.readouterr().out.splitlines()[-1]) == drawn
-    assert {p.name for p in (tmp_path / "a").iterdir()} == {"evaluation.json", "grid.png", "samples.npz"}
+    assert {p.name for p in (tmp_path / "a").iterdir()} == {"README.md", "evaluation.json", "grid.png", "samples.npz"}
+    page = (tmp_path / "a" / "README.md").read_text()
+    told = (
+        f"{drawn['training']['parameters']:,} parameters, 4 steps of 16 in 0.",
+        "3 network evaluations each",
+        "](grid.png)",
+    )
+    for words in (*told, f"guide {drawn['guide']}, precision {drawn['precision']}"):
+        assert words in page, words
     assert (drawn["n"], drawn["n_reference"], drawn["n_real"]) == (N, N, N)
     assert drawn["evaluations_per_sample"] == 3
     assert drawn["environment"]["torch"]

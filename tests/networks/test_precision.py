@@ -61,6 +61,29 @@ def test_samples_say_their_precision_and_nearly_agree(tmp_path: Path, capsys: py
     assert 0 < difference < 0.02
 
 
+def test_an_adaptive_solver_keeps_float32_unless_told_otherwise(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    asked = [
+        "sample",
+        "mnist",
+        "-n",
+        "1",
+        "--sampler",
+        "ode",
+        "--options.rtol",
+        "0.5",
+        "--options.atol",
+        "0.5",
+        "--json",
+    ]
+    told = []
+    for more in ([], ["--precision", "bf16"]):
+        assert main([*asked, "--out", str(tmp_path / "x.npz"), *more]) == 0
+        told.append(json.loads(capsys.readouterr().out)["precision"])
+    assert told == ["fp32", "bf16"]
+
+
 def test_a_model_is_loaded_in_float32_unless_asked() -> None:
     assert isinstance(load_model("mnist").model.net, UNet)
     lowered = load_model("mnist", precision="bf16")

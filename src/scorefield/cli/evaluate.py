@@ -14,14 +14,14 @@ from scorefield.cli.calibrate import calibrate
 from scorefield.cli.console import warn
 from scorefield.cli.evaluation import likelihood, measured
 from scorefield.cli.evaluation_data import RealData, real_data
-from scorefield.cli.evaluation_table import render
-from scorefield.cli.sample import choose, count, draw, load_for_drawing, parse_seeds, setting, steered, write
+from scorefield.cli.evaluation_table import page, render
+from scorefield.cli.sample import choose, count, draw, parse_seeds, prepared, setting, steered, write
 from scorefield.config import refusals
 from scorefield.data import from_array_file
 from scorefield.experiments.store import make_folder
 from scorefield.models import ScoreModel
 from scorefield.plotting import save_grid
-from scorefield.pretrained import LoadedModel, load_judge, load_trained
+from scorefield.pretrained import LoadedModel, load_judge, load_model, load_trained
 from scorefield.training import pick_device
 from scorefield.training.run import environment
 
@@ -36,7 +36,7 @@ def run(args: Namespace) -> int:
     trained = load_trained(args.model, pick_device(args.device), warn=warn)
     if isinstance(trained.model, Classifier):
         return calibrate(args, trained, trained.model)
-    loaded = load_for_drawing(args)  # perhaps in bfloat16, in which likelihoods are not computed
+    loaded = load_model(args.model, pick_device(args.device), warn=warn)  # once more: it may be drawn from in bfloat16
     classes = None if args["class"] is None else parse_seeds(args["class"], "--class")
     given = None if args.from_samples is None else _read(args, loaded.event)
     n = count(args)[0] if given is None else len(given)
@@ -53,10 +53,17 @@ def run(args: Namespace) -> int:
         if args.likelihood and isinstance(trained.model, ScoreModel):
             report["bits_per_dim"] = likelihood(args, trained.model, data)
     report["seconds"]["measuring"] = round(time.perf_counter() - began, 1)
+    report["training"] = {
+        "steps": loaded.step,
+        "batch_size": loaded.config.train.batch_size,
+        "parameters": loaded.parameters,
+        "seconds": loaded.seconds,
+    }
     report["environment"] = environment(pick_device(args.device))
     if len(loaded.event) == 3:
         save_grid(out / "grid.png", x[:_SHOWN])
     (out / "evaluation.json").write_text(json.dumps(report, indent=2) + "\n")
+    (out / "README.md").write_text(page(report, loaded.config.name, picture=len(loaded.event) == 3))
     print(json.dumps(report) if args.json else f"{render(report)}\n\nWritten to {out}")
     return 0
 
@@ -94,7 +101,7 @@ def _was_drawn(args: Namespace) -> dict[str, Any]:
 def _drawn(args: Namespace, loaded: LoadedModel[ScoreModel], n: int, out: Path) -> tuple[Tensor, dict[str, Any]]:
     """Return samples, also written to the folder, and the part of the report on how they were drawn."""
     choice = choose(loaded, args.sampler, args.steps, args.options)
-    model = steered(args, loaded, n)
+    model = steered(args, prepared(args, loaded, choice), n)
     with refusals("sampler"):
         sampler, times = choice.build(model.process)
     drawn, seconds = draw(args, loaded, model, sampler, times)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-__all__ = ["render"]
+__all__ = ["page", "render"]
 
 _TITLES = {
     "confidence": "judge's mean confidence",
@@ -35,13 +35,34 @@ def render(report: dict[str, Any]) -> str:
     return "\n\n".join(blocks)
 
 
+def page(report: dict[str, Any], name: str, *, picture: bool) -> str:
+    """Return the report as a page that shows the samples."""
+    shown = "![Samples, the first and unchosen](grid.png)\n\n" if picture else ""
+    return f"# {name}\n\n{shown}Written by `scorefield evaluate`; nothing was typed or chosen.\n\n```text\n{render(report)}\n```\n"
+
+
 def _heading(report: dict[str, Any]) -> str:
     """Return what was compared with what."""
-    drawn = f"{report['n']} samples from {report['from_samples']}"
-    if report["from_samples"] is None:
-        cost = f"{report['evaluations_per_sample']} network evaluations each, {report['seconds']['sampling']:.1f} s"
-        drawn = f"{report['n']} samples by {report['sampler']['kind']}, {cost}"
-    return f"{report['model']}: {drawn}\nagainst {report['reference']}"
+    trained = report["training"]
+    minutes = "" if trained["seconds"] is None else f" in {trained['seconds'] / 60:.1f} minutes"
+    model = (
+        f"{report['model']}: {trained['parameters']:,} parameters, {trained['steps']} steps of "
+        f"{trained['batch_size']}{minutes}"
+    )
+    return f"{model}\n{_drawn(report)}\nagainst {report['reference']}"
+
+
+def _drawn(report: dict[str, Any]) -> str:
+    """Return how the samples came about."""
+    if report["from_samples"] is not None:
+        return f"{report['n']} samples from {report['from_samples']}"
+    settings = {key: value for key, value in report["sampler"].items() if key != "kind" and value is not None}
+    settings = {**settings, "guide": report["guide"], "precision": report["precision"]}
+    named = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in settings.items())
+    return (
+        f"{report['n']} samples by {report['sampler']['kind']} ({named}), {report['evaluations_per_sample']} network evaluations each, "
+        f"{report['seconds']['sampling']:.1f} s"
+    )
 
 
 def _measures(report: dict[str, Any]) -> str:

@@ -13,15 +13,17 @@ from torch import Tensor
 
 from scorefield._errors import ConfigError
 from scorefield.cli.arguments import MEASURED
+from scorefield.cli.console import warn
 from scorefield.cli.images import read_truth
-from scorefield.cli.sample import check_out, choose, conditioned, count, draw, load_for_drawing, setting
+from scorefield.cli.sample import check_out, choose, conditioned, count, draw, prepared, setting
 from scorefield.config import refusals
 from scorefield.config.parts import DenoiserConfig
 from scorefield.guidance import DPS, Inpaint, LinearGaussian, LinearOperator, Particles, RePaint
 from scorefield.models import ScoreModel
 from scorefield.plotting import grid_image, picture_row, to_unit
-from scorefield.pretrained import LoadedModel, load_judge
+from scorefield.pretrained import LoadedModel, load_judge, load_model
 from scorefield.sampling import Sampler
+from scorefield.training import pick_device
 
 __all__ = ["NOISE", "Problem", "Subject", "restore", "subject"]
 
@@ -65,7 +67,7 @@ def subject(args: Namespace) -> Subject:
     for option, (_, methods) in _SETTINGS.items():
         if args.get(option) is not None and args.method not in methods:
             raise ConfigError(f"--{option} belongs to --method {' or '.join(methods)}; received --method {args.method}")
-    loaded = load_for_drawing(args)
+    loaded = load_model(args.model, pick_device(args.device), warn=warn)
     truth, name = read_truth(args.image, loaded, args.data_dir)
     return Subject(loaded, truth, name, out)
 
@@ -73,7 +75,7 @@ def subject(args: Namespace) -> Subject:
 def restore(args: Namespace, it: Subject, problem: Problem) -> int:
     """Draw, compare, write and report; return the exit code."""
     choice = _choice(args, it.loaded)
-    model = conditioned(it.loaded, args["class"], args.weight, count(args)[0])
+    model = conditioned(prepared(args, it.loaded, choice), args["class"], args.weight, count(args)[0])
     with refusals("command line"):
         sampler, times = choice.build(model.process)
         model, sampler = _steered(args, model, sampler, it, problem)

@@ -21,7 +21,7 @@ from scorefield.guidance import AutoGuided, ClassifierFree
 from scorefield.models import ScoreModel
 from scorefield.networks.precision import uses_bf16
 from scorefield.plotting import save_film, save_grid, to_unit
-from scorefield.pretrained import LoadedModel, guided, load_model
+from scorefield.pretrained import LoadedModel, guided, load_model, lowered
 from scorefield.sampling import Sampler, Samples, sample
 from scorefield.training import pick_device
 
@@ -31,7 +31,6 @@ __all__ = [
     "conditioned",
     "count",
     "draw",
-    "load_for_drawing",
     "parse_seeds",
     "run",
     "setting",
@@ -51,8 +50,9 @@ class _Choice(Section):
 def run(args: Namespace) -> int:
     """Draw and write samples; return the exit code."""
     out = check_out(args.out, (".png", ".npz", *_FILMS))
-    loaded = load_for_drawing(args)
+    loaded = load_model(args.model, pick_device(args.device), warn=warn)
     choice = choose(loaded, args.sampler, args.steps, args.options)
+    loaded = prepared(args, loaded, choice)
     n, _ = count(args)
     model = steered(args, loaded, n)
     with refusals("sampler"):
@@ -71,9 +71,15 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def load_for_drawing(args: Namespace) -> LoadedModel[ScoreModel]:
-    """Return the score model of the command line, in the precision it asks for."""
-    return load_model(args.model, pick_device(args.device), precision=args.precision, warn=warn)
+def precision(args: Namespace, choice: Any) -> str:  # noqa: ANN401 one of the configurations of samplers
+    """Return the precision the network runs in: of --precision auto, float32 where the solver would mistake rounding for curvature."""
+    wanted = "fp32" if args.precision == "auto" and choice.kind == "ode" else args.precision
+    return "bf16" if uses_bf16(wanted, pick_device(args.device)) else "fp32"
+
+
+def prepared(args: Namespace, loaded: LoadedModel[ScoreModel], choice: Any) -> LoadedModel[ScoreModel]:  # noqa: ANN401
+    """Return the model in that precision."""
+    return lowered(loaded) if precision(args, choice) == "bf16" else loaded
 
 
 def draw(
@@ -150,12 +156,12 @@ def conditioned(loaded: LoadedModel[ScoreModel], classes: str | None, weight: fl
     return model if weight == 0 else ClassifierFree(loaded.model, labels, weight)
 
 
-def setting(model: ScoreModel, args: Namespace, choice: Section) -> dict[str, Any]:
+def setting(model: ScoreModel, args: Namespace, choice: Any) -> dict[str, Any]:  # noqa: ANN401
     """Return how samples are drawn, as reports tell it."""
     return {
         "sampler": choice.model_dump(),
         "guide": model.weight if isinstance(model, AutoGuided) else 0.0,
-        "precision": "bf16" if uses_bf16(args.precision, pick_device(args.device)) else "fp32",
+        "precision": precision(args, choice),
     }
 
 

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -104,10 +104,19 @@ class Session:
     folder: RunFolder
     state: TrainState
     parallel: Parallel
+    seconds: float = 0.0
+    """Wall clock of the sittings before this one."""
+    began: float = field(default_factory=time.perf_counter)
 
     def save(self) -> None:
         """Write a checkpoint that holds all of the run's state, and what is needed to sample from it."""
-        extra = {"config": self.config.model_dump(mode="json"), "event": list(self.event), "seed": self.config.seed}
+        seconds = round(self.seconds + time.perf_counter() - self.began, 1)
+        extra = {
+            "config": self.config.model_dump(mode="json"),
+            "event": list(self.event),
+            "seed": self.config.seed,
+            "seconds": seconds,
+        }
         checkpoint.save(
             self.folder.checkpoints, self.state.step, self.state.tensors(), extra, keep=self.config.train.keep
         )
@@ -180,6 +189,7 @@ def _start(session: Session, *, resume: bool, override: bool) -> None:
             "resume with the old one, or accept the new one with --override"
         )
     session.state.restore(found.step, found.tensors)
+    session.seconds = found.seconds or 0.0
     if first:
         folder.truncate_metrics(found.step)
         folder.config.write_text(to_yaml(config))

@@ -69,6 +69,12 @@ class Checkpoint:
     tensors: dict[str, dict[str, Tensor]]
     state: dict[str, JSON]
 
+    @property
+    def seconds(self) -> float | None:
+        """Wall clock of the training behind it, where that was kept."""
+        seconds = self.state.get("seconds")
+        return float(seconds) if isinstance(seconds, int | float) else None
+
 
 def save(
     folder: Path,

@@ -53,7 +53,7 @@ class _Method(NamedTuple):
 
 def _methods(recipe: MnistClasses, labels: Int[Tensor, " n"]) -> dict[str, ScoreModel]:
     """Return the models of the asked classes, by name."""
-    told, free = load_model("mnist-class").model, load_model("mnist").model
+    told, free = load_model("mnist-class", precision="auto").model, load_model("mnist", precision="auto").model
     classifier = load_classifier("mnist-classifier").model
     methods: dict[str, ScoreModel] = {"told the class": told.condition(labels)}
     methods |= {f"classifier-free, w = {w:g}": ClassifierFree(told, labels, w) for w in recipe.weights}

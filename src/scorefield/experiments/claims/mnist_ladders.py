@@ -58,7 +58,7 @@ class _Drawn(NamedTuple):
 
 def measure(recipe: MnistLadders) -> Finding:
     """Return the quality of each ladder."""
-    model = load_model(recipe.model).model
+    model = load_model(recipe.model, precision="auto").model
     real = mean(real_reading(recipe.reference).confidence)
     repeats = recipe.evaluations // 50
     ratio = (recipe.sigma_1 / recipe.sigma_L) ** (1 / 49)

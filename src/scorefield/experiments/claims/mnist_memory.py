@@ -16,7 +16,7 @@ from scorefield.experiments.base import Claim, Finding, Recipe, rule
 from scorefield.experiments.drawing import bars, canvas, label, save
 from scorefield.experiments.mnist import digits, draw, examples, show
 from scorefield.metrics import Estimate, Memorisation, memorisation, nearest_neighbours
-from scorefield.pretrained import load_model
+from scorefield.pretrained import guided, load_model
 
 __all__ = ["CLAIM", "MnistMemory"]
 
@@ -35,8 +35,8 @@ class MnistMemory(Recipe):
 
 def measure(recipe: MnistMemory) -> Finding:
     """Return whether samples remember."""
-    loaded = load_model(recipe.model)
-    x = draw(loaded.model, loaded.config.sampling, recipe.n, recipe.seed).x.clamp(0, 1)
+    loaded = load_model(recipe.model, precision="auto")
+    x = draw(guided(loaded), loaded.config.sampling, recipe.n, recipe.seed).x.clamp(0, 1)
     train = examples(digits(train=True), recipe.train, recipe.seed).scaled()
     test = digits(train=False).scaled()
     copied = x.clone()

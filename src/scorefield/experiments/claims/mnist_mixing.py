@@ -46,7 +46,7 @@ class MnistMixing(Recipe):
 
 def measure(recipe: MnistMixing) -> Finding:
     """Return which digits the chains end at."""
-    model, test = load_model(recipe.model).model, digits(train=False)
+    model, test = load_model(recipe.model, precision="auto").model, digits(train=False)
     assert test.labels is not None  # noqa: S101 MNIST has labels
     start = test.scaled(test.labels == recipe.digit)[: recipe.n]
     t = model.process.time(torch.tensor(recipe.sigma, dtype=torch.float64)).item()

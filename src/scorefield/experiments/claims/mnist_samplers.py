@@ -78,11 +78,12 @@ _ADAPTIVE = "adaptive ODE"
 
 def measure(recipe: MnistSamplers) -> Finding:
     """Return every sampler's quality at every budget."""
-    model, real = load_model(recipe.model).model, real_features(recipe.reference)
+    model, precise = load_model(recipe.model, precision="auto").model, load_model(recipe.model).model
+    real = real_features(recipe.reference)
     floor = frechet_distance(judge().features(examples(digits(train=True), recipe.n, recipe.seed).scaled()), real)
 
     def point(sampling: SamplingConfig) -> _Point:
-        drawn = draw(model, sampling, recipe.n, recipe.seed)
+        drawn = draw(precise if sampling.kind == "ode" else model, sampling, recipe.n, recipe.seed)
         distance = frechet_distance(judge().features(drawn.x), real)
         return _Point(drawn.evaluations, distance, mean(read(drawn.x).confidence), drawn.x[:10])
 

@@ -39,6 +39,24 @@ RING = GaussianMixture.ring()
 PROCESS = VE(0.01, 20.0)
 DRAWS = 3000
 BUDGETS = (8, 32, 128)
+_CLASSES = {
+    "method": "method",
+    "evaluations": "evaluations",
+    "obtained": "share read as the digit asked for",
+    "obtained_error": "± one standard error",
+    "confidence": "judge's confidence",
+    "diversity": "diversity, of test digits'",
+}
+_INPAINTING = {
+    "digits": "digits",
+    "mask": "hidden",
+    "method": "method",
+    "evaluations": "evaluations",
+    "masked_mse": "masked MSE",
+    "agreement": "read as the original",
+    "agreement_error": "± one standard error",
+    "diversity": "diversity",
+}
 
 
 def write(folder: Path) -> None:
@@ -46,6 +64,8 @@ def write(folder: Path) -> None:
     _declared(folder)
     _budget(folder)
     _mnist(folder)
+    _claim(folder, "mnist-classes", _CLASSES)
+    _claim(folder, "mnist-inpainting", _INPAINTING)
 
 
 def _everyone() -> list[Sampler]:
@@ -143,3 +163,15 @@ def _mnist(folder: Path) -> None:
 def _beside(row: dict[str, dict[str, float]]) -> str:
     """Return what samples get, and in brackets what real data get."""
     return f"{row['samples']['value']:.3f} ({row['real']['value']:.3f})"
+
+
+def _claim(folder: Path, name: str, columns: dict[str, str]) -> None:
+    """The columns asked for of the table of a claim's results."""
+    found = json.loads((RESULTS / "reproduce" / name / "result.json").read_text())
+    rows = [[_cell(row[key]) for key in columns] for row in found["rows"]]
+    save_table(folder, name, list(columns.values()), rows)
+
+
+def _cell(value: object) -> str:
+    """Return a number to three decimals, anything else as it is."""
+    return f"{value:.3f}" if isinstance(value, float) else str(value)

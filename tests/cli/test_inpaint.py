@@ -9,7 +9,7 @@ from PIL import Image
 from restoring import npz, refused, report, train
 
 from scorefield.cli import main
-from scorefield.cli.arguments import MASKS
+from scorefield.cli.drawing_arguments import MASKS
 from scorefield.cli.images import read_mask
 from scorefield.data import digits
 from scorefield.guidance import HIDDEN_PARTS

@@ -5,9 +5,10 @@ from typing import Any
 from jsonargparse import ArgumentParser
 
 import scorefield
+from scorefield.cli.drawing_arguments import command, evaluate_parser, inpaint_parser, sample_parser, solve_parser
 from scorefield.experiments.catalogue import BUDGETS
 
-__all__ = ["MASKS", "MEASURED", "REPLACED", "SECTIONS", "TOYS", "TOY_OBJECTIVES", "build_parser"]
+__all__ = ["SECTIONS", "TOYS", "TOY_OBJECTIVES", "build_parser"]
 
 SECTIONS = {
     "data": "what to learn: kind (digits, mnist, fashion_mnist, kmnist, path), path, size, dir, keep ({3: 0.35})",
@@ -23,12 +24,6 @@ SECTIONS = {
 TOYS = ("circle", "mixture", "banana", "moons", "ring8", "checkerboard", "funnel")
 TOY_OBJECTIVES = ("dsm", "multilevel", "dae", "ssm", "ssmvr", "implicit", "fdssm")
 
-PRECISIONS = ("auto", "fp32", "bf16")
-
-MASKS = ("left", "right", "top", "bottom", "center", "vertical", "horizontal")
-REPLACED = ("replace", "repaint")  # methods that put the known pixels back
-MEASURED = ("pigdm", "dps", "particles")  # methods for any linear measurement
-
 
 def build_parser() -> ArgumentParser:
     """Return the parser of the whole command line."""
@@ -40,12 +35,14 @@ def build_parser() -> ArgumentParser:
     commands.add_subcommand("quickstart", _quickstart(), help="learn 8x8 digits in about two minutes, and draw them")
     commands.add_subcommand("toy", _toy(), help="learn a density of the plane whose score is known, and compare")
     commands.add_subcommand("train", _train(), help="train a model from a configuration")
-    commands.add_subcommand("sample", _sample(), help="draw samples from a run, a checkpoint or a shipped model")
+    commands.add_subcommand("sample", sample_parser(), help="draw samples from a run, a checkpoint or a shipped model")
     commands.add_subcommand(
-        "inpaint", _inpaint(), help="restore the hidden part of an image, and compare with the truth"
+        "inpaint", inpaint_parser(), help="restore the hidden part of an image, and compare with the truth"
     )
-    commands.add_subcommand("solve", _solve(), help="super-resolution, deblurring and other linear inverse problems")
-    commands.add_subcommand("evaluate", _evaluate(), help="measure samples, with real data beside them")
+    commands.add_subcommand(
+        "solve", solve_parser(), help="super-resolution, deblurring and other linear inverse problems"
+    )
+    commands.add_subcommand("evaluate", evaluate_parser(), help="measure samples, with real data beside them")
     commands.add_subcommand(
         "suggest", _suggest(), help="settings from your data: noise levels, step sizes, a configuration"
     )
@@ -55,14 +52,8 @@ def build_parser() -> ArgumentParser:
     return parser
 
 
-def _command(description: str) -> ArgumentParser:
-    parser = ArgumentParser(description=description, exit_on_error=False)
-    parser.add_argument("--verbose", action="store_true", help="show tracebacks of errors")
-    return parser
-
-
 def _quickstart() -> ArgumentParser:
-    parser = _command("Train an NCSN on the embedded 8x8 digits, sample it three ways, write pictures and metrics.")
+    parser = command("Train an NCSN on the embedded 8x8 digits, sample it three ways, write pictures and metrics.")
     parser.add_argument(
         "--run", type=str, metavar="DIR", help="folder to write; by default runs/quickstart, or the next free number"
     )
@@ -72,7 +63,7 @@ def _quickstart() -> ArgumentParser:
 
 
 def _toy() -> ArgumentParser:
-    parser = _command(
+    parser = command(
         "Learn the score of a density of the plane, and lay it beside the exact one: the field and its error, samples by Langevin, "
         "annealed Langevin and probability flow, the weights of the modes. Writes pictures, a film and metrics.json."
     )
@@ -95,7 +86,7 @@ def _toy() -> ArgumentParser:
 
 
 def _train() -> ArgumentParser:
-    parser = _command(
+    parser = command(
         "Train a model. Any setting can be overridden by its dotted name: --train.steps 1000 --process.kind vp. "
         "--print_config shows all of them."
     )
@@ -118,159 +109,8 @@ def _train() -> ArgumentParser:
     return parser
 
 
-def _sample() -> ArgumentParser:
-    parser = _command("Draw samples. The extension of --out decides what is written.")
-    _drawing(parser, n=64)
-    _guide(parser)
-    parser.add_argument(
-        "--out",
-        type=str,
-        default="samples.png",
-        help=".png grid; .gif or .mp4 the path; .npz the array, images in [0, 1]",
-    )
-    parser.add_argument("--frames", type=int, default=40, help="frames of a film")
-    return parser
-
-
-def _guide(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "--guide",
-        type=float,
-        metavar="WEIGHT",
-        help="of the run's weaker version, which shows where not to go: 0 draws without it; the run's own by default",
-    )
-
-
-def _drawing(parser: ArgumentParser, n: int) -> None:
-    """Add what every command that draws samples of a model accepts."""
-    parser.add_argument(
-        "model",
-        type=str,
-        metavar="RUN",
-        help="a run folder, a checkpoint, a shipped model's name, or hf:ORG/NAME of the Hugging Face Hub",
-    )
-    parser.add_argument(
-        "--sampler",
-        type=str,
-        metavar="KIND",
-        help="heun, euler, dpmpp2m, ode, em, reverse_diffusion, ancestral, pc or ald; the run's own by default",
-    )
-    parser.add_argument("--steps", type=int, help="length of the time grid (levels, for ald)")
-    parser.add_argument(
-        "--options",
-        type=dict[str, Any],
-        default={},
-        metavar="{KEY: VALUE}",
-        help="more of the sampler: --options.snr 0.2",
-    )
-    parser.add_argument("-n", "--n", type=int, default=n, help="how many samples")
-    parser.add_argument("--seed", type=int, default=0, help="names the draw")
-    parser.add_argument(
-        "--seeds", type=str, metavar="0-63", help="one seed per sample: a range or a comma-separated list"
-    )
-    parser.add_argument(
-        "--class",
-        type=str,
-        metavar="0-9",
-        help="the class of every sample, or several that take turns; for models that know classes",
-    )
-    parser.add_argument(
-        "--weight", type=float, default=0.0, help="of classifier-free guidance: 0 the class as learned, 2 exaggerated"
-    )
-    parser.add_argument("--batch-size", type=int, default=256, help="samples drawn at a time")
-    parser.add_argument("--device", type=str, default="auto", help="auto, cpu, cuda or cuda:N")
-    parser.add_argument(
-        "--precision",
-        choices=PRECISIONS,
-        default="auto",
-        metavar="KIND",
-        help="of the network: fp32, bf16, or auto: bf16 where the processor has it",
-    )
-    parser.add_argument("--json", action="store_true", help="report as one JSON object")
-
-
-def _inpaint() -> ArgumentParser:
-    parser = _command(
-        "Hide a part of an image and restore it n times. Writes truth, masked image and restorations side by side, and reports their "
-        "errors over the hidden pixels."
-    )
-    _restoring(parser, REPLACED + MEASURED, default="repaint", out="inpaint.png")
-    parser.add_argument(
-        "--mask",
-        type=str,
-        required=True,
-        metavar="MASK",
-        help=f"what is hidden: {', '.join(MASKS)}, bernoulli:0.6 (60 %% of the pixels), or a picture whose light pixels are hidden",
-    )
-    parser.add_argument("--resample", type=int, help="of repaint: times each step is taken; 10 by default")
-    return parser
-
-
-def _solve() -> ArgumentParser:
-    parser = _command(
-        "Measure an image, y = A x + noise, and draw n images from that. Writes truth, measurement and restorations side by side, and "
-        "reports their errors."
-    )
-    _restoring(parser, MEASURED, default="pigdm", out="solve.png")
-    parser.add_argument(
-        "--problem",
-        type=str,
-        required=True,
-        metavar="PROBLEM",
-        help="downsample:4 (means of 4x4 pixels), blur:1.5 (Gaussian, in pixels), grey (of colours), project:100 (random projections)",
-    )
-    return parser
-
-
-def _restoring(parser: ArgumentParser, methods: tuple[str, ...], default: str, out: str) -> None:
-    """Add what `inpaint` and `solve` share."""
-    _drawing(parser, n=8)
-    parser.add_argument(
-        "--image",
-        type=str,
-        required=True,
-        metavar="IMAGE",
-        help="a picture of the model's size, or a number: which image of the test set of the model's data",
-    )
-    parser.add_argument(
-        "--method",
-        choices=methods,
-        default=default,
-        metavar="METHOD",
-        help=f"{', '.join(methods)}; {default} by default",
-    )
-    parser.add_argument(
-        "--noise",
-        type=float,
-        help="of pigdm, dps, particles: standard deviation of the measurement's noise; 0.05 by default",
-    )
-    parser.add_argument("--zeta", type=float, help="of dps: the length of its pull; 1 by default")
-    parser.add_argument("--particles", type=int, help="of particles: how many for each sample; 16 by default")
-    parser.add_argument("--out", type=str, default=out, help=".png panel, or .npz arrays, images in [0, 1]")
-    parser.add_argument("--data-dir", type=str, metavar="DIR", help="where data files are (or SCOREFIELD_DATA)")
-
-
-def _evaluate() -> ArgumentParser:
-    parser = _command(
-        "Draw samples and measure them, with errors, and with what real data get beside every number. Digits of MNIST are read by a "
-        "classifier: FID and KID of its features, precision, recall, density, coverage, its confidence, the shares of the classes; other "
-        "data are compared as vectors. Writes evaluation.json, grid.png and the samples."
-    )
-    _drawing(parser, n=10_000)
-    _guide(parser)
-    parser.add_argument(
-        "--from-samples", type=str, metavar="FILE", help="measure the samples of a .npz, such as sample writes"
-    )
-    parser.add_argument(
-        "--likelihood", type=int, default=0, metavar="N", help="bits/dim of N held-out images; 0, the default: none"
-    )
-    parser.add_argument("--data-dir", type=str, metavar="DIR", help="where data files are (or SCOREFIELD_DATA)")
-    parser.add_argument("--out", type=str, metavar="FOLDER", help="folder to write; evaluation-NAME by default")
-    return parser
-
-
 def _suggest() -> ArgumentParser:
-    parser = _command("Compute NCSNv2's settings from data, say why, and write a configuration that train accepts.")
+    parser = command("Compute NCSNv2's settings from data, say why, and write a configuration that train accepts.")
     parser.add_argument(
         "data", type=str, metavar="DATA", help="digits, mnist, fashion_mnist, kmnist, or a path of your own"
     )
@@ -283,7 +123,7 @@ def _suggest() -> ArgumentParser:
 
 
 def _reproduce() -> ArgumentParser:
-    parser = _command(
+    parser = command(
         "Measure claims of the papers: each ends in a verdict (PASS, FAIL, HOLDS_ONLY_IF), a figure, JSON and CSV. "
         "Results are kept: the same recipe and code are not run twice."
     )
@@ -297,7 +137,7 @@ def _reproduce() -> ArgumentParser:
 
 
 def _convert() -> ArgumentParser:
-    parser = _command(
+    parser = command(
         "Make a run of a checkpoint file of another project (--from), or such a file of a run (--to). Files are read as plain data: "
         "nothing in them is executed."
     )
@@ -324,6 +164,6 @@ def _convert() -> ArgumentParser:
 
 
 def _doctor() -> ArgumentParser:
-    parser = _command("Say what this machine has: versions, processors, precision, extras, data.")
+    parser = command("Say what this machine has: versions, processors, precision, extras, data.")
     parser.add_argument("--json", action="store_true", help="report as one JSON object")
     return parser

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from scorefield._errors import ConfigError
 from scorefield._tensors import derive_seed
-from scorefield.cli.arguments import MASKS
+from scorefield.cli.drawing_arguments import MASKS
 from scorefield.data import read_image
 from scorefield.guidance import hidden_part
 from scorefield.models import ScoreModel

@@ -12,8 +12,8 @@ from jsonargparse import Namespace
 from torch import Tensor
 
 from scorefield._errors import ConfigError
-from scorefield.cli.arguments import MEASURED
 from scorefield.cli.console import warn
+from scorefield.cli.drawing_arguments import MEASURED
 from scorefield.cli.images import read_truth
 from scorefield.cli.sample import check_out, choose, conditioned, count, draw, prepared, setting
 from scorefield.config import refusals

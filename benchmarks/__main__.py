@@ -1,13 +1,19 @@
-"""``python -m benchmarks``: run every benchmark on this machine and rewrite benchmarks/README.md from what was measured."""
+"""``python -m benchmarks [SUITE ...]``: run benchmarks on this machine and rewrite benchmarks/README.md from what was measured.
+
+All of them, when none is named, but the peers: those need other libraries, see `benchmarks.peers`.
+"""
 
 import argparse
 import json
 import platform
+import sys
 from pathlib import Path
 
 import torch
 
-from benchmarks import checkpoints, exact, ncsn_step, overhead, training
+from benchmarks import checkpoints, exact, growth, ncsn_step, overhead, training
+from benchmarks.peers import networks, sampling
+from benchmarks.peers import training as peer_training
 from benchmarks.timing import Row
 
 HERE = Path(__file__).parent
@@ -22,14 +28,18 @@ SUITES = {
     "exact": exact.run,
     "checkpoints": checkpoints.run,
     "ncsn": ncsn_step.run,
+    "growth": growth.run,
+    "peers-training": peer_training.run,
+    "peers-networks": networks.run,
+    "peers-sampling": sampling.run,
 }
 
 
 def main() -> None:
     """Measure, then write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("suites", nargs="*", choices=[*SUITES, []], help="which; all by default")
-    names = parser.parse_args().suites or list(SUITES)
+    parser.add_argument("suites", nargs="*", choices=[*SUITES, []], help="which; all but the peers by default")
+    names = parser.parse_args().suites or [name for name in SUITES if not name.startswith("peers")]
     stored = HERE / "results.json"
     results = json.loads(stored.read_text()) if stored.exists() else {}
     for name in names:
@@ -55,9 +65,14 @@ def render(results: dict) -> str:
     """Return the page."""
     lines = [INTRODUCTION]
     for name, suite in results.items():
-        lines += [f"## {name}", "", f"{suite['machine']}.", ""]
+        about = sys.modules[SUITES[name].__module__].__doc__ or ""
+        lines += [f"## {name}", "", about.strip(), "", f"Measured on {suite['machine']}.", ""]
         lines += ["| what | median | unit | time, ratio to baseline | spread |", "|---|---|---|---|---|"]
-        for row in (Row(**values) for values in suite["rows"]):
+        for values in suite["rows"]:
+            if "value" not in values:
+                lines.append(f"| {values['what']} | | | | |")
+                continue
+            row = Row(**values)
             spread = "" if row.low is None else f"{row.low:.3f} – {row.high:.3f}"
             ratio = "" if row.ratio is None else f"{row.ratio:.3f}"
             lines.append(f"| {row.what} | {row.value:.4g} | {row.unit} | {ratio} | {spread} |")

@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 
@@ -17,6 +17,12 @@ class Row(NamedTuple):
     high: float | None = None
 
 
+class Note(NamedTuple):
+    """One line of a table that says why there is no number."""
+
+    what: str
+
+
 def seconds(work: Callable[[], object]) -> float:
     """Return the time one call takes."""
     began = time.perf_counter()
@@ -24,7 +30,7 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def in_turn(sides: dict[str, Callable[[], object]], rounds: int, warmup: int = 2) -> dict[str, list[float]]:
+def in_turn(sides: Mapping[str, Callable[[], object]], rounds: int, warmup: int = 2) -> dict[str, list[float]]:
     """Return the seconds of every side in every round; the order alternates from round to round."""
     for _ in range(warmup):
         for work in sides.values():
@@ -46,3 +52,11 @@ def compare(times: dict[str, list[float]], baseline: str, unit: str, amount: flo
             Row(name, amount / statistics.median(values), unit, statistics.median(ratios), quarter[0], quarter[2])
         )
     return rows
+
+
+def lasting(
+    times: dict[str, list[float]], baseline: str, unit: str, scale: float, parts: Mapping[str, int] | None = None
+) -> list[Row]:
+    """Return a row per side: how long it takes, or one of its ``parts``, in ``unit`` (``scale`` of them are a second)."""
+    each = {name: [scale * t / (parts or {}).get(name, 1) for t in values] for name, values in times.items()}
+    return [row._replace(value=1 / row.value) for row in compare(each, baseline, unit, 1)]

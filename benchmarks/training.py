@@ -1,13 +1,13 @@
 """Training speed of the MNIST U-Net: fp32 and bf16, eager and compiled. Ratios are of time, to fp32 eager."""
 
 from collections.abc import Callable, Iterator
-from typing import Literal
 
 import torch
 
 from benchmarks.timing import Row, compare, in_turn
 from scorefield import DSM, EDM, Denoiser, LogNormal, Optimization, StepRecord, TrainState, UNet, edm_weight, train
 from scorefield.data import Batches, Dataset
+from scorefield.networks.precision import Precision
 
 BATCH = 64
 EPOCH = 60_000
@@ -25,14 +25,14 @@ def run(rounds: int = 12) -> list[Row]:
     return rows + epochs
 
 
-def stepper(precision: Literal["fp32", "bf16"], compiled: bool) -> Callable[[], StepRecord]:
+def stepper(precision: Precision, compiled: bool, size: int = 28, batch: int = BATCH) -> Callable[[], StepRecord]:
     """Return a function that takes one training step of the shipped MNIST recipe on noise-like images."""
     torch.manual_seed(0)
-    images = torch.randint(0, 256, (4096, 1, 28, 28), dtype=torch.uint8)
-    model = Denoiser(UNet(1, 28), EDM(0.002, 40.0), sigma_data=0.31, mean_data=0.13)
+    images = torch.randint(0, 256, (4096, 1, size, size), dtype=torch.uint8)
+    model = Denoiser(UNet(1, size), EDM(0.002, 40.0), sigma_data=0.31, mean_data=0.13)
     settings = Optimization(steps=10**9, precision=precision, compile=compiled)
     objective = DSM(LogNormal(-1.893, 1.2), edm_weight(0.31))
     records: Iterator[StepRecord] = train(
-        TrainState.create(model, settings), Batches(Dataset(images, None, "noise"), BATCH, 0), objective, settings
+        TrainState.create(model, settings), Batches(Dataset(images, None, "noise"), batch, 0), objective, settings
     )
     return lambda: next(records)

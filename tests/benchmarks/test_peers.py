@@ -1,0 +1,174 @@
+"""The comparison with other libraries: how they are imported, what a missing one leaves, that equal things are compared, memory."""
+
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from benchmarks.peers import libraries, networks, sampling, training
+from benchmarks.timing import Note, Row, lasting
+from torch import Tensor
+
+from benchmarks import __main__ as page
+from benchmarks import memory
+from scorefield import Euler, Exact, Gaussian, Heun, ScoreModel, UNet
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Write modules of a library that exists for one test."""
+
+    def write(**modules: str) -> None:
+        for name, source in modules.items():
+            (tmp_path / "madeup").mkdir(exist_ok=True)
+            (tmp_path / "madeup" / f"{name}.py").write_text(source)
+
+    monkeypatch.syspath_prepend(tmp_path)
+    yield write
+    for name in [name for name in sys.modules if name.partition(".")[0] == "madeup"]:
+        del sys.modules[name]
+
+
+def test_a_module_is_imported_without_the_init_of_its_package(package: Callable[..., None]) -> None:
+    package(__init__="import no_such_module", inner="from . import other\nvalue = other.value", other="value = 7")
+    assert libraries.load("madeup.inner").value == 7
+    sys.modules.pop("madeup")
+    with pytest.raises(libraries.Unavailable, match="no_such_module is not installed"):
+        libraries.load("madeup")
+
+
+def test_torchvision_is_empty_only_while_it_is_imported_for_one_that_cannot_do_without(
+    package: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torchvision", None)  # cannot be imported, whatever is installed
+    monkeypatch.setattr(libraries, "_without_torchvision", set())
+    uses = "from torchvision import transforms as T, utils\nfrom torchvision.transforms import functional as F\n"
+    package(__init__="", plain="value = 1", pictures=uses + "def read():\n    return F.to_tensor(0)\n")
+    assert libraries.load("madeup.plain").value == 1
+    assert "madeup" not in libraries.versions().what
+    pictures = libraries.load("madeup.pictures")
+    assert "torchvision was an empty module while madeup was imported" in libraries.versions().what
+    assert sys.modules["torchvision"] is None
+    assert "torchvision.transforms" not in sys.modules
+    with pytest.raises(TypeError):
+        pictures.read()
+
+
+def test_a_missing_library_is_a_line_and_the_others_are_built(package: Callable[..., None]) -> None:
+    package(__init__="", needs="import no_such_module")
+    built, missing = libraries.available(
+        {
+            "gone": lambda: libraries.load("no_such_library.part"),
+            "broken": partial(libraries.load, "madeup.needs"),
+            "here": lambda: 3,
+        }
+    )
+    assert built == {"here": 3}
+    assert missing == [
+        Note("gone: not measured, no_such_library is not installed"),
+        Note("broken: not measured, no_such_module is not installed"),
+    ]
+
+
+def test_the_page_shows_lines_with_and_without_numbers() -> None:
+    rows = [Row("a", 2.0, "s", 1.0, 0.9, 1.1), Note("b: not measured, c is not installed")]
+    text = page.render({"growth": {"machine": "m", "rows": [row._asdict() for row in rows]}})
+    assert "| a | 2 | s | 1.000 | 0.900 – 1.100 |" in text
+    assert "| b: not measured, c is not installed | | | | |" in text
+    assert "How our own cost grows" in text
+
+
+def test_lasting_is_the_time_of_a_part() -> None:
+    one, two = lasting({"one": [2.0, 2.0], "two": [9.0, 9.0]}, "one", "ms", 1e3, {"one": 10, "two": 30})
+    assert (one.value, one.ratio) == (pytest.approx(200), 1.0)
+    assert (two.value, two.unit, two.ratio) == (pytest.approx(300), "ms", pytest.approx(1.5))
+
+
+def by_hand(model: ScoreModel, sigmas: Tensor) -> Callable[[Tensor], Tensor]:
+    def draw(x: Tensor) -> Tensor:
+        for t, s in pairwise(sigmas):
+            x = x + (s - t) / t * (x - model.denoise(x, t))
+        return x
+
+    return draw
+
+
+def test_only_samplers_that_draw_the_same_are_compared() -> None:
+    model = Exact(Gaussian([1.0, -2.0], 0.25), sampling.PROCESS)
+    euler, heun = partial(sampling.ours, Euler()), partial(sampling.ours, Heun())
+    same, _ = libraries.available(sampling.starting({"ours": euler, "by hand": by_hand}, model, (5, 2), 6))
+    sampling.check(same)
+    other, _ = libraries.available(sampling.starting({"ours": euler, "heun": heun}, model, (5, 2), 6))
+    with pytest.raises(AssertionError, match="heun and ours draw differently"):
+        sampling.check(other)
+
+
+@pytest.mark.parametrize("library", libraries.LIBRARIES)
+def test_what_is_measured_of_a_library_does_what_it_should(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (training, networks):
+        monkeypatch.setattr(module, "BATCH", 2)
+    missing = samplers_reach_the_data(library) + steps_train(library, monkeypatch) + networks_are_of_one_size(library)
+    if missing:
+        pytest.skip(missing[0].what)
+
+
+def of(library: str, sides: dict[str, Any]) -> dict[str, Any]:
+    return {name: side for name, side in sides.items() if name.startswith(f"{library}, ")}
+
+
+def samplers_reach_the_data(library: str) -> list[Note]:
+    model, methods = Exact(Gaussian([0.5, -0.5], 1e-4), sampling.PROCESS), of(library, sampling.EULER | sampling.HEUN)
+    draws, missing = libraries.available(sampling.starting(methods, model, (6, 2), 20))
+    for draw in draws.values():
+        torch.testing.assert_close(draw(), torch.tensor([[0.5, -0.5]]).expand(6, 2), rtol=0, atol=0.1)
+    assert draws or missing
+    return missing
+
+
+def steps_train(library: str, monkeypatch: pytest.MonkeyPatch) -> list[Note]:
+    used = UNet(1, 28)
+    before = [p.detach().clone() for p in used.parameters()]
+    monkeypatch.setattr(training, "network", lambda: used)
+    sides = of(library, training.SIDES) if library != "scorefield" else {}  # ours is the training suite's
+    built, missing = libraries.available(sides)
+    for step in built.values():
+        losses = [step() for _ in range(2)]
+        assert min(losses) > 0
+        assert any(not torch.equal(p, q) for p, q in zip(before, used.parameters(), strict=True))
+    return missing
+
+
+def networks_are_of_one_size(library: str) -> list[Note]:
+    built, missing = libraries.available(of(library, networks.NETWORKS))
+    for net in built.values():
+        assert 1.05 < net.millions < 1.25
+        x = torch.randn(2, 1, 28, 28)
+        assert net(x, torch.tensor([0.2, 0.7])).shape == x.shape
+        before = [p.detach().clone() for p in net.parameters()]
+        networks.trained(net)()
+        assert any(not torch.equal(p, q) for p, q in zip(before, net.parameters(), strict=True))
+        assert networks.called(net)().shape == x.shape
+    return missing
+
+
+HUNGRY = "def step(mebibytes):\n    return lambda: len(b'x' * (mebibytes << 20))\n"
+
+
+def test_peak_memory_is_that_of_the_steps_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "hungry.py").write_text(HUNGRY)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    held = b"x" * (512 << 20)  # a child's ru_maxrss would start here
+    small, large = (memory.row("a", "hungry:step", n) for n in (10, 200))
+    assert len(held) == 512 << 20
+    assert isinstance(small, Row)
+    assert isinstance(large, Row)
+    assert (small.what, small.unit) == ("a: peak memory", "MiB")
+    assert small.value < 512
+    assert large.value - small.value == pytest.approx(190, abs=20)
+    assert memory.row("a", "hungry:step", 9 << 10) == Note("a: more than 8 GiB")
+    with pytest.raises(RuntimeError, match=r"(?s)hungry:step.*TypeError"):
+        memory.row("a", "hungry:step", "many")

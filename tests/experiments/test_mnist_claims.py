@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from scorefield import shipped_models
 from scorefield.experiments.base import Claim, Verdict
 
 TINY: dict[str, dict[str, Any]] = {
@@ -21,17 +20,11 @@ TINY: dict[str, dict[str, Any]] = {
 }
 
 
-NEEDS = {"mnist_classes": {"mnist-class", "mnist-classifier"}}
-
-
 @pytest.mark.mnist
 @pytest.mark.parametrize("name", TINY)
 def test_a_claim_about_mnist_is_measured(
     name: str, tmp_path: Path, mnist_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    missing = NEEDS.get(name, set()) - set(shipped_models())
-    if missing:
-        pytest.skip(f"not shipped yet: {', '.join(sorted(missing))}")
     monkeypatch.setenv("SCOREFIELD_DATA", str(mnist_dir))
     claim: Claim[Any] = import_module(f"scorefield.experiments.claims.{name}").CLAIM
     finding = claim.measure(replace(claim.small, **TINY[name]))

@@ -22,6 +22,7 @@ CLAIMS = {
     "mnist-samplers": "on one network the probability flow draws as well as samplers that add noise, for less (Song et al. 2021)",
     "mnist-mixing": "at one noise level chains keep to the digit they start from, annealed they visit all (Song & Ermon 2019)",
     "mnist-ladders": "on MNIST one noise level fails, ten work, and fifty with a step by rule (Song & Ermon 2019, 2020)",
+    "mnist-classes": "a digit asked for is the digit drawn, told to the network or by a classifier (Song et al. 2021, section 5)",
     "mnist-inpainting": "what is known of a digit restores what is hidden, posterior guidance no worse than replacement",
     "mnist-unbalanced": "a model of unbalanced data draws its classes in the data's proportions",
     "mnist-memory": "samples are not copies of training examples (Song & Ermon 2019, appendix C.3)",

@@ -5,7 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from scorefield._errors import ConfigError
 from scorefield.cli.arguments import SECTIONS
 from scorefield.cli.console import Progress, warn
 from scorefield.cli.pictures import draw_grid, draw_way
+from scorefield.cli.scalars import tensorboard, write_scalars
 from scorefield.config import RunConfig, merge, parse_yaml, read_yaml, refusals, to_yaml, validate
 from scorefield.data import Batches, Dataset
 from scorefield.models import ScoreModel
@@ -160,7 +161,7 @@ def train_run(
         _start(session, resume=resume, override=override)
         batches = Batches(dataset, config.train.batch_size, config.seed, rank=parallel.rank, world=parallel.world)
         stop = stack.enter_context(StopSignals())
-        writer = stack.enter_context(_tensorboard(path)) if first else None
+        writer = stack.enter_context(tensorboard(path)) if first else None
         records = train(state, batches, objective, settings, parallel)
         code = _consume(session, records, stop, writer)
     if code == 0 and first:
@@ -205,7 +206,7 @@ def _consume(session: Session, records: Iterator[StepRecord], stop: StopSignals,
             if first and record.step % every.log_every == 0:
                 session.folder.log(record)
                 now = time.perf_counter()
-                _write_scalars(writer, record, rows / (now - clock))
+                write_scalars(writer, record, rows / (now - clock))
                 clock = now
             if first and record.step % every.checkpoint_every == 0:
                 session.save()
@@ -266,34 +267,6 @@ def _parallel(device: str) -> Parallel:
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         return Accelerated(device)
     return OneProcess(pick_device(device))
-
-
-@contextmanager
-def _tensorboard(path: Path) -> Iterator[Writer | None]:
-    """Open a TensorBoard writer where the extra is installed."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        warn("tensorboard is not installed: scalars go to metrics.jsonl only (pip install 'scorefield[tensorboard]')")
-        yield None
-        return
-    writer = SummaryWriter(str(path / "tensorboard"))
-    try:
-        yield writer
-    finally:
-        writer.close()
-
-
-def _write_scalars(writer: Writer | None, record: StepRecord, speed: float) -> None:
-    if writer is None:
-        return
-    for tag, value in (
-        ("loss", record.loss),
-        ("grad_norm", record.grad_norm),
-        ("learning_rate", record.learning_rate),
-        ("examples_per_second", speed),
-    ):
-        writer.add_scalar(tag, value, record.step)
 
 
 def _describe(config: RunConfig, dataset: Dataset, parallel: Parallel, path: Path) -> None:

@@ -48,3 +48,13 @@ def test_a_guide_that_is_not_there_is_refused(run: Path, tmp_path: Path, capsys:
     assert "keeps no weaker version; train it with --guide.step" in capsys.readouterr().err
     assert main(["sample", str(run), "--class", "1", "--weight", "1", "--guide", "1"]) == 2
     assert "two ways to exaggerate" in capsys.readouterr().err
+
+
+def test_an_interval_that_descends_is_refused_before_training(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert (
+        main(["train", *TINY, "--guide.step", "2", "--guide.interval", "[4.0, 0.2]", "--run", str(tmp_path / "run")])
+        == 2
+    )
+    assert "guide.interval" in (error := capsys.readouterr().err)
+    assert "must ascend" in error
+    assert not (tmp_path / "run").exists()

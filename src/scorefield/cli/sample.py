@@ -32,6 +32,7 @@ __all__ = [
     "count",
     "draw",
     "parse_seeds",
+    "prepared",
     "run",
     "setting",
     "steered",

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
 
 from scorefield.config.base import Section
 from scorefield.config.parts import (
@@ -108,6 +108,14 @@ class GuideConfig(Section):
     step: PositiveInt | None = None
     weight: NonNegativeFloat = 1.0
     interval: tuple[NonNegativeFloat, PositiveFloat] | None = None
+
+    @field_validator("interval")
+    @classmethod
+    def _ascends(cls, interval: tuple[float, float] | None) -> tuple[float, float] | None:
+        # Refused when it is read: the first to build it is the first picture, hours into a run.
+        if interval is not None and not interval[0] < interval[1]:
+            raise ValueError("the interval's ends must ascend, such as [0.2, 4.0]")
+        return interval
 
     def build(self, model: "ScoreModel", weak: "ScoreModel") -> "ScoreModel":
         """Return the guided model."""

@@ -188,7 +188,7 @@ def test_the_card_says_what_the_model_is(saved: Path) -> None:
             "1×8×8",
         ),
         *("| judge: confidence | 0.9328 ± 0.0031 |", "| judge: class shares | 0.25, 0.75 |", "| n | 2000 |"),
-        *('from_pretrained("ORG/NAME")', "scorefield sample hf:ORG/NAME"),
+        *('from_pretrained("hf:ORG/NAME")', "scorefield sample hf:ORG/NAME"),
     ):
         assert fact in card.text, fact
     text = card.text.split("```yaml\n")[1].split("```")[0]
@@ -198,9 +198,19 @@ def test_the_card_says_what_the_model_is(saved: Path) -> None:
 def test_the_cards_program_runs(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = ModelCard.load(saved / "README.md").text.split("```python\n")[1].split("```")[0]
     values: dict[str, object] = {}
-    exec(program.replace("ORG/NAME", str(saved)).replace("64", "2"), values)  # noqa: S102
+    exec(program.replace("hf:ORG/NAME", str(saved)).replace("64", "2"), values)  # noqa: S102
     drawn = values["drawn"]
     assert drawn.x.shape == (2, 1, 8, 8)  # pyright: ignore
+
+
+def test_the_card_of_a_classifier_says_how_to_read_with_it(tmp_path: Path) -> None:
+    save_pretrained("mnist-judge", tmp_path / "judge")
+    card = ModelCard.load(tmp_path / "judge" / "README.md")
+    assert card.data.to_dict()["pipeline_tag"] == "image-classification"
+    assert "A classifier of noisy data" in card.text
+    program = card.text.split("```python\n")[1].split("```")[0]
+    exec(program.replace("hf:ORG/NAME", str(tmp_path / "judge")), values := dict[str, object]())  # noqa: S102
+    assert values["judge"].probabilities(torch.zeros(2, 1, 28, 28)).shape == (2, 10)  # pyright: ignore
 
 
 def test_no_results_no_table(run: Path, tmp_path: Path) -> None:

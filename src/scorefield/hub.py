@@ -13,7 +13,7 @@ import scorefield
 from scorefield._errors import ConfigError
 from scorefield.config import RunConfig, to_yaml
 
-__all__ = ["HUB", "download", "model_card"]
+__all__ = ["HUB", "download", "model_card", "results_table"]
 
 HUB = "hf:"
 """What a name on the Hub begins with: a path can look like ORG/NAME, and a mistyped path should not be looked up in public."""
@@ -64,10 +64,11 @@ def model_card(
     parameters: int,
     step: int,
     seconds: float | None,
-    evaluation: Mapping[str, Any] | None,
+    evaluation: str,
     license_id: str,
+    name: str = HUB + "ORG/NAME",
 ) -> str:
-    """Return README.md of a score model: what the Hub reads in its head, and for people what was trained, how, and how to draw from it.
+    """Return README.md of a model: what the Hub reads in its head, and for people what was trained, how, and how to use it.
 
     Args:
         config: of the run.
@@ -75,17 +76,20 @@ def model_card(
         parameters: how many the network has.
         step: optimiser steps behind the weights.
         seconds: of training, where known.
-        evaluation: what was measured, nested as it may be; a ``{"value": …, "error": …}`` is shown as value ± error.
+        evaluation: what was measured, in Markdown (`results_table`); empty where nothing was.
         license_id: the Hub's identifier of the licence, such as mit or apache-2.0.
+        name: by which the commands know the model.
     """
     from huggingface_hub import ModelCard, ModelCardData
 
+    reads = config.model.kind == "classifier"
+    task = "image-classification" if reads else "unconditional-image-generation"
     data = ModelCardData(
         library_name="scorefield",
         license=license_id,
         tags=["score-based-generative-modelling", config.process.kind, config.network.kind],
         datasets=[config.data.kind] if config.data.kind in _DATASETS else None,
-        pipeline_tag="unconditional-image-generation" if len(event) == 3 else None,
+        pipeline_tag=task if len(event) == 3 else None,
     )
     duration = "" if seconds is None else f", {seconds / 60:.1f} minutes"
     facts = {
@@ -99,13 +103,19 @@ def model_card(
         "saved by": f"scorefield {scorefield.__version__}",
     }
     body = _BODY.format(
-        name=config.name,
+        title=config.name,
         comment=f"{config.comment}\n\n" if config.comment else "",
+        use=(_READING if reads else _DRAWING).format(name=name),
         facts=_table(facts),
-        evaluation=f"## Evaluation\n\n{_table(dict(_flat(evaluation)))}\n\n" if evaluation else "",
+        evaluation=f"## Evaluation\n\n{evaluation}\n\n" if evaluation else "",
         config=to_yaml(config).strip(),
     )
     return str(ModelCard(f"---\n{data.to_yaml()}\n---\n\n{body}"))
+
+
+def results_table(results: Mapping[str, Any]) -> str:
+    """Return results, nested as they may be, as a table; a ``{"value": …, "error": …}`` is shown as value ± error."""
+    return _table(dict(_flat(results)))
 
 
 def _table(rows: Mapping[str, object]) -> str:
@@ -123,7 +133,7 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, ob
     """Yield the leaves of nested results with the path to each."""
     for key, value in values.items():
         name = f"{prefix}{key}".replace("_", " ")
-        if isinstance(value, Mapping) and value.keys() == {"value", "error"}:
+        if isinstance(value, Mapping) and value.keys() >= {"value", "error"}:
             yield name, f"{value['value']:.4g} ± {value['error']:.2g}"
         elif isinstance(value, Mapping):
             yield from _flat(value, f"{name}: ")
@@ -133,22 +143,39 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, ob
             yield name, value
 
 
-_BODY = """# {name}
-
-{comment}A score model: it knows E[x_0 | x_t] at every noise level, and with it ∇ log p_t, for any sampler of
+_DRAWING = """A score model: it knows E[x_0 | x_t] at every noise level, and with it ∇ log p_t, for any sampler of
 [scorefield](https://pypi.org/project/scorefield/).
 
 ```python
 from scorefield import from_pretrained, sample
+from scorefield.pretrained import guided
 
-loaded = from_pretrained("ORG/NAME")  # this repository, or a folder with its files
+loaded = from_pretrained("{name}")  # or a folder with its files
 sampler, times = loaded.config.sampling.build(loaded.model.process)
-drawn = sample(loaded.model, sampler, (64, *loaded.event), times=times, seed=0)
+drawn = sample(guided(loaded), sampler, (64, *loaded.event), times=times, seed=0)
 ```
 
 ```sh
-scorefield sample hf:ORG/NAME -n 64 --out samples.png
+scorefield sample {name} -n 64 --out samples.png
+```"""
+
+_READING = """A classifier of noisy data: it knows log p(class | x_t) at every noise level, with which
+[scorefield](https://pypi.org/project/scorefield/) steers a score model, or reads clean images.
+
+```python
+from scorefield import load_classifier, load_judge
+
+classifier = load_classifier("{name}").model  # ClassifierGuided takes it
+judge = load_judge("{name}")  # judge.probabilities(images), judge.features(images)
 ```
+
+```sh
+scorefield evaluate {name}
+```"""
+
+_BODY = """# {title}
+
+{comment}{use}
 
 ## What it is
 

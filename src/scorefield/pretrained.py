@@ -16,7 +16,7 @@ from torch import Tensor
 from scorefield._errors import CheckpointError, ConfigError
 from scorefield.classifier import Classifier
 from scorefield.config import RunConfig, refusals, validate
-from scorefield.hub import HUB, download, model_card
+from scorefield.hub import HUB, download, model_card, results_table
 from scorefield.metrics import Judge
 from scorefield.models import Labelled, NoisyModel, ScoreModel
 from scorefield.networks.precision import LowPrecision, Precision, uses_bf16
@@ -178,7 +178,7 @@ def save_pretrained(
     ``hf upload ORG/NAME FOLDER`` brings it to the Hub.
 
     Args:
-        name: the trained score model, as `load_model` takes it.
+        name: the trained model, as `load_trained` takes it.
         folder: must not exist.
         evaluation: results for the card, such as the content of an evaluation.json.
         license_id: the licence you give it, by the Hub's identifier.
@@ -187,7 +187,7 @@ def save_pretrained(
         ConfigError: nothing of that name.
         CheckpointError: found, but damaged or of another kind; or ``folder`` exists already.
     """
-    loaded = load_model(str(name))
+    loaded = load_trained(str(name))
     export(checkpoint.load(loaded.source), Path(folder))
     card = model_card(
         loaded.config,
@@ -195,7 +195,7 @@ def save_pretrained(
         parameters=loaded.parameters,
         step=loaded.step,
         seconds=loaded.seconds,
-        evaluation=evaluation,
+        evaluation=results_table(evaluation) if evaluation else "",
         license_id=license_id,
     )
     (Path(folder) / "README.md").write_text(card, encoding="utf-8")

@@ -11,9 +11,10 @@ from jsonargparse import Namespace
 
 from scorefield._errors import ConfigError
 from scorefield.classifier import Classifier
+from scorefield.cli.evaluation_table import calibration_page, render_calibration
 from scorefield.data import Dataset
 from scorefield.experiments.store import make_folder
-from scorefield.metrics import Calibration, calibration
+from scorefield.metrics import calibration
 from scorefield.models import NoisyModel
 from scorefield.plotting import calibration_curve
 from scorefield.pretrained import LoadedModel
@@ -26,7 +27,7 @@ _DRAWN = ("sampler", "steps", "options", "seeds", "weight", "guide", "class", "f
 
 
 def calibrate(args: Namespace, loaded: LoadedModel[NoisyModel], classifier: Classifier) -> int:
-    """Measure on test examples, write calibration.json and calibration.png, print the table; return the exit code."""
+    """Measure on test examples, write README.md, calibration.json and calibration.png, print the table; return the exit code."""
     idle = [f"--{name.replace('_', '-')}" for name in _DRAWN if args[name]]
     if idle:
         raise ConfigError(f"{loaded.source} is a classifier, which draws nothing: leave out {', '.join(idle)}")
@@ -44,7 +45,8 @@ def calibrate(args: Namespace, loaded: LoadedModel[NoisyModel], classifier: Clas
     }
     (out / "calibration.json").write_text(json.dumps(report, indent=2) + "\n")
     calibration_curve(out / "calibration.png", rows)
-    print(json.dumps(report) if args.json else f"{_table(report['data'], rows)}\n\nWritten to {out}")
+    (out / "README.md").write_text(calibration_page(report, loaded.config.name))
+    print(json.dumps(report) if args.json else f"{render_calibration(report)}\n\nWritten to {out}")
     return 0
 
 
@@ -65,13 +67,3 @@ def _examples(args: Namespace, loaded: LoadedModel[NoisyModel]) -> Dataset:
         raise ConfigError(f"-n must be at least 2 to say anything with an error; received {args.n}")
     chosen = torch.randperm(len(data), generator=torch.Generator().manual_seed(args.seed))[: args.n]
     return data.subset(chosen)
-
-
-def _table(what: str, rows: list[Calibration]) -> str:
-    """Return a line per noise level."""
-    lines = [what, "", f"{'σ/α':>6}{'accuracy':>20}{'confidence':>20}{'calibration error':>20}{'−log p, nats':>20}"]
-    for row in rows:
-        numbers = [f"{e.value:.4f} ± {e.error:.4f}" for e in (row.accuracy, row.confidence)]
-        nll = f"{row.nll.value:.4f} ± {row.nll.error:.4f}"
-        lines.append(f"{row.ratio:6g}{numbers[0]:>20}{numbers[1]:>20}{row.calibration_error:>20.4f}{nll:>20}")
-    return "\n".join(lines)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-__all__ = ["page", "render"]
+__all__ = ["calibration_page", "page", "render", "render_calibration"]
 
 _TITLES = {
     "confidence": "judge's mean confidence",
@@ -37,8 +37,34 @@ def render(report: dict[str, Any]) -> str:
 
 def page(report: dict[str, Any], name: str, *, picture: bool) -> str:
     """Return the report as a page that shows the samples."""
-    shown = "![Samples, the first and unchosen](grid.png)\n\n" if picture else ""
-    return f"# {name}\n\n{shown}Written by `scorefield evaluate`; nothing was typed or chosen.\n\n```text\n{render(report)}\n```\n"
+    return _page(name, render(report), "![Samples, the first and unchosen](grid.png)" if picture else "")
+
+
+def render_calibration(report: dict[str, Any]) -> str:
+    """Return what a classifier's calibration.json holds as text: a line per noise level."""
+    lines = [
+        f"{report['model']} on {report['data']}",
+        "",
+        f"{'σ/α':>6}{'accuracy':>20}{'confidence':>20}{'calibration error':>20}{'−log p, nats':>20}",
+    ]
+    for row in report["levels"]:
+        accuracy, confidence, nll = (
+            f"{value:.4f} ± {error:.4f}" for value, error in (row["accuracy"], row["confidence"], row["nll"])
+        )
+        lines.append(f"{row['ratio']:6g}{accuracy:>20}{confidence:>20}{row['calibration_error']:>20.4f}{nll:>20}")
+    return "\n".join(lines)
+
+
+def calibration_page(report: dict[str, Any], name: str) -> str:
+    """Return a classifier's calibration as a page."""
+    return _page(name, render_calibration(report), "![Confidence and accuracy](calibration.png)")
+
+
+def _page(name: str, text: str, shown: str) -> str:
+    picture = f"{shown}\n\n" if shown else ""
+    return (
+        f"# {name}\n\n{picture}Written by `scorefield evaluate`; nothing was typed or chosen.\n\n```text\n{text}\n```\n"
+    )
 
 
 def _heading(report: dict[str, Any]) -> str:

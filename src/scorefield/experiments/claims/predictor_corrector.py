@@ -156,7 +156,9 @@ def _draw(
         axes.minorticks_off()
         label(axes, f"{process}: error, shown down to its noise", "evaluations of the score", "MMD² to the true law")
         axes.sharey(panels[0])
-        axes.legend(frameon=False, fontsize=10)
+    figure.legend(
+        *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False, fontsize=10
+    )
     save(figure, path)
 
 

@@ -9,40 +9,95 @@ a study of hours can be made in parts; the figure shows all there are. Wants idl
 import argparse
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from matplotlib.figure import Figure
+from torch import Tensor, nn
 
 from scorefield import sample
 from scorefield.config import RunConfig, merge, read_yaml, validate
 from scorefield.data import Batches, Dataset, mnist
 from scorefield.metrics import evaluate
-from scorefield.models import ScoreModel
+from scorefield.models import Labelled, ScoreModel
+from scorefield.networks import UNet
+from scorefield.networks.blocks import channel_norm, zeroed
 from scorefield.networks.precision import uses_bf16
-from scorefield.pretrained import LoadedModel, guided, load_judge, lowered, weighted
-from scorefield.training import OneProcess, TrainState, pick_device, train
+from scorefield.pretrained import LoadedModel, guided, load_judge, lowered
+from scorefield.training import OneProcess, TrainState, load_weights, pick_device, train
 from scorefield.training.run import environment
 
 CONFIG = Path(__file__).parents[1] / "configs" / "mnist.yaml"
-VARIANTS: dict[str, dict[str, Any]] = {
-    "recipe": {},
-    "depth 2": {"network": {"depth": 2}},
-    "depth 1": {"network": {"depth": 1}},
-    "width 96": {"network": {"width": 96}},
-    "width 160": {"network": {"width": 160, "depth": 2}},
-    "ln σ around −1.2": {"objective": {"mean": -1.2}},
-    "ln σ around 0": {"objective": {"mean": 0.0}},
-    "learning rate 1e-3": {"train": {"learning_rate": 1e-3}},
-    "learning rate 4e-3": {"train": {"learning_rate": 4e-3}},
-    "batch 32": {"train": {"batch_size": 32}},
-    "batch 128": {"train": {"batch_size": 128}},
-    "average 0.9995": {"train": {"ema_decay": 0.9995}},
-    "compiled": {"train": {"compile": True}},
-    "fp32": {"train": {"precision": "fp32"}},
+
+
+class Attention(nn.Module):
+    """x plus what its pixels tell each other: self-attention in four heads, nothing when new."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.qkv = nn.Conv2d(width, 3 * width, 1)
+        self.out = zeroed(nn.Conv2d(width, width, 1))
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        """Return x and the correction; the condition is the residual blocks' affair."""
+        q, k, v = self.qkv(channel_norm(x)).flatten(2).unflatten(1, (3, 4, -1)).transpose(-1, -2).unbind(1)
+        return x + self.out(F.scaled_dot_product_attention(q, k, v).transpose(-1, -2).reshape(x.shape))
+
+
+def attend(net: UNet) -> None:
+    """Let the pixels of the coarsest grid see each other."""
+    blocks = net.middle.blocks
+    blocks.insert(1, Attention(next(blocks[0].parameters()).shape[0] // 2))  # what modulates has two rows per channel
+
+
+def coarse(net: UNet) -> None:
+    """Take the blocks off the finest grid: its pixels go to the next in squares of four."""
+    for stage in (net.encode[0], net.decode[-1]):
+        stage.blocks = nn.ModuleList()
+
+
+def shifted(data: Dataset) -> Dataset:
+    """Return the data, and the same moved by a pixel each way; one digit in 74 reaches the edge and loses a row or column there."""
+    wide = F.pad(data.x, (1, 1, 1, 1))
+    corners = [(1, 1), (0, 1), (2, 1), (1, 0), (1, 2)]
+    height, width = data.x.shape[2:]
+    return Dataset(torch.cat([wide[..., i : i + height, j : j + width] for i, j in corners]), None, data.name)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What is changed: values of the recipe, the network that was built, the data."""
+
+    changes: dict[str, Any] = field(default_factory=dict)
+    alter: Callable[[UNet], None] = lambda net: None
+    augment: Callable[[Dataset], Dataset] = lambda data: data
+
+
+VARIANTS: dict[str, Variant] = {
+    "recipe": Variant(),
+    "depth 2": Variant({"network": {"depth": 2}}),
+    "depth 1": Variant({"network": {"depth": 1}}),
+    "width 96": Variant({"network": {"width": 96}}),
+    "width 160": Variant({"network": {"width": 160, "depth": 2}}),
+    "attention": Variant(alter=attend),
+    "no block at 28×28": Variant(alter=coarse),
+    "ln σ around −1.2": Variant({"objective": {"mean": -1.2}}),
+    "ln σ around 0": Variant({"objective": {"mean": 0.0}}),
+    "min-SNR weight": Variant({"objective": {"weight": "min_snr"}}),
+    "learning rate 1e-3": Variant({"train": {"learning_rate": 1e-3}}),
+    "learning rate 4e-3": Variant({"train": {"learning_rate": 4e-3}}),
+    "batch 32": Variant({"train": {"batch_size": 32}}),
+    "batch 128": Variant({"train": {"batch_size": 128}}),
+    "average 0.9995": Variant({"train": {"ema_decay": 0.9995}}),
+    "moved by a pixel": Variant(augment=shifted),
+    "compiled": Variant({"train": {"compile": True}}),
+    "fp32": Variant({"train": {"precision": "fp32"}}),
 }
 SHOWN = ("frechet_distance", "confidence", "sure", "coverage")
 PILOT, GUIDED = 30, 0.05  # steps that tell the speed; share of the steps after which the guide is kept
@@ -69,35 +124,39 @@ def main(argv: Sequence[str] | None = None) -> None:
     draw(args.out / "figure.png", results)
 
 
-def study(changes: dict[str, Any], minutes: float, n: int) -> dict[str, Any]:
+def study(variant: Variant, minutes: float, n: int) -> dict[str, Any]:
     """Return what a variant reaches in that time."""
-    data = mnist()
-    config = validate(RunConfig, merge(read_yaml(CONFIG), changes), "variant").resolve(data)
+    data = variant.augment(mnist())
+    config = validate(RunConfig, merge(read_yaml(CONFIG), variant.changes), "variant").resolve(data)
     began = time.perf_counter()
-    run(config, data, PILOT)  # with the compiler's work, which it is right to charge
+    run(config, variant, data, PILOT)  # with the compiler's work, which it is right to charge
     began, pilot = time.perf_counter(), time.perf_counter() - began
-    run(config, data, PILOT)
+    run(config, variant, data, PILOT)
     rate = PILOT / (time.perf_counter() - began)
     steps = max(PILOT, round(rate * (60 * minutes - (pilot - PILOT / rate))))
-    config = validate(
-        RunConfig,
-        merge(
-            config.model_dump(mode="json"),
-            {"train": {"steps": steps}, "guide": {"step": max(1, round(GUIDED * steps))}},
-        ),
-        "",
-    )
+    times = {"train": {"steps": steps}, "guide": {"step": max(1, round(GUIDED * steps))}}
+    config = validate(RunConfig, merge(config.model_dump(mode="json"), times), "")
     began = time.perf_counter()
-    state = run(config, data, steps)
+    state = run(config, variant, data, steps)
     seconds = time.perf_counter() - began
-    return {"steps": steps, "seconds": round(seconds, 1), "changes": changes, **measure(config, state, n)}
+    return {
+        "steps": steps,
+        "seconds": round(seconds, 1),
+        "changes": variant.changes,
+        **measure(config, state, n),
+        "environment": environment(torch.device("cpu")),
+    }
 
 
-def run(config: RunConfig, data: Dataset, steps: int) -> TrainState:
+def run(config: RunConfig, variant: Variant, data: Dataset, steps: int) -> TrainState:
     """Return the state after so many steps of a fresh run."""
     parallel = OneProcess(pick_device(config.train.device))
     settings = config.train.build(config.seed, config.guide.step)
-    state = TrainState.create(config.build_model(data.event).to(parallel.device), settings)
+    model = config.build_model(data.event)
+    if not isinstance(model, Labelled) or not isinstance(model.net, UNet):
+        raise TypeError(f"{CONFIG} trains a {type(model).__name__}, where a U-Net's denoiser is studied")
+    variant.alter(model.net)
+    state = TrainState.create(model.to(parallel.device), settings)
     records = train(
         state, Batches(data, config.train.batch_size, config.seed), config.build_objective(), settings, parallel
     )
@@ -107,29 +166,31 @@ def run(config: RunConfig, data: Dataset, steps: int) -> TrainState:
 
 
 def measure(config: RunConfig, state: TrainState, n: int) -> dict[str, Any]:
-    """Return the quality of samples, beside that of training digits."""
-    model, weak = state.ema, weighted(config, (1, 28, 28), state.guide or {}, "guide")
-    if not isinstance(model, ScoreModel) or not isinstance(weak, ScoreModel):
+    """Return the quality of samples drawn as the recipe says, and what they cost."""
+    model = state.ema
+    if not isinstance(model, ScoreModel):
         raise TypeError(f"a {type(model).__name__} was trained, where a score model draws digits")
+    weak = deepcopy(model)
+    load_weights(weak, state.guide or {})
     loaded = LoadedModel(model, config, (1, 28, 28), CONFIG, weak)
     if uses_bf16(config.train.precision, torch.device("cpu")):
         loaded = lowered(loaded)
     sampler, times = config.sampling.build(model.process)
     drawn = sample(guided(loaded), sampler, (n, 1, 28, 28), times=times, batch_size=250)
+    return {**quality(drawn.x, n), "parameters": loaded.parameters, "evaluations": drawn.evaluations}
+
+
+def quality(x: Tensor, n: int) -> dict[str, Any]:
+    """Return the quality of n digits in [0, 1], beside that of n training digits."""
     real, floor = mnist(train=False).scaled(slice(0, n)), mnist().scaled(slice(0, n))
-    found = {m.name: m for m in evaluate(drawn.x, real, floor, judge=load_judge())}
-    rows = {
+    found = {m.name: m for m in evaluate(x, real, floor, judge=load_judge())}
+    rows: dict[str, Any] = {
         name: {"samples": found[name].samples.value, "error": found[name].samples.error, "real": found[name].real.value}
         for name in SHOWN
     }
     distance = rows["frechet_distance"]
     distance["times_floor"] = distance["samples"] / distance["real"]
-    return {
-        **rows,
-        "parameters": loaded.parameters,
-        "evaluations": drawn.evaluations,
-        "environment": environment(torch.device("cpu")),
-    }
+    return rows
 
 
 def draw(path: Path, results: list[dict[str, Any]]) -> None:

@@ -51,7 +51,7 @@ _PUBLIC = {
     "scorefield.objectives": (
         *("DAE", "DSM", "SSM", "SSMVR", "CrossEntropy", "FiniteDifferenceSSM", "FisherDivergence", "ImplicitSM"),
         *("LogNormal", "MultiLevelDSM", "Objective", "OneLevel", "UniformTime"),
-        *("edm_weight", "likelihood_weight", "sigma_weight", "unit_weight"),
+        *("edm_weight", "likelihood_weight", "min_snr_weight", "sigma_weight", "unit_weight"),
     ),
     "scorefield.preconditioning": ("Denoiser", "LadderNet", "NoiseNet", "ScoreNet"),
     "scorefield.pretrained": (

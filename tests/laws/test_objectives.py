@@ -25,6 +25,7 @@ from scorefield import (
     UniformTime,
     edm_weight,
     geometric,
+    min_snr_weight,
     sigma_weight,
 )
 
@@ -164,6 +165,18 @@ def test_the_edm_weight_is_one_over_c_out_squared(process: str) -> None:
     rho = p.ratio(t)
     c_out = rho * sigma_data / (rho**2 + sigma_data**2).sqrt()
     torch.testing.assert_close(edm_weight(sigma_data)(p, t) * c_out**2, torch.ones_like(t), rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+def test_the_min_snr_weight_is_ncsns_where_there_is_much_noise_and_flat_below(process: str) -> None:
+    p, sigma_data = PROCESSES[process], 0.6
+    t = times_inside(p, 20)
+    rho = p.ratio(t)
+    noisy = rho > rho.median()
+    gamma = (sigma_data / rho.median().item()) ** 2
+    weight = min_snr_weight(sigma_data, gamma)(p, t)
+    torch.testing.assert_close(weight[noisy], sigma_weight(p, t)[noisy], rtol=1e-12, atol=0)
+    torch.testing.assert_close(weight[~noisy] * sigma_data**2, torch.full_like(t[~noisy], gamma), rtol=1e-12, atol=0)
 
 
 def follows(times: Callable[[Process, Tensor], Tensor], variable: Callable[[Tensor], Tensor], law: Any) -> None:

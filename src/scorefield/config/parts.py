@@ -229,17 +229,21 @@ class DSMConfig(Section):
     times: Literal["uniform", "lognormal"] = "lognormal"
     mean: float = -1.2
     std: PositiveFloat = 1.2
-    weight: Literal["sigma", "edm"] = "edm"
+    weight: Literal["sigma", "edm", "min_snr"] = "edm"
 
     def build(self, sigma_data: float | None) -> "Objective[ScoreModel]":
         """Return the objective."""
         from scorefield._errors import ConfigError
-        from scorefield.objectives import DSM, LogNormal, UniformTime, edm_weight, sigma_weight
+        from scorefield.objectives import DSM, LogNormal, UniformTime, edm_weight, min_snr_weight, sigma_weight
 
-        if self.weight == "edm" and sigma_data is None:
-            raise ConfigError("objective.weight=edm needs the sigma_data of model.kind=denoiser; use weight=sigma")
         times = UniformTime() if self.times == "uniform" else LogNormal(self.mean, self.std)
-        return DSM(times, sigma_weight if sigma_data is None or self.weight == "sigma" else edm_weight(sigma_data))
+        if self.weight == "sigma":
+            return DSM(times, sigma_weight)
+        if sigma_data is None:
+            raise ConfigError(
+                f"objective.weight={self.weight} needs the sigma_data of model.kind=denoiser; use weight=sigma"
+            )
+        return DSM(times, {"edm": edm_weight, "min_snr": min_snr_weight}[self.weight](sigma_data))
 
 
 class CrossEntropyConfig(Section):

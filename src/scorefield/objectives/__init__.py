@@ -5,7 +5,7 @@ from scorefield.objectives.classification import CrossEntropy
 from scorefield.objectives.denoising import DAE, DSM, MultiLevelDSM
 from scorefield.objectives.levels import LogNormal, OneLevel, UniformTime
 from scorefield.objectives.score_matching import SSM, SSMVR, FiniteDifferenceSSM, FisherDivergence, ImplicitSM
-from scorefield.objectives.weights import edm_weight, likelihood_weight, sigma_weight, unit_weight
+from scorefield.objectives.weights import edm_weight, likelihood_weight, min_snr_weight, sigma_weight, unit_weight
 
 __all__ = [
     "DAE",
@@ -23,6 +23,7 @@ __all__ = [
     "UniformTime",
     "edm_weight",
     "likelihood_weight",
+    "min_snr_weight",
     "sigma_weight",
     "unit_weight",
 ]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from scorefield.processes import Process
 
-__all__ = ["Weight", "edm_weight", "likelihood_weight", "sigma_weight", "unit_weight"]
+__all__ = ["Weight", "edm_weight", "likelihood_weight", "min_snr_weight", "sigma_weight", "unit_weight"]
 
 Weight = Callable[[Process, Float[Tensor, " b"]], Float[Tensor, " b"]]
 
@@ -26,6 +26,15 @@ def edm_weight(sigma_data: float) -> Weight:
     def weight(process: Process, t: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
         ratio = process.ratio(t)
         return (ratio**2 + sigma_data**2) / (ratio * sigma_data) ** 2
+
+    return weight
+
+
+def min_snr_weight(sigma_data: float, gamma: float = 5.0) -> Weight:
+    """Return w = min(SNR, γ) / σ_d², SNR = (σ_d/ρ)²: `sigma_weight`, but low noise counts no more than SNR = γ (Hang et al. 2023)."""
+
+    def weight(process: Process, t: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
+        return sigma_weight(process, t).clamp(max=gamma / sigma_data**2)
 
     return weight
 

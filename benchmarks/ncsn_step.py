@@ -1,7 +1,8 @@
 """A training step of NCSN's network at ngf 64 and batch 128: as first published against ours, same weights, same loss.
 
 The published way is written out here block by block: contiguous images, instance norm and its mean term apart, every activation a new
-tensor, pooling after convolving, interpolation even where nothing changes size.
+tensor, pooling after convolving, interpolation even where nothing changes size. The last row is a bound: as many multiplications as a step
+has, in large bfloat16 matrix products and nothing else.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.timing import Row, compare, in_turn
 from scorefield import CondRefineNet, LadderNet, MultiLevelDSM, Optimization, StepRecord, TrainState, geometric, train
@@ -22,7 +24,7 @@ BATCH, NGF, LEVELS = 128, 64, geometric(1.0, 0.01, 10)
 def run(rounds: int = 3) -> list[Row]:
     """Return seconds per step, paired by round; the baseline is the published network in float32."""
     sides = {"published, fp32": published(bf16=False), "published, bf16": published(bf16=True)}
-    sides |= {"ours, fp32": ours("fp32"), "ours, bf16": ours("bf16")}
+    sides |= {"ours, fp32": ours("fp32"), "ours, bf16": ours("bf16"), "the multiplications alone, bf16": products()}
     rates = compare(in_turn(sides, rounds, warmup=1), "published, fp32", "s/step", 1)
     return [row._replace(value=1 / row.value) for row in rates]
 
@@ -44,6 +46,23 @@ def ours(precision: Literal["fp32", "bf16"]) -> Callable[[], object]:
     data = Batches(Dataset(images(), None, "noise"), BATCH, 0)
     records: Iterator[StepRecord] = train(state, data, objective, settings)
     return lambda: next(records)
+
+
+def products() -> Callable[[], object]:
+    """Return matrix products with the multiplications of a step's convolutions."""
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        CondRefineNet(1, len(LEVELS), NGF)(
+            torch.rand(BATCH, 1, 28, 28), torch.zeros(BATCH, dtype=torch.long)
+        ).sum().backward()
+    count = 10
+    side = round((counter.get_total_flops() / (2 * count)) ** (1 / 3))
+    a, b = torch.randn(2, side, side, dtype=torch.bfloat16)
+
+    def multiply() -> None:
+        for _ in range(count):
+            a @ b
+
+    return multiply
 
 
 def published(bf16: bool) -> Callable[[], object]:

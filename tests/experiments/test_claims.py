@@ -117,7 +117,7 @@ def test_published_step_sizes_follow_from_the_rule_but_for_one():
 
 
 def test_an_order_of_two_errors_is_told_only_where_it_can_be():
-    from scorefield.experiments.claims.predictor_corrector import _below
+    from scorefield.experiments.predictors import _below
     from scorefield.metrics import Estimate
 
     small, large = Estimate(0.01, 0.001), Estimate(0.02, 0.001)

@@ -11,6 +11,7 @@ from scorefield.experiments.base import Claim, Verdict
 
 TINY: dict[str, dict[str, Any]] = {
     "mnist_samplers": {"n": 20, "evaluations": (5,), "tolerances": (0.3,), "reference": 100},
+    "mnist_predictor_corrector": {"n": 20, "trial": 20, "evaluations": (4,), "snrs": (0.16,), "reference": 100},
     "mnist_classes": {"n": 20, "weights": (1.0,), "scales": (1.0,), "steps": 3},
     "mnist_inpainting": {"n": 2, "ones": 2, "masks": ("left",), "steps": 3, "ancestral_steps": 3, "resample": 2},
     "mnist_memory": {"n": 30, "train": 300},

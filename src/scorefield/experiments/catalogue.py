@@ -20,6 +20,7 @@ CLAIMS = {
     "ablation-levels": "one noise level fails, ten work, fifty need a step size by rule",
     "ncsnv2-techniques": "each of the five techniques of NCSNv2 helps (Song & Ermon 2020)",
     "mnist-samplers": "on one network the probability flow draws as well as samplers that add noise, for less (Song et al. 2021)",
+    "mnist-predictor-corrector": "the same order on a learned score: predictor-corrector beats predictor beats corrector",
     "mnist-mixing": "at one noise level chains keep to the digit they start from, annealed they visit all (Song & Ermon 2019)",
     "mnist-ladders": "on MNIST one noise level fails, ten work, and fifty with a step by rule (Song & Ermon 2019, 2020)",
     "mnist-classes": "a digit asked for is the digit drawn, told to the network or by a classifier (Song et al. 2021, section 5)",

@@ -1,7 +1,8 @@
 """Put a trained run into the package, and write the cards of all models there.
 
-    python tools/ship.py RUN configs/mnist.yaml     # src/scorefield/weights/mnist, drawn from as that recipe says
-    python tools/ship.py                            # the cards only
+    python tools/ship.py RUN mnist configs/mnist.yaml    # src/scorefield/weights/mnist, drawn from as that recipe says
+    python tools/ship.py RUN digits                      # the same, drawn from as the run was trained
+    python tools/ship.py                                 # the cards only
 
 A card shows what `scorefield evaluate` found: results/NAME/evaluation.json, or calibration.json of a classifier.
 """
@@ -30,25 +31,26 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Ship, then write cards."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, nargs="?", help="run folder")
-    parser.add_argument("recipe", type=Path, nargs="?", help="its recipe")
+    parser.add_argument("name", nargs="?", help="of the model")
+    parser.add_argument("recipe", type=Path, nargs="?", help="says how to draw")
     args = parser.parse_args(argv)
     if args.run is not None:
-        if args.recipe is None:
-            parser.error(f"{args.run}: of which recipe?")
-        print(ship(args.run, read_yaml(args.recipe)))
+        if args.name is None:
+            parser.error(f"{args.run}: under which name?")
+        print(ship(args.run, args.name, {} if args.recipe is None else read_yaml(args.recipe)))
     for name in shipped_models():
         (WEIGHTS / name / "README.md").write_text(card(name), encoding="utf-8")
 
 
-def ship(run: Path, recipe: dict[str, object]) -> Path:
-    """Return the folder that holds the run's averaged weights, under the recipe's name."""
+def ship(run: Path, name: str, recipe: dict[str, object]) -> Path:
+    """Return the folder that holds the run's averaged weights under that name."""
     found = checkpoint.latest(RunFolder(run).checkpoints, print)
     if found is None:
         raise SystemExit(f"{run}: has no checkpoint")
-    values = merge(found.state["config"], {part: recipe[part] for part in DRAWING if part in recipe})
+    values = merge(found.state["config"], {"name": name} | {part: recipe[part] for part in DRAWING if part in recipe})
     values["data"]["dir"] = None  # a path of the machine that trained
     config = validate(RunConfig, values, str(run)).model_dump(mode="json")
-    folder = WEIGHTS / str(recipe["name"])
+    folder = WEIGHTS / name
     shutil.rmtree(folder, ignore_errors=True)
     export(replace(found, state=found.state | {"config": config}), folder)
     return folder

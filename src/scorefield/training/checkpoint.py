@@ -43,6 +43,7 @@ from scorefield.training.checkpoint_bytes import (
 from scorefield.training.checkpoint_disk import (
     TEMPORARY,
     cannot_write,
+    holds,
     is_live,
     read,
     read_own,
@@ -229,7 +230,7 @@ def _place(path: Path, files: Mapping[str, bytes]) -> None:
     try:
         for name, data in files.items():
             write(temporary / name, data)
-            if read(temporary / name) != data:
+            if not holds(temporary / name, data):
                 raise CheckpointError(
                     f"{path}: the disk gave back other bytes than were written to {name}; check it, or use another "
                     "folder. Earlier checkpoints are intact"

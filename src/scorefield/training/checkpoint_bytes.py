@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
 import safetensors.torch
-import torch
 from torch import Tensor
 
 from scorefield._errors import CheckpointError
@@ -67,18 +66,27 @@ def _encode_tensors(group: str, tensors: Mapping[str, Tensor]) -> bytes:
     if "__metadata__" in tensors:
         raise CheckpointError(f"group {group!r}: the name '__metadata__' is taken by safetensors; rename the tensor")
     try:
-        # resolve_*: a lazy conjugate or sign would be lost; clone: safetensors refuses shared memory.
-        plain = {
-            name: x.detach().resolve_conj().resolve_neg().cpu().clone(memory_format=torch.contiguous_format)
-            for name, x in tensors.items()
-        }
-        data = safetensors.torch.save(plain)
+        # resolve_*: a lazy conjugate or sign would be lost.
+        plain = {name: x.detach().resolve_conj().resolve_neg().cpu().contiguous() for name, x in tensors.items()}
+        data = safetensors.torch.save(_apart(plain))
     except Exception as error:  # whatever torch and safetensors raise on sparse, quantized, meta, complex128, ...
         raise CheckpointError(
             f"group {group!r} cannot be stored: expected dense tensors, real or complex64; found {error!r}"
         ) from error
     decode_tensors(Path(f"{group}.safetensors"), data)  # what could not be read back is not written
     return data
+
+
+def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors, copied where they share memory, which safetensors refuses, or are parts of a larger one."""
+    known: set[int] = set()
+    alone: dict[str, Tensor] = {}
+    for name, x in tensors.items():
+        storage = x.untyped_storage()
+        whole = storage.nbytes() == x.nbytes and storage.data_ptr() not in known
+        known.add(storage.data_ptr())
+        alone[name] = x if whole else x.clone()
+    return alone
 
 
 def _encode_state(step: int, state: Mapping[str, JSON]) -> bytes:

@@ -20,6 +20,7 @@ __all__ = [
     "TEMPORARY",
     "cannot_write",
     "damaged",
+    "holds",
     "is_live",
     "read",
     "read_own",
@@ -35,6 +36,7 @@ __all__ = [
 TEMPORARY = re.compile(r"\.tmp-([1-9][0-9]{0,8})-([0-9a-f]{8})-[0-9]+")
 _TOKEN = secrets.token_hex(4)  # tells this process from a dead one of the same pid (containers start at the same pid)
 _COUNTER = itertools.count()
+_PART = 2**20  # bytes read at a time
 
 
 def scan(folder: Path) -> list[os.DirEntry[str]]:
@@ -87,6 +89,17 @@ def read(path: Path, limit: int | None = None) -> bytes:
             return file.read()
     except (OSError, ValueError, MemoryError) as error:  # ValueError: NUL in the name
         raise damaged(path, "a readable file", f"{error!r}") from error
+
+
+def holds(path: Path, data: bytes) -> bool:
+    """Tell whether the file ``path`` has this content; it is read in parts, which costs no memory to speak of."""
+    rest, part = memoryview(data), bytearray(_PART)
+    with open(path, "rb", buffering=0) as file:
+        while got := file.readinto(part):
+            if rest[:got] != memoryview(part)[:got]:
+                return False
+            rest = rest[got:]
+    return not rest
 
 
 def write(path: Path, data: bytes) -> None:

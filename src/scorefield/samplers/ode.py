@@ -24,7 +24,7 @@ __all__ = ["AdaptiveODE", "Euler", "Heun"]
 
 @dataclass(frozen=True)
 class Euler(Sampler):
-    """Euler's method: y ← y + (ρ_s − ρ_t) ẑ(x, t). The same map as deterministic DDIM.
+    """Euler's method: y ← y + (ρ_s − ρ_t) ẑ(x, t) = r y + (1 − r) D with r = ρ_s/ρ_t. The same map as deterministic DDIM.
 
     Order 1. Cost: one evaluation per step.
     """
@@ -36,7 +36,8 @@ class Euler(Sampler):
     ) -> tuple[State, None]:
         """Return x at s."""
         (alpha_t, rho_t), (alpha_s, rho_s) = _scales(model, t), _scales(model, s)
-        return alpha_s * (x / alpha_t + (rho_s - rho_t) * model.noise(x, t)), None
+        r = rho_s / rho_t
+        return (r * alpha_s / alpha_t) * x + (alpha_s * (1 - r)) * model.denoise(x, t), None
 
 
 @dataclass(frozen=True)

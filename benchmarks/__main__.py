@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from benchmarks import checkpoints, exact, growth, ncsn_step, overhead, training
-from benchmarks.peers import networks, sampling
+from benchmarks.peers import likelihood, networks, sampling
 from benchmarks.peers import training as peer_training
 from benchmarks.timing import Row
 
@@ -32,6 +32,7 @@ SUITES = {
     "peers-training": peer_training.run,
     "peers-networks": networks.run,
     "peers-sampling": sampling.run,
+    "peers-likelihood": likelihood.run,
 }
 
 

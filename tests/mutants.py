@@ -112,12 +112,7 @@ MUTANTS = [
     Mutant("likelihood: volume of α forgotten", "likelihood.py", "top + volume + trace", "top + trace"),
     Mutant("likelihood: probes summed", "likelihood.py", "products.mean(1)", "products.sum(1)"),
     Mutant("bits: 7 for 8", "likelihood.py", "return 8 - found", "return 7 - found"),
-    Mutant(
-        "Euler: forwards",
-        "samplers/ode.py",
-        "(rho_s - rho_t) * model.noise(x, t)",
-        "(rho_t - rho_s) * model.noise(x, t)",
-    ),
+    Mutant("Euler: forwards", "samplers/ode.py", "r = rho_s / rho_t", "r = rho_t / rho_s"),
     Mutant("Heun: second slope at t", "samplers/ode.py", "model.noise(guess, s)", "model.noise(guess, t)"),
     Mutant(
         "churn: standard deviations subtracted",

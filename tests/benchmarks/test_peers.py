@@ -1,21 +1,26 @@
 """The comparison with other libraries: how they are imported, what a missing one leaves, that equal things are compared, memory."""
 
+import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from benchmarks.peers import libraries, networks, sampling, training
+from benchmarks.peers import examples, libraries, likelihood, networks, quality, sampling, training
 from benchmarks.timing import Note, Row, lasting
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_hook
 
 from benchmarks import __main__ as page
 from benchmarks import memory
 from scorefield import Euler, Exact, Gaussian, Heun, ScoreModel, UNet
+from scorefield.data import Dataset
 
 
 @pytest.fixture
@@ -172,3 +177,106 @@ def test_peak_memory_is_that_of_the_steps_alone(tmp_path: Path, monkeypatch: pyt
     assert memory.row("a", "hungry:step", 9 << 10) == Note("a: more than 8 GiB")
     with pytest.raises(RuntimeError, match=r"(?s)hungry:step.*TypeError"):
         memory.row("a", "hungry:step", "many")
+
+
+def test_only_log_likelihoods_that_are_right_are_compared() -> None:
+    def wrong(model: ScoreModel, x: Tensor) -> likelihood.Found:
+        return likelihood.Found(likelihood.ours(1, model, x).log_prob + 0.05, 0.0)
+
+    with pytest.raises(AssertionError, match="wrong does not find the log-density"):
+        likelihood.check({"wrong": wrong})
+    methods, missing = libraries.available(likelihood.METHODS)
+    likelihood.check(methods)
+    if missing:
+        pytest.skip(missing[0].what)
+
+
+def test_slopes_are_counted_alike_however_many_vectors_each_has() -> None:
+    model, x = Exact(Gaussian([1.0, -2.0], 0.25), likelihood.PROCESS), torch.randn(4, 2)
+    one, exact = (likelihood.ours(probes, model, x).slopes for probes in (1, None))
+    assert one == pytest.approx(exact, rel=0.1)  # not quite: the solver minds the error of each trace
+    (label,) = likelihood.named({"one": partial(likelihood.ours, 1)}, model, x)
+    assert label == f"one: 4 points, {one:.0f} slopes"
+
+
+def test_training_ends_with_the_step_that_the_time_is_up_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [5.0]
+
+    def step() -> None:
+        now[0] += 10
+
+    monkeypatch.setattr(quality, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    assert quality.train(step, 25) == (3, 30)
+    assert quality.train(step, 0) == (1, 10)
+
+
+def drawing(value: float, asked: list[Tensor]) -> examples.Example:
+    def draw(labels: Tensor) -> Tensor:
+        asked.append(labels)
+        return torch.full((len(labels), 1, 28, 28), value)
+
+    return examples.Example(nn.Linear(3, 1), 7, 20, lambda: None, draw)
+
+
+def test_digits_are_drawn_in_parts_of_every_kind_as_many_and_within_the_scale() -> None:
+    asked: list[Tensor] = []
+    x = quality.draw(drawing(1.2, asked), 600)
+    assert torch.equal(x, torch.ones(600, 1, 28, 28))
+    assert [len(labels) for labels in asked] == [250, 250, 100]
+    assert torch.cat(asked).bincount().tolist() == [60] * 10
+
+
+def test_every_library_has_one_entry_per_budget(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    value = {"samples": 0.5, "error": 0.0, "real": 0.4, "times_floor": 1.25}
+    measured = dict.fromkeys(("frechet_distance", "confidence", "sure", "coverage"), value)
+    known = {"torch, made up": lambda: drawing(0.0, []), "gone": lambda: libraries.load("no_such_library")}
+    monkeypatch.setattr(quality, "EXAMPLES", known)
+    monkeypatch.setattr(quality, "quality", lambda x, n: measured if x.shape == (n, 1, 28, 28) else {})
+    for minutes in ("0", "0.0001", "0"):
+        quality.main(["torch, made up", "gone", "--minutes", minutes, "-n", "3", "--out", str(tmp_path)])
+    entries = json.loads((tmp_path / "peers.json").read_text())
+    assert [(e["library"], e["minutes"]) for e in entries] == [("torch, made up", 0.0001), ("torch, made up", 0.0)]
+    assert entries[1] | measured | {"batch": 7, "parameters": 4, "evaluations": 20, "steps": 1, "n": 3} == entries[1]
+    assert entries[1]["version"] == torch.__version__.partition("+")[0] or entries[1]["version"] == torch.__version__
+    told = capsys.readouterr().out
+    assert "gone: not measured, no_such_library is not installed" in told
+    assert "| torch, made up | 0.0 | 3 | 1 | 7 | 4 | 20 |" in told
+    assert "| 1.25 | 0.500 | 0.500 | 0.500 |" in told
+
+
+def test_examples_see_every_digit_once_a_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels, labels = torch.arange(5, dtype=torch.uint8).expand(1, 28, 28, 5).permute(3, 0, 1, 2), torch.arange(5)
+    monkeypatch.setattr(examples, "mnist", lambda: Dataset(pixels, labels, "five"))
+    rounds = list(islice(examples.digits(2), 6))
+    assert [len(labels) for _, labels in rounds] == [2, 2, 1] * 2
+    assert all(torch.equal(pixels[:, 0, 0, 0], labels.byte()) for pixels, labels in rounds)
+    assert torch.cat([labels for _, labels in rounds[:3]]).sort().values.tolist() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("library", examples.EXAMPLES)
+def test_an_example_trains_and_draws_with_as_many_evaluations_as_it_says(
+    library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def two(batch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        while True:
+            yield torch.randint(256, (2, 1, 28, 28), dtype=torch.uint8), torch.randint(10, (2,))
+
+    monkeypatch.setattr(examples, "digits", two)
+    built, missing = libraries.available({library: examples.EXAMPLES[library]})
+    if missing:
+        pytest.skip(missing[0].what)
+    example = built[library]
+    before = [p.detach().clone() for p in example.net.parameters()]
+    for _ in range(2):
+        example.step()
+    assert any(not torch.equal(p, q) for p, q in zip(before, example.net.parameters(), strict=True))
+    calls: Counter[int] = Counter()
+    hook = register_module_forward_hook(lambda module, given, returned: calls.update([id(module)]))
+    x = example.draw(torch.tensor([3, 8]))
+    hook.remove()
+    assert x.shape == (2, 1, 28, 28)
+    assert x.isfinite().all()
+    assert Counter(calls.values()).most_common(1)[0][0] == example.evaluations

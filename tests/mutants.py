@@ -97,8 +97,8 @@ MUTANTS = [
     Mutant(
         "closing denoising at the wrong time",
         "sampling.py",
-        "model.denoise(x, times[-1])",
-        "model.denoise(x, times[-2])",
+        "active.denoise(x, times[-1])",
+        "active.denoise(x, times[-2])",
     ),
     Mutant("start from the wrong level", "sampling.py", "prior_std(times[0])", "prior_std(times[1])"),
     Mutant("first transition skipped", "sampling.py", "itertools.pairwise(times)", "itertools.pairwise(times[1:])"),

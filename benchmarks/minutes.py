@@ -176,8 +176,11 @@ def measure(config: RunConfig, state: TrainState, n: int) -> dict[str, Any]:
     if uses_bf16(config.train.precision, torch.device("cpu")):
         loaded = lowered(loaded)
     sampler, times = config.sampling.build(model.process)
+    began = time.perf_counter()
     drawn = sample(guided(loaded), sampler, (n, 1, 28, 28), times=times, batch_size=250)
-    return {**quality(drawn.x, n), "parameters": loaded.parameters, "evaluations": drawn.evaluations}
+    seconds = round(time.perf_counter() - began, 1)
+    cost = {"parameters": loaded.parameters, "evaluations": drawn.evaluations, "sampling_seconds": seconds}
+    return {**quality(drawn.x, n), **cost}
 
 
 def quality(x: Tensor, n: int) -> dict[str, Any]:

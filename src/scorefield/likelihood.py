@@ -81,8 +81,14 @@ def log_likelihood(
     top = _log_prior(model, latent) if terminal is None else terminal.log_prob(latent)
     volume = size * (math.log(alpha_max.item()) - math.log(alpha_min.item()))
     trace = products.sum(1) if exact else products.mean(1)
-    spread = torch.zeros_like(trace) if exact else products.std(1) / math.sqrt(count)
+    spread = torch.zeros_like(trace) if exact else _standard_error(products)
     return LogLikelihood(top + volume + trace, spread, latent, used * (1 + count) * model.evaluations)
+
+
+def _standard_error(products: Float[Tensor, "b k"]) -> Float[Tensor, " b"]:
+    """Return the standard error of the mean over probes, which one probe does not tell."""
+    count = products.shape[1]
+    return products.std(1) / math.sqrt(count) if count > 1 else torch.full_like(products[:, 0], math.nan)
 
 
 def bits_per_dim(

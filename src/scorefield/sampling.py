@@ -235,7 +235,9 @@ def _check_times(times: Tensor) -> None:
 
 def _check_finite(x: Tensor, where: str, model: ScoreModel, t: Tensor) -> None:
     """Raise if any sample holds NaN or infinity."""
-    if torch.isfinite(x.sum()) or torch.isfinite(x).all():  # a sum shows both, in a tenth of the time; it may also overflow
+    if (
+        torch.isfinite(x.sum()) or torch.isfinite(x).all()
+    ):  # a sum shows both, in a tenth of the time; it may also overflow
         return
     bad = (~torch.isfinite(flatten(x)).all(dim=1)).nonzero().flatten().tolist()
     _, sigma = model.process.alpha_sigma(t)

@@ -73,6 +73,7 @@ class TrainConfig(Section):
 
     steps: PositiveInt = 20_000
     batch_size: PositiveInt = 128
+    optimizer: Literal["adam", "muon"] = "adam"
     learning_rate: PositiveFloat = 2e-3
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
     warmup: NonNegativeInt = 200

@@ -13,10 +13,11 @@ __all__ = ["Optimization"]
 
 @dataclass(frozen=True)
 class Optimization:
-    """How to minimise: Adam, a warm-up, a decay, clipping, an average of the weights.
+    """How to minimise: an optimiser, a warm-up, a decay, clipping, an average of the weights.
 
     Args:
         steps: optimiser steps.
+        optimizer: "adam", or "muon": Adam with orthogonal steps for the kernels of convolutions.
         learning_rate: the largest, reached after the warm-up.
         betas: Adam's.
         warmup: steps of linear warm-up.
@@ -32,6 +33,7 @@ class Optimization:
     """
 
     steps: int = 5_000
+    optimizer: Literal["adam", "muon"] = "adam"
     learning_rate: float = 1e-3
     betas: tuple[float, float] = (0.9, 0.999)
     warmup: int = 100

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -9,6 +10,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from scorefield._errors import CheckpointError
 from scorefield.models import NoisyModel
+from scorefield.training.muon import Muon
 from scorefield.training.optimization import Optimization
 
 __all__ = ["TrainState"]
@@ -21,7 +23,7 @@ class TrainState:
     Attributes:
         model: the model being trained.
         average: its exponential moving average; ``average.module`` is the model to sample with.
-        optimizer: Adam, with its moments.
+        optimizer: Adam or Muon, with its moments.
         step: optimiser steps taken.
         guide: averaged weights of an early step, once there are any.
     """
@@ -46,8 +48,8 @@ class TrainState:
             )
         average = AveragedModel(model, multi_avg_fn=_ema(settings.ema_decay))
         average.eval()
-        optimizer = torch.optim.Adam(parameters, lr=settings.learning_rate, betas=settings.betas, fused=True)
-        return cls(model, average, optimizer)
+        build = {"adam": partial(torch.optim.Adam, fused=True), "muon": Muon}[settings.optimizer]
+        return cls(model, average, build(parameters, lr=settings.learning_rate, betas=settings.betas))
 
     @property
     def ema(self) -> NoisyModel:

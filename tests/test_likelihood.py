@@ -8,6 +8,8 @@ import torch
 from scorefield import (
     VE,
     VP,
+    ByteDecoder,
+    Empirical,
     Exact,
     Gaussian,
     GaussianMixture,
@@ -101,6 +103,39 @@ def test_latents_interpolate_on_the_sphere():
         a / a.flatten(1).norm(dim=1)[:, None, None, None], b / b.flatten(1).norm(dim=1)[:, None, None, None], 7
     )
     torch.testing.assert_close(unit.flatten(2).norm(dim=2), torch.ones(7, 4))
+
+
+def test_the_density_of_a_noised_law_is_that_of_its_time():
+    model = Exact(MIXTURE, VP())
+    middle, high = torch.tensor(0.3, dtype=torch.float64), ends(model.process)[1]
+    x = model.marginal(middle).sample(40, torch.Generator().manual_seed(2)).double()
+    found = log_likelihood(model, x, t=0.3, rtol=1e-9, atol=1e-9, terminal=model.marginal(high))
+    torch.testing.assert_close(found.log_prob, model.marginal(middle).log_prob(x), rtol=0, atol=1e-6)
+
+
+def pictures(count: int) -> torch.Tensor:
+    """Return different images of 2x2 bytes, each as likely as the others."""
+    return torch.randint(0, 256, (count, 1, 2, 2), generator=torch.Generator().manual_seed(7)).to(torch.uint8)
+
+
+@pytest.mark.parametrize("process", [VE(0.001, 10.0), VP()])
+def test_a_decoder_that_can_tell_all_images_apart_gives_their_entropy(process: VE | VP):
+    """Sixteen images, far apart at this noise: log₂ 16 bits each, to the prior's mismatch and the table's pseudocounts."""
+    images = pictures(16)
+    model = Exact(Empirical((images.double() + 0.5) / 256), process)
+    decoder = ByteDecoder(model, images.repeat(200, 1, 1, 1), ratio=0.01)
+    bits, error = bits_per_dim(model, images, decoder=decoder, probes=64)
+    of_mean = error.square().sum().sqrt().item() / len(images)
+    assert of_mean < 0.02
+    assert abs(bits.mean().item() - math.log2(16) / 4) < 4 * of_mean + 0.01
+
+
+def test_a_decoder_at_more_noise_gives_a_bound():
+    images = pictures(16)
+    model = Exact(Empirical((images.double() + 0.5) / 256), VE(0.001, 10.0))
+    decoder = ByteDecoder(model, images.repeat(200, 1, 1, 1), ratio=0.3)
+    bits, _ = bits_per_dim(model, images.repeat(8, 1, 1, 1), decoder=decoder)
+    assert bits.mean().item() > math.log2(16) / 4 + 0.1
 
 
 def test_bits_per_dim_of_a_known_law():

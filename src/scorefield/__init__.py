@@ -38,7 +38,15 @@ _PUBLIC = {
         *("DPS", "AutoGuided", "Blur", "ClassifierFree", "ClassifierGuided", "Downsample", "Inpaint", "LinearGaussian"),
         *("LinearOperator", "Mask", "MatrixFree", "Particles", "Project", "RePaint"),
     ),
-    "scorefield.likelihood": ("LogLikelihood", "bits_per_dim", "decode", "encode", "interpolate", "log_likelihood"),
+    "scorefield.likelihood": (
+        "ByteDecoder",
+        "LogLikelihood",
+        "bits_per_dim",
+        "decode",
+        "encode",
+        "interpolate",
+        "log_likelihood",
+    ),
     "scorefield.metrics": (
         *("Calibration", "ChainDiagnostics", "Estimate", "Judge", "ModeWeights", "Soundness", "Trace", "c2st"),
         *("Memorisation", "calibration", "class_shares", "diagnose_chains", "memorisation", "nearest_neighbours"),

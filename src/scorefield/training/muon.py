@@ -49,7 +49,10 @@ class Muon(torch.optim.Adam):
         """Take the orthogonal step of one kernel."""
         state = self.state[weight]
         if not state:
-            state |= {"step": torch.zeros(()), "momentum": torch.zeros_like(weight)}  # Adam looks for a step in every state
+            state |= {
+                "step": torch.zeros(()),
+                "momentum": torch.zeros_like(weight),
+            }  # Adam looks for a step in every state
         state["step"] += 1
         momentum = state["momentum"].mul_(_MOMENTUM).add_(gradient)
         update = orthogonal((gradient + _MOMENTUM * momentum).flatten(1))

@@ -4,7 +4,7 @@ In y = x/α and u = ln ρ the ODE is dy/du = ρ ẑ (`scorefield.models.probabil
 
     d log p(y)/du = −∇_y · (ρ ẑ)
 
-so  log p_{t_min}(x) = log p_{t_max}(x_T) + D ln(α_T/α_min) + ∫ ∇·(ρ ẑ) du      (Chen et al. 2018; Song et al. 2021, Eq. 39)
+so  log p_t(x) = log p_T(x_T) + D ln(α_T/α_t) + ∫ ∇·(ρ ẑ) du,  T = t_max      (Chen et al. 2018; Song et al. 2021, Eq. 39)
 
 with the trace of the Jacobian taken exactly, D Jacobian-vector products, or estimated as vᵀ J v with Rademacher v (Hutchinson;
 Grathwohl et al. 2019), held fixed along the path: then the estimate is of the integral, and its standard error is that over probes.
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from torch import Tensor
 
 from scorefield._ode import integrate
@@ -23,7 +23,7 @@ from scorefield._tensors import derive_seed, flatten, like
 from scorefield.densities import Density
 from scorefield.models import ScoreModel, State, probability_flow
 
-__all__ = ["LogLikelihood", "bits_per_dim", "decode", "encode", "interpolate", "log_likelihood"]
+__all__ = ["LogLikelihood", "decode", "encode", "interpolate", "log_likelihood"]
 
 _EXACT_UP_TO = 64  # coordinates: beyond, D products per evaluation cost more than the noise of an estimate is worth
 
@@ -33,7 +33,7 @@ class LogLikelihood:
     """What `log_likelihood` returns.
 
     Attributes:
-        log_prob: log p_{t_min}(x) in nats, shape (b,).
+        log_prob: log p_t(x) in nats, shape (b,).
         standard_error: of the trace estimate, per example; zero where the trace is exact, NaN with a single probe.
         latent: x at t_max.
         evaluations: network evaluations per example (each Jacobian product counts as one more), the mean.
@@ -49,17 +49,19 @@ def log_likelihood(
     model: ScoreModel,
     x: State,
     *,
+    t: float | None = None,
     probes: int | None = None,
     rtol: float = 1e-5,
     atol: float = 1e-5,
     seed: int = 0,
     terminal: Density | None = None,
 ) -> LogLikelihood:
-    """Return log p(x) under the model's probability flow, started at t_min.
+    """Return log p_t(x) under the model's probability flow.
 
     Args:
         model: exact or learned.
-        x: states at t_min; float64 for tight tolerances.
+        x: states at t; float64 for tight tolerances.
+        t: the time of x; t_min, next to the data, when absent.
         probes: Rademacher probes of the trace; None takes the exact trace for up to 64 coordinates and 4 probes beyond.
         rtol: relative tolerance of the solver.
         atol: absolute tolerance of the solver.
@@ -73,13 +75,12 @@ def log_likelihood(
     exact = probes is None and size <= _EXACT_UP_TO
     count = size if exact else (probes or 4)
     directions = _basis(x) if exact else _rademacher(x, count, seed)
-    rows, used, products = _integrate_with_trace(model, x, directions, rtol, atol)
-    process = model.process
-    ends = torch.tensor([process.t_min, process.t_max], dtype=torch.float64)
-    (alpha_min, alpha_max), _ = process.alpha_sigma(ends)
+    ends = torch.tensor([model.process.t_min if t is None else t, model.process.t_max], dtype=torch.float64)
+    rows, used, products = _integrate_with_trace(model, x, ends, directions, rtol, atol)
+    (alpha_t, alpha_max), _ = model.process.alpha_sigma(ends)
     latent = rows * like(alpha_max, rows)
     top = _log_prior(model, latent) if terminal is None else terminal.log_prob(latent)
-    volume = size * (math.log(alpha_max.item()) - math.log(alpha_min.item()))
+    volume = size * (math.log(alpha_max.item()) - math.log(alpha_t.item()))
     trace = products.sum(1) if exact else products.mean(1)
     spread = torch.zeros_like(trace) if exact else _standard_error(products)
     return LogLikelihood(top + volume + trace, spread, latent, used * (1 + count) * model.evaluations)
@@ -89,28 +90,6 @@ def _standard_error(products: Float[Tensor, "b k"]) -> Float[Tensor, " b"]:
     """Return the standard error of the mean over probes, which one probe does not tell."""
     count = products.shape[1]
     return products.std(1) / math.sqrt(count) if count > 1 else torch.full_like(products[:, 0], math.nan)
-
-
-def bits_per_dim(
-    model: ScoreModel,
-    images: UInt8[Tensor, "b *d"],
-    *,
-    probes: int = 4,
-    rtol: float = 1e-4,
-    atol: float = 1e-4,
-    seed: int = 0,
-) -> tuple[Float[Tensor, " b"], Float[Tensor, " b"]]:
-    """Return bits per dimension of 8-bit images, and the standard error of each from the trace estimate.
-
-    Uniform dequantisation: y = (byte + U)/256 lies in [0, 1), and −log₂ P(byte) ≤ −E log₂ p(y) + 8 D, so the value returned is
-    an upper bound in expectation over U (one draw):  −log₂ p(y)/D + 8.
-    """
-    generator = torch.Generator().manual_seed(derive_seed(seed, "dequantize"))
-    u = torch.rand(images.shape, generator=generator, dtype=torch.float64)
-    y = ((images.cpu().double() + u) / 256).to(images.device, torch.float32)
-    found = log_likelihood(model, y, probes=probes, rtol=rtol, atol=atol, seed=seed)
-    scale = 1 / (math.log(2) * math.prod(images.shape[1:]))
-    return 8 - found.log_prob * scale, found.standard_error * scale
 
 
 def encode(model: ScoreModel, x: State, *, rtol: float = 1e-5, atol: float = 1e-5) -> State:
@@ -144,12 +123,16 @@ def _transport(model: ScoreModel, x: State, start: float, stop: float, rtol: flo
 
 
 def _integrate_with_trace(
-    model: ScoreModel, x: State, directions: Float[Tensor, "k b *d"], rtol: float, atol: float
+    model: ScoreModel,
+    x: State,
+    ends: Float[Tensor, " 2"],
+    directions: Float[Tensor, "k b *d"],
+    rtol: float,
+    atol: float,
 ) -> tuple[State, float, Float[Tensor, "b k"]]:
-    """Return y at t_max, the ODE's evaluations, and ∫ vᵀ J v du for every direction v."""
-    process, k = model.process, len(directions)
-    ends = torch.tensor([process.t_min, process.t_max], dtype=torch.float64)
-    (alpha, _), _ = process.alpha_sigma(ends)
+    """Return y at the last time, the ODE's evaluations, and ∫ vᵀ J v du for every direction v."""
+    k = len(directions)
+    (alpha, _), _ = model.process.alpha_sigma(ends)
     flow = probability_flow(model)
     state = torch.cat([flatten(x / like(alpha, x)), torch.zeros(len(x), k, dtype=x.dtype, device=x.device)], dim=1)
     size = flatten(x).shape[1]
@@ -160,7 +143,7 @@ def _integrate_with_trace(
         return torch.cat([flatten(value), products], dim=1)
 
     with torch.no_grad():
-        log_rho = torch.log(process.ratio(ends)).tolist()
+        log_rho = torch.log(model.process.ratio(ends)).tolist()
         end, used = integrate(slope, state, *log_rho, rtol=rtol, atol=atol)
     return end[:, :size].reshape(x.shape), used.mean().item(), end[:, size:]
 

@@ -1,0 +1,6 @@
+"""Log-densities by the probability flow, and bits per dimension of images made of bytes."""
+
+from scorefield.likelihood.bits import ByteDecoder, bits_per_dim
+from scorefield.likelihood.flow import LogLikelihood, decode, encode, interpolate, log_likelihood
+
+__all__ = ["ByteDecoder", "LogLikelihood", "bits_per_dim", "decode", "encode", "interpolate", "log_likelihood"]

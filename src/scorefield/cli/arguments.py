@@ -5,7 +5,14 @@ from typing import Any
 from jsonargparse import ArgumentParser
 
 import scorefield
-from scorefield.cli.drawing_arguments import command, evaluate_parser, inpaint_parser, sample_parser, solve_parser
+from scorefield.cli.drawing_arguments import (
+    command,
+    evaluate_parser,
+    inpaint_parser,
+    likelihood_parser,
+    sample_parser,
+    solve_parser,
+)
 from scorefield.experiments.catalogue import BUDGETS
 
 __all__ = ["SECTIONS", "TOYS", "TOY_OBJECTIVES", "build_parser"]
@@ -43,6 +50,9 @@ def build_parser() -> ArgumentParser:
         "solve", solve_parser(), help="super-resolution, deblurring and other linear inverse problems"
     )
     commands.add_subcommand("evaluate", evaluate_parser(), help="measure samples, with real data beside them")
+    commands.add_subcommand(
+        "likelihood", likelihood_parser(), help="how probable a model finds held-out data: bits/dim of images, nats"
+    )
     commands.add_subcommand(
         "suggest", _suggest(), help="settings from your data: noise levels, step sizes, a configuration"
     )

@@ -11,6 +11,7 @@ __all__ = [
     "command",
     "evaluate_parser",
     "inpaint_parser",
+    "likelihood_parser",
     "sample_parser",
     "solve_parser",
 ]
@@ -52,14 +53,18 @@ def _guide(parser: ArgumentParser) -> None:
     )
 
 
-def _drawing(parser: ArgumentParser, n: int) -> None:
-    """Add what every command that draws samples of a model accepts."""
+def _model(parser: ArgumentParser) -> None:
     parser.add_argument(
         "model",
         type=str,
         metavar="RUN",
         help="a run folder, a checkpoint, a shipped model's name, or hf:ORG/NAME of the Hugging Face Hub",
     )
+
+
+def _drawing(parser: ArgumentParser, n: int) -> None:
+    """Add what every command that draws samples of a model accepts."""
+    _model(parser)
     parser.add_argument(
         "--sampler",
         type=str,
@@ -180,4 +185,19 @@ def evaluate_parser() -> ArgumentParser:
     )
     parser.add_argument("--data-dir", type=str, metavar="DIR", help="where data files are (or SCOREFIELD_DATA)")
     parser.add_argument("--out", type=str, metavar="FOLDER", help="folder to write; evaluation-NAME by default")
+    return parser
+
+
+def likelihood_parser() -> ArgumentParser:
+    """Return the parser of ``scorefield likelihood``."""
+    parser = command(
+        "Follow held-out data along the probability flow to noise, and say how probable the model finds them: bits per dimension of 8-bit "
+        "images, by uniform and by Gaussian dequantisation, nats of other data. In float32, whatever the processor has."
+    )
+    _model(parser)
+    parser.add_argument("-n", "--n", type=int, default=100, help="how many held-out examples")
+    parser.add_argument("--seed", type=int, default=0, help="names the choice of examples and all noise")
+    parser.add_argument("--device", type=str, default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--data-dir", type=str, metavar="DIR", help="where data files are (or SCOREFIELD_DATA)")
+    parser.add_argument("--json", action="store_true", help="report as one JSON object")
     return parser

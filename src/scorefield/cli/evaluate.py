@@ -12,9 +12,10 @@ from scorefield._errors import ConfigError
 from scorefield.classifier import Classifier
 from scorefield.cli.calibrate import calibrate
 from scorefield.cli.console import warn
-from scorefield.cli.evaluation import likelihood, measured
+from scorefield.cli.evaluation import measured
 from scorefield.cli.evaluation_data import RealData, real_data
 from scorefield.cli.evaluation_table import page, render
+from scorefield.cli.likelihood import bits
 from scorefield.cli.sample import choose, count, draw, parse_seeds, prepared, setting, steered, write
 from scorefield.config import refusals
 from scorefield.data import from_array_file
@@ -51,7 +52,7 @@ def run(args: Namespace) -> int:
     with refusals("evaluate"):
         report |= {"n": n, **data.sizes} | measured(x, data, judge, classes, args.seed)
         if args.likelihood and isinstance(trained.model, ScoreModel):
-            report["bits_per_dim"] = likelihood(args, trained.model, data)
+            report["bits_per_dim"] = bits(trained.model, data, args.likelihood, args.seed)
     report["seconds"]["measuring"] = round(time.perf_counter() - began, 1)
     report["training"] = {
         "steps": loaded.step,

@@ -4,29 +4,19 @@ from dataclasses import asdict
 from typing import Any
 
 import torch
-from jsonargparse import Namespace
 from torch import Tensor
 
 from scorefield._errors import ConfigError
-from scorefield._tensors import derive_seed
 from scorefield.cli.console import Progress
 from scorefield.cli.evaluation_data import RealData
-from scorefield.likelihood import ByteDecoder, bits_per_dim
 from scorefield.metrics import Estimate, ImageJudge, class_shares, evaluate, memorisation, soundness
 from scorefield.metrics.estimate import mean
-from scorefield.models import ScoreModel
 
-__all__ = ["likelihood", "measured"]
+__all__ = ["measured"]
 
 _CLASSES = 10
-_AT_ONCE = 50  # images whose likelihood is computed together: every probe keeps a graph of the network
 _SHARES = ("confidence", "sure", "as_asked", "precision", "recall", "coverage", "c2st")
 _NOT_NEGATIVE = ("frechet_distance", "density", "sliced_wasserstein")
-_COUNTED = 5000  # training images that the decoder's table is counted in
-_DEQUANTISATION = {
-    "uniform": "uniform dequantisation (byte + U)/256, one draw of U: in expectation an upper bound",
-    "gaussian": "Gaussian dequantisation at σ/α = 0.02, one draw, and a table of training images' bytes: in expectation an upper bound",
-}
 
 
 def measured(
@@ -67,24 +57,6 @@ def _memorisation(x: Tensor, train: Tensor, test: Tensor) -> dict[str, Any]:
     """Return how near samples are to training data."""
     found = asdict(memorisation(x, train, test))
     return {name: _row(value) if isinstance(value, Estimate) else value for name, value in found.items()}
-
-
-def likelihood(args: Namespace, model: ScoreModel, data: RealData) -> dict[str, Any]:
-    """Return the bits per dimension of held-out images, by both ways to fill the gaps between bytes."""
-    device = next(model.parameters()).device
-    parts = data.reference.x[: args.likelihood].to(device).split(_AT_ONCE)
-    decoder = ByteDecoder(model, data.train.x[:_COUNTED].to(device), seed=derive_seed(args.seed, "decoder"))
-    found: dict[str, Any] = {"held_out": data.held_out, "n": len(data.reference.x[: args.likelihood])}
-    with Progress(2 * len(parts), "likelihood") as progress:
-        for name, given in (("uniform", None), ("gaussian", decoder)):
-            rows = []
-            for k, part in enumerate(parts):
-                rows.append(bits_per_dim(model, part, decoder=given, seed=derive_seed(args.seed, "likelihood", k)))
-                progress.advance()
-            values, errors = (torch.cat(column).double().cpu() for column in zip(*rows, strict=True))
-            of_trace = errors.square().mean().sqrt().item() / len(values) ** 0.5
-            found[name] = {**_row(mean(values)), "error_of_trace": of_trace, "dequantisation": _DEQUANTISATION[name]}
-    return found
 
 
 def _row(found: Estimate, name: str = "") -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-__all__ = ["calibration_page", "page", "render", "render_calibration"]
+__all__ = ["calibration_page", "page", "render", "render_calibration", "render_likelihood"]
 
 _TITLES = {
     "confidence": "judge's mean confidence",
@@ -31,7 +31,7 @@ def render(report: dict[str, Any]) -> str:
         blocks.append(_memorisation(report["memorisation"]))
     blocks.append(_soundness(report["soundness"]))
     if "bits_per_dim" in report:
-        blocks.append(_likelihood(report["bits_per_dim"]))
+        blocks.append(render_likelihood(report["bits_per_dim"]))
     return "\n\n".join(blocks)
 
 
@@ -151,10 +151,14 @@ def _soundness(found: dict[str, dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _likelihood(found: dict[str, Any]) -> str:
-    """Return bits per dimension, a line for each way to fill the gaps between bytes."""
-    title = f"bits/dim of {found['n']} {'held-out' if found['held_out'] else 'training'}"
+def render_likelihood(found: dict[str, Any]) -> str:
+    """Return bits per dimension, a line for each way to fill the gaps between bytes; or nats."""
+    which = f"{found['n']} {'held-out' if found['held_out'] else 'training'}"
+    if "nats" in found:
+        return f"{f'log p of {which}, nats':{_WIDTH}}{_line(found['nats'])}"
     rows = (found[name] for name in ("uniform", "gaussian"))
-    return "\n".join(
-        f"{title:{_WIDTH}}{row['value']:12.4g} ± {row['error']:.2g}  {row['dequantisation']}" for row in rows
-    )
+    return "\n".join(f"{f'bits/dim of {which}':{_WIDTH}}{_line(row)}  {row['dequantisation']}" for row in rows)
+
+
+def _line(row: dict[str, float]) -> str:
+    return f"{row['value']:12.4g} ± {row['error']:.2g}"

@@ -1,0 +1,53 @@
+"""scorefield likelihood: bits per dimension of bytes both ways, nats of other data, and what it refuses."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scorefield.cli.main import main
+
+TINY = ["--network.width", "8", "--network.depth", "1", "--device", "cpu", "--fast-dev-run"]
+
+
+def test_images_are_told_in_bits_by_both_dequantisations(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    run = str(tmp_path / "run")
+    assert main(["train", "--data.kind", "digits", *TINY, "--run", run]) == 0
+    capsys.readouterr()
+    assert main(["likelihood", run, "-n", "4", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["n"] == found["n_reference"] == 4
+    for way in ("uniform", "gaussian"):
+        row = found[way]
+        assert row["low"] < row["value"] < row["high"]
+        assert row["error_of_trace"] > 0
+        assert f"{way} dequantisation" in row["dequantisation"].lower()
+    assert main(["likelihood", run, "-n", "4"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("bits/dim of 4 held-out") == 2
+    assert f"{found['gaussian']['value']:.4g}" in shown
+
+
+def test_other_data_are_told_in_nats(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", x=np.random.default_rng(0).normal(size=(60, 2)).astype(np.float32))
+    run = str(tmp_path / "run")
+    data = [
+        "--data.kind",
+        "path",
+        "--data.path",
+        str(tmp_path / "x.npz"),
+        "--network.kind",
+        "mlp",
+        "--network.width",
+        "8",
+    ]
+    assert main(["train", *data, "--device", "cpu", "--fast-dev-run", "--run", run]) == 0
+    capsys.readouterr()
+    assert main(["likelihood", run, "-n", "5"]) == 0
+    assert "log p of 5" in capsys.readouterr().out
+
+
+def test_one_example_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["likelihood", "mnist", "-n", "1"]) == 2
+    assert "at least 2" in capsys.readouterr().err

@@ -73,7 +73,7 @@ def _encode_tensors(group: str, tensors: Mapping[str, Tensor]) -> bytes:
         raise CheckpointError(
             f"group {group!r} cannot be stored: expected dense tensors, real or complex64; found {error!r}"
         ) from error
-    decode_tensors(Path(f"{group}.safetensors"), data)  # what could not be read back is not written
+    _check_header(Path(f"{group}.safetensors"), data)  # what would be refused when read is not written
     return data
 
 

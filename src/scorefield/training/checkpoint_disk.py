@@ -96,7 +96,7 @@ def holds(path: Path, data: bytes) -> bool:
     rest, part = memoryview(data), bytearray(_PART)
     with open(path, "rb", buffering=0) as file:
         while got := file.readinto(part):
-            if rest[:got] != memoryview(part)[:got]:
+            if part[:got] != rest[:got]:  # a bytearray compares as memory does; two memoryviews, item by item
                 return False
             rest = rest[got:]
     return not rest

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
 import safetensors.torch
+import torch
 from torch import Tensor
 
 from scorefield._errors import CheckpointError
@@ -73,7 +74,10 @@ def _encode_tensors(group: str, tensors: Mapping[str, Tensor]) -> bytes:
         raise CheckpointError(
             f"group {group!r} cannot be stored: expected dense tensors, real or complex64; found {error!r}"
         ) from error
-    _check_header(Path(f"{group}.safetensors"), data)  # what would be refused when read is not written
+    # What could not be read back is not written: the header as it is, and an empty tensor of each dtype.
+    path, dtypes = Path(f"{group}.safetensors"), {x.dtype for x in plain.values()}
+    _check_header(path, data)
+    decode_tensors(path, safetensors.torch.save({str(dtype): torch.empty(0, dtype=dtype) for dtype in dtypes}))
     return data
 
 

@@ -123,7 +123,7 @@ def test_a_decoder_that_can_tell_all_images_apart_gives_their_entropy(process: V
     """Sixteen images, far apart at this noise: log₂ 16 bits each, to the prior's mismatch and the table's pseudocounts."""
     images = pictures(16)
     model = Exact(Empirical((images.double() + 0.5) / 256), process)
-    decoder = ByteDecoder(model, images.repeat(200, 1, 1, 1), ratio=0.01)
+    decoder = ByteDecoder(model, images.repeat(200, 1, 1, 1), ratio=0.02)
     bits, error = bits_per_dim(model, images, decoder=decoder, probes=64)
     of_mean = error.square().sum().sqrt().item() / len(images)
     assert of_mean < 0.02
@@ -136,6 +136,20 @@ def test_a_decoder_at_more_noise_gives_a_bound():
     decoder = ByteDecoder(model, images.repeat(200, 1, 1, 1), ratio=0.3)
     bits, _ = bits_per_dim(model, images.repeat(8, 1, 1, 1), decoder=decoder)
     assert bits.mean().item() > math.log2(16) / 4 + 0.1
+
+
+def test_what_is_not_bytes_and_what_the_process_does_not_reach_is_refused():
+    images = pictures(4)
+    model = Exact(Empirical((images.double() + 0.5) / 256), VE(0.05, 10.0))
+    with pytest.raises(ValueError, match=r"from 0\.05 to below 10; received 0\.02"):
+        ByteDecoder(model, images)
+    decoder = ByteDecoder(model, images, ratio=0.05)
+    for given in (None, decoder):
+        with pytest.raises(ValueError, match=r"torch\.uint8.*received torch\.float32"):
+            bits_per_dim(model, images / 255, decoder=given)
+    for t in (-0.1, 1.0):
+        with pytest.raises(ValueError, match=r"\[0, 1\); received"):
+            log_likelihood(model, torch.rand(2, 1, 2, 2), t=t)
 
 
 def test_bits_per_dim_of_a_known_law():

@@ -29,6 +29,14 @@ def test_images_are_told_in_bits_by_both_dequantisations(capsys: pytest.CaptureF
     assert f"{found['gaussian']['value']:.4g}" in shown
 
 
+def test_a_model_of_more_noise_is_asked_at_its_least(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    run, noisy = str(tmp_path / "run"), ["--process.kind", "edm", "--process.sigma_min", "0.07"]
+    assert main(["train", "--data.kind", "digits", *noisy, *TINY, "--run", run]) == 0
+    capsys.readouterr()
+    assert main(["likelihood", run, "-n", "2"]) == 0
+    assert "Gaussian dequantisation at σ/α = 0.07," in capsys.readouterr().out
+
+
 def test_other_data_are_told_in_nats(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", x=np.random.default_rng(0).normal(size=(60, 2)).astype(np.float32))
     run = str(tmp_path / "run")

@@ -25,10 +25,11 @@ from scorefield.training.run import environment
 __all__ = ["bits", "run"]
 
 _AT_ONCE = 50  # examples whose likelihood is computed together: every probe keeps a graph of the network
+_RATIO = 0.02  # noise at which bytes are decoded, or the model's least where that is more: five bytes wide, and learnt
 _COUNTED = 5000  # training images that the decoder's table is counted in
 _DEQUANTISATION = {
     "uniform": "uniform dequantisation (byte + U)/256, one draw of U: in expectation an upper bound",
-    "gaussian": "Gaussian dequantisation at σ/α = 0.02, one draw, and a table of training images' bytes: in expectation an upper bound",
+    "gaussian": "Gaussian dequantisation at σ/α = {ratio:g}, one draw, and a table of training bytes: in expectation an upper bound",
 }
 
 
@@ -56,7 +57,9 @@ def bits(model: ScoreModel, data: RealData, n: int, seed: int) -> dict[str, Any]
     """Return the bits per dimension of held-out images, by both ways to fill the gaps between bytes."""
     device = next(model.parameters()).device
     parts = data.reference.x[:n].to(device).split(_AT_ONCE)
-    decoder = ByteDecoder(model, data.train.x[:_COUNTED].to(device), seed=derive_seed(seed, "decoder"))
+    least = model.process.ratio(torch.tensor(model.process.t_min, dtype=torch.float64)).item()
+    counted = data.train.x[:_COUNTED].to(device)
+    decoder = ByteDecoder(model, counted, ratio=max(_RATIO, least), seed=derive_seed(seed, "decoder"))
     found: dict[str, Any] = {"held_out": data.held_out, "n": sum(map(len, parts))}
     with Progress(2 * len(parts), "likelihood") as progress:
         for name, given in (("uniform", None), ("gaussian", decoder)):
@@ -65,7 +68,7 @@ def bits(model: ScoreModel, data: RealData, n: int, seed: int) -> dict[str, Any]
                 rows.append(bits_per_dim(model, part, decoder=given, seed=derive_seed(seed, "likelihood", k)))
                 progress.advance()
             values, errors = (torch.cat(column) for column in zip(*rows, strict=True))
-            found[name] = _row(values, errors) | {"dequantisation": _DEQUANTISATION[name]}
+            found[name] = _row(values, errors) | {"dequantisation": _DEQUANTISATION[name].format(ratio=decoder.ratio)}
     return found
 
 

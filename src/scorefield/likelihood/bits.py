@@ -36,10 +36,21 @@ class ByteDecoder:
         seed: of the noise.
 
     Cost: one evaluation per image.
+
+    Raises:
+        ValueError: images not of bytes, or a ratio that the model's process does not reach.
     """
 
     def __init__(self, model: ScoreModel, images: UInt8[Tensor, "n *d"], *, ratio: float = 0.02, seed: int = 0) -> None:
-        self.model = model
+        low, high = (
+            model.process.ratio(torch.tensor(t, dtype=torch.float64)).item()
+            for t in (model.process.t_min, model.process.t_max)
+        )
+        if not low <= ratio < high:
+            raise ValueError(
+                f"ratio must be a noise-to-signal ratio of the model's process, from {low:g} to below {high:g}; received {ratio:g}"
+            )
+        self.model, self.ratio = model, ratio
         self.t = model.process.time(torch.tensor(ratio, dtype=torch.float64)).item()
         counts = torch.full((_BYTES, _BYTES), _PSEUDOCOUNT, dtype=torch.float64)
         for part in torch.arange(len(images)).split(_AT_ONCE):
@@ -50,6 +61,7 @@ class ByteDecoder:
 
     def noised(self, images: UInt8[Tensor, "b *d"], seed: int) -> tuple[State, Float[Tensor, " b"]]:
         """Return z, and log q(z | images)."""
+        _check_bytes(images)
         t = torch.tensor(self.t, dtype=torch.float64)
         alpha, sigma = self.model.process.alpha_sigma(t)
         y = (images.float() + 0.5) / _BYTES
@@ -84,7 +96,11 @@ def bits_per_dim(
 
     An upper bound in expectation over the noise that fills the gaps between bytes, one draw of it: uniform, or with a ``decoder``
     Gaussian, at the decoder's noise level.
+
+    Raises:
+        ValueError: images not of bytes.
     """
+    _check_bytes(images)
     scale = 1 / (math.log(2) * math.prod(images.shape[1:]))
     if decoder is not None:
         z, log_q = decoder.noised(images, seed)
@@ -96,3 +112,10 @@ def bits_per_dim(
     y = ((images.cpu().double() + u) / _BYTES).to(images.device, torch.float32)
     found = log_likelihood(model, y, probes=probes, rtol=rtol, atol=atol, seed=seed)
     return 8 - found.log_prob * scale, found.standard_error * scale
+
+
+def _check_bytes(images: Tensor) -> None:
+    if images.dtype != torch.uint8:
+        raise ValueError(
+            f"images must be bytes, torch.uint8, as a data set's x is; received {images.dtype}. `log_likelihood` takes real numbers"
+        )

@@ -70,12 +70,19 @@ def log_likelihood(
             mismatch of the prior.
 
     Cost: 1 + D (exact) or 1 + probes (estimated) evaluations' worth of work per evaluation of the ODE.
+
+    Raises:
+        ValueError: a time outside of the process.
     """
+    low, high = model.process.t_min, model.process.t_max
+    start = low if t is None else t
+    if not low <= start < high:
+        raise ValueError(f"t must lie in the process's [{low:g}, {high:g}); received {t}")
     size = math.prod(x.shape[1:])
     exact = probes is None and size <= _EXACT_UP_TO
     count = size if exact else (probes or 4)
     directions = _basis(x) if exact else _rademacher(x, count, seed)
-    ends = torch.tensor([model.process.t_min if t is None else t, model.process.t_max], dtype=torch.float64)
+    ends = torch.tensor([start, high], dtype=torch.float64)
     rows, used, products = _integrate_with_trace(model, x, ends, directions, rtol, atol)
     (alpha_t, alpha_max), _ = model.process.alpha_sigma(ends)
     latent = rows * like(alpha_max, rows)

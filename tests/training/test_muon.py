@@ -49,6 +49,20 @@ def test_the_first_step_of_a_kernel_is_orthogonal_and_as_long_as_adams() -> None
     assert step.square().mean().sqrt().item() == pytest.approx(0.2 * 0.01, rel=0.3)
 
 
+def test_the_second_step_remembers_the_first() -> None:
+    """Both steps follow from the gradients by the formula: M ← μ M + G, W ← W − η 0.2 √144 orthogonal(G + μ M)."""
+    generator = torch.Generator().manual_seed(3)
+    weight = nn.Parameter(torch.zeros(16, 16, 3, 3))
+    optimizer, memory, expected = Muon([weight], 0.01, (0.9, 0.99)), torch.zeros(16, 144), torch.zeros(16, 144)
+    for _ in range(2):
+        gradient = torch.randn(16, 144, generator=generator)
+        weight.grad = gradient.view_as(weight)
+        optimizer.step()
+        memory = 0.95 * memory + gradient
+        expected -= 0.01 * 0.2 * 12 * orthogonal(gradient + 0.95 * memory)
+    torch.testing.assert_close(weight.detach().flatten(1), expected, rtol=0, atol=1e-6)
+
+
 def test_everything_else_takes_adams_steps_to_the_bit() -> None:
     """With its kernel held, the net's other parameters see the same gradients from both."""
     ours, adams = small(), small()

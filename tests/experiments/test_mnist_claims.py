@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from scorefield import pretrained
 from scorefield.experiments.base import Claim, Verdict
+from scorefield.experiments.mnist import judge, real_features, real_reading
 
 TINY: dict[str, dict[str, Any]] = {
     "mnist_samplers": {"n": 20, "evaluations": (5,), "tolerances": (0.3,), "reference": 100},
@@ -27,9 +29,15 @@ def test_a_claim_about_mnist_is_measured(
     name: str, tmp_path: Path, mnist_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SCOREFIELD_DATA", str(mnist_dir))
+    loaded: set[str] = set()
+    load = pretrained._load
+    monkeypatch.setattr(pretrained, "_load", lambda name, *rest: (loaded.add(name), load(name, *rest))[1])
+    for cached in (judge, real_features, real_reading):
+        cached.cache_clear()
     claim: Claim[Any] = import_module(f"scorefield.experiments.claims.{name}").CLAIM
     finding = claim.measure(replace(claim.small, **TINY[name]))
     assert finding.verdict in Verdict
+    assert loaded == set(claim.models)  # its result is kept as long as their weights
     assert finding.rows
     assert finding.measures
     finding.draw(tmp_path / "figure.png")

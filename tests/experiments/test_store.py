@@ -56,7 +56,7 @@ def test_a_result_says_all_that_was_asked_of_it(claim, tmp_path: Path):
     assert returned == {**result, "cached": False}
     assert set(result) == {
         *("schema", "name", "claim", "source", "verdict", "reason", "measures", "rows", "budget", "recipe", "key"),
-        *("seconds", "environment"),
+        *("models", "seconds", "environment"),
     }
     assert (result["schema"], result["verdict"], result["budget"]) == (SCHEMA, "FAIL", "small")
     assert result["recipe"] == {"seed": 0, "n": 3, "sizes": [1, 2]}
@@ -128,6 +128,23 @@ def test_the_key_follows_recipe_and_code_but_not_other_claims(claim, tmp_path: P
         (root / name).write_text("x = 2")
         assert (key(claim, claim.small) != before) is matters, name
         (root / name).write_text("x = 1")
+
+
+def test_the_key_follows_the_shipped_weights_a_claim_names(claim, tmp_path: Path, monkeypatch):
+    manifests = {name: tmp_path / "weights" / name / "manifest.json" for name in ("mine", "another")}
+    for path in manifests.values():
+        path.parent.mkdir(parents=True)
+        path.write_text("1")
+    monkeypatch.setattr(store.scorefield, "__file__", str(tmp_path / "__init__.py"))
+    claim = replace(claim, models=("mine",))
+    before = key(claim, claim.small)
+    result = reproduce(claim, "small", tmp_path / "results")
+    assert list(result["models"]) == ["mine"]
+    manifests["another"].write_text("2")
+    assert key(claim, claim.small) == before
+    manifests["mine"].write_text("2")
+    assert key(claim, claim.small) != before
+    assert not reproduce(claim, "small", tmp_path / "results")["cached"]
 
 
 def test_a_folder_that_cannot_be_is_refused(tmp_path: Path):

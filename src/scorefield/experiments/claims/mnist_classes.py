@@ -144,4 +144,5 @@ CLAIM = Claim(
     measure=measure,
     small=MnistClasses(n=200),
     full=MnistClasses(n=1000),
+    models=("mnist", "mnist-class", "mnist-classifier", "mnist-judge"),
 )

@@ -216,4 +216,5 @@ CLAIM = Claim(
     measure=measure,
     small=MnistInpainting(n=20, ones=20, masks=("bottom", _BERNOULLI)),
     full=MnistInpainting(n=500, ones=200, masks=("left", "bottom", "center", "horizontal", _BERNOULLI)),
+    models=("mnist", "mnist-judge"),
 )

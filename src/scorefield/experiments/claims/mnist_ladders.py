@@ -134,4 +134,5 @@ CLAIM = Claim(
     measure=measure,
     small=MnistLadders(n=40, evaluations=200),
     full=MnistLadders(n=250, evaluations=1000),
+    models=("mnist", "mnist-judge"),
 )

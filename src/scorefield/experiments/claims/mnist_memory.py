@@ -94,4 +94,5 @@ CLAIM = Claim(
     measure=measure,
     small=MnistMemory(n=400, train=20_000),
     full=MnistMemory(n=5000, train=60_000),
+    models=("mnist",),
 )

@@ -112,4 +112,5 @@ CLAIM = Claim(
     measure=measure,
     small=MnistMixing(n=40, steps=200),
     full=MnistMixing(n=250, steps=1000),
+    models=("mnist", "mnist-judge"),
 )

@@ -107,4 +107,5 @@ CLAIM = Claim(
     measure=measure,
     small=MnistUnbalanced(steps=500, n=500, width=64),
     full=MnistUnbalanced(steps=4000, n=2000, width=128),
+    models=("mnist-judge",),
 )

@@ -142,5 +142,5 @@ CLAIM = Claim(
     source="Song & Ermon (2019), section 3.2.1 and Fig. 2",
     measure=measure,
     small=CircleField(steps=1500, n=20_000),
-    full=CircleField(steps=10_000, n=100_000),
+    full=CircleField(seed=1, steps=10_000, n=100_000),
 )

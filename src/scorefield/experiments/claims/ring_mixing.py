@@ -111,5 +111,5 @@ CLAIM = Claim(
     source="Song & Ermon (2019), sections 3.2.2 and 4.3, on eight Gaussians in a ring",
     measure=measure,
     small=RingMixing(n=10_000, steps=100),
-    full=RingMixing(n=100_000, steps=200),
+    full=RingMixing(seed=1, n=100_000, steps=200),
 )

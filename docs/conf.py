@@ -18,8 +18,10 @@ import scorefield  # noqa: E402
 
 project = "scorefield"
 author = "The scorefield authors"
+copyright = "the scorefield authors, MIT licence"
 release = scorefield.__version__
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+extensions += ["sphinx.ext.mathjax", "sphinx-mathjax-offline"]  # formulas are set without a network, too
 html_theme = "furo"
 html_title = "scorefield"
 exclude_patterns = ["_build", "conf.py", "generate", "_generated/*.inc", "**/.ipynb_checkpoints"]
@@ -31,6 +33,7 @@ nb_execution_mode = "cache"
 nb_execution_timeout = 600
 nb_execution_raise_on_error = True
 nb_merge_streams = True
+nb_output_stderr = "remove"  # progress bars, and remarks on what is installed where these docs were built
 
 default_role = "py:obj"  # `Heun` in a docstring is a link
 napoleon_use_ivar = True  # attributes of a docstring are not declared a second time as members

@@ -93,7 +93,7 @@ show("trained_here", drawn.x)
 # In fast mode that is a few seconds of training, and looks it. The same from the shell, with checkpoints, resume and pictures on the
 # way: `scorefield train --config configs/mnist.yaml`.
 #
-# ## Four samplers on one network
+# ## Five samplers on one network
 
 # %%
 loaded = load_model("mnist")

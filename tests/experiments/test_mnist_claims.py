@@ -12,7 +12,7 @@ from scorefield.experiments.base import Claim, Verdict
 from scorefield.experiments.mnist import judge, real_features, real_reading
 
 TINY: dict[str, dict[str, Any]] = {
-    "mnist_samplers": {"n": 20, "evaluations": (5,), "tolerances": (0.3,), "reference": 100},
+    "mnist_samplers": {"n": 20, "deterministic": (5,), "stochastic": (5,), "tolerances": (0.3,), "reference": 100},
     "mnist_predictor_corrector": {"n": 20, "trial": 20, "evaluations": (4,), "snrs": (0.16,), "reference": 100},
     "mnist_classes": {"n": 20, "weights": (1.0,), "scales": (1.0,), "steps": 3},
     "mnist_inpainting": {"n": 2, "ones": 2, "masks": ("left",), "steps": 3, "ancestral_steps": 3, "resample": 2},

@@ -133,6 +133,6 @@ CLAIM = Claim(
     source="Song & Ermon (2019), section 4.3 (one level fails); Song & Ermon (2020), Technique 4",
     measure=measure,
     small=MnistLadders(n=40, evaluations=200),
-    full=MnistLadders(n=250, evaluations=1000),
+    full=MnistLadders(n=250, evaluations=500),
     models=("mnist", "mnist-judge"),
 )

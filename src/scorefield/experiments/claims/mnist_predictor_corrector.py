@@ -57,6 +57,6 @@ CLAIM = Claim(
     source="Song et al. (2021), section 4.2 and Table 1, on MNIST",
     measure=measure,
     small=MnistPredictorCorrector(n=200, trial=100, evaluations=(32,), snrs=(0.16, 0.3)),
-    full=MnistPredictorCorrector(n=1000, trial=250, evaluations=(32, 128), snrs=(0.1, 0.16, 0.25)),
+    full=MnistPredictorCorrector(n=500, trial=150, evaluations=(32, 128), snrs=(0.1, 0.16, 0.25)),
     models=("mnist", "mnist-judge"),
 )

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from scorefield.cli import main
 from scorefield.cli import reproduce as command
@@ -28,6 +29,7 @@ def stand_in(name: str) -> "Claim[Recipe]":
 @pytest.fixture(autouse=True)
 def stand_ins(monkeypatch):
     monkeypatch.setattr(store, "find", stand_in)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)  # other processes would find the real ones
     monkeypatch.setattr(command, "CLAIMS", {name: CLAIMS[name] for name in (FAILING, CRASHING, FINE)})
 
 

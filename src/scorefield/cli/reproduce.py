@@ -3,8 +3,9 @@
 import sys
 import time
 import traceback
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jsonargparse import Namespace
 
@@ -15,6 +16,19 @@ from scorefield.experiments.catalogue import CLAIMS
 __all__ = ["run"]
 
 
+_DIED = (
+    "its process ended, or another's that ran beside it: killed, or out of memory; run it again, what is done is kept"
+)
+
+
+class _Measured(NamedTuple):
+    """A claim's row of the table, what is printed of it, and the traceback of a crash."""
+
+    row: tuple[str, str, str, str]
+    text: str
+    trace: str = ""
+
+
 def run(args: Namespace) -> int:
     """Measure what was asked for; return 0 if all of it ran, whatever was found, and 1 if something crashed."""
     if args.list:
@@ -22,26 +36,18 @@ def run(args: Namespace) -> int:
         print("\n".join(f"{name:{width}}  {text}" for name, text in CLAIMS.items()))
         return 0
     names = _chosen(args)
-    from scorefield.experiments.store import make_folder  # torch comes with it, and a wrong name should not wait
+    from scorefield.cli.workers import each  # torch comes with it, and a wrong name should not wait
+    from scorefield.experiments.store import make_folder
 
     folder = make_folder(Path(args.out))
-    rows: list[tuple[str, str, str, str]] = []
-    crashed = False
+    measured: dict[str, _Measured] = {}
     with Progress(len(names), "claims") as progress:
-        for name in names:
-            began = time.perf_counter()
-            try:
-                rows.append(_one(name, args.budget, folder, force=args.force))
-            except Exception as error:  # a claim that crashes must not take the others with it
-                crashed = True
-                took = f"{time.perf_counter() - began:.1f}"
-                rows.append((name, "CRASHED", f"{type(error).__name__}: {error}", took))
-                print(f"{name}: CRASHED, {type(error).__name__}: {error}", file=sys.stderr)
-                if args.verbose:
-                    traceback.print_exc()
-            progress.advance(last=f"{name} {rows[-1][1]}")
-    print(_table(rows))
-    return int(crashed)
+        for name, found in each(partial(_one, budget=args.budget, folder=folder, force=args.force), names):
+            measured[name] = found or _Measured((name, "CRASHED", _DIED, ""), f"{name}: CRASHED, {_DIED}")
+            _tell(measured[name], verbose=args.verbose)
+            progress.advance(last=f"{name} {measured[name].row[1]}")
+    print(_table([measured[name].row for name in names]))
+    return int(any(found.row[1] == "CRASHED" for found in measured.values()))
 
 
 def _chosen(args: Namespace) -> list[str]:
@@ -57,15 +63,29 @@ def _chosen(args: Namespace) -> list[str]:
     return [name for name in CLAIMS if args.all or name in args.names]
 
 
-def _one(name: str, budget: str, folder: Path, *, force: bool) -> tuple[str, str, str, str]:
-    """Measure one claim and print its finding; return its row of the table."""
+def _one(name: str, *, budget: str, folder: Path, force: bool) -> _Measured:
+    """Measure one claim; what crashes must not take the others with it."""
     from scorefield.experiments.store import find, reproduce
 
-    result = reproduce(find(name), budget, folder, force=force)
-    print(_finding(result, folder / name), flush=True)
+    began = time.perf_counter()
+    try:
+        result = reproduce(find(name), budget, folder, force=force)
+    except Exception as error:
+        what = f"{type(error).__name__}: {error}"
+        row = (name, "CRASHED", what, f"{time.perf_counter() - began:.1f}")
+        return _Measured(row, f"{name}: CRASHED, {what}", traceback.format_exc())
     measured, number = next(iter(result["measures"].items()))
     seconds = "cached" if result["cached"] else f"{result['seconds']:.1f}"
-    return name, result["verdict"], f"{measured} = {_number(number)}", seconds
+    row = (name, result["verdict"], f"{measured} = {_number(number)}", seconds)
+    return _Measured(row, _finding(result, folder / name))
+
+
+def _tell(found: _Measured, *, verbose: bool) -> None:
+    """Print what was found; a crash to stderr, with its traceback where that is wanted."""
+    crashed = found.row[1] == "CRASHED"
+    print(found.text, file=sys.stderr if crashed else sys.stdout, flush=True)
+    if verbose and found.trace:
+        print(found.trace, file=sys.stderr)
 
 
 def _finding(result: dict[str, Any], place: Path) -> str:

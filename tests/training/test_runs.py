@@ -133,10 +133,10 @@ def test_A12_a_changed_configuration_is_refused_unless_told(tmp_path: Path, unin
 def test_B1_two_processes_take_the_same_steps_as_one(tmp_path: Path, uninterrupted: Path):
     run = tmp_path / "run"
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1", "CUDA_VISIBLE_DEVICES": ""}
     launcher += ["--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0", "-m", "scorefield", "train"]
     done = subprocess.run(
-        [*launcher, *ARGUMENTS, "--run-dir", str(run)],
+        [*launcher, *ARGUMENTS, "--device", "auto", "--run-dir", str(run)],  # as the README does, on no GPU
         capture_output=True,
         text=True,
         env=environment,

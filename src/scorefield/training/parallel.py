@@ -4,6 +4,7 @@ Every process holds the whole model and the same optimiser state, computes the g
 with the rest. Noise belongs to rows, not to processes, so any number of processes takes the same step up to the order of additions.
 """
 
+import os
 from collections.abc import Sequence
 from typing import Protocol, cast
 
@@ -62,7 +63,14 @@ class Accelerated:
     def __init__(self, device: str = "auto") -> None:
         from accelerate import Accelerator  # seconds to import, and only runs of several processes need it
 
-        self._accelerator = Accelerator(cpu=device == "cpu")
+        # Left to itself on a machine without a GPU, accelerate takes the processes for strangers.
+        self._accelerator = Accelerator(cpu=pick_device(device).type == "cpu")
+        started = int(os.environ.get("WORLD_SIZE", "1"))
+        if self._accelerator.num_processes != started:
+            raise ConfigError(
+                f"{started} processes were started, and {self._accelerator.num_processes} found each other; choose the device they share, "
+                "--device cpu or --device cuda"
+            )
         self.rank: int = self._accelerator.process_index
         self.world: int = self._accelerator.num_processes
         self.device: torch.device = self._accelerator.device

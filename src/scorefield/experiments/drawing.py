@@ -53,11 +53,11 @@ def cloud(axes: Axes, x: Float[Tensor, "n 2"], terrain: Terrain, title: str) -> 
 
 
 def curve(axes: Axes, x: Sequence[float], y: Sequence[Estimate], name: str, k: int) -> None:
-    """Draw estimates with their 95 % intervals, in the k-th colour and mark."""
+    """Draw estimates with their 95 % intervals, in the k-th colour and mark, dashed after the seventh."""
     values, errors = np.array([e.value for e in y]), np.array([1.96 * e.error for e in y])
     axes.errorbar(
         *(x, values), yerr=errors, color=COLOURS[k % 7], marker=_MARKS[k % 7], markersize=6, capsize=3, linewidth=1.6,
-        label=name,
+        linestyle="-" if k < 7 else "--", label=name,
     )  # fmt: skip
 
 

@@ -128,7 +128,7 @@ def _draw(path: Path, found: Mapping[str, _Drawn], measures: Mapping[str, Estima
     for panel, (name, drawn) in zip(axes[0], found.items(), strict=False):
         show(panel, drawn.x, name, 5)
     bars(axes[0, 4], {name.removeprefix("precision, "): value for name, value in measures.items()})
-    label(axes[0, 4], "precision: share that lies among test digits")
+    label(axes[0, 4], "share among test digits")
     save(figure, path)
 
 

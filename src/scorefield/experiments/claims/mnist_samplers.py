@@ -150,7 +150,6 @@ def _draw(
     quality.set_xscale("log")
     quality.set_yscale("log")
     label(quality, "one network, every sampler", "network evaluations per digit", "FID (MNIST features)")
-    quality.legend(frameon=False, fontsize=9)
     names = [f"{name}, {point.evaluations}" for name, point in best.items()]
     show(
         picture,
@@ -159,6 +158,7 @@ def _draw(
         10,
         rows=names,
     )
+    figure.legend(*quality.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize=10)
     save(figure, path)
 
 

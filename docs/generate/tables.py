@@ -26,13 +26,16 @@ from scorefield import (
     PredictorCorrector,
     ReverseDiffusion,
     Sampler,
+    ScoreModel,
     energy_distance,
     geometric,
     karras,
     ladder,
     log_snr,
     sample,
+    shipped_models,
 )
+from scorefield.pretrained import load_trained
 
 RESULTS = Path(__file__).parents[2] / "results"
 RING = GaussianMixture.ring()
@@ -64,6 +67,7 @@ def write(folder: Path) -> None:
     _declared(folder)
     _budget(folder)
     _mnist(folder)
+    _shipped(folder)
     _claim(folder, "mnist-classes", _CLASSES)
     _claim(folder, "mnist-inpainting", _INPAINTING)
 
@@ -158,6 +162,19 @@ def _mnist(folder: Path) -> None:
         ["machine", f"{found['environment']['device']}, {found['environment']['threads']} threads"],
     ]
     save_table(folder, "mnist", ["what", "measured"], rows)
+
+
+def _shipped(folder: Path) -> None:
+    """The models of the package, as their checkpoints tell."""
+    rows = []
+    for name in shipped_models():
+        loaded = load_trained(name)
+        config = loaded.config
+        trained = f"{loaded.step} steps" + (f", {loaded.seconds / 60:.0f} minutes" if loaded.seconds else "")
+        what = f"{config.model.kind}, {config.network.kind}"
+        drawn = config.sampling.kind if isinstance(loaded.model, ScoreModel) else "it reads, and draws nothing"
+        rows.append([f"`{name}`", what, f"{loaded.parameters:,}", trained, drawn])
+    save_table(folder, "shipped", ["name", "what", "parameters", "trained", "draws by"], rows)
 
 
 def _beside(row: dict[str, dict[str, float]]) -> str:

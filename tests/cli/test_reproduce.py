@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from scorefield.cli import main
+from scorefield.cli import main, workers
 from scorefield.cli import reproduce as command
 from scorefield.experiments import store
 from scorefield.experiments.base import Claim, Finding, Recipe, Verdict
@@ -58,6 +58,17 @@ def test_a_crash_is_told_apart_and_does_not_stop_the_others(capsys, tmp_path: Pa
         ["claim", "verdict"], [FAILING, "FAIL"], [CRASHING, "CRASHED"], [FINE, "PASS"],
     ]  # fmt: skip
     assert not (tmp_path / CRASHING / "result.json").exists()
+
+
+def test_a_claim_whose_process_died_is_told_and_the_others_stand(capsys, tmp_path: Path, monkeypatch):
+    def each(function, names):
+        return ((name, None if name == CRASHING else function(name)) for name in names)
+
+    monkeypatch.setattr(workers, "each", each)
+    assert main(["reproduce", CRASHING, FINE, "--out", str(tmp_path)]) == 1
+    out, err = capsys.readouterr()
+    assert "its process ended" in err
+    assert [line.split()[:2] for line in out.splitlines()[-2:]] == [[CRASHING, "CRASHED"], [FINE, "PASS"]]
 
 
 def test_a_second_run_is_kept_unless_forced(capsys, tmp_path: Path):

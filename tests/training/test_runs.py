@@ -8,9 +8,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 from safetensors.torch import load_file
+
+from scorefield._errors import ConfigError
+from scorefield.training.parallel import Accelerated
 
 STEPS = 60
 ARGUMENTS = [
@@ -149,6 +154,14 @@ def test_B1_two_processes_take_the_same_steps_as_one(tmp_path: Path, uninterrupt
     gap = max((ours[name] - theirs[name]).abs().max().item() for name in ours)
     assert gap <= 1e-5, gap  # sixty Adam steps on sums of another order
     assert len((run / "metrics.jsonl").read_text().splitlines()) == STEPS  # rank 0 alone writes
+
+
+def test_processes_that_do_not_find_each_other_are_refused(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    alone = SimpleNamespace(num_processes=1, process_index=0, device=torch.device("cpu"))
+    monkeypatch.setattr("accelerate.Accelerator", lambda cpu: alone)
+    with pytest.raises(ConfigError, match="2 processes were started, and 1 found"):
+        Accelerated("cpu")
 
 
 def test_a_line_cut_short_by_a_kill_is_dropped(tmp_path: Path):

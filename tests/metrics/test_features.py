@@ -12,6 +12,7 @@ from torch import Tensor
 from laws.cases import normal
 from laws.statistics import LEVEL, accept
 from scorefield.metrics import Estimate, frechet_distance, half_sampling, kernel_distance
+from scorefield.metrics.estimate import mean
 
 
 def with_moments(n: int, mean: Tensor, covariance: Tensor, seed: int) -> Tensor:
@@ -136,6 +137,14 @@ def test_the_error_of_a_frechet_distance_is_its_spread() -> None:
 
 def test_an_interval_is_two_errors_wide_each_way() -> None:
     assert Estimate(1.0, 0.5).interval == pytest.approx((0.02, 1.98))
+
+
+def test_the_interval_of_a_share_is_wilsons() -> None:
+    always, half = mean(torch.ones(10, dtype=torch.bool)), mean(torch.arange(10) < 5)
+    z2 = 1.959964**2
+    assert always == (1.0, 0.0, pytest.approx((10 / (10 + z2), 1.0)))
+    reach = math.sqrt(z2 * (0.25 * 10 + z2 / 4)) / (10 + z2)
+    assert half == (0.5, pytest.approx(math.sqrt(0.025)), pytest.approx((0.5 - reach, 0.5 + reach)))
 
 
 @pytest.mark.parametrize("metric", [frechet_distance, kernel_distance])

@@ -49,7 +49,7 @@ def render_calibration(report: dict[str, Any]) -> str:
     ]
     for row in report["levels"]:
         accuracy, confidence, nll = (
-            f"{value:.4f} ± {error:.4f}" for value, error in (row["accuracy"], row["confidence"], row["nll"])
+            f"{value:.4f} ± {error:.4f}" for value, error, *_ in (row["accuracy"], row["confidence"], row["nll"])
         )
         lines.append(f"{row['ratio']:6g}{accuracy:>20}{confidence:>20}{row['calibration_error']:>20.4f}{nll:>20}")
     return "\n".join(lines)

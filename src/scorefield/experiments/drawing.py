@@ -54,18 +54,28 @@ def cloud(axes: Axes, x: Float[Tensor, "n 2"], terrain: Terrain, title: str) -> 
 
 def curve(axes: Axes, x: Sequence[float], y: Sequence[Estimate], name: str, k: int) -> None:
     """Draw estimates with their 95 % intervals, in the k-th colour and mark, dashed after the seventh."""
-    values, errors = np.array([e.value for e in y]), np.array([1.96 * e.error for e in y])
     axes.errorbar(
-        *(x, values), yerr=errors, color=COLOURS[k % 7], marker=_MARKS[k % 7], markersize=6, capsize=3, linewidth=1.6,
+        *(x, [e.value for e in y]), yerr=_whiskers(y), color=COLOURS[k % 7], marker=_MARKS[k % 7], markersize=6, capsize=3, linewidth=1.6,
         linestyle="-" if k < 7 else "--", label=name,
     )  # fmt: skip
 
 
+def _whiskers(estimates: Sequence[Estimate]) -> Float[np.ndarray, "2 n"]:
+    """Return how far each 95 % interval reaches below and above its value."""
+    return np.array([(e.value - e.interval[0], e.interval[1] - e.value) for e in estimates]).T
+
+
 def bars(axes: Axes, values: Mapping[str, Estimate], k: int = 0) -> None:
     """Draw named estimates as horizontal bars with their 95 % intervals, the first on top."""
-    numbers = [e.value for e in values.values()]
-    errors = [1.96 * e.error for e in values.values()]
-    axes.barh(range(len(values)), numbers, xerr=errors, color=COLOURS[k], capsize=3, height=0.65)
+    estimates = list(values.values())
+    axes.barh(
+        range(len(values)),
+        [e.value for e in estimates],
+        xerr=_whiskers(estimates),
+        color=COLOURS[k],
+        capsize=3,
+        height=0.65,
+    )
     axes.set_yticks(range(len(values)), list(values))
     axes.invert_yaxis()
     axes.spines[["top", "right"]].set_visible(False)

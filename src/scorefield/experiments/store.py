@@ -138,9 +138,9 @@ def _result(claim: Claim[Any], budget: str, wanted: str, finding: Finding, secon
 
 def _interval(estimate: Estimate) -> dict[str, float | None]:
     """Return an estimate with the ends of its 95 % interval."""
-    value, error = estimate
-    ends = {"low": value - 1.96 * error, "high": value + 1.96 * error}
-    return {name: _finite(number) for name, number in {"value": value, "error": error, **ends}.items()}
+    low, high = estimate.interval
+    found = {"value": estimate.value, "error": estimate.error, "low": low, "high": high}
+    return {name: _finite(number) for name, number in found.items()}
 
 
 def _finite(value: Any) -> Any:  # noqa: ANN401 whatever a row holds

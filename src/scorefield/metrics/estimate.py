@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
+from scipy import stats
 from torch import Tensor
 
 from scorefield._tensors import flatten
@@ -23,24 +24,33 @@ _ROWS = 1024  # rows of a kernel matrix held at a time
 
 
 class Estimate(NamedTuple):
-    """An estimated number and its standard error."""
+    """An estimated number and its standard error; the ends of its 95 % interval where they are not value ± 1.96 errors."""
 
     value: float
     error: float
+    ends: tuple[float, float] | None = None
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The ends of the 95 % interval, value ± 1.96 errors."""
-        return self.value - 1.96 * self.error, self.value + 1.96 * self.error
+        """The ends of the 95 % interval."""
+        return self.ends or (self.value - 1.96 * self.error, self.value + 1.96 * self.error)
 
     def __str__(self) -> str:
         return f"{self.value:.4g} ± {self.error:.2g}"
 
 
 def mean(values: Tensor) -> Estimate:
-    """Return the mean of independent values."""
+    """Return the mean of independent values; of booleans the share that is true."""
+    if values.dtype == torch.bool:
+        return share(int(values.sum()), len(values))
     values = values.double()
     return Estimate(values.mean().item(), values.std().item() / len(values) ** 0.5)
+
+
+def share(count: int, n: int) -> Estimate:
+    """Return the share k/n of n independent draws, with Wilson's interval (1927), which stays within 0 and 1."""
+    found = stats.binomtest(count, n).proportion_ci(method="wilson")
+    return Estimate(count / n, (count / n * (1 - count / n) / n) ** 0.5, (found.low, found.high))
 
 
 def rows(x: Tensor, name: str) -> Float[Tensor, "n D"]:
@@ -69,5 +79,5 @@ def row_means(kernel: Kernel, x: Float[Tensor, "n D"], y: Float[Tensor, "m D"] |
 
 def u_statistic(kernel: Kernel, x: Float[Tensor, "n D"]) -> Estimate:
     """Return the estimate of E kernel(X, X′)."""
-    value, error = mean(row_means(kernel, x))
+    value, error, _ = mean(row_means(kernel, x))
     return Estimate(value, 2 * error)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from scorefield._tensors import flatten
 from scorefield.densities import GaussianMixture
+from scorefield.metrics.estimate import Estimate, share
 
 __all__ = ["ModeWeights", "class_shares", "mode_jumps", "mode_weights"]
 
@@ -37,6 +38,10 @@ class ModeWeights:
     high: list[float]
     expected: list[float]
     p_value: float
+
+    def share(self, k: int) -> Estimate:
+        """Return the share of the k-th."""
+        return share(round(self.shares[k] * self.n), self.n)
 
 
 def mode_weights(x: Float[Tensor, "n *d"], mixture: GaussianMixture, *, seed: int = 0) -> ModeWeights:
@@ -77,12 +82,12 @@ def class_shares(labels: Int[Tensor, " n"], expected: Sequence[float]) -> ModeWe
 def _weights(counts: Tensor, expected: Tensor, p_value: float) -> ModeWeights:
     """Return shares with their intervals."""
     n = int(counts.sum())
-    intervals = [stats.binomtest(int(k), n).proportion_ci(method="wilson") for k in counts]
+    intervals = [share(int(k), n).interval for k in counts]
     return ModeWeights(
         n=n,
         shares=(counts.double() / n).tolist(),
-        low=[i.low for i in intervals],
-        high=[i.high for i in intervals],
+        low=[low for low, _ in intervals],
+        high=[high for _, high in intervals],
         expected=expected.tolist(),
         p_value=p_value,
     )

@@ -14,7 +14,7 @@ from scipy import stats
 from torch import Tensor
 
 from scorefield._errors import MissingExtraError
-from scorefield.metrics.estimate import Estimate, Kernel, row_means, rows
+from scorefield.metrics.estimate import Estimate, Kernel, row_means, rows, share
 
 __all__ = ["c2st", "energy_distance", "mmd", "sliced_wasserstein", "wasserstein"]
 
@@ -84,9 +84,7 @@ def c2st(x: Rows, y: Rows, *, seed: int = 0) -> tuple[Estimate, float]:
     judge.fit(torch.cat([a[:half], b[:half]]).numpy(), label)
     test = torch.cat([a[half : 2 * half], b[half : 2 * half]]).numpy()
     hits = int((judge.predict(test) == label).sum())
-    accuracy = hits / len(label)
-    error = (accuracy * (1 - accuracy) / len(label)) ** 0.5
-    return Estimate(accuracy, error), float(stats.binomtest(hits, len(label), alternative="greater").pvalue)
+    return share(hits, len(label)), float(stats.binomtest(hits, len(label), alternative="greater").pvalue)
 
 
 def pair(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

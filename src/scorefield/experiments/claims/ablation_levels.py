@@ -24,6 +24,7 @@ from scorefield.experiments.drawing import canvas, cloud, curve, label, save
 from scorefield.experiments.learning import learned
 from scorefield.grids import constant, geometric, ladder
 from scorefield.metrics import Estimate, mode_weights
+from scorefield.metrics.estimate import mean
 from scorefield.models import ScoreModel
 from scorefield.networks import MLP
 from scorefield.objectives import MultiLevelDSM
@@ -97,10 +98,9 @@ def _run(model: ScoreModel, levels: int, repeats: int, epsilon: float, recipe: A
     sigmas = geometric(recipe.sigma_1, recipe.sigma_L, levels)
     times = ladder(model.process, sigmas) if levels > 1 else constant(model.process.t_min, 1)
     x = sample(model, AnnealedLangevin(epsilon, repeats), times=times, init=start, seed=recipe.seed, batch_size=2048).x
-    share = (_LAW.log_prob(x.double()) >= mass_level(_LAW, 0.99)).double().mean().item()
+    inside = mean(_LAW.log_prob(x.double()) >= mass_level(_LAW, 0.99))
     found = mode_weights(x, _LAW)
     worst = max(abs(a - b) for a, b in zip(found.shares, found.expected, strict=True))
-    inside = Estimate(share, (share * (1 - share) / len(x)) ** 0.5)
     return _Run(levels, repeats, epsilon, x, inside, worst, found.p_value)
 
 

@@ -12,7 +12,6 @@ Thresholds are what Fig. 3 could show: it draws 1280 points, and a share is off 
 should find. More samples than that measure the bias that is left. The yard-stick must meet the truth within three of its own.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,9 +24,10 @@ from scorefield._errors import DivergedError
 from scorefield._tensors import derive_seed
 from scorefield.densities import GaussianMixture
 from scorefield.experiments.base import Claim, Finding, Recipe, Row, rule
-from scorefield.experiments.drawing import COLOURS, canvas, cloud, label, save
+from scorefield.experiments.drawing import COLOURS, bars, canvas, cloud, label, save
 from scorefield.grids import constant, geometric, ladder, log_snr
 from scorefield.metrics import Estimate
+from scorefield.metrics.estimate import mean
 from scorefield.models import Exact, FromScore, ScoreModel
 from scorefield.plotting import Square, Terrain
 from scorefield.processes import VE
@@ -92,8 +92,7 @@ def _model(plan: _Annealing) -> ScoreModel:
 
 def _left(x: Float[Tensor, "n 2"]) -> Estimate:
     """Return the share of samples that belong to the mode of weight ⅕, with its binomial error."""
-    share = (_LAW.responsibilities(x.double())[:, 0] > 0.5).double().mean().item()
-    return Estimate(share, math.sqrt(share * (1 - share) / len(x)))
+    return mean(_LAW.responsibilities(x.double())[:, 0] > 0.5)
 
 
 def _row(name: str, x: Float[Tensor, "n 2"], evaluations: int) -> Row:
@@ -209,12 +208,9 @@ def _draw(
     for panel in axes[1, :2]:
         panel.remove()
     left, right = figure.add_subplot(grid[1, :2]), axes[1, 2]
-    names = list(shares)
-    values = [shares[name].value for name in names]
-    left.barh(names, values, xerr=[1.96 * shares[name].error for name in names], color=COLOURS[0], capsize=3)
+    bars(left, shares)
     left.axvline(0.2, color="black", linestyle="--", linewidth=1.4)
     left.axvline(_left(init).value, color=COLOURS[1], linestyle=":", linewidth=1.8)
-    left.invert_yaxis()
     label(left, "share of the left mode, 95 % intervals (dashed: truth; dotted: the starts')")
     left.tick_params(axis="y", labelsize=9)
     narrow = [plan for plan in plans if plan.sigma_L < 1]

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from scorefield.config.parts import DenoiserConfig
@@ -141,9 +141,9 @@ def _restore(
     return _Restored(mask, method, mean(error), mean(_same(drawn.x, x0)), diversity, drawn.evaluations, drawn.x[:6])
 
 
-def _same(x: Float[Tensor, "n 1 h w"], x0: Float[Tensor, "n 1 h w"]) -> Int[Tensor, " n"]:
+def _same(x: Float[Tensor, "n 1 h w"], x0: Float[Tensor, "n 1 h w"]) -> Bool[Tensor, " n"]:
     """Return where the judge reads in x what it reads in x0."""
-    return (read(x).labels == read(x0).labels).long()
+    return read(x).labels == read(x0).labels
 
 
 def _finding(recipe: MnistInpainting, found: list[_Restored], lost: list[_Restored], x0: Tensor) -> Finding:

@@ -85,7 +85,7 @@ def _finding(recipe: MnistUnbalanced, found: ModeWeights, balanced: Sequence[flo
         {"digit": k, "share": s, "low": low, "high": high, "data": e, "balanced": b}
         for k, (s, low, high, e, b) in enumerate(ends)
     ]
-    measures = {f"share of the digit {recipe.digit}": Estimate(share, (share * (1 - share) / found.n) ** 0.5)}
+    measures = {f"share of the digit {recipe.digit}": found.share(recipe.digit)}
     measures |= {"its share of the data": Estimate(true, 0.0), "χ² p-value of all ten": Estimate(found.p_value, 0.0)}
     return Finding(verdict, reason, measures, rows, lambda path: _draw(path, found, x))
 

@@ -20,7 +20,7 @@ from scorefield.densities import GaussianMixture
 from scorefield.experiments.base import Claim, Finding, Recipe, exactly, rule
 from scorefield.experiments.drawing import canvas, cloud, label, save, share_bars
 from scorefield.grids import constant, geometric, ladder
-from scorefield.metrics import Estimate, ModeWeights, mode_weights
+from scorefield.metrics import ModeWeights, mode_weights
 from scorefield.models import Exact
 from scorefield.plotting import Square, Terrain
 from scorefield.processes import VE
@@ -76,7 +76,7 @@ def measure(recipe: RingMixing) -> Finding:
         f"{annealed_name}, as many steps fill every mode within {worst:.3f} of its share "
         f"(χ² p = {annealed.p_value:.2g})": annealed.p_value > recipe.p_value and worst < recipe.share,
     }
-    measures = {f"share of the first mode, {name}": _share(weights) for name, weights in found.items()} | {
+    measures = {f"share of the first mode, {name}": weights.share(0) for name, weights in found.items()} | {
         f"χ² p-value, {name}": exactly(weights.p_value) for name, weights in found.items()
     }
     rows = [
@@ -85,12 +85,6 @@ def measure(recipe: RingMixing) -> Finding:
         for k, (share, low, high, true) in enumerate(zip(w.shares, w.low, w.high, w.expected, strict=True))
     ]
     return Finding(*rule(checks), measures, rows, lambda path: _draw(path, drawn, found))
-
-
-def _share(weights: ModeWeights) -> Estimate:
-    """Return the share of the first mode with its binomial error."""
-    share = weights.shares[0]
-    return Estimate(share, (share * (1 - share) / weights.n) ** 0.5)
 
 
 def _draw(path: Path, drawn: Mapping[str, Tensor], found: Mapping[str, ModeWeights]) -> None:

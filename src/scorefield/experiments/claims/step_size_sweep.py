@@ -106,15 +106,15 @@ def _rows(found: dict[tuple[int, float], Estimate], recipe: StepSizeSweep) -> li
     """Return a row per pair, refused ones without an error."""
     rows: list[Row] = []
     for steps, relative in itertools.product(recipe.steps, recipe.relative):
-        value, error = found.get((steps, relative), (float("nan"), float("nan")))
+        distance = found.get((steps, relative), Estimate(float("nan"), float("nan")))
         step_size = relative * recipe.sigma_L**2
         rows.append(
             {
                 "T": steps,
                 "alpha_over_sigma2": relative,
                 "step_size": step_size,
-                "energy_distance": value,
-                "standard_error": error,
+                "energy_distance": distance.value,
+                "standard_error": distance.error,
             }
         )
     return rows

@@ -13,6 +13,7 @@ from scorefield.experiments.base import exactly
 from scorefield.experiments.ncsnv2.part import NCSNv2Techniques, Part, better, row
 from scorefield.grids import geometric, ladder
 from scorefield.metrics import Estimate
+from scorefield.metrics.estimate import mean
 from scorefield.models import Exact
 from scorefield.processes import VE
 from scorefield.samplers import AnnealedLangevin
@@ -53,8 +54,8 @@ def largest_level(recipe: NCSNv2Techniques) -> Part:
         x = sample(
             exact, AnnealedLangevin(0.5 * 0.5**2, 40), (recipe.n, 2), times=times, seed=recipe.seed, batch_size=4096
         ).x
-        share = (law.responsibilities(x.double())[:, 0] > 0.5).double().mean().item()
-        found[sigma_1] = Estimate(abs(share - 0.2), math.sqrt(share * (1 - share) / recipe.n))
+        share = mean(law.responsibilities(x.double())[:, 0] > 0.5)
+        found[sigma_1] = Estimate(abs(share.value - 0.2), share.error)
     (small, without), (large, with_it) = found.items()
     text = (
         f"1: with σ_1 = {large:.1f}, the largest distance, a mode's share is off by {with_it.value:.3f}, "
@@ -117,9 +118,7 @@ def neighbours(recipe: NCSNv2Techniques) -> Part:
 def _expected_norms(dimension: int, ratio: float, recipe: NCSNv2Techniques) -> Estimate:
     """Return the share of norms of N(0, I) within three standard deviations of those of N(0, γ²I), taken as N(√D γ, γ²/2)."""
     z = torch.randn(recipe.n, dimension, generator=torch.Generator().manual_seed(derive_seed(recipe.seed, "norms")))
-    inside = (z.norm(dim=1) - math.sqrt(dimension) * ratio).abs() < 3 * ratio / math.sqrt(2)
-    share = inside.double().mean().item()
-    return Estimate(share, math.sqrt(share * (1 - share) / recipe.n))
+    return mean((z.norm(dim=1) - math.sqrt(dimension) * ratio).abs() < 3 * ratio / math.sqrt(2))
 
 
 def step_by_rule(recipe: NCSNv2Techniques) -> Part:
@@ -178,5 +177,4 @@ def _variance_left(epsilon: float, ratio: float, repeats: int, recipe: NCSNv2Tec
     times = ladder(point.process, geometric(sigma_1, 0.01, levels))
     sampler = AnnealedLangevin(epsilon, repeats, convention="code")
     x = sample(point, sampler, (recipe.n // 10, 64), times=times, seed=recipe.seed, denoise=False).x
-    squares = x.double().square().mean(dim=1) / 1e-4
-    return Estimate(squares.mean().item(), squares.std().item() / len(squares) ** 0.5)
+    return mean(x.double().square().mean(dim=1) / 1e-4)

@@ -49,7 +49,10 @@ GUARDS = {
     "metrics/features.py": ["../metrics/test_features.py"],
     "metrics/neighbourhoods.py": ["../metrics/test_features_neighbourhoods.py"],
     "metrics/resampling.py": ["../metrics/test_features.py"],
+    "metrics/estimate.py": ["../metrics/test_features.py"],
     "metrics": ["../metrics/test_metrics.py"],
+    "experiments/store.py": ["../experiments/test_store.py"],
+    "cli/workers.py": ["../cli/test_workers.py"],
 }
 
 
@@ -352,6 +355,15 @@ MUTANTS = [
     Mutant("memory: as many training as test examples", "metrics/memory.py", "len(train) / total", "0.5"),
     Mutant("memory: farther for closer", "metrics/memory.py", 'alternative="less"', 'alternative="greater"'),
     Mutant("class shares: an impossible class overlooked", "metrics/modes.py", "counts[~possible].any()", "False"),
+    Mutant(
+        "a share's interval: two errors each way", "metrics/estimate.py", "** 0.5, (found.low, found.high))", "** 0.5)"
+    ),
+    Mutant("results: other weights forgotten", "experiments/store.py", "json.dumps(_weights(claim))", 'str("")'),
+    Mutant("results: other code forgotten", "experiments/store.py", ".encode() + path.read_bytes()", ".encode()"),
+    Mutant("results: kept without their figure", "experiments/store.py", "if whole and result", "if result"),
+    Mutant("workers: left alive by Ctrl-C", "cli/workers.py", "process.terminate()", "pass"),
+    Mutant("workers: outlive a killed command", "cli/workers.py", "    os._exit(1)\n", ""),
+    Mutant("workers: one that died is an error", "cli/workers.py", "except BrokenProcessPool", "except KeyError"),
 ]
 
 

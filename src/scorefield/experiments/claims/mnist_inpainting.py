@@ -215,6 +215,6 @@ CLAIM = Claim(
     source="Song & Ermon (2019), Algorithm 2; Lugmayr et al. (2022); Chung et al. (2023); Song J. et al. (2023); Wu et al. (2023)",
     measure=measure,
     small=MnistInpainting(n=20, ones=20, masks=("bottom", _BERNOULLI)),
-    full=MnistInpainting(n=500, ones=200, masks=("left", "bottom", "center", "horizontal", _BERNOULLI)),
+    full=MnistInpainting(n=200, ones=200, masks=("left", "bottom", "center", "horizontal", _BERNOULLI)),
     models=("mnist", "mnist-judge"),
 )

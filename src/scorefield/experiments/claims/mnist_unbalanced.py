@@ -105,7 +105,7 @@ CLAIM = Claim(
     statement="A model of unbalanced data draws its classes in the data's proportions.",
     source="the unbalanced-MNIST experiment of student reproductions of Song & Ermon (2019)",
     measure=measure,
-    small=MnistUnbalanced(steps=500, n=500, width=64),
+    small=MnistUnbalanced(steps=2000, n=500, width=64),
     full=MnistUnbalanced(steps=4000, n=2000, width=128),
     models=("mnist-judge",),
 )

@@ -1,9 +1,10 @@
 """``python -m benchmarks.minutes --minutes 5``: which network and recipe draws the best digits after so many minutes of training.
 
 Every variant of configs/mnist.yaml is given the same wall-clock time, measured on this machine: a few steps tell its speed, and the
-learning rate decays to zero over as many steps as fit. Then its samples, guided as the recipe says, are compared with test digits; the
-floor is what training digits get at the same n. Results are kept in results/minutes/results.json, one entry per variant and budget, so that
-a study of hours can be made in parts; the figure shows all there are. Wants idle cores and MNIST (SCOREFIELD_DATA, or a download).
+learning rate decays to zero over as many steps as fit; the figure has the time they took. Then its samples, guided as the recipe says,
+are compared with test digits; the floor is what training digits get at the same n. Results are kept in results/minutes/results.json, one
+entry per variant and budget, so that a study of hours can be made in parts; the figure shows all there are. Wants idle cores and MNIST
+(SCOREFIELD_DATA, or a download).
 """
 
 import argparse
@@ -204,7 +205,9 @@ def draw(path: Path, results: list[dict[str, Any]]) -> None:
     figure = Figure(figsize=(7.6, 5.0), layout="constrained")
     axes = figure.subplots()
     for k, name in enumerate(dict.fromkeys(e["variant"] for e in results)):
-        points = sorted((e["minutes"], e["frechet_distance"]["times_floor"]) for e in results if e["variant"] == name)
+        points = sorted(
+            (e["seconds"] / 60, e["frechet_distance"]["times_floor"]) for e in results if e["variant"] == name
+        )
         axes.plot(
             *zip(*points, strict=True), marker="o", label=name, color=f"C{k % 10}", linestyle="-" if k < 10 else "--"
         )

@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from scorefield._ode import integrate
-from scorefield._tensors import derive_seed, flatten, like
+from scorefield._tensors import Noise, flatten, like
 from scorefield.densities import Density
 from scorefield.models import ScoreModel, State, probability_flow
 
@@ -178,11 +178,8 @@ def _basis(x: State) -> Float[Tensor, "k b *d"]:
 
 def _rademacher(x: State, count: int, seed: int) -> Float[Tensor, "k b *d"]:
     """Return random signs; those of row i are a function of (seed, i)."""
-    rows = []
-    for i in range(len(x)):
-        generator = torch.Generator().manual_seed(derive_seed(seed, "probe", i))
-        rows.append(torch.randint(2, (count, *x.shape[1:]), generator=generator) * 2 - 1)
-    return torch.stack(rows, dim=1).to(x)
+    noise = Noise(range(len(x)), (count, *x.shape[1:]), stream=f"probe {seed}")
+    return (1 - 2 * (noise.normal() < 0).to(x)).transpose(0, 1)
 
 
 def _log_prior(model: ScoreModel, latent: State) -> Float[Tensor, " b"]:

@@ -33,6 +33,6 @@ def _section(result: dict[str, Any]) -> str:
 ![{name}](../results/reproduce/{name}/figure.png)
 
 ```console
-scorefield reproduce {name} --budget {result["budget"]}   # {minutes:.0f} minutes where this was measured
+scorefield reproduce {name} --budget {result["budget"]}   # took {minutes:.0f} min where this was measured
 ```
 """

@@ -13,10 +13,11 @@ import torch
 from scorefield.cli.workers import each
 
 WAITING = """
-import os, time
+import os, signal, time
 from multiprocessing import active_children
 import torch
 torch.set_num_threads(2)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts with & ignores it, and so does all it starts
 from scorefield.cli.workers import each
 if __name__ == "__main__":
     import threading

@@ -113,6 +113,7 @@ def _draw(path: Path, losses: dict[str, np.ndarray]) -> None:
     for k, (axes, (name, values)) in enumerate(zip((left, middle), losses.items(), strict=True)):
         axes.plot(np.arange(1, len(values) + 1), values, color=COLOURS[1 - k], linewidth=0.7)
         axes.set_yscale("symlog", linthresh=10)
+        axes.locator_params(axis="x", nbins=4)
         label(axes, name, "optimiser step", "sliced score matching loss")
     for k, (name, values) in enumerate(losses.items()):
         last = values[-len(values) // 10 :]

@@ -62,7 +62,8 @@ def curve(axes: Axes, x: Sequence[float], y: Sequence[Estimate], name: str, k: i
 
 def _whiskers(estimates: Sequence[Estimate]) -> Float[np.ndarray, "2 n"]:
     """Return how far each 95 % interval reaches below and above its value."""
-    return np.array([(e.value - e.interval[0], e.interval[1] - e.value) for e in estimates]).T
+    # Rounding may put an end a hair on the wrong side, which Matplotlib refuses.
+    return np.array([(e.value - e.interval[0], e.interval[1] - e.value) for e in estimates]).T.clip(min=0)
 
 
 def bars(axes: Axes, values: Mapping[str, Estimate], k: int = 0) -> None:

@@ -212,7 +212,15 @@ def draw(path: Path, results: list[dict[str, Any]]) -> None:
             *zip(*points, strict=True), marker="o", label=name, color=f"C{k % 10}", linestyle="-" if k < 10 else "--"
         )
     axes.axhline(1.0, color="black", linestyle=":", label="training digits")
-    axes.set(xlabel="minutes of training", ylabel="FID (MNIST features) over its floor", xscale="log", yscale="log")
+    axes.set(
+        xlabel="minutes of training",
+        ylabel="FID (MNIST features) over its floor",
+        xscale="log",
+        yscale="log",
+        xlim=(4, 60),
+    )
+    axes.set_xticks([5, 15, 25, 45], ["5", "15", "25", "45"])
+    axes.set_xticks([], minor=True)
     axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     figure.savefig(path, dpi=150)
 

@@ -58,12 +58,6 @@ def attend(net: UNet) -> None:
     blocks.insert(1, Attention(next(blocks[0].parameters()).shape[0] // 2))  # what modulates has two rows per channel
 
 
-def coarse(net: UNet) -> None:
-    """Take the blocks off the finest grid: its pixels go to the next in squares of four."""
-    for stage in (net.encode[0], net.decode[-1]):
-        stage.blocks = nn.ModuleList()
-
-
 def shifted(data: Dataset) -> Dataset:
     """Return the data, and the same moved by a pixel each way; one digit in 74 reaches the edge and loses a row or column there."""
     wide = F.pad(data.x, (1, 1, 1, 1))
@@ -84,12 +78,14 @@ class Variant:
 VARIANTS: dict[str, Variant] = {
     "recipe": Variant(),
     "Adam": Variant({"train": {"optimizer": "adam"}}),
+    "blocks at 28×28": Variant({"network": {"finest": 1}}),
+    "blocks at 28×28, depth 2": Variant({"network": {"finest": 1, "depth": 2}}),
+    "blocks at 28×28, batch 32": Variant({"network": {"finest": 1}, "train": {"batch_size": 32}}),
     "depth 2": Variant({"network": {"depth": 2}}),
-    "depth 1": Variant({"network": {"depth": 1}}),
+    "depth 6": Variant({"network": {"depth": 6}}),
     "width 96": Variant({"network": {"width": 96}}),
-    "width 160": Variant({"network": {"width": 160, "depth": 2}}),
+    "width 160": Variant({"network": {"width": 160}}),
     "attention": Variant(alter=attend),
-    "no block at 28×28": Variant(alter=coarse),
     "ln σ around −1.2": Variant({"objective": {"mean": -1.2}}),
     "ln σ around 0": Variant({"objective": {"mean": 0.0}}),
     "min-SNR weight": Variant({"objective": {"weight": "min_snr"}}),
@@ -103,7 +99,7 @@ VARIANTS: dict[str, Variant] = {
     "fp32": Variant({"train": {"precision": "fp32"}}),
 }
 SHOWN = ("frechet_distance", "confidence", "sure", "coverage")
-PILOT, GUIDED = 30, 0.05  # steps that tell the speed; share of the steps after which the guide is kept
+PILOT, GUIDED = 100, 0.05  # steps that tell the speed; share of the steps after which the guide is kept
 
 
 def main(argv: Sequence[str] | None = None) -> None:

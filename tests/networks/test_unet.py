@@ -34,8 +34,11 @@ def mnist_net() -> UNet:
 
 @pytest.mark.parametrize("size", [(8, 8), (28, 28), (32, 32), (17, 23), (1, 5)], ids=str)
 @pytest.mark.parametrize("channels", [1, 3])
-def test_output_has_the_shape_of_the_input_and_sees_every_pixel(channels: int, size: tuple[int, int]) -> None:
-    net = awake(UNet(channels, size, width=16))
+@pytest.mark.parametrize("finest", [0, 1, 2])
+def test_output_has_the_shape_of_the_input_and_sees_every_pixel(
+    channels: int, size: tuple[int, int], finest: int
+) -> None:
+    net = awake(UNet(channels, size, width=16, finest=finest))
     x = images(2, channels, *size).requires_grad_()
     y = net(x, torch.tensor([0.1, -0.7]))
     assert y.shape == x.shape
@@ -47,6 +50,16 @@ def test_parameters_are_bounded_and_independent_of_an_int_or_tuple_size() -> Non
     assert count(UNet(1, 28)) <= 3_000_000
     assert count(UNet(3, 32, classes=10)) <= 3_000_000
     assert count(UNet(1, 28)) == count(UNet(1, (28, 28)))
+
+
+def test_finest_counts_the_blocks_of_the_finest_grid_alone() -> None:
+    def blocks(net: UNet) -> list[int]:
+        return [len(stage.blocks) for stage in (*net.encode, net.middle, *net.decode)]  # pyright: ignore[reportArgumentType]
+
+    assert blocks(UNet(1, 28, depth=3)) == [1, 1, 3, 1, 1]
+    assert blocks(UNet(1, 28, depth=3, finest=0)) == [0, 1, 3, 1, 0]
+    assert blocks(UNet(1, 28, depth=3, finest=2)) == [2, 1, 3, 1, 2]
+    assert blocks(UNet(1, 8, depth=3, finest=0)) == [3]  # the one grid there is
 
 
 def test_a_new_network_answers_zero() -> None:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from scorefield.config.base import Section
 
@@ -81,6 +81,7 @@ class UNetConfig(Section):
     kind: Literal["unet"] = "unet"
     width: Annotated[int, Field(ge=4, le=4096)] = 128
     depth: PositiveInt = 2
+    finest: NonNegativeInt = 1
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     classes: Annotated[int, Field(ge=2, le=100_000)] | None = None
 

@@ -72,7 +72,9 @@ class UNet(nn.Module):
         channels: channels of the images.
         size: height and width of the images, or the one number that is both; odd sizes are padded inside.
         width: channels on the coarsest grid; each finer grid has half as many, but no fewer than a quarter.
-        depth: residual blocks on the coarsest grid; the other grids have one on the way down and one on the way up.
+        depth: residual blocks on the coarsest grid; the grids between have one on the way down and one on the way up.
+        finest: residual blocks on the finest grid, each way, where there is a coarser one. They are a quarter of the
+            network's time at 28×28; with 0 the pixels go to the next grid in squares of four, as they are.
         classes: number of labels; None for a network that takes none.
         levels: number of noise levels, when ``noise`` is the index of one; None when it is a real number.
         dropout: share of the channels' values set to zero inside each block in training.
@@ -88,6 +90,7 @@ class UNet(nn.Module):
         *,
         width: int = 128,
         depth: int = 2,
+        finest: int = 1,
         classes: int | None = None,
         levels: int | None = None,
         dropout: float = 0.0,
@@ -96,15 +99,16 @@ class UNet(nn.Module):
         self.shape = (channels, *((size, size) if isinstance(size, int) else size))
         widths = grid_widths(self.shape, width)
         features = 2 * width
+        finer = [(w, 1 if k else finest) for k, w in enumerate(widths[:-1])]
         self.multiple = 2 ** (len(widths) - 1)
         self.classes = classes
         self.condition = Conditioning(features, classes, levels)
         self.stem = nn.Conv2d(channels, widths[0], 3, padding=1)
-        self.encode = nn.ModuleList(Stage(1, w, features, dropout) for w in widths[:-1])
+        self.encode = nn.ModuleList(Stage(blocks, w, features, dropout) for w, blocks in finer)
         self.shrink = nn.ModuleList(shrink(finer, coarser) for finer, coarser in pairwise(widths))
         self.middle = Stage(depth, width, features, dropout)
         self.grow = nn.ModuleList(grow(coarser, finer) for coarser, finer in pairwise(widths[::-1]))
-        self.decode = nn.ModuleList(Stage(1, w, features, dropout) for w in widths[-2::-1])
+        self.decode = nn.ModuleList(Stage(blocks, w, features, dropout) for w, blocks in reversed(finer))
         self.head = zeroed(nn.Conv2d(widths[0], channels, 3, padding=1))
 
     def forward(

@@ -18,13 +18,14 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float
+from matplotlib.figure import Figure
 from torch import Tensor
 
 from scorefield._errors import DivergedError
 from scorefield._tensors import derive_seed
 from scorefield.densities import GaussianMixture
 from scorefield.experiments.base import Claim, Finding, Recipe, Row, rule
-from scorefield.experiments.drawing import COLOURS, bars, canvas, cloud, label, save
+from scorefield.experiments.drawing import COLOURS, bars, cloud, label, save
 from scorefield.grids import constant, geometric, ladder, log_snr
 from scorefield.metrics import Estimate
 from scorefield.metrics.estimate import mean
@@ -198,16 +199,14 @@ def _draw(
 ) -> None:
     """Draw clouds of plain and annealed dynamics, the shares of all, and what the refused step size would have done."""
     terrain = Terrain.of(_LAW, Square(half=9.0))
-    figure, axes = canvas(2, 3)
+    figure = Figure(figsize=(13.8, 8.6), layout="constrained")
+    above, below = figure.subfigures(2, 1)  # each with its own margins: the names of the bars are long
     shown = ["Langevin", str(plans[0]), str(plans[-1])]
     titles = ["Langevin", *(f"annealed, {name}" for name in shown[1:])]
-    for panel, name, title in zip(axes[0], shown, titles, strict=True):
+    for panel, name, title in zip(above.subplots(1, 3), shown, titles, strict=True):
         cloud(panel, drawn[name], terrain, f"{title}\n{shares[name].value:.3f} on the left (true: 0.200)")
         panel.title.set_fontsize(10)
-    grid = axes[1, 0].get_gridspec()
-    for panel in axes[1, :2]:
-        panel.remove()
-    left, right = figure.add_subplot(grid[1, :2]), axes[1, 2]
+    left, right = below.subplots(1, 2, width_ratios=(2, 1))
     bars(left, shares)
     left.axvline(0.2, color="black", linestyle="--", linewidth=1.4)
     left.axvline(_left(init).value, color=COLOURS[1], linestyle=":", linewidth=1.8)

@@ -98,7 +98,7 @@ def _draw(path: Path, errors: Errors, orders: Mapping[tuple[str, str], Estimate]
     for axes, process in zip(panels, _PROCESSES, strict=True):
         for k, name in enumerate(_SOLVERS):
             order = orders[process, name]
-            text = f"{name}: {order.value:.3f} ± {1.96 * order.error:.3f}"
+            text = f"{name}: {order.value:.4f} ± {1.96 * order.error:.4f}"
             curve(axes, steps, [_rms(square) for square in errors[process, name]], text, k)
         for order, style in ((1, ":"), (2, "--")):
             top = _rms(errors[process, "Euler" if order == 1 else "Heun"][0]).value

@@ -20,6 +20,7 @@ from scorefield import (
     interpolate,
     log_likelihood,
 )
+from scorefield.likelihood.bits import _whites
 
 MIXTURE = GaussianMixture([[-1.0, 0.5], [1.5, 0.0]], [0.3, 0.5], [0.4, 0.6])
 PROCESSES = {"VE": VE(0.01, 50.0), "VP": VP(), "SubVP": SubVP()}
@@ -136,6 +137,41 @@ def test_a_decoder_at_more_noise_gives_a_bound():
     decoder = ByteDecoder(model, images.repeat(200, 1, 1, 1), ratio=0.3)
     bits, _ = bits_per_dim(model, images.repeat(8, 1, 1, 1), decoder=decoder)
     assert bits.mean().item() > math.log2(16) / 4 + 0.1
+
+
+def _whites_one_by_one(image: list[int]) -> list[int]:
+    """Return the last byte of 250 or more before each, less 249, or 0."""
+    found, last = [], 0
+    for byte in image:
+        found.append(last)
+        last = byte - 249 if byte >= 250 else last
+    return found
+
+
+def test_a_white_is_known_once_it_was_decoded():
+    bytes_ = torch.randint(244, 256, (50, 9), generator=torch.Generator().manual_seed(0))
+    assert _whites(bytes_).tolist() == [_whites_one_by_one(image) for image in bytes_.tolist()]
+
+
+def test_D6_the_decoder_is_a_distribution_over_all_images():
+    """Of two pixels there are 65536 images, and their probabilities given one z add up to 1."""
+    images = pictures(16)[..., :1, :]
+    model = Exact(Empirical((images.double() + 0.5) / 256), VE(0.001, 10.0))
+    decoder = ByteDecoder(model, images.repeat(20, 1, 1, 1), ratio=0.3)
+    z, _ = decoder.noised(images[:1], seed=0)
+    every = torch.cartesian_prod(torch.arange(256), torch.arange(256)).to(torch.uint8).reshape(-1, 1, 1, 2)
+    total = decoder.log_prob(every, z.expand(len(every), -1, -1, -1)).exp().sum().item()
+    assert abs(total - 1) < 1e-9
+
+
+def test_the_white_of_an_image_is_paid_for_once():
+    """Images of eight equal pixels, 253 or 254, at a noise that hides which: one bit each, where bytes alone would cost one per pixel."""
+    images = torch.tensor([253, 254], dtype=torch.uint8).repeat(400)[:, None, None, None].expand(-1, 1, 2, 4)
+    model = Exact(Empirical((images[:2].double() + 0.5) / 256), VE(0.001, 10.0))
+    decoder = ByteDecoder(model, images, ratio=0.3)
+    z, _ = decoder.noised(images, seed=1)
+    bits = -decoder.log_prob(images, z).mean().item() / math.log(2)
+    assert 0.95 < bits < 1.2
 
 
 def test_what_is_not_bytes_and_what_the_process_does_not_reach_is_refused():

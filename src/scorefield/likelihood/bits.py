@@ -12,7 +12,8 @@ and a `ByteDecoder` makes bytes of what is left (Ho et al. 2020, section 3.3, an
 import math
 
 import torch
-from jaxtyping import Float, UInt8
+import torch.nn.functional as F
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from scorefield._tensors import Noise, derive_seed, flatten, like
@@ -21,13 +22,17 @@ from scorefield.models import ScoreModel, State
 
 __all__ = ["ByteDecoder", "bits_per_dim"]
 
-_BYTES = 256
+_BYTES, _WHITE = 256, 250
 _PSEUDOCOUNT = 3 / _BYTES  # of every byte in every bin, so that none is impossible
+_PRIOR = 5.0  # what is counted for every white counts as so many bytes more under each
 _AT_ONCE = 250
 
 
 class ByteDecoder:
-    """P(bytes | z) = Π_i P(byte_i | D_i): a table of how often each byte was behind each value of the denoised image D = E[y | z].
+    """P(bytes | z) = Π_i P(byte_i | D_i, w_i): a table of how often each byte was behind each value of the denoised image D = E[y | z].
+
+    The bytes of an image are decoded in order, and w_i is its white as far as it is known by then: the last byte before the i-th that is
+    250 or more, or none. Scans and drawings saturate at one byte throughout, which another may not share, and which noise hides.
 
     Args:
         model: denoises.
@@ -52,12 +57,15 @@ class ByteDecoder:
             )
         self.model, self.ratio = model, ratio
         self.t = model.process.time(torch.tensor(ratio, dtype=torch.float64)).item()
-        counts = torch.full((_BYTES, _BYTES), _PSEUDOCOUNT, dtype=torch.float64)
+        shape = (_BYTES - _WHITE + 1, _BYTES, _BYTES)
+        counts = torch.zeros(shape, dtype=torch.float64)
         for part in torch.arange(len(images)).split(_AT_ONCE):
-            bytes_ = images[part].long().cpu()
-            bins = self._bins(self.noised(images[part], derive_seed(seed, "decoder", int(part[0])))[0])
-            counts.view(-1).index_add_(0, (bins * _BYTES + bytes_).flatten(), torch.ones(bytes_.numel()).double())
-        self.table = torch.log(counts / counts.sum(dim=1, keepdim=True))
+            z, _ = self.noised(images[part], derive_seed(seed, "decoder", int(part[0])))
+            cells = self._cells(images[part], z)
+            counts.view(-1).index_add_(0, cells.flatten(), torch.ones(cells.numel()).double())
+        overall = counts.sum(dim=0) + _PSEUDOCOUNT
+        counts += _PRIOR * overall / overall.sum(dim=1, keepdim=True)
+        self.table = torch.log(counts / counts.sum(dim=2, keepdim=True)).flatten()
 
     def noised(self, images: UInt8[Tensor, "b *d"], seed: int) -> tuple[State, Float[Tensor, " b"]]:
         """Return z, and log q(z | images)."""
@@ -73,13 +81,22 @@ class ByteDecoder:
 
     def log_prob(self, images: UInt8[Tensor, "b *d"], z: State) -> Float[Tensor, " b"]:
         """Return log P(images | z)."""
-        return flatten(self.table[self._bins(z), images.long().cpu()]).sum(1)
+        return self.table[self._cells(images, z)].sum(1)
 
     @torch.no_grad()
-    def _bins(self, z: State) -> Tensor:
-        """Return the row of the table for every pixel."""
+    def _cells(self, images: UInt8[Tensor, "b *d"], z: State) -> Int[Tensor, "b dim"]:
+        """Return the cell of the table for every pixel: its white, its value when denoised, its byte."""
         denoised = self.model.denoise(z, torch.tensor(self.t, dtype=torch.float64))
-        return (denoised * _BYTES).floor().clamp(0, _BYTES - 1).long().cpu()
+        bins = flatten((denoised * _BYTES).floor().clamp(0, _BYTES - 1)).long().cpu()
+        bytes_ = flatten(images).long().cpu()
+        return (_whites(bytes_) * _BYTES + bins) * _BYTES + bytes_
+
+
+def _whites(bytes_: Int[Tensor, "b dim"]) -> Int[Tensor, "b dim"]:
+    """Return which byte of 250 or more came last before each one, counted from 1; 0 where none did."""
+    places = torch.arange(1, bytes_.shape[1] + 1).where(bytes_ >= _WHITE, 0).cummax(dim=1).values
+    known = F.pad((bytes_ - _WHITE + 1).clamp(min=0), (1, 0))
+    return known.gather(1, F.pad(places[:, :-1], (1, 0)))
 
 
 def bits_per_dim(

@@ -127,6 +127,8 @@ MUTANTS = [
         "checkpoint: any part read back is right", "training/checkpoint_disk.py", "part[:got] != rest[:got]", "False"
     ),
     Mutant("finiteness: a sum is always well", "sampling.py", "torch.isfinite(x.sum()) or", "x.sum() is not None or"),
+    Mutant("bits: a byte tells its own white", "likelihood/bits.py", "F.pad(places[:, :-1], (1, 0))", "places"),
+    Mutant("bits: whites forgotten", "likelihood/bits.py", "(_whites(bytes_) * _BYTES + bins)", "bins"),
     Mutant("bits: 7 for 8", "likelihood/bits.py", "return 8 - found", "return 7 - found"),
     Mutant("Euler: forwards", "samplers/ode.py", "r = rho_s / rho_t", "r = rho_t / rho_s"),
     Mutant("Heun: second slope at t", "samplers/ode.py", "model.noise(guess, s)", "model.noise(guess, t)"),

@@ -24,7 +24,7 @@ __all__ = ["ByteDecoder", "bits_per_dim"]
 
 _BYTES, _WHITE = 256, 250
 _PSEUDOCOUNT = 3 / _BYTES  # of every byte in every bin, so that none is impossible
-_PRIOR = 5.0  # what is counted for every white counts as so many bytes more under each
+_PRIOR = 5.0  # bytes added to every row of each white, in the proportions that all whites have together
 _AT_ONCE = 250
 
 
@@ -32,7 +32,7 @@ class ByteDecoder:
     """P(bytes | z) = Π_i P(byte_i | D_i, w_i): a table of how often each byte was behind each value of the denoised image D = E[y | z].
 
     The bytes of an image are decoded in order, and w_i is its white as far as it is known by then: the last byte before the i-th that is
-    250 or more, or none. Scans and drawings saturate at one byte throughout, which another may not share, and which noise hides.
+    250 or more, or none. A scan saturates at one byte of its own, which the noise hides: it is paid for once this way.
 
     Args:
         model: denoises.

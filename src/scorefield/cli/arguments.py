@@ -141,7 +141,7 @@ def _reproduce() -> ArgumentParser:
     parser.add_argument("--all", action="store_true", help="measure every claim")
     parser.add_argument("--list", action="store_true", help="print the names of the claims, and stop")
     parser.add_argument(
-        "--budget", choices=BUDGETS, default="small", help="small: a minute a claim; full: up to an hour"
+        "--budget", choices=BUDGETS, default="small", help="small: a minute a claim; full: minutes to an hour or so"
     )
     parser.add_argument("--out", type=str, default="results", metavar="FOLDER", help="results go to FOLDER/NAME")
     parser.add_argument("--force", action="store_true", help="measure again what is already there")

@@ -64,7 +64,7 @@ class Claim(Generic[R]):
         source: the paper, and the figure, table or equation.
         measure: the measurement.
         small: the recipe of a minute.
-        full: the recipe of up to an hour, on two cores, with a seed that no threshold was chosen by.
+        full: the recipe of minutes to an hour or so, with a seed that no threshold was chosen by.
         models: the shipped models it measures, or measures with.
     """
 

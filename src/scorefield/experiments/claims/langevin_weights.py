@@ -200,9 +200,8 @@ def _draw(
     """Draw clouds of plain and annealed dynamics, the shares of all, and what the refused step size would have done."""
     terrain = Terrain.of(_LAW, Square(half=9.0))
     figure = Figure(figsize=(13.8, 8.6), layout="constrained")
-    ((above,), (below,)) = figure.subfigures(
-        2, 1, squeeze=False
-    )  # each with its own margins: the names of the bars are long
+    # Each row has margins of its own: the names of the bars are long.
+    ((above,), (below,)) = figure.subfigures(2, 1, squeeze=False)
     shown = ["Langevin", str(plans[0]), str(plans[-1])]
     titles = ["Langevin", *(f"annealed, {name}" for name in shown[1:])]
     for panel, name, title in zip(above.subplots(1, 3), shown, titles, strict=True):

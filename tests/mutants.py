@@ -127,8 +127,10 @@ MUTANTS = [
         "checkpoint: any part read back is right", "training/checkpoint_disk.py", "part[:got] != rest[:got]", "False"
     ),
     Mutant("finiteness: a sum is always well", "sampling.py", "torch.isfinite(x.sum()) or", "x.sum() is not None or"),
-    Mutant("bits: a byte tells its own white", "likelihood/bits.py", "F.pad(places[:, :-1], (1, 0))", "places"),
-    Mutant("bits: whites forgotten", "likelihood/bits.py", "(_whites(bytes_) * _BYTES + bins)", "bins"),
+    Mutant("bits: a byte told by a later one", "likelihood/decoder.py", "(-1, 1), (0, -2)", "(1, -1), (0, -2)"),
+    Mutant("bits: trust in bytes that are not likely", "likelihood/decoder.py", "w * self.table[bins, byte]", "w"),
+    Mutant("bits: trust not learnt", "likelihood/decoder.py", "in range(_ITERATIONS)", "in range(1)"),
+    Mutant("bits: trust without context", "likelihood/decoder.py", "w = row[context]", "w = row[0 * context]"),
     Mutant("bits: 7 for 8", "likelihood/bits.py", "return 8 - found", "return 7 - found"),
     Mutant("Euler: forwards", "samplers/ode.py", "r = rho_s / rho_t", "r = rho_t / rho_s"),
     Mutant("Heun: second slope at t", "samplers/ode.py", "model.noise(guess, s)", "model.noise(guess, t)"),

@@ -26,10 +26,10 @@ __all__ = ["bits", "run"]
 
 _AT_ONCE = 50  # examples whose likelihood is computed together: every probe keeps a graph of the network
 _RATIO = 0.02  # noise at which bytes are decoded, or the model's least where that is more: five bytes wide, and learnt
-_COUNTED = 5000  # training images that the decoder's table is counted in
+_COUNTED = 5000  # training images that the decoder learns from
 _DEQUANTISATION = {
     "uniform": "uniform dequantisation (byte + U)/256, one draw of U: in expectation an upper bound",
-    "gaussian": "Gaussian dequantisation at σ/α = {ratio:g}, one draw, and a table of training bytes: in expectation an upper bound",
+    "gaussian": "Gaussian dequantisation at σ/α = {ratio:g}, one draw, with a decoder of bytes: in expectation an upper bound",
 }
 
 

@@ -65,15 +65,18 @@ class ByteDecoder:
             )
         self.model, self.ratio = model, ratio
         self.t = model.process.time(torch.tensor(ratio, dtype=torch.float64)).item()
-        noisy = (
-            self.noised(images[part], derive_seed(seed, "decoder", int(part[0])))[0]
-            for part in torch.arange(len(images)).split(_AT_ONCE)
-        )
-        bins, bytes_ = torch.cat([self._bins(z) for z in noisy]), images.long().cpu()
         counts = torch.full((_BYTES, _BYTES), _PSEUDOCOUNT, dtype=torch.float64)
-        counts.view(-1).index_add_(0, (bins * _BYTES + bytes_).flatten(), torch.ones(bins.numel()).double())
+        first: list[Int64[Tensor, "..."]] = []
+        for part in torch.arange(len(images)).split(_AT_ONCE):
+            z, _ = self.noised(images[part], derive_seed(seed, "decoder", int(part[0])))
+            bins = self._bins(z)
+            cells = (bins * _BYTES + images[part].cpu()).flatten()
+            counts.view(-1).index_add_(0, cells, torch.ones(len(cells)).double())
+            if part[0] < _LEARNT:
+                first.append(bins)
         self.table = counts / counts.sum(dim=1, keepdim=True)
-        self.trust = self._learn(bytes_[:_LEARNT], bins[:_LEARNT])
+        learnt = torch.cat(first)
+        self.trust = self._learn(images[: len(learnt)].long().cpu(), learnt)
 
     def noised(self, images: UInt8[Tensor, "b *d"], seed: int) -> tuple[State, Float[Tensor, " b"]]:
         """Return z, and log q(z | images)."""

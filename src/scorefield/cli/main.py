@@ -53,8 +53,10 @@ def _parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
     except (KeyboardInterrupt, SystemExit):
         raise
     except Exception as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        raise ConfigError(" ".join(lines)[:500] + " (see --help)") from error
+        message = " ".join(line.strip() for line in str(error).splitlines() if line.strip())[:500]
+        if message.startswith("unrecognized arguments") and ".yaml" in message:
+            message += "; a configuration follows --config"
+        raise ConfigError(f"{message} (see --help)") from error
 
 
 def _fail(message: str, code: int, verbose: bool) -> int:

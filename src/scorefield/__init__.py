@@ -42,6 +42,7 @@ _PUBLIC = {
         "ByteDecoder",
         "LogLikelihood",
         "bits_per_dim",
+        "variational_bound",
         "decode",
         "encode",
         "interpolate",

@@ -93,6 +93,7 @@ def test_a_drawn_sample_is_measured_and_kept(capsys, mnist: list[str], tmp_path:
     assert drawn["evaluations_per_sample"] == 3
     assert drawn["environment"]["torch"]
     assert drawn["bits_per_dim"]["n"] == 2
+    assert drawn["bits_per_dim"]["variational"]["n"] == N
     for way in ("uniform", "gaussian"):
         assert drawn["bits_per_dim"][way]["value"] > 0
         assert f"{way} dequantisation" in drawn["bits_per_dim"][way]["dequantisation"].lower()

@@ -23,9 +23,13 @@ def test_images_are_told_in_bits_by_both_dequantisations(capsys: pytest.CaptureF
         assert row["low"] < row["value"] < row["high"]
         assert row["error_of_trace"] > 0
         assert f"{way} dequantisation" in row["dequantisation"].lower()
+    bound = found["variational"]
+    assert bound["n"] == 4
+    assert bound["low"] < found["gaussian"]["high"]
+    assert found["gaussian"]["low"] < bound["high"]
     assert main(["likelihood", run, "-n", "4"]) == 0
     shown = capsys.readouterr().out
-    assert shown.count("bits/dim of 4 held-out") == 2
+    assert shown.count("bits/dim of 4 held-out") == 3
     assert f"{found['gaussian']['value']:.4g}" in shown
 
 

@@ -152,13 +152,13 @@ def _soundness(found: dict[str, dict[str, Any]]) -> str:
 
 
 def render_likelihood(found: dict[str, Any]) -> str:
-    """Return bits per dimension, a line for each way to fill the gaps between bytes; or nats."""
-    which = f"{found['n']} {'held-out' if found['held_out'] else 'training'}"
+    """Return bits per dimension, a line for each way to fill the gaps between bytes and one for the bound; or nats."""
+    kind = "held-out" if found["held_out"] else "training"
     if "nats" in found:
-        return f"{f'log p of {which}, nats':{_WIDTH}}{_line(found['nats'])}"
-    rows = (found[name] for name in ("uniform", "gaussian"))
-    return "\n".join(f"{f'bits/dim of {which}':{_WIDTH}}{_line(row)}  {row['dequantisation']}" for row in rows)
+        return _line(f"log p of {found['n']} {kind}, nats", found["nats"])
+    rows = ({"n": found["n"]} | found[name] for name in ("uniform", "gaussian", "variational"))
+    return "\n".join(_line(f"bits/dim of {row['n']} {kind}", row) + f"  {row['dequantisation']}" for row in rows)
 
 
-def _line(row: dict[str, float]) -> str:
-    return f"{row['value']:12.4g} ± {row['error']:.2g}"
+def _line(what: str, row: dict[str, float]) -> str:
+    return f"{what:{_WIDTH}}{row['value']:12.4g} ± {row['error']:.2g}"

@@ -17,7 +17,7 @@ from torch import Tensor
 from scorefield.metrics import Estimate
 from scorefield.plotting import Shares, Terrain
 
-__all__ = ["COLOURS", "bars", "canvas", "cloud", "curve", "label", "save", "share_bars", "table"]
+__all__ = ["COLOURS", "bars", "canvas", "cloud", "curve", "label", "points", "save", "share_bars", "table"]
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _MARKS = ("o", "s", "^", "D", "v", "P", "X")
@@ -77,6 +77,31 @@ def bars(axes: Axes, values: Mapping[str, Estimate], k: int = 0) -> None:
         capsize=3,
         height=0.65,
     )
+    _names(axes, values)
+
+
+def points(axes: Axes, values: Mapping[str, Estimate], k: int = 0) -> None:
+    """Draw named estimates as points with their 95 % intervals, the first on top: for scales that do not begin at zero."""
+    estimates = list(values.values())
+    axes.errorbar(
+        [e.value for e in estimates],
+        range(len(values)),
+        xerr=_whiskers(estimates),
+        color=COLOURS[k],
+        marker=_MARKS[k],
+        markersize=8,
+        capsize=4,
+        linewidth=2,
+        linestyle="none",
+    )
+    axes.grid(axis="x", alpha=0.3)
+    axes.locator_params(axis="x", nbins=6)
+    axes.set_ylim(-0.5, len(values) - 0.5)
+    _names(axes, values)
+
+
+def _names(axes: Axes, values: Mapping[str, Estimate]) -> None:
+    """Write the names beside their rows, the first on top."""
     axes.set_yticks(range(len(values)), list(values))
     axes.invert_yaxis()
     axes.spines[["top", "right"]].set_visible(False)

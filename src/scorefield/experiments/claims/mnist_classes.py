@@ -20,7 +20,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from scorefield.experiments.base import Claim, Finding, Recipe, rule
-from scorefield.experiments.drawing import bars, canvas, label, save
+from scorefield.experiments.drawing import canvas, label, points, save
 from scorefield.experiments.mnist import digits, draw, read, real_reading, show
 from scorefield.guidance import ClassifierFree, ClassifierGuided
 from scorefield.metrics import Estimate
@@ -125,11 +125,10 @@ def _draw(path: Path, found: Mapping[str, _Method], real: Estimate) -> None:
     names = [name for name in found for _ in range(2)]
     x = torch.cat([method.x for method in found.values()])
     show(picture, x, "asked for 0 to 9", 10, rows=[name if k % 2 == 0 else "" for k, name in enumerate(names)])
-    bars(shares, {name: method.obtained for name, method in found.items()})
+    points(shares, {name: method.obtained for name, method in found.items()})
     shares.axvline(real.value, color="black", linestyle="--", linewidth=1.4)
-    shares.set_xlim(min(0.9, *(method.obtained.value - 0.02 for method in found.values())), 1.005)
     label(shares, "share read as the class asked for\n(dashed: test digits)")
-    bars(diversity, {name: method.diversity for name, method in found.items()}, k=1)
+    points(diversity, {name: method.diversity for name, method in found.items()}, k=1)
     diversity.axvline(1.0, color="black", linestyle="--", linewidth=1.4)
     label(diversity, "diversity within the class\n(dashed: test digits)")
     diversity.set_yticks([])

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from scorefield.experiments.base import Claim, Finding, Recipe, rule
-from scorefield.experiments.drawing import bars, canvas, label, save
+from scorefield.experiments.drawing import canvas, label, points, save
 from scorefield.experiments.mnist import digits, draw, examples, show
-from scorefield.metrics import Estimate, Memorisation, memorisation, nearest_neighbours
+from scorefield.metrics import Memorisation, memorisation, nearest_neighbours
 from scorefield.pretrained import guided, load_model
 
 __all__ = ["CLAIM", "MnistMemory"]
@@ -79,11 +79,12 @@ def _draw(path: Path, found: Mapping[str, Memorisation], pictures: Tensor) -> No
     """Draw samples with their nearest training digits, and the shares."""
     figure, axes = canvas(1, 2, width=5.4, height=5.4)
     show(axes[0, 0], pictures, "a sample, and the five nearest training digits", 6)
-    shares = {name: m.train_share for name, m in found.items()}
+    points(axes[0, 1], {name: m.train_share for name, m in found.items()})
     expected = next(iter(found.values())).expected_share
-    bars(axes[0, 1], shares | {"without memory": Estimate(expected, 0.0)})
-    axes[0, 1].set_xlim(max(0.0, expected - 0.1), 1.0)
-    label(axes[0, 1], "share nearer to a training digit\nthan to any test digit, 95 % intervals")
+    axes[0, 1].axvline(expected, color="black", linestyle="--", linewidth=1.4)
+    label(
+        axes[0, 1], "share nearer to a training digit than to any\ntest digit, 95 % intervals (dashed: without memory)"
+    )
     save(figure, path)
 
 

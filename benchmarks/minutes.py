@@ -1,10 +1,10 @@
 """``python -m benchmarks.minutes --minutes 5``: which network and recipe draws the best digits after so many minutes of training.
 
 Every variant of configs/mnist.yaml is given the same wall-clock time, measured on this machine: a few steps tell its speed, and the
-learning rate decays to zero over as many steps as fit; the figure has the time they took. Then its samples, guided as the recipe says,
-are compared with test digits; the floor is what training digits get at the same n. Results are kept in results/minutes/results.json, one
-entry per variant and budget, so that a study of hours can be made in parts; the figure shows all there are. Wants idle cores and MNIST
-(SCOREFIELD_DATA, or a download).
+learning rate decays to zero over as many steps as fit; the figure has the time they took. Then its samples, all drawn and guided in one
+way (`DRAWN`, the recipe's when the study began), are compared with test digits; the floor is what training digits get at the same n.
+Results are kept in results/minutes/results.json, one entry per variant and budget, so that a study of hours can be made in parts; the
+figure shows all there are. Wants idle cores and MNIST (SCOREFIELD_DATA, or a download).
 """
 
 import argparse
@@ -99,6 +99,7 @@ VARIANTS: dict[str, Variant] = {
     "fp32": Variant({"train": {"precision": "fp32"}}),
 }
 SHOWN = ("frechet_distance", "confidence", "sure", "coverage")
+DRAWN = {"sampling": {"steps": 16}, "guide": {"weight": 1.4, "interval": [0.15, 3.0]}}
 PILOT, GUIDED = 100, 0.05  # steps that tell the speed; share of the steps after which the guide is kept
 
 
@@ -126,7 +127,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def study(variant: Variant, minutes: float, n: int) -> dict[str, Any]:
     """Return what a variant reaches in that time."""
     data = variant.augment(mnist())
-    config = validate(RunConfig, merge(read_yaml(CONFIG), variant.changes), "variant").resolve(data)
+    config = validate(RunConfig, merge(merge(read_yaml(CONFIG), DRAWN), variant.changes), "variant").resolve(data)
     began = time.perf_counter()
     run(config, variant, data, PILOT)  # with the compiler's work, which it is right to charge
     began, pilot = time.perf_counter(), time.perf_counter() - began
@@ -165,7 +166,7 @@ def run(config: RunConfig, variant: Variant, data: Dataset, steps: int) -> Train
 
 
 def measure(config: RunConfig, state: TrainState, n: int) -> dict[str, Any]:
-    """Return the quality of samples drawn as the recipe says, and what they cost."""
+    """Return the quality of samples drawn as the configuration says, and what they cost."""
     model = state.ema
     if not isinstance(model, ScoreModel):
         raise TypeError(f"a {type(model).__name__} was trained, where a score model draws digits")

@@ -4,11 +4,10 @@ Every variant of configs/mnist.yaml is given the same wall-clock time, measured 
 learning rate decays to zero over as many steps as fit; the figure has the time they took. Then its samples, all drawn and guided in one
 way (`DRAWN`, the recipe's when the study began), are compared with test digits; the floor is what training digits get at the same n.
 Results are kept in results/minutes/results.json, one entry per variant and budget, so that a study of hours can be made in parts; the
-figure shows all there are. Wants idle cores and MNIST (SCOREFIELD_DATA, or a download).
+figure and benchmarks/README.md show all there are. Wants idle cores and MNIST (SCOREFIELD_DATA, or a download).
 """
 
 import argparse
-import json
 import time
 from collections.abc import Callable, Sequence
 from copy import deepcopy
@@ -22,6 +21,7 @@ import torch.nn.functional as F
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
+from benchmarks import page
 from scorefield import sample
 from scorefield.config import RunConfig, merge, read_yaml, validate
 from scorefield.data import Batches, Dataset, mnist
@@ -109,19 +109,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("variants", nargs="*", default=list(VARIANTS), help=", ".join(VARIANTS))
     parser.add_argument("--minutes", type=float, required=True)
     parser.add_argument("-n", type=int, default=2000, help="samples")
-    parser.add_argument("--out", type=Path, default=Path("results/minutes"))
+    parser.add_argument("--out", type=Path, default=page.MINUTES)
     args = parser.parse_args(argv)
-    args.out.mkdir(parents=True, exist_ok=True)
-    stored = args.out / "results.json"
-    results = json.loads(stored.read_text()) if stored.exists() else []
     for name in args.variants:
         entry = {"variant": name, "minutes": args.minutes, "n": args.n, **study(VARIANTS[name], args.minutes, args.n)}
-        results = [e for e in results if (e["variant"], e["minutes"]) != (name, args.minutes)] + [entry]
-        stored.write_text(json.dumps(results, indent=1) + "\n")
-        print(
-            f"{name}, {args.minutes:g} min, {entry['steps']} steps: FID {entry['frechet_distance']['times_floor']:.2f} × its floor"
-        )
-    draw(args.out / "figure.png", results)
+        results = page.keep(args.out / "results.json", "variant", entry)
+        print(page.table(results, "variant"), flush=True)
+        draw(args.out / "figure.png", results)
+    if args.out == page.MINUTES:
+        page.write()
 
 
 def study(variant: Variant, minutes: float, n: int) -> dict[str, Any]:

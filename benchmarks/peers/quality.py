@@ -3,11 +3,11 @@
 Every library trains for as many minutes on this machine with the settings of its documentation (`benchmarks.peers.examples`) and draws
 with its own sampler; ours is configs/mnist.yaml, as `benchmarks.minutes` has it. A step that has begun is finished. Drawing takes its own
 time, which is told. The measures are those of `benchmarks.minutes`; the floor is what training digits get at the same n. Results are kept
-in results/minutes/peers.json, one entry per library and budget, so that it can be run in parts. Wants idle cores and MNIST.
+in results/minutes/peers.json, one entry per library and budget, so that it can be run in parts, and shown in benchmarks/README.md.
+Wants idle cores and MNIST.
 """
 
 import argparse
-import json
 import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from benchmarks import page
 from benchmarks.minutes import CONFIG, VARIANTS, quality, study
 from benchmarks.peers.examples import EXAMPLES, Example
 from benchmarks.peers.libraries import available
@@ -34,19 +35,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("libraries", nargs="*", default=names, metavar="LIBRARY", help="; ".join(names))
     parser.add_argument("--minutes", type=float, required=True)
     parser.add_argument("-n", type=int, default=1000, help="samples")
-    parser.add_argument("--out", type=Path, default=Path("results/minutes"))
+    parser.add_argument("--out", type=Path, default=page.MINUTES)
     args = parser.parse_args(argv)
-    args.out.mkdir(parents=True, exist_ok=True)
-    stored = args.out / "peers.json"
-    results = json.loads(stored.read_text()) if stored.exists() else []
     for name in args.libraries:
         found = ours(args.minutes, args.n) if name == OURS else theirs(name, args.minutes, args.n)
         if found is None:
             continue
         entry = {"library": name, "minutes": args.minutes, "n": args.n, **found}
-        results = [e for e in results if (e["library"], e["minutes"]) != (name, args.minutes)] + [entry]
-        stored.write_text(json.dumps(results, indent=1) + "\n")
-    print(table(results))
+        print(page.table(page.keep(args.out / "peers.json", "library", entry), "library"))
+    if args.out == page.MINUTES:
+        page.write()
 
 
 def ours(minutes: float, n: int) -> dict[str, Any]:
@@ -92,19 +90,6 @@ def draw(example: Example, n: int) -> Tensor:
     """Return n digits in [0, 1]; asked for one that is told them, of every kind as many."""
     labels = torch.arange(n) % 10
     return torch.cat([example.draw(some) for some in labels.split(AT_ONCE)]).clamp(0, 1)
-
-
-def table(results: list[dict[str, Any]]) -> str:
-    """Return a line per entry."""
-    counts = ("minutes", "n", "steps", "batch", "parameters", "evaluations", "sampling_seconds")
-    measures = ("confidence", "sure", "coverage")
-    rows = [["library", *counts, "FID / floor", *measures]]
-    for e in results:
-        distance = f"{e['frechet_distance']['times_floor']:.2f}"
-        measured = [f"{e[name]['samples']:.3f}" for name in measures]
-        rows.append([e["library"], *(str(e.get(name, "")) for name in counts), distance, *measured])
-    rows.insert(1, ["---"] * len(rows[0]))
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 if __name__ == "__main__":

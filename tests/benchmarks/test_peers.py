@@ -17,8 +17,7 @@ from benchmarks.timing import Note, Row, lasting
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook
 
-from benchmarks import __main__ as page
-from benchmarks import memory
+from benchmarks import memory, page
 from scorefield import Euler, Exact, Gaussian, Heun, ScoreModel, UNet
 from scorefield.data import Dataset
 
@@ -85,6 +84,10 @@ def test_the_page_shows_lines_with_and_without_numbers() -> None:
     assert "| a | 2 | s | 1.000 | 0.900 – 1.100 |" in text
     assert "| b: not measured, c is not installed | | | | |" in text
     assert "How our own cost grows" in text
+
+
+def test_the_page_is_that_of_the_results() -> None:
+    assert (page.HERE / "README.md").read_text() == page.whole()
 
 
 def test_lasting_is_the_time_of_a_part() -> None:
@@ -242,8 +245,8 @@ def test_every_library_has_one_entry_per_budget(
     assert entries[1]["version"] == torch.__version__.partition("+")[0] or entries[1]["version"] == torch.__version__
     told = capsys.readouterr().out
     assert "gone: not measured, no_such_library is not installed" in told
-    assert "| torch, made up | 0.0 | 3 | 1 | 7 | 4 | 20 |" in told
-    assert "| 1.25 | 0.500 | 0.500 | 0.500 |" in told
+    assert "| torch, made up | 0.0 | 3 | 1 | 0.0 | 7 | 4 | 20 |" in told
+    assert "| 1.25 ± 0.00 | 0.500 | 0.500 | 0.500 |" in told
 
 
 def test_examples_see_every_digit_once_a_round(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,6 +69,13 @@ def test_a_result_says_all_that_was_asked_of_it(claim, tmp_path: Path):
     assert rows[0]["error"] == "0.5"
 
 
+def test_the_environment_is_that_before_anything_is_written(claim, tmp_path: Path, monkeypatch):
+    reproduce(claim, "small", tmp_path)
+    file = tmp_path / "toy-claim" / "result.json"
+    monkeypatch.setattr(store, "environment", lambda device: {"whole": file.exists()})
+    assert reproduce(claim, "small", tmp_path, force=True)["environment"] == {"whole": True}
+
+
 def test_the_same_recipe_is_not_run_twice(claim, counter, tmp_path: Path):
     first = reproduce(claim, "small", tmp_path)
     again = reproduce(claim, "small", tmp_path)

@@ -50,11 +50,13 @@ def reproduce(claim: Claim[Any], budget: str, folder: Path, *, force: bool = Fal
     if known is not None:
         return {**known, "cached": True}
     make_folder(place)
+    where = environment(torch.device("cpu"))  # likewise: the files changed below may be part of the source's checkout
     began = time.perf_counter()
     finding = claim.measure(recipe)
     (place / "result.json").unlink(missing_ok=True)  # it vouches for the files beside it, which now change
     finding.draw(place / "figure.png")
-    result = _result(claim, budget, wanted, finding, time.perf_counter() - began)
+    seconds = round(time.perf_counter() - began, 1)
+    result = {**_result(claim, budget, wanted, finding), "seconds": seconds, "environment": where}
     _write_rows(place / "rows.csv", finding.rows)
     # The last to be written, and whole or not at all.
     part = place / "result.json.part"
@@ -117,7 +119,7 @@ def _module(name: str) -> str:
     return f"scorefield.experiments.claims.{name.replace('-', '_')}"
 
 
-def _result(claim: Claim[Any], budget: str, wanted: str, finding: Finding, seconds: float) -> Result:
+def _result(claim: Claim[Any], budget: str, wanted: str, finding: Finding) -> Result:
     return {
         "schema": SCHEMA,
         "name": claim.name,
@@ -131,8 +133,6 @@ def _result(claim: Claim[Any], budget: str, wanted: str, finding: Finding, secon
         "recipe": _plain(asdict(claim.recipe(budget))),
         "models": _weights(claim),
         "key": wanted,
-        "seconds": round(seconds, 1),
-        "environment": environment(torch.device("cpu")),
     }
 
 

@@ -194,15 +194,23 @@ def quality(x: Tensor, n: int) -> dict[str, Any]:
 
 
 def draw(path: Path, results: list[dict[str, Any]]) -> None:
-    """Write quality against minutes, a line per variant."""
+    """Write quality against minutes with its 95 % interval, a line per variant."""
     figure = Figure(figsize=(7.6, 5.0), layout="constrained")
     axes = figure.subplots()
     for k, name in enumerate(dict.fromkeys(e["variant"] for e in results)):
-        points = sorted(
-            (e["seconds"] / 60, e["frechet_distance"]["times_floor"]) for e in results if e["variant"] == name
-        )
-        axes.plot(
-            *zip(*points, strict=True), marker="o", label=name, color=f"C{k % 10}", linestyle="-" if k < 10 else "--"
+        entries = sorted((e for e in results if e["variant"] == name), key=lambda e: e["seconds"])
+        distances = [e["frechet_distance"] for e in entries]
+        axes.errorbar(
+            [e["seconds"] / 60 for e in entries],
+            [d["times_floor"] for d in distances],
+            yerr=[1.96 * d["error"] / d["real"] for d in distances],
+            marker="o",
+            markersize=5,
+            capsize=3,
+            linewidth=1.4,
+            label=name,
+            color=f"C{k % 10}",
+            linestyle="-" if k < 10 else "--",
         )
     axes.axhline(1.0, color="black", linestyle=":", label="training digits")
     axes.set(

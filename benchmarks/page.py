@@ -84,7 +84,7 @@ def table(entries: list[dict[str, Any]], what: str) -> str:
 
 
 def render(results: dict) -> str:
-    """Return the page."""
+    """Return the page of the suites."""
     lines = [INTRODUCTION]
     for name, suite in results.items():
         about = sys.modules[SUITES[name].__module__].__doc__ or ""

@@ -15,8 +15,8 @@ STORED = HERE / "results.json"
 MINUTES = HERE.parent / "results" / "minutes"
 INTRODUCTION = """# Benchmarks
 
-Written by `make bench`; every number was measured, none was typed. Ratios come from one run on one machine, the two sides in
-turn; the spread is the range of the middle half of the rounds. Machines are noisy: read the ratio first.
+Written by `make bench` and by the two studies at the end; every number was measured, none was typed. Ratios of time come from one run
+on one machine, the two sides in turn; the spread is the range of the middle half of the rounds. Machines are noisy: read the ratio first.
 """
 SUITES = {
     "training": training.run,
@@ -37,7 +37,9 @@ Which variant of the MNIST recipe draws the best digits after so many minutes of
 """
 PEERS = """## peers-quality
 
-What each library's own MNIST example draws after the same time of training (`benchmarks.peers.quality`); columns as above.
+What each library's own MNIST example draws after the same time of training (`benchmarks.peers.quality`); columns as above. Network, batch
+and sampler are those of its documentation (`benchmarks.peers.examples`), most of them meant for a graphics card. Those of azula, diffusers
+and k-diffusion's transformer are told which digit to draw, the others and ours are not. The floor falls with n: compare at one n only.
 """
 ASKED = ("minutes", "n", "steps", "seconds", "batch", "parameters", "evaluations", "sampling_seconds")
 MEASURED = ("confidence", "sure", "coverage")

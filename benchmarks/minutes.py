@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from benchmarks import page
+from benchmarks.training import CONFIG
 from scorefield import sample
 from scorefield.config import RunConfig, merge, read_yaml, validate
 from scorefield.data import Batches, Dataset, mnist
@@ -34,8 +35,6 @@ from scorefield.networks.precision import uses_bf16
 from scorefield.pretrained import LoadedModel, guided, load_judge, lowered
 from scorefield.training import OneProcess, TrainState, load_weights, pick_device, train
 from scorefield.training.run import environment
-
-CONFIG = Path(__file__).parents[1] / "configs" / "mnist.yaml"
 
 
 class Attention(nn.Module):

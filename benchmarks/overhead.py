@@ -5,8 +5,8 @@ from collections.abc import Callable
 import torch
 
 from benchmarks.timing import Row, compare, in_turn
-from benchmarks.training import BATCH, stepper
-from scorefield import EDM, Denoiser, EulerMaruyama, Heun, UNet, karras, sample
+from benchmarks.training import BATCH, network, stepper
+from scorefield import EDM, Denoiser, EulerMaruyama, Heun, karras, sample
 
 STEPS = 10
 IMAGES = 64
@@ -29,9 +29,8 @@ def run(rounds: int = 15) -> list[Row]:
 
 def bare_step() -> Callable[[], None]:
     """Return one step of the same network, loss, optimiser, clipping and average, written out by hand."""
-    torch.manual_seed(0)
     images = torch.randint(0, 256, (4096, 1, 28, 28), dtype=torch.uint8)
-    net, sigma_data, mean = UNet(1, 28), 0.31, 0.13
+    net, sigma_data, mean = network(), 0.31, 0.13
     average = [p.detach().clone() for p in net.parameters()]
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True)
 
@@ -57,9 +56,8 @@ def bare_step() -> Callable[[], None]:
 
 def samplers() -> tuple[Callable[[int], Callable[[], None]], Callable[[], object], Callable[[], object]]:
     """Return bare calls of a denoiser, and `sample` with a deterministic and a stochastic sampler on the same denoiser."""
-    torch.manual_seed(0)
     process = EDM(0.002, 40.0)
-    model = Denoiser(UNet(1, 28), process, sigma_data=0.31).eval()
+    model = Denoiser(network(), process, sigma_data=0.31).eval()
     times, x = karras(process, STEPS), torch.randn(IMAGES, 1, 28, 28)
 
     def calls(count: int) -> Callable[[], None]:

@@ -1,14 +1,19 @@
 """Training speed of the MNIST U-Net: fp32 and bf16, eager and compiled. Ratios are of time, to fp32 eager."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import torch
+from torch import nn
 
 from benchmarks.timing import Row, compare, in_turn
-from scorefield import DSM, EDM, Denoiser, LogNormal, Optimization, StepRecord, TrainState, UNet, edm_weight, train
+from scorefield import DSM, EDM, Denoiser, LogNormal, Optimization, StepRecord, TrainState, edm_weight, train
+from scorefield.config import read_yaml
+from scorefield.config.parts import UNetConfig
 from scorefield.data import Batches, Dataset
 from scorefield.networks.precision import Precision
 
+CONFIG = Path(__file__).parents[1] / "configs" / "mnist.yaml"
 BATCH = 64
 EPOCH = 60_000
 
@@ -25,11 +30,16 @@ def run(rounds: int = 12) -> list[Row]:
     return rows + epochs
 
 
-def stepper(precision: Precision, compiled: bool, size: int = 28, batch: int = BATCH) -> Callable[[], StepRecord]:
-    """Return a function that takes one training step of the shipped MNIST recipe on noise-like images."""
+def network(size: int = 28) -> nn.Module:
+    """Return the network of configs/mnist.yaml for squares of that size, with the same weights every time."""
     torch.manual_seed(0)
+    return UNetConfig(**read_yaml(CONFIG)["network"]).build((1, size, size), None)
+
+
+def stepper(precision: Precision, compiled: bool, size: int = 28, batch: int = BATCH) -> Callable[[], StepRecord]:
+    """Return a function that takes one training step on noise-like images."""
     images = torch.randint(0, 256, (4096, 1, size, size), dtype=torch.uint8)
-    model = Denoiser(UNet(1, size), EDM(0.002, 40.0), sigma_data=0.31, mean_data=0.13)
+    model = Denoiser(network(size), EDM(0.002, 40.0), sigma_data=0.31, mean_data=0.13)
     settings = Optimization(steps=10**9, precision=precision, compile=compiled)
     objective = DSM(LogNormal(-1.893, 1.2), edm_weight(0.31))
     records: Iterator[StepRecord] = train(

@@ -18,9 +18,10 @@ import torch
 from torch import Tensor
 
 from benchmarks import page
-from benchmarks.minutes import CONFIG, VARIANTS, quality, study
+from benchmarks.minutes import VARIANTS, quality, study
 from benchmarks.peers.examples import EXAMPLES, Example
 from benchmarks.peers.libraries import available
+from benchmarks.training import CONFIG
 from scorefield.config import read_yaml
 from scorefield.training.run import environment
 

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from benchmarks import memory
 from benchmarks.peers.libraries import available, load, silence, versions
 from benchmarks.timing import Note, Row, compare, in_turn
-from benchmarks.training import BATCH, stepper
-from scorefield import UNet
+from benchmarks.training import BATCH, network, stepper
 
 Step = Callable[[], object]
 
@@ -31,12 +30,6 @@ def run(rounds: int = 10) -> list[Row | Note]:
 def step(name: str) -> Step:
     """Return one side's step."""
     return SIDES[name]()
-
-
-def network() -> UNet:
-    """Return the same network every time."""
-    torch.manual_seed(0)
-    return UNet(1, 28)
 
 
 def batches() -> Iterator[Tensor]:

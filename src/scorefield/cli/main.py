@@ -13,6 +13,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from scorefield._errors import ConfigError, ScorefieldError
 from scorefield.cli.arguments import build_parser
+from scorefield.cli.memory import keep_freed
 
 __all__ = ["main"]
 
@@ -23,6 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     verbose = "--verbose" in arguments
+    keep_freed()
     try:
         args = _parse(build_parser(), arguments)
         code = import_module(f"scorefield.cli.{args.subcommand}").run(args[args.subcommand])

@@ -1,0 +1,43 @@
+"""The command line keeps the memory that it frees: what is allocated again costs no page faults."""
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+FAULTS = """
+import resource, sys
+{before}
+held = [bytearray(8 << 20) for _ in range(6)]
+def again():
+    held.clear()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    held.extend(bytearray(8 << 20) for _ in range(6))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+again()
+print(sum(again() for _ in range(5)))
+"""
+COMMAND = "from scorefield.cli.main import main; main(['no-such-command'])"
+PAGES = 5 * 6 * (8 << 20) // 4096  # what is allocated again, and all of it touched
+
+
+def faults(before: str) -> int:
+    done = subprocess.run(
+        [sys.executable, "-c", FAULTS.format(before=before)], capture_output=True, text=True, check=True, timeout=60
+    )
+    return int(done.stdout.split()[-1])
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another allocator than glibc's is left as it is")
+def test_what_the_command_line_frees_it_uses_again() -> None:
+    assert faults(COMMAND) < 0.02 * PAGES
+    assert faults("pass") > 0.5 * PAGES  # without, the pages are gone
+
+
+def test_without_glibc_nothing_is_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from scorefield.cli import memory
+
+    monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: pytest.fail("no library should be asked"))
+    memory.keep_freed()

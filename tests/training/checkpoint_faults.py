@@ -131,9 +131,10 @@ def child_saves_forever(folder: Path, pipe: Connection) -> None:
 def child_holds_lock(folder: Path, pipe: Connection, fork: bool) -> None:
     """Hold the lock until told to stop; with ``fork``, leave a worker behind that outlives this process."""
     with RunLock(folder):
-        worker = os.fork() if fork else 0
-        if fork and worker == 0:
+        if fork and os.fork() == 0:
+            pipe.send(os.getpid())  # by the worker: only now has it closed what it inherited
             pipe.poll(None)
             os._exit(0)
-        pipe.send(worker)
+        if not fork:
+            pipe.send(0)
         pipe.recv()

@@ -68,6 +68,7 @@ def write(folder: Path) -> None:
     _budget(folder)
     _mnist(folder)
     _shipped(folder)
+    _minutes(folder)
     _claim(folder, "mnist-classes", _CLASSES)
     _claim(folder, "mnist-inpainting", _INPAINTING)
 
@@ -175,6 +176,28 @@ def _shipped(folder: Path) -> None:
         drawn = config.sampling.kind if isinstance(loaded.model, ScoreModel) else "it reads, and draws nothing"
         rows.append([f"`{name}`", what, f"{loaded.parameters:,}", trained, drawn])
     save_table(folder, "shipped", ["name", "what", "parameters", "trained", "draws by"], rows)
+
+
+def _minutes(folder: Path) -> None:
+    """What drew best after every training time of the study, of what options alone can ask for."""
+    found = json.loads((RESULTS / "minutes" / "results.json").read_text())
+    asked = [e for e in found if e["changes"] or e["variant"] == "recipe"]
+    rows = []
+    for minutes in sorted({e["minutes"] for e in asked}):
+        best = min((e for e in asked if e["minutes"] == minutes), key=lambda e: e["frechet_distance"]["times_floor"])
+        fid = best["frechet_distance"]
+        changed = {f"{part}.{key}": value for part, values in best["changes"].items() for key, value in values.items()}
+        options = {"train.steps": best["steps"], "guide.step": round(best["steps"] / 20), **changed}
+        rows.append(
+            [
+                f"{best['seconds'] / 60:.0f}",
+                f"`{' '.join(f'--{name} {value}' for name, value in options.items())}`",
+                f"{fid['times_floor']:.1f} ± {fid['error'] / fid['real']:.1f}",
+                *(f"{best[name]['samples']:.3f} ({best[name]['real']:.3f})" for name in ("confidence", "coverage")),
+            ]
+        )
+    head = ["minutes", "`scorefield train --config configs/mnist.yaml` and", "FID / floor"]
+    save_table(folder, "minutes", [*head, "confidence (test digits)", "coverage (training digits)"], rows)
 
 
 def _beside(row: dict[str, dict[str, float]]) -> str:

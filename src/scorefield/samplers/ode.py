@@ -35,9 +35,7 @@ class Euler(Sampler):
         self, model: ScoreModel, x: State, t: Float[Tensor, ""], s: Float[Tensor, ""], memory: None, noise: Noise
     ) -> tuple[State, None]:
         """Return x at s."""
-        (alpha_t, rho_t), (alpha_s, rho_s) = _scales(model, t), _scales(model, s)
-        r = rho_s / rho_t
-        return (r * alpha_s / alpha_t) * x + (alpha_s * (1 - r)) * model.denoise(x, t), None
+        return _euler(model, x, t, _scales(model, t), _scales(model, s)), None
 
 
 @dataclass(frozen=True)
@@ -82,16 +80,16 @@ class Heun(Sampler):
     ) -> tuple[State, float]:
         """Return x at s."""
         (alpha_t, rho_t), (alpha_s, rho_s) = _scales(model, t), _scales(model, s)
-        y = x / alpha_t
         if memory > 0 and self.churn_min <= rho_t <= self.churn_max:
-            t = model.process.time((1 + memory) * model.process.ratio(t))
             rho_hat = (1 + memory) * rho_t
-            y = y + self.churn_noise * math.sqrt(rho_hat**2 - rho_t**2) * noise.normal()
+            t = model.process.time((1 + memory) * model.process.ratio(t))
+            y = x / alpha_t + self.churn_noise * math.sqrt(rho_hat**2 - rho_t**2) * noise.normal()
             (alpha_t, _), rho_t = _scales(model, t), rho_hat
-        slope = model.noise(alpha_t * y, t)
-        guess = alpha_s * (y + (rho_s - rho_t) * slope)
-        slope = 0.5 * (slope + model.noise(guess, s))
-        return alpha_s * (y + (rho_s - rho_t) * slope), memory
+            x = alpha_t * y
+        guess = _euler(model, x, t, (alpha_t, rho_t), (alpha_s, rho_s))
+        # The first slope is the way to the guess: half of it is behind us, and the slope there brings the other half.
+        middle = (0.5 * alpha_s / alpha_t) * x + 0.5 * guess
+        return middle + (0.5 * alpha_s * (rho_s - rho_t)) * model.noise(guess, s), memory
 
 
 @dataclass(frozen=True)
@@ -136,6 +134,15 @@ class AdaptiveODE(Sampler):
     def spent(self, memory: Float[Tensor, " b"], steps: int) -> float:
         """Return the mean over samples."""
         return memory.mean().item()
+
+
+def _euler(
+    model: ScoreModel, x: State, t: Float[Tensor, ""], start: tuple[float, float], stop: tuple[float, float]
+) -> State:
+    """Return x at the second (α, ρ), from x at time t and the first."""
+    (alpha_t, rho_t), (alpha_s, rho_s) = start, stop
+    r = rho_s / rho_t
+    return (r * alpha_s / alpha_t) * x + (alpha_s * (1 - r)) * model.denoise(x, t)
 
 
 def _scales(model: ScoreModel, t: Float[Tensor, ""]) -> tuple[float, float]:

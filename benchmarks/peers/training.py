@@ -1,11 +1,11 @@
 """One training step of the same network, batch and images in each library's own way; ratios are of time, to scorefield in float32.
 
 The others' steps are the loss of their documentation under a plain Adam. Ours also seeds every image's noise, clips the gradient,
-averages the weights and sets the learning rate: that is counted against us. Memory is that of a process that trains and nothing else.
+averages the weights and sets the learning rate: that is counted against us. Each library trains in a process of its own.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from functools import cache, partial
 
 import torch
 import torch.nn.functional as F
@@ -13,36 +13,33 @@ from torch import Tensor, nn
 
 from benchmarks import memory
 from benchmarks.peers.libraries import available, load, silence, versions
-from benchmarks.timing import Note, Row, compare, in_turn
+from benchmarks.timing import Note, Row, compare, in_turn_apart
 from benchmarks.training import BATCH, network, stepper
 
 Step = Callable[[], object]
-STEPS = 4  # in one measurement: smalldiffusion's loop yields between a loss and its gradient, and holds memory while others step
+STEPS = 4  # in one measurement
 
 
 def run(rounds: int = 10) -> list[Row | Note]:
     """Return images/s and peak memory of every library that is there."""
-    sides, missing = available(SIDES)
+    built, missing = available(SIDES)
     rates = compare(
-        in_turn({name: several(side) for name, side in sides.items()}, rounds), OURS, "images/s", STEPS * BATCH
+        in_turn_apart({name: partial(take, name) for name in built}, rounds), OURS, "images/s", STEPS * BATCH
     )
-    peaks = [memory.row(name, "benchmarks.peers.training:step", name) for name in sides]
+    peaks = [memory.row(name, "benchmarks.peers.training:step", name) for name in built]
     return [versions(), *rates, *peaks, *missing]
 
 
+@cache
 def step(name: str) -> Step:
     """Return one side's step."""
     return SIDES[name]()
 
 
-def several(step: Step) -> Step:
-    """Return what takes a few steps, one after the other."""
-
-    def steps() -> None:
-        for _ in range(STEPS):
-            step()
-
-    return steps
+def take(name: str) -> None:
+    """Take a few of them."""
+    for _ in range(STEPS):
+        step(name)()
 
 
 def batches() -> Iterator[Tensor]:

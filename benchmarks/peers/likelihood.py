@@ -21,7 +21,7 @@ from scorefield.pretrained import load_model
 
 PROCESS = EDM(0.01, 20.0)
 TOLERANCE = 1e-4  # relative and absolute
-POINTS, IMAGES = 1000, 4
+POINTS, IMAGES = (1000, 10_000), 4
 
 
 class Found(NamedTuple):
@@ -39,9 +39,11 @@ def run(rounds: int = 5) -> list[Row | Note]:
     methods, missing = available(METHODS)
     check(methods)
     modes = GaussianMixture.ring()
-    x = modes.sample(POINTS, torch.Generator().manual_seed(0))
-    sides = named(methods, Exact(modes, PROCESS), x)
-    rows = compare(in_turn(sides, rounds, warmup=1), next(iter(sides)), "points/s", POINTS)
+    rows: list[Row | Note] = []
+    for points in POINTS:
+        x = modes.sample(points, torch.Generator().manual_seed(0))
+        sides = named(methods, Exact(modes, PROCESS), x)
+        rows += compare(in_turn(sides, rounds, warmup=1), next(iter(sides)), "points/s", points)
     loaded = load_model("mnist")
     sampler, times = loaded.config.sampling.build(loaded.model.process)
     drawn = sample(loaded.model, sampler, (IMAGES, *loaded.event), times=times).x

@@ -112,6 +112,12 @@ MUTANTS = [
     ),
     Mutant("rows share noise", "_tensors.py", "+ seed % self._block for", "+ (seed // 2) % self._block for"),
     Mutant("Dormand–Prince: a sign", "_ode.py", "-2187 / 6784", "2187 / 6784"),
+    Mutant(
+        "Dormand–Prince: step sizes from one error alone",
+        "_ode.py",
+        "(0.03 - 1 / tableau.order) * last[rows] ** 0.04",
+        "(-1 / tableau.order)",
+    ),
     Mutant("Dormand–Prince: error estimate", "_ode.py", "e=(71 / 57600", "e=(171 / 57600"),
     Mutant("likelihood: trace subtracted", "likelihood/flow.py", "top + volume + trace", "top + volume - trace"),
     Mutant("likelihood: volume of α forgotten", "likelihood/flow.py", "top + volume + trace", "top + trace"),

@@ -1,8 +1,9 @@
 r"""Embedded Runge–Kutta with an error control of its own for every row of a batch.
 
 A method is its tableau: stages k_i = f(y + h Σ_j a_ij k_j, u + c_i h), the step y + h Σ b_i k_i, its error estimate h Σ e_i k_i. A step is
-accepted where the root mean square of error / (atol + rtol max(|y|, |y′|)) is at most one, and the next is longer or shorter by
-0.9 error^{−1/5}, within [1/5, 5] (Hairer, Nørsett & Wanner, section II.4).
+accepted where the root mean square ε of error / (atol + rtol max(|y|, |y′|)) is at most one, and the next is longer or shorter by
+0.9 ε^{−0.17} ε₋^{0.04}, within [1/5, 5], where ε₋ is that of the last accepted step: the proportional-integral control of DOPRI5
+(Hairer & Wanner, Solving ODEs II, section IV.2). With ε^{−1/5} alone, two to three times as many trials are rejected.
 """
 
 from collections.abc import Callable
@@ -78,7 +79,7 @@ def integrate(
     span = stop - start
     u = torch.full((len(y),), start, dtype=torch.float64, device=y.device)
     h = torch.full_like(u, first * span)
-    used = torch.ones_like(u)
+    used, last = torch.ones_like(u), torch.ones_like(u)
     k_first = slope(y, u, torch.arange(len(y), device=y.device)).to(y)
     for _ in range(most):
         rows = torch.nonzero((stop - u) * span > 0).flatten()
@@ -93,8 +94,10 @@ def integrate(
         done = rows[good]
         y[done], k_first[done] = trial[good], k_last[good]
         u[done] = torch.where(step[good] == left[good], stop, u[done] + step[good])
-        change = torch.nan_to_num(0.9 * size.clamp_min(1e-10) ** (-1 / tableau.order), nan=0.2)
+        size = size.clamp_min(1e-10)
+        change = torch.nan_to_num(0.9 * size ** (0.03 - 1 / tableau.order) * last[rows] ** 0.04, nan=0.2)
         h[rows] = step * change.clamp(0.2, 5)
+        last[done] = size[good]
         _check_steps(h[rows[~good]], span, u[rows[~good]])
     raise DivergedError(f"the ODE needed more than {most} steps; loosen rtol and atol, or check the model")
 

@@ -3,7 +3,7 @@ r"""Embedded Runge–Kutta with an error control of its own for every row of a b
 A method is its tableau: stages k_i = f(y + h Σ_j a_ij k_j, u + c_i h), the step y + h Σ b_i k_i, its error estimate h Σ e_i k_i. A step is
 accepted where the root mean square ε of error / (atol + rtol max(|y|, |y′|)) is at most one, and the next is longer or shorter by
 0.9 ε^{−0.17} ε₋^{0.04}, within [1/5, 5], where ε₋ is that of the last accepted step: the proportional-integral control of DOPRI5
-(Hairer & Wanner, Solving ODEs II, section IV.2). With ε^{−1/5} alone, two to three times as many trials are rejected.
+(Hairer & Wanner, Solving ODEs II, section IV.2). With ε^{−1/5} alone, a mixture's flow rejects two to three times as many trials.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,7 @@
 """The comparison with other libraries: how they are imported, what a missing one leaves, that equal things are compared, memory."""
 
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -13,11 +14,11 @@ from typing import Any
 import pytest
 import torch
 from benchmarks.peers import examples, libraries, likelihood, networks, quality, sampling, training
-from benchmarks.timing import Note, Row, lasting
+from benchmarks.timing import Note, Row, in_turn_apart, lasting
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook
 
-from benchmarks import memory, page
+from benchmarks import memory, minutes, page
 from scorefield import Euler, Exact, Gaussian, Heun, ScoreModel, UNet
 from scorefield.data import Dataset
 
@@ -88,6 +89,23 @@ def test_the_page_shows_lines_with_and_without_numbers() -> None:
 
 def test_the_page_is_that_of_the_results() -> None:
     assert (page.HERE / "README.md").read_text() == page.whole()
+
+
+def test_the_guide_says_how_the_study_drew() -> None:
+    options = (f"--{part}.{key} {value}" for part, values in minutes.DRAWN.items() for key, value in values.items())
+    text = (page.HERE.parent / "docs" / "choosing.md").read_text().replace("'", "")
+    assert f"`{' '.join(options)}`" in text
+
+
+def test_sides_apart_are_in_processes_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "file").touch()
+    monkeypatch.chdir(tmp_path)
+    sides = {"stays": partial(os.stat, "there"), "moves": partial(os.stat, "file")}
+    times = in_turn_apart(sides, 3, first={"moves": partial(os.chdir, "there")})
+    assert {name: len(seconds) for name, seconds in times.items()} == {"stays": 3, "moves": 3}
+    with pytest.raises(FileNotFoundError):
+        in_turn_apart(sides, 1)
 
 
 def test_lasting_is_the_time_of_a_part() -> None:
@@ -237,8 +255,8 @@ def test_every_library_has_one_entry_per_budget(
     known = {"torch, made up": lambda: drawing(0.0, []), "gone": lambda: libraries.load("no_such_library")}
     monkeypatch.setattr(quality, "EXAMPLES", known)
     monkeypatch.setattr(quality, "quality", lambda x, n: measured if x.shape == (n, 1, 28, 28) else {})
-    for minutes in ("0", "0.0001", "0"):
-        quality.main(["torch, made up", "gone", "--minutes", minutes, "-n", "3", "--out", str(tmp_path)])
+    for budget in ("0", "0.0001", "0"):
+        quality.main(["torch, made up", "gone", "--minutes", budget, "-n", "3", "--out", str(tmp_path)])
     entries = json.loads((tmp_path / "peers.json").read_text())
     assert [(e["library"], e["minutes"]) for e in entries] == [("torch, made up", 0.0001), ("torch, made up", 0.0)]
     assert entries[1] | measured | {"batch": 7, "parameters": 4, "evaluations": 20, "steps": 1, "n": 3} == entries[1]

@@ -35,6 +35,7 @@ GUARDS = {
     "guidance/auto.py": ["test_guidance_auto.py"],
     "training": ["../training/test_loop.py"],
     "training/muon.py": ["../training/test_muon.py"],
+    "training/checkpoint_bytes.py": ["../training/test_checkpoint.py"],
     "training/checkpoint_disk.py": ["../training/test_checkpoint.py"],
     "guidance/classes.py": ["test_guidance_classes.py"],
     "guidance/inpainting.py": ["test_guidance_inpainting.py"],
@@ -130,8 +131,11 @@ MUTANTS = [
     Mutant("Muon: gradients lost", "training/muon.py", "weight.grad = gradient", "pass"),
     Mutant("min-SNR: the larger", "objectives/weights.py", "clamp(max=gamma", "clamp(min=gamma"),
     Mutant(
-        "checkpoint: any part read back is right", "training/checkpoint_disk.py", "part[:got] != rest[:got]", "False"
+        "checkpoint: any part read back is right", "training/checkpoint_disk.py", "buffer[:got] != expected", "False"
     ),
+    Mutant("checkpoint: longer files hold as much", "training/checkpoint_disk.py", "not file.read(1)", "True"),
+    Mutant("checkpoint: narrow types first", "training/checkpoint_bytes.py", "(-item[1].element", "(item[1].element"),
+    Mutant("checkpoint: header of any length", "training/checkpoint_bytes.py", "-len(text) % 8", "0"),
     Mutant("finiteness: a sum is always well", "sampling.py", "torch.isfinite(x.sum()) or", "x.sum() is not None or"),
     Mutant("bits: a byte told by a later one", "likelihood/decoder.py", "(-1, 1), (0, -2)", "(1, -1), (0, -2)"),
     Mutant("bits: trust in bytes that are not likely", "likelihood/decoder.py", "w * self.table[bins, byte]", "w"),

@@ -145,6 +145,40 @@ def test_round_trip_of_awkward_tensors(tmp_path: Path):
     assert not any(x.requires_grad for x in found["model"].values())
 
 
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_a_file_is_what_safetensors_writes(dtype: torch.dtype):
+    wide = dtype.itemsize > 2
+    group = {
+        "é": torch.ones(3, dtype=dtype),
+        "b": torch.zeros(2, 2, dtype=dtype),
+        "": torch.tensor(1, dtype=dtype),
+        "a": torch.zeros(3, dtype=torch.bfloat16 if wide else torch.float64),  # narrower than dtype, or wider
+    }
+    content = checkpoint_bytes.encode(0, {"model": group}, {})["model.safetensors"]
+    assert b"".join(content) == safetensors.torch.save(group)
+
+
+def test_tensors_are_written_from_where_they_lie():
+    w = torch.zeros(3, dtype=torch.uint8)
+    content = checkpoint_bytes.encode(0, {"model": {"w": w}}, {})["model.safetensors"]
+    w += 7
+    assert bytes(content[-1]) == b"\7\7\7"
+
+
+def test_what_a_file_holds_is_compared_to_the_last_byte(tmp_path: Path):
+    data = np.random.default_rng(0).bytes(3 * 2**20 + 5)
+    content = [data[:10], memoryview(data)[10:]]
+    checkpoint_disk.write(tmp_path / "file", content)
+    assert (tmp_path / "file").read_bytes() == data
+    assert checkpoint_disk.holds(tmp_path / "file", content)
+    for at in (0, 9, 10, 2**20 + 9, 2**20 + 10, len(data) - 1):
+        (tmp_path / "file").write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+        assert not checkpoint_disk.holds(tmp_path / "file", content), at
+    for other in (data[:-1], data + b"0", b""):
+        (tmp_path / "file").write_bytes(other)
+        assert not checkpoint_disk.holds(tmp_path / "file", content)
+
+
 def unstorable_tensors() -> dict[str, Tensor]:
     return {
         "complex128": torch.zeros(1, dtype=torch.complex128),

@@ -10,8 +10,7 @@ The checkpoint of step 1200 is a folder::
 
 Writing is all or nothing: the files go to ``.tmp-<pid>-<token>-<n>``, are synced, read back and verified, and
 only then does one ``rename`` give them their name. Whatever is interrupted leaves a ``.tmp-*`` that `clean`
-removes. Groups are encoded in memory (two copies of the tensors, briefly), so that one place writes, hashes
-and syncs; networks here are small.
+removes. Tensors on the CPU are written from where they lie: a save copies none that is contiguous.
 
 Reading trusts nothing: a file is opened only when the manifest names it, used only when its size and hash
 agree, and decoded by safetensors alone. Files that the manifest does not name are ignored. POSIX only
@@ -22,6 +21,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,10 +38,12 @@ from scorefield.training.checkpoint_bytes import (
     decode_state,
     decode_tensors,
     encode,
+    encode_manifest,
     is_group,
 )
 from scorefield.training.checkpoint_disk import (
     TEMPORARY,
+    Content,
     cannot_write,
     holds,
     is_live,
@@ -50,6 +52,7 @@ from scorefield.training.checkpoint_disk import (
     read_verified,
     remove,
     scan,
+    size,
     sync,
     temporary_name,
     write,
@@ -110,14 +113,16 @@ def save(
     _check_arguments(step, keep, tensors)
     files = encode(step, tensors, state)
     path = folder / f"step-{step:08d}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not _holds(path, files[MANIFEST]):
-            _place(path, files)
-        _update_last(folder, path.name)
-        _prune(folder, path, keep)
-    except OSError as error:
-        cannot_write(folder, sum(map(len, files.values())), error)
+    with ThreadPoolExecutor(1) as pool:
+        manifest = pool.submit(encode_manifest, files)  # hashing takes about as long as writing: side by side
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if not _holds(path, manifest):
+                _place(path, files, manifest)
+            _update_last(folder, path.name)
+            _prune(folder, path, keep)
+        except OSError as error:
+            cannot_write(folder, sum(map(size, files.values())), error)
     return path
 
 
@@ -155,8 +160,8 @@ def load(path: Path, *, links: bool = True) -> Checkpoint:
     tensors: dict[str, dict[str, Tensor]] = {}
     step, state = 0, {}
     manifest = path / MANIFEST
-    for name, (size, sha256) in decode_manifest(manifest, read_own(manifest, MANIFEST_LIMIT, links=links)).items():
-        data = read_verified(path / name, size, sha256, links=links)
+    for name, (length, sha256) in decode_manifest(manifest, read_own(manifest, MANIFEST_LIMIT, links=links)).items():
+        data = read_verified(path / name, length, sha256, links=links)
         if name == STATE:
             step, state = decode_state(path / name, data)
         else:
@@ -210,9 +215,9 @@ def _check_arguments(step: int, keep: int, groups: Mapping[str, Mapping[str, Ten
             raise ConfigError(f"a group of tensors is named by letters, digits, _ and -; received {group!r}")
 
 
-def _holds(path: Path, manifest: bytes) -> bool:
+def _holds(path: Path, manifest: Future[bytes]) -> bool:
     """Tell whether ``path`` is a good checkpoint with this very manifest, hence with the same bytes."""
-    return _is_good(path) and read(path / MANIFEST, MANIFEST_LIMIT) == manifest
+    return _is_good(path) and read(path / MANIFEST, MANIFEST_LIMIT) == manifest.result()
 
 
 def _is_good(path: Path) -> bool:
@@ -223,18 +228,14 @@ def _is_good(path: Path) -> bool:
     return True
 
 
-def _place(path: Path, files: Mapping[str, bytes]) -> None:
+def _place(path: Path, files: Mapping[str, Content], manifest: Future[bytes]) -> None:
     """Write, sync and verify under a temporary name, then rename to ``path``."""
     temporary = temporary_name(path.parent)
     os.mkdir(temporary)
     try:
-        for name, data in files.items():
-            write(temporary / name, data)
-            if not holds(temporary / name, data):
-                raise CheckpointError(
-                    f"{path}: the disk gave back other bytes than were written to {name}; check it, or use another "
-                    "folder. Earlier checkpoints are intact"
-                )
+        for name, content in files.items():
+            _put(temporary / name, content)
+        _put(temporary / MANIFEST, [manifest.result()])
         sync(temporary)
         if path.exists():
             _step_aside(path)
@@ -242,6 +243,15 @@ def _place(path: Path, files: Mapping[str, bytes]) -> None:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)  # nothing is there after the rename
     sync(path.parent)
+
+
+def _put(path: Path, content: Content) -> None:
+    write(path, content)
+    if not holds(path, content):
+        raise CheckpointError(
+            f"{path}: the disk gave back other bytes than were written; check it, or use another folder. "
+            "Earlier checkpoints are intact"
+        )
 
 
 def _step_aside(path: Path) -> None:
@@ -258,7 +268,7 @@ def _step_aside(path: Path) -> None:
 def _update_last(folder: Path, name: str) -> None:
     temporary = temporary_name(folder)
     try:
-        write(temporary, f"{name}\n".encode())
+        write(temporary, [f"{name}\n".encode()])
         os.replace(temporary, folder / _LAST)
     finally:
         temporary.unlink(missing_ok=True)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from scorefield._errors import CheckpointError
-from scorefield.training.checkpoint_disk import damaged, short
+from scorefield.training.checkpoint_disk import Content, damaged, short, size
 
 __all__ = [
     "JSON",
@@ -27,6 +27,7 @@ __all__ = [
     "decode_state",
     "decode_tensors",
     "encode",
+    "encode_manifest",
     "is_group",
 ]
 
@@ -54,43 +55,60 @@ def is_group(name: str) -> bool:
     return _GROUP.fullmatch(name) is not None
 
 
-def encode(step: int, groups: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, JSON]) -> dict[str, bytes]:
-    """Return the content of each file of a checkpoint, the manifest last."""
+def encode(step: int, groups: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, JSON]) -> dict[str, Content]:
+    """Return the content of each file of a checkpoint but the manifest."""
     files = {f"{group}.safetensors": _encode_tensors(group, tensors) for group, tensors in groups.items()}
-    files[STATE] = _encode_state(step, state)
-    entries = {name: {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)} for name, data in files.items()}
-    files[MANIFEST] = _dump({"schema": SCHEMA, "files": entries})
-    return files
+    return {**files, STATE: [_encode_state(step, state)]}
 
 
-def _encode_tensors(group: str, tensors: Mapping[str, Tensor]) -> bytes:
+def encode_manifest(files: Mapping[str, Content]) -> bytes:
+    """Return the manifest of these files."""
+    return _dump({"schema": SCHEMA, "files": {name: _describe(content) for name, content in files.items()}})
+
+
+def _describe(content: Content) -> dict[str, JSON]:
+    digest = hashlib.sha256()
+    for part in content:
+        digest.update(part)
+    return {"sha256": digest.hexdigest(), "size": size(content)}
+
+
+def _encode_tensors(group: str, tensors: Mapping[str, Tensor]) -> Content:
+    """Return a safetensors file: its header, and each tensor from where it lies in memory, wide types first."""
     if "__metadata__" in tensors:
         raise CheckpointError(f"group {group!r}: the name '__metadata__' is taken by safetensors; rename the tensor")
     try:
         # resolve_*: a lazy conjugate or sign would be lost.
         plain = {name: x.detach().resolve_conj().resolve_neg().cpu().contiguous() for name, x in tensors.items()}
-        data = safetensors.torch.save(_apart(plain))
+        ordered = sorted(plain.items(), key=lambda item: (-item[1].element_size(), item[0].encode()))
+        codes = {dtype: _code(dtype) for dtype in {x.dtype for x in plain.values()}}
+        fields, parts, end = {}, [], 0
+        for name, x in ordered:
+            start, end = end, end + x.nbytes
+            fields[name] = {"dtype": codes[x.dtype], "shape": list(x.shape), "data_offsets": [start, end]}
+            parts.append(_memory(x))
     except Exception as error:  # whatever torch and safetensors raise on sparse, quantized, meta, complex128, ...
         raise CheckpointError(
             f"group {group!r} cannot be stored: expected dense tensors, real or complex64; found {error!r}"
         ) from error
-    # What could not be read back is not written: the header as it is, and an empty tensor of each dtype.
-    path, dtypes = Path(f"{group}.safetensors"), {x.dtype for x in plain.values()}
-    _check_header(path, data)
-    decode_tensors(path, safetensors.torch.save({str(dtype): torch.empty(0, dtype=dtype) for dtype in dtypes}))
-    return data
+    text = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # tensors begin where wide types may
+    header = len(text).to_bytes(8, "little") + text
+    _check_header(Path(f"{group}.safetensors"), header)  # what would not be read back is not written
+    return [header, *parts]
 
 
-def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors, copied where they share memory, which safetensors refuses, or are parts of a larger one."""
-    known: set[int] = set()
-    alone: dict[str, Tensor] = {}
-    for name, x in tensors.items():
-        storage = x.untyped_storage()
-        whole = storage.nbytes() == x.nbytes and storage.data_ptr() not in known
-        known.add(storage.data_ptr())
-        alone[name] = x if whole else x.clone()
-    return alone
+def _memory(x: Tensor) -> memoryview:
+    return x.reshape(-1).view(torch.uint8).numpy().data
+
+
+def _code(dtype: torch.dtype) -> str:
+    """Return what safetensors calls a type that it writes as memory has it, and reads back."""
+    one = torch.ones(1, dtype=dtype)
+    data = safetensors.torch.save({"": one})
+    if not data.endswith(_memory(one)) or _memory(safetensors.torch.load(data)[""]) != _memory(one):
+        raise TypeError(f"{dtype}, which does not return as it was")
+    return json.loads(data[8 : -one.nbytes])[""]["dtype"]
 
 
 def _encode_state(step: int, state: Mapping[str, JSON]) -> bytes:

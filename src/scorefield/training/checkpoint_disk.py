@@ -11,13 +11,15 @@ import re
 import secrets
 import shutil
 import stat
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeAlias
 
 from scorefield._errors import CheckpointError
 
 __all__ = [
     "TEMPORARY",
+    "Content",
     "cannot_write",
     "damaged",
     "holds",
@@ -28,10 +30,14 @@ __all__ = [
     "remove",
     "scan",
     "short",
+    "size",
     "sync",
     "temporary_name",
     "write",
 ]
+
+Content: TypeAlias = Sequence[bytes | memoryview]
+"""What a file holds, in parts: large ones are written, hashed and compared from where they lie."""
 
 TEMPORARY = re.compile(r"\.tmp-([1-9][0-9]{0,8})-([0-9a-f]{8})-[0-9]+")
 _TOKEN = secrets.token_hex(4)  # tells this process from a dead one of the same pid (containers start at the same pid)
@@ -91,24 +97,32 @@ def read(path: Path, limit: int | None = None) -> bytes:
         raise damaged(path, "a readable file", f"{error!r}") from error
 
 
-def holds(path: Path, data: bytes) -> bool:
+def size(content: Content) -> int:
+    """Return the number of bytes."""
+    return sum(map(len, content))
+
+
+def holds(path: Path, content: Content) -> bool:
     """Tell whether the file ``path`` has this content; it is read in parts, which costs no memory to speak of."""
-    rest, part = memoryview(data), bytearray(_PART)
-    with open(path, "rb", buffering=0) as file:
-        while got := file.readinto(part):
-            if part[:got] != rest[:got]:  # a bytearray compares as memory does; two memoryviews, item by item
-                return False
-            rest = rest[got:]
-    return not rest
+    buffer = bytearray(_PART)
+    with open(path, "rb") as file:
+        for part in content:
+            for start in range(0, len(part), _PART):
+                expected = part[start : start + _PART]
+                got = file.readinto(memoryview(buffer)[: len(expected)])
+                if buffer[:got] != expected:  # a bytearray compares as memory does; two memoryviews, item by item
+                    return False
+        return not file.read(1)
 
 
-def write(path: Path, data: bytes) -> None:
+def write(path: Path, content: Content) -> None:
     """Make the file ``path`` with this content, on the disk when this returns."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
+        for part in content:
+            rest = memoryview(part)
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

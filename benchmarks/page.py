@@ -74,10 +74,10 @@ def keep(path: Path, what: str, entry: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def table(entries: list[dict[str, Any]], what: str) -> str:
-    """Return a line per entry, the best of every budget first: what was asked of it and what it reached."""
+    """Return a line per entry, the best of every budget and n first: what was asked of it and what it reached."""
     asked = [name for name in ASKED if any(name in e for e in entries)]
     rows = [[what, *asked, "FID / floor", *MEASURED]]
-    for e in sorted(entries, key=lambda e: (e["minutes"], e["frechet_distance"]["times_floor"])):
+    for e in sorted(entries, key=lambda e: (e["minutes"], -e["n"], e["frechet_distance"]["times_floor"])):
         distance = e["frechet_distance"]
         ratio = f"{distance['times_floor']:.2f} ± {distance['error'] / distance['real']:.2f}"
         measured = [f"{e[name]['samples']:.3f}" for name in MEASURED]

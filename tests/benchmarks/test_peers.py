@@ -91,6 +91,24 @@ def test_the_page_is_that_of_the_results() -> None:
     assert (page.HERE / "README.md").read_text() == page.whole()
 
 
+def test_a_study_shows_its_best_first_among_those_of_one_budget_and_n() -> None:
+    def entry(name: str, minutes: float, n: int, ratio: float) -> dict[str, Any]:
+        measured = dict.fromkeys(page.MEASURED, {"samples": 0.5})
+        return {
+            "variant": name,
+            "minutes": minutes,
+            "n": n,
+            "frechet_distance": {"times_floor": ratio, "error": 0.5, "real": 0.25},
+            **measured,
+        }
+
+    rows = page.table(
+        [entry("a", 5, 100, 1), entry("b", 5, 500, 3), entry("c", 15, 500, 1), entry("d", 5, 500, 2)], "variant"
+    )
+    assert [row.split(" | ")[0] for row in rows.splitlines()[2:]] == ["| d", "| b", "| a", "| c"]
+    assert "| 2.00 ± 2.00 |" in rows
+
+
 def test_the_guide_says_how_the_study_drew() -> None:
     options = (f"--{part}.{key} {value}" for part, values in minutes.DRAWN.items() for key, value in values.items())
     text = (page.HERE.parent / "docs" / "choosing.md").read_text().replace("'", "")

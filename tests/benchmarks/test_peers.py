@@ -20,6 +20,7 @@ from torch.nn.modules.module import register_module_forward_hook
 
 from benchmarks import memory, minutes, page
 from scorefield import Euler, Exact, Gaussian, Heun, ScoreModel, UNet
+from scorefield.config import merge, read_yaml
 from scorefield.data import Dataset
 
 
@@ -107,6 +108,17 @@ def test_a_study_shows_its_best_first_among_those_of_one_budget_and_n() -> None:
     )
     assert [row.split(" | ")[0] for row in rows.splitlines()[2:]] == ["| d", "| b", "| a", "| c"]
     assert "| 2.00 ± 2.00 |" in rows
+
+
+def test_the_small_recipe_is_what_drew_best_after_five_minutes() -> None:
+    entries = [e for e in json.loads((page.MINUTES / "results.json").read_text()) if e["minutes"] == 5]
+    best = min(entries, key=lambda e: e["frechet_distance"]["times_floor"])
+    small = read_yaml(minutes.CONFIG.with_name("mnist-small.yaml"))
+    steps = small["train"]["steps"]
+    assert steps == round(best["steps"], -2)
+    rounds = {"train": {"steps": steps, "sample_every": 1000}, "guide": {"step": round(steps * minutes.GUIDED)}}
+    studied = merge(merge(read_yaml(minutes.CONFIG), minutes.DRAWN), best["changes"])
+    assert small == {**merge(studied, rounds), "name": "mnist-small"}
 
 
 def test_the_guide_says_how_the_study_drew() -> None:

@@ -45,7 +45,6 @@ from scorefield.training.checkpoint_disk import (
     TEMPORARY,
     Content,
     cannot_write,
-    holds,
     is_live,
     read,
     read_own,
@@ -56,6 +55,7 @@ from scorefield.training.checkpoint_disk import (
     sync,
     temporary_name,
     write,
+    write_verified,
 )
 
 __all__ = ["JSON", "SCHEMA", "Checkpoint", "clean", "latest", "load", "read_tensors", "save"]
@@ -234,8 +234,8 @@ def _place(path: Path, files: Mapping[str, Content], manifest: Future[bytes]) ->
     os.mkdir(temporary)
     try:
         for name, content in files.items():
-            _put(temporary / name, content)
-        _put(temporary / MANIFEST, [manifest.result()])
+            write_verified(temporary / name, content)
+        write_verified(temporary / MANIFEST, [manifest.result()])
         sync(temporary)
         if path.exists():
             _step_aside(path)
@@ -243,15 +243,6 @@ def _place(path: Path, files: Mapping[str, Content], manifest: Future[bytes]) ->
     finally:
         shutil.rmtree(temporary, ignore_errors=True)  # nothing is there after the rename
     sync(path.parent)
-
-
-def _put(path: Path, content: Content) -> None:
-    write(path, content)
-    if not holds(path, content):
-        raise CheckpointError(
-            f"{path}: the disk gave back other bytes than were written; check it, or use another folder. "
-            "Earlier checkpoints are intact"
-        )
 
 
 def _step_aside(path: Path) -> None:

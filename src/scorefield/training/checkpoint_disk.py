@@ -34,6 +34,7 @@ __all__ = [
     "sync",
     "temporary_name",
     "write",
+    "write_verified",
 ]
 
 Content: TypeAlias = Sequence[bytes | memoryview]
@@ -126,6 +127,16 @@ def write(path: Path, content: Content) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def write_verified(path: Path, content: Content) -> None:
+    """As `write`, and read it back."""
+    write(path, content)
+    if not holds(path, content):
+        raise CheckpointError(
+            f"{path}: the disk gave back other bytes than were written; check it, or use another folder. "
+            "Earlier checkpoints are intact"
+        )
 
 
 def sync(folder: Path) -> None:

@@ -35,8 +35,8 @@ STUDY = """## minutes
 
 Which variant of the MNIST recipe draws the best digits after so many minutes of training (`benchmarks.minutes`,
 [figure](../results/minutes/figure.png)); FID (MNIST features) is beside what training digits get, ± its standard error.
-That floor is one draw of training digits, the same for every line of one n, and as uncertain as it is large: the order tells more than
-the ratio.
+That floor is one draw of training digits, the same for every line of one n and nearly as uncertain as it is large; its error is not in
+the ±. So the order of the lines tells more than their ratios.
 """
 PEERS = """## peers-quality
 

@@ -130,7 +130,7 @@ def write(path: Path, content: Content) -> None:
 
 
 def write_verified(path: Path, content: Content) -> None:
-    """As `write`, and read it back."""
+    """As `write`; then the file is read back, and other bytes than were written raise CheckpointError."""
     write(path, content)
     if not holds(path, content):
         raise CheckpointError(

@@ -27,7 +27,6 @@ from benchmarks.training import CONFIG
 from scorefield import sample
 from scorefield.config import RunConfig, merge, read_yaml, validate
 from scorefield.data import Batches, Dataset, mnist
-from scorefield.experiments.mnist import examples
 from scorefield.metrics import evaluate
 from scorefield.models import Labelled, ScoreModel
 from scorefield.networks import UNet
@@ -36,6 +35,7 @@ from scorefield.networks.precision import uses_bf16
 from scorefield.pretrained import LoadedModel, guided, load_judge, lowered
 from scorefield.training import OneProcess, TrainState, load_weights, pick_device, train
 from scorefield.training.run import environment
+from scorefield_claims.mnist import examples
 
 
 class Attention(nn.Module):

@@ -17,7 +17,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = ("report", "poster")
 TIMESTAMP = 1_767_225_600  # seconds: the start of 2026; a PDF carries a time, and this one says nothing
-CATALOGUE = "src/scorefield/experiments/catalogue.py"
+CATALOGUE = "src/scorefield_claims/catalogue.py"
 GUIDANCE = "docs/guidance_bias.md"
 RESULTS = ("results/**/*.json", "results/**/*.png", "benchmarks/results.json")
 

@@ -52,14 +52,14 @@ GUARDS = {
     "metrics/resampling.py": ["../metrics/test_features.py"],
     "metrics/estimate.py": ["../metrics/test_features.py"],
     "metrics": ["../metrics/test_metrics.py"],
-    "experiments/store.py": ["../experiments/test_store.py"],
+    "../scorefield_claims/store.py": ["../claims/test_store.py"],
     "cli/workers.py": ["../cli/test_workers.py"],
 }
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """In ``file`` of the package, ``right`` becomes ``wrong``."""
+    """In ``file``, its path from the library's folder, ``right`` becomes ``wrong``."""
 
     name: str
     file: str
@@ -375,9 +375,13 @@ MUTANTS = [
     Mutant(
         "a share's interval: two errors each way", "metrics/estimate.py", "** 0.5, (found.low, found.high))", "** 0.5)"
     ),
-    Mutant("results: other weights forgotten", "experiments/store.py", "json.dumps(_weights(claim))", 'str("")'),
-    Mutant("results: other code forgotten", "experiments/store.py", ".encode() + path.read_bytes()", ".encode()"),
-    Mutant("results: kept without their figure", "experiments/store.py", "if whole and result", "if result"),
+    Mutant(
+        "results: other weights forgotten", "../scorefield_claims/store.py", "json.dumps(_weights(claim))", 'str("")'
+    ),
+    Mutant(
+        "results: other code forgotten", "../scorefield_claims/store.py", ".encode() + path.read_bytes()", ".encode()"
+    ),
+    Mutant("results: kept without their figure", "../scorefield_claims/store.py", "if whole and result", "if result"),
     Mutant("workers: left alive by Ctrl-C", "cli/workers.py", "process.terminate()", "pass"),
     Mutant("workers: outlive a killed command", "cli/workers.py", "    os._exit(1)\n", ""),
     Mutant("workers: one that died is an error", "cli/workers.py", "except BrokenProcessPool", "except KeyError"),

@@ -51,7 +51,7 @@ def tree(tmp_path: Path) -> Path:
         "benchmarks/results.json",
         "docs/guidance_bias.md",
         "src/scorefield/__init__.py",
-        "src/scorefield/experiments/catalogue.py",
+        "src/scorefield_claims/catalogue.py",
     ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
@@ -61,7 +61,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def write_claim(root: Path, name: str, verdict: str, measures: tuple[str, ...], value: float = 0.25) -> None:
-    """Write a result as `scorefield.experiments.store` does."""
+    """Write a result as `scorefield_claims.store` does."""
     place = root / "results" / "reproduce" / name
     place.mkdir(parents=True, exist_ok=True)
     estimate = {"value": value, "error": 0.01, "low": value - 0.0196, "high": value + 0.0196}

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 def write(folder: Path) -> None:
     """Write everything into ``folder``, unless it is newer than all it is made of."""
-    made_of = [*ROOT.glob("src/scorefield/**/*.py"), *ROOT.glob("docs/generate/*.py"), *ROOT.glob("results/**/*.json")]
+    made_of = [*ROOT.glob("src/**/*.py"), *ROOT.glob("docs/generate/*.py"), *ROOT.glob("results/**/*.json")]
     stamp = folder / ".made"
     if stamp.exists() and stamp.stat().st_mtime > max(path.stat().st_mtime for path in made_of):
         return

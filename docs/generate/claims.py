@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from generate.drawing import save_table
-from scorefield.experiments.catalogue import CLAIMS
+from scorefield_claims.catalogue import CLAIMS
 
 RESULTS = Path(__file__).parents[2] / "results" / "reproduce"
 VERDICTS = {"PASS": "holds", "FAIL": "does not hold", "HOLDS_ONLY_IF": "holds only if …"}

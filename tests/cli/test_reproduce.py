@@ -8,10 +8,10 @@ import torch
 
 from scorefield.cli import main, workers
 from scorefield.cli import reproduce as command
-from scorefield.experiments import store
-from scorefield.experiments.base import Claim, Finding, Recipe, Verdict
-from scorefield.experiments.catalogue import CLAIMS
 from scorefield.metrics import Estimate
+from scorefield_claims import store
+from scorefield_claims.base import Claim, Finding, Recipe, Verdict
+from scorefield_claims.catalogue import CLAIMS
 
 FAILING, CRASHING, FINE = "circle-field", "ring-mixing", "solver-orders"
 

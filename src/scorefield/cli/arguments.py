@@ -5,6 +5,7 @@ from typing import Any
 from jsonargparse import ArgumentParser
 
 import scorefield
+from scorefield.cli import reproduce
 from scorefield.cli.drawing_arguments import (
     command,
     evaluate_parser,
@@ -13,7 +14,6 @@ from scorefield.cli.drawing_arguments import (
     sample_parser,
     solve_parser,
 )
-from scorefield.experiments.catalogue import BUDGETS
 
 __all__ = ["SECTIONS", "TOYS", "TOY_OBJECTIVES", "build_parser"]
 
@@ -56,7 +56,7 @@ def build_parser() -> ArgumentParser:
     commands.add_subcommand(
         "suggest", _suggest(), help="settings from your data: noise levels, step sizes, a configuration"
     )
-    commands.add_subcommand("reproduce", _reproduce(), help="measure claims of the papers, and say which hold")
+    commands.add_subcommand("reproduce", reproduce.parser(), help="measure claims of the papers, and say which hold")
     commands.add_subcommand("convert", _convert(), help="weights of NCSN, NCSNv2 and score-SDE in, and out again")
     commands.add_subcommand("doctor", _doctor(), help="say what this machine has, and what is missing")
     return parser
@@ -129,22 +129,6 @@ def _suggest() -> ArgumentParser:
     parser.add_argument("--repeats", type=int, default=5, help="Langevin steps per level")
     parser.add_argument("--out", type=str, metavar="FILE", help="write a configuration")
     parser.add_argument("--json", action="store_true", help="report as one JSON object")
-    return parser
-
-
-def _reproduce() -> ArgumentParser:
-    parser = command(
-        "Measure claims of the papers: each ends in a verdict (PASS, FAIL, HOLDS_ONLY_IF), a figure, JSON and CSV. "
-        "Results are kept: the same recipe and code are not run twice."
-    )
-    parser.add_argument("names", nargs="*", type=str, metavar="NAME", help="claims to measure; --list shows them")
-    parser.add_argument("--all", action="store_true", help="measure every claim")
-    parser.add_argument("--list", action="store_true", help="print the names of the claims, and stop")
-    parser.add_argument(
-        "--budget", choices=BUDGETS, default="small", help="small: a minute a claim; full: minutes to an hour or so"
-    )
-    parser.add_argument("--out", type=str, default="results", metavar="FOLDER", help="results go to FOLDER/NAME")
-    parser.add_argument("--force", action="store_true", help="measure again what is already there")
     return parser
 
 

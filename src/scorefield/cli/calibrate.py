@@ -12,8 +12,8 @@ from jsonargparse import Namespace
 from scorefield._errors import ConfigError
 from scorefield.classifier import Classifier
 from scorefield.cli.evaluation_table import calibration_page, render_calibration
+from scorefield.cli.files import make_folder
 from scorefield.data import Dataset
-from scorefield.experiments.store import make_folder
 from scorefield.metrics import calibration
 from scorefield.models import NoisyModel
 from scorefield.plotting import calibration_curve

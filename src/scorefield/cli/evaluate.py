@@ -15,11 +15,11 @@ from scorefield.cli.console import warn
 from scorefield.cli.evaluation import measured
 from scorefield.cli.evaluation_data import RealData, real_data
 from scorefield.cli.evaluation_table import page, render
+from scorefield.cli.files import make_folder
 from scorefield.cli.likelihood import bits
 from scorefield.cli.sample import choose, count, draw, parse_seeds, prepared, setting, steered, write
 from scorefield.config import refusals
 from scorefield.data import from_array_file
-from scorefield.experiments.store import make_folder
 from scorefield.models import ScoreModel
 from scorefield.plotting import save_grid
 from scorefield.pretrained import LoadedModel, load_judge, load_model, load_trained

@@ -7,14 +7,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jsonargparse import Namespace
+from jsonargparse import ArgumentParser, Namespace
 
 from scorefield._errors import ConfigError
-from scorefield.cli.console import Progress
-from scorefield.experiments.catalogue import CLAIMS
+from scorefield.cli.drawing_arguments import command
+from scorefield.cli.files import make_folder
+from scorefield_claims.catalogue import BUDGETS, CLAIMS
 
-__all__ = ["run"]
-
+__all__ = ["parser", "run"]
 
 _DIED = (
     "its process ended, or another's that ran beside it: killed, or out of memory; run it again, what is done is kept"
@@ -29,6 +29,23 @@ class _Measured(NamedTuple):
     trace: str = ""
 
 
+def parser() -> ArgumentParser:
+    """Return the parser of the command."""
+    parser = command(
+        "Measure claims of the papers: each ends in a verdict (PASS, FAIL, HOLDS_ONLY_IF), a figure, JSON and CSV. "
+        "Results are kept: the same recipe and code are not run twice."
+    )
+    parser.add_argument("names", nargs="*", type=str, metavar="NAME", help="claims to measure; --list shows them")
+    parser.add_argument("--all", action="store_true", help="measure every claim")
+    parser.add_argument("--list", action="store_true", help="print the names of the claims, and stop")
+    parser.add_argument(
+        "--budget", choices=BUDGETS, default="small", help="small: a minute a claim; full: minutes to an hour or so"
+    )
+    parser.add_argument("--out", type=str, default="results", metavar="FOLDER", help="results go to FOLDER/NAME")
+    parser.add_argument("--force", action="store_true", help="measure again what is already there")
+    return parser
+
+
 def run(args: Namespace) -> int:
     """Measure what was asked for; return 0 if all of it ran, whatever was found, and 1 if something crashed."""
     if args.list:
@@ -36,8 +53,8 @@ def run(args: Namespace) -> int:
         print("\n".join(f"{name:{width}}  {text}" for name, text in CLAIMS.items()))
         return 0
     names = _chosen(args)
+    from scorefield.cli.console import Progress  # tqdm comes with it, and every --help reads this file
     from scorefield.cli.workers import each  # torch comes with it, and a wrong name should not wait
-    from scorefield.experiments.store import make_folder
 
     folder = make_folder(Path(args.out))
     measured: dict[str, _Measured] = {}
@@ -65,7 +82,7 @@ def _chosen(args: Namespace) -> list[str]:
 
 def _one(name: str, *, budget: str, folder: Path, force: bool) -> _Measured:
     """Measure one claim; what crashes must not take the others with it."""
-    from scorefield.experiments.store import find, reproduce
+    from scorefield_claims.store import find, reproduce
 
     began = time.perf_counter()
     try:

@@ -1,7 +1,6 @@
 """``scorefield toy``: learn the score of a density whose score is known, and lay the two side by side."""
 
 import json
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from jsonargparse import Namespace
 from scorefield._errors import ConfigError
 from scorefield._tensors import derive_seed
 from scorefield.cli.console import Progress
+from scorefield.cli.files import make_folder
 from scorefield.cli.toy_learning import learn
 from scorefield.cli.toy_measures import Rows, field_errors, sample_measures, table, weights
 from scorefield.cli.toys import REPEATS, TOYS, Plan, Toy, chains, plan
@@ -38,7 +38,7 @@ _TINY = {"steps": 4, "batch_size": 32, "n": 50, "frames": 3}
 def run(args: Namespace) -> int:
     """Learn, compare, draw; return the exit code."""
     toy, sizes = TOYS[args.name], _sizes(args)
-    out = _folder(Path(args.out or f"toy-{args.name}"))
+    out = make_folder(Path(args.out or f"toy-{args.name}"))
     began = time.perf_counter()
     levels = plan(toy)
     model = _learn(args, toy, levels, sizes)
@@ -89,17 +89,6 @@ def _sizes(args: Namespace) -> dict[str, int]:
         raise ConfigError(f"--steps and -n must be at least 1; received {args.steps} and {args.n}")
     many = isinstance(TOYS[args.name].density, GaussianMixture)
     return {"steps": args.steps, "batch_size": 512, "n": args.n or (20_000 if many else 1_000), "frames": 48}
-
-
-def _folder(path: Path) -> Path:
-    """Return ``path`` as a folder that can be written to."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"--out {path}: cannot be a folder: {error.strerror}; choose another") from error
-    if not os.access(path, os.W_OK):
-        raise ConfigError(f"--out {path}: not writable; choose another")
-    return path
 
 
 def _derived(toy: Toy, levels: Plan) -> dict[str, Any]:

@@ -1,0 +1,100 @@
+"""What a claim is, and what running one yields.
+
+A `Claim` ties a statement of a paper to a function that measures it: ``measure(recipe)`` gives a `Finding`, whose verdict follows from the
+measured numbers by thresholds that the recipe states. Budgets are two instances of one recipe: the same measurement, smaller and larger.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from scorefield.metrics import Estimate
+
+__all__ = ["Claim", "Finding", "Recipe", "Row", "Verdict", "exactly", "rule"]
+
+Row = Mapping[str, str | int | float]
+
+
+class Verdict(StrEnum):
+    """What was found. A claim that fails is a result, not an error."""
+
+    PASS = "PASS"  # noqa: S105 a verdict, no password
+    FAIL = "FAIL"
+    HOLDS_ONLY_IF = "HOLDS_ONLY_IF"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """The settings of a measurement; claims derive their own. Two runs with equal recipes and equal code give equal numbers."""
+
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a measurement found.
+
+    Attributes:
+        verdict: of the claim.
+        reason: why, with the numbers it rests on.
+        measures: the numbers the claim is about, with standard errors; the first is the one that summaries show.
+        rows: the table behind them.
+        draw: writes the figure to a path.
+    """
+
+    verdict: Verdict
+    reason: str
+    measures: Mapping[str, Estimate]
+    rows: Sequence[Row]
+    draw: Callable[[Path], object]
+
+
+R = TypeVar("R", bound=Recipe)
+
+
+@dataclass(frozen=True)
+class Claim(Generic[R]):
+    """A statement that can be measured.
+
+    Attributes:
+        name: as in `scorefield_claims.catalogue`.
+        statement: the claim, in our words.
+        source: the paper, and the figure, table or equation.
+        measure: the measurement.
+        small: the recipe of a minute.
+        full: the recipe of minutes to an hour or so, with a seed that no threshold was chosen by.
+        models: the shipped models it measures, or measures with.
+    """
+
+    name: str
+    statement: str
+    source: str
+    measure: Callable[[R], Finding]
+    small: R
+    full: R
+    models: tuple[str, ...] = ()
+
+    def recipe(self, budget: str) -> R:
+        """Return the recipe of a budget, "small" or "full"."""
+        return {"small": self.small, "full": self.full}[budget]
+
+
+def exactly(value: float) -> Estimate:
+    """Return a number that no chance was part of."""
+    return Estimate(value, 0.0)
+
+
+def rule(checks: Mapping[str, bool], *, only_if: str = "") -> tuple[Verdict, str]:
+    """Return the verdict that follows from checks, and its reason.
+
+    Args:
+        checks: what had to hold, in words with numbers, and whether it did.
+        only_if: a restriction without which the claim, as it was made, does not hold.
+    """
+    broken = [text for text, held in checks.items() if not held]
+    if broken:
+        return Verdict.FAIL, "does not hold: " + "; ".join(broken)
+    held = "; ".join(checks)
+    return (Verdict.HOLDS_ONLY_IF, f"{only_if}. Then: {held}") if only_if else (Verdict.PASS, held)

@@ -1,0 +1,116 @@
+r"""Mixing across digits: chains that all start at pictures of one digit, by one noise level and by annealing, on one learned network.
+
+One level is a denoising autoencoder's walk: Langevin dynamics at σ = 0.1 on p_σ with the step α of the published setting. Annealing spends
+the same number of evaluations on a ladder from σ_1 = 10, where all digits overlap. The judge reads where the chains end.
+
+Thresholds: at one level most chains must still show the digit they started with, and annealed at most ``kept`` of them, three times
+that digit's share of the data.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from scorefield.grids import constant, geometric, ladder
+from scorefield.metrics import Estimate, ModeWeights, class_shares
+from scorefield.metrics.estimate import mean
+from scorefield.pretrained import load_model
+from scorefield.samplers import AnnealedLangevin, Langevin
+from scorefield.sampling import Samples, sample
+from scorefield_claims.base import Claim, Finding, Recipe, rule
+from scorefield_claims.drawing import canvas, label, save, share_bars
+from scorefield_claims.mnist import BATCH, digits, read, show
+
+__all__ = ["CLAIM", "MnistMixing"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MnistMixing(Recipe):
+    """Chains, and how they walk."""
+
+    n: int
+    steps: int
+    digit: int = 7
+    sigma: float = 0.1
+    step_size: float = 1e-4
+    sigma_1: float = 10.0
+    sigma_L: float = 0.02
+    repeats: int = 10
+    relative: float = 0.3
+    kept: float = 0.3
+    model: str = "mnist"
+
+
+def measure(recipe: MnistMixing) -> Finding:
+    """Return which digits the chains end at."""
+    model, test = load_model(recipe.model, precision="auto").model, digits(train=False)
+    assert test.labels is not None  # noqa: S101 MNIST has labels
+    start = test.scaled(test.labels == recipe.digit)[: recipe.n]
+    t = model.process.time(torch.tensor(recipe.sigma, dtype=torch.float64)).item()
+    levels = geometric(recipe.sigma_1, recipe.sigma_L, recipe.steps // recipe.repeats)
+    walks = {
+        f"one level, σ = {recipe.sigma:g}": (Langevin(recipe.step_size), constant(t, recipe.steps)),
+        f"annealed, σ = {recipe.sigma_1:g} → {recipe.sigma_L:g}": (
+            AnnealedLangevin(recipe.relative * recipe.sigma_L**2, recipe.repeats),
+            ladder(model.process, levels),
+        ),
+    }
+    drawn = {
+        name: sample(model, sampler, times=times, init=start, seed=recipe.seed, frames=6, batch_size=BATCH)
+        for name, (sampler, times) in walks.items()
+    }
+    shares = torch.bincount(test.labels).double() / len(test)
+    return _finding(recipe, drawn, shares)
+
+
+def _finding(recipe: MnistMixing, drawn: Mapping[str, Samples], expected: Tensor) -> Finding:
+    """Return the verdict."""
+    labels = {name: read(walk.x).labels for name, walk in drawn.items()}
+    kept = {name: mean(found == recipe.digit) for name, found in labels.items()}
+    weights = {name: class_shares(found, expected.tolist()) for name, found in labels.items()}
+    (stuck_name, stuck), (mixed_name, mixed) = kept.items()
+    checks = {
+        f"{stuck_name}: {stuck.value:.0%} of the chains still show a {recipe.digit} after {recipe.steps} steps": stuck.value
+        > 0.5,
+        f"{mixed_name}: {mixed.value:.0%} do": mixed.value <= recipe.kept,
+    }
+    verdict, reason = rule(checks)
+    rows = [
+        {"sampler": name, "digit": k, "share": share, "low": low, "high": high, "expected": true, "n": w.n}
+        for name, w in weights.items()
+        for k, (share, low, high, true) in enumerate(zip(w.shares, w.low, w.high, w.expected, strict=True))
+    ]
+    measures: dict[str, Estimate] = {f"share that shows the first digit, {name}": value for name, value in kept.items()}
+    return Finding(verdict, reason, measures, rows, lambda path: _draw(path, drawn, weights))
+
+
+def _draw(path: Path, drawn: Mapping[str, Samples], weights: Mapping[str, ModeWeights]) -> None:
+    """Draw some chains along the way, and where all end."""
+    figure, axes = canvas(1, 3, width=5.0, height=5.0)
+    for panel, (name, walk) in zip(axes[0, :2], drawn.items(), strict=True):
+        assert walk.trajectory is not None  # noqa: S101 frames were asked for
+        show(
+            panel,
+            walk.trajectory[:, :8].transpose(0, 1).flatten(0, 1),
+            f"{name}\n(time runs to the right)",
+            len(walk.trajectory),
+        )
+    share_bars(axes[0, 2], weights)
+    axes[0, 2].set_xticks(range(10), [str(k) for k in range(10)])
+    label(axes[0, 2], "digits the chains end at, 95 % intervals", "digit", "share")
+    axes[0, 2].legend(frameon=False, fontsize=10)
+    save(figure, path)
+
+
+CLAIM = Claim(
+    name="mnist-mixing",
+    statement="At one noise level a denoising autoencoder's walk keeps to the digit it starts from; annealed, chains visit all digits.",
+    source="Song & Ermon (2019), sections 3.2.2 and 4.3; Bengio et al. (2013) on mixing",
+    measure=measure,
+    small=MnistMixing(n=40, steps=200),
+    full=MnistMixing(n=250, steps=1000),
+    models=("mnist", "mnist-judge"),
+)

@@ -1,0 +1,168 @@
+r"""The step size of annealed Langevin dynamics (Song & Ermon 2019, Algorithm 1; 2020, Technique 4), with exact scores.
+
+Every pair of ε and T anneals the paper's mixture from the same even start over the same ten levels. The error is the energy distance
+between the samples and the law they are meant to have, that of the last level; the spread of the same distance between two samples of that
+law is what no sampler can beat (the floor). ε is given as α/σ², which is the same at every level: from 4 on, the chain diverges.
+
+What is claimed is a window: at each T the error first falls with ε (the chain gets further) and then rises (α/σ² inflates the variance by
+1/(1 − α/4σ²)). More steps widen it, towards small ε. Thresholds: a setting is inside the window if its error is below ``window`` = 3 times
+the best of the sweep or 3 times the floor, whichever is larger; chance alone moves errors near the floor by that much.
+"""
+
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.colors import LogNorm
+
+from scorefield._tensors import derive_seed
+from scorefield.densities import Density, GaussianMixture
+from scorefield.grids import geometric, ladder
+from scorefield.metrics import Estimate, energy_distance
+from scorefield.models import Exact
+from scorefield.plotting import Square, Terrain
+from scorefield.processes import VE
+from scorefield.samplers import AnnealedLangevin
+from scorefield.sampling import sample
+from scorefield_claims.base import Claim, Finding, Recipe, Row, exactly, rule
+from scorefield_claims.drawing import canvas, cloud, label, save, table
+
+__all__ = ["CLAIM", "StepSizeSweep"]
+
+_LAW = GaussianMixture.song2019()
+_FLOORS = 10  # pairs of samples of the true law behind the floor
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepSizeSweep(Recipe):
+    """The sweep: α/σ², and steps per level."""
+
+    n: int
+    relative: tuple[float, ...]
+    steps: tuple[int, ...]
+    sigma_1: float = 20.0
+    sigma_L: float = 0.5
+    window: float = 3.0
+
+
+def measure(recipe: StepSizeSweep) -> Finding:
+    """Return the error of every pair."""
+    exact = Exact(_LAW, VE(recipe.sigma_L, recipe.sigma_1))
+    law = exact.marginal(torch.tensor(0.0))
+    start = Square(half=8.0).uniform(recipe.n, torch.Generator().manual_seed(derive_seed(recipe.seed, "start")))
+    truth = law.sample(recipe.n, torch.Generator().manual_seed(derive_seed(recipe.seed, "truth")))
+    times = ladder(exact.process, geometric(recipe.sigma_1, recipe.sigma_L, 10))
+    floor = _floor(law, recipe)
+    drawn, found = {}, {}
+    for steps, relative in itertools.product(recipe.steps, recipe.relative):
+        sampler = AnnealedLangevin(relative * recipe.sigma_L**2, steps)
+        try:
+            x = sample(exact, sampler, times=times, init=start, seed=recipe.seed, denoise=False, batch_size=4096).x
+        except ValueError:  # refused: α ≥ 4σ²
+            continue
+        drawn[steps, relative], found[steps, relative] = x, energy_distance(x, truth)
+    bound = recipe.window * max(floor, min(e.value for e in found.values()))
+    windows = {steps: [r for (t, r), e in found.items() if t == steps and e.value < bound] for steps in recipe.steps}
+    rows = _rows(found, recipe)
+    measures = {"least error": min(found.values(), key=lambda e: e.value), "floor": exactly(floor)} | {
+        f"step sizes in the window, T = {steps}": exactly(len(inside)) for steps, inside in windows.items()
+    }
+    verdict, reason = rule(_checks(found, windows, recipe))
+    return Finding(verdict, reason, measures, rows, lambda path: _draw(path, found, drawn, exact, recipe, floor, bound))
+
+
+def _checks(
+    found: dict[tuple[int, float], Estimate], windows: dict[int, list[float]], recipe: StepSizeSweep
+) -> dict[str, bool]:
+    """Return what a window that widens has to obey."""
+    most, few = max(recipe.steps), min(recipe.steps)
+    stable = [r for r in recipe.relative if (most, r) in found]
+    ends = {r for r in (stable[0], stable[-1]) for steps in recipe.steps if r in windows[steps]}
+    refused = [r for r in recipe.relative if (most, r) not in found]
+    counts = [len(windows[steps]) for steps in sorted(recipe.steps)]
+    lowest = min(windows[most], default=float("inf"))
+    return {
+        f"the ends of the sweep, α/σ² = {stable[0]:g} and {stable[-1]:g}, are outside the window at every T": not ends,
+        f"step sizes inside the window, from T = {few} to {most}: {', '.join(map(str, counts))}": counts
+        == sorted(counts)
+        and counts[-1] > counts[0],
+        f"at T = {most} the window reaches down to α/σ² = {lowest:g}": lowest < min(windows[few], default=float("inf")),
+        f"α/σ² = {', '.join(f'{r:g}' for r in refused)} is refused": refused == [r for r in recipe.relative if r >= 4],
+    }
+
+
+def _floor(law: Density, recipe: StepSizeSweep) -> float:
+    """Return the root mean square of the energy distance between two samples of the law itself."""
+    values = []
+    for k in range(_FLOORS):
+        generator = torch.Generator().manual_seed(derive_seed(recipe.seed, "floor", k))
+        values.append(energy_distance(law.sample(recipe.n, generator), law.sample(recipe.n, generator)).value)
+    return float(np.sqrt(np.mean(np.square(values))))
+
+
+def _rows(found: dict[tuple[int, float], Estimate], recipe: StepSizeSweep) -> list[Row]:
+    """Return a row per pair, refused ones without an error."""
+    rows: list[Row] = []
+    for steps, relative in itertools.product(recipe.steps, recipe.relative):
+        distance = found.get((steps, relative), Estimate(float("nan"), float("nan")))
+        step_size = relative * recipe.sigma_L**2
+        rows.append(
+            {
+                "T": steps,
+                "alpha_over_sigma2": relative,
+                "step_size": step_size,
+                "energy_distance": distance.value,
+                "standard_error": distance.error,
+            }
+        )
+    return rows
+
+
+def _draw(
+    path: Path,
+    found: dict[tuple[int, float], Estimate],
+    drawn: dict[tuple[int, float], torch.Tensor],
+    exact: Exact,
+    recipe: StepSizeSweep,
+    floor: float,
+    bound: float,
+) -> None:
+    """Draw the samples of a grid of settings, and the table of errors below."""
+    stable = [r for r in recipe.relative if (recipe.steps[0], r) in found]
+    chosen = [stable[round(k * (len(stable) - 1) / 3)] for k in range(4)]
+    tall = [recipe.steps[0], recipe.steps[-1]]
+    figure, axes = canvas(3, 4, width=3.7, height=3.7)
+    terrain = Terrain.of(exact.marginal(torch.tensor(0.0)), Square(half=11.0))
+    for line, steps in zip(axes, tall, strict=False):
+        for panel, relative in zip(line, chosen, strict=True):
+            cloud(panel, drawn[steps, relative], terrain, f"T = {steps}, α/σ² = {relative:g}")
+    grid = axes[2, 0].get_gridspec()
+    for panel in axes[2]:
+        panel.remove()
+    below = figure.add_subplot(grid[2, :])
+    values = np.array(
+        [[max(found[t, r].value, floor) if (t, r) in found else np.nan for r in recipe.relative] for t in recipe.steps]
+    )
+    scale = LogNorm(floor, float(np.nanmax(values)))
+    columns = [f"{r:g}" for r in recipe.relative]
+    image = table(below, values, [f"T = {t}" for t in recipe.steps], columns, scale)
+    label(below, f"energy distance to the true law (window: below {bound:.2g}; floor: {floor:.2g})", "α/σ²")
+    figure.colorbar(image, ax=below, label="energy distance")
+    save(figure, path)
+
+
+CLAIM = Claim(
+    name="step-size-sweep",
+    statement="Annealed Langevin dynamics works in a window of step sizes, and more steps per level widen the window.",
+    source="Song & Ermon (2019), Algorithm 1 and appendix B; Song & Ermon (2020), Technique 4",
+    measure=measure,
+    small=StepSizeSweep(n=3000, relative=(0.01, 0.03, 0.1, 0.3, 1.0, 2.0, 3.5, 5.0), steps=(3, 10, 30, 100)),
+    full=StepSizeSweep(
+        seed=1,
+        n=10_000,
+        relative=(0.003, 0.01, 0.03, 0.1, 0.2, 0.4, 0.8, 1.5, 2.5, 3.5, 5.0),
+        steps=(3, 10, 30, 100, 300),
+    ),
+)

@@ -1,0 +1,125 @@
+"""Techniques 3 and 5: a network that is not told the level, averaged weights, a noise-free last step."""
+
+from functools import partial
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from scorefield._tensors import derive_seed, like
+from scorefield.data import DensityBatches
+from scorefield.densities import GaussianMixture
+from scorefield.grids import geometric, ladder
+from scorefield.metrics import Estimate, fisher_divergence
+from scorefield.models import Exact, FromScore
+from scorefield.networks import MLP
+from scorefield.objectives import MultiLevelDSM
+from scorefield.preconditioning import Denoiser
+from scorefield.processes import VE
+from scorefield.samplers import AnnealedLangevin
+from scorefield.sampling import sample
+from scorefield.training import Optimization, TrainState, load_weights, train
+from scorefield_claims.base import Row
+from scorefield_claims.distance import mmd_to
+from scorefield_claims.learning import built, learned
+from scorefield_claims.ncsnv2.part import NCSNv2Techniques, Part, better, row
+
+__all__ = ["Averaging", "averaging", "denoising", "unconditional"]
+
+Averaging = list[tuple[int, Estimate, Estimate]]
+"""Optimiser step, error of the last weights, error of the averaged ones."""
+
+
+class _OverSigma(nn.Module):
+    """F(x, ·)/σ, where F is told ln σ or nothing."""
+
+    def __init__(self, dimension: int, process: VE, *, told: bool) -> None:
+        super().__init__()
+        self.net = MLP(dimension)
+        self.process = process
+        self.told = float(told)
+
+    def forward(self, x: Float[Tensor, "b d"], t: Float[Tensor, "*b"]) -> Float[Tensor, "b d"]:
+        """Return the score; x is brought to the scale of the data alone, which does not tell σ away."""
+        _, sigma = self.process.alpha_sigma(t)
+        return self.net(x, self.told * torch.log(sigma) / 4) / like(sigma, x)
+
+
+def _over_sigma(dimension: int, process: VE, told: bool) -> FromScore:
+    """Return the model around such a network."""
+    return FromScore(_OverSigma(dimension, process, told=told), process)
+
+
+def unconditional(recipe: NCSNv2Techniques) -> Part:
+    """Technique 3: what it costs not to tell the network the level."""
+    found: dict[int, dict[str, Estimate]] = {}
+    rows: list[Row] = []
+    for dimension in recipe.dimensions:
+        corners = torch.randn(
+            4, dimension, generator=torch.Generator().manual_seed(derive_seed(recipe.seed, "corners"))
+        )
+        law = GaussianMixture(corners, 0.1**2)
+        process = VE(0.1, 3.0)
+        objective = MultiLevelDSM(geometric(3.0, 0.1, 20))
+        found[dimension] = {}
+        for name, told in (("told", True), ("not told", False)):
+            build = partial(_over_sigma, dimension, process, told)
+            model = learned(build, law, objective, steps=recipe.steps, seed=recipe.seed)
+            found[dimension][name] = fisher_divergence(model, law, n=recipe.n, seed=recipe.seed)
+            rows.append(row("3", f"D = {dimension}, {name}", "score error", found[dimension][name]))
+    low, high = recipe.dimensions
+    extra = {d: by["not told"].value / by["told"].value for d, by in found.items()}
+    few, many = (f"at D = {d} not telling a network σ multiplies its error by {extra[d]:.2f}" for d in (low, high))
+    return Part(
+        {f"3: {many}": extra[high] < recipe.costs},
+        {f"3: score error at D = {d}, {name}": e for d, by in found.items() for name, e in by.items()},
+        rows,
+        f"for Technique 3, there are many dimensions: {few}" if extra[low] > recipe.costs else "",
+    )
+
+
+def averaging(recipe: NCSNv2Techniques) -> tuple[Part, Averaging]:
+    """Technique 5, first half: the error of last and averaged weights along a training at a constant rate."""
+    law, process = GaussianMixture.ring(8, 5.0, 0.5), VE(0.1, 10.0)
+    settings = Optimization(steps=recipe.steps, learning_rate=2e-3, decay="constant", seed=recipe.seed)
+    model, average = (built(lambda: Denoiser(MLP(2), process, 3.6), recipe.seed) for _ in range(2))
+    state = TrainState.create(model, settings)
+    objective, every = MultiLevelDSM(geometric(10.0, 0.1, 10)), recipe.steps // (2 * recipe.checkpoints)
+    path = []
+    for record in train(state, DensityBatches(law, 256, recipe.seed), objective, settings):
+        if record.step > recipe.steps // 2 and record.step % every == 0:
+            load_weights(average, state.ema.state_dict())
+            errors = (fisher_divergence(m, law, n=recipe.n, seed=recipe.seed) for m in (model, average))
+            path.append((record.step, *errors))
+    raw, averaged = (torch.tensor([step[k].value for step in path], dtype=torch.float64) for k in (1, 2))
+    spread = {
+        name: Estimate(e.mean().item(), e.std().item() / len(path) ** 0.5)
+        for name, e in (("last", raw), ("averaged", averaged))
+    }
+    text = f"5: averaged weights have a score error of {spread['averaged'].value:.2g}, the last ones {spread['last'].value:.2g}"
+    part = Part(
+        {text: better(spread["averaged"], spread["last"])},
+        {f"5: score error of the {name} weights": e for name, e in spread.items()},
+        [row("5", f"{name} weights", "score error over the second half of training", e) for name, e in spread.items()],
+    )
+    return part, path
+
+
+def denoising(recipe: NCSNv2Techniques) -> Part:
+    """Technique 5, second half: thin modes, annealed down to noise as wide as they are, with and without the last step."""
+    law = GaussianMixture.ring(4, 1.0, 0.05)
+    exact = Exact(law, VE(0.05, 3.0))
+    times = ladder(exact.process, geometric(3.0, 0.05, 12))
+    sampler = AnnealedLangevin(0.3 * 0.05**2, 30)
+    found = {}
+    for name, denoise in (("with", True), ("without", False)):
+        x = sample(exact, sampler, (recipe.n, 2), times=times, seed=recipe.seed, denoise=denoise, batch_size=4096).x
+        found[name] = mmd_to(law, x, 0.1)
+    text = (
+        f"a noise-free last step brings MMD² to the data from {found['without'].value:.2g} to {found['with'].value:.2g}"
+    )
+    return Part(
+        {text: better(found["with"], found["without"])},
+        {f"5: MMD² to the data {name} the last step": e for name, e in found.items()},
+        [row("5", f"{name} the last step", "MMD2 to the data", e) for name, e in found.items()],
+    )

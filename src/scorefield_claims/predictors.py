@@ -1,0 +1,136 @@
+r"""Predictor, corrector, or both at the same cost (Song et al. 2021, Algorithm 1 and Table 1): who competes, and who wins.
+
+The paper chooses the corrector's signal-to-noise ratio by the error itself. So does this, with one seed; the error reported is that of
+another. An order holds at a cost, or is contradicted, if the errors differ by more than 2 standard errors; where they do not, or are both
+within ``floor`` standard errors of zero, no order can be told and none is claimed.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from scorefield.metrics import Estimate
+from scorefield.samplers import Ancestral, LangevinCorrector, PredictorCorrector, ReverseDiffusion
+from scorefield.sampling import Sampler
+from scorefield_claims.base import Row, Verdict
+from scorefield_claims.drawing import canvas, curve, label, save
+
+__all__ = ["Errors", "Measure", "compete", "draw", "verdict"]
+
+Measure = Callable[[str, Sampler, int, int], Estimate]
+"""The error of a sampler for a process, after so many transitions, with a seed."""
+Errors = Mapping[str, Mapping[int, Mapping[str, Estimate]]]
+"""The error by process, evaluations and contender."""
+
+
+class _Contender(NamedTuple):
+    """A sampler at a signal-to-noise ratio, the evaluations of one of its steps, and whether it has a ratio to choose."""
+
+    build: Callable[[float], Sampler]
+    cost: int
+    tuned: bool
+
+
+_PREDICTORS: dict[str, Sampler] = {"ancestral": Ancestral(), "reverse diffusion": ReverseDiffusion()}
+_CORRECTOR = "corrector only"
+_CONTENDERS = (
+    {name: _Contender(lambda _, p=p: p, 1, False) for name, p in _PREDICTORS.items()}
+    | {
+        f"{name} + corrector": _Contender(lambda snr, p=p: PredictorCorrector(p, LangevinCorrector(snr)), 2, True)
+        for name, p in _PREDICTORS.items()
+    }
+    | {_CORRECTOR: _Contender(LangevinCorrector, 1, True)}
+)
+
+
+def compete(
+    processes: Iterable[str],
+    evaluations: Sequence[int],
+    snrs: Sequence[float],
+    measure: Measure,
+    trial: Measure,
+    seed: int,
+) -> tuple[Errors, list[Row]]:
+    """Return every contender's error at every cost, and the table of it.
+
+    Args:
+        processes: by name.
+        evaluations: costs, of the score.
+        snrs: ratios to choose from.
+        measure: what is reported.
+        trial: what ratios are chosen by.
+        seed: of the errors reported; ratios are chosen with the next.
+    """
+    rows: list[Row] = []
+    errors: dict[str, dict[int, dict[str, Estimate]]] = {}
+    for process in processes:
+        errors[process] = {cost: {} for cost in evaluations}
+        for cost in evaluations:
+            for name, contender in _CONTENDERS.items():
+                steps = cost // contender.cost
+                snr = _chosen(contender, process, steps, snrs, trial, seed + 1)
+                error = measure(process, contender.build(snr), steps, seed)
+                errors[process][cost][name] = error
+                rows.append(
+                    {"process": process, "evaluations": cost, "sampler": name, "snr": snr, "error": error.value,
+                     "standard_error": error.error}
+                )  # fmt: skip
+    return errors, rows
+
+
+def _chosen(contender: _Contender, process: str, steps: int, snrs: Sequence[float], trial: Measure, seed: int) -> float:
+    """Return the ratio of the smallest error; 0 where there is none to choose."""
+    if not contender.tuned:
+        return 0.0
+    return min(snrs, key=lambda snr: trial(process, contender.build(snr), steps, seed).value)
+
+
+def _below(a: Estimate, b: Estimate, floor: float) -> bool | None:
+    """Return whether a is below b; None where both are too near zero, or too near each other, to tell."""
+    apart = abs(a.value - b.value) > 2 * (a.error**2 + b.error**2) ** 0.5
+    seen = a.value > floor * a.error or b.value > floor * b.error
+    return a.value < b.value if apart and seen else None
+
+
+def verdict(errors: Errors, floor: float) -> tuple[Verdict, str]:
+    """Return where both orders hold, and where one does not."""
+    orders: dict[str, tuple[bool | None, bool | None]] = {}
+    for process, at in errors.items():
+        for cost, e in at.items():
+            for name in _PREDICTORS:
+                both = _below(e[f"{name} + corrector"], e[name], floor)
+                orders[f"{process}, {name}, {cost}"] = both, _below(e[name], e[_CORRECTOR], floor)
+    whole = [place for place, order in orders.items() if order == (True, True)]
+    text = f"predictor < corrector {_count(orders, 1)}; both < predictor {_count(orders, 0)}"
+    if not whole:
+        return Verdict.FAIL, f"the whole order is seen nowhere: {text}"
+    if any(False in order for order in orders.values()):
+        return Verdict.HOLDS_ONLY_IF, f"the whole order is seen for {'; '.join(whole)} evaluations only: {text}"
+    return Verdict.PASS, text
+
+
+def _count(orders: Mapping[str, tuple[bool | None, bool | None]], which: int) -> str:
+    """Return how often one of the two orders holds, and where it does not."""
+    told = [order[which] for order in orders.values()]
+    broken = [place for place, order in orders.items() if order[which] is False]
+    against = f", contradicted for {'; '.join(broken)} evaluations" if broken else ""
+    return f"holds in {told.count(True)} of {len(told)} cases, cannot be told in {told.count(None)}{against}"
+
+
+def draw(path: Path, errors: Errors, what: str) -> None:
+    """Draw the error, which is of ``what``, against the cost, a panel per process."""
+    figure, (panels,) = canvas(1, len(errors), width=5.4)
+    lowest = min(e.error for at in errors.values() for by in at.values() for e in by.values())
+    for axes, (process, at) in zip(panels, errors.items(), strict=True):
+        costs = list(at)
+        for k, name in enumerate(_CONTENDERS):
+            shown = [Estimate(max(at[c][name].value, lowest), at[c][name].error) for c in costs]
+            curve(axes, costs, shown, name, k)
+        axes.set(xscale="log", yscale="log")
+        axes.set_xticks(costs, [str(c) for c in costs], minor=False)
+        axes.minorticks_off()
+        label(axes, f"{process}: error, shown down to its noise", "evaluations of the score", what)
+        axes.sharey(panels[0])
+    names = panels[0].get_legend_handles_labels()
+    figure.legend(*names, loc="outside lower center", ncols=5 if len(panels) > 1 else 2, frameon=False, fontsize=10)
+    save(figure, path)

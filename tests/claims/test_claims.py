@@ -1,0 +1,127 @@
+"""Every claim is whole, and its measurement runs, so small that some verdicts mean nothing; those that are exact must pass."""
+
+import math
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+from scorefield_claims.base import Claim, Recipe, Verdict
+from scorefield_claims.catalogue import BUDGETS, CLAIMS
+from scorefield_claims.store import find
+
+TINY: dict[str, dict[str, Any]] = {
+    "vincent-identity": {"steps": 3, "n": 200, "batch": 64},
+    "circle-field": {"steps": 3, "n": 400},
+    "langevin-weights": {"n": 200, "langevin_steps": 30, "sde_steps": 20},
+    "ring-mixing": {"n": 4000, "steps": 40},
+    "step-size-sweep": {"n": 150, "relative": (0.01, 0.3, 3.0, 5.0), "steps": (3, 20)},
+    "predictor-corrector": {"n": 200, "evaluations": (8, 16), "snrs": (0.2, 0.4)},
+    "likelihoods": {"n": 20, "steps": 3, "trained_n": 10},
+    "ode-equals-sde": {"n": 1000, "evaluations": (4, 16, 64)},
+    "solver-orders": {"n": 40, "steps": (32, 64, 128, 256)},
+    "ablation-levels": {"n": 60, "steps": 3, "budget": 50},
+    "ncsnv2-techniques": {"n": 200, "steps": 40, "checkpoints": 2},
+    "noise-helps-sliced": {"steps": 40, "width": 16},
+}
+EXACT = {"ring-mixing", "solver-orders"}  # nothing is learned, and tiny is enough
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_a_claim_is_whole(name: str):
+    claim = find(name)
+    assert isinstance(claim, Claim)
+    assert claim.name == name
+    assert len(claim.statement) > 40
+    assert "20" in claim.source  # a paper has a year
+    assert import_module(claim.measure.__module__).__doc__
+    small, full = (claim.recipe(budget) for budget in BUDGETS)
+    assert isinstance(small, Recipe)
+    assert type(small) is type(full)
+    assert small != full
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_a_tiny_measurement_runs_and_is_drawn(name: str, tmp_path: Path):
+    claim = find(name)
+    finding = claim.measure(replace(claim.small, **TINY[name]))
+    assert isinstance(finding.verdict, Verdict)
+    assert len(finding.reason) > 20
+    assert finding.rows
+    assert all(math.isfinite(e.value) and e.error >= 0 for e in finding.measures.values()), finding.measures
+    if name in EXACT:
+        assert finding.verdict == Verdict.PASS, finding.reason
+    finding.draw(tmp_path / "figure.png")
+    with Image.open(tmp_path / "figure.png") as picture:
+        assert min(picture.size) > 300
+        assert picture.convert("L").getextrema()[1] - picture.convert("L").getextrema()[0] > 100
+
+
+def test_equal_recipes_give_equal_numbers():
+    claim = find("langevin-weights")
+    recipe = replace(claim.small, **TINY["langevin-weights"])
+    torch.manual_seed(1)
+    first = claim.measure(recipe)
+    torch.manual_seed(2)
+    assert claim.measure(recipe).measures == first.measures
+    assert claim.measure(replace(recipe, seed=1)).measures != first.measures
+
+
+def test_vincents_identity_holds_before_any_training_and_a_wrong_factor_would_show(monkeypatch):
+    claim = find("vincent-identity")
+    module = import_module(claim.measure.__module__)
+    recipe = replace(claim.small, **TINY["vincent-identity"])
+    gap = claim.measure(recipe).measures["largest relative gap of the losses"].value
+    assert gap < 1e-10
+    both = module._both
+    monkeypatch.setattr(module, "_both", lambda *a: (both(*a)[0], both(*a)[1] * (1 + 1e-5)))
+    finding = claim.measure(recipe)
+    assert finding.verdict == Verdict.FAIL
+    assert finding.measures["largest relative gap of the losses"].value > 1e-6
+
+
+def test_a_step_size_that_diverges_is_refused_and_reported():
+    claim = find("langevin-weights")
+    finding = claim.measure(replace(claim.small, **TINY["langevin-weights"]))
+    refused = [row for row in finding.rows if "refused" in row]
+    assert len(refused) == 1
+    assert "diverges" in str(refused[0]["refused"])
+
+
+def test_an_order_that_is_not_there_fails():
+    from scorefield.samplers import Euler
+    from scorefield_claims.claims import solver_orders
+
+    class Claimed(Euler):
+        order = 2
+
+    claim, recipe = find("solver-orders"), replace(find("solver-orders").small, **TINY["solver-orders"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(solver_orders._SOLVERS, "Heun", Claimed())
+        assert claim.measure(recipe).verdict == Verdict.FAIL
+
+
+def test_published_step_sizes_follow_from_the_rule_but_for_one():
+    from scorefield_claims.ncsnv2.ladder import CONFIGURATIONS, step_by_rule
+
+    recipe = replace(find("ncsnv2-techniques").small, **TINY["ncsnv2-techniques"])
+    part = step_by_rule(recipe)
+    off = {c.name: part.measures[f"4: published over rule − 1, {c.name}"].value for c in CONFIGURATIONS}
+    assert max(abs(gap) for name, gap in off.items() if name != "church 96") < 0.02
+    assert off["church 96"] > 1
+    assert "church 96" in part.only_if
+
+
+def test_an_order_of_two_errors_is_told_only_where_it_can_be():
+    from scorefield.metrics import Estimate
+    from scorefield_claims.predictors import _below
+
+    small, large = Estimate(0.01, 0.001), Estimate(0.02, 0.001)
+    assert _below(small, large, 5) is True
+    assert _below(large, small, 5) is False
+    assert _below(small, Estimate(0.011, 0.001), 5) is None  # a tie contradicts nothing
+    assert _below(Estimate(0.0, 0.001), Estimate(0.004, 0.001), 5) is None

@@ -1,0 +1,44 @@
+"""The claims about MNIST run whole with a handful of samples; whether they hold is for larger budgets to say."""
+
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scorefield import pretrained
+from scorefield_claims.base import Claim, Verdict
+from scorefield_claims.mnist import judge, real_features, real_reading
+
+TINY: dict[str, dict[str, Any]] = {
+    "mnist_samplers": {"n": 20, "deterministic": (5,), "stochastic": (5,), "tolerances": (0.3,), "reference": 100},
+    "mnist_predictor_corrector": {"n": 20, "trial": 20, "evaluations": (4,), "snrs": (0.16,), "reference": 100},
+    "mnist_classes": {"n": 20, "weights": (1.0,), "scales": (1.0,), "steps": 3},
+    "mnist_inpainting": {"n": 2, "ones": 2, "masks": ("left",), "steps": 3, "ancestral_steps": 3, "resample": 2},
+    "mnist_memory": {"n": 30},
+    "mnist_mixing": {"n": 8, "steps": 20},
+    "mnist_ladders": {"n": 8, "evaluations": 50, "reference": 100},
+    "mnist_unbalanced": {"steps": 2, "n": 20, "width": 16},
+}
+
+
+@pytest.mark.mnist
+@pytest.mark.parametrize("name", TINY)
+def test_a_claim_about_mnist_is_measured(
+    name: str, tmp_path: Path, mnist_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SCOREFIELD_DATA", str(mnist_dir))
+    loaded: set[str] = set()
+    load = pretrained._load
+    monkeypatch.setattr(pretrained, "_load", lambda name, *rest: (loaded.add(name), load(name, *rest))[1])
+    for cached in (judge, real_features, real_reading):
+        cached.cache_clear()
+    claim: Claim[Any] = import_module(f"scorefield_claims.claims.{name}").CLAIM
+    finding = claim.measure(replace(claim.small, **TINY[name]))
+    assert finding.verdict in Verdict
+    assert loaded == set(claim.models)  # its result is kept as long as their weights
+    assert finding.rows
+    assert finding.measures
+    finding.draw(tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").stat().st_size > 10_000

@@ -1,0 +1,165 @@
+"""Results on disk: what is written, when it is kept, and what a verdict follows from."""
+
+import csv
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from scorefield.metrics import Estimate
+from scorefield_claims import store
+from scorefield_claims.base import Claim, Finding, Recipe, Verdict, exactly, rule
+from scorefield_claims.store import SCHEMA, key, load, reproduce
+
+
+@dataclass(frozen=True, kw_only=True)
+class Toy(Recipe):
+    n: int = 3
+    sizes: tuple[int, ...] = (1, 2)
+
+
+@dataclass
+class Counter:
+    """A measurement that knows how often it was made."""
+
+    runs: int = 0
+
+    def __call__(self, recipe: Toy) -> Finding:
+        self.runs += 1
+        rows = [{"n": recipe.n, "error": 0.5}, {"n": recipe.n, "extra": float("nan")}]
+        measures = {"error": Estimate(0.5, 0.1), "lost": exactly(float("inf"))}
+        return Finding(Verdict.FAIL, "too large", measures, rows, lambda path: path.write_bytes(b"png"))
+
+
+@pytest.fixture
+def counter() -> Counter:
+    counter = Counter()
+    counter.__module__ = __name__
+    return counter
+
+
+@pytest.fixture
+def claim(counter: Counter) -> "Claim[Toy]":
+    return Claim("toy-claim", "toys are claims", "nobody (2000)", counter, Toy(), Toy(n=30))
+
+
+def test_a_result_says_all_that_was_asked_of_it(claim, tmp_path: Path):
+    returned = reproduce(claim, "small", tmp_path)
+    place = tmp_path / "toy-claim"
+    assert {path.name for path in place.iterdir()} == {"figure.png", "result.json", "rows.csv"}
+    text = (place / "result.json").read_text(encoding="utf-8")
+    assert "NaN" not in text
+    assert "Infinity" not in text
+    result = json.loads(text)
+    assert returned == {**result, "cached": False}
+    assert set(result) == {
+        *("schema", "name", "claim", "source", "verdict", "reason", "measures", "rows", "budget", "recipe", "key"),
+        *("models", "seconds", "environment"),
+    }
+    assert (result["schema"], result["verdict"], result["budget"]) == (SCHEMA, "FAIL", "small")
+    assert result["recipe"] == {"seed": 0, "n": 3, "sizes": [1, 2]}
+    assert result["measures"]["error"] == pytest.approx({"value": 0.5, "error": 0.1, "low": 0.304, "high": 0.696})
+    assert result["measures"]["lost"]["value"] is None
+    assert result["environment"]["torch"]
+    with (place / "rows.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["n", "error", "extra"]
+    assert rows[0]["error"] == "0.5"
+
+
+def test_the_environment_is_that_before_anything_is_written(claim, tmp_path: Path, monkeypatch):
+    reproduce(claim, "small", tmp_path)
+    file = tmp_path / "toy-claim" / "result.json"
+    monkeypatch.setattr(store, "environment", lambda device: {"whole": file.exists()})
+    assert reproduce(claim, "small", tmp_path, force=True)["environment"] == {"whole": True}
+
+
+def test_the_same_recipe_is_not_run_twice(claim, counter, tmp_path: Path):
+    first = reproduce(claim, "small", tmp_path)
+    again = reproduce(claim, "small", tmp_path)
+    assert counter.runs == 1
+    assert again == {**first, "cached": True}
+    assert reproduce(claim, "small", tmp_path, force=True)["cached"] is False
+    assert counter.runs == 2
+    assert reproduce(claim, "full", tmp_path)["recipe"]["n"] == 30
+    assert counter.runs == 3
+
+
+@pytest.mark.parametrize("damage", ["figure.png", "rows.csv", "result.json", "cut"])
+def test_a_result_that_is_not_whole_is_measured_again(claim, counter, tmp_path: Path, damage: str):
+    reproduce(claim, "small", tmp_path)
+    place = tmp_path / "toy-claim"
+    if damage == "cut":
+        (place / "result.json").write_text('{"key": ')
+    else:
+        (place / damage).unlink()
+    assert reproduce(claim, "small", tmp_path)["cached"] is False
+    assert counter.runs == 2
+
+
+def test_a_measurement_that_crashes_while_drawing_leaves_no_result(claim, tmp_path: Path):
+    reproduce(claim, "small", tmp_path)
+
+    def broken(recipe: Toy) -> Finding:
+        def draw(path: Path) -> None:
+            raise RuntimeError("no ink")
+
+        return Finding(Verdict.PASS, "", {"x": exactly(1)}, [{"x": 1}], draw)
+
+    with pytest.raises(RuntimeError, match="no ink"):
+        reproduce(replace(claim, measure=broken), "small", tmp_path, force=True)
+    assert load(tmp_path / "toy-claim", key(claim, claim.small)) is None
+
+
+def test_the_key_follows_recipe_and_code_but_not_other_claims(claim, tmp_path: Path, monkeypatch):
+    own = f"scorefield_claims/claims/{__name__.rpartition('.')[2]}.py"
+    matters = {
+        "scorefield/models.py": True, "scorefield/cli/main.py": False, "scorefield_claims/catalogue.py": False,
+        "scorefield_claims/base.py": True, "scorefield_claims/claims/other.py": False, own: True,
+    }  # fmt: skip
+    for name in matters:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x = 1")
+    monkeypatch.setattr(store.scorefield, "__file__", str(tmp_path / "scorefield" / "__init__.py"))
+    monkeypatch.setattr(store, "__file__", str(tmp_path / "scorefield_claims" / "store.py"))
+    before = key(claim, claim.small)
+    assert key(claim, claim.full) != before
+    assert key(replace(claim, name="another"), claim.small) != before
+    for name, changes in matters.items():
+        (tmp_path / name).write_text("x = 2")
+        assert (key(claim, claim.small) != before) is changes, name
+        (tmp_path / name).write_text("x = 1")
+
+
+def test_the_key_follows_the_shipped_weights_a_claim_names(claim, tmp_path: Path, monkeypatch):
+    manifests = {name: tmp_path / "weights" / name / "manifest.json" for name in ("mine", "another")}
+    for path in manifests.values():
+        path.parent.mkdir(parents=True)
+        path.write_text("1")
+    monkeypatch.setattr(store.scorefield, "__file__", str(tmp_path / "__init__.py"))
+    claim = replace(claim, models=("mine",))
+    before = key(claim, claim.small)
+    result = reproduce(claim, "small", tmp_path / "results")
+    assert list(result["models"]) == ["mine"]
+    manifests["another"].write_text("2")
+    assert key(claim, claim.small) == before
+    manifests["mine"].write_text("2")
+    assert key(claim, claim.small) != before
+    assert not reproduce(claim, "small", tmp_path / "results")["cached"]
+
+
+def test_a_folder_that_cannot_be_is_refused_before_the_measurement(claim, counter, tmp_path: Path):
+    (tmp_path / "toy-claim").write_text("")
+    with pytest.raises(FileExistsError, match="toy-claim"):
+        reproduce(claim, "small", tmp_path)
+    assert counter.runs == 0
+
+
+def test_verdicts_follow_from_checks():
+    assert rule({"a": True, "b": True}) == (Verdict.PASS, "a; b")
+    assert rule({"a": True, "b": False}, only_if="it rains") == (Verdict.FAIL, "does not hold: b")
+    verdict, reason = rule({"a": True}, only_if="it rains")
+    assert verdict == Verdict.HOLDS_ONLY_IF
+    assert "it rains" in reason
+    assert "a" in reason

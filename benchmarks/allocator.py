@@ -42,7 +42,7 @@ def _drawing() -> Callable[[], object]:
     loaded = load_model("mnist", precision="auto")
     sampler, times = loaded.config.sampling.build(loaded.model.process)
     model = guided(loaded)
-    return lambda: sample(model, sampler, (DRAWN, *loaded.event), times=times)
+    return lambda: sample(model, sampler, (DRAWN, *loaded.event), grid=times)
 
 
 def draw() -> None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from benchmarks import memory
 from benchmarks.timing import Note, Row, compare, in_turn, lasting
 from benchmarks.training import BATCH, stepper
-from scorefield import EDM, AnnealedLangevin, Denoiser, Euler, Sampler, geometric, ladder, log_snr, sample
+from scorefield import EDM, AnnealedLangevin, Denoiser, Euler, Ladder, LogSNR, Sampler, geometric, sample
 from scorefield.data import Batches, Dataset
 
 CASES = {f"{size}x{size}, batch {BATCH}": (size, BATCH) for size in (28, 16, 32, 64)} | {
@@ -45,13 +45,13 @@ def sampling(rounds: int) -> list[Row]:
     model = Denoiser(Free(), process, sigma_data=0.5)
 
     def draw(sampler: Sampler, times: Tensor) -> Callable[[], object]:
-        return lambda: sample(model, sampler, SHAPE, times=times, denoise=False)
+        return lambda: sample(model, sampler, SHAPE, grid=times, denoise=False)
 
     def levels(n: int) -> Tensor:
-        return ladder(process, geometric(20.0, 0.01, n))
+        return Ladder(geometric(20.0, 0.01, n)).times(process)
 
-    euler = {f"Euler, {n} steps: one step": (n, draw(Euler(), log_snr(process, n + 1))) for n in STEPS}
-    chain = AnnealedLangevin(steps=1)
+    euler = {f"Euler, {n} steps: one step": (n, draw(Euler(), LogSNR(n).times(process))) for n in STEPS}
+    chain = AnnealedLangevin(repeats=1)
     annealed = {f"AnnealedLangevin, {n} levels of one step: one step": (n, draw(chain, levels(n))) for n in STEPS}
     rows = []
     for cases in (euler, annealed):

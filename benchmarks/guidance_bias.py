@@ -22,18 +22,18 @@ from scorefield import (
     Heun,
     Inpaint,
     LinearGaussian,
+    LogSNR,
     Mask,
     Particles,
     RePaint,
     Sampler,
     ScoreModel,
-    log_snr,
     sample,
 )
 
 PAGE = Path(__file__).parents[1] / "docs" / "guidance_bias.md"
 PROCESS = VE(sigma_min=0.02, sigma_max=50.0)
-TIMES = log_snr(PROCESS, 129)
+TIMES = LogSNR(128).times(PROCESS)
 NOISE, DRAWS = 0.1, 2000
 FIRST = torch.tensor([True, False])
 
@@ -127,7 +127,7 @@ METHODS: dict[str, tuple[Callable[[Problem], ScoreModel], Sampler]] = {
 def row(problem: Problem, name: str) -> str:
     """Return a line of the table."""
     build, sampler = METHODS[name]
-    drawn = sample(build(problem), sampler, (DRAWS, 2), times=TIMES, seed=1, batch_size=500)
+    drawn = sample(build(problem), sampler, (DRAWS, 2), grid=TIMES, seed=1, batch_size=500)
     shares, means, variances = problem.posterior(0.0 if build is inpaint else NOISE)
     mean = (shares * means).sum()
     std = ((shares * (variances + means**2)).sum() - mean**2).sqrt()

@@ -179,7 +179,7 @@ def measure(config: RunConfig, state: TrainState, n: int) -> dict[str, Any]:
         loaded = lowered(loaded)
     sampler, times = config.sampling.build(model.process)
     began = time.perf_counter()
-    drawn = sample(guided(loaded), sampler, (n, 1, 28, 28), times=times, batch_size=250)
+    drawn = sample(guided(loaded), sampler, (n, 1, 28, 28), grid=times, batch_size=250)
     seconds = round(time.perf_counter() - began, 1)
     cost = {"parameters": loaded.parameters, "evaluations": drawn.evaluations, "sampling_seconds": seconds}
     return {**quality(drawn.x, n), **cost}

@@ -6,7 +6,7 @@ import torch
 
 from benchmarks.timing import Row, compare, in_turn
 from benchmarks.training import BATCH, network, stepper
-from scorefield import EDM, Denoiser, EulerMaruyama, Heun, karras, sample
+from scorefield import EDM, Denoiser, EulerMaruyama, Heun, Karras, sample
 
 STEPS = 10
 IMAGES = 64
@@ -58,7 +58,7 @@ def samplers() -> tuple[Callable[[int], Callable[[], None]], Callable[[], object
     """Return bare calls of a denoiser, and `sample` with a deterministic and a stochastic sampler on the same denoiser."""
     process = EDM(0.002, 40.0)
     model = Denoiser(network(), process, sigma_data=0.31).eval()
-    times, x = karras(process, STEPS), torch.randn(IMAGES, 1, 28, 28)
+    times, x = Karras(STEPS - 1).times(process), torch.randn(IMAGES, 1, 28, 28)
 
     def calls(count: int) -> Callable[[], None]:
         def bare() -> None:
@@ -69,9 +69,9 @@ def samplers() -> tuple[Callable[[int], Callable[[], None]], Callable[[], object
         return bare
 
     def heun() -> object:
-        return sample(model, Heun(), x.shape, times=times)
+        return sample(model, Heun(), x.shape, grid=times)
 
     def euler_maruyama() -> object:
-        return sample(model, EulerMaruyama(), x.shape, times=times)
+        return sample(model, EulerMaruyama(), x.shape, grid=times)
 
     return calls, heun, euler_maruyama

@@ -46,7 +46,7 @@ def run(rounds: int = 5) -> list[Row | Note]:
         rows += compare(in_turn(sides, rounds, warmup=1), next(iter(sides)), "points/s", points)
     loaded = load_model("mnist")
     sampler, times = loaded.config.sampling.build(loaded.model.process)
-    drawn = sample(loaded.model, sampler, (IMAGES, *loaded.event), times=times).x
+    drawn = sample(loaded.model, sampler, (IMAGES, *loaded.event), grid=times).x
     digits = dequantize(quantize(drawn), torch.Generator().manual_seed(0))  # as `bits_per_dim` does
     sides = named({name: method for name, method in methods.items() if name != EXACT}, loaded.model, digits)
     rows += lasting(in_turn(sides, rounds, warmup=0), next(iter(sides)), "s per digit", 1, dict.fromkeys(sides, IMAGES))

@@ -14,7 +14,7 @@ from benchmarks.peers import samplers
 from benchmarks.peers.libraries import available, versions
 from benchmarks.peers.samplers import Draw, Maker, Sigmas
 from benchmarks.timing import Note, Row, compare, in_turn, lasting
-from scorefield import EDM, Euler, Exact, Gaussian, GaussianMixture, Heun, Sampler, ScoreModel, log_snr, sample
+from scorefield import EDM, Euler, Exact, Gaussian, GaussianMixture, Heun, LogSNR, Sampler, ScoreModel, sample
 
 PROCESS = EDM(0.01, 20.0)
 IMAGES, IMAGE_STEPS = (64, 1, 28, 28), 100
@@ -52,7 +52,7 @@ def starting(
     methods: Mapping[str, Maker], model: ScoreModel, shape: tuple[int, ...], steps: int
 ) -> dict[str, Callable[[], Callable[[], Tensor]]]:
     """Return for every method how to build a draw from the same noise along the same grid."""
-    sigmas = log_snr(PROCESS, steps + 1)
+    sigmas = LogSNR(steps).times(PROCESS)
     x = sigmas[0].float() * torch.randn(shape, generator=torch.Generator().manual_seed(0))
 
     def build(make: Maker) -> Callable[[], Tensor]:
@@ -72,7 +72,7 @@ def check(draws: Mapping[str, Callable[[], Tensor]]) -> None:
 
 def ours(sampler: Sampler, model: ScoreModel, sigmas: Sigmas) -> Draw:
     """Return `sample` without its closing denoising step, which the others do not take."""
-    return lambda x: sample(model, sampler, init=x, times=sigmas, denoise=False).x
+    return lambda x: sample(model, sampler, init=x, grid=sigmas, denoise=False).x
 
 
 EULER: dict[str, Maker] = {

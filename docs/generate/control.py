@@ -15,12 +15,12 @@ from scorefield import (
     GaussianMixture,
     Heun,
     Inpaint,
+    Karras,
     LinearGaussian,
+    LogSNR,
     Mask,
     Particles,
     ScoreModel,
-    karras,
-    log_snr,
     sample,
 )
 from scorefield.plotting import Square
@@ -54,7 +54,7 @@ def _classes(folder: Path) -> None:
     sheet, panels = figure(3)
     for axes, scale in zip(panels, (0.0, 1.0, 4.0), strict=True):
         model = ClassifierGuided(exact, classifier, 2, scale)
-        x = sample(model, Heun(), (600, 2), times=karras(PROCESS, 24)).x
+        x = sample(model, Heun(), (600, 2), grid=Karras(23).times(PROCESS)).x
         law(axes, Gaussian(CENTRES[2], VARIANCE), square)
         axes.scatter(*x.T, s=5, color=RED, alpha=0.6, linewidths=0)
         axes.set_title(f"scale {scale:g}")
@@ -63,7 +63,7 @@ def _classes(folder: Path) -> None:
 
 def _posteriors(folder: Path) -> None:
     """The second coordinate of a mixture given the first, by three methods, over its exact law."""
-    times = log_snr(PROCESS, 97)
+    times = LogSNR(96).times(PROCESS)
     exact, square = Exact(TILTED, PROCESS), Square(half=3.6)
     y = torch.tensor([[OBSERVED]])
     measured = LinearGaussian(exact, Mask(FIRST), y, NOISE, sigma_data=1.2)
@@ -78,7 +78,7 @@ def _posteriors(folder: Path) -> None:
     panels[0].set_title(f"data, and x₁ = {OBSERVED:g}")
     grid = torch.linspace(-3, 3, 301, dtype=torch.float64)
     for axes, (title, (model, sampler, noise)) in zip(panels[1:], methods.items(), strict=True):
-        x = sample(model, sampler, (DRAWS, 2), times=times).x
+        x = sample(model, sampler, (DRAWS, 2), grid=times).x
         histogram(axes, x[:, 1], grid, _exact(grid, noise), BLUE)
         axes.set(title=title, xlabel="x₂", yticks=[])
     save(sheet, folder, "posteriors")

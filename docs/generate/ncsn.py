@@ -8,16 +8,16 @@ from generate.drawing import BLUE, RED, arrows, figure, law, save, save_table
 from scorefield import (
     VE,
     AnnealedLangevin,
+    Constant,
     Exact,
     Gaussian,
     GaussianMixture,
     Heun,
+    Karras,
+    Ladder,
     Langevin,
     Samples,
-    constant,
     geometric,
-    karras,
-    ladder,
     mode_weights,
     sample,
 )
@@ -54,11 +54,11 @@ def _chains(folder: Path) -> None:
     init = Square(half=8.0).uniform(DRAWS, torch.Generator().manual_seed(0))
     # So wide that the prior, centred at the origin, does not miss the mean of the data.
     exact = Exact(TARGET, VE(0.1, 1000.0))
-    levels = ladder(exact.process, geometric(10.0, 0.1, 10))
+    levels = Ladder(geometric(10.0, 0.1, 10)).times(exact.process)
     drawn: dict[str, Samples] = {
-        "Langevin": sample(exact, Langevin(0.1), times=constant(0.0, 1000), init=init, denoise=False),
-        "annealed Langevin": sample(exact, AnnealedLangevin(0.003, steps=300), times=levels, init=init, denoise=False),
-        "probability flow, Heun": sample(exact, Heun(), (DRAWS, 2), times=karras(exact.process, 48)),
+        "Langevin": sample(exact, Langevin(0.1), grid=Constant(0.0, 1000), init=init, denoise=False),
+        "annealed Langevin": sample(exact, AnnealedLangevin(0.003, repeats=300), grid=levels, init=init, denoise=False),
+        "probability flow, Heun": sample(exact, Heun(), (DRAWS, 2), grid=Karras(47).times(exact.process)),
     }
     rows = []
     sheet, panels = figure(3)
@@ -81,7 +81,7 @@ def _stationary(folder: Path) -> None:
     steps = torch.tensor([0.1, 0.4, 0.8, 1.2, 1.6, 2.0, 2.4, 2.8, 3.2])
     found = [
         sample(
-            point, Langevin(a), times=constant(one, 200), init=torch.zeros(4000, 1), denoise=False, seed=k
+            point, Langevin(a), grid=Constant(one, 200), init=torch.zeros(4000, 1), denoise=False, seed=k
         ).x.var().item()
         for k, a in enumerate(steps.tolist())
     ]  # fmt: skip

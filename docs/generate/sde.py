@@ -17,12 +17,12 @@ from scorefield import (
     Exact,
     GaussianMixture,
     Heun,
+    Karras,
     Process,
     Sampler,
     SubVP,
-    karras,
+    Uniform,
     sample,
-    uniform,
 )
 
 LINE = GaussianMixture([[-1.2], [0.8]], [0.02, 0.05], [0.35, 0.65])  # pyright: ignore[reportArgumentType]
@@ -53,7 +53,7 @@ def _scales(folder: Path) -> None:
 
 def _paths(folder: Path) -> None:
     """The same starts, carried to the data with noise and without, over p_t."""
-    exact, times = Exact(LINE, VP()), uniform(VP(), 500)
+    exact, times = Exact(LINE, VP()), Uniform(499).times(VP())
     init = torch.linspace(-2.2, 2.2, 12)[:, None]
     height = torch.linspace(-3, 3, 240, dtype=torch.float64)
     density = torch.stack([exact.marginal(t).log_prob(height[:, None]).exp() for t in times[::5]], dim=1)
@@ -61,7 +61,7 @@ def _paths(folder: Path) -> None:
     sheet, panels = figure(2, width=4.6, height=3.6)
     samplers = {"reverse SDE": EulerMaruyama(), "probability-flow ODE": Heun()}
     for axes, (title, sampler) in zip(panels, samplers.items(), strict=True):
-        drawn = sample(exact, sampler, times=times, init=init, frames=len(times), denoise=False, seed=3)
+        drawn = sample(exact, sampler, grid=times, init=init, frames=len(times), denoise=False, seed=3)
         axes.pcolormesh(times[::5], height, density, cmap="Blues", shading="nearest", vmax=1.6)
         axes.plot(times, drawn.trajectory[:, :, 0] if drawn.trajectory is not None else [], color=RED, linewidth=0.9)
         axes.set(title=title, xlabel="t, from noise to data", xlim=(1, 0), ylim=(-3, 3))
@@ -73,14 +73,14 @@ def _orders(folder: Path) -> None:
     """Error of paths of the flow against evaluations, for the ODE samplers, with fitted slopes."""
     exact = Exact(RING, VE(0.02, 20.0))
     init = 20.0 * torch.randn(64, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    ends = karras(exact.process, 2)
+    ends = Karras(1).times(exact.process)
     truth = _carry(exact, AdaptiveODE(1e-10, 1e-10), init, ends)
     counts = [16, 32, 64, 128, 256]
     sheet, (axes,) = figure(1, width=5.4, height=3.4)
     samplers: dict[Sampler, str] = {Euler(): BLUE, DPMpp2M(): ORANGE, Heun(): RED}
     for sampler, colour in samplers.items():
         errors = [
-            (_carry(exact, sampler, init, karras(exact.process, n + 1)) - truth).square().mean().sqrt().item()
+            (_carry(exact, sampler, init, Karras(n).times(exact.process)) - truth).square().mean().sqrt().item()
             for n in counts
         ]
         spent = [n * sampler.evaluations for n in counts]
@@ -96,4 +96,4 @@ def _orders(folder: Path) -> None:
 
 def _carry(exact: Exact, sampler: Sampler, init: Tensor, times: Tensor) -> Tensor:
     """Return where the flow takes ``init``."""
-    return sample(exact, sampler, times=times, init=init, denoise=False).x
+    return sample(exact, sampler, grid=times, init=init, denoise=False).x

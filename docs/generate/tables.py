@@ -1,7 +1,6 @@
 """Tables of choosing: what samplers declare, what a budget buys on an exact score, and what was measured on MNIST."""
 
 import json
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +20,20 @@ from scorefield import (
     Exact,
     GaussianMixture,
     Heun,
+    Ladder,
     Langevin,
     LangevinCorrector,
+    LogSNR,
     PredictorCorrector,
     ReverseDiffusion,
     Sampler,
     ScoreModel,
     energy_distance,
     geometric,
-    karras,
-    ladder,
-    log_snr,
     sample,
     shipped_models,
 )
+from scorefield.grids import steps_of
 from scorefield.pretrained import load_trained
 
 RESULTS = Path(__file__).parents[2] / "results"
@@ -75,15 +74,14 @@ def write(folder: Path) -> None:
 
 def _everyone() -> list[Sampler]:
     """Return one of each."""
-    exact = Exact(RING, PROCESS)
     return [
         *(Euler(), Heun(), DPMpp2M(), AdaptiveODE(), DDIM(eta=0.5)),
         *(EulerMaruyama(), ReverseDiffusion(), Ancestral()),
         *(
             PredictorCorrector(ReverseDiffusion(), LangevinCorrector(snr=0.16)),
-            AnnealedLangevin(step_size=2e-5, steps=5),
+            AnnealedLangevin(step_size=2e-5, repeats=5),
         ),
-        *(Langevin(0.01), MALA(lambda x, t: exact.marginal(t).log_prob(x), 0.01)),
+        *(Langevin(0.01), MALA(0.01)),
     ]
 
 
@@ -105,11 +103,11 @@ def _declared(folder: Path) -> None:
     rows = []
     for sampler in _everyone():
         noise: Any = _Counting()
-        exact, times = Exact(RING, PROCESS), log_snr(PROCESS, 3)
-        memory, x = sampler.start(exact, times), torch.ones(1, 2)
-        for t, s in pairwise(times):
-            x, memory = sampler.step(exact, x, t, s, memory, noise)
-        cost = "to the tolerance" if isinstance(sampler, AdaptiveODE) else str(sampler.evaluations)
+        exact, times = Exact(RING, PROCESS), LogSNR(2).times(PROCESS)
+        memory, x = None, torch.ones(1, 2)
+        for step in steps_of(times, PROCESS):
+            x, memory = sampler.step(exact, x, step, memory, noise)
+        cost = "to the tolerance" if isinstance(sampler, AdaptiveODE) else f"{sampler.evaluations:g}"
         order = "to the tolerance" if isinstance(sampler, AdaptiveODE) else str(sampler.order or "none declared")
         rows.append([f"`{_name(sampler)}`", cost, order, "yes" if noise.asked else "no"])
     save_table(folder, "samplers", ["sampler", "evaluations per transition", "order", "draws noise"], rows)
@@ -120,7 +118,7 @@ def _name(sampler: Sampler) -> str:
     if isinstance(sampler, PredictorCorrector):
         return f"PredictorCorrector({type(sampler.predictor).__name__}, {type(sampler.corrector).__name__})"
     plain = type(sampler).__name__
-    return f"{plain}(steps={sampler.steps})" if isinstance(sampler, AnnealedLangevin) else plain
+    return f"{plain}(repeats={sampler.repeats})" if isinstance(sampler, AnnealedLangevin) else plain
 
 
 def _budget(folder: Path) -> None:
@@ -130,7 +128,7 @@ def _budget(folder: Path) -> None:
     alone = energy_distance(RING.sample(DRAWS, torch.Generator().manual_seed(2)), truth)
     rows = [["draws of the law itself", *[f"{1e3 * alone.value:.1f} ± {1e3 * alone.error:.1f}"] * len(BUDGETS)]]
     skipped = (AdaptiveODE, Langevin, MALA, AnnealedLangevin)
-    compared = [s for s in _everyone() if not isinstance(s, skipped)] + [AnnealedLangevin(0.5 * 0.01**2, steps=2)]
+    compared = [s for s in _everyone() if not isinstance(s, skipped)] + [AnnealedLangevin(0.5 * 0.01**2, repeats=2)]
     for sampler in compared:
         row = [f"`{_name(sampler)}`"]
         for budget in BUDGETS:
@@ -138,8 +136,8 @@ def _budget(folder: Path) -> None:
             flow = isinstance(sampler, Euler | Heun | DPMpp2M)
             times = (karras if flow else log_snr)(PROCESS, transitions + 1)
             if isinstance(sampler, AnnealedLangevin):
-                times = ladder(PROCESS, geometric(20.0, 0.01, transitions))
-            found = energy_distance(sample(exact, sampler, (DRAWS, 2), times=times).x, truth)
+                times = Ladder(geometric(20.0, 0.01, transitions)).times(PROCESS)
+            found = energy_distance(sample(exact, sampler, (DRAWS, 2), grid=times).x, truth)
             row.append(f"{1e3 * found.value:.1f} ± {1e3 * found.error:.1f}")
         rows.append(row)
     save_table(folder, "budget", ["sampler", *(f"{b} evaluations" for b in BUDGETS)], rows)

@@ -28,14 +28,14 @@ from scorefield import (
     MALA,
     VE,
     AnnealedLangevin,
+    Constant,
     Exact,
     Gaussian,
     GaussianMixture,
+    Ladder,
     Langevin,
-    constant,
     diagnose_chains,
     geometric,
-    ladder,
     mode_jumps,
     mode_weights,
     sample,
@@ -57,7 +57,7 @@ process = VE(sigma_min=1e-3, sigma_max=10.0)
 gaussian = Exact(Gaussian([0.0, 0.0], 1.0), process)
 start = torch.zeros(CHAINS, 2)
 for alpha in (0.1, 0.5, 1.5):
-    x = sample(gaussian, Langevin(alpha), times=constant(0.0, 150), init=start, denoise=False).x
+    x = sample(gaussian, Langevin(alpha), grid=Constant(0.0, 150), init=start, denoise=False).x
     print(f"α = {alpha}: variance {x.var():.3f}, formula {1 / (1 - alpha / 4):.3f}")
 
 # %% [markdown]
@@ -68,11 +68,11 @@ for alpha in (0.1, 0.5, 1.5):
 
 # %%
 rates = []
-mala = MALA(lambda x, t: gaussian.marginal(t).log_prob(x), 1.5)
+mala = MALA(1.5)
 chain = sample(
     gaussian,
     mala,
-    times=constant(0.0, 150),
+    grid=Constant(0.0, 150),
     init=start,
     denoise=False,
     on_step=lambda made: rates.append(made.memory.acceptance),
@@ -85,7 +85,7 @@ print(f"variance {chain.x.var():.3f}, accepted {rates[-1]:.2f}, evaluations {cha
 # Effective sample size and split R̂ need the whole trajectory of a few chains: as many frames as there are states.
 
 # %%
-few = sample(gaussian, Langevin(0.5), times=constant(0.0, 400), init=torch.zeros(8, 2), denoise=False, frames=401)
+few = sample(gaussian, Langevin(0.5), grid=Constant(0.0, 400), init=torch.zeros(8, 2), denoise=False, frames=401)
 try:
     print(diagnose_chains(few.trajectory))
 except ImportError as missing:
@@ -102,7 +102,7 @@ mixture, square = GaussianMixture.song2019(), Square(half=8.0)
 wide = VE(sigma_min=0.1, sigma_max=10.0)
 exact = Exact(mixture, wide)
 init = square.uniform(CHAINS, torch.Generator().manual_seed(0))
-plain = sample(exact, Langevin(0.1), times=constant(0.0, 500), init=init, denoise=False, frames=501)
+plain = sample(exact, Langevin(0.1), grid=Constant(0.0, 500), init=init, denoise=False, frames=501)
 print("jumps between modes per step:", mode_jumps(plain.trajectory[100:, :200], mixture))
 
 
@@ -122,10 +122,10 @@ report("Langevin", plain.x)
 # grid; `steps` Langevin steps are made there, of size α_i = ε σ_i²/σ_L².
 
 # %%
-levels = ladder(wide, geometric(10.0, 0.1, 10))
+levels = Ladder(geometric(10.0, 0.1, 10)).times(wide)
 epsilon = 0.003
 for repeats in (10, 50) if FAST else (10, 100, 300):
-    annealed = sample(exact, AnnealedLangevin(epsilon, steps=repeats), times=levels, init=init, denoise=False)
+    annealed = sample(exact, AnnealedLangevin(epsilon, repeats=repeats), grid=levels, init=init, denoise=False)
     report(f"annealed, T = {repeats}, {annealed.evaluations} evaluations", annealed.x)
 
 # %% [markdown]
@@ -133,7 +133,7 @@ for repeats in (10, 50) if FAST else (10, 100, 300):
 
 # %%
 try:
-    sample(exact, AnnealedLangevin(0.1, steps=1), times=levels, init=init)
+    sample(exact, AnnealedLangevin(0.1, repeats=1), grid=levels, init=init)
 except ValueError as refusal:
     print(refusal)
 
@@ -143,9 +143,9 @@ except ValueError as refusal:
 # %%
 some = init[:6]
 ways = {
-    "Langevin": sample(exact, Langevin(0.1), times=constant(0.0, 300), init=some, denoise=False, frames=301).trajectory,
+    "Langevin": sample(exact, Langevin(0.1), grid=Constant(0.0, 300), init=some, denoise=False, frames=301).trajectory,
     "annealed": sample(
-        exact, AnnealedLangevin(epsilon, 30), times=levels, init=some, denoise=False, frames=11
+        exact, AnnealedLangevin(epsilon, 30), grid=levels, init=some, denoise=False, frames=11
     ).trajectory,
 }
 trajectory_panels(OUT / "ways.png", ways, Terrain.of(mixture, square.wider(2.0)))

@@ -34,8 +34,11 @@ from scorefield import (
     EulerMaruyama,
     Heun,
     Inpaint,
+    Karras,
+    Ladder,
     LangevinCorrector,
     LogNormal,
+    LogSNR,
     PredictorCorrector,
     ReverseDiffusion,
     UNet,
@@ -43,10 +46,7 @@ from scorefield import (
     edm_weight,
     fit,
     geometric,
-    karras,
-    ladder,
     load_model,
-    log_snr,
     sample,
     shipped_models,
 )
@@ -86,7 +86,7 @@ model = Denoiser(net, process, sigma_data=std, mean_data=mean)
 objective = DSM(LogNormal(-0.7, 1.2), edm_weight(std))
 records = fit(model, images, objective, steps=120 if FAST else 4_000, batch_size=64, learning_rate=2e-3)
 print(f"{sum(p.numel() for p in net.parameters()):,} parameters, loss {records[0].loss:.0f} → {records[-1].loss:.0f}")
-drawn = sample(model, Heun(), (N, *images.event), times=karras(process, steps=18))
+drawn = sample(model, Heun(), (N, *images.event), grid=Karras(17).times(process))
 show("trained_here", drawn.x)
 
 # %% [markdown]
@@ -99,18 +99,18 @@ show("trained_here", drawn.x)
 loaded = load_model("mnist")
 model, event, process = loaded.model, loaded.event, loaded.model.process
 runs = {
-    "Heun, churned": (Heun(churn=10.0, churn_min=0.05, churn_max=10.0), karras(process, steps=18)),
-    "probability-flow ODE, adaptive": (AdaptiveODE(1e-2, 1e-2), log_snr(process, 2)),
-    "reverse SDE": (EulerMaruyama(), log_snr(process, 100 if FAST else 300)),
+    "Heun, churned": (Heun(churn=10.0, churn_min=0.05, churn_max=10.0), Karras(17).times(process)),
+    "probability-flow ODE, adaptive": (AdaptiveODE(1e-2, 1e-2), LogSNR(1).times(process)),
+    "reverse SDE": (EulerMaruyama(), LogSNR(99 if FAST else 299).times(process)),
     "predictor-corrector": (
         PredictorCorrector(ReverseDiffusion(), LangevinCorrector(0.16)),
-        log_snr(process, 50 if FAST else 150),
+        LogSNR(49 if FAST else 149).times(process),
     ),
-    "annealed Langevin": (AnnealedLangevin(0.3 * 0.02**2, steps=3), ladder(process, geometric(10.0, 0.02, 60))),
+    "annealed Langevin": (AnnealedLangevin(0.3 * 0.02**2, repeats=3), Ladder(geometric(10.0, 0.02, 60)).times(process)),
 }
 grids = {}
 for name, (sampler, times) in runs.items():
-    drawn = sample(model, sampler, (N, *event), times=times, seed=0)
+    drawn = sample(model, sampler, (N, *event), grid=times, seed=0)
     grids[f"{name}\n{drawn.evaluations} evaluations"] = drawn.x
 sampler_comparison(OUT / "samplers.png", grids)
 Image.open(OUT / "samplers.png")
@@ -119,7 +119,7 @@ Image.open(OUT / "samplers.png")
 # On its way: the state of eight digits at ten moments of the flow, the noise fading.
 
 # %%
-path = sample(model, Heun(), (8, *event), times=karras(process, steps=18), frames=10).trajectory
+path = sample(model, Heun(), (8, *event), grid=Karras(17).times(process), frames=10).trajectory
 scale = path.flatten(1).abs().amax(dim=1).clamp_min(1.0).reshape(-1, 1, 1, 1, 1)
 show("path", (path / scale).flatten(0, 1), columns=8)
 
@@ -133,7 +133,7 @@ if "mnist-class" in shipped_models():
     told = load_model("mnist-class").model
     labels = torch.arange(N) % 10
     guided = ClassifierFree(told, labels, weight=1.0)
-    drawn = sample(guided, Heun(), (N, *event), times=karras(told.process, steps=18))
+    drawn = sample(guided, Heun(), (N, *event), grid=Karras(17).times(told.process))
     print(labels.tolist(), f"{drawn.evaluations} evaluations")
     picture = show("classes", drawn.x)
 else:
@@ -150,7 +150,7 @@ picture
 
 # %%
 truth = sample(
-    model, Heun(churn=10.0, churn_min=0.05, churn_max=10.0), (8, *event), times=karras(process, steps=18), seed=5
+    model, Heun(churn=10.0, churn_min=0.05, churn_max=10.0), (8, *event), grid=Karras(17).times(process), seed=5
 ).x
 left = torch.zeros(event, dtype=torch.bool)
 left[..., : event[-1] // 2] = True
@@ -158,7 +158,7 @@ random = torch.rand(event, generator=torch.Generator().manual_seed(0)) < 0.4
 for name, mask in (("left half", left), ("40 % of the pixels", random)):
     problem = Inpaint(model, truth, mask[None])
     sampler = PredictorCorrector(ReverseDiffusion(), LangevinCorrector(0.16))
-    restored = [sample(problem, sampler, (8, *event), times=log_snr(process, 60), seed=k).x for k in (0, 1)]
+    restored = [sample(problem, sampler, (8, *event), grid=LogSNR(59).times(process), seed=k).x for k in (0, 1)]
     assert all(torch.equal(x[:, mask], truth[:, mask]) for x in restored)
     save_grid(OUT / f"{name}.png", torch.cat([truth, torch.where(mask, truth, 0.5), *restored]), columns=8)
 Image.open(OUT / "left half.png")

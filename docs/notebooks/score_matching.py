@@ -35,12 +35,12 @@ from scorefield import (
     Exact,
     GaussianMixture,
     Heun,
+    Karras,
     LogNormal,
     ScoreNet,
     edm_weight,
     fisher_divergence,
     fit,
-    karras,
     mmd,
     mode_weights,
     sample,
@@ -102,8 +102,8 @@ Image.open(OUT / "field.png")
 # The same sampler on both scores: what differs is learning, not sampling.
 
 # %%
-times = karras(process, steps=24)
-learned, true = (sample(m, Heun(), (DRAWS, 2), times=times, seed=0) for m in (model, exact))
+times = Karras(23).times(process)
+learned, true = (sample(m, Heun(), (DRAWS, 2), grid=times, seed=0) for m in (model, exact))
 print("MMD², learned against exact samples:", mmd(learned.x[:2000], banana.sample(2000)))
 terrain = Terrain.of(banana, Square((0.0, 4.0), 9.0))
 figure, panels = plt.subplots(1, 2, figsize=(8, 4))
@@ -139,7 +139,7 @@ torch.manual_seed(0)
 wide = VE(sigma_min=0.05, sigma_max=500.0)
 all_levels = Denoiser(MLP(dim=2), wide, sigma_data=5.0, mean_data=3.0)
 fit(all_levels, mixture, DSM(LogNormal(0.5, 1.8), edm_weight(5.0)), steps=STEPS)
-drawn = sample(all_levels, Heun(), (DRAWS, 2), times=karras(wide, steps=32))
+drawn = sample(all_levels, Heun(), (DRAWS, 2), grid=Karras(31).times(wide))
 weights = mode_weights(drawn.x, mixture)
 print(
     f"share of the smaller mode: {weights.shares[0]:.3f} [{weights.low[0]:.3f}, {weights.high[0]:.3f}], truth {weights.expected[0]:.3f}"

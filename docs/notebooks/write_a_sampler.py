@@ -17,6 +17,7 @@
 # sampler fails it.
 
 # %%
+import math
 import os
 
 import matplotlib.pyplot as plt
@@ -24,7 +25,7 @@ import numpy as np
 import torch
 from scipy import stats
 
-from scorefield import VE, VP, Exact, Gaussian, GaussianMixture, Heun, Sampler, energy_distance, karras, log_snr, sample
+from scorefield import VE, VP, Exact, Gaussian, GaussianMixture, Heun, Karras, LogSNR, Sampler, energy_distance, sample
 
 FAST = os.environ.get("SCOREFIELD_FAST") == "1"
 DRAWS = 4_000 if FAST else 40_000
@@ -42,14 +43,13 @@ class Midpoint(Sampler):
     order = 2
     evaluations = 2
 
-    def step(self, model, x, t, s, memory, noise):
-        process = model.process
-        rho_t, rho_s = process.ratio(t), process.ratio(s)
-        rho_m = (rho_t * rho_s).sqrt()
-        m = process.time(rho_m)
-        alpha_t, alpha_m, alpha_s = (process.alpha_sigma(u)[0].item() for u in (t, m, s))
-        half = x / alpha_t + (rho_m - rho_t).item() * model.noise(x, t)
-        return alpha_s * (x / alpha_t + (rho_s - rho_t).item() * model.noise(alpha_m * half, m)), memory
+    def step(self, model, x, step, memory, noise):
+        rho_m = math.sqrt(step.rho_t * step.rho_s)
+        middle = step.starting_at(model.process, rho_m)
+        y = x / step.alpha_t
+        half = y + (rho_m - step.rho_t) * model.noise(x, step.t)
+        slope = model.noise(middle.alpha_t * half, middle.t)
+        return step.alpha_s * (y + (step.rho_s - step.rho_t) * slope), None
 
 
 # %% [markdown]
@@ -58,7 +58,7 @@ class Midpoint(Sampler):
 # %%
 ring = GaussianMixture.ring()
 exact = Exact(ring, VE(sigma_min=0.01, sigma_max=20.0))
-drawn = sample(exact, Midpoint(), (DRAWS, 2), times=karras(exact.process, steps=32))
+drawn = sample(exact, Midpoint(), (DRAWS, 2), grid=Karras(31).times(exact.process))
 print(drawn.evaluations, "evaluations; energy distance to the law:", energy_distance(drawn.x[:3000], ring.sample(3000)))
 
 # %% [markdown]
@@ -73,11 +73,11 @@ gaussian = Gaussian(mean, variance)
 
 
 def path_error(sampler, process, steps):
-    model, times = Exact(gaussian, process), karras(process, steps + 1)
+    model, times = Exact(gaussian, process), Karras(steps).times(process)
     z = torch.randn(16, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     (a, s), (b, r) = (process.alpha_sigma(t) for t in (times[0], times[-1]))
     begin, end = (u * mean + (u**2 * variance + v**2).sqrt() * z for u, v in ((a, s), (b, r)))
-    return (sample(model, sampler, times=times, init=begin, denoise=False).x - end).abs().max().item()
+    return (sample(model, sampler, grid=times, init=begin, denoise=False).x - end).abs().max().item()
 
 
 def fitted_order(sampler, process, counts=(64, 128, 256)):
@@ -103,7 +103,7 @@ LEVEL = 1e-3
 def p_values(sampler, process, steps=32, seed=1):
     model = Exact(gaussian, process)
     begin = model.marginal(process.t_max).sample(DRAWS, torch.Generator().manual_seed(seed))
-    x = sample(model, sampler, init=begin, times=log_snr(process, steps), denoise=False).x.double().numpy()
+    x = sample(model, sampler, init=begin, grid=LogSNR(steps - 1).times(process), denoise=False).x.double().numpy()
     alpha, sigma = (v.item() for v in process.alpha_sigma(torch.tensor(process.t_min).double()))
     std = (alpha**2 * variance + sigma**2).sqrt().numpy()
     return [float(stats.kstest(x[:, i], stats.norm(alpha * mean[i].item(), std[i]).cdf).pvalue) for i in (0, 1)]

@@ -31,6 +31,7 @@ from scorefield import (
     VE,
     Denoiser,
     Heun,
+    Karras,
     LogNormal,
     UNet,
     advice,
@@ -38,7 +39,6 @@ from scorefield import (
     data,
     edm_weight,
     fit,
-    karras,
     sample,
     soundness,
 )
@@ -99,7 +99,7 @@ records = fit(
     batch_size=64,
     learning_rate=2e-3,
 )
-drawn = sample(model, Heun(), (64, 1, 16, 16), times=karras(process, steps=18))
+drawn = sample(model, Heun(), (64, 1, 16, 16), grid=Karras(17).times(process))
 print(soundness(drawn.x))
 save_grid(OUT / "samples.png", drawn.x[:32], columns=16)
 Image.open(OUT / "samples.png")
@@ -136,7 +136,7 @@ torch.manual_seed(0)
 process = VE(sigma_min=0.02, sigma_max=50.0)
 points = Denoiser(MLP(dim=2), process, known.std().item(), known.mean().item())
 fit(points, known, DSM(LogNormal(-0.5, 1.6), edm_weight(known.std().item())), steps=800 if FAST else 8_000)
-drawn = sample(points, Heun(), (len(unseen), 2), times=karras(process, steps=24))
+drawn = sample(points, Heun(), (len(unseen), 2), grid=Karras(23).times(process))
 accuracy, p = c2st(drawn.x, unseen)
 print(f"a classifier tells samples from data with accuracy {accuracy}")
 

@@ -4,7 +4,7 @@
     process = VE(sigma_min=0.01, sigma_max=20.0)
     model = Denoiser(MLP(dim=2), process, sigma_data=2.8)
     fit(model, target, DSM(), steps=5_000)
-    learned = sample(model, Heun(), shape=(10_000, 2), times=karras(process, steps=32), seed=0)
+    learned = sample(model, Heun(), shape=(10_000, 2), grid=Karras(31), seed=0)
 
 Names are imported when first used, so that ``import scorefield`` costs nothing.
 """
@@ -16,7 +16,7 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "scorefield._errors": ("CheckpointError", "ConfigError", "DataError", "DivergedError", "ScorefieldError"),
-    "scorefield._tensors": ("Noise",),
+    "scorefield._tensors": ("Noise", "standard_normal", "uniform_like"),
     "scorefield.classifier": ("Classifier",),
     "scorefield.densities": (
         *("Banana", "Checkerboard", "Density", "Empirical", "Funnel", "Gaussian", "GaussianMixture", "Product", "Ring"),
@@ -24,15 +24,8 @@ _PUBLIC = {
     ),
     "scorefield.energy": ("Energy",),
     "scorefield.grids": (
-        "constant",
-        "cosine",
-        "geometric",
-        "karras",
-        "ladder",
-        "linear",
-        "log_snr",
-        "sigmoid",
-        "uniform",
+        *("Constant", "Grid", "Karras", "Ladder", "LogSNR", "Step", "Uniform"),
+        *("cosine", "geometric", "linear", "sigmoid"),
     ),
     "scorefield.guidance": (
         *("DPS", "AutoGuided", "Blur", "ClassifierFree", "ClassifierGuided", "Downsample", "Inpaint", "LinearGaussian"),
@@ -73,6 +66,7 @@ _PUBLIC = {
         *("Langevin", "LangevinCorrector", "PredictorCorrector", "ReverseDiffusion"),
     ),
     "scorefield.sampling": ("Sampler", "Samples", "Transition", "sample"),
+    "scorefield.units": ("Moments", "Units"),
     "scorefield.training": ("Optimization", "StepRecord", "TrainState", "fit", "train"),
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
@@ -82,6 +76,8 @@ __all__ = list(_HOME)  # pyright: ignore[reportUnsupportedDunderAll]
 if TYPE_CHECKING:
     from scorefield._errors import *  # noqa: F403
     from scorefield._tensors import Noise as Noise
+    from scorefield._tensors import standard_normal as standard_normal
+    from scorefield._tensors import uniform_like as uniform_like
     from scorefield.classifier import Classifier as Classifier
     from scorefield.densities import *  # noqa: F403
     from scorefield.energy import Energy as Energy
@@ -98,6 +94,7 @@ if TYPE_CHECKING:
     from scorefield.samplers import *  # noqa: F403
     from scorefield.sampling import *  # noqa: F403
     from scorefield.training import *  # noqa: F403
+    from scorefield.units import *  # noqa: F403
 
 
 def __getattr__(name: str) -> object:

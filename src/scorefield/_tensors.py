@@ -4,20 +4,24 @@ A state ``x`` has shape ``(b, *d)`` for any event shape ``d``; a time, and any s
 ``()`` or ``(b,)``. `like` is the only place where the two meet.
 """
 
+import copy
 import hashlib
 import math
 from collections.abc import Callable, Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from scorefield._errors import ConfigError
 
 __all__ = [
     "Noise",
+    "Source",
+    "as_time",
     "derive_seed",
     "flatten",
+    "gradient",
     "like",
     "match_rows",
     "standard_normal",
@@ -38,6 +42,11 @@ def like(a: Tensor, x: Tensor) -> Tensor:
     )
 
 
+def as_time(t: Tensor | float) -> Tensor:
+    """Return a time as a tensor; a number becomes one of shape ()."""
+    return t if isinstance(t, Tensor) else torch.tensor(t, dtype=torch.float64)
+
+
 def flatten(x: Float[Tensor, "b *d"]) -> Float[Tensor, "b n"]:
     """Return the events of ``x`` as rows."""
     return x.reshape(x.shape[0], -1)
@@ -52,6 +61,16 @@ def derive_seed(*parts: int | str) -> int:
     """Return a 63-bit seed that is a hash of ``parts``: independent streams from (seed, step, purpose) and no state."""
     text = "\x1f".join(str(part) for part in parts).encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") >> 1
+
+
+def gradient(
+    log_prob: Callable[[Tensor], Tensor], x: Float[Tensor, "b *d"], *, create_graph: bool
+) -> Float[Tensor, "b *d"]:
+    """Return ∇ log p(x) of each row by automatic differentiation; with ``create_graph`` it can be differentiated in its turn."""
+    with torch.enable_grad():
+        x = x if x.requires_grad else x.detach().requires_grad_(True)
+        (found,) = torch.autograd.grad(log_prob(x).sum(), x, create_graph=create_graph)
+    return found
 
 
 class Noise:
@@ -90,11 +109,23 @@ class Noise:
         rows = [place[seed // self._block] * self._block + seed % self._block for seed in seeds]
         self._rows = torch.tensor(rows, dtype=torch.long)
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape (b, *d) of a draw."""
+        return (len(self._rows), *self.event)
+
     def _draw(self, fill: Callable[..., Tensor]) -> Tensor:
         drawn = torch.empty(len(self._generators), self._block, *self.event, dtype=self.dtype)
         for out, generator in zip(drawn, self._generators, strict=True):
             fill(out, generator=generator)
         return drawn.flatten(0, 1)[self._rows].to(self.device)
+
+    def rows(self, index: slice | Int[Tensor, " k"]) -> "Noise":
+        """Return the stream of the rows ``index``, to draw for a part of a batch: its draws begin where this stream's do now."""
+        part = copy.copy(self)
+        part._rows = self._rows[index]
+        part._generators = [generator.clone_state() for generator in self._generators]
+        return part
 
     def normal(self) -> Float[Tensor, "b *d"]:
         """Return the next standard normal draw, shape (b, *d)."""
@@ -106,19 +137,28 @@ class Noise:
         return flatten(self._draw(Tensor.uniform_))[:, 0].clone()
 
 
-def standard_normal(x: Float[Tensor, "b *d"], generator: "torch.Generator | Noise | None") -> Float[Tensor, "b *d"]:
+Source = Noise | torch.Generator | None
+"""Where an objective's randomness comes from; None is PyTorch's own generator."""
+
+
+def standard_normal(x: Float[Tensor, "b *d"], noise: Source) -> Float[Tensor, "b *d"]:
     """Return z ~ N(0, I) in the shape, dtype and device of ``x``."""
-    if isinstance(generator, Noise):
-        return generator.normal().to(x)
-    return torch.randn(x.shape, generator=generator, dtype=x.dtype, device=_home(x, generator)).to(x.device)
+    if isinstance(noise, Noise):
+        if noise.shape != x.shape:
+            raise ConfigError(
+                f"the noise is for a batch of shape {noise.shape}; received one of shape {tuple(x.shape)}. For a part of a batch take "
+                "the noise of its rows, noise.rows(slice(0, 2))"
+            )
+        return noise.normal().to(x)
+    return torch.randn(x.shape, generator=noise, dtype=x.dtype, device=_home(x, noise)).to(x.device)
 
 
-def uniform_like(x: Float[Tensor, "b *d"], generator: "torch.Generator | Noise | None") -> Float[Tensor, " b"]:
+def uniform_like(x: Float[Tensor, "b *d"], noise: Source) -> Float[Tensor, " b"]:
     """Return u ~ U[0, 1) of shape (b,) in float64 on the device of ``x``: one number per example."""
-    if isinstance(generator, Noise):
-        return generator.uniform().to(x.device, torch.float64)
-    home = _home(x, generator)
-    return torch.rand(x.shape[0], generator=generator, dtype=torch.float64, device=home).to(x.device)
+    if isinstance(noise, Noise):
+        return noise.uniform().to(x.device, torch.float64)
+    home = _home(x, noise)
+    return torch.rand(x.shape[0], generator=noise, dtype=torch.float64, device=home).to(x.device)
 
 
 def _home(x: Tensor, generator: torch.Generator | None) -> torch.device:

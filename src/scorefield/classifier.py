@@ -9,14 +9,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from scorefield._errors import ConfigError
-from scorefield._tensors import like, match_rows
-from scorefield.models import Labelled, State, Time
+from scorefield._tensors import as_time, like, match_rows
+from scorefield.models import NoisyModel, State, Time, network_inputs
 from scorefield.processes import Process
 
 __all__ = ["Classifier"]
 
 
-class Classifier(Labelled):
+class Classifier(NoisyModel):
     """A network as a classifier of x_t at every noise level; its inputs have unit variance at each.
 
         logits = F((x/α − m)/√(ρ² + σ_d²), ¼ ln ρ),      ρ = σ/α
@@ -39,6 +39,7 @@ class Classifier(Labelled):
             raise ValueError(f"sigma_data must be positive: the standard deviation of the data; received {sigma_data}")
         self.net = net
         self.process = process
+        self.classes = getattr(net, "classes", None)
         self.sigma_data = sigma_data
         self.mean_data = mean_data
 
@@ -61,8 +62,10 @@ class Classifier(Labelled):
         labels = match_rows(self.labels, x).expand(len(x)).to(x.device)
         return -F.cross_entropy(self(x, t).float(), labels, ignore_index=self.classes, reduction="none")
 
-    def _inputs(self, x: State, t: Time) -> tuple[State, Tensor]:
+    def _inputs(self, x: State, t: Time) -> tuple[Tensor, ...]:
+        t = as_time(t)
         alpha, _ = self.process.alpha_sigma(t)
         ratio = self.process.ratio(t)
         scale = like(torch.sqrt(ratio**2 + self.sigma_data**2), x)
-        return (x / like(alpha, x) - self.mean_data) / scale, torch.log(ratio) / 4
+        unlabelled = self.condition(None)  # it is the label that the network should say
+        return network_inputs(unlabelled, (x / like(alpha, x) - self.mean_data) / scale, torch.log(ratio) / 4)

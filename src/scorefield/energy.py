@@ -11,14 +11,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from scorefield._tensors import like, sum_event
-from scorefield.models import ScoreModel, State, Time
+from scorefield._tensors import as_time, gradient, like, sum_event
+from scorefield.models import Scored, State, Time, network_inputs
 from scorefield.processes import Process
 
 __all__ = ["Energy"]
 
 
-class Energy(ScoreModel):
+class Energy(Scored):
     """A network that models log p_t up to a constant, so that densities can be compared and `MALA` can accept or reject.
 
     Args:
@@ -35,21 +35,16 @@ class Energy(ScoreModel):
 
     def energy(self, x: State, t: Time) -> Float[Tensor, " b"]:
         """Return E(x, t): −log p_t(x) up to a number that depends on t alone."""
-        alpha, sigma = self.process.alpha_sigma(t)
+        alpha, sigma = self.process.alpha_sigma(as_time(t))
         scale = torch.sqrt(alpha**2 + sigma**2)
         y = x / like(scale, x)
-        value = sum_event(y * self.net(y, torch.log(sigma / alpha) / 4))
+        value = sum_event(y * self.net(*network_inputs(self, y, torch.log(sigma / alpha) / 4)).to(y))
         return 0.5 * sum_event(y**2) + (scale / sigma).to(value) * value
 
     def score(self, x: State, t: Time) -> State:
         """Return −∇ₓE, differentiable in its turn where gradients are recorded."""
-        training = torch.is_grad_enabled()
-        with torch.enable_grad():
-            x = x if x.requires_grad else x.detach().requires_grad_(True)
-            (gradient,) = torch.autograd.grad(self.energy(x, t).sum(), x, create_graph=training)
-        return -gradient
+        return gradient(lambda x: self.log_prob(x, t), x, create_graph=torch.is_grad_enabled())
 
-    def denoise(self, x: State, t: Time) -> State:
-        """Return (x + σ² s) / α: Tweedie's formula."""
-        alpha, sigma = self.process.alpha_sigma(t)
-        return (x + like(sigma, x) ** 2 * self.score(x, t)) / like(alpha, x)
+    def log_prob(self, x: State, t: Time) -> Float[Tensor, " b"]:
+        """Return −E(x, t): log p_t(x) up to a number that depends on t alone."""
+        return -self.energy(x, t)

@@ -1,12 +1,19 @@
-"""Where a sampler stops on its way: descending times, and NCSN's ladders of noise levels.
+r"""Where a sampler stops on its way from noise to data: grids of descending times, and the ladders of noise levels of NCSN.
 
-A grid of ``steps`` times is a run of ``steps − 1`` transitions and one closing noise-free step, the denoising `sample` does at the
-last time. So a grid of 18 times under Heun costs 2·17 + 1 = 35 evaluations, the count of Karras et al. (2022), whose final Euler
-step to σ = 0 *is* that denoising.
+A `Grid` cuts a process's time into ``steps`` transitions, so it names steps + 1 times. `scorefield.sample` adds one closing denoising at
+the last of them: under Heun, ``Karras(17)`` costs 2·17 + 1 = 35 evaluations, the count of Karras et al. (2022), whose final Euler step to
+σ = 0 *is* that denoising.
+
+A `Step` is one transition, from t to s ≤ t. For s < t the forward process is a Gaussian chain:
+
+    x_t | x_s      ~ N(a x_s, G² I)        a = α_t/α_s,  G² = σ_t² − a²σ_s²
+    x_s | x_t, x_0 has variance            v = σ_s² G²/σ_t²
 """
 
+import abc
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -14,84 +21,263 @@ from torch import Tensor
 
 from scorefield.processes import Process
 
-__all__ = ["constant", "cosine", "geometric", "karras", "ladder", "linear", "log_snr", "sigmoid", "uniform"]
+__all__ = [
+    "Constant",
+    "Grid",
+    "Karras",
+    "Ladder",
+    "LogSNR",
+    "Step",
+    "Uniform",
+    "cosine",
+    "geometric",
+    "linear",
+    "sigmoid",
+    "steps_of",
+    "times_of",
+]
 
 Times = Float[Tensor, " n"]
 Levels = Float[Tensor, " L"]
 
 
-def uniform(process: Process, steps: int) -> Times:
-    """Return ``steps`` times from t_max down to t_min, equally spaced in t (Song et al. 2021)."""
-    _at_least(2, steps)
-    return torch.linspace(process.t_max, process.t_min, steps, dtype=torch.float64)
+@dataclass(frozen=True)
+class Step:
+    """One transition of a grid: what a sampler is given.
 
-
-def log_snr(process: Process, steps: int) -> Times:
-    """Return ``steps`` times from t_max down to t_min, equally spaced in log(σ/α), so in log signal-to-noise ratio."""
-    _at_least(2, steps)
-    high, low = _ratios(process)
-    return process.time(_geometric(high, low, steps))
-
-
-def karras(
-    process: Process, steps: int, *, rho: float = 7.0, sigma_min: float | None = None, sigma_max: float | None = None
-) -> Times:
-    """Return the times whose ratios σ/α are those of Karras et al. (2022), Eq. 5.
-
-    σ_i = (σ_max^{1/ρ} + i/(N−1) (σ_min^{1/ρ} − σ_max^{1/ρ}))^ρ,  i = 0 … N−1.
-
-    The ends are the process's own unless given.
+    Attributes:
+        t, s: the times it goes from and to, s ≤ t, float64 of shape ().
+        alpha_t, sigma_t, alpha_s, sigma_s: signal and noise scale at both, computed in float64.
+        number: which transition of the grid it is, from 1.
+        count: how many transitions the grid has.
+        sigma_end: the noise scale at the grid's last time, to which annealed Langevin dynamics relates its step sizes.
     """
-    _at_least(2, steps)
-    high, low = _ratios(process)
-    high, low = (high if sigma_max is None else sigma_max), (low if sigma_min is None else sigma_min)
-    _descending(high, low)
-    ramp = torch.linspace(0, 1, steps, dtype=torch.float64)
-    sigma = (high ** (1 / rho) + ramp * (low ** (1 / rho) - high ** (1 / rho))) ** rho
-    return process.time(sigma)
+
+    t: Float[Tensor, ""]
+    s: Float[Tensor, ""]
+    alpha_t: float
+    sigma_t: float
+    alpha_s: float
+    sigma_s: float
+    number: int
+    count: int
+    sigma_end: float
+
+    @property
+    def rho_t(self) -> float:
+        """ρ_t = σ_t/α_t."""
+        return self.sigma_t / self.alpha_t
+
+    @property
+    def rho_s(self) -> float:
+        """ρ_s = σ_s/α_s."""
+        return self.sigma_s / self.alpha_s
+
+    @property
+    def shrink(self) -> float:
+        """a, by which the forward chain multiplies the state."""
+        return self.alpha_t / self.alpha_s
+
+    @property
+    def variance(self) -> float:
+        """G², which the forward chain adds."""
+        return max(0.0, self.sigma_t**2 - (self.shrink * self.sigma_s) ** 2)
+
+    @property
+    def posterior_variance(self) -> float:
+        """The variance v of x_s given x_t and x_0."""
+        return self.variance * (self.sigma_s / self.sigma_t) ** 2
+
+    @property
+    def stay(self) -> "Step":
+        """The transition that remains at t: what a corrector is given."""
+        return replace(self, s=self.t, alpha_s=self.alpha_t, sigma_s=self.sigma_t)
+
+    @property
+    def arrived(self) -> "Step":
+        """The transition that remains at s: where the closing denoising stands."""
+        return replace(self, t=self.s, alpha_t=self.alpha_s, sigma_t=self.sigma_s)
+
+    def starting_at(self, process: Process, rho: float) -> "Step":
+        """Return the transition to the same s from where σ/α is ``rho``."""
+        t = process.time(torch.tensor(rho, dtype=torch.float64))
+        alpha, sigma = (scale.item() for scale in process.alpha_sigma(t))
+        return replace(self, t=t, alpha_t=alpha, sigma_t=sigma)
 
 
-def geometric(sigma_1: float, sigma_L: float, steps: int) -> Levels:
+class Grid(abc.ABC):
+    """How a process's time is cut for a sampler; `scorefield.sample` takes one, or a tensor of times."""
+
+    @abc.abstractmethod
+    def times(self, process: Process) -> Times:
+        """Return the times, descending, in float64: one more than there are transitions."""
+
+
+@dataclass(frozen=True)
+class Uniform(Grid):
+    """Equally spaced in t, from t_max down to t_min (Song et al. 2021).
+
+    Args:
+        steps: transitions.
+    """
+
+    steps: int
+
+    def __post_init__(self) -> None:
+        _at_least(1, self.steps)
+
+    def times(self, process: Process) -> Times:
+        """Return the times."""
+        return torch.linspace(process.t_max, process.t_min, self.steps + 1, dtype=torch.float64)
+
+
+@dataclass(frozen=True)
+class LogSNR(Grid):
+    """Equally spaced in ln(σ/α), so in the logarithm of the signal-to-noise ratio, from t_max down to t_min.
+
+    Args:
+        steps: transitions.
+    """
+
+    steps: int
+
+    def __post_init__(self) -> None:
+        _at_least(1, self.steps)
+
+    def times(self, process: Process) -> Times:
+        """Return the times."""
+        high, low = _ratios(process)
+        return process.time(_geometric(high, low, self.steps + 1))
+
+
+@dataclass(frozen=True)
+class Karras(Grid):
+    """The noise levels of Karras et al. (2022), Eq. 5, as ratios σ/α; N = steps + 1 of them.
+
+        ρ_i = (ρ_max^{1/p} + i/(N−1) (ρ_min^{1/p} − ρ_max^{1/p}))^p,  i = 0 … N−1
+
+    Args:
+        steps: transitions.
+        rho: the power p, their ρ.
+        sigma_min, sigma_max: the ends, as ratios σ/α; the process's own when absent.
+    """
+
+    steps: int
+    rho: float = 7.0
+    sigma_min: float | None = None
+    sigma_max: float | None = None
+
+    def __post_init__(self) -> None:
+        _at_least(1, self.steps)
+        if not (math.isfinite(self.rho) and self.rho > 0):
+            raise ValueError(f"rho must be a finite positive number; received {self.rho}")
+
+    def times(self, process: Process) -> Times:
+        """Return the times."""
+        high, low = _ratios(process)
+        high = high if self.sigma_max is None else self.sigma_max
+        low = low if self.sigma_min is None else self.sigma_min
+        _descending(high, low)
+        ramp = torch.linspace(0, 1, self.steps + 1, dtype=torch.float64)
+        power = 1 / self.rho
+        return process.time((high**power + ramp * (low**power - high**power)) ** self.rho)
+
+
+@dataclass(frozen=True)
+class Ladder(Grid):
+    """Noise levels one after another, the last one twice: a sampler that works where it stands (`scorefield.AnnealedLangevin`) visits all.
+
+    Args:
+        levels: descending ratios σ/α, such as `geometric` (1.0, 0.01, 10). L levels make L transitions.
+    """
+
+    levels: Levels
+
+    def times(self, process: Process) -> Times:
+        """Return the times at which σ/α meets the levels."""
+        times = process.time(self.levels.double())
+        return torch.cat([times, times[-1:]])
+
+
+@dataclass(frozen=True)
+class Constant(Grid):
+    """One noise level, held: the grid of a Langevin chain.
+
+    Args:
+        t: the time.
+        steps: transitions.
+    """
+
+    t: float
+    steps: int
+
+    def __post_init__(self) -> None:
+        _at_least(1, self.steps)
+
+    def times(self, process: Process) -> Times:
+        """Return steps + 1 copies of t."""
+        return torch.full((self.steps + 1,), self.t, dtype=torch.float64)
+
+
+def times_of(grid: Grid | Times | Sequence[float], process: Process) -> Times:
+    """Return the times of a grid, or the times given, checked.
+
+    Raises:
+        ValueError: fewer than two times, times that ascend, or one at which the process has no noise or no finite scales.
+    """
+    times = grid.times(process) if isinstance(grid, Grid) else torch.as_tensor(grid).to("cpu", torch.float64)
+    if times.ndim != 1 or len(times) < 2:
+        raise ValueError(
+            f"a grid must be a Grid, such as Karras(31), or a vector of two or more times; received the shape {tuple(times.shape)}"
+        )
+    if not torch.isfinite(times).all() or (times.diff() > 0).any():
+        raise ValueError(
+            "times must be finite and descend from noise to data; received an increasing or non-finite grid"
+        )
+    _, sigma = process.alpha_sigma(times)
+    if not (torch.isfinite(sigma) & (sigma > 0)).all():
+        raise ValueError(
+            f"times must be noisy ones of the process, between {process.t_min:g} and {process.t_max:g}; received "
+            f"{times[~(sigma > 0)][0].item():g}, where σ is 0 or not a number. Leave out a trailing 0: sample() ends by denoising"
+        )
+    return times
+
+
+def steps_of(times: Times, process: Process) -> list[Step]:
+    """Return the transitions between consecutive times."""
+    alpha, sigma = (scale.tolist() for scale in process.alpha_sigma(times))
+    return [
+        Step(times[k], times[k + 1], alpha[k], sigma[k], alpha[k + 1], sigma[k + 1], k + 1, len(times) - 1, sigma[-1])
+        for k in range(len(times) - 1)
+    ]
+
+
+def geometric(sigma_1: float, sigma_L: float, levels: int) -> Levels:
     """Return the L noise levels of NCSN, σ_1 > … > σ_L with a constant ratio (Song & Ermon 2019, section 4.2).
 
     One level is σ_L alone: the single-noise model of the ablations.
     """
-    _at_least(1, steps)
-    if steps == 1:
+    _at_least(1, levels, "levels")
+    if levels == 1:
         return torch.tensor([sigma_L], dtype=torch.float64)
     _descending(sigma_1, sigma_L)
-    return _geometric(sigma_1, sigma_L, steps)
+    return _geometric(sigma_1, sigma_L, levels)
 
 
-def linear(sigma_1: float, sigma_L: float, steps: int) -> Levels:
+def linear(sigma_1: float, sigma_L: float, levels: int) -> Levels:
     """Return L noise levels equally spaced: few of them are small, where the detail is (for comparison)."""
-    return _between(sigma_1, sigma_L, steps, lambda u: u)
+    return _between(sigma_1, sigma_L, levels, lambda u: u)
 
 
-def cosine(sigma_1: float, sigma_L: float, steps: int) -> Levels:
+def cosine(sigma_1: float, sigma_L: float, levels: int) -> Levels:
     """Return L noise levels along half a cosine: dense at both ends. σ = σ_1 + (σ_L − σ_1)(1 − cos πu)/2, u from 0 to 1."""
-    return _between(sigma_1, sigma_L, steps, lambda u: 0.5 * (1 - torch.cos(math.pi * u)))
+    return _between(sigma_1, sigma_L, levels, lambda u: 0.5 * (1 - torch.cos(math.pi * u)))
 
 
-def sigmoid(sigma_1: float, sigma_L: float, steps: int) -> Levels:
+def sigmoid(sigma_1: float, sigma_L: float, levels: int) -> Levels:
     """Return L noise levels along a logistic curve from −6 to 6: denser yet at both ends than `cosine`."""
     ends = torch.sigmoid(torch.tensor([-6.0, 6.0], dtype=torch.float64))
-    return _between(sigma_1, sigma_L, steps, lambda u: (torch.sigmoid(12 * u - 6) - ends[0]) / (ends[1] - ends[0]))
-
-
-def ladder(process: Process, levels: Levels) -> Times:
-    """Return the times at which σ/α meets ``levels``, the last one twice.
-
-    A sampler that works where it stands (`AnnealedLangevin`) thus visits every level, the last included.
-    """
-    times = process.time(levels.double())
-    return torch.cat([times, times[-1:]])
-
-
-def constant(t: float, steps: int) -> Times:
-    """Return ``steps`` + 1 copies of t: ``steps`` transitions of a chain that stays at one noise level."""
-    _at_least(1, steps)
-    return torch.full((steps + 1,), t, dtype=torch.float64)
+    return _between(sigma_1, sigma_L, levels, lambda u: (torch.sigmoid(12 * u - 6) - ends[0]) / (ends[1] - ends[0]))
 
 
 def _ratios(process: Process) -> tuple[float, float]:
@@ -101,23 +287,23 @@ def _ratios(process: Process) -> tuple[float, float]:
     return high, low
 
 
-def _between(sigma_1: float, sigma_L: float, steps: int, share: Callable[[Tensor], Tensor]) -> Levels:
+def _between(sigma_1: float, sigma_L: float, levels: int, share: Callable[[Tensor], Tensor]) -> Levels:
     """Return σ_1 + (σ_L − σ_1) share(u) for u from 0 to 1; the ends are exact."""
-    _at_least(2, steps)
+    _at_least(2, levels, "levels")
     _descending(sigma_1, sigma_L)
-    levels = sigma_1 + (sigma_L - sigma_1) * share(torch.linspace(0, 1, steps, dtype=torch.float64))
-    levels[-1] = sigma_L
-    return levels
+    values = sigma_1 + (sigma_L - sigma_1) * share(torch.linspace(0, 1, levels, dtype=torch.float64))
+    values[-1] = sigma_L
+    return values
 
 
-def _geometric(high: float, low: float, steps: int) -> Tensor:
-    """Return ``steps`` numbers from ``high`` to ``low`` with a constant quotient."""
-    return torch.exp(torch.linspace(math.log(high), math.log(low), steps, dtype=torch.float64))
+def _geometric(high: float, low: float, count: int) -> Tensor:
+    """Return ``count`` numbers from ``high`` to ``low`` with a constant quotient."""
+    return torch.exp(torch.linspace(math.log(high), math.log(low), count, dtype=torch.float64))
 
 
-def _at_least(least: int, steps: int) -> None:
-    if steps < least:
-        raise ValueError(f"a grid needs at least {least} step(s); received steps={steps}")
+def _at_least(least: int, value: int, what: str = "steps") -> None:
+    if value < least:
+        raise ValueError(f"{what} must be at least {least}; received {value}")
 
 
 def _descending(high: float, low: float) -> None:

@@ -4,7 +4,7 @@ r"""Score models: anything that knows the posterior mean of the data given a noi
 
 is the one estimand; Tweedie's formula turns it into every other view of the same knowledge (Efron 2011; Karras et al. 2022, Eq. 3):
 
-    score     s = ∇ log p_t(x_t) = (α D − x_t) / σ²
+    score     s = ∇ log p_t(x_t) = (α D − x_t) / σ²        and back:  D = (x_t + σ² s) / α
     noise     ẑ = E[z | x_t]     = (x_t − α D) / σ  =  −σ s
     velocity  v = dx_t/dt of the probability-flow ODE  =  f x_t − ½ g² s
 
@@ -15,42 +15,63 @@ network can first be run on the truth.
 import abc
 import copy
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from scorefield._errors import ConfigError
-from scorefield._tensors import like, take_rows
+from scorefield._tensors import as_time, like, match_rows, take_rows
 from scorefield.densities import Density
+from scorefield.grids import Step
 from scorefield.processes import Process
+from scorefield.units import Moments, Units
 
-__all__ = ["Exact", "FromScore", "Labelled", "Labels", "NoisyModel", "ScoreModel", "label_rows", "probability_flow"]
+__all__ = [
+    "Exact",
+    "FromScore",
+    "KnowsDensity",
+    "Labels",
+    "NoisyModel",
+    "ScoreModel",
+    "Scored",
+    "label_rows",
+    "network_inputs",
+    "probability_flow",
+]
 
 State = Float[Tensor, "b *d"]
 Labels = Int[Tensor, "*b"] | int
-Time = Float[Tensor, "*b"]
+Time = Float[Tensor, "*b"] | float
 
 
 class NoisyModel(nn.Module):
-    """What looks at noisy states x_t of a `Process` at every t, and may be told a label per row.
+    """What looks at noisy states x_t of a `Process` at every t, and may be conditioned on a label per row.
 
     Attributes:
-        process: the forward process.
+        process: the forward process, of data in the model's own coordinates.
         evaluations: network evaluations that one call costs.
+        units: the map from the model's coordinates to the data's units; None where they are the same.
+        classes: how many labels `condition` knows, counted from 0 (the next number means 'no label'); None where it knows none.
+        labels: what `condition` set, one for all rows or one per row; None where nothing was.
+        per_row: the attributes that hold one row per sample, or a single row for all.
     """
 
     process: Process
     evaluations: int = 1
+    units: Units | None = None
+    classes: int | None = None
+    labels: Int[Tensor, " n"] | None = None
+    per_row: ClassVar[tuple[str, ...]] = ("labels",)
 
-    @property
-    def classes(self) -> int | None:
-        """How many labels `condition` knows, counted from 0 (the next number means 'no label'); None where it knows none."""
-        return None
+    def scales(self, x: State, t: Time) -> tuple[Tensor, Tensor]:
+        """Return α and σ at t, shaped against x."""
+        alpha, sigma = self.process.alpha_sigma(as_time(t))
+        return like(alpha, x), like(sigma, x)
 
     def condition(self, labels: Labels | None) -> Self:
-        """Return the model that is told ``labels`` and shares this one's parameters; None: told nothing.
+        """Return the model conditioned on ``labels``, which shares this one's parameters; None: on nothing.
 
         Args:
             labels: a class for all rows, or one per row, shape (b,).
@@ -59,11 +80,18 @@ class NoisyModel(nn.Module):
             ConfigError: the model knows no classes, or not these.
         """
         if labels is None:
-            return self
-        raise ConfigError(
-            f"{type(self).__name__} was not built around a network that takes labels; "
-            "use one that is, such as Denoiser(UNet(..., classes=10), ...), or leave the labels out"
-        )
+            return self if self.labels is None else self._with(labels=None)
+        if self.classes is None:
+            raise ConfigError(
+                f"{type(self).__name__} was not built around a network that takes labels; "
+                "use one that is, such as Denoiser(UNet(..., classes=10), ...), or leave the labels out"
+            )
+        rows = label_rows(labels)
+        if rows.max() > self.classes:
+            raise ConfigError(
+                f"labels must lie between 0 and {self.classes - 1}, or be {self.classes} for 'no label'; received {rows.max()}"
+            )
+        return self._with(labels=rows)
 
     def rows(self, index: Int[Tensor, " k"]) -> Self:
         """Return the model of the rows ``index`` of a batch.
@@ -71,7 +99,21 @@ class NoisyModel(nn.Module):
         A model whose rows have conditions of their own (a label, an observation) is one model per row; whoever takes a batch apart, as
         `sample` and adaptive solvers do, asks here for the model of a part. Rows may repeat. All other models are their own rows.
         """
-        return self
+        parts = {name: part for name, part in self._modules.items() if isinstance(part, NoisyModel)}
+        taken: dict[str, Any] = {name: part.rows(index) for name, part in parts.items()}
+        for name in self.per_row:
+            value = getattr(self, name)
+            taken[name] = None if value is None else take_rows(value, index)
+        changed = {name: part for name, part in taken.items() if part is not getattr(self, name)}
+        return self._with(**changed) if changed else self
+
+    def standardise(self, x: State) -> State:
+        """Return data in the model's own coordinates."""
+        return x if self.units is None else self.units.inside(x)
+
+    def in_units(self, units: Units | None) -> Self:
+        """Return a view of this model, of the same parameters, whose data are in other units: x = location + scale · y."""
+        return self._with(units=units)
 
     def _with(self, **parts: Any) -> Self:  # noqa: ANN401 whatever the parts are
         """Return a copy of this module in which the attributes named are other objects, and all else is shared."""
@@ -82,106 +124,119 @@ class NoisyModel(nn.Module):
         return view
 
 
-class Labelled(NoisyModel):
-    """A model around a network with an attribute ``classes``, which may be told a class per row.
-
-    Attributes:
-        net: the network.
-        labels: what `condition` told; the label ``classes`` in a row means 'no label'.
-    """
-
-    net: nn.Module
-    labels: Int[Tensor, "*b"] | None = None
-
-    @property
-    def classes(self) -> int | None:
-        """How many labels the network takes."""
-        return getattr(self.net, "classes", None)
-
-    def condition(self, labels: Labels | None) -> Self:
-        """Return a view of this model, of the same parameters, that is told ``labels``; None: told nothing."""
-        return self._with(labels=None if labels is None else self._checked(labels))
-
-    def rows(self, index: Int[Tensor, " k"]) -> Self:
-        """Return the view whose labels are those of the rows ``index``."""
-        return self if self.labels is None else self._with(labels=take_rows(self.labels, index))
-
-    def _checked(self, labels: Labels) -> Int[Tensor, " n"]:
-        """Return ``labels`` as a vector of one or n integers; refuse what the network was not built for."""
-        if self.classes is None:
-            raise ConfigError(
-                f"labels came to a model whose network, {type(self.net).__name__}, takes none: build it with classes=<how many>, "
-                "or leave them out"
-            )
-        rows = label_rows(labels)
-        if rows.max() > self.classes:
-            raise ConfigError(
-                f"labels must lie between 0 and {self.classes - 1}, or be {self.classes} for 'no label'; received {rows.max()}"
-            )
-        return rows
+def network_inputs(model: NoisyModel, x: State, noise: Tensor) -> tuple[Tensor, ...]:
+    """Return what a network is given: x in the dtype of its parameters, the condition of each row, and the labels where there are any."""
+    dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), x.dtype)
+    condition = (noise.float() if noise.is_floating_point() else noise).to(x.device).expand(len(x))
+    labels = () if model.labels is None else (match_rows(model.labels, x).expand(len(x)),)
+    return x.to(dtype), condition, *labels
 
 
 class ScoreModel(NoisyModel, abc.ABC):
-    """A model of p_t for every t of a `Process`: one abstract method, `denoise`; the other views follow from it."""
+    """A model of p_t for every t of a `Process`: one abstract method, `denoise`; the other views follow from it.
+
+    Attributes:
+        moments: mean and standard deviation of the data in the model's coordinates, where they are known.
+    """
+
+    moments: Moments | None = None
 
     @abc.abstractmethod
     def denoise(self, x: State, t: Time) -> State:
-        """Return E[x_0 | x_t = x]; t of shape () or (b,)."""
+        """Return E[x_0 | x_t = x]; t a number, or of shape () or (b,)."""
 
-    def during(self, t: Float[Tensor, ""], s: Float[Tensor, ""]) -> "ScoreModel":
-        """Return the model with which `sample` goes from t to s: this one, or a part of it where that is all that counts."""
+    def during(self, step: Step) -> "ScoreModel":
+        """Return the model with which `sample` takes a step: this one, or the part of it that counts there."""
         return self
 
     def score(self, x: State, t: Time) -> State:
         """Return ∇ log p_t(x) = (α D − x) / σ²."""
-        alpha, sigma = self.process.alpha_sigma(t)
-        return (like(alpha, x) * self.denoise(x, t) - x) / like(sigma, x) ** 2
+        alpha, sigma = self.scales(x, t)
+        return (alpha * self.denoise(x, t) - x) / sigma**2
 
     def noise(self, x: State, t: Time) -> State:
         """Return E[z | x_t = x] = −σ s."""
-        _, sigma = self.process.alpha_sigma(t)
-        return -like(sigma, x) * self.score(x, t)
+        _, sigma = self.scales(x, t)
+        return -sigma * self.score(x, t)
 
     def velocity(self, x: State, t: Time) -> State:
         """Return the probability-flow velocity f x − ½ g² s (Song et al. 2021, Eq. 13)."""
-        f, g = self.process.drift_diffusion(t)
+        f, g = self.process.drift_diffusion(as_time(t))
         return like(f, x) * x - 0.5 * like(g, x) ** 2 * self.score(x, t)
 
+    def prior(self, t: Time) -> Moments:
+        """Return mean and standard deviation of the Gaussian that stands for p_t where sampling starts.
 
-class FromScore(ScoreModel):
+        N(α m, σ² + α² s²) where the data's mean m and standard deviation s are known; N(0, `Process.prior_std`²) where they are not.
+        """
+        t = as_time(t)
+        if self.moments is None:
+            return Moments(torch.zeros_like(t), self.process.prior_std(t))
+        return self.moments.noised(*self.process.alpha_sigma(t))
+
+    def restore(self, x: State) -> State:
+        """Return states in the data's units."""
+        return x if self.units is None else self.units.outside(x)
+
+
+class Scored(ScoreModel):
+    """A model that knows its score first, and the posterior mean from it: nothing is rounded through `denoise` on the way to a score."""
+
+    @abc.abstractmethod
+    def score(self, x: State, t: Time) -> State:
+        """Return ∇ log p_t(x)."""
+
+    def denoise(self, x: State, t: Time) -> State:
+        """Return (x + σ² s) / α: Tweedie's formula."""
+        alpha, sigma = self.scales(x, t)
+        return (x + sigma**2 * self.score(x, t)) / alpha
+
+
+@runtime_checkable
+class KnowsDensity(Protocol):
+    """A model that knows log p_t, be it up to a number that depends on t alone."""
+
+    def log_prob(self, x: State, t: Time) -> Float[Tensor, " b"]:
+        """Return log p_t(x)."""
+        ...
+
+
+class FromScore(Scored):
     """A score model from any function (x, t) ↦ ∇ log p_t(x): one you wrote, or another package's network."""
 
-    def __init__(self, function: Callable[[State, Time], State], process: Process) -> None:
+    def __init__(self, function: Callable[[State, Tensor], State], process: Process) -> None:
         super().__init__()
         self.function = function
         self.process = process
 
-    def denoise(self, x: State, t: Time) -> State:
-        """Return (x + σ² s) / α: Tweedie's formula."""
-        alpha, sigma = self.process.alpha_sigma(t)
-        return (x + like(sigma, x) ** 2 * self.score(x, t)) / like(alpha, x)
-
     def score(self, x: State, t: Time) -> State:
-        """Return the function's value: the score it was built from, not rounded through `denoise`."""
-        return self.function(x, t)
+        """Return the function's value."""
+        return self.function(x, as_time(t))
 
 
-class Exact(FromScore):
+class Exact(Scored):
     """The true score of ``density`` under ``process`` at every noise level: no network, nothing to train.
 
     Cost: one call of the noised density's score; counted as one evaluation so that budgets compare with a network's.
     """
 
     def __init__(self, density: Density, process: Process) -> None:
-        super().__init__(self._score, process)
+        super().__init__()
         self.density = density
+        self.process = process
+        self.moments = density.moments
 
-    def _score(self, x: State, t: Time) -> State:
+    def score(self, x: State, t: Time) -> State:
+        """Return the score of p_t."""
         return self.marginal(t).score(x)
+
+    def log_prob(self, x: State, t: Time) -> Float[Tensor, " b"]:
+        """Return log p_t(x)."""
+        return self.marginal(t).log_prob(x)
 
     def marginal(self, t: Time) -> Density:
         """Return p_t, the exact law of x_t."""
-        return self.density.diffuse(*self.process.alpha_sigma(torch.as_tensor(t, dtype=torch.float64)))
+        return self.density.diffuse(*self.process.alpha_sigma(as_time(t).double()))
 
 
 def probability_flow(model: ScoreModel) -> Callable[[State, Float[Tensor, " b"], Int[Tensor, " b"]], State]:

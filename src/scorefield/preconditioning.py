@@ -7,32 +7,55 @@ With ρ = σ/α, the noise-to-signal ratio, and F the network:
     ScoreNet    s = F(c x, ¼ ln ρ) / σ                               (Song & Ermon 2020, Technique 3)
     LadderNet   s = F(x, i),              i the nearest of L levels  (Song & Ermon 2019)
 
-A network that takes labels is a function F(x, noise, labels) with an attribute ``classes``, how many there are; labels absent, and the
-label ``classes`` in any row, mean 'no label'. `condition` gives the model of p(x | label) that shares its parameters.
+The contract of a network is F(x, noise) or F(x, noise, labels): x of shape (b, *d) in the dtype of its own parameters, ``noise`` the
+condition of each row, float32 of shape (b,) (for a ladder the level's index, an integer), and an output of the shape of x. One that takes
+labels has an attribute ``classes``, how many there are; labels absent, and the label ``classes`` in any row, mean 'no label'. `condition`
+gives the model of p(x | label) that shares its parameters.
 """
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from scorefield._tensors import like, match_rows
-from scorefield.models import Labelled, ScoreModel, State, Time
+from scorefield._errors import ConfigError
+from scorefield._tensors import as_time, like
+from scorefield.models import Scored, ScoreModel, State, Time, network_inputs
 from scorefield.processes import VE, Process
+from scorefield.units import Moments
 
-__all__ = ["Denoiser", "LadderNet", "NoiseNet", "ScoreNet"]
+__all__ = ["Denoiser", "LadderNet", "Networked", "NoiseNet", "ScoreNet"]
 
 
-class _Networked(Labelled, ScoreModel):
-    """A formula around a network, which may be told the class of each row."""
+class Networked(ScoreModel):
+    """A formula around a network, which may be told the class of each row.
+
+    Attributes:
+        net: the network.
+    """
+
+    net: nn.Module
+
+    def __init__(self, net: nn.Module, process: Process) -> None:
+        super().__init__()
+        self.net = net
+        self.process = process
+        self.classes = getattr(net, "classes", None)
 
     def output(self, x: State, noise: Tensor) -> State:
-        """Return F(x, noise), or F(x, noise, labels)."""
-        if self.labels is None:
-            return self.net(x, noise)
-        return self.net(x, noise, match_rows(self.labels, x).expand(len(x)))
+        """Return F(x, noise), or F(x, noise, labels), in the dtype of x.
+
+        Raises:
+            ConfigError: the network returns another shape than it was given.
+        """
+        value = self.net(*network_inputs(self, x, noise)).to(x.dtype)
+        if value.shape != x.shape:
+            raise ConfigError(
+                f"the network must return the shape it is given, {tuple(x.shape)}; {type(self.net).__name__} returned {tuple(value.shape)}"
+            )
+        return value
 
 
-class Denoiser(_Networked):
+class Denoiser(Networked):
     """The EDM parameterisation: unit-variance network inputs and targets at every noise level.
 
         c_skip = σ_d²/(ρ² + σ_d²)   c_out = ρσ_d/√(ρ² + σ_d²)   c_in = 1/√(ρ² + σ_d²)   c_noise = ¼ ln ρ
@@ -47,16 +70,16 @@ class Denoiser(_Networked):
     """
 
     def __init__(self, net: nn.Module, process: Process, sigma_data: float, mean_data: float = 0.0) -> None:
-        super().__init__()
+        super().__init__(net, process)
         if not sigma_data > 0:
             raise ValueError(f"sigma_data must be positive: the standard deviation of the data; received {sigma_data}")
-        self.net = net
-        self.process = process
         self.sigma_data = sigma_data
         self.mean_data = mean_data
+        self.moments = Moments(*(torch.tensor(value, dtype=torch.float64) for value in (mean_data, sigma_data)))
 
     def denoise(self, x: State, t: Time) -> State:
         """Return D(x, t)."""
+        t = as_time(t)
         alpha, _ = self.process.alpha_sigma(t)
         ratio = self.process.ratio(t)
         norm = torch.sqrt(ratio**2 + self.sigma_data**2)
@@ -67,7 +90,7 @@ class Denoiser(_Networked):
         return self.mean_data + c_skip * y + c_out * self.output(c_in * y, torch.log(ratio) / 4)
 
 
-class NoiseNet(_Networked):
+class NoiseNet(Networked):
     """The network predicts the noise in x_t.
 
     Args:
@@ -75,18 +98,13 @@ class NoiseNet(_Networked):
         process: the forward process.
     """
 
-    def __init__(self, net: nn.Module, process: Process) -> None:
-        super().__init__()
-        self.net = net
-        self.process = process
-
     def denoise(self, x: State, t: Time) -> State:
         """Return (x − σ ẑ) / α."""
-        alpha, sigma = self.process.alpha_sigma(t)
-        return (x - like(sigma, x) * _at_unit_scale(self, x, t)) / like(alpha, x)
+        alpha, sigma = self.scales(x, t)
+        return (x - sigma * _at_unit_scale(self, x, t)) / alpha
 
 
-class ScoreNet(_Networked):
+class ScoreNet(Networked):
     """The network predicts σ times the score: the scale NCSNv2 found scores to have at every level.
 
     Args:
@@ -94,24 +112,19 @@ class ScoreNet(_Networked):
         process: the forward process.
     """
 
-    def __init__(self, net: nn.Module, process: Process) -> None:
-        super().__init__()
-        self.net = net
-        self.process = process
-
     def denoise(self, x: State, t: Time) -> State:
         """Return (x + σ² s) / α with s = F/σ."""
-        alpha, sigma = self.process.alpha_sigma(t)
-        return (x + like(sigma, x) * _at_unit_scale(self, x, t)) / like(alpha, x)
+        alpha, sigma = self.scales(x, t)
+        return (x + sigma * _at_unit_scale(self, x, t)) / alpha
 
 
-def _at_unit_scale(model: _Networked, x: State, t: Time) -> State:
+def _at_unit_scale(model: Networked, x: State, t: Time) -> State:
     """Return F(x/√(α² + σ²), ¼ ln ρ): the input a network sees when the data has unit variance."""
-    alpha, sigma = model.process.alpha_sigma(t)
+    alpha, sigma = model.process.alpha_sigma(as_time(t))
     return model.output(x / like(torch.sqrt(alpha**2 + sigma**2), x), torch.log(sigma / alpha) / 4)
 
 
-class LadderNet(_Networked):
+class LadderNet(Networked, Scored):
     """NCSN's model: one network, L noise levels, the level's index its condition.
 
     On a level the network's output is the score, whoever divides by σ_i: `scorefield.CondRefineNet` learns to, `scorefield.NCSNv2Net`
@@ -126,21 +139,14 @@ class LadderNet(_Networked):
     levels: Float[Tensor, " L"]
 
     def __init__(self, net: nn.Module, levels: Float[Tensor, " L"]) -> None:
-        super().__init__()
         if levels.ndim != 1 or len(levels) < 2 or (levels <= 0).any() or (levels.diff() >= 0).any():
             raise ValueError(f"levels must be at least two descending positive numbers; received {levels.tolist()}")
-        self.net = net
+        super().__init__(net, VE(sigma_min=levels[-1].item(), sigma_max=levels[0].item()))
         self.register_buffer("levels", levels.double(), persistent=False)
-        self.process = VE(sigma_min=levels[-1].item(), sigma_max=levels[0].item())
-
-    def denoise(self, x: State, t: Time) -> State:
-        """Return x + σ² s."""
-        _, sigma = self.process.alpha_sigma(t)
-        return x + like(sigma, x) ** 2 * self.score(x, t)
 
     def score(self, x: State, t: Time) -> State:
-        """Return (σ_i/σ) F(x, i): on a level the network's own output, not rounded through `denoise`."""
-        _, sigma = self.process.alpha_sigma(t)
+        """Return (σ_i/σ) F(x, i): on a level the network's own output."""
+        _, sigma = self.process.alpha_sigma(as_time(t))
         sigma = sigma.to(self.levels.device)
         index = (torch.log(sigma)[..., None] - torch.log(self.levels)).abs().argmin(dim=-1)
-        return like(self.levels[index] / sigma, x) * self.output(x, index.expand(x.shape[0]))
+        return like(self.levels[index] / sigma, x) * self.output(x, index)

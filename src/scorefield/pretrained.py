@@ -18,8 +18,9 @@ from scorefield.classifier import Classifier
 from scorefield.config import RunConfig, refusals, validate
 from scorefield.hub import HUB, download, model_card, results_table
 from scorefield.metrics import Judge
-from scorefield.models import Labelled, NoisyModel, ScoreModel
+from scorefield.models import NoisyModel, ScoreModel
 from scorefield.networks.precision import LowPrecision, Precision, uses_bf16
+from scorefield.preconditioning import Networked
 from scorefield.training import checkpoint, load_weights
 from scorefield.training.export import export
 
@@ -127,9 +128,7 @@ def lowered(loaded: LoadedModel[ScoreModel]) -> LoadedModel[ScoreModel]:
     """Return the model with its networks in bfloat16 (`scorefield.networks.precision.LowPrecision`)."""
 
     def lower(model: ScoreModel) -> ScoreModel:
-        if isinstance(model, Labelled):
-            model.net = LowPrecision(model.net)
-        return model
+        return model._with(net=LowPrecision(model.net)) if isinstance(model, Networked) else model
 
     return loaded._replace(model=lower(loaded.model), weak=None if loaded.weak is None else lower(loaded.weak))
 

@@ -12,14 +12,18 @@ its noise-to-signal ratio; drift, diffusion and prior are derived here, once. Ti
 import abc
 import math
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from scorefield._tensors import like
+
 __all__ = ["EDM", "VE", "VP", "PowerVE", "Process", "SubVP"]
 
 Time = Float[Tensor, "*b"]
+State = Float[Tensor, "b *d"]
 
 
 class Process(abc.ABC):
@@ -30,6 +34,7 @@ class Process(abc.ABC):
 
     t_min: float
     t_max: float
+    stationary_std: ClassVar[float | None] = None
 
     @abc.abstractmethod
     def alpha_sigma(self, t: Time) -> tuple[Time, Time]:
@@ -56,9 +61,19 @@ class Process(abc.ABC):
         _, sigma = self.alpha_sigma(t)
         return f, sigma * torch.sqrt(2 * log_ratio_rate)
 
+    def perturb(self, x0: State, t: Time, z: State) -> State:
+        """Return x_t = α_t x_0 + σ_t z, one time for all rows or one per row."""
+        alpha, sigma = self.alpha_sigma(t)
+        return like(alpha, x0) * x0 + like(sigma, x0) * z
+
     def prior_std(self, t: Time) -> Time:
-        """Return the standard deviation of the Gaussian that stands for p_t when sampling starts there: σ_t."""
-        return self.alpha_sigma(t)[1]
+        """Return the standard deviation of the Gaussian that stands for p_t when nothing is known of the data.
+
+        σ_t, or the stationary standard deviation where the process has one.
+        """
+        if self.stationary_std is None:
+            return self.alpha_sigma(t)[1]
+        return torch.full_like(t, self.stationary_std)
 
 
 def _positive(**values: float) -> None:
@@ -152,69 +167,56 @@ class PowerVE(Process):
 
 
 @dataclass(frozen=True)
-class VP(Process):
+class _LinearBeta(Process):
+    """What VP and sub-VP share: β(t) = β_min + t (β_max − β_min), of which both are functions through B = ∫₀ᵗ β."""
+
+    beta_min: float = 0.1
+    beta_max: float = 20.0
+    t_min: float = 1e-3
+    t_max: float = field(default=1.0, init=False, repr=False)
+    stationary_std: ClassVar[float | None] = 1.0
+
+    def __post_init__(self) -> None:
+        _positive(beta_min=self.beta_min, beta_max=self.beta_max, t_min=self.t_min)
+        _increasing("beta_min", self.beta_min, "beta_max", self.beta_max)
+        _increasing("t_min", self.t_min, "t_max", self.t_max)
+
+    def integrated_beta(self, t: Time) -> Time:
+        """Return B(t) = β_min t + ½ (β_max − β_min) t²."""
+        return self.beta_min * t + 0.5 * (self.beta_max - self.beta_min) * t**2
+
+    def time_of(self, total: Time) -> Time:
+        """Return the positive root t of B(t) = ``total``, in the form that does not cancel near 0."""
+        slope = self.beta_max - self.beta_min
+        return 2 * total / (self.beta_min + torch.sqrt(self.beta_min**2 + 2 * slope * total))
+
+
+@dataclass(frozen=True)
+class VP(_LinearBeta):
     """Variance preserving with linear β(t) = β_min + t (β_max − β_min): α = exp(−½∫β), σ² = 1 − α².
 
     The continuum of DDPM (Song et al. 2021, Eq. 11 and appendix C).
     """
 
-    beta_min: float = 0.1
-    beta_max: float = 20.0
-    t_min: float = 1e-3
-    t_max: float = field(default=1.0, init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        _positive(beta_min=self.beta_min, beta_max=self.beta_max, t_min=self.t_min)
-        _increasing("beta_min", self.beta_min, "beta_max", self.beta_max)
-        _increasing("t_min", self.t_min, "t_max", self.t_max)
-
     def alpha_sigma(self, t: Time) -> tuple[Time, Time]:
         """Return (e^{−½B}, √(1 − e^{−B})) with B = ∫₀ᵗ β."""
-        total = _integrated_beta(t, self.beta_min, self.beta_max)
+        total = self.integrated_beta(t)
         return torch.exp(-0.5 * total), torch.sqrt(-torch.expm1(-total))
 
     def time(self, ratio: Time) -> Time:
         """Return t from B = log(1 + ratio²)."""
-        return _time_of_integrated_beta(torch.log1p(ratio**2), self.beta_min, self.beta_max)
-
-    def prior_std(self, t: Time) -> Time:
-        """Return 1, the stationary standard deviation."""
-        return torch.ones_like(t)
+        return self.time_of(torch.log1p(ratio**2))
 
 
 @dataclass(frozen=True)
-class SubVP(Process):
+class SubVP(_LinearBeta):
     """Sub-VP: the α of `VP` with σ = 1 − α², always below VP's noise (Song et al. 2021, Eq. 13 and appendix C)."""
-
-    beta_min: float = 0.1
-    beta_max: float = 20.0
-    t_min: float = 1e-3
-    t_max: float = field(default=1.0, init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        _positive(beta_min=self.beta_min, beta_max=self.beta_max, t_min=self.t_min)
-        _increasing("beta_min", self.beta_min, "beta_max", self.beta_max)
-        _increasing("t_min", self.t_min, "t_max", self.t_max)
 
     def alpha_sigma(self, t: Time) -> tuple[Time, Time]:
         """Return (e^{−½B}, 1 − e^{−B}) with B = ∫₀ᵗ β."""
-        total = _integrated_beta(t, self.beta_min, self.beta_max)
+        total = self.integrated_beta(t)
         return torch.exp(-0.5 * total), -torch.expm1(-total)
 
     def time(self, ratio: Time) -> Time:
         """Return t from B = 2 asinh(ratio/2): the ratio 1/α − α is 2 sinh(B/2)."""
-        return _time_of_integrated_beta(2 * torch.asinh(0.5 * ratio), self.beta_min, self.beta_max)
-
-    def prior_std(self, t: Time) -> Time:
-        """Return 1, the stationary standard deviation."""
-        return torch.ones_like(t)
-
-
-def _integrated_beta(t: Time, beta_min: float, beta_max: float) -> Time:
-    """Return B(t) = ∫₀ᵗ β = β_min t + ½ (β_max − β_min) t²."""
-    return beta_min * t + 0.5 * (beta_max - beta_min) * t**2
-
-
-def _time_of_integrated_beta(total: Time, beta_min: float, beta_max: float) -> Time:
-    """Return the positive root t of B(t) = ``total``, in the form that does not cancel near 0."""
-    return 2 * total / (beta_min + torch.sqrt(beta_min**2 + 2 * (beta_max - beta_min) * total))
+        return self.time_of(2 * torch.asinh(0.5 * ratio))

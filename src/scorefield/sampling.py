@@ -1,74 +1,60 @@
 r"""Sampling: one transition is a `Sampler`, the loop is `sample`, and there is no other loop.
 
-x ~ N(0, σ_T² I);   for t, s in pairs of the grid:  x ← step(x, t, s);   x ← E[x_0 | x]   (noise-free last step)
+x ~ N(α_T m, σ_T² + α_T² s²);   for each step of the grid:  x ← step(x, t → s);   x ← E[x_0 | x]   (noise-free last step)
 """
 
 import abc
-import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Generic, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from typing_extensions import TypeVar
 
 from scorefield._errors import DivergedError
 from scorefield._tensors import Noise, flatten
+from scorefield.grids import Grid, Step, steps_of, times_of
 from scorefield.models import ScoreModel, State
 
 __all__ = ["Sampler", "Samples", "Transition", "sample"]
 
-
-class Transition(NamedTuple):
-    """What ``on_step`` is told: batch state x has gone from t to s, and the sampler left ``memory``."""
-
-    number: int
-    """Counted from 1."""
-    t: Float[Tensor, ""]
-    s: Float[Tensor, ""]
-    x: State
-    memory: Any
+Memory = TypeVar("Memory", default=Any)
 
 
-class Sampler(abc.ABC):
-    """One transition from the law at time t towards the law at time s ≤ t.
+class Sampler(abc.ABC, Generic[Memory]):
+    """One transition from the law at time t towards the law at time s ≤ t; what it remembers between steps is a ``Memory``.
 
     Attributes:
         order: the order of convergence in the step size (of paths for an ODE, of moments for an SDE), or None for a chain that does
             not approximate a path.
+        evaluations: calls of the model that one step makes.
+        first: calls that the first step makes beside those.
     """
 
     order: ClassVar[int | None] = None
-
-    @property
-    def evaluations(self) -> int:
-        """Calls of the model that one step makes."""
-        return 1
-
-    def start(self, model: ScoreModel, times: Float[Tensor, " n"]) -> Any:  # noqa: ANN401 a sampler's memory is its own affair
-        """Return the memory the first step receives; a place to look at the whole grid, or to refuse it."""
-        return None
-
-    def spent(self, memory: Any, steps: int) -> float:  # noqa: ANN401
-        """Return the calls of the model per sample after ``steps`` steps that ended with ``memory``."""
-        return steps * self.evaluations
-
-    def stride(self, model: ScoreModel, t: Float[Tensor, ""], s: Float[Tensor, ""], memory: Any) -> float:  # noqa: ANN401
-        """Return the size of the step from t to s: t − s, or the α of a Langevin chain."""
-        return (t - s).item()
+    evaluations: float = 1
+    first: float = 0
 
     @abc.abstractmethod
     def step(
-        self,
-        model: ScoreModel,
-        x: State,
-        t: Float[Tensor, ""],
-        s: Float[Tensor, ""],
-        memory: Any,  # noqa: ANN401
-        noise: Noise,
-    ) -> tuple[State, Any]:
-        """Return (x at s, memory for the next step); all randomness is drawn from ``noise``."""
+        self, model: ScoreModel, x: State, step: Step, memory: Memory | None, noise: Noise
+    ) -> tuple[State, Memory]:
+        """Return (x at s, memory for the next step); memory is None on the first. All randomness is drawn from ``noise``."""
+
+    def spent(self, memory: Memory, steps: int) -> float:
+        """Return the calls of the model per sample after ``steps`` steps that ended with ``memory``."""
+        return self.first + steps * self.evaluations
+
+
+class Transition(NamedTuple, Generic[Memory]):
+    """What ``on_step`` receives: batch state x has made a step, and the sampler left ``memory``."""
+
+    step: Step
+    x: State
+    memory: Memory
 
 
 @dataclass(frozen=True)
@@ -76,33 +62,33 @@ class Samples:
     """What `sample` returns.
 
     Attributes:
-        x: the samples, shape (n, *d).
+        x: the samples, shape (n, *d), in the data's units.
         evaluations: network evaluations spent on each sample; the mean, where samples take different numbers.
-        times: the grid that was followed.
-        trajectory: states along the way, shape (frames, n, *d), the first and the last included; None unless asked for.
+        times: the times that were followed.
+        trajectory: states along the way, shape (frames, n, *d), first and last included, in the data's units; None unless asked for.
     """
 
     x: Tensor
-    evaluations: int
+    evaluations: float
     times: Tensor
     trajectory: Tensor | None
 
 
 def sample(
     model: ScoreModel,
-    sampler: Sampler,
+    sampler: Sampler[Memory],
     shape: Sequence[int] | None = None,
     *,
-    times: Float[Tensor, " n"],
+    grid: Grid | Float[Tensor, " n"],
     seed: int = 0,
     seeds: Sequence[int] | None = None,
     init: State | None = None,
     denoise: bool = True,
     frames: int = 0,
     batch_size: int | None = None,
-    on_step: Callable[[Transition], object] | None = None,
+    on_step: Callable[[Transition[Memory]], object] | None = None,
 ) -> Samples:
-    """Draw samples by following ``times`` with ``sampler``.
+    """Draw samples by following ``grid`` with ``sampler``.
 
     Sample i depends on its own seed alone: not on the batch it is drawn in, the device or the number of processes.
 
@@ -110,21 +96,23 @@ def sample(
         model: exact, learned or guided; one with a label or an observation per row gives sample i its row i.
         sampler: the transition.
         shape: (n, *d); needed unless ``init`` gives it. With ``seeds``, n must be their number.
-        times: a descending grid (`scorefield.uniform`, `karras`, `ladder` …); equal neighbours hold the noise level.
+        grid: where to stop on the way, such as `scorefield.Karras` (31), or descending times; equal neighbours hold the noise level.
         seed: names the whole draw; sample i is then the i-th of that draw.
         seeds: one non-negative integer per sample, instead of ``seed``.
-        init: states at times[0]; N(0, prior_std²) draws when absent.
-        denoise: end with x ← E[x_0 | x] at the last time, one evaluation more; without it the result has the law at times[-1].
+        init: states at the grid's first time, in the model's own coordinates (α y_0 + σ z); draws of `ScoreModel.prior` when absent.
+        denoise: end with x ← E[x_0 | x] at the last time, one evaluation more; without it the result has the law at the last time.
         frames: states to keep along the way, evenly spaced.
         batch_size: samples drawn at a time, to bound memory; all when absent.
-        on_step: called after every transition, before the state is checked: for a progress bar, or a `scorefield.metrics.Trace`.
+        on_step: called after every transition, before the state is checked: for a progress bar, or a `scorefield.Trace`. States it sees
+            are in the model's own coordinates.
 
-    Cost: (len(times) − 1) · sampler.evaluations + 1 calls of the model.
+    Cost: steps · sampler.evaluations + 1 calls of the model.
 
     Raises:
         DivergedError: a state stopped being finite; the message names step, time, noise level and samples.
     """
-    _check_times(times)
+    times = times_of(grid, model.process)
+    steps = steps_of(times, model.process)
     shape = _shape(shape, init, seeds)
     if batch_size is not None and batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, or absent to draw all at once; received {batch_size}")
@@ -132,22 +120,18 @@ def sample(
     stream, rows = (f"seed {seed}", range(n)) if seeds is None else ("seeds", seeds)
     device = _home(model, init)
     dtype = torch.float32 if init is None else init.dtype
-    was_training = model.training
-    model.eval()  # dropout would be noise of nobody's choosing
     parts: list[_Part] = []
-    try:
+    with _evaluating(model):
         for low in range(0, n, batch_size or n):
             high = min(n, low + (batch_size or n))
             noise = Noise(rows[low:high], event, stream=stream, device=device, dtype=dtype)
             x = None if init is None else init[low:high]
-            parts.append(_run(model.rows(torch.arange(low, high)), sampler, x, times, noise, denoise, frames, on_step))
-    finally:
-        model.train(was_training)
+            part = model.rows(torch.arange(low, high))
+            parts.append(_run(part, sampler, x, steps, noise, denoise, frames, on_step))
     kept = [torch.cat(states) for states in zip(*(part.kept for part in parts), strict=True)]
-    spent = sum(part.spent * len(part.x) for part in parts) / n
     return Samples(
         x=torch.cat([part.x for part in parts]),
-        evaluations=round(spent),
+        evaluations=sum(part.spent * len(part.x) for part in parts) / n,
         times=times,
         trajectory=torch.stack(kept) if kept else None,
     )
@@ -164,40 +148,40 @@ class _Part(NamedTuple):
 @torch.no_grad()
 def _run(
     model: ScoreModel,
-    sampler: Sampler,
+    sampler: Sampler[Memory],
     x: State | None,
-    times: Tensor,
+    steps: Sequence[Step],
     noise: Noise,
     denoise: bool,
     frames: int,
-    on_step: Callable[[Transition], object] | None,
+    on_step: Callable[[Transition[Memory]], object] | None,
 ) -> _Part:
     """Follow the grid with one batch."""
     if x is None:
-        x = model.process.prior_std(times[0]).to(noise.device, noise.dtype) * noise.normal()
-    steps = len(times) - 1
-    keep = set(torch.linspace(0, steps + denoise, frames).round().int().tolist())
-    kept = [x] if 0 in keep else []
-    memory = sampler.start(model, times)
-    calls, spent = 0.0, 0.0
-    for k, (t, s) in enumerate(itertools.pairwise(times), start=1):
-        active = model.during(t, s)
-        x, memory = sampler.step(active, x, t, s, memory, noise)
-        before, calls = calls, sampler.spent(memory, k)
+        prior = model.prior(steps[0].t)
+        x = prior.std.to(noise.device, noise.dtype) * noise.normal() + prior.mean.to(noise.device, noise.dtype)
+    keep = set(torch.linspace(0, len(steps) + denoise, frames).round().int().tolist())
+    kept = [model.restore(x)] if 0 in keep else []
+    memory, calls, spent = None, 0.0, 0.0
+    for step in steps:
+        active = model.during(step)
+        x, memory = sampler.step(active, x, step, memory, noise)
+        before, calls = calls, sampler.spent(memory, step.number)
         spent += (calls - before) * active.evaluations
         if on_step is not None:
-            on_step(Transition(k, t, s, x, memory))
-        _check_finite(x, f"step {k} of {steps}", model, s)
-        if k in keep:
-            kept.append(x)
+            on_step(Transition(step, x, memory))
+        _check_finite(x, f"step {step.number} of {step.count}", step)
+        if step.number in keep:
+            kept.append(model.restore(x))
     if denoise:
-        active = model.during(times[-1], times[-1])
-        x = active.denoise(x, times[-1])
+        end = steps[-1].arrived
+        active = model.during(end)
+        x = active.denoise(x, end.t)
         spent += active.evaluations
-        _check_finite(x, "the closing denoising step", model, times[-1])
-        if steps + 1 in keep:
-            kept.append(x)
-    return _Part(x, kept, spent)
+        _check_finite(x, "the closing denoising step", end)
+        if len(steps) + 1 in keep:
+            kept.append(model.restore(x))
+    return _Part(model.restore(x), kept, spent)
 
 
 def _shape(shape: Sequence[int] | None, init: Tensor | None, seeds: Sequence[int] | None) -> tuple[int, ...]:
@@ -222,26 +206,26 @@ def _home(model: ScoreModel, init: Tensor | None) -> torch.device:
     return next((p.device for p in model.parameters()), torch.device("cpu"))
 
 
-def _check_times(times: Tensor) -> None:
-    if times.ndim != 1 or len(times) < 2 or times.dtype != torch.float64:
-        raise ValueError(
-            f"times must be a float64 vector of at least two times; received {times.dtype} of shape {tuple(times.shape)}"
-        )
-    if not torch.isfinite(times).all() or (times.diff() > 0).any():
-        raise ValueError(
-            "times must be finite and descend from noise to data; received an increasing or non-finite grid"
-        )
+@contextmanager
+def _evaluating(model: ScoreModel) -> Iterator[None]:
+    """Put every part of the model in evaluation mode, and each back in its own afterwards: dropout would be noise of nobody's choosing."""
+    training = [part for part in model.modules() if part.training]
+    for part in training:
+        part.training = False
+    try:
+        yield
+    finally:
+        for part in training:
+            part.training = True
 
 
-def _check_finite(x: Tensor, where: str, model: ScoreModel, t: Tensor) -> None:
+def _check_finite(x: Tensor, where: str, step: Step) -> None:
     """Raise if any sample holds NaN or infinity."""
-    if (
-        torch.isfinite(x.sum()) or torch.isfinite(x).all()
-    ):  # a sum shows both, in a tenth of the time; it may also overflow
+    # A sum shows both, in a tenth of the time; it may also overflow.
+    if torch.isfinite(x.sum()) or torch.isfinite(x).all():
         return
     bad = (~torch.isfinite(flatten(x)).all(dim=1)).nonzero().flatten().tolist()
-    _, sigma = model.process.alpha_sigma(t)
     raise DivergedError(
-        f"sampling diverged at {where} (t = {t.item():.4g}, noise level {sigma.item():.4g}): {len(bad)} of {len(x)} samples are not "
-        f"finite, the first is number {bad[0]}. Use smaller steps (a finer grid, a smaller step_size or snr), or check the model."
+        f"sampling diverged at {where} (t = {step.s.item():.4g}, noise level {step.sigma_s:.4g}): {len(bad)} of {len(x)} samples are "
+        f"not finite, the first is number {bad[0]}. Use smaller steps (a finer grid, a smaller step_size or snr), or check the model."
     )

@@ -68,7 +68,7 @@ def real_reading(n: int) -> Reading:
 def draw(model: ScoreModel, sampling: SamplingConfig, n: int, seed: int) -> Samples:
     """Return n digits of a model."""
     sampler, times = sampling.build(model.process)
-    return sample(model, sampler, (n, 1, 28, 28), times=times, seed=seed, batch_size=BATCH)
+    return sample(model, sampler, (n, 1, 28, 28), grid=times, seed=seed, batch_size=BATCH)
 
 
 def show(axes: Axes, x: Float[Tensor, "n 1 h w"], title: str, columns: int, *, rows: Sequence[str] = ()) -> None:

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from scorefield import VE, AnnealedLangevin, Exact, Gaussian, Heun, Sampler, karras
+from scorefield import VE, AnnealedLangevin, Exact, Gaussian, Heun, Karras, Sampler
 from scorefield.cli import main, pictures
 from scorefield.cli.pictures import draw_grid, draw_way
 from scorefield.config import RunConfig, validate
@@ -43,7 +43,7 @@ def test_the_strip_shows_the_end_of_every_level_of_the_chain_that_was_asked_for(
     draw_way(tmp_path, tmp_path / "grid.png", MODEL, config, EVENT)
     sampler, times = config.sampling.build(MODEL.process)
     assert isinstance(sampler, AnnealedLangevin)
-    levels = sample(MODEL, sampler, (64, *EVENT), times=times, seed=0, frames=12)
+    levels = sample(MODEL, sampler, (64, *EVENT), grid=times, seed=0, frames=12)
     assert levels.trajectory is not None
     assert torch.equal(strip["states"], levels.trajectory[1:-1, :8])
     assert torch.equal(strip["final"], levels.x[:8])
@@ -104,7 +104,7 @@ def test_a_film_ends_on_the_sample_and_begins_on_noise(tmp_path: Path, monkeypat
     shown: list[Tensor] = []
     monkeypatch.setattr(pictures, "save_film", lambda path, trajectory: shown.append(trajectory))
     draw_way(tmp_path, tmp_path / "grid.png", MODEL, configured(kind="heun", steps=100), EVENT)
-    drawn = sample(MODEL, Heun(), (64, *EVENT), times=karras(MODEL.process, 100), seed=0)
+    drawn = sample(MODEL, Heun(), (64, *EVENT), grid=Karras(99).times(MODEL.process), seed=0)
     (film,) = shown
     assert film.shape == (62, 16, *EVENT)
     assert torch.equal(film[-1], drawn.x[:16])

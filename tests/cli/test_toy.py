@@ -84,12 +84,12 @@ def test_every_name_that_is_offered_is_built():
 
 @pytest.mark.parametrize("name", TOYS)
 def test_chains_are_stable_and_plain_langevin_spends_what_annealed_spends(name: str):
-    """`AnnealedLangevin.start` refuses α ≥ 4σ²; plain Langevin's α must stay below that at its own level."""
+    """`AnnealedLangevin` refuses α ≥ 4σ²; plain Langevin's α must stay below that at its own level."""
     levels = plan(BUILT[name])
     built = chains(BUILT[name], levels)
     exact = Exact(BUILT[name].density, levels.process)
     annealed, plain = built["annealed Langevin"], built["Langevin"]
-    assert annealed.sampler.start(exact, annealed.times) < 1
+    sample(exact, annealed.sampler, (1, 2), grid=annealed.times)
     assert plain.sampler.step_size < 4 * levels.sigma**2  # pyright: ignore[reportAttributeAccessIssue]
     assert len(annealed.times) == len(plain.times)
 
@@ -131,7 +131,7 @@ def test_B2_exact_scores_weigh_modes_right_when_annealed_and_wrong_when_not():
     drawn = {}
     for name, (sampler, times, start) in chains(toy, levels).items():
         init = None if start is None else start.uniform(4000, torch.Generator().manual_seed(0))
-        drawn[name] = sample(exact, sampler, (4000, 2), times=times, init=init)
+        drawn[name] = sample(exact, sampler, (4000, 2), grid=times, init=init)
     shares = weights({"exact": drawn}, toy.density)["exact"]
     # Chains that are not infinitely slow keep a bias: 0.014 here, measured at n = 20 000; a standard error is 0.0063.
     assert abs(shares["annealed Langevin"].shares[0] - 0.2) < 0.014 + 4 * 0.0063

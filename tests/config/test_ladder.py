@@ -7,7 +7,6 @@ import torch
 
 from scorefield import CondRefineNet, ConfigError, LadderNet, NCSNv2Net, UNet, geometric
 from scorefield.config import RunConfig, merge, read_yaml, validate
-from scorefield.samplers import AnnealedLangevin
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 LADDER = {"process": {"kind": "ve", "sigma_min": 0.01, "sigma_max": 1.0}, "model": {"kind": "ladder", "levels": 7}}
@@ -44,11 +43,10 @@ def test_the_ncsn_recipe_is_the_published_one() -> None:
     torch.testing.assert_close(model.levels.float(), levels, rtol=0, atol=5e-8)
     torch.testing.assert_close(objective.levels, model.levels)
     assert objective.anneal_power == 2
-    sampler, times = recipe.sampling.build(model.process)
-    published_sampler = AnnealedLangevin(2e-5, steps=100, convention="code")
-    assert sampler.start(model, times) == pytest.approx(published_sampler.start(model, times), rel=1e-9)
-    assert sampler.steps == 100
-    torch.testing.assert_close(model.process.alpha_sigma(times[:-1])[1], model.levels)
+    sampler, grid = recipe.sampling.build(model.process)
+    assert sampler.step_size == pytest.approx(2 * 2e-5, rel=1e-9)  # the code's convention and ours
+    assert sampler.repeats == 100
+    torch.testing.assert_close(model.process.alpha_sigma(grid.times(model.process)[:-1])[1], model.levels)
 
 
 def test_the_ncsnv2_recipe_is_what_its_techniques_give() -> None:
@@ -62,7 +60,7 @@ def test_the_ncsnv2_recipe_is_what_its_techniques_give() -> None:
     ratio = (model.levels[0] / model.levels[1]).item()
     assert 0.999 < ratio / advice.level_ratio(784) <= 1
     sampler, _ = recipe.sampling.build(model.process)
-    assert sampler.step_size == pytest.approx(2 * advice.step_size(ratio, 0.01, sampler.steps), rel=0.01)
+    assert sampler.step_size == pytest.approx(2 * advice.step_size(ratio, 0.01, sampler.repeats), rel=0.01)
     assert recipe.train.ema_decay == 0.999
 
 

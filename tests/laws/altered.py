@@ -1,12 +1,15 @@
 """Deliberately broken objects: what the laws must reject."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from scorefield import Density, FromScore, Noise, Process, Sampler, ScoreModel
+from scorefield import Density, FromScore, Noise, Process, Sampler, ScoreModel, Step
+from scorefield.grids import steps_of
+from scorefield.units import Moments
 
 
 class AlteredDensity(Density):
@@ -23,6 +26,10 @@ class AlteredDensity(Density):
     @property
     def event(self) -> tuple[int, ...]:
         return self.density.event
+
+    @property
+    def moments(self) -> Moments | None:
+        return self.density.moments
 
     def log_prob(self, x: Tensor) -> Tensor:
         return self._call("log_prob", x)
@@ -52,7 +59,7 @@ class AlteredNoise:
         return self.factor * self.noise.normal()
 
 
-class AlteredSampler(Sampler):
+class AlteredSampler(Sampler[Any]):
     """A sampler that sees the score times ``score``, noise times ``noise`` and another clock; the arguments are functions.
 
     Args:
@@ -71,33 +78,25 @@ class AlteredSampler(Sampler):
         self.sampler, self.score, self.noise, self.clock = sampler, score, noise, clock
 
     @property
-    def evaluations(self) -> int:
+    def evaluations(self) -> float:
         return self.sampler.evaluations
 
-    def start(self, model: ScoreModel, times: Tensor) -> Any:
-        return self.sampler.start(model, times)
-
-    def step(self, model: ScoreModel, x: Tensor, t: Tensor, s: Tensor, memory: Any, noise: Any) -> tuple[Tensor, Any]:
+    def step(self, model: ScoreModel, x: Tensor, step: Step, memory: Any, noise: Any) -> tuple[Tensor, Any]:
         process = model.process
         wrong = rescored(model, lambda time: self.score(process, time))
-        sized = AlteredNoise(noise, self.noise(t.item(), s.item()))
-        return self.sampler.step(wrong, x, self.clock(process, t), self.clock(process, s), memory, sized)  # pyright: ignore[reportArgumentType]
+        sized = AlteredNoise(noise, self.noise(step.t.item(), step.s.item()))
+        (altered,) = steps_of(torch.stack([self.clock(process, step.t), self.clock(process, step.s)]), process)
+        altered = replace(altered, number=step.number, count=step.count, sigma_end=step.sigma_end)
+        return self.sampler.step(wrong, x, altered, memory, sized)  # pyright: ignore[reportArgumentType]
 
 
-class SecondSlope(Sampler):
+class SecondSlope(Sampler[None]):
     """Heun's method that forgot to average: only the slope at the far end is used."""
 
     order = 2
+    evaluations = 2
 
-    @property
-    def evaluations(self) -> int:
-        return 2
-
-    def step(
-        self, model: ScoreModel, x: Tensor, t: Tensor, s: Tensor, memory: None, noise: Noise
-    ) -> tuple[Tensor, None]:
-        alpha_t, _ = model.process.alpha_sigma(t)
-        alpha_s, _ = model.process.alpha_sigma(s)
-        step = model.process.ratio(s) - model.process.ratio(t)
-        guess = alpha_s * (x / alpha_t + step * model.noise(x, t))
-        return alpha_s * (x / alpha_t + step * model.noise(guess, s)), None
+    def step(self, model: ScoreModel, x: Tensor, step: Step, memory: None, noise: Noise) -> tuple[Tensor, None]:
+        y, h = x / step.alpha_t, step.rho_s - step.rho_t
+        guess = step.alpha_s * (y + h * model.noise(x, step.t))
+        return step.alpha_s * (y + h * model.noise(guess, step.s)), None

@@ -19,6 +19,7 @@ from scorefield import (
     AnnealedLangevin,
     Banana,
     Checkerboard,
+    Constant,
     Density,
     DPMpp2M,
     Empirical,
@@ -28,8 +29,10 @@ from scorefield import (
     Gaussian,
     GaussianMixture,
     Heun,
+    Ladder,
     Langevin,
     LangevinCorrector,
+    LogSNR,
     PowerVE,
     PredictorCorrector,
     Process,
@@ -40,10 +43,7 @@ from scorefield import (
     Similarity,
     SubVP,
     TwoMoons,
-    constant,
     geometric,
-    ladder,
-    log_snr,
 )
 
 
@@ -161,17 +161,19 @@ class Route:
 
 def stay(ratio: float, steps: int) -> Callable[[Process, int], Tensor]:
     """Return a route that stays at one noise-to-signal ratio, as long as it takes to forget where it began."""
-    return lambda process, _: constant(process.time(torch.tensor(ratio, dtype=torch.float64)).item(), steps)
+    return lambda process, _: Constant(process.time(torch.tensor(ratio, dtype=torch.float64)).item(), steps).times(
+        process
+    )
 
 
 def down(steps: int) -> Callable[[Process, int], Tensor]:
     """Return a route from t_max to t_min."""
-    return lambda process, fine: log_snr(process, fine * steps + 1)
+    return lambda process, fine: LogSNR(fine * steps).times(process)
 
 
 def rungs(high: float, low: float, count: int) -> Callable[[Process, int], Tensor]:
     """Return a ladder of levels."""
-    return lambda process, fine: ladder(process, geometric(high, low, fine * count))
+    return lambda process, fine: Ladder(geometric(high, low, fine * count)).times(process)
 
 
 SAMPLERS: dict[str, Route] = {
@@ -187,5 +189,5 @@ SAMPLERS: dict[str, Route] = {
     "PredictorCorrector": Route(PredictorCorrector(EulerMaruyama(), LangevinCorrector(snr=0.1)), down(150)),
     "Langevin": Route(Langevin(step_size=0.12), stay(1.0, 450)),
     "LangevinCorrector": Route(LangevinCorrector(snr=0.18), stay(1.0, 450)),
-    "AnnealedLangevin": Route(AnnealedLangevin(step_size=0.02, steps=40), rungs(5.0, 0.5, 14)),
+    "AnnealedLangevin": Route(AnnealedLangevin(step_size=0.02, repeats=40), rungs(5.0, 0.5, 14)),
 }

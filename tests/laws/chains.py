@@ -1,13 +1,13 @@
 """What a sampler does to Gaussian data, exactly: every state is then an affine function of where it began and of each draw."""
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from scorefield import Process, Sampler, ScoreModel
+from scorefield.grids import steps_of
 
 MOST_DRAWS = 1000
 
@@ -46,9 +46,9 @@ class Affine:
 
 def follow(model: ScoreModel, sampler: Sampler, times: Tensor, x: Tensor, noise: Any) -> Tensor:
     """Return x after every transition of a grid."""
-    memory = sampler.start(model, times)
-    for t, s in pairwise(times):
-        x, memory = sampler.step(model, x, t, s, memory, noise)
+    memory = None
+    for step in steps_of(times, model.process):
+        x, memory = sampler.step(model, x, step, memory, noise)
     return x
 
 

@@ -1,7 +1,6 @@
 """Guided problems whose answers are known: classes of a mixture, and Gaussian and mixture posteriors under a linear measurement."""
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -21,6 +20,7 @@ from scorefield import (
     Sampler,
     ScoreModel,
 )
+from scorefield.grids import steps_of
 
 from .cases import normal
 from .nets import beside
@@ -136,10 +136,10 @@ class Moments:
         x = torch.zeros(noise.rows, size, dtype=torch.float64)
         x[1 : 1 + size] = torch.eye(size, dtype=torch.float64)
         x = x.reshape(-1, *event)
-        memory = sampler.start(model, times)
+        memory = None
         with torch.no_grad():
-            for t, s in pairwise(times):
-                x, memory = sampler.step(model, x, t, s, memory, noise)
+            for step in steps_of(times, model.process):
+                x, memory = sampler.step(model, x, step, memory, noise)
         offset, feels = x.flatten(1)[0], x.flatten(1)[1:] - x.flatten(1)[0]
         slope, drawn = feels[:size].T, feels[size:]
         return Moments(slope @ self.mean + offset, slope @ self.covariance @ slope.T + drawn.T @ drawn)

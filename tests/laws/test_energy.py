@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from scorefield import DSM, MALA, VE, VP, Energy, constant, sample
+from scorefield import DSM, MALA, VE, VP, Constant, Energy, sample
 
 from .cases import normal, seeded
 from .nets import Wave
@@ -54,8 +54,8 @@ def test_mala_leaves_its_law_invariant_and_another_energy_does_not() -> None:
     init = normal(20_000, 1) / precision**0.5
 
     def chain(energy: Energy) -> Tensor:
-        sampler = MALA(lambda x, s: -energy.energy(x, s), step_size=0.8)
-        return sample(model, sampler, init=init, times=constant(t, 15), denoise=False).x
+        sampler = MALA(0.8, lambda x, s: -energy.energy(x, s))
+        return sample(model, sampler, init=init, grid=Constant(t, 15), denoise=False).x
 
     accept(variance_p(chain(model), 1 / precision), LEVEL)
     assert variance_p(chain(wrong), 1 / precision) < LEVEL

@@ -11,21 +11,22 @@ from scorefield import (
     EDM,
     VE,
     VP,
+    Constant,
+    Grid,
+    Karras,
+    Ladder,
+    LogSNR,
     Process,
-    constant,
+    Uniform,
     cosine,
     geometric,
-    karras,
-    ladder,
     linear,
-    log_snr,
     sigmoid,
-    uniform,
 )
 
 from .cases import PROCESSES
 
-GRIDS: dict[str, Callable[[Process, int], Tensor]] = {"uniform": uniform, "karras": karras, "log_snr": log_snr}
+GRIDS: dict[str, Callable[[int], Grid]] = {"uniform": Uniform, "karras": Karras, "log_snr": LogSNR}
 EDM_18 = (
     "80 57.5859847 40.7855738 28.3745846 19.3524530 12.9100824 8.40093531 5.31519452 3.25682152 1.92333984 1.08817064 "
     ".585348123 .296442284 .139516469 .0599473112 .0229345184 .00752801996 .002"
@@ -42,7 +43,7 @@ def numbers(text: str) -> Tensor:
 @pytest.mark.parametrize("steps", [2, 3, 18, 1000])
 def test_a_grid_descends_in_float64_from_end_to_end(process: str, grid: str, steps: int) -> None:
     p = PROCESSES[process]
-    times = GRIDS[grid](p, steps)
+    times = GRIDS[grid](steps - 1).times(p)
     assert times.dtype == torch.float64
     assert times.shape == (steps,)
     assert (times.diff() < 0).all()
@@ -59,15 +60,15 @@ def test_each_grid_is_evenly_spaced_in_its_own_variable(process: str) -> None:
         "karras": lambda t: p.ratio(t) ** (1 / 7),
     }
     for name, variable in variables.items():
-        gaps = variable(GRIDS[name](p, 40)).diff()
+        gaps = variable(GRIDS[name](39).times(p)).diff()
         torch.testing.assert_close(gaps, gaps.mean().expand_as(gaps), rtol=1e-6, atol=1e-9)
 
 
 def test_golden_grid_of_karras_2022() -> None:
-    torch.testing.assert_close(karras(EDM(), 18), numbers(EDM_18), rtol=1e-8, atol=0)
+    torch.testing.assert_close(Karras(17).times(EDM()), numbers(EDM_18), rtol=1e-8, atol=0)
     ends = VE(0.001, 100.0)
     torch.testing.assert_close(
-        ends.ratio(karras(ends, 18, sigma_min=0.002, sigma_max=80.0)), numbers(EDM_18), rtol=1e-8, atol=0
+        ends.ratio(Karras(17, sigma_min=0.002, sigma_max=80.0).times(ends)), numbers(EDM_18), rtol=1e-8, atol=0
     )
 
 
@@ -86,26 +87,26 @@ def test_one_level_is_the_smallest() -> None:
 @pytest.mark.parametrize("process", [VE(0.01, 1.0), VP(), EDM()])
 def test_a_ladder_meets_its_levels_and_stays_on_the_last(process: Process) -> None:
     levels = geometric(0.9, 0.02, 7)
-    times = ladder(process, levels.float())
+    times = Ladder(levels.float()).times(process)
     assert times.dtype == torch.float64
     assert times[-1] == times[-2]
     torch.testing.assert_close(process.ratio(times[:-1]), levels, rtol=1e-6, atol=0)
 
 
 def test_a_constant_grid_holds_its_time_for_so_many_transitions() -> None:
-    assert constant(0.3, 5).tolist() == [0.3] * 6
+    assert Constant(0.3, 5).times(VP()).tolist() == [0.3] * 6
 
 
 BAD: dict[str, tuple[Callable[[], object], str]] = {
-    "one time": (lambda: uniform(VP(), 1), "at least 2"),
-    "one karras time": (lambda: karras(VP(), 1), "at least 2"),
-    "one log_snr time": (lambda: log_snr(VP(), 1), "at least 2"),
+    "one time": (lambda: Uniform(0).times(VP()), "at least 1"),
+    "one karras time": (lambda: Karras(0).times(VP()), "at least 1"),
+    "one log_snr time": (lambda: LogSNR(0).times(VP()), "at least 1"),
     "no level": (lambda: geometric(1.0, 0.01, 0), "at least 1"),
-    "no transition": (lambda: constant(0.1, 0), "at least 1"),
+    "no transition": (lambda: Constant(0.1, 0), "at least 1"),
     "ascending levels": (lambda: geometric(0.01, 1.0, 5), "must descend"),
     "level zero": (lambda: geometric(1.0, 0.0, 5), "must descend and be positive"),
     "NaN level": (lambda: geometric(math.nan, 0.1, 5), "must descend"),
-    "karras upside down": (lambda: karras(VE(), 5, sigma_min=10.0, sigma_max=1.0), "must descend"),
+    "karras upside down": (lambda: Karras(4, sigma_min=10.0, sigma_max=1.0).times(VE()), "must descend"),
 }
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from scorefield import EDM, VE, VP, AutoGuided, ConfigError, Exact, Gaussian, Heun, Process, karras, sample
+from scorefield import EDM, VE, VP, AutoGuided, ConfigError, Exact, Gaussian, Heun, Karras, Process, sample
 
 PROCESSES: dict[str, Process] = {"ve": VE(0.01, 20.0), "vp": VP(), "edm": EDM()}
 
@@ -40,7 +40,7 @@ def test_a_gaussian_guided_by_a_wider_one_is_narrower_as_in_closed_form() -> Non
     def shrink(std: float) -> float:
         return (std**2 / (top**2 + std**2)) ** 0.5
 
-    x = sample(guided, Heun(), (20_000, 2), times=karras(process, 400)).x
+    x = sample(guided, Heun(), (20_000, 2), grid=Karras(399).times(process)).x
     expected = top * shrink(STRONG) ** (1 + w) / shrink(WEAK) ** w
     assert x.std().item() == pytest.approx(expected, rel=0.02)
     assert expected < 0.8 * STRONG
@@ -50,10 +50,10 @@ def test_in_an_interval_it_guides_there_alone_and_costs_what_it_did() -> None:
     """The same flow, where w counts between the ratios h and l only: a factor ((l² + a²)(h² + b²) / (h² + a²)(l² + b²))^{w/2} on the std
     of the unguided law, within 2 % at level 1e-8; the evaluations are counted as they were spent."""
     process, w, steps, (first, last) = PROCESSES["edm"], 2.0, 200, (100, 149)
-    times = karras(process, steps)
+    times = Karras(steps - 1).times(process)
     high, low = (process.ratio(times[k]).item() for k in (first, last + 1))
     guided = AutoGuided(exact(process, STRONG), exact(process, WEAK), w, (process.ratio(times[last]).item(), high))
-    drawn = sample(guided, Heun(), (20_000, 2), times=times)
+    drawn = sample(guided, Heun(), (20_000, 2), grid=times)
     a, b = STRONG**2, WEAK**2
     expected = STRONG * ((low**2 + a) * (high**2 + b) / ((high**2 + a) * (low**2 + b))) ** (w / 2)
     assert drawn.x.std().item() == pytest.approx(expected, rel=0.02)

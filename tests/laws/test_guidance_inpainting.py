@@ -16,12 +16,13 @@ from scorefield import (
     GaussianMixture,
     Heun,
     Inpaint,
+    Ladder,
+    LogSNR,
     Noise,
     RePaint,
     Sampler,
     ScoreModel,
-    ladder,
-    log_snr,
+    Step,
     sample,
 )
 from scorefield import geometric as levels
@@ -34,7 +35,7 @@ PROCESS = VE(sigma_min=0.05, sigma_max=10.0)
 IMAGES = GaussianMixture(normal(3, 1, 4, 4), 0.3)
 OBSERVED = normal(5, 1, 4, 4, seed=2).float()
 MASK = normal(5, 1, 4, 4, seed=3) > 0
-TIMES = ladder(PROCESS, levels(2.0, 0.5, 5))  # where every sampler's step size is stable
+TIMES = Ladder(levels(2.0, 0.5, 5)).times(PROCESS)  # where every sampler's step size is stable
 every = pytest.mark.parametrize("name", SAMPLERS)
 
 
@@ -44,7 +45,7 @@ every = pytest.mark.parametrize("name", SAMPLERS)
 def keeps_what_is_known(model: ScoreModel, sampler: Sampler) -> None:
     """Bit for bit, one observation and one mask per sample, in batches that split them; and the hidden pixels are not the observation."""
     for size in (None, 2):
-        x = sample(model, sampler, (5, 1, 4, 4), times=TIMES, seed=1, batch_size=size).x
+        x = sample(model, sampler, (5, 1, 4, 4), grid=TIMES, seed=1, batch_size=size).x
         assert torch.equal(x[MASK], OBSERVED[MASK])
         assert (x[~MASK] != OBSERVED[~MASK]).all()
 
@@ -80,8 +81,7 @@ def test_what_is_hidden_may_be_anything() -> None:
     """NaN outside the mask is as good as any number."""
     hidden = torch.where(MASK, OBSERVED, torch.nan)
     first, second = (
-        sample(Inpaint(Exact(IMAGES, PROCESS), y, MASK), Heun(), (5, 1, 4, 4), times=TIMES).x
-        for y in (hidden, OBSERVED)
+        sample(Inpaint(Exact(IMAGES, PROCESS), y, MASK), Heun(), (5, 1, 4, 4), grid=TIMES).x for y in (hidden, OBSERVED)
     )
     assert torch.equal(first, second)
 
@@ -89,24 +89,24 @@ def test_what_is_hidden_may_be_anything() -> None:
 def test_one_observation_and_one_mask_serve_all_samples() -> None:
     one = Inpaint(Exact(IMAGES, PROCESS), OBSERVED[:1], MASK[:1])
     each = Inpaint(Exact(IMAGES, PROCESS), OBSERVED[:1].expand(5, 1, 4, 4), MASK[0])
-    first, second = (sample(m, AdaptiveODE(), (5, 1, 4, 4), times=TIMES[[0, -1]], batch_size=3).x for m in (one, each))
+    first, second = (sample(m, AdaptiveODE(), (5, 1, 4, 4), grid=TIMES[[0, -1]], batch_size=3).x for m in (one, each))
     torch.testing.assert_close(first, second, rtol=1e-4, atol=1e-4)
 
 
 def test_any_event_will_do() -> None:
     model = Inpaint(Exact(Gaussian(torch.zeros(6)), PROCESS), torch.ones(1, 6), torch.arange(6) < 2)
-    x = sample(model, Heun(), (3, 6), times=TIMES).x
+    x = sample(model, Heun(), (3, 6), grid=TIMES).x
     assert torch.equal(x[:, :2], torch.ones(3, 2))
 
 
 @pytest.mark.parametrize("sampler", [Ancestral(), AdaptiveODE(), RePaint(Ancestral(), 2)])
 def test_each_sample_depends_on_its_own_seed_and_observation_alone(sampler: Sampler) -> None:
     model = Inpaint(Exact(IMAGES, PROCESS), OBSERVED, MASK)
-    whole = sample(model, sampler, (5, 1, 4, 4), times=TIMES, seed=1).x
-    parts = sample(model, sampler, (5, 1, 4, 4), times=TIMES, seed=1, batch_size=2).x
+    whole = sample(model, sampler, (5, 1, 4, 4), grid=TIMES, seed=1).x
+    parts = sample(model, sampler, (5, 1, 4, 4), grid=TIMES, seed=1, batch_size=2).x
     torch.testing.assert_close(parts, whole, rtol=1e-4, atol=1e-4)
     others = Inpaint(Exact(IMAGES, PROCESS), torch.cat([OBSERVED[:3], OBSERVED[:2]]), MASK)
-    changed = sample(others, sampler, (5, 1, 4, 4), times=TIMES, seed=1).x
+    changed = sample(others, sampler, (5, 1, 4, 4), grid=TIMES, seed=1).x
     torch.testing.assert_close(changed[:3], whole[:3], rtol=1e-4, atol=1e-4)
     assert (changed[3:] != whole[3:]).any()
 
@@ -121,9 +121,9 @@ FIRST = torch.tensor([True, False])
 def carries_the_noise_of_its_level(model: Inpaint, sampler: Sampler) -> None:
     """At every level the known coordinate is the observation noised to it: KS and χ² of 3 000 samples; level 1e-3."""
     process = model.process
-    times = log_snr(process, 41)
+    times = LogSNR(40).times(process)
     init = model.renoise(normal(3000, 2).float() * 10, times[0], normal(3000, 2, seed=1).float())
-    path = sample(model, sampler, init=init, times=times, frames=41, denoise=False).trajectory
+    path = sample(model, sampler, init=init, grid=times, frames=41, denoise=False).trajectory
     assert path is not None
     p = []
     for k in (10, 20, 30, 40):
@@ -170,7 +170,7 @@ def test_noise_of_another_level_is_noticed(wrong: type[Inpaint]) -> None:
 def hidden_moments(data: Gaussian, sampler: Sampler, draws: int) -> Moments:
     """Return the exact moments of the hidden coordinate after 64 steps."""
     model = Inpaint(Exact(data, PROCESS), KNOWN[None].double(), FIRST)
-    times = log_snr(PROCESS, 65)
+    times = LogSNR(64).times(PROCESS)
     begin = Moments(torch.tensor([1.5, -0.5]).double(), torch.diag(torch.tensor([0.0, 0.6])).double()).noised(
         PROCESS, times[0]
     )
@@ -199,12 +199,10 @@ def test_replacement_is_biased_and_resampling_lessens_it() -> None:
 class NotUp(RePaint):
     """Resampling that never goes back up."""
 
-    def step(
-        self, model: ScoreModel, x: Tensor, t: Tensor, s: Tensor, memory: object, noise: Noise
-    ) -> tuple[Tensor, object]:
+    def step(self, model: ScoreModel, x: Tensor, step: Step, memory: object, noise: Noise) -> tuple[Tensor, object]:
         for _ in range(self.resample):
-            x, memory = RePaint(self.sampler, 1).step(model, x, t, s, memory, noise)
-            t = s
+            x, memory = RePaint(self.sampler, 1).step(model, x, step, memory, noise)
+            step = step.arrived
         return x, memory
 
 
@@ -218,16 +216,16 @@ def test_repeating_without_going_up_does_not() -> None:
 
 def test_resampling_counts_its_evaluations() -> None:
     model = Inpaint(Exact(PLANE, PROCESS), KNOWN[None], FIRST)
-    assert sample(model, RePaint(Heun(), 3), (2, 2), times=TIMES).evaluations == 5 * 3 * 2 + 1
+    assert sample(model, RePaint(Heun(), 3), (2, 2), grid=TIMES).evaluations == 5 * 3 * 2 + 1
 
 
 def test_the_global_generator_is_left_alone() -> None:
     model = Inpaint(Exact(PLANE, PROCESS), KNOWN[None], FIRST)
     torch.manual_seed(1)
-    first = sample(model, RePaint(Euler(), 2), (4, 2), times=TIMES).x
+    first = sample(model, RePaint(Euler(), 2), (4, 2), grid=TIMES).x
     torch.rand(3, generator=seeded(0))
     torch.manual_seed(2)
-    assert torch.equal(sample(model, RePaint(Euler(), 2), (4, 2), times=TIMES).x, first)
+    assert torch.equal(sample(model, RePaint(Euler(), 2), (4, 2), grid=TIMES).x, first)
 
 
 # --- bad input -------------------------------------------------------------------------------------------------------------------
@@ -249,15 +247,15 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     "no row": (lambda: Inpaint(MODEL, KNOWN, FIRST), r"\(1, \*d\)"),
     "bytes": (lambda: Inpaint(MODEL, torch.zeros(1, 2, dtype=torch.uint8), FIRST), "floating-point"),
     "an observation of other samples": (
-        lambda: sample(Inpaint(MODEL, torch.zeros(1, 3), torch.arange(3) > 1), Heun(), (2, 2), times=TIMES),
+        lambda: sample(Inpaint(MODEL, torch.zeros(1, 3), torch.arange(3) > 1), Heun(), (2, 2), grid=TIMES),
         r"observation has shape \(3,\), the samples \(2,\)",
     ),
     "too few observations": (
-        lambda: sample(Inpaint(MODEL, torch.zeros(3, 2), FIRST), Heun(), (4, 2), times=TIMES),
+        lambda: sample(Inpaint(MODEL, torch.zeros(3, 2), FIRST), Heun(), (4, 2), grid=TIMES),
         "received 3, but there is a sample number 3",
     ),
     "no resampling": (lambda: RePaint(Heun(), 0), "resample must be at least 1"),
-    "nothing to repaint": (lambda: sample(MODEL, RePaint(Heun()), (2, 2), times=TIMES), "must be Inpaint"),
+    "nothing to repaint": (lambda: sample(MODEL, RePaint(Heun()), (2, 2), grid=TIMES), "must be Inpaint"),
 }
 
 

@@ -15,6 +15,7 @@ from scorefield import (
     AdaptiveODE,
     Ancestral,
     Blur,
+    Constant,
     Downsample,
     DPMpp2M,
     Euler,
@@ -27,6 +28,7 @@ from scorefield import (
     LangevinCorrector,
     LinearGaussian,
     LinearOperator,
+    LogSNR,
     Mask,
     MatrixFree,
     Noise,
@@ -37,10 +39,9 @@ from scorefield import (
     Ring,
     Sampler,
     ScoreModel,
-    constant,
-    log_snr,
     sample,
 )
+from scorefield.grids import steps_of
 from scorefield.guidance.measurement import Guide
 
 from .altered import AlteredSampler
@@ -236,19 +237,19 @@ def reaches_the_posterior(run: Run, process: Process, times: Tensor, within: flo
 
 @pytest.mark.parametrize("name", FOLLOW)
 def test_every_sampler_reaches_the_posterior_in_256_steps(name: str) -> None:
-    reaches_the_posterior(FOLLOW[name], NARROW, log_snr(NARROW, STEPS + 1), FOLLOW[name].narrow)
+    reaches_the_posterior(FOLLOW[name], NARROW, LogSNR(STEPS).times(NARROW), FOLLOW[name].narrow)
 
 
 @pytest.mark.parametrize("process", ROUTES)
 @pytest.mark.parametrize("name", FOLLOW)
 def test_over_the_whole_range_first_order_methods_are_within_their_order(name: str, process: str) -> None:
-    reaches_the_posterior(FOLLOW[name], ROUTES[process], log_snr(ROUTES[process], STEPS + 1), FOLLOW[name].whole)
+    reaches_the_posterior(FOLLOW[name], ROUTES[process], LogSNR(STEPS).times(ROUTES[process]), FOLLOW[name].whole)
 
 
 @pytest.mark.parametrize("sampler", [Langevin(step_size=0.03), LangevinCorrector(snr=0.09)])
 def test_a_chain_leaves_the_posterior_invariant(sampler: Sampler) -> None:
     process = ROUTES["VE"]
-    times = constant(process.time(torch.tensor(1.0, dtype=torch.float64)).item(), STEPS)
+    times = Constant(process.time(torch.tensor(1.0, dtype=torch.float64)).item(), STEPS).times(process)
     reaches_the_posterior(Run(sampler, STEPS), process, times)
 
 
@@ -263,16 +264,16 @@ BROKEN = {
 def test_a_sampler_that_is_off_by_little_does_not(name: str) -> None:
     run, steps = BROKEN[name]
     with pytest.raises(AssertionError):
-        reaches_the_posterior(run, NARROW, log_snr(NARROW, steps + 1))
+        reaches_the_posterior(run, NARROW, LogSNR(steps).times(NARROW))
 
 
 def test_samples_have_these_moments() -> None:
     """`sample` itself, in float32 and batches: 20 000 draws; 0.03 is six standard errors."""
     process = ROUTES["VE"]
-    times = log_snr(process, 33)
+    times = LogSNR(32).times(process)
     begin = POSTERIOR.noised(process, times[0])
     init = begin.mean + normal(20_000, 2) @ torch.linalg.cholesky(begin.covariance).T
-    drawn = sample(problem(process), Heun(), init=init.float(), times=times, batch_size=7_000).x.double()
+    drawn = sample(problem(process), Heun(), init=init.float(), grid=times, batch_size=7_000).x.double()
     torch.testing.assert_close(drawn.mean(0), POSTERIOR.mean, rtol=0, atol=0.03)
     torch.testing.assert_close(torch.cov(drawn.T), POSTERIOR.covariance, rtol=0, atol=0.03)
 
@@ -292,8 +293,9 @@ def test_a_step_of_dps_is_the_unconditional_step_and_the_papers_gradient() -> No
     h = 1e-5
     units = torch.eye(2, dtype=torch.float64)
     slope = torch.stack([(misfit(x + h * e) - misfit(x - h * e)) / (2 * h) for e in units], dim=1)
-    free, _ = Ancestral().step(model.model, x, t, s, None, Noise(range(5), EVENT, dtype=torch.float64))
-    found, _ = DPS(Ancestral(), zeta=0.3).step(model, x, t, s, None, Noise(range(5), EVENT, dtype=torch.float64))
+    (step,) = steps_of(torch.stack([t, s]), process)
+    free, _ = Ancestral().step(model.model, x, step, None, Noise(range(5), EVENT, dtype=torch.float64))
+    found, _ = DPS(Ancestral(), zeta=0.3).step(model, x, step, None, Noise(range(5), EVENT, dtype=torch.float64))
     expected = free - 0.3 * slope / misfit(x).sqrt()[:, None]
     torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-8)
 
@@ -301,11 +303,10 @@ def test_a_step_of_dps_is_the_unconditional_step_and_the_papers_gradient() -> No
 def test_dps_counts_its_evaluations() -> None:
     calls: list[int] = []
     process = ROUTES["VE"]
-    base = Exact(Gaussian(MEAN, STD**2), process)
-    score = base.function
-    base.function = lambda x, t: (calls.append(len(x)), score(x, t))[1]
+    exact = Exact(Gaussian(MEAN, STD**2), process)
+    base = FromScore(lambda x, t: (calls.append(len(x)), exact.score(x, t))[1], process)
     model = LinearGaussian(base, A, Y, NOISE, STD)
-    found = sample(model, DPS(Heun(), 0.1), (3, 2), times=log_snr(process, 6))
+    found = sample(model, DPS(Heun(), 0.1), (3, 2), grid=LogSNR(5).times(process))
     backward = 5 + 1  # one product with the Jacobian per step, and one in the closing denoising
     assert found.evaluations == len(calls) + backward
 
@@ -313,7 +314,7 @@ def test_dps_counts_its_evaluations() -> None:
 @pytest.mark.parametrize("sampler", [DPS(Heun())])
 def test_dps_needs_a_measurement(sampler: Sampler) -> None:
     with pytest.raises(ValueError, match="reads the measurement from its model"):
-        sample(Exact(Gaussian(MEAN), VE()), sampler, (1, 2), times=log_snr(VE(), 3))
+        sample(Exact(Gaussian(MEAN), VE()), sampler, (1, 2), grid=LogSNR(2).times(VE()))
 
 
 # --- rows ------------------------------------------------------------------------------------------------------------------------
@@ -325,11 +326,11 @@ ROWS: dict[str, Sampler] = {"Heun": Heun(), "AdaptiveODE": AdaptiveODE(), "DPS":
 def test_each_sample_has_its_own_measurement_in_every_batch(name: str) -> None:
     """In batches that split them, and beside samples that measured something else."""
     ys, process = torch.tensor([[1.4], [-0.5], [0.3], [2.0], [1.4]]), ROUTES["VE"]
-    base, times = Exact(Gaussian(MEAN, STD**2), process), log_snr(process, 12)
+    base, times = Exact(Gaussian(MEAN, STD**2), process), LogSNR(11).times(process)
 
     def drawn(y: Tensor, batch_size: int | None = None) -> Tensor:
         model = LinearGaussian(base, A, y, NOISE, STD)
-        return sample(model, ROWS[name], (5, 2), times=times, seed=3, batch_size=batch_size).x
+        return sample(model, ROWS[name], (5, 2), grid=times, seed=3, batch_size=batch_size).x
 
     whole = drawn(ys)
     torch.testing.assert_close(drawn(ys, 2), whole, rtol=1e-4, atol=1e-4)
@@ -340,7 +341,7 @@ def test_each_sample_has_its_own_measurement_in_every_batch(name: str) -> None:
 # --- bad input -------------------------------------------------------------------------------------------------------------------
 
 MODEL = Exact(Gaussian(MEAN), ROUTES["VE"])
-TIMES = log_snr(ROUTES["VE"], 4)
+TIMES = LogSNR(3).times(ROUTES["VE"])
 TWICE = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
 BAD: dict[str, tuple[Callable[[], object], str]] = {
     "NaN measured": (lambda: LinearGaussian(MODEL, A, torch.tensor([[torch.nan]]), 0.1), "1 NaN or infinite"),
@@ -361,15 +362,15 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
         "noise > 0",
     ),
     "an operator of other samples": (
-        lambda: sample(LinearGaussian(FromScore(lambda x, t: -x, VE()), A, Y, 0.1), Heun(), (2, 3), times=TIMES),
+        lambda: sample(LinearGaussian(FromScore(lambda x, t: -x, VE()), A, Y, 0.1), Heun(), (2, 3), grid=TIMES),
         r"an event of shape \(2,\); received \(3,\)",
     ),
     "a measurement of other samples": (
-        lambda: sample(LinearGaussian(MODEL, Downsample(2, 1), torch.zeros(1, 3), 0.1), Heun(), (2, 2), times=TIMES),
+        lambda: sample(LinearGaussian(MODEL, Downsample(2, 1), torch.zeros(1, 3), 0.1), Heun(), (2, 2), grid=TIMES),
         r"of shape \(1,\) of these samples; y has \(3,\)",
     ),
     "too few measurements": (
-        lambda: sample(LinearGaussian(MODEL, A, torch.zeros(3, 1), 0.1), Heun(), (4, 2), times=TIMES),
+        lambda: sample(LinearGaussian(MODEL, A, torch.zeros(3, 1), 0.1), Heun(), (4, 2), grid=TIMES),
         "received 3, but there is a sample number 3",
     ),
     "an empty mask": (lambda: Mask(torch.zeros(3, dtype=torch.bool)), "0 true"),

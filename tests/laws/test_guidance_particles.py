@@ -18,12 +18,12 @@ from scorefield import (
     Gaussian,
     GaussianMixture,
     LinearGaussian,
+    LogSNR,
     Mask,
     Particles,
     Process,
     Project,
     ScoreModel,
-    log_snr,
     sample,
 )
 from scorefield.guidance import particles as module
@@ -60,8 +60,8 @@ def weighs_the_modes(draw: Callable[[], Tensor]) -> None:
 
 def drawn(model: ScoreModel | None = None, count: int = 16, steps: int = 48, draws: int = 800) -> Tensor:
     model = model or problem()
-    times = log_snr(model.process, steps + 1)
-    return sample(model, Particles(count), (draws, 2), times=times, seed=2).x
+    times = LogSNR(steps).times(model.process)
+    return sample(model, Particles(count), (draws, 2), grid=times, seed=2).x
 
 
 @pytest.mark.parametrize("process", [PROCESS, VP()])
@@ -70,9 +70,9 @@ def test_a_mixtures_modes_have_their_posterior_weights(process: Process) -> None
 
 
 def test_guidance_alone_does_not_weigh_them() -> None:
-    times = log_snr(PROCESS, 97)
+    times = LogSNR(96).times(PROCESS)
     with pytest.raises(AssertionError):
-        weighs_the_modes(lambda: sample(problem(), Ancestral(), (1500, 2), times=times, seed=2).x)
+        weighs_the_modes(lambda: sample(problem(), Ancestral(), (1500, 2), grid=times, seed=2).x)
     with pytest.raises(AssertionError):
         weighs_the_modes(lambda: drawn(count=1, draws=1500))
 
@@ -171,7 +171,7 @@ def test_resampling_with_wrong_weights_is_noticed(name: str) -> None:
         keeps_particles_by_weight(PICKS[name])
 
 
-Resample = Callable[[module._Cloud, Tensor], module._Cloud]
+Resample = Callable[[module.Cloud, Tensor], module.Cloud]
 
 
 def leaves_the_weighted_law(resample: Resample) -> None:
@@ -180,7 +180,7 @@ def leaves_the_weighted_law(resample: Resample) -> None:
     log_weights = torch.linspace(0.1, 3, b, dtype=torch.float64) * normal(k, b)
     parent = torch.arange(k).repeat_interleave(b)[:, None]
     state = parent.double()
-    cloud = resample(module._Cloud(state, Guide(state, state, state[:, 0]), log_weights), torch.full((b,), 0.3))
+    cloud = resample(module.Cloud(state, Guide(state, state, state[:, 0]), log_weights), torch.full((b,), 0.3))
     assert torch.equal(cloud.x, cloud.guide.denoised)
     assert torch.equal(cloud.x[:, 0], cloud.guide.fit)
     origin = cloud.x.reshape(k, b).long()
@@ -217,15 +217,15 @@ def test_a_correlated_gaussian_whose_posterior_the_guidance_misses_is_reached() 
     y = torch.tensor([[1.5]], dtype=torch.float64)
     centre, covariance = posterior(mean, cov, torch.tensor([[1.0, 0.0]]).double(), y[0], 0.3)
     model = LinearGaussian(Exact(Gaussian(mean, cov), PROCESS), Mask(torch.tensor([True, False])), y, 0.3)
-    x = sample(model, Particles(32), (1500, 2), times=log_snr(PROCESS, 129), seed=4).x.double()
+    x = sample(model, Particles(32), (1500, 2), grid=LogSNR(128).times(PROCESS), seed=4).x.double()
     accept(mean_p(x, centre), LEVEL)
     torch.testing.assert_close(torch.cov(x.T), covariance, rtol=0, atol=0.07)
 
 
 def ranks(model: LinearGaussian, x0: Tensor, draws: int, sampler: Particles | Ancestral, steps: int) -> Tensor:
     """Return how many posterior draws lie below the truth, for each truth and coordinate: each truth has its own measurement."""
-    times = log_snr(PROCESS, steps + 1)
-    x = sample(model, sampler, (len(x0) * draws, 2), times=times, seed=6, batch_size=4000).x
+    times = LogSNR(steps).times(PROCESS)
+    x = sample(model, sampler, (len(x0) * draws, 2), grid=times, seed=6, batch_size=4000).x
     return (x.reshape(len(x0), draws, 2) < x0[:, None]).sum(1)
 
 
@@ -273,17 +273,17 @@ def test_particles_count_their_calls_and_each_sample_belongs_to_its_seed() -> No
         return base.score(x, t)
 
     model = LinearGaussian(FromScore(score, PROCESS), A, Y, NOISE)
-    times = log_snr(PROCESS, 6)
-    whole = sample(model, Particles(8), (5, 2), times=times, seed=1)
+    times = LogSNR(5).times(PROCESS)
+    whole = sample(model, Particles(8), (5, 2), grid=times, seed=1)
     assert 2 * sum(calls) == whole.evaluations * 5
-    parts = sample(model, Particles(8), (5, 2), times=times, seed=1, batch_size=2).x
+    parts = sample(model, Particles(8), (5, 2), grid=times, seed=1, batch_size=2).x
     torch.testing.assert_close(parts, whole.x, rtol=1e-4, atol=1e-4)
 
 
 def test_equal_times_change_nothing() -> None:
-    times = log_snr(PROCESS, 6)
+    times = LogSNR(5).times(PROCESS)
     twice = torch.cat([times[:3], times[2:]])
-    a, b = (sample(problem(), Particles(4), (3, 2), times=grid, seed=1, frames=8).trajectory for grid in (times, twice))
+    a, b = (sample(problem(), Particles(4), (3, 2), grid=grid, seed=1, frames=8).trajectory for grid in (times, twice))
     assert a is not None
     assert b is not None
     assert torch.isfinite(b).all()
@@ -292,7 +292,7 @@ def test_equal_times_change_nothing() -> None:
 def test_weights_that_are_not_finite_are_an_error() -> None:
     model = Otherwise(lambda g: g._replace(fit=g.fit * torch.nan))
     with pytest.raises(DivergedError, match="weights of the particles"):
-        sample(model, Particles(4), (2, 2), times=log_snr(PROCESS, 4))
+        sample(model, Particles(4), (2, 2), grid=LogSNR(3).times(PROCESS))
 
 
 @pytest.mark.parametrize("count", [0, -1])
@@ -303,4 +303,4 @@ def test_no_particles_are_refused(count: int) -> None:
 
 def test_particles_need_a_measurement() -> None:
     with pytest.raises(ValueError, match="reads the measurement from its model"):
-        sample(Exact(DATA, PROCESS), Particles(2), (1, 2), times=log_snr(PROCESS, 3))
+        sample(Exact(DATA, PROCESS), Particles(2), (1, 2), grid=LogSNR(2).times(PROCESS))

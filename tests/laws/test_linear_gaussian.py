@@ -40,6 +40,10 @@ class Designed(Noise):
     def __init__(self, z: Tensor) -> None:
         self.z = z
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.z.shape)
+
     def normal(self) -> Tensor:
         return self.z
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from scorefield import MALA, VE, Exact, GaussianMixture, Langevin, Transition, constant, sample
+from scorefield import MALA, VE, Constant, Exact, GaussianMixture, Langevin, Transition, sample
 
 from .cases import seeded
 from .statistics import ks_p
@@ -27,7 +27,7 @@ def law_cdf(x):
 def chain(sampler) -> torch.Tensor:
     """Return states after 30 steps that began with the exact law."""
     init = LAW.sample(N, seeded(1)).double()
-    return sample(MODEL, sampler, init=init, times=constant(T.item(), 30), seed=2, denoise=False).x.flatten()
+    return sample(MODEL, sampler, init=init, grid=Constant(T.item(), 30), seed=2, denoise=False).x.flatten()
 
 
 def exact_log_prob(x, t):
@@ -37,7 +37,8 @@ def exact_log_prob(x, t):
 class Forgetful(MALA):
     """The commonest slip: no ratio of proposals, since the target's own is kept and the step looks symmetric."""
 
-    def step(self, model, x, t, s, memory, noise):
+    def step(self, model, x, step, memory, noise):
+        t = step.t
         alpha = self.step_size
         proposal = x + 0.5 * alpha * model.score(x, t) + alpha**0.5 * noise.normal()
         log_ratio = self.log_prob(proposal, t) - self.log_prob(x, t)
@@ -47,16 +48,16 @@ class Forgetful(MALA):
 
 def test_D6_mala_is_invariant_and_its_mutants_are_not() -> None:
     """KS against the exact law, n = 20 000: accepted at level 1e-4, where unadjusted steps and a forgotten q-ratio are rejected."""
-    assert ks_p(chain(MALA(exact_log_prob, STEP)), law_cdf) > 1e-4
+    assert ks_p(chain(MALA(STEP, exact_log_prob)), law_cdf) > 1e-4
     assert ks_p(chain(Langevin(STEP)), law_cdf) < 1e-4
-    assert ks_p(chain(Forgetful(exact_log_prob, STEP)), law_cdf) < 1e-4
+    assert ks_p(chain(Forgetful(STEP, exact_log_prob)), law_cdf) < 1e-4
 
 
 def test_a_tiny_step_is_always_accepted_and_a_huge_one_seldom() -> None:
     def acceptance(step_size: float) -> float:
         told: list[Transition] = []
-        times, init = constant(T.item(), 20), LAW.sample(500, seeded(1)).double()
-        sample(MODEL, MALA(exact_log_prob, step_size), init=init, times=times, denoise=False, on_step=told.append)
+        times, init = Constant(T.item(), 20), LAW.sample(500, seeded(1)).double()
+        sample(MODEL, MALA(step_size, exact_log_prob), init=init, grid=times, denoise=False, on_step=told.append)
         return told[-1].memory.acceptance
 
     assert acceptance(1e-4) > 0.99
@@ -64,5 +65,5 @@ def test_a_tiny_step_is_always_accepted_and_a_huge_one_seldom() -> None:
 
 
 def test_one_evaluation_per_proposal_and_one_for_the_start() -> None:
-    drawn = sample(MODEL, MALA(exact_log_prob, STEP), (5, 1), times=constant(T.item(), 7), denoise=False)
+    drawn = sample(MODEL, MALA(STEP, exact_log_prob), (5, 1), grid=Constant(T.item(), 7), denoise=False)
     assert drawn.evaluations == 8

@@ -139,8 +139,8 @@ class FullScoreVelocity(Exact):
 class FirstTimeOnly(Exact):
     """A time of shape (b,) of which only the first is looked at."""
 
-    def _score(self, x: Tensor, t: Tensor) -> Tensor:
-        return super()._score(x, t.reshape(-1)[0])
+    def score(self, x: Tensor, t: Tensor) -> Tensor:
+        return super().score(x, t.reshape(-1)[0])
 
 
 def test_a_velocity_without_its_half_is_rejected() -> None:

@@ -20,6 +20,7 @@ from scorefield import (
     Exact,
     Gaussian,
     Heun,
+    Karras,
     Langevin,
     LangevinCorrector,
     Noise,
@@ -28,7 +29,7 @@ from scorefield import (
     ReverseDiffusion,
     Sampler,
     ScoreModel,
-    karras,
+    Step,
     sample,
 )
 
@@ -56,7 +57,7 @@ def reaches_the_law(route: Route, target: str, process: Process, level: float, n
     law, model = TARGETS[target], Exact(TARGETS[target].density, process)
     times = route.times(process, fine)
     init = model.marginal(torch.tensor(process.t_max)).sample(n, seeded(7))
-    x = sample(model, route.sampler, init=init, times=times, seed=11, denoise=False).x
+    x = sample(model, route.sampler, init=init, grid=times, seed=11, denoise=False).x
     alpha, sigma = (scale.item() for scale in process.alpha_sigma(times[-1]))
     p = []
     for direction in DIRECTIONS:
@@ -111,9 +112,9 @@ BROKEN: dict[str, tuple[str, Sampler]] = {
     ),
     "AnnealedLangevin, √2 missing": (
         "AnnealedLangevin",
-        AlteredSampler(AnnealedLangevin(step_size=0.02, steps=40), noise=lambda t, s: 0.5**0.5),
+        AlteredSampler(AnnealedLangevin(step_size=0.02, repeats=40), noise=lambda t, s: 0.5**0.5),
     ),
-    "AnnealedLangevin, too few steps": ("AnnealedLangevin", AnnealedLangevin(step_size=0.02, steps=1)),
+    "AnnealedLangevin, too few steps": ("AnnealedLangevin", AnnealedLangevin(step_size=0.02, repeats=1)),
 }
 
 
@@ -139,7 +140,7 @@ ordered = pytest.mark.parametrize("process", ORDER_PROCESSES)
 
 def moment_errors(sampler: Sampler, process: Process, steps: int) -> float:
     """Return the largest error of mean and variance at t_min, for Gaussian data: exact, no samples."""
-    model, times = Exact(DATA, process), karras(process, steps + 1)
+    model, times = Exact(DATA, process), Karras(steps).times(process)
     begin, end = (gaussian_law(process, t, MEAN, VARIANCE) for t in (times[0], times[-1]))
     found = affine(model, sampler, times).moments(*begin)
     return max((a - b).abs().max().item() for a, b in zip(found, end, strict=True))
@@ -147,7 +148,7 @@ def moment_errors(sampler: Sampler, process: Process, steps: int) -> float:
 
 def path_errors(sampler: Sampler, process: Process, steps: int) -> float:
     """Return the largest error of a path of the flow: x − mean keeps its number of standard deviations."""
-    model, times = Exact(DATA, process), karras(process, steps + 1)
+    model, times = Exact(DATA, process), Karras(steps).times(process)
     (mean_t, var_t), (mean_s, var_s) = (gaussian_law(process, t, MEAN, VARIANCE) for t in (times[0], times[-1]))
     z = normal(16, 2)
     found = follow(model, sampler, times, mean_t + var_t.sqrt() * z, NEVER)
@@ -158,7 +159,7 @@ ORDERED = {name: route.sampler for name, route in SAMPLERS.items() if route.samp
 FLOWS = {
     name: s
     for name, s in ORDERED.items()
-    if affine(Exact(DATA, ROUTE_PROCESSES["VP"]), s, karras(ROUTE_PROCESSES["VP"], 3)).draws == 0
+    if affine(Exact(DATA, ROUTE_PROCESSES["VP"]), s, Karras(2).times(ROUTE_PROCESSES["VP"])).draws == 0
 }
 
 
@@ -197,22 +198,20 @@ def test_samples_have_the_moments_of_the_exact_recursion(name: str, process: str
     model, times = Exact(DATA, p), route.times(p, 1)
     begin = gaussian_law(p, torch.tensor(p.t_max, dtype=torch.float64), MEAN, VARIANCE)
     init = begin[0] + begin[1].sqrt() * normal(4000, 2, seed=3)
-    x = sample(model, route.sampler, init=init, times=times, seed=5, denoise=False).x
+    x = sample(model, route.sampler, init=init, grid=times, seed=5, denoise=False).x
     mean, variance = affine(model, route.sampler, times).moments(*begin)
     spread = [variance_p(x[:, i], variance[i].item()) for i in range(2)]
     accept([*mean_p(x, mean), *spread], LEVEL / (len(ROUTE_PROCESSES) * len(SAMPLERS)))
 
 
-class Diary(Sampler):
+class Diary(Sampler[None]):
     """A sampler that stays where it is and writes down what it was asked."""
 
     def __init__(self, name: str, pages: list[tuple[str, float, float]]) -> None:
         self.name, self.pages = name, pages
 
-    def step(
-        self, model: ScoreModel, x: Tensor, t: Tensor, s: Tensor, memory: None, noise: Noise
-    ) -> tuple[Tensor, None]:
-        self.pages.append((self.name, t.item(), s.item()))
+    def step(self, model: ScoreModel, x: Tensor, step: Step, memory: None, noise: Noise) -> tuple[Tensor, None]:
+        self.pages.append((self.name, step.t.item(), step.s.item()))
         return x, None
 
 
@@ -220,7 +219,7 @@ def test_a_corrector_works_at_the_level_it_finds_and_the_predictor_leaves_it() -
     pages: list[tuple[str, float, float]] = []
     times = torch.tensor([1.0, 0.5, 0.2], dtype=torch.float64)
     pair = PredictorCorrector(Diary("predict", pages), Diary("correct", pages))
-    sample(Exact(DATA, VP()), pair, (1, 2), times=times)
+    sample(Exact(DATA, VP()), pair, (1, 2), grid=times)
     assert pages == [("correct", 1.0, 1.0), ("predict", 1.0, 0.5), ("correct", 0.5, 0.5), ("predict", 0.5, 0.2)]
 
 
@@ -229,7 +228,7 @@ def test_a_corrector_works_at_the_level_it_finds_and_the_predictor_leaves_it() -
 def test_the_transitions_of_a_single_point_are_exact_however_long(sampler: Sampler, process: str) -> None:
     """Where E[x_0 | x_t] is x_0 itself, these samplers draw from q(x_s | x_t, x_0), and q(x_s | x_0) comes out after three steps."""
     p = ROUTE_PROCESSES[process]
-    point, times = torch.full((2,), 1e-16, dtype=torch.float64), karras(p, 4)
+    point, times = torch.full((2,), 1e-16, dtype=torch.float64), Karras(3).times(p)
     begin, end = (gaussian_law(p, t, MEAN, point) for t in (times[0], times[-1]))
     found = affine(Exact(Gaussian(MEAN, point), p), sampler, times).moments(*begin)
     for a, b in zip(found, end, strict=True):

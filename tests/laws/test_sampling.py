@@ -14,15 +14,15 @@ from scorefield import (
     Exact,
     FromScore,
     GaussianMixture,
+    Ladder,
+    LogSNR,
     NoiseNet,
     Sampler,
     Samples,
     Transition,
+    Uniform,
     geometric,
-    ladder,
-    log_snr,
     sample,
-    uniform,
 )
 from scorefield.samplers import EulerMaruyama, Heun
 
@@ -30,12 +30,12 @@ from .cases import SAMPLERS, TARGETS, normal
 
 PROCESS = VE(sigma_min=0.05, sigma_max=5.0)
 MODEL = Exact(TARGETS["mixture"].density, PROCESS)
-TIMES = ladder(PROCESS, geometric(2.0, 0.5, 5))  # six times that end where every sampler's step size is stable
+TIMES = Ladder(geometric(2.0, 0.5, 5)).times(PROCESS)  # six times that end where every sampler's step size is stable
 every = pytest.mark.parametrize("name", SAMPLERS)
 
 
 def draw(name: str, **how: object) -> Samples:
-    return sample(MODEL, SAMPLERS[name].sampler, times=TIMES, **how)  # pyright: ignore[reportArgumentType]
+    return sample(MODEL, SAMPLERS[name].sampler, grid=TIMES, **how)  # pyright: ignore[reportArgumentType]
 
 
 def each_sample_belongs_to_its_seed(draw: Callable[..., Samples]) -> None:
@@ -69,7 +69,7 @@ class Shared(EulerMaruyama):
 
 def test_a_step_that_ties_samples_together_is_rejected() -> None:
     with pytest.raises(AssertionError):
-        each_sample_belongs_to_its_seed(lambda **how: sample(MODEL, Shared(), times=TIMES, **how))
+        each_sample_belongs_to_its_seed(lambda **how: sample(MODEL, Shared(), grid=TIMES, **how))
 
 
 @every
@@ -95,10 +95,10 @@ def counting() -> tuple[FromScore, list[int]]:
 
 def counts_its_calls(sampler: Sampler, denoise: bool) -> None:
     model, calls = counting()
-    result = sample(model, sampler, (3, 2), times=TIMES, denoise=denoise)
+    result = sample(model, sampler, (3, 2), grid=TIMES, denoise=denoise)
     assert result.evaluations == len(calls) == 5 * sampler.evaluations + denoise
     model.evaluations = 2  # as in guidance, whose every call is two of the network
-    assert sample(model, sampler, (3, 2), times=TIMES, denoise=denoise).evaluations == 2 * result.evaluations
+    assert sample(model, sampler, (3, 2), grid=TIMES, denoise=denoise).evaluations == 2 * result.evaluations
 
 
 @pytest.mark.parametrize("name", sorted(set(SAMPLERS) - {"AdaptiveODE"}))
@@ -109,7 +109,7 @@ def test_the_evaluations_reported_are_the_calls_made(name: str, denoise: bool) -
 
 def test_an_adaptive_sampler_reports_the_mean_of_the_calls_each_sample_was_in() -> None:
     model, calls = counting()
-    result = sample(model, AdaptiveODE(1e-7, 1e-7), (50, 2), times=TIMES[[0, -1]])
+    result = sample(model, AdaptiveODE(1e-7, 1e-7), (50, 2), grid=TIMES[[0, -1]])
     assert result.evaluations == round(sum(calls) / 50) < len(calls)
 
 
@@ -127,20 +127,20 @@ def test_a_sampler_that_costs_more_than_it_says_is_rejected() -> None:
 
 
 def test_heun_on_eighteen_times_costs_thirty_five_evaluations() -> None:
-    assert sample(MODEL, Heun(), (1, 2), times=log_snr(PROCESS, 18)).evaluations == 35
+    assert sample(MODEL, Heun(), (1, 2), grid=LogSNR(17).times(PROCESS)).evaluations == 35
 
 
 def test_the_last_step_is_the_posterior_mean_at_the_last_time() -> None:
-    times = log_snr(PROCESS, 6)  # TIMES hold the last level twice, and would not tell it from the one before
-    raw = sample(MODEL, EulerMaruyama(), (8, 2), times=times, denoise=False).x
-    torch.testing.assert_close(sample(MODEL, EulerMaruyama(), (8, 2), times=times).x, MODEL.denoise(raw, times[-1]))
+    times = LogSNR(5).times(PROCESS)  # TIMES hold the last level twice, and would not tell it from the one before
+    raw = sample(MODEL, EulerMaruyama(), (8, 2), grid=times, denoise=False).x
+    torch.testing.assert_close(sample(MODEL, EulerMaruyama(), (8, 2), grid=times).x, MODEL.denoise(raw, times[-1]))
 
 
 @pytest.mark.parametrize("process", [PROCESS, VP()])
 def test_sampling_starts_from_the_prior_and_the_trajectory_ends_in_the_samples(process: VE | VP) -> None:
     """The variance of 8 000 numbers is within 8 % (five standard errors)."""
     model = Exact(TARGETS["mixture"].density, process)
-    result = sample(model, EulerMaruyama(), (4000, 2), times=uniform(process, 6), frames=7)
+    result = sample(model, EulerMaruyama(), (4000, 2), grid=Uniform(5).times(process), frames=7)
     assert result.trajectory is not None
     assert result.trajectory.shape == (7, 4000, 2)
     assert torch.equal(result.trajectory[-1], result.x)
@@ -169,19 +169,19 @@ def test_frames_are_states_along_the_way(frames: int, denoise: bool) -> None:
 
 def test_given_states_are_where_sampling_starts_in_their_own_dtype() -> None:
     init = 3 * normal(5, 2)
-    result = sample(MODEL, Heun(), init=init, times=TIMES, frames=2)
+    result = sample(MODEL, Heun(), init=init, grid=TIMES, frames=2)
     assert result.x.dtype == torch.float64
     assert result.trajectory is not None
     assert torch.equal(result.trajectory[0], init)
-    torch.testing.assert_close(sample(MODEL, Heun(), init=init, times=TIMES, batch_size=2).x, result.x)
-    assert sample(MODEL, Heun(), (5, 2), times=TIMES).x.dtype == torch.float32
+    torch.testing.assert_close(sample(MODEL, Heun(), init=init, grid=TIMES, batch_size=2).x, result.x)
+    assert sample(MODEL, Heun(), (5, 2), grid=TIMES).x.dtype == torch.float32
 
 
 def test_progress_is_told_once_per_transition() -> None:
     told: list[Transition] = []
     drawn = draw("Heun", shape=(4, 2), batch_size=2, denoise=False, on_step=told.append)
-    assert [made.number for made in told] == 2 * [1, 2, 3, 4, 5]
-    assert all(made.t >= made.s for made in told)
+    assert [made.step.number for made in told] == 2 * [1, 2, 3, 4, 5]
+    assert all(made.step.t >= made.step.s for made in told)
     assert torch.equal(torch.cat([told[4].x, told[9].x]), drawn.x)
 
 
@@ -195,7 +195,7 @@ class Dropping(nn.Module):
 @pytest.mark.parametrize("training", [True, False])
 def test_the_model_is_evaluated_in_eval_mode_and_given_back_as_it_was(training: bool) -> None:
     model = NoiseNet(Dropping(), PROCESS).train(training)
-    result = sample(model, Heun(), (2, 2), times=TIMES)
+    result = sample(model, Heun(), (2, 2), grid=TIMES)
     assert torch.isfinite(result.x).all()
     assert not result.x.requires_grad
     assert model.training == model.net.training == training
@@ -210,7 +210,7 @@ def diverging(x: Tensor, t: Tensor) -> Tensor:
 def test_divergence_is_an_error_that_names_step_time_level_and_sample() -> None:
     model = FromScore(diverging, PROCESS).train()
     with pytest.raises(DivergedError, match=r"step 3 of 5 \(t = 0\.4, noise level 0\.3155\): 1 of 4 .* number 2"):
-        sample(model, EulerMaruyama(), (4, 2), times=uniform(PROCESS, 6))
+        sample(model, EulerMaruyama(), (4, 2), grid=Uniform(5).times(PROCESS))
     assert model.training
 
 
@@ -241,4 +241,4 @@ def test_bad_arguments_are_refused_with_a_reason(name: str) -> None:
 
 def test_any_event_shape_can_be_sampled() -> None:
     model = Exact(GaussianMixture(normal(2, 1, 8, 8), 0.1), VP())
-    assert sample(model, Heun(), (3, 1, 8, 8), times=log_snr(VP(), 5)).x.shape == (3, 1, 8, 8)
+    assert sample(model, Heun(), (3, 1, 8, 8), grid=LogSNR(4).times(VP())).x.shape == (3, 1, 8, 8)

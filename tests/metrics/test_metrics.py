@@ -13,6 +13,7 @@ from scorefield import (
     VE,
     VP,
     AnnealedLangevin,
+    Constant,
     DivergedError,
     Estimate,
     Exact,
@@ -20,17 +21,16 @@ from scorefield import (
     Gaussian,
     GaussianMixture,
     Heun,
+    Ladder,
     Langevin,
+    LogSNR,
     Trace,
     c2st,
-    constant,
     diagnose_chains,
     energy_distance,
     fisher_divergence,
     geometric,
     kernel_stein_discrepancy,
-    ladder,
-    log_snr,
     mmd,
     mode_jumps,
     mode_weights,
@@ -183,7 +183,7 @@ def test_chains_that_do_not_meet_have_a_large_r_hat() -> None:
 def test_langevin_chains_mix_within_a_mode_and_not_between_far_ones() -> None:
     law, process = GaussianMixture.song2019(), VE(sigma_min=0.1, sigma_max=10.0)
     model, init = Exact(law, process), 16 * torch.rand(8, 2, generator=torch.Generator().manual_seed(3)) - 8
-    drawn = sample(model, Langevin(0.3), init=init, times=constant(process.t_min, 1000), frames=1001, denoise=False)
+    drawn = sample(model, Langevin(0.3), init=init, grid=Constant(process.t_min, 1000), frames=1001, denoise=False)
     assert drawn.trajectory is not None
     assert diagnose_chains(drawn.trajectory).rhat[0] > 1.5
     assert mode_jumps(drawn.trajectory, law) < 0.001
@@ -191,10 +191,10 @@ def test_langevin_chains_mix_within_a_mode_and_not_between_far_ones() -> None:
 
 def test_a_trace_tells_steps_sizes_and_levels() -> None:
     process = VE(sigma_min=0.1, sigma_max=10.0)
-    model, sampler = Exact(Gaussian([0.0, 0.0], 1.0), process), AnnealedLangevin(step_size=0.02, steps=10)
-    trace = Trace(model, sampler)
+    model, sampler = Exact(Gaussian([0.0, 0.0], 1.0), process), AnnealedLangevin(step_size=0.02, repeats=10)
+    trace = Trace(model)
     levels = geometric(2.0, 0.5, 4)
-    sample(model, sampler, (4000, 2), times=ladder(process, levels), on_step=trace)
+    sample(model, sampler, (4000, 2), grid=Ladder(levels).times(process), on_step=trace)
     assert [row.step for row in trace.rows] == [1, 2, 3, 4]
     assert [row.step_size for row in trace.rows] == pytest.approx([0.02 * (s / 0.5) ** 2 for s in levels.tolist()])
     assert all(row.nonfinite == 0 for row in trace.rows)
@@ -211,9 +211,9 @@ def test_a_trace_sees_what_was_not_finite_before_sampling_stops() -> None:
         return torch.where(x[:, :1] > 1.0, torch.nan, truth.score(x, t))
 
     model, sampler = FromScore(broken, process), Heun()
-    trace = Trace(model, sampler)
+    trace = Trace(model)
     with pytest.raises(DivergedError):
-        sample(model, sampler, (200, 2), times=log_snr(process, 10), on_step=trace)
+        sample(model, sampler, (200, 2), grid=LogSNR(9).times(process), on_step=trace)
     assert len(trace.rows) == 1
     assert 0 < trace.rows[0].nonfinite < 200
     assert math.isfinite(trace.rows[0].x_rms)

@@ -104,8 +104,8 @@ def _drawn(args: Namespace, loaded: LoadedModel[ScoreModel], n: int, out: Path) 
     choice = choose(loaded, args.sampler, args.steps, args.options)
     model = steered(args, prepared(args, loaded, choice), n)
     with refusals("sampler"):
-        sampler, times = choice.build(model.process)
-    drawn, seconds = draw(args, loaded, model, sampler, times)
+        sampler, grid = choice.build(model.process)
+    drawn, seconds = draw(args, loaded, model, sampler, grid)
     write(out / "samples.npz", drawn, loaded.event)  # they may have taken an hour: --from-samples measures them again
     return drawn.x.cpu(), _was_drawn(args) | {
         **setting(model, args, choice),

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from scorefield.config import RunConfig
+from scorefield.grids import times_of
 from scorefield.models import ScoreModel
 from scorefield.plotting import save_film, save_grid, sigma_strip
 from scorefield.samplers import AnnealedLangevin
@@ -21,8 +22,8 @@ _FRAMES = 62  # at most: sixty transitions, the first state and the noise-free s
 
 def draw_grid(path: Path, model: ScoreModel, config: RunConfig, event: tuple[int, ...]) -> None:
     """Write a grid of samples, drawn as the configuration says, the same noise every time."""
-    sampler, times = config.sampling.build(model.process)
-    save_grid(path, sample(model, sampler, (_SHOWN, *event), times=times, seed=0).x)
+    sampler, grid = config.sampling.build(model.process)
+    save_grid(path, sample(model, sampler, (_SHOWN, *event), grid=grid, seed=0).x)
 
 
 def draw_way(folder: Path, grid: Path, model: ScoreModel, config: RunConfig, event: tuple[int, ...]) -> None:
@@ -30,15 +31,16 @@ def draw_way(folder: Path, grid: Path, model: ScoreModel, config: RunConfig, eve
 
     Cost: that of `draw_grid`; all three are drawn at once.
     """
-    sampler, times = config.sampling.build(model.process)
+    sampler, cut = config.sampling.build(model.process)
+    times = times_of(cut, model.process)
     per_level = 1
     if isinstance(sampler, AnnealedLangevin):
-        per_level = _divisor(sampler.steps, _FRAMES // len(times))
-        sampler = AnnealedLangevin(sampler.step_size, sampler.steps // per_level, sampler.convention)
+        per_level = _divisor(sampler.repeats, _FRAMES // len(times))
+        sampler = AnnealedLangevin(sampler.step_size, sampler.repeats // per_level, sampler.convention)
         # The same chain in more transitions, so that a film of ten levels has more than ten frames.
         times = torch.cat([times[:-1].repeat_interleave(per_level), times[-1:]])
     frames = min(len(times) + 1, _FRAMES)
-    drawn = sample(model, sampler, (_SHOWN, *event), times=times, seed=0, frames=frames)
+    drawn = sample(model, sampler, (_SHOWN, *event), grid=times, seed=0, frames=frames)
     save_grid(grid, drawn.x)
     if drawn.trajectory is None:
         return

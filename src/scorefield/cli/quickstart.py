@@ -76,9 +76,9 @@ def _sample_and_draw(path: Path, real: torch.Tensor) -> dict[str, Any]:
     model = load_model(str(path), torch.device("cpu")).model
     panels, metrics = {"real digits": real}, {}
     for title, config in _SAMPLERS.items():
-        sampler, times = config.build(model.process)
+        sampler, grid = config.build(model.process)
         began = time.perf_counter()
-        drawn = sample(model, sampler, (_SHOWN, *real.shape[1:]), times=times, frames=_FRAMES)
+        drawn = sample(model, sampler, (_SHOWN, *real.shape[1:]), grid=grid, frames=_FRAMES)
         metrics[title] = _measure(drawn, real) | {"seconds": round(time.perf_counter() - began, 2)}
         panels[f"{title}\n{drawn.evaluations} evaluations"] = drawn.x
         name = title.replace(" ", "-").lower()

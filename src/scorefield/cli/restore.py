@@ -77,9 +77,9 @@ def restore(args: Namespace, it: Subject, problem: Problem) -> int:
     choice = _choice(args, it.loaded)
     model = conditioned(prepared(args, it.loaded, choice), args["class"], args.weight, count(args)[0])
     with refusals("command line"):
-        sampler, times = choice.build(model.process)
+        sampler, grid = choice.build(model.process)
         model, sampler = _steered(args, model, sampler, it, problem)
-    drawn, seconds = draw(args, it.loaded, model, sampler, times)
+    drawn, seconds = draw(args, it.loaded, model, sampler, grid)
     x = to_unit(drawn.x.cpu())
     report = {
         "out": str(it.out),

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from jsonargparse import Namespace
-from torch import Tensor
 
 from scorefield._errors import ConfigError
 from scorefield.cli.console import Progress, warn
@@ -17,6 +16,7 @@ from scorefield.config import merge, refusals
 from scorefield.config.base import Section
 from scorefield.config.load import validate
 from scorefield.config.sampling import SamplingConfig
+from scorefield.grids import Grid, times_of
 from scorefield.guidance import AutoGuided, ClassifierFree
 from scorefield.models import ScoreModel
 from scorefield.networks.precision import uses_bf16
@@ -57,8 +57,8 @@ def run(args: Namespace) -> int:
     n, _ = count(args)
     model = steered(args, loaded, n)
     with refusals("sampler"):
-        sampler, times = choice.build(model.process)
-    drawn, seconds = draw(args, loaded, model, sampler, times, frames=args.frames if out.suffix in _FILMS else 0)
+        sampler, grid = choice.build(model.process)
+    drawn, seconds = draw(args, loaded, model, sampler, grid, frames=args.frames if out.suffix in _FILMS else 0)
     write(out, drawn, loaded.event)
     report = {
         "out": str(out),
@@ -88,7 +88,7 @@ def draw(
     loaded: LoadedModel[ScoreModel],
     model: ScoreModel,
     sampler: Sampler,
-    times: Tensor,
+    grid: Grid,
     frames: int = 0,
 ) -> tuple[Samples, float]:
     """Return the samples that -n, --seed and --seeds name, and the seconds they took."""
@@ -96,13 +96,13 @@ def draw(
     if args.batch_size < 1:
         raise ConfigError(f"--batch-size must be at least 1; received {args.batch_size}")
     began = time.perf_counter()
-    steps = (len(times) - 1) * -(-n // args.batch_size)
+    steps = (len(times_of(grid, model.process)) - 1) * -(-n // args.batch_size)
     with Progress(steps, f"sampling {n}") as progress, refusals("sampler"):
         drawn = sample(
             model,
             sampler,
             (n, *loaded.event),
-            times=times,
+            grid=grid,
             seed=args.seed,
             seeds=seeds,
             frames=frames,

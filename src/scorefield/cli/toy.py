@@ -119,7 +119,7 @@ def _draw(
                 model,
                 sampler,
                 (n, 2),
-                times=times,
+                grid=times,
                 seed=seed,
                 init=None if start is None else start.uniform(n, generator),
                 frames=len(times) + 1 if trajectories else 0,

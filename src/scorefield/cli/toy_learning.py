@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._tensors import Noise, derive_seed, uniform_like
+from scorefield._tensors import Source, derive_seed, uniform_like
 from scorefield.cli.toys import Plan, Toy
 from scorefield.data import DensityBatches
 from scorefield.grids import geometric
@@ -61,13 +61,11 @@ class _LevelByLevel:
     levels: Float[Tensor, " L"]
     at: Callable[[float], tuple[Objective[ScoreModel], float]]
 
-    def __call__(
-        self, model: ScoreModel, x0: Float[Tensor, "b *d"], generator: torch.Generator | Noise | None = None
-    ) -> Float[Tensor, " b"]:
+    def __call__(self, model: ScoreModel, x0: Float[Tensor, "b *d"], noise: Source = None) -> Float[Tensor, " b"]:
         """Return the loss of each example."""
-        index = int(uniform_like(x0, generator)[0] * len(self.levels))
+        index = int(uniform_like(x0, noise)[0] * len(self.levels))
         loss, scale = self.at(self.levels[index].item())
-        return scale * loss(model, x0, generator)
+        return scale * loss(model, x0, noise)
 
 
 def learn(

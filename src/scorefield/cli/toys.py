@@ -10,7 +10,7 @@ from torch import Tensor
 
 from scorefield.advice import largest_distance
 from scorefield.densities import Banana, Checkerboard, Density, Funnel, GaussianMixture, Ring, TwoMoons
-from scorefield.grids import constant, geometric, karras, ladder
+from scorefield.grids import Constant, Karras, Ladder, geometric
 from scorefield.plotting import Square
 from scorefield.processes import VE
 from scorefield.samplers import AnnealedLangevin, Heun, Langevin
@@ -106,13 +106,13 @@ def chains(toy: Toy, plan: Plan) -> dict[str, Chain]:
     """
     sigma_L = plan.process.sigma_min
     levels = math.ceil(math.log(plan.sigma_1 / sigma_L) / math.log(1.5)) + 1
-    annealed = AnnealedLangevin(0.5 * sigma_L**2, steps=1)
-    times = ladder(plan.process, geometric(plan.sigma_1, sigma_L, levels))[:-1].repeat_interleave(REPEATS)
+    annealed = AnnealedLangevin(0.5 * sigma_L**2, repeats=1)
+    times = Ladder(geometric(plan.sigma_1, sigma_L, levels)).times(plan.process)[:-1].repeat_interleave(REPEATS)
     times = torch.cat([times, times[-1:]])
     # α = σ² is a quarter of the largest stable step, whatever the data: nothing noised by σ is narrower than σ.
     plain = Langevin(plan.sigma**2)
     return {
-        "Langevin": Chain(plain, constant(plan.t.item(), len(times) - 1), toy.square),
+        "Langevin": Chain(plain, Constant(plan.t.item(), len(times) - 1).times(plan.process), toy.square),
         "annealed Langevin": Chain(annealed, times, None),
-        "probability flow": Chain(Heun(), karras(plan.process, _FLOW_STEPS), None),
+        "probability flow": Chain(Heun(), Karras(_FLOW_STEPS - 1).times(plan.process), None),
     }

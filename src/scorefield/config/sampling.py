@@ -7,22 +7,21 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from scorefield.config.base import Section
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
+    from scorefield.grids import Grid
     from scorefield.processes import Process
     from scorefield.sampling import Sampler
 
 __all__ = ["SamplingConfig"]
 
 Steps = Annotated[int, Field(ge=2, le=100_000)]
-Grid = Literal["karras", "log_snr", "uniform"]
+GridKind = Literal["karras", "log_snr", "uniform"]
 
 
-def _times(grid: Grid, process: "Process", steps: int) -> "Tensor":
-    """Return the grid called ``grid``."""
+def _grid(kind: GridKind, times: int) -> "Grid":
+    """Return the grid of ``times`` times called ``kind``."""
     from scorefield import grids
 
-    return {"karras": grids.karras, "log_snr": grids.log_snr, "uniform": grids.uniform}[grid](process, steps)
+    return {"karras": grids.Karras, "log_snr": grids.LogSNR, "uniform": grids.Uniform}[kind](times - 1)
 
 
 class HeunConfig(Section):
@@ -30,18 +29,18 @@ class HeunConfig(Section):
 
     kind: Literal["heun"] = "heun"
     steps: Steps = 18
-    grid: Grid = "karras"
+    grid: GridKind = "karras"
     churn: NonNegativeFloat = 0.0
     churn_min: NonNegativeFloat = 0.0
     churn_max: PositiveFloat = 1e9
     churn_noise: NonNegativeFloat = 1.0
 
-    def build(self, process: "Process") -> "tuple[Sampler, Tensor]":
-        """Return the sampler and its times."""
+    def build(self, process: "Process") -> "tuple[Sampler, Grid]":
+        """Return the sampler and its grid."""
         from scorefield.samplers import Heun
 
         sampler = Heun(self.churn, self.churn_min, self.churn_max, self.churn_noise)
-        return sampler, _times(self.grid, process, self.steps)
+        return sampler, _grid(self.grid, self.steps)
 
 
 class ODEConfig(Section):
@@ -49,13 +48,13 @@ class ODEConfig(Section):
 
     kind: Literal["euler", "dpmpp2m"]
     steps: Steps = 18
-    grid: Grid = "karras"
+    grid: GridKind = "karras"
 
-    def build(self, process: "Process") -> "tuple[Sampler, Tensor]":
-        """Return the sampler and its times."""
+    def build(self, process: "Process") -> "tuple[Sampler, Grid]":
+        """Return the sampler and its grid."""
         from scorefield.samplers import DPMpp2M, Euler
 
-        return {"euler": Euler, "dpmpp2m": DPMpp2M}[self.kind](), _times(self.grid, process, self.steps)
+        return {"euler": Euler, "dpmpp2m": DPMpp2M}[self.kind](), _grid(self.grid, self.steps)
 
 
 class AdaptiveConfig(Section):
@@ -66,11 +65,11 @@ class AdaptiveConfig(Section):
     rtol: PositiveFloat = 1e-3
     atol: PositiveFloat = 1e-3
 
-    def build(self, process: "Process") -> "tuple[Sampler, Tensor]":
-        """Return the sampler and its times."""
+    def build(self, process: "Process") -> "tuple[Sampler, Grid]":
+        """Return the sampler and its grid."""
         from scorefield.samplers import AdaptiveODE
 
-        return AdaptiveODE(self.rtol, self.atol), _times("log_snr", process, self.steps)
+        return AdaptiveODE(self.rtol, self.atol), _grid("log_snr", self.steps)
 
 
 Predictor = Literal["em", "reverse_diffusion", "ancestral"]
@@ -88,11 +87,11 @@ class SDEConfig(Section):
 
     kind: Predictor
     steps: Steps = 300
-    grid: Grid = "log_snr"
+    grid: GridKind = "log_snr"
 
-    def build(self, process: "Process") -> "tuple[Sampler, Tensor]":
-        """Return the sampler and its times."""
-        return _predictor(self.kind), _times(self.grid, process, self.steps)
+    def build(self, process: "Process") -> "tuple[Sampler, Grid]":
+        """Return the sampler and its grid."""
+        return _predictor(self.kind), _grid(self.grid, self.steps)
 
 
 class PCConfig(Section):
@@ -101,16 +100,16 @@ class PCConfig(Section):
     kind: Literal["pc"]
     predictor: Predictor = "reverse_diffusion"
     steps: Steps = 150
-    grid: Grid = "log_snr"
+    grid: GridKind = "log_snr"
     snr: Annotated[float, Field(gt=0, lt=1)] = 0.16
     corrections: PositiveInt = 1
 
-    def build(self, process: "Process") -> "tuple[Sampler, Tensor]":
-        """Return the sampler and its times."""
+    def build(self, process: "Process") -> "tuple[Sampler, Grid]":
+        """Return the sampler and its grid."""
         from scorefield.samplers import LangevinCorrector, PredictorCorrector
 
         sampler = PredictorCorrector(_predictor(self.predictor), LangevinCorrector(self.snr, self.corrections))
-        return sampler, _times(self.grid, process, self.steps)
+        return sampler, _grid(self.grid, self.steps)
 
 
 class AnnealedLangevinConfig(Section):
@@ -123,18 +122,18 @@ class AnnealedLangevinConfig(Section):
     sigma_1: PositiveFloat | None = None
     sigma_L: PositiveFloat | None = None
 
-    def build(self, process: "Process") -> "tuple[Sampler, Tensor]":
-        """Return the sampler and its times; step_size is relative_step · σ_L²."""
+    def build(self, process: "Process") -> "tuple[Sampler, Grid]":
+        """Return the sampler and its grid; step_size is relative_step · σ_L²."""
         import torch
 
-        from scorefield.grids import geometric, ladder
+        from scorefield.grids import Ladder, geometric
         from scorefield.samplers import AnnealedLangevin
 
         ends = process.ratio(torch.tensor([process.t_max, process.t_min], dtype=torch.float64)).tolist()
         sigma_1, sigma_L = self.sigma_1 or ends[0], self.sigma_L or ends[1]
-        times = ladder(process, geometric(sigma_1, sigma_L, self.steps))
-        _, noise = process.alpha_sigma(times[-1])
-        return AnnealedLangevin(self.relative_step * noise.item() ** 2, self.repeats), times
+        grid = Ladder(geometric(sigma_1, sigma_L, self.steps))
+        _, noise = process.alpha_sigma(grid.times(process)[-1])
+        return AnnealedLangevin(self.relative_step * noise.item() ** 2, self.repeats), grid
 
 
 SamplingConfig = Annotated[

@@ -8,9 +8,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._tensors import standard_normal
+from scorefield._tensors import gradient, standard_normal
+from scorefield.units import Moments
 
-__all__ = ["Density", "Noised", "Scale"]
+__all__ = ["Density", "KnownScore", "Noised", "Scale"]
 
 Scale = Float[Tensor, "*b"] | float
 
@@ -19,7 +20,12 @@ class Density(abc.ABC):
     """A distribution p over events of shape ``event``.
 
     Parameters are kept in float64; computations follow the dtype and device of ``x``.
+
+    Attributes:
+        moments: mean and standard deviation of each coordinate, where they are known.
     """
+
+    moments: Moments | None = None
 
     @property
     @abc.abstractmethod
@@ -42,12 +48,17 @@ class Density(abc.ABC):
         """
 
     def score(self, x: Float[Tensor, "b *d"]) -> Float[Tensor, "b *d"]:
-        """Return ∇ log p(x); by automatic differentiation where a density has nothing better."""
-        differentiable = torch.is_grad_enabled() and x.requires_grad  # guidance asks for the Jacobian of a score
-        with torch.enable_grad():
-            x = x if x.requires_grad else x.detach().requires_grad_(True)
-            (gradient,) = torch.autograd.grad(self.log_prob(x).sum(), x, create_graph=differentiable)
-        return gradient
+        """Return ∇ log p(x), by automatic differentiation."""
+        # Guidance asks for the Jacobian of a score; nobody else should carry its graph.
+        return gradient(self.log_prob, x, create_graph=torch.is_grad_enabled() and x.requires_grad)
+
+
+class KnownScore(Density):
+    """A density that knows its score in closed form."""
+
+    @abc.abstractmethod
+    def score(self, x: Float[Tensor, "b *d"]) -> Float[Tensor, "b *d"]:
+        """Return ∇ log p(x)."""
 
 
 @dataclass(frozen=True)

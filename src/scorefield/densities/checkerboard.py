@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from scorefield.densities.base import Noised
+from scorefield.units import Moments
 
 __all__ = ["Checkerboard"]
 
@@ -36,6 +37,12 @@ class Checkerboard(Noised):
     def event(self) -> tuple[int, ...]:
         """The plane."""
         return (2,)
+
+    @property
+    def moments(self) -> Moments:
+        """Mean 0 and the variance size²/12 of a uniform coordinate, noised: every row and every column has as many dark squares."""
+        std = torch.full((2,), self.size / math.sqrt(12), dtype=torch.float64)
+        return Moments(torch.zeros_like(std), std).noised(self.alpha, self.sigma)
 
     @property
     def _edge(self) -> float:

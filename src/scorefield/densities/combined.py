@@ -7,12 +7,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from scorefield._tensors import flatten
-from scorefield.densities.base import Density, Scale
+from scorefield.densities.base import Density, KnownScore, Scale
+from scorefield.units import Moments
 
 __all__ = ["Product", "Similarity"]
 
 
-class Product(Density):
+class Product(KnownScore):
     """Independent parts laid side by side: an event is the concatenation of one vector of each part.
 
     Args:
@@ -31,6 +32,14 @@ class Product(Density):
     def event(self) -> tuple[int, ...]:
         """A vector of all coordinates."""
         return (sum(self._sizes),)
+
+    @property
+    def moments(self) -> Moments | None:
+        """Those of the parts, side by side; None where a part's are unknown."""
+        parts = [part.moments for part in self.parts if part.moments is not None]
+        if len(parts) < len(self.parts):
+            return None
+        return Moments(torch.cat([part.mean for part in parts]), torch.cat([part.std for part in parts]))
 
     def log_prob(self, x: Float[Tensor, "b d"]) -> Float[Tensor, " b"]:
         """Return Σ log p_k(x_k)."""
@@ -51,7 +60,7 @@ class Product(Density):
         return Product(*(part.diffuse(alpha, sigma) for part in self.parts))
 
 
-class Similarity(Density):
+class Similarity(KnownScore):
     """The law of Y = c Q X + m, Q orthogonal: the affine images under which isotropic noise stays isotropic.
 
         p_Y(y) = p_X(Qᵀ(y − m)/c) / c^D        αY + σZ = c Q (αX + (σ/c) Z′) + αm
@@ -85,6 +94,14 @@ class Similarity(Density):
     def event(self) -> tuple[int, ...]:
         """The shape of one event."""
         return self.density.event
+
+    @property
+    def moments(self) -> Moments | None:
+        """C Q m_X + αm and, without a rotation, c s_X; None where those of X are unknown, or a rotation mixes their variances."""
+        own = self.density.moments
+        if own is None or self.rotation is not None:
+            return None
+        return Moments(self.scale * own.mean + torch.as_tensor(self.alpha) * self.shift, self.scale * own.std)
 
     def _turn(self, x: Tensor, back: bool) -> Tensor:
         """Return Qx, or Qᵀx."""

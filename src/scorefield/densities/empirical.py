@@ -14,7 +14,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from scorefield._tensors import flatten, like, standard_normal
-from scorefield.densities.base import Noised
+from scorefield.densities.base import KnownScore, Noised
+from scorefield.units import Moments
 
 __all__ = ["Empirical"]
 
@@ -22,7 +23,7 @@ _PAIRS_AT_ONCE = 2**23  # distances held at a time: 64 MiB in float64, whatever 
 
 
 @dataclass(frozen=True)
-class Empirical(Noised):
+class Empirical(KnownScore, Noised):
     """The uniform law on the rows of ``data``, noised by (α, σ).
 
     Args:
@@ -46,6 +47,12 @@ class Empirical(Noised):
     def event(self) -> tuple[int, ...]:
         """The shape d of one event."""
         return tuple(self.data.shape[1:])
+
+    @property
+    def moments(self) -> Moments:
+        """Mean and standard deviation of each coordinate over the rows, noised."""
+        data = self.data.double()
+        return Moments(data.mean(dim=0), data.std(dim=0, correction=0)).noised(self.alpha, self.sigma)
 
     def _posterior(self, x: Tensor) -> tuple[Float[Tensor, " b"], Float[Tensor, "b D"]]:
         """Return log Σ_i exp(−‖x − αx_i‖²/2σ²) and E[x_0 | x], in one streaming pass (a running log-sum-exp)."""

@@ -16,7 +16,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from scorefield._tensors import flatten, like, standard_normal
-from scorefield.densities.base import Density
+from scorefield.densities.base import KnownScore
+from scorefield.units import Moments
 
 __all__ = ["Gaussian", "GaussianMixture"]
 
@@ -46,7 +47,7 @@ class _Components:
         return y if self.basis is None else torch.einsum("bke,kde->bkd", y, self.basis)
 
 
-class GaussianMixture(Density):
+class GaussianMixture(KnownScore):
     """Σ_k w_k N(μ_k, Σ_k).
 
     Args:
@@ -99,6 +100,15 @@ class GaussianMixture(Density):
         """The mixture weights w_k."""
         return self.log_weights.exp()
 
+    @property
+    def moments(self) -> Moments:
+        """Mean Σ w_k αμ_k and variance Σ w_k (α²λ_k + σ² + (αμ_k − mean)²) of each coordinate."""
+        c, w = self.components, self.weights[:, None]
+        spread = c.variances if c.basis is None else torch.einsum("kde,ke->kd", c.basis**2, c.variances)
+        mean = (w * c.means).sum(dim=0)
+        variance = (w * (spread + (c.means - mean) ** 2)).sum(dim=0)
+        return Moments(mean.reshape(self.shape), variance.sqrt().reshape(self.shape)).noised(self.alpha, self.sigma)
+
     def _whiten(self, x: Tensor) -> tuple[_Components, Tensor, Tensor]:
         """Return the components as x sees them, Uᵀ(x − αμ) and the variances α²λ + σ², both (b, k, D)."""
         rows = flatten(x)
@@ -148,7 +158,7 @@ class GaussianMixture(Density):
         return noised
 
 
-class Gaussian(Density):
+class Gaussian(KnownScore):
     """N(μ, Σ): the mixture of one.
 
     Args:
@@ -167,6 +177,11 @@ class Gaussian(Density):
     def event(self) -> tuple[int, ...]:
         """The shape d of one event."""
         return self.mixture.event
+
+    @property
+    def moments(self) -> Moments:
+        """αμ, and the square root of the diagonal of α²Σ + σ²I."""
+        return self.mixture.moments
 
     def log_prob(self, x: Float[Tensor, "b *d"]) -> Float[Tensor, " b"]:
         """Return log N(x; αμ, α²Σ + σ²I)."""

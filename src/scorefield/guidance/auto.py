@@ -11,10 +11,8 @@ Guidance repairs what is drawn where the image takes its form, and costs diversi
 
 import math
 
-from jaxtyping import Float, Int
-from torch import Tensor
-
 from scorefield._errors import ConfigError, require_finite
+from scorefield.grids import Step
 from scorefield.models import ScoreModel, State, Time
 
 __all__ = ["AutoGuided"]
@@ -47,19 +45,15 @@ class AutoGuided(ScoreModel):
             raise ConfigError(f"interval must be two ascending noise-to-signal ratios; received {interval}")
         self.model = model
         self.weak = weak
-        self.process = model.process
+        self.process, self.units, self.moments = model.process, model.units, model.moments
         self.evaluations = model.evaluations + weak.evaluations
         self.weight = weight
         self.interval = interval
 
-    def rows(self, index: Int[Tensor, " k"]) -> "AutoGuided":
-        """Return the model of the rows ``index``."""
-        return AutoGuided(self.model.rows(index), self.weak.rows(index), self.weight, self.interval)
-
-    def during(self, t: Float[Tensor, ""], s: Float[Tensor, ""]) -> ScoreModel:
-        """Return this model where the transition begins in the interval, the one it guides elsewhere."""
+    def during(self, step: Step) -> ScoreModel:
+        """Return this model where the step begins in the interval, the one it guides elsewhere."""
         low, high = self.interval
-        return self if low <= self.process.ratio(t).item() <= high else self.model
+        return self if low <= step.rho_t <= high else self.model
 
     def denoise(self, x: State, t: Time) -> State:
         """Return D + w (D − D_weak)."""

@@ -9,11 +9,11 @@ the classifier as a ratio of two scores (Ho & Salimans 2022). Only the unexagger
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from scorefield._errors import ConfigError, require_finite
-from scorefield._tensors import like, match_rows, take_rows
+from scorefield._tensors import as_time, gradient, like, match_rows
 from scorefield.models import Labels, ScoreModel, State, Time, label_rows
 
 __all__ = ["ClassifierFree", "ClassifierGuided"]
@@ -36,20 +36,15 @@ class ClassifierFree(ScoreModel):
         super().__init__()
         require_finite("weight", weight)
         self.model = model
-        self.process = model.process
+        self.process, self.units, self.moments = model.process, model.units, model.moments
         self.evaluations = 2 * model.evaluations
         self.labels = label_rows(labels)
         self.weight = weight
-        # A tuple, so that the views are not mistaken for parts with parameters of their own.
-        self._views = (model.condition(self.labels), model.condition(None))
-
-    def rows(self, index: Int[Tensor, " k"]) -> "ClassifierFree":
-        """Return the model of the rows ``index``, each with its label."""
-        return ClassifierFree(self.model.rows(index), take_rows(self.labels, index), self.weight)
+        model.condition(self.labels)  # refuses labels that it does not know
 
     def denoise(self, x: State, t: Time) -> State:
         """Return (1 + w) D(x, t | label) − w D(x, t)."""
-        conditional, free = self._views
+        conditional, free = self.model.condition(self.labels), self.model.condition(None)
         return (1 + self.weight) * conditional.denoise(x, t) - self.weight * free.denoise(x, t)
 
 
@@ -78,21 +73,18 @@ class ClassifierGuided(ScoreModel):
         super().__init__()
         require_finite("scale", scale)
         self.model = model
-        self.process = model.process
+        self.process, self.units, self.moments = model.process, model.units, model.moments
         self.evaluations = model.evaluations + 2
         self.classifier = classifier
         self.labels = label_rows(labels)
         self.scale = scale
         self._top = int(self.labels.max())  # a number of the host: checking it waits for no device
 
-    def rows(self, index: Int[Tensor, " k"]) -> "ClassifierGuided":
-        """Return the model of the rows ``index``, each with its label."""
-        return self._with(model=self.model.rows(index), labels=take_rows(self.labels, index))
-
     def denoise(self, x: State, t: Time) -> State:
         """Return D + (σ²/α) scale ∇ log p(label | x)."""
-        alpha, sigma = self.process.alpha_sigma(t)
-        return self.model.denoise(x, t) + like(self.scale * sigma**2 / alpha, x) * self._gradient(x, t)
+        alpha, sigma = self.process.alpha_sigma(as_time(t))
+        uphill = gradient(lambda x: self.log_probability(x, t), x, create_graph=torch.is_grad_enabled())
+        return self.model.denoise(x, t) + like(self.scale * sigma**2 / alpha, x) * uphill
 
     def log_probability(self, x: State, t: Time) -> Float[Tensor, " b"]:
         """Return log p(label | x_t = x) of each row's label."""
@@ -102,13 +94,6 @@ class ClassifierGuided(ScoreModel):
                 f"the classifier must return logits of shape ({len(x)}, classes), classes > {self._top}, the largest label asked for; "
                 f"received {tuple(logits.shape)}"
             )
+        assert self.labels is not None  # noqa: S101 for the type checker: it was built with them
         labels = match_rows(self.labels, x).expand(len(x))
         return torch.log_softmax(logits, dim=1).gather(1, labels[:, None])[:, 0]
-
-    def _gradient(self, x: State, t: Time) -> State:
-        """Return ∇ log p(label | x), differentiable in its turn where gradients are recorded."""
-        recording = torch.is_grad_enabled()
-        with torch.enable_grad():
-            x = x if x.requires_grad else x.detach().requires_grad_(True)
-            (gradient,) = torch.autograd.grad(self.log_probability(x, t).sum(), x, create_graph=recording)
-        return gradient

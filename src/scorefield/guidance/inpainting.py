@@ -8,19 +8,22 @@ bias and `scorefield.Particles` removes it; ``docs/guidance_bias.md`` has it mea
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
+from typing_extensions import TypeVar
 
 from scorefield._errors import ConfigError
-from scorefield._tensors import Noise, like, match_rows, take_rows
+from scorefield._tensors import Noise, as_time, match_rows
+from scorefield.grids import Step
 from scorefield.models import ScoreModel, State, Time
 from scorefield.sampling import Sampler
-from scorefield.transitions import Link
 
 __all__ = ["Inpaint", "RePaint"]
+
+Memory = TypeVar("Memory", default=Any)
 
 
 class Inpaint(ScoreModel):
@@ -39,6 +42,7 @@ class Inpaint(ScoreModel):
         ConfigError: nothing is known, or everything; known values that are not finite; shapes that do not fit.
     """
 
+    per_row: ClassVar[tuple[str, ...]] = ("observed", "mask")
     observed: Float[Tensor, "n *d"]
     mask: Bool[Tensor, "n *d"]
 
@@ -46,24 +50,31 @@ class Inpaint(ScoreModel):
         super().__init__()
         observed, mask = _checked(observed, mask)
         self.model = model
-        self.process = model.process
+        self.process, self.units, self.moments = model.process, model.units, model.moments
         self.evaluations = model.evaluations
         self.register_buffer("observed", observed, persistent=False)
         self.register_buffer("mask", mask, persistent=False)
 
-    def rows(self, index: Int[Tensor, " k"]) -> "Inpaint":
-        """Return the model of the rows ``index``, each with its observation and mask."""
-        observed, mask = take_rows(self.observed, index), take_rows(self.mask, index)
-        return self._with(model=self.model.rows(index), observed=observed, mask=mask)
-
     def denoise(self, x: State, t: Time) -> State:
-        """Return the observation where it is known, D(x, t) elsewhere."""
-        return self.replace(self.model.denoise(x, t), self.observed)
+        """Return the observation where it is known, D(x, t) elsewhere; in the model's own coordinates, as x."""
+        return self.replace(self.model.denoise(x, t), self.known)
+
+    def restore(self, x: State) -> State:
+        """Return states in the data's units, with the observation itself, bit for bit, where x is what the model makes of it."""
+        outside = super().restore(x)
+        if self.units is None:
+            return outside
+        known = match_rows(self.mask, x) & (x == match_rows(self.known, x).to(x))
+        return torch.where(known, match_rows(self.observed, x).to(x), outside)
+
+    @property
+    def known(self) -> Float[Tensor, "n *d"]:
+        """The observation in the model's own coordinates."""
+        return self.standardise(self.observed)
 
     def renoise(self, x: State, t: Time, z: State) -> State:
         """Return x with its known coordinates replaced by α_t observed + σ_t z."""
-        alpha, sigma = self.process.alpha_sigma(t)
-        return self.replace(x, like(alpha, x) * match_rows(self.observed, x).to(x) + like(sigma, x) * z)
+        return self.replace(x, self.process.perturb(match_rows(self.known, x).to(x), as_time(t), z))
 
     def replace(self, x: State, known: State) -> State:
         """Return ``known`` where the mask is true, x elsewhere."""
@@ -75,7 +86,7 @@ class Inpaint(ScoreModel):
 
 
 @dataclass(frozen=True)
-class RePaint(Sampler):
+class RePaint(Sampler[Memory]):
     """Replacement with fresh noise at every step, each step taken several times (Lugmayr et al. 2022, Algorithm 1).
 
         repeat U times:
@@ -91,7 +102,7 @@ class RePaint(Sampler):
     Cost: U times the sampler's.
     """
 
-    sampler: Sampler
+    sampler: Sampler[Memory]
     resample: int = 10
 
     def __post_init__(self) -> None:
@@ -99,35 +110,31 @@ class RePaint(Sampler):
             raise ConfigError(f"resample must be at least 1, which is plain replacement; received {self.resample}")
 
     @property
-    def evaluations(self) -> int:
+    def evaluations(self) -> float:
         """U times the sampler's."""
         return self.resample * self.sampler.evaluations
 
-    def start(self, model: ScoreModel, times: Float[Tensor, " n"]) -> Any:  # noqa: ANN401
-        """Return the sampler's own memory; refuse a model that observes nothing."""
-        return self.sampler.start(_inpaint(model), times)
-
-    def spent(self, memory: Any, steps: int) -> float:  # noqa: ANN401
+    def spent(self, memory: Memory, steps: int) -> float:
         """Return U times the sampler's."""
         return self.resample * self.sampler.spent(memory, steps)
 
     def step(
-        self,
-        model: ScoreModel,
-        x: State,
-        t: Float[Tensor, ""],
-        s: Float[Tensor, ""],
-        memory: Any,  # noqa: ANN401
-        noise: Noise,
-    ) -> tuple[State, Any]:
-        """Return x at s; what the sampler remembers is of its last attempt."""
-        model, after = _inpaint(model), memory
-        link = Link.between(model.process, t, s)
-        for attempt in range(self.resample):
-            if attempt > 0:
-                x = link.shrink * x + link.variance**0.5 * noise.normal()
-            x, after = self.sampler.step(model, x, t, s, memory, noise)
-            x = model.renoise(x, s, noise.normal())
+        self, model: ScoreModel, x: State, step: Step, memory: Memory | None, noise: Noise
+    ) -> tuple[State, Memory]:
+        """Return x at s; what the sampler remembers is of its last attempt.
+
+        Raises:
+            ConfigError: a model that observes nothing.
+        """
+        model = _inpaint(model)
+
+        def attempt(x: State) -> tuple[State, Memory]:
+            x, after = self.sampler.step(model, x, step, memory, noise)
+            return model.renoise(x, step.s, noise.normal()), after
+
+        x, after = attempt(x)
+        for _ in range(self.resample - 1):
+            x, after = attempt(step.shrink * x + step.variance**0.5 * noise.normal())
         return x, after
 
 

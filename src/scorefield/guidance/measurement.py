@@ -12,19 +12,23 @@ which is exact for data N(m, σ_d² I), and approximate for all other.
 
 import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
+from typing_extensions import TypeVar
 
 from scorefield._errors import ConfigError, DivergedError
-from scorefield._tensors import Noise, like, match_rows, sum_event, take_rows
-from scorefield.guidance.operators import LinearOperator, Measurement
+from scorefield._tensors import Noise, as_time, like, match_rows, sum_event
+from scorefield.grids import Step
+from scorefield.guidance.operators import LinearOperator, Measurement, Rescaled
 from scorefield.models import ScoreModel, State, Time
 from scorefield.sampling import Sampler
 
 __all__ = ["DPS", "Guide", "LinearGaussian", "measured"]
+
+Memory = TypeVar("Memory", default=Any)
 
 
 class Guide(NamedTuple):
@@ -48,7 +52,7 @@ class LinearGaussian(ScoreModel):
         A: the operator.
         y: shape (1, *m), one measurement for all samples, or (n, *m), one per sample.
         noise: ς, the standard deviation of the measurement's noise; 0 where A Aᵀ is invertible.
-        sigma_data: σ_d, the standard deviation of the data; 1 gives the r² = σ²/(σ² + 1) of the paper.
+        sigma_data: σ_d, the standard deviation of the data in the model's own coordinates; 1 gives the r² = σ²/(σ² + 1) of the paper.
 
     The guidance enters the score as Bayes' rule has it, without the paper's further weights for coarse grids.
 
@@ -58,6 +62,7 @@ class LinearGaussian(ScoreModel):
         ConfigError: y does not fit A, or is not finite; the adjoint is not A's; noise is negative, or 0 with A Aᵀ singular.
     """
 
+    per_row: ClassVar[tuple[str, ...]] = ("y",)
     y: Float[Tensor, "n *m"]
 
     def __init__(
@@ -75,26 +80,23 @@ class LinearGaussian(ScoreModel):
             )
         _check_problem(A, y, noise)
         self.model = model
-        self.process = model.process
+        self.process, self.units, self.moments = model.process, model.units, model.moments
         self.evaluations = 2 * model.evaluations
         self.A = A
+        self.inside = A if model.units is None else Rescaled(A, model.units.scale)
         self.register_buffer("y", y, persistent=False)
         self.variance = noise**2
         self.sigma_data = sigma_data
 
-    def rows(self, index: Int[Tensor, " k"]) -> "LinearGaussian":
-        """Return the model of the rows ``index``, each with its measurement."""
-        return self._with(model=self.model.rows(index), y=take_rows(self.y, index))
-
     def denoise(self, x: State, t: Time) -> State:
         """Return D + (σ²/α) ∇ log p(y | x)."""
-        alpha, sigma = self.process.alpha_sigma(t)
+        alpha, sigma = self.process.alpha_sigma(as_time(t))
         guide = self.guide(x, t)
         return guide.denoised + like(sigma**2 / alpha, x) * guide.pull
 
     def spread(self, t: Time) -> Float[Tensor, "*b"]:
         """Return r², the variance of x_0 given x_t."""
-        ratio = self.process.ratio(t)
+        ratio = self.process.ratio(as_time(t))
         return (self.sigma_data * ratio) ** 2 / (self.sigma_data**2 + ratio**2)
 
     def guide(self, x: State, t: Time) -> Guide:
@@ -105,13 +107,13 @@ class LinearGaussian(ScoreModel):
             denoised = self.model.denoise(x, t)
             found = denoised if recording else denoised.detach()
             misfit = self.misfit(found)
-            weighted = self.A.solve(misfit, self.spread(t), self.variance)
-            (pull,) = torch.autograd.grad(denoised, x, self.A.adjoint(weighted), create_graph=recording)
+            weighted = self.inside.solve(misfit, self.spread(t), self.variance)
+            (pull,) = torch.autograd.grad(denoised, x, self.inside.adjoint(weighted), create_graph=recording)
         return Guide(found, pull, -0.5 * sum_event(misfit * weighted))
 
     def misfit(self, x0: State) -> Measurement:
-        """Return y − A x_0."""
-        image = self.A.apply(x0)
+        """Return y − A x_0, x_0 in the model's own coordinates."""
+        image = self.A.apply(self.restore(x0))
         if image.shape[1:] != self.y.shape[1:]:
             raise ConfigError(
                 f"A makes measurements of shape {tuple(image.shape[1:])} of these samples; y has {tuple(self.y.shape[1:])}"
@@ -120,7 +122,7 @@ class LinearGaussian(ScoreModel):
 
 
 @dataclass(frozen=True)
-class DPS(Sampler):
+class DPS(Sampler[Memory]):
     r"""Diffusion posterior sampling (Chung et al. 2023, Algorithm 1): an unconditional step, then one down the misfit.
 
         x ← step(x_t, t, s) − (ζ/‖r‖) ∇‖r‖²,    r = y − A D(x_t, t),   the gradient by x_t
@@ -135,45 +137,39 @@ class DPS(Sampler):
     Cost: the sampler's and two evaluations of the unconditional model.
     """
 
-    sampler: Sampler
+    sampler: Sampler[Memory]
     zeta: float = 1.0
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.zeta) and self.zeta > 0):
             raise ConfigError(f"zeta must be a finite positive number; received {self.zeta}")
 
-    def start(self, model: ScoreModel, times: Float[Tensor, " n"]) -> Any:  # noqa: ANN401
-        """Return the sampler's own memory; refuse a model without a measurement."""
-        return self.sampler.start(measured(model).model, times)
-
     @property
-    def evaluations(self) -> int:
-        """Evaluations per step in units of the guided model's, which are two of the network's; rounded up."""
-        return 1 + -(-self.sampler.evaluations // 2)
+    def evaluations(self) -> float:
+        """Evaluations per step in units of the guided model's, which are two of the network's."""
+        return 1 + self.sampler.evaluations / 2
 
-    def spent(self, memory: Any, steps: int) -> float:  # noqa: ANN401
-        """Return the same, not rounded."""
+    def spent(self, memory: Memory, steps: int) -> float:
+        """Return one per step, and the sampler's, of which two make one of the guided model's."""
         return steps + self.sampler.spent(memory, steps) / 2
 
     def step(
-        self,
-        model: ScoreModel,
-        x: State,
-        t: Float[Tensor, ""],
-        s: Float[Tensor, ""],
-        memory: Any,  # noqa: ANN401
-        noise: Noise,
-    ) -> tuple[State, Any]:
-        """Return x at s."""
+        self, model: ScoreModel, x: State, step: Step, memory: Memory | None, noise: Noise
+    ) -> tuple[State, Memory]:
+        """Return x at s.
+
+        Raises:
+            ConfigError: a model without a measurement.
+        """
         problem = measured(model)
         with torch.enable_grad():
             here = x.detach().requires_grad_(True)
-            denoised = problem.model.denoise(here, t)
+            denoised = problem.model.denoise(here, step.t)
             misfit = problem.misfit(denoised.detach())
-            (uphill,) = torch.autograd.grad(denoised, here, -2 * problem.A.adjoint(misfit))
+            (uphill,) = torch.autograd.grad(denoised, here, -2 * problem.inside.adjoint(misfit))
         size = sum_event(misfit**2).sqrt().clamp_min(torch.finfo(x.dtype).tiny)
-        x, memory = self.sampler.step(problem.model, x, t, s, memory, noise)
-        return x - like(self.zeta / size, x) * uphill, memory
+        x, after = self.sampler.step(problem.model, x, step, memory, noise)
+        return x - like(self.zeta / size, x) * uphill, after
 
 
 def measured(model: ScoreModel) -> LinearGaussian:

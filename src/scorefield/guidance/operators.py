@@ -20,7 +20,7 @@ from scorefield._errors import ConfigError, DivergedError
 from scorefield._tensors import flatten, like, sum_event
 from scorefield.models import State
 
-__all__ = ["Blur", "Downsample", "LinearOperator", "Mask", "MatrixFree", "Project"]
+__all__ = ["Blur", "Downsample", "LinearOperator", "Mask", "MatrixFree", "Project", "Rescaled"]
 
 Measurement = Float[Tensor, "b *m"]
 Variance = Float[Tensor, "*b"]
@@ -228,6 +228,36 @@ class MatrixFree(LinearOperator):
         """
         scale = like(prior, v)
         return conjugate_gradients(lambda p: scale * self.apply(self.adjoint(p)) + noise * p, v)
+
+
+class Rescaled(LinearOperator):
+    """A after a scale: y ↦ A (c ⊙ y), the measurement of an event that is given in a model's own coordinates.
+
+    Args:
+        A: the operator.
+        scale: c, a number or one per coordinate.
+
+    Cost: that of A for a number; for one per coordinate `solve` is by conjugate gradients.
+    """
+
+    def __init__(self, A: LinearOperator, scale: Float[Tensor, "*d"]) -> None:
+        self.A = A
+        self.scale = scale
+
+    def apply(self, x: State) -> Measurement:
+        """Return A (c ⊙ x)."""
+        return self.A.apply(self.scale.to(x) * x)
+
+    def adjoint(self, v: Measurement) -> State:
+        """Return c ⊙ Aᵀ v."""
+        x = self.A.adjoint(v)
+        return self.scale.to(x) * x
+
+    def solve(self, v: Measurement, prior: Variance, noise: float) -> Measurement:
+        """Return (prior A c² Aᵀ + noise I)⁻¹ v."""
+        if self.scale.numel() == 1:
+            return self.A.solve(v, prior * self.scale.to(prior).square().reshape(()), noise)
+        return MatrixFree(self.apply, self.adjoint).solve(v, prior, noise)
 
 
 def conjugate_gradients(matrix: Callable[[Tensor], Tensor], b: Measurement, most: int = 1000) -> Measurement:

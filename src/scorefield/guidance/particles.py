@@ -20,15 +20,15 @@ from torch import Tensor
 
 from scorefield._errors import ConfigError, DivergedError
 from scorefield._tensors import Noise, sum_event
+from scorefield.grids import Step
 from scorefield.guidance.measurement import Guide, LinearGaussian, measured
 from scorefield.models import ScoreModel, State
 from scorefield.sampling import Sampler
-from scorefield.transitions import Link
 
-__all__ = ["Particles"]
+__all__ = ["Cloud", "Particles"]
 
 
-class _Cloud(NamedTuple):
+class Cloud(NamedTuple):
     """K particles of each of b samples, particle k of sample i in row k b + i, and what the model says there."""
 
     x: Float[Tensor, "kb *d"]
@@ -37,7 +37,7 @@ class _Cloud(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Particles(Sampler):
+class Particles(Sampler[Cloud]):
     """Sequential Monte Carlo on a `LinearGaussian` problem; every sample has its own particles, and depends on its own seed alone.
 
     Samples are thus independent draws, whose law converges to the posterior as ``count`` and the grid's steps grow.
@@ -58,70 +58,56 @@ class Particles(Sampler):
             raise ConfigError(f"count must be at least 1 particle per sample; received {self.count}")
 
     @property
-    def evaluations(self) -> int:
+    def evaluations(self) -> float:
         """K."""
         return self.count
 
-    def start(self, model: ScoreModel, times: Float[Tensor, " n"]) -> None:
-        """Refuse a model without a measurement."""
-        measured(model)
+    @property
+    def first(self) -> float:
+        """K, for the first states."""
+        return self.count
 
-    def spent(self, memory: _Cloud, steps: int) -> float:
-        """Return K per step, and K for the first states."""
-        return self.count * (steps + 1)
-
-    def step(
-        self,
-        model: ScoreModel,
-        x: State,
-        t: Float[Tensor, ""],
-        s: Float[Tensor, ""],
-        memory: _Cloud | None,
-        noise: Noise,
-    ) -> tuple[State, _Cloud]:
+    def step(self, model: ScoreModel, x: State, step: Step, memory: Cloud | None, noise: Noise) -> tuple[State, Cloud]:
         """Return for each sample a particle drawn by weight at s, and all of them."""
         problem = measured(model).rows(torch.arange(len(x)).repeat(self.count))
-        here = self._gather(problem, x, t) if memory is None else memory
+        here = self._gather(problem, x, step.t) if memory is None else memory
         z = torch.cat([noise.normal() for _ in range(self.count)])
-        proposed, log_ratio = _propose(problem, here, t, s, z)
-        guide = problem.guide(proposed, s)
+        proposed, log_ratio = _propose(problem, here, step, z)
+        guide = problem.guide(proposed, step.s)
         gain = (log_ratio + guide.fit - here.guide.fit).reshape(self.count, -1)
         log_weights = here.log_weights + gain.double()
         if not torch.isfinite(log_weights).all():
             raise DivergedError(
-                f"the weights of the particles are not finite at t = {s.item():.4g}: the measurement's noise is too small for this grid, "
-                "or the model broke down"
+                f"the weights of the particles are not finite at t = {step.s.item():.4g}: the noise of the measurement is too small for "
+                "this grid, or the model broke down"
             )
-        cloud = _resample(_Cloud(proposed, guide, log_weights), noise.uniform())
+        cloud = _resample(Cloud(proposed, guide, log_weights), noise.uniform())
         chosen = _pick(cloud.log_weights, noise.uniform()[None])[0]
         return cloud.x[chosen * len(x) + torch.arange(len(x), device=x.device)], cloud
 
-    def _gather(self, problem: LinearGaussian, x: State, t: Float[Tensor, ""]) -> _Cloud:
+    def _gather(self, problem: LinearGaussian, x: State, t: Float[Tensor, ""]) -> Cloud:
         """Return the cloud that begins at x: at high noise, where all particles may."""
         start = x.repeat(self.count, *[1] * (x.ndim - 1))
         weights = torch.zeros(self.count, len(x), dtype=torch.float64, device=x.device)
-        return _Cloud(start, problem.guide(start, t), weights)
+        return Cloud(start, problem.guide(start, t), weights)
 
 
-def _propose(
-    problem: LinearGaussian, here: _Cloud, t: Float[Tensor, ""], s: Float[Tensor, ""], z: State
-) -> tuple[State, Float[Tensor, " kb"]]:
+def _propose(problem: LinearGaussian, here: Cloud, step: Step, z: State) -> tuple[State, Float[Tensor, " kb"]]:
     """Return x_s = μ + shift + √v z, and log p(x_s | x_t) − log q(x_s).
 
     v is the variance of x_s given x_t where that of x_0 is r²: exact for data N(m, σ_d² I), as it is in `scorefield.Ancestral` for a point.
     """
-    link = Link.between(problem.process, t, s)
-    from_x0 = link.alpha_s * link.variance / link.sigma_t**2
-    v = link.posterior_variance + from_x0**2 * problem.spread(t).item()
-    score = (link.alpha_t * here.guide.denoised - here.x) / link.sigma_t**2
-    mean = (here.x + link.variance * score) / link.shrink
-    shift = (link.variance / link.shrink) * here.guide.pull
+    from_x0 = step.alpha_s * step.variance / step.sigma_t**2
+    v = step.posterior_variance + from_x0**2 * problem.spread(step.t).item()
+    score = (step.alpha_t * here.guide.denoised - here.x) / step.sigma_t**2
+    mean = (here.x + step.variance * score) / step.shrink
+    shift = (step.variance / step.shrink) * here.guide.pull
     if v == 0:  # the grid stays where it is
         return here.x, torch.zeros(len(z), device=z.device)
     return mean + shift + v**0.5 * z, -sum_event(shift * (shift / 2 + v**0.5 * z)) / v
 
 
-def _resample(cloud: _Cloud, u: Float[Tensor, " b"]) -> _Cloud:
+def _resample(cloud: Cloud, u: Float[Tensor, " b"]) -> Cloud:
     """Return the cloud with the particles of every poor sample drawn anew by weight, all weights then equal."""
     count, b = cloud.log_weights.shape
     weights = torch.softmax(cloud.log_weights, dim=0)
@@ -131,7 +117,7 @@ def _resample(cloud: _Cloud, u: Float[Tensor, " b"]) -> _Cloud:
     parents = torch.where(poor, _pick(cloud.log_weights, (u + stay) / count), stay)
     rows = (parents * b + torch.arange(b, device=u.device)).flatten()
     log_weights = torch.where(poor, 0.0, cloud.log_weights)
-    return _Cloud(cloud.x[rows], Guide(*(part[rows] for part in cloud.guide)), log_weights)
+    return Cloud(cloud.x[rows], Guide(*(part[rows] for part in cloud.guide)), log_weights)
 
 
 def _pick(log_weights: Float[Tensor, "k b"], u: Float[Tensor, "m b"]) -> Int[Tensor, "m b"]:

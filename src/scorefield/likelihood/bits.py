@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Float64, UInt8
 from torch import Tensor
 
-from scorefield._tensors import Noise, derive_seed, flatten, like
+from scorefield._tensors import Noise, derive_seed, flatten
 from scorefield.likelihood.decoder import ByteDecoder, check_bytes
 from scorefield.likelihood.flow import log_likelihood
 from scorefield.models import ScoreModel
@@ -48,7 +48,7 @@ def bits_per_dim(
     scale = 1 / (math.log(2) * math.prod(images.shape[1:]))
     if decoder is not None:
         z, log_q = decoder.noised(images, seed)
-        found = log_likelihood(model, z, t=decoder.t, probes=probes, rtol=rtol, atol=atol, seed=seed)
+        found = log_likelihood(model.in_units(None), z, t=decoder.t, probes=probes, rtol=rtol, atol=atol, seed=seed)
         log_p = found.log_prob
         return (log_q.to(log_p) - log_p - decoder.log_prob(images, z).to(log_p)) * scale, found.standard_error * scale
     generator = torch.Generator().manual_seed(derive_seed(seed, "dequantize"))
@@ -64,7 +64,7 @@ def variational_bound(
 ) -> Float64[Tensor, " b"]:
     r"""Return what the diffusion, undone step by step, needs for 8-bit images in bits per dimension, bounded from above in expectation.
 
-        −log P(bytes) ≤ KL(q(x_T | y) ‖ N(0, prior_std²)) + ∫ E‖y − D(x_t)‖²/ρ² d ln ρ − E log P(bytes | z),   y = (byte + ½)/256
+        −log P(bytes) ≤ KL(q(x_T | y) ‖ prior) + ∫ E‖y − D(x_t)‖²/ρ² d ln ρ − E log P(bytes | z),   y = (byte + ½)/256
 
     with the integral over ln ρ from the decoder's level to the last, and z at the decoder's level (Kingma et al. 2021). Equality holds for
     an exact score and decoder: half the mean squared error, integrated over 1/ρ², is the information (Guo, Shamai & Verdú 2005).
@@ -88,18 +88,19 @@ def variational_bound(
     process = model.process
     first, last = (torch.tensor(t, dtype=torch.float64) for t in (decoder.t, process.t_max))
     z, _ = decoder.noised(images, seed)
-    y = (images.float() + 0.5) / _BYTES
+    y = model.standardise((images.float() + 0.5) / _BYTES)
     low, high = (process.ratio(t).log().item() for t in (first, last))
     nats = -decoder.log_prob(images, z)
     for k in range(levels):
         noise = Noise(range(len(images)), tuple(images.shape[1:]), stream=f"bound {seed} {k}", device=y.device)
         ratio = torch.exp(low + (high - low) * (k + noise.uniform().double()) / levels)
         t = process.time(ratio)
-        alpha, _ = process.alpha_sigma(t)
-        error = y - model.denoise(like(alpha, y) * (y + like(ratio, y) * noise.normal()), t)
+        error = y - model.denoise(process.perturb(y, t, noise.normal()), t)
         nats += (flatten(error).double().square().sum(1) / ratio.square()).to(nats) * (high - low) / levels
     alpha, sigma = process.alpha_sigma(last)
-    variance = (sigma / process.prior_std(last)) ** 2
-    mean = flatten(y).double() * (alpha / process.prior_std(last)).to(y.device)
-    nats += 0.5 * (mean.square() + (variance - 1 - variance.log()).to(mean)).sum(1).to(nats)
+    prior = model.prior(last)
+    std = prior.std.to(y.device)
+    variance = (sigma.to(std) / std) ** 2
+    mean = ((alpha * y.double() - prior.mean.to(y.device)) / std).square()
+    nats += flatten(0.5 * (mean + variance - 1 - variance.log())).sum(1).to(nats)
     return nats / (math.log(2) * math.prod(images.shape[1:]))

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Float64, Int, Int64, UInt8
 from torch import Tensor
 
-from scorefield._tensors import Noise, derive_seed, flatten, like
+from scorefield._tensors import Noise, derive_seed, flatten
 from scorefield.models import ScoreModel, State
 
 __all__ = ["ByteDecoder", "check_bytes"]
@@ -79,16 +79,16 @@ class ByteDecoder:
         self.trust = self._learn(images[: len(learnt)].long().cpu(), learnt)
 
     def noised(self, images: UInt8[Tensor, "b *d"], seed: int) -> tuple[State, Float[Tensor, " b"]]:
-        """Return z, and log q(z | images)."""
+        """Return z, in the model's own coordinates, and log q(z | images)."""
         check_bytes(images)
         t = torch.tensor(self.t, dtype=torch.float64)
-        alpha, sigma = self.model.process.alpha_sigma(t)
-        y = (images.float() + 0.5) / _BYTES
+        _, sigma = self.model.process.alpha_sigma(t)
+        y = self.model.standardise((images.float() + 0.5) / _BYTES)
         noise = Noise(range(len(images)), tuple(images.shape[1:]), stream=f"bytes {seed}", device=y.device).normal()
         log_q = -0.5 * flatten(noise).double().square().sum(1) - flatten(y).shape[1] * math.log(
             sigma.item() * math.sqrt(2 * math.pi)
         )
-        return like(alpha, y) * y + like(sigma, y) * noise, log_q
+        return self.model.process.perturb(y, t, noise), log_q
 
     def log_prob(self, images: UInt8[Tensor, "b *d"], z: State) -> Float64[Tensor, " b"]:
         """Return log P(images | z)."""
@@ -99,7 +99,7 @@ class ByteDecoder:
     @torch.no_grad()
     def _bins(self, z: State) -> Int64[Tensor, "b *d"]:
         """Return the denoised image, to the nearest byte below."""
-        denoised = self.model.denoise(z, torch.tensor(self.t, dtype=torch.float64))
+        denoised = self.model.restore(self.model.denoise(z, self.t))
         return (denoised * _BYTES).floor().clamp(0, _BYTES - 1).long().cpu()
 
     def _boost(

@@ -35,7 +35,7 @@ class LogLikelihood:
     Attributes:
         log_prob: log p_t(x) in nats, shape (b,).
         standard_error: of the trace estimate, per example; zero where the trace is exact, NaN with a single probe.
-        latent: x at t_max.
+        latent: x at t_max, in the model's own coordinates.
         evaluations: network evaluations per example (each Jacobian product counts as one more), the mean.
     """
 
@@ -60,13 +60,13 @@ def log_likelihood(
 
     Args:
         model: exact or learned.
-        x: states at t; float64 for tight tolerances.
+        x: states at t, in the data's units; float64 for tight tolerances.
         t: the time of x; t_min, next to the data, when absent.
         probes: Rademacher probes of the trace; None takes the exact trace for up to 64 coordinates and 4 probes beyond.
         rtol: relative tolerance of the solver.
         atol: absolute tolerance of the solver.
         seed: of the probes; those of example i depend on (seed, i).
-        terminal: the law at t_max. N(0, prior_std²) when absent; the true one, where it is known, separates the solver's error from the
+        terminal: the law at t_max. `ScoreModel.prior` when absent; the true one, where it is known, separates the solver's error from the
             mismatch of the prior.
 
     Cost: 1 + D (exact) or 1 + probes (estimated) evaluations' worth of work per evaluation of the ODE.
@@ -78,6 +78,8 @@ def log_likelihood(
     start = low if t is None else t
     if not low <= start < high:
         raise ValueError(f"t must lie in the process's [{low:g}, {high:g}); received {t}")
+    shrunk = 0.0 if model.units is None else model.units.log_volume(tuple(x.shape[1:]))
+    x = model.standardise(x)
     size = math.prod(x.shape[1:])
     exact = probes is None and size <= _EXACT_UP_TO
     count = size if exact else (probes or 4)
@@ -90,7 +92,7 @@ def log_likelihood(
     volume = size * (math.log(alpha_max.item()) - math.log(alpha_t.item()))
     trace = products.sum(1) if exact else products.mean(1)
     spread = torch.zeros_like(trace) if exact else _standard_error(products)
-    return LogLikelihood(top + volume + trace, spread, latent, used * (1 + count) * model.evaluations)
+    return LogLikelihood(top + volume + trace - shrunk, spread, latent, used * (1 + count) * model.evaluations)
 
 
 def _standard_error(products: Float[Tensor, "b k"]) -> Float[Tensor, " b"]:
@@ -101,12 +103,12 @@ def _standard_error(products: Float[Tensor, "b k"]) -> Float[Tensor, " b"]:
 
 def encode(model: ScoreModel, x: State, *, rtol: float = 1e-5, atol: float = 1e-5) -> State:
     """Return the latent at t_max that the probability flow sends to x: the inverse of `decode`."""
-    return _transport(model, x, model.process.t_min, model.process.t_max, rtol, atol)
+    return _transport(model, model.standardise(x), model.process.t_min, model.process.t_max, rtol, atol)
 
 
 def decode(model: ScoreModel, latent: State, *, rtol: float = 1e-5, atol: float = 1e-5) -> State:
     """Return the state at t_min that the probability flow makes of a latent at t_max."""
-    return _transport(model, latent, model.process.t_max, model.process.t_min, rtol, atol)
+    return model.restore(_transport(model, latent, model.process.t_max, model.process.t_min, rtol, atol))
 
 
 def interpolate(a: State, b: State, steps: int) -> Float[Tensor, "steps b *d"]:
@@ -183,7 +185,8 @@ def _rademacher(x: State, count: int, seed: int) -> Float[Tensor, "k b *d"]:
 
 
 def _log_prior(model: ScoreModel, latent: State) -> Float[Tensor, " b"]:
-    """Return log N(latent; 0, prior_std²)."""
-    std = model.process.prior_std(torch.tensor(model.process.t_max, dtype=torch.float64)).item()
-    rows = flatten(latent)
-    return -0.5 * (rows / std).square().sum(1) - rows.shape[1] * math.log(std * math.sqrt(2 * math.pi))
+    """Return log of the prior's density, that of the Gaussian where sampling starts."""
+    prior = model.prior(model.process.t_max)
+    mean, std = prior.mean.to(latent), prior.std.to(latent)
+    log_normaliser = torch.log(std * math.sqrt(2 * math.pi)).expand(latent.shape[1:]).sum()
+    return -0.5 * flatten((latent - mean) / std).square().sum(1) - log_normaliser

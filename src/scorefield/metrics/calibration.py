@@ -72,9 +72,8 @@ def calibration(
 def _at(classifier: Classifier, x0: Tensor, labels: Tensor, ratio: float, seed: int) -> Calibration:
     process = classifier.process
     t = process.time(torch.tensor(ratio, dtype=torch.float64))
-    alpha, sigma = (scale.item() for scale in process.alpha_sigma(t))
     noise = Noise(range(len(x0)), tuple(x0.shape[1:]), stream=f"calibration {seed} {ratio}")
-    x_t = alpha * x0 + sigma * noise.normal().to(x0)
+    x_t = process.perturb(classifier.standardise(x0), t, noise.normal().to(x0))
     device = next(classifier.parameters()).device
     logits = torch.cat([classifier(part.to(device), t).double().cpu() for part in x_t.split(_CHUNK)])
     confidence, guess = logits.softmax(dim=1).max(dim=1)

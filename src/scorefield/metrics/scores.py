@@ -12,11 +12,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._tensors import flatten, like, standard_normal, sum_event
-from scorefield.densities import Density
-from scorefield.grids import log_snr
+from scorefield._tensors import flatten, standard_normal, sum_event
+from scorefield.densities import Density, Similarity
+from scorefield.grids import LogSNR
 from scorefield.metrics.estimate import Estimate, mean, rows, u_statistic
 from scorefield.models import Exact, ScoreModel
+from scorefield.units import Units
 
 __all__ = ["fisher_divergence", "kernel_stein_discrepancy"]
 
@@ -42,14 +43,29 @@ def fisher_divergence(
     x0 = target.sample(n, generator)
     process = model.process
     times = (
-        log_snr(process, n)[torch.randperm(n, generator=generator)]
+        LogSNR(n - 1).times(process)[torch.randperm(n, generator=generator)]
         if t is None
         else torch.full((n,), float(t)).double()
     )
-    alpha, sigma = process.alpha_sigma(times)
-    x_t = like(alpha, x0) * x0 + like(sigma, x0) * standard_normal(x0, generator)
-    gap = model.noise(x_t, times) - Exact(target, process).noise(x_t, times)
+    x_t = process.perturb(model.standardise(x0), times, standard_normal(x0, generator))
+    gap = model.noise(x_t, times) - Exact(_standardised(target, model.units), process).noise(x_t, times)
     return mean(sum_event(gap**2) / gap[0].numel())
+
+
+def _standardised(target: Density, units: Units | None) -> Density:
+    """Return the law of (X − m)/c.
+
+    Raises:
+        ValueError: a scale of its own for each coordinate, under which isotropic noise has no closed form.
+    """
+    if units is None:
+        return target
+    if units.scale.numel() > 1:
+        raise ValueError(
+            "the target is known in closed form under one scale for all coordinates; the model has one for each"
+        )
+    c = units.scale.item()
+    return Similarity(target, 1 / c, shift=-units.location / c)
 
 
 def kernel_stein_discrepancy(

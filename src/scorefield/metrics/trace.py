@@ -1,11 +1,13 @@
 """What happened on the way: step size, size of the state, size of the score, at every transition."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 
 from scorefield.models import ScoreModel
-from scorefield.sampling import Sampler, Transition
+from scorefield.samplers.langevin import Chain, MetropolisChain
+from scorefield.sampling import Transition
 
 __all__ = ["Trace", "TraceRow"]
 
@@ -33,28 +35,27 @@ class TraceRow:
 
 @dataclass
 class Trace:
-    """A watcher for ``sample(…, on_step=Trace(model, sampler))``; read ``rows`` afterwards, also after a divergence.
+    """A watcher for ``sample(…, on_step=Trace(model))``; read ``rows`` afterwards, also after a divergence.
 
     Cost: one evaluation of the model per transition, which `Samples.evaluations` does not count.
     """
 
     model: ScoreModel
-    sampler: Sampler
     rows: list[TraceRow] = field(default_factory=list)
 
-    def __call__(self, made: Transition) -> None:
+    def __call__(self, made: Transition[Any]) -> None:
         """Record a transition."""
-        x = made.x
-        _, sigma = self.model.process.alpha_sigma(made.s)
+        x, step = made.x, made.step
         bad = ~torch.isfinite(x.flatten(1)).all(dim=1)
         good = x[~bad]
+        langevin = isinstance(made.memory, Chain | MetropolisChain)
         self.rows.append(
             TraceRow(
-                step=made.number,
-                sigma=sigma.item(),
-                step_size=self.sampler.stride(self.model, made.t, made.s, made.memory),
+                step=step.number,
+                sigma=step.sigma_s,
+                step_size=made.memory.step_size if langevin else (step.t - step.s).item(),
                 x_rms=_rms(good),
-                score_rms=_rms(self.model.score(good, made.s)) if len(good) else float("nan"),
+                score_rms=_rms(self.model.score(good, step.s)) if len(good) else float("nan"),
                 nonfinite=int(bad.sum()),
             )
         )

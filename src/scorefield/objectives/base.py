@@ -2,11 +2,10 @@
 
 from typing import Protocol, TypeVar
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._tensors import Noise
+from scorefield._tensors import Source
 from scorefield.models import NoisyModel
 
 __all__ = ["Objective"]
@@ -15,15 +14,14 @@ Model = TypeVar("Model", bound=NoisyModel, contravariant=True)
 
 
 class Objective(Protocol[Model]):
-    """A function of (model, x_0, generator): the loss of each example, shape (b,).
+    """A function of (model, x_0, noise): the loss of each example, shape (b,).
 
     The model is a `scorefield.ScoreModel` for all but `scorefield.CrossEntropy`, which trains a `scorefield.Classifier`.
-    ``generator`` is the source of all randomness: a `torch.Generator`, or the seeded rows training uses so that the loss of an
-    example does not depend on which process computes it.
+    ``noise`` is the source of all randomness. Training gives a `scorefield.Noise`: ``noise.normal()`` is z ~ N(0, I) in the shape of x_0,
+    ``noise.uniform()`` one number per example, rows that do not depend on which process computes them; `scorefield.standard_normal` and
+    `scorefield.uniform_like` draw from it, from a `torch.Generator`, or from PyTorch's own where it is None.
     """
 
-    def __call__(
-        self, model: Model, x0: Float[Tensor, "b *d"], generator: torch.Generator | Noise | None = None
-    ) -> Float[Tensor, " b"]:
+    def __call__(self, model: Model, x0: Float[Tensor, "b *d"], noise: Source = None) -> Float[Tensor, " b"]:
         """Return the loss of each example."""
         ...

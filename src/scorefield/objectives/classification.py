@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass, field
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._tensors import Noise, like, standard_normal, uniform_like
+from scorefield._tensors import Source, standard_normal, uniform_like
 from scorefield.classifier import Classifier
 from scorefield.objectives.levels import TimeLaw, UniformTime
 
@@ -27,10 +26,7 @@ class CrossEntropy:
 
     times: TimeLaw = field(default_factory=UniformTime)
 
-    def __call__(
-        self, model: Classifier, x0: Float[Tensor, "b *d"], generator: torch.Generator | Noise | None = None
-    ) -> Float[Tensor, " b"]:
+    def __call__(self, model: Classifier, x0: Float[Tensor, "b *d"], noise: Source = None) -> Float[Tensor, " b"]:
         """Return the loss of each example."""
-        t = self.times(model.process, uniform_like(x0, generator))
-        alpha, sigma = (like(scale, x0) for scale in model.process.alpha_sigma(t))
-        return -model.log_prob(alpha * x0 + sigma * standard_normal(x0, generator), t)
+        t = self.times(model.process, uniform_like(x0, noise))
+        return -model.log_prob(model.process.perturb(x0, t, standard_normal(x0, noise)), t)

@@ -8,11 +8,10 @@ sum over the event, so that values compare across objectives.
 
 from dataclasses import dataclass, field
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._tensors import Noise, like, standard_normal, sum_event, uniform_like
+from scorefield._tensors import Source, like, standard_normal, sum_event, uniform_like
 from scorefield.models import ScoreModel
 from scorefield.objectives.levels import OneLevel, TimeLaw, UniformTime
 from scorefield.objectives.weights import Weight, sigma_weight
@@ -34,13 +33,10 @@ class DSM:
     times: TimeLaw = field(default_factory=UniformTime)
     weight: Weight = sigma_weight
 
-    def __call__(
-        self, model: ScoreModel, x0: Float[Tensor, "b *d"], generator: torch.Generator | Noise | None = None
-    ) -> Float[Tensor, " b"]:
+    def __call__(self, model: ScoreModel, x0: Float[Tensor, "b *d"], noise: Source = None) -> Float[Tensor, " b"]:
         """Return the loss of each example."""
-        t = self.times(model.process, uniform_like(x0, generator))
-        alpha, sigma = (like(scale, x0) for scale in model.process.alpha_sigma(t))
-        x_t = alpha * x0 + sigma * standard_normal(x0, generator)
+        t = self.times(model.process, uniform_like(x0, noise))
+        x_t = model.process.perturb(x0, t, standard_normal(x0, noise))
         error = sum_event((model.denoise(x_t, t) - x0) ** 2)
         return 0.5 * self.weight(model.process, t).to(error) * error
 
@@ -63,15 +59,13 @@ class MultiLevelDSM:
         if self.levels.ndim != 1 or (self.levels <= 0).any():
             raise ValueError(f"levels must be a vector of positive numbers; received {self.levels.tolist()}")
 
-    def __call__(
-        self, model: ScoreModel, x0: Float[Tensor, "b *d"], generator: torch.Generator | Noise | None = None
-    ) -> Float[Tensor, " b"]:
+    def __call__(self, model: ScoreModel, x0: Float[Tensor, "b *d"], noise: Source = None) -> Float[Tensor, " b"]:
         """Return the loss of each example."""
         levels = self.levels.to(x0.device)
-        index = (uniform_like(x0, generator) * len(levels)).long()
+        index = (uniform_like(x0, noise) * len(levels)).long()
         t = model.process.time(levels[index])
         sigma = like(levels[index], x0)
-        z = standard_normal(x0, generator)
+        z = standard_normal(x0, noise)
         error = model.score(x0 + sigma * z, t) + z / sigma
         return 0.5 * sum_event(sigma**self.anneal_power * error**2)
 
@@ -94,11 +88,8 @@ class DAE:
         if not self.sigma > 0:
             raise ValueError(f"sigma must be positive; received {self.sigma}")
 
-    def __call__(
-        self, model: ScoreModel, x0: Float[Tensor, "b *d"], generator: torch.Generator | Noise | None = None
-    ) -> Float[Tensor, " b"]:
+    def __call__(self, model: ScoreModel, x0: Float[Tensor, "b *d"], noise: Source = None) -> Float[Tensor, " b"]:
         """Return the loss of each example."""
-        t = OneLevel(self.sigma)(model.process, uniform_like(x0, generator))
-        alpha, sigma = (like(scale, x0) for scale in model.process.alpha_sigma(t))
-        x_t = alpha * x0 + sigma * standard_normal(x0, generator)
+        t = OneLevel(self.sigma)(model.process, uniform_like(x0, noise))
+        x_t = model.process.perturb(x0, t, standard_normal(x0, noise))
         return sum_event((model.denoise(x_t, t) - x0) ** 2)

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._tensors import Noise, flatten, like, standard_normal, sum_event, uniform_like
+from scorefield._tensors import Source, flatten, like, standard_normal, sum_event, uniform_like
 from scorefield.densities import Density
 from scorefield.models import ScoreModel, State
 from scorefield.objectives.levels import OneLevel, TimeLaw, UniformTime
@@ -23,7 +23,6 @@ from scorefield.objectives.weights import Weight, sigma_weight
 
 __all__ = ["SSM", "SSMVR", "FiniteDifferenceSSM", "FisherDivergence", "ImplicitSM"]
 
-Generator = torch.Generator | Noise | None
 Projection = Literal["gaussian", "rademacher", "sphere"]
 
 
@@ -39,9 +38,9 @@ class ImplicitSM:
 
     ratio: float | None = None
 
-    def __call__(self, model: ScoreModel, x0: State, generator: Generator = None) -> Float[Tensor, " b"]:
+    def __call__(self, model: ScoreModel, x0: State, noise: Source = None) -> Float[Tensor, " b"]:
         """Return the loss of each example."""
-        x, score = _score_at(model, x0, self.ratio, generator)
+        x, score = _score_at(model, x0, self.ratio, noise)
         value = score(x)
         columns = flatten(value)
         trace = sum(
@@ -65,10 +64,10 @@ class SSM:
     ratio: float | None = None
     projection: Projection = "rademacher"
 
-    def __call__(self, model: ScoreModel, x0: State, generator: Generator = None) -> Float[Tensor, " b"]:
+    def __call__(self, model: ScoreModel, x0: State, noise: Source = None) -> Float[Tensor, " b"]:
         """Return the loss of each example."""
-        x, score = _score_at(model, x0, self.ratio, generator)
-        v = _project(x0, self.projection, generator)
+        x, score = _score_at(model, x0, self.ratio, noise)
+        v = _project(x0, self.projection, noise)
         value, curvature = _curvature(score, x, v)
         return 0.5 * sum_event(v * value) ** 2 + curvature
 
@@ -83,10 +82,10 @@ class SSMVR:
     ratio: float | None = None
     projection: Projection = "rademacher"
 
-    def __call__(self, model: ScoreModel, x0: State, generator: Generator = None) -> Float[Tensor, " b"]:
+    def __call__(self, model: ScoreModel, x0: State, noise: Source = None) -> Float[Tensor, " b"]:
         """Return the loss of each example."""
-        x, score = _score_at(model, x0, self.ratio, generator)
-        value, curvature = _curvature(score, x, _project(x0, self.projection, generator))
+        x, score = _score_at(model, x0, self.ratio, noise)
+        value, curvature = _curvature(score, x, _project(x0, self.projection, noise))
         return 0.5 * sum_event(value**2) + curvature
 
 
@@ -112,10 +111,10 @@ class FiniteDifferenceSSM:
         if not self.epsilon > 0:
             raise ValueError(f"epsilon must be positive; received {self.epsilon}")
 
-    def __call__(self, model: ScoreModel, x0: State, generator: Generator = None) -> Float[Tensor, " b"]:
+    def __call__(self, model: ScoreModel, x0: State, noise: Source = None) -> Float[Tensor, " b"]:
         """Return the loss of each example."""
-        x, score = _score_at(model, x0, self.ratio, generator)
-        v = _project(x0, self.projection, generator)
+        x, score = _score_at(model, x0, self.ratio, noise)
+        v = _project(x0, self.projection, noise)
         ahead, behind = score(x + self.epsilon * v), score(x - self.epsilon * v)
         return 0.5 * sum_event((0.5 * (ahead + behind)) ** 2) + sum_event(v * (ahead - behind)) / (2 * self.epsilon)
 
@@ -139,31 +138,30 @@ class FisherDivergence:
     times: TimeLaw = field(default_factory=UniformTime)
     weight: Weight = sigma_weight
 
-    def __call__(self, model: ScoreModel, x0: State, generator: Generator = None) -> Float[Tensor, " b"]:
+    def __call__(self, model: ScoreModel, x0: State, noise: Source = None) -> Float[Tensor, " b"]:
         """Return the loss of each example."""
-        t = self.times(model.process, uniform_like(x0, generator))
+        t = self.times(model.process, uniform_like(x0, noise))
         alpha, sigma = model.process.alpha_sigma(t)
-        x_t = like(alpha, x0) * x0 + like(sigma, x0) * standard_normal(x0, generator)
+        x_t = model.process.perturb(x0, t, standard_normal(x0, noise))
         gap = model.score(x_t, t) - self.density.diffuse(alpha, sigma).score(x_t)
         return 0.5 * self.weight(model.process, t).to(gap) * sum_event((like(sigma**2 / alpha, gap) * gap) ** 2)
 
 
 def _score_at(
-    model: ScoreModel, x0: State, ratio: float | None, generator: Generator
+    model: ScoreModel, x0: State, ratio: float | None, noise: Source
 ) -> tuple[State, Callable[[State], State]]:
     """Return a state of the law that is matched, ready to be differentiated, and the model's score there."""
     if ratio is None:
         x, t = x0, torch.tensor(model.process.t_min, dtype=torch.float64, device=x0.device)
     else:
         t = OneLevel(ratio)(model.process, torch.zeros(1, dtype=torch.float64, device=x0.device)).squeeze(0)
-        alpha, sigma = model.process.alpha_sigma(t)
-        x = like(alpha, x0) * x0 + like(sigma, x0) * standard_normal(x0, generator)
+        x = model.process.perturb(x0, t, standard_normal(x0, noise))
     return x.detach().requires_grad_(True), lambda x: model.score(x, t)
 
 
-def _project(x: State, projection: Projection, generator: Generator) -> State:
+def _project(x: State, projection: Projection, noise: Source) -> State:
     """Return v with E vvᵀ = I."""
-    z = standard_normal(x, generator)
+    z = standard_normal(x, noise)
     if projection == "gaussian":
         return z
     if projection == "rademacher":

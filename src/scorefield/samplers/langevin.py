@@ -3,24 +3,32 @@ r"""Langevin dynamics: chains that leave p_t (nearly) invariant, and NCSN's anne
     x ← x + (α/2) ∇ log p(x) + √α z          α the step size                      (Song & Ermon 2019, Eq. 4)
 
 The released NCSN image code writes x ← x + η s + √(2η) z instead: η = α/2. Both are offered by name; a ``step_size`` means the paper's
-α unless ``convention="code"`` says it is η. All samplers here act at time t and leave the level unchanged.
+α unless ``convention="code"`` says it is η. All samplers here act at time t and leave the level unchanged; each remembers the α it took.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from scorefield._errors import ConfigError
 from scorefield._tensors import Noise, sum_event
-from scorefield.models import ScoreModel, State
+from scorefield.grids import Step
+from scorefield.models import KnowsDensity, ScoreModel, State
 from scorefield.sampling import Sampler
 
-__all__ = ["MALA", "AnnealedLangevin", "Langevin", "LangevinCorrector"]
+__all__ = ["MALA", "AnnealedLangevin", "Chain", "Langevin", "LangevinCorrector", "MetropolisChain"]
 
 Convention = Literal["paper", "code"]
+
+
+class Chain(NamedTuple):
+    """What a Langevin sampler remembers: the step size α of its last step."""
+
+    step_size: float
 
 
 def _alpha(step_size: float, convention: Convention) -> float:
@@ -34,14 +42,16 @@ def _alpha(step_size: float, convention: Convention) -> float:
     return step_size if convention == "paper" else 2 * step_size
 
 
-def _langevin(model: ScoreModel, x: State, t: Tensor, alpha: Tensor | float, noise: Noise) -> State:
-    """Return x + (α/2) s + √α z."""
-    return x + 0.5 * alpha * model.score(x, t) + alpha**0.5 * noise.normal()
+def _langevin(model: ScoreModel, x: State, step: Step, alpha: float, noise: Noise, repeats: int = 1) -> State:
+    """Return x after ``repeats`` times x ← x + (α/2) s + √α z at the time of t."""
+    for _ in range(repeats):
+        x = x + 0.5 * alpha * model.score(x, step.t) + alpha**0.5 * noise.normal()
+    return x
 
 
 @dataclass(frozen=True)
-class Langevin(Sampler):
-    """Unadjusted Langevin dynamics at a fixed noise level (a `scorefield.constant` grid).
+class Langevin(Sampler[Chain]):
+    """Unadjusted Langevin dynamics at a fixed noise level (a `scorefield.Constant` grid).
 
     Its stationary law differs from p_t by O(α): for N(0, σ²) the variance is σ² / (1 − α/4σ²).
 
@@ -54,19 +64,30 @@ class Langevin(Sampler):
     def __post_init__(self) -> None:
         _alpha(self.step_size, self.convention)
 
-    def stride(self, model: ScoreModel, t: Float[Tensor, ""], s: Float[Tensor, ""], memory: None) -> float:
-        """Return α."""
-        return _alpha(self.step_size, self.convention)
-
-    def step(
-        self, model: ScoreModel, x: State, t: Float[Tensor, ""], s: Float[Tensor, ""], memory: None, noise: Noise
-    ) -> tuple[State, None]:
+    def step(self, model: ScoreModel, x: State, step: Step, memory: Chain | None, noise: Noise) -> tuple[State, Chain]:
         """Return one Langevin step on p_t."""
-        return _langevin(model, x, t, self.stride(model, t, s, memory), noise), None
+        alpha = _alpha(self.step_size, self.convention)
+        return _langevin(model, x, step, alpha, noise), Chain(alpha)
+
+
+class MetropolisChain(NamedTuple):
+    """What `MALA` remembers of where each chain stands."""
+
+    step_size: float
+    score: State
+    log_prob: Float[Tensor, " b"]
+    accepted: Float[Tensor, " b"]
+    """Proposals accepted so far."""
+    steps: int
+
+    @property
+    def acceptance(self) -> float:
+        """Share of the proposals accepted so far, over all chains."""
+        return self.accepted.mean().item() / max(1, self.steps)
 
 
 @dataclass(frozen=True)
-class MALA(Sampler):
+class MALA(Sampler[MetropolisChain]):
     r"""The Metropolis-adjusted Langevin algorithm (Roberts & Tweedie 1996): `Langevin` steps, accepted or not.
 
     A proposal x′ is accepted with probability
@@ -76,65 +97,42 @@ class MALA(Sampler):
     so that p_t is invariant exactly. It needs log p_t, which a score alone does not give.
 
     Args:
-        log_prob: (x, t) ↦ log p_t(x) up to a constant; for an exact model, ``lambda x, t: model.marginal(t).log_prob(x)``.
         step_size: α.
+        log_prob: (x, t) ↦ log p_t(x) up to a constant; by default that of the model, which `scorefield.Exact` and `scorefield.Energy` know.
 
-    Memory is (score, log-probability, accepted so far): one evaluation per step after the first, which makes two.
+    Memory is a `MetropolisChain`: one evaluation per step after the first, which makes two.
     """
 
-    log_prob: Callable[[State, Float[Tensor, ""]], Float[Tensor, " b"]]
+    first: ClassVar[float] = 1
     step_size: float
+    log_prob: Callable[[State, Float[Tensor, ""]], Float[Tensor, " b"]] | None = None
 
     def __post_init__(self) -> None:
         _alpha(self.step_size, "paper")
 
-    def stride(self, model: ScoreModel, t: Float[Tensor, ""], s: Float[Tensor, ""], memory: "_Chain | None") -> float:
-        """Return α."""
-        return self.step_size
-
-    def spent(self, memory: "_Chain", steps: int) -> float:
-        """Return one call per proposal, and one for the first state."""
-        return steps + 1
-
     def step(
-        self,
-        model: ScoreModel,
-        x: State,
-        t: Float[Tensor, ""],
-        s: Float[Tensor, ""],
-        memory: "_Chain | None",
-        noise: Noise,
-    ) -> tuple[State, "_Chain"]:
+        self, model: ScoreModel, x: State, step: Step, memory: MetropolisChain | None, noise: Noise
+    ) -> tuple[State, MetropolisChain]:
         """Return the next state of the chain."""
-        alpha = self.step_size
-        here = memory or _Chain(model.score(x, t), self.log_prob(x, t), torch.zeros(len(x), device=x.device), 0)
+        alpha, log_prob = self.step_size, self.log_prob or _log_prob(model)
+        here = memory or MetropolisChain(
+            alpha, model.score(x, step.t), log_prob(x, step.t), torch.zeros(len(x), device=x.device), 0
+        )
         proposal = x + 0.5 * alpha * here.score + alpha**0.5 * noise.normal()
-        there = _Chain(model.score(proposal, t), self.log_prob(proposal, t), here.accepted + 1, here.steps + 1)
+        there = MetropolisChain(
+            alpha, model.score(proposal, step.t), log_prob(proposal, step.t), here.accepted + 1, here.steps + 1
+        )
         forward = sum_event((proposal - x - 0.5 * alpha * here.score) ** 2)
         backward = sum_event((x - proposal - 0.5 * alpha * there.score) ** 2)
         log_ratio = there.log_prob - here.log_prob + (forward - backward) / (2 * alpha)
         accept = torch.log(noise.uniform().to(log_ratio)) < log_ratio
-        chosen = _Chain(
-            _where(accept, there.score, here.score),
-            _where(accept, there.log_prob, here.log_prob),
-            _where(accept, there.accepted, here.accepted),
-            there.steps,
+        chosen = here._replace(
+            score=_where(accept, there.score, here.score),
+            log_prob=_where(accept, there.log_prob, here.log_prob),
+            accepted=_where(accept, there.accepted, here.accepted),
+            steps=there.steps,
         )
         return _where(accept, proposal, x), chosen
-
-
-class _Chain(NamedTuple):
-    """What MALA remembers of where each chain stands."""
-
-    score: State
-    log_prob: Float[Tensor, " b"]
-    accepted: Float[Tensor, " b"]
-    steps: int
-
-    @property
-    def acceptance(self) -> float:
-        """Share of the proposals accepted so far, over all chains; ``on_step`` is told this memory."""
-        return self.accepted.mean().item() / max(1, self.steps)
 
 
 def _where(accept: Tensor, a: Tensor, b: Tensor) -> Tensor:
@@ -142,102 +140,103 @@ def _where(accept: Tensor, a: Tensor, b: Tensor) -> Tensor:
     return torch.where(accept.reshape(-1, *[1] * (a.ndim - 1)), a, b)
 
 
+def _log_prob(model: ScoreModel) -> Callable[[State, Float[Tensor, ""]], Float[Tensor, " b"]]:
+    """Return the model's own log p_t.
+
+    Raises:
+        ConfigError: it knows none.
+    """
+    if not isinstance(model, KnowsDensity):
+        raise ConfigError(
+            f"MALA accepts or rejects by log p_t, which a {type(model).__name__} does not know; give log_prob=, or use Langevin"
+        )
+    return model.log_prob
+
+
 @dataclass(frozen=True)
-class AnnealedLangevin(Sampler):
-    """Annealed Langevin dynamics (Song & Ermon 2019, Algorithm 1), on a `scorefield.ladder` grid.
+class AnnealedLangevin(Sampler[Chain]):
+    """Annealed Langevin dynamics (Song & Ermon 2019, Algorithm 1), on a `scorefield.Ladder`.
 
         for each level i:                      one transition of the grid
             α_i = ε σ_i² / σ_L²                σ_L the noise of the grid's last time
             repeat T times:  x ← x + (α_i/2) s(x, σ_i) + √α_i z
 
     Around a point of data at level i the stationary variance is σ_i² / (1 − α_i/4σ_i²), and α_i ≥ 4σ_i², which is ε ≥ 4σ_L²,
-    diverges; `start` refuses it.
+    diverges; such a step size is refused.
 
     Args:
         step_size: ε, the α of the last level.
-        steps: T, steps per level.
+        repeats: T, Langevin steps on each level.
         convention: what ``step_size`` means.
 
     Cost: T evaluations per level.
     """
 
     step_size: float = 2e-5
-    steps: int = 100
+    repeats: int = 100
     convention: Convention = "paper"
 
     def __post_init__(self) -> None:
         _alpha(self.step_size, self.convention)
-        if self.steps < 1:
-            raise ValueError(f"steps must be at least 1 per level; received {self.steps}")
+        _at_least_once("repeats", self.repeats)
 
     @property
-    def evaluations(self) -> int:
+    def evaluations(self) -> float:
         """T."""
-        return self.steps
+        return self.repeats
 
-    def start(self, model: ScoreModel, times: Float[Tensor, " n"]) -> float:
-        """Return α/σ², the same at every level; refuse a step size that cannot be stable."""
-        _, sigma_L = model.process.alpha_sigma(times[-1])
-        relative = _alpha(self.step_size, self.convention) / sigma_L.item() ** 2
+    def step(self, model: ScoreModel, x: State, step: Step, memory: Chain | None, noise: Noise) -> tuple[State, Chain]:
+        """Return T Langevin steps at the level of t.
+
+        Raises:
+            ValueError: a step size that cannot be stable.
+        """
+        relative = _alpha(self.step_size, self.convention) / step.sigma_end**2
         if relative >= 4:
             raise ValueError(
                 f"annealed Langevin dynamics diverges when α ≥ 4σ²: step_size={self.step_size:g} ({self.convention} convention) gives "
-                f"α/σ² = {relative:.3g} at every level, with last level σ_L = {sigma_L.item():.3g}. "
-                f"Use a paper-convention step_size well below {4 * sigma_L.item() ** 2:.3g}, such as {0.1 * sigma_L.item() ** 2:.3g}."
+                f"α/σ² = {relative:.3g} at every level, with last level σ_L = {step.sigma_end:.3g}. "
+                f"Use a paper-convention step_size well below {4 * step.sigma_end**2:.3g}, such as {0.1 * step.sigma_end**2:.3g}."
             )
-        return relative
-
-    def stride(self, model: ScoreModel, t: Float[Tensor, ""], s: Float[Tensor, ""], memory: float) -> float:
-        """Return α_i."""
-        _, sigma = model.process.alpha_sigma(t)
-        return (memory * sigma**2).item()
-
-    def step(
-        self, model: ScoreModel, x: State, t: Float[Tensor, ""], s: Float[Tensor, ""], memory: float, noise: Noise
-    ) -> tuple[State, float]:
-        """Return T Langevin steps at the level of t."""
-        alpha_i = self.stride(model, t, s, memory)
-        for _ in range(self.steps):
-            x = _langevin(model, x, t, alpha_i, noise)
-        return x, memory
+        alpha = relative * step.sigma_t**2
+        return _langevin(model, x, step, alpha, noise, self.repeats), Chain(alpha)
 
 
 @dataclass(frozen=True)
-class LangevinCorrector(Sampler):
+class LangevinCorrector(Sampler[Chain]):
     """Langevin steps scaled to the noise level: x ← x + η s + √(2η) z with η = 2 (r σ_t)².
 
     r is the signal-to-noise ratio ("snr") of Song et al. (2021), Algorithm 4 with ‖z‖/‖s‖ replaced by its value σ_t on data without
     extent, the "ald" rule of their code: a step that depends on the state would bias the chain, and one that depends on the batch would tie
     samples together. An NCSN step ε at last level σ_L is r = √(ε/4)/σ_L (paper's ε).
 
-    Cost: ``steps`` evaluations.
+    Args:
+        snr: r.
+        repeats: Langevin steps at each time.
+
+    Cost: ``repeats`` evaluations.
     """
 
     snr: float = 0.16
-    steps: int = 1
+    repeats: int = 1
 
     def __post_init__(self) -> None:
         # α = 2η = 4 (r σ)² ≥ 4 σ² is where Langevin dynamics diverges.
         if not 0 < self.snr < 1:
             raise ValueError(f"snr must lie between 0 and 1 (at 1 Langevin dynamics diverges); received {self.snr}")
-        if self.steps < 1:
-            raise ValueError(f"steps must be at least 1; received {self.steps}")
+        _at_least_once("repeats", self.repeats)
 
     @property
-    def evaluations(self) -> int:
-        """Steps per transition."""
-        return self.steps
+    def evaluations(self) -> float:
+        """Langevin steps at each time."""
+        return self.repeats
 
-    def stride(self, model: ScoreModel, t: Float[Tensor, ""], s: Float[Tensor, ""], memory: None) -> float:
-        """Return 2η = 4 (r σ_t)²."""
-        _, sigma = model.process.alpha_sigma(t)
-        return 4 * (self.snr * sigma.item()) ** 2
+    def step(self, model: ScoreModel, x: State, step: Step, memory: Chain | None, noise: Noise) -> tuple[State, Chain]:
+        """Return ``repeats`` Langevin steps on p_t, of α = 2η = 4 (r σ_t)²."""
+        alpha = 4 * (self.snr * step.sigma_t) ** 2
+        return _langevin(model, x, step, alpha, noise, self.repeats), Chain(alpha)
 
-    def step(
-        self, model: ScoreModel, x: State, t: Float[Tensor, ""], s: Float[Tensor, ""], memory: None, noise: Noise
-    ) -> tuple[State, None]:
-        """Return ``steps`` Langevin steps on p_t."""
-        alpha = self.stride(model, t, s, memory)
-        for _ in range(self.steps):
-            x = _langevin(model, x, t, alpha, noise)
-        return x, None
+
+def _at_least_once(name: str, value: int) -> None:
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1; received {value}")

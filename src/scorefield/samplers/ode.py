@@ -16,6 +16,7 @@ from torch import Tensor
 
 from scorefield._ode import integrate
 from scorefield._tensors import Noise
+from scorefield.grids import Step
 from scorefield.models import ScoreModel, State, probability_flow
 from scorefield.sampling import Sampler
 
@@ -23,7 +24,7 @@ __all__ = ["AdaptiveODE", "Euler", "Heun"]
 
 
 @dataclass(frozen=True)
-class Euler(Sampler):
+class Euler(Sampler[None]):
     """Euler's method: y ← y + (ρ_s − ρ_t) ẑ(x, t) = r y + (1 − r) D with r = ρ_s/ρ_t. The same map as deterministic DDIM.
 
     Order 1. Cost: one evaluation per step.
@@ -31,20 +32,20 @@ class Euler(Sampler):
 
     order: ClassVar[int | None] = 1
 
-    def step(
-        self, model: ScoreModel, x: State, t: Float[Tensor, ""], s: Float[Tensor, ""], memory: None, noise: Noise
-    ) -> tuple[State, None]:
+    def step(self, model: ScoreModel, x: State, step: Step, memory: None, noise: Noise) -> tuple[State, None]:
         """Return x at s."""
-        return _euler(model, x, t, _scales(model, t), _scales(model, s)), None
+        r = step.rho_s / step.rho_t
+        return (r * step.alpha_s / step.alpha_t) * x + step.alpha_s * (1 - r) * model.denoise(x, step.t), None
 
 
 @dataclass(frozen=True)
-class Heun(Sampler):
+class Heun(Sampler[None]):
     r"""Heun's method, with Karras et al.'s optional churn (2022, Algorithm 2).
 
         γ = min(churn/N, √2 − 1) where churn_min ≤ ρ_t ≤ churn_max, else 0     N transitions in the grid
         ρ̂ = (1 + γ) ρ_t,  y ← y + churn_noise √(ρ̂² − ρ_t²) z                   (only if γ > 0)
-        an Euler step from ρ̂ to ρ_s, then the trapezoid through both slopes
+        y′ ← y + (ρ_s − ρ̂) ẑ(y, ρ̂)                                            an Euler step
+        y  ← y + (ρ_s − ρ̂) ½ (ẑ(y, ρ̂) + ẑ(y′, ρ_s))                          the trapezoid
 
     Args:
         churn: S_churn; 0 integrates the ODE.
@@ -55,6 +56,7 @@ class Heun(Sampler):
     """
 
     order: ClassVar[int | None] = 2
+    evaluations: ClassVar[float] = 2
     churn: float = 0.0
     churn_min: float = 0.0
     churn_max: float = math.inf
@@ -66,34 +68,22 @@ class Heun(Sampler):
                 f"churn and churn_noise must not be negative; received {self.churn} and {self.churn_noise}"
             )
 
-    @property
-    def evaluations(self) -> int:
-        """Two slopes."""
-        return 2
-
-    def start(self, model: ScoreModel, times: Float[Tensor, " n"]) -> float:
-        """Return γ."""
-        return min(self.churn / (len(times) - 1), math.sqrt(2) - 1)
-
-    def step(
-        self, model: ScoreModel, x: State, t: Float[Tensor, ""], s: Float[Tensor, ""], memory: float, noise: Noise
-    ) -> tuple[State, float]:
+    def step(self, model: ScoreModel, x: State, step: Step, memory: None, noise: Noise) -> tuple[State, None]:
         """Return x at s."""
-        (alpha_t, rho_t), (alpha_s, rho_s) = _scales(model, t), _scales(model, s)
-        if memory > 0 and self.churn_min <= rho_t <= self.churn_max:
-            rho_hat = (1 + memory) * rho_t
-            t = model.process.time((1 + memory) * model.process.ratio(t))
-            y = x / alpha_t + self.churn_noise * math.sqrt(rho_hat**2 - rho_t**2) * noise.normal()
-            (alpha_t, _), rho_t = _scales(model, t), rho_hat
-            x = alpha_t * y
-        guess = _euler(model, x, t, (alpha_t, rho_t), (alpha_s, rho_s))
-        # The first slope is the way to the guess: half of it is behind us, and the slope there brings the other half.
-        middle = (0.5 * alpha_s / alpha_t) * x + 0.5 * guess
-        return middle + (0.5 * alpha_s * (rho_s - rho_t)) * model.noise(guess, s), memory
+        gamma = min(self.churn / step.count, math.sqrt(2) - 1)
+        if gamma > 0 and self.churn_min <= step.rho_t <= self.churn_max:
+            rho = step.rho_t
+            raised = step.starting_at(model.process, (1 + gamma) * rho)
+            y = x / step.alpha_t + self.churn_noise * math.sqrt(raised.rho_t**2 - rho**2) * noise.normal()
+            x, step = raised.alpha_t * y, raised
+        y, h = x / step.alpha_t, step.rho_s - step.rho_t
+        first = model.noise(x, step.t)
+        second = model.noise(step.alpha_s * (y + h * first), step.s)
+        return step.alpha_s * (y + h * 0.5 * (first + second)), None
 
 
 @dataclass(frozen=True)
-class AdaptiveODE(Sampler):
+class AdaptiveODE(Sampler[Float[Tensor, " b"]]):
     """The ODE by Dormand and Prince's 5(4) pair in ln ρ, every sample with step sizes of its own.
 
     A stiff sample does not make the others wait: finished and easy samples drop out of the batch. The grid's times are only where the
@@ -102,7 +92,7 @@ class AdaptiveODE(Sampler):
     Args:
         rtol, atol: tolerances of the local error, relative and absolute, in the units of x/α.
 
-    Cost: what the tolerance needs; `Samples.evaluations` reports the mean.
+    Memory is the evaluations each sample has used. Cost: what the tolerance needs; `Samples.evaluations` reports the mean.
 
     Raises:
         DivergedError: a step size that shrinks to nothing.
@@ -116,36 +106,13 @@ class AdaptiveODE(Sampler):
             raise ValueError(f"rtol and atol must be positive; received {self.rtol} and {self.atol}")
 
     def step(
-        self,
-        model: ScoreModel,
-        x: State,
-        t: Float[Tensor, ""],
-        s: Float[Tensor, ""],
-        memory: Float[Tensor, " b"] | None,
-        noise: Noise,
+        self, model: ScoreModel, x: State, step: Step, memory: Float[Tensor, " b"] | None, noise: Noise
     ) -> tuple[State, Float[Tensor, " b"]]:
-        """Return x at s, and the evaluations each sample has used."""
-        (alpha_t, rho_t), (alpha_s, rho_s) = _scales(model, t), _scales(model, s)
-        y, used = integrate(
-            probability_flow(model), x / alpha_t, math.log(rho_t), math.log(rho_s), rtol=self.rtol, atol=self.atol
-        )
-        return alpha_s * y, used if memory is None else memory + used
+        """Return x at s, and the evaluations each row has used so far."""
+        ends = math.log(step.rho_t), math.log(step.rho_s)
+        y, used = integrate(probability_flow(model), x / step.alpha_t, *ends, rtol=self.rtol, atol=self.atol)
+        return step.alpha_s * y, used if memory is None else memory + used
 
     def spent(self, memory: Float[Tensor, " b"], steps: int) -> float:
         """Return the mean over samples."""
         return memory.mean().item()
-
-
-def _euler(
-    model: ScoreModel, x: State, t: Float[Tensor, ""], start: tuple[float, float], stop: tuple[float, float]
-) -> State:
-    """Return x at the second (α, ρ), from x at time t and the first."""
-    (alpha_t, rho_t), (alpha_s, rho_s) = start, stop
-    r = rho_s / rho_t
-    return (r * alpha_s / alpha_t) * x + (alpha_s * (1 - r)) * model.denoise(x, t)
-
-
-def _scales(model: ScoreModel, t: Float[Tensor, ""]) -> tuple[float, float]:
-    """Return (α_t, ρ_t) as numbers."""
-    alpha, sigma = model.process.alpha_sigma(t)
-    return alpha.item(), (sigma / alpha).item()

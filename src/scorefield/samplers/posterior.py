@@ -1,6 +1,6 @@
 r"""Samplers built on the exact transitions of the forward process.
 
-With the a and G² of `scorefield.transitions`, Bayes gives for s < t
+With the a and G² of `scorefield.grids.Step`, Bayes gives for s < t
 
     x_s | x_t, x_0 ~ N(α_s x_0 + √(σ_s² − v) z(x_t, x_0), v I),   v = σ_s² G²/σ_t²      (Ho et al. 2020, Eq. 6 and 7)
 
@@ -9,21 +9,18 @@ Samplers put D(x_t, t) for x_0.
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal
-
-from jaxtyping import Float
-from torch import Tensor
+from typing import ClassVar, Literal, NamedTuple
 
 from scorefield._tensors import Noise
+from scorefield.grids import Step
 from scorefield.models import ScoreModel, State
 from scorefield.sampling import Sampler
-from scorefield.transitions import Link
 
 __all__ = ["DDIM", "Ancestral", "DPMpp2M", "ReverseDiffusion"]
 
 
 @dataclass(frozen=True)
-class ReverseDiffusion(Sampler):
+class ReverseDiffusion(Sampler[None]):
     """The reverse SDE discretised as its forward chain is (Song et al. 2021, Eq. 46): x ← (2 − a) x + G² s + G z.
 
     Weak order 1. Cost: one evaluation per step.
@@ -31,17 +28,14 @@ class ReverseDiffusion(Sampler):
 
     order: ClassVar[int | None] = 1
 
-    def step(
-        self, model: ScoreModel, x: State, t: Float[Tensor, ""], s: Float[Tensor, ""], memory: None, noise: Noise
-    ) -> tuple[State, None]:
+    def step(self, model: ScoreModel, x: State, step: Step, memory: None, noise: Noise) -> tuple[State, None]:
         """Return x at s."""
-        link = Link.between(model.process, t, s)
-        mean = (2 - link.shrink) * x + link.variance * model.score(x, t)
-        return mean + link.variance**0.5 * noise.normal(), None
+        mean = (2 - step.shrink) * x + step.variance * model.score(x, step.t)
+        return mean + step.variance**0.5 * noise.normal(), None
 
 
 @dataclass(frozen=True)
-class Ancestral(Sampler):
+class Ancestral(Sampler[None]):
     """Ancestral sampling (Ho et al. 2020, Algorithm 2; Song et al. 2021, appendix F): x ← (x + G² s)/a + √v z.
 
     Args:
@@ -58,18 +52,15 @@ class Ancestral(Sampler):
         if self.variance not in ("posterior", "forward"):
             raise ValueError(f'variance must be "posterior" or "forward"; received {self.variance!r}')
 
-    def step(
-        self, model: ScoreModel, x: State, t: Float[Tensor, ""], s: Float[Tensor, ""], memory: None, noise: Noise
-    ) -> tuple[State, None]:
+    def step(self, model: ScoreModel, x: State, step: Step, memory: None, noise: Noise) -> tuple[State, None]:
         """Return x at s."""
-        link = Link.between(model.process, t, s)
-        v = link.posterior_variance if self.variance == "posterior" else link.variance
-        mean = (x + link.variance * model.score(x, t)) / link.shrink
+        v = step.posterior_variance if self.variance == "posterior" else step.variance
+        mean = (x + step.variance * model.score(x, step.t)) / step.shrink
         return mean + v**0.5 * noise.normal(), None
 
 
 @dataclass(frozen=True)
-class DDIM(Sampler):
+class DDIM(Sampler[None]):
     """Denoising diffusion implicit models (Song, Meng & Ermon 2021, Eq. 12): x ← α_s D + √(σ_s² − η²v) ẑ + η√v z.
 
     η = 0 is `scorefield.Euler` on the probability-flow ODE; η = 1 is `Ancestral`.
@@ -87,20 +78,24 @@ class DDIM(Sampler):
         if not 0 <= self.eta <= 1:
             raise ValueError(f"eta must lie in [0, 1]; received {self.eta}")
 
-    def step(
-        self, model: ScoreModel, x: State, t: Float[Tensor, ""], s: Float[Tensor, ""], memory: None, noise: Noise
-    ) -> tuple[State, None]:
+    def step(self, model: ScoreModel, x: State, step: Step, memory: None, noise: Noise) -> tuple[State, None]:
         """Return x at s."""
-        link = Link.between(model.process, t, s)
-        v = self.eta**2 * link.posterior_variance
-        denoised = model.denoise(x, t)
-        z_hat = (x - link.alpha_t * denoised) / link.sigma_t
-        mean = link.alpha_s * denoised + max(0.0, link.sigma_s**2 - v) ** 0.5 * z_hat
+        v = self.eta**2 * step.posterior_variance
+        denoised = model.denoise(x, step.t)
+        z_hat = (x - step.alpha_t * denoised) / step.sigma_t
+        mean = step.alpha_s * denoised + max(0.0, step.sigma_s**2 - v) ** 0.5 * z_hat
         return (mean if self.eta == 0 else mean + v**0.5 * noise.normal()), None
 
 
+class Former(NamedTuple):
+    """What `DPMpp2M` remembers of the step before: D_t, and h = λ_s − λ_t."""
+
+    denoised: State
+    h: float
+
+
 @dataclass(frozen=True)
-class DPMpp2M(Sampler):
+class DPMpp2M(Sampler[Former]):
     r"""DPM-Solver++(2M) (Lu et al. 2022, Algorithm 2): a two-step method in λ = −ln(σ/α).
 
         D̄ = D_t + (D_t − D_prev) h / (2 h_prev),   h = λ_s − λ_t
@@ -114,22 +109,14 @@ class DPMpp2M(Sampler):
     order: ClassVar[int | None] = 2
 
     def step(
-        self,
-        model: ScoreModel,
-        x: State,
-        t: Float[Tensor, ""],
-        s: Float[Tensor, ""],
-        memory: tuple[State, float] | None,
-        noise: Noise,
-    ) -> tuple[State, tuple[State, float]]:
+        self, model: ScoreModel, x: State, step: Step, memory: Former | None, noise: Noise
+    ) -> tuple[State, Former]:
         """Return x at s, and (D_t, h) for the next step."""
-        link = Link.between(model.process, t, s)
-        contraction = (link.sigma_s / link.alpha_s) / (link.sigma_t / link.alpha_t)  # e^{−h}
+        contraction = step.rho_s / step.rho_t  # e^{−h}
         h = -math.log(contraction)
-        denoised = model.denoise(x, t)
+        denoised = model.denoise(x, step.t)
         extrapolated = denoised
-        if memory is not None and memory[1] > 0:
-            former, former_h = memory
-            extrapolated = denoised + (h / (2 * former_h)) * (denoised - former)
-        x = (link.sigma_s / link.sigma_t) * x + link.alpha_s * (1 - contraction) * extrapolated
-        return x, (denoised, h)
+        if memory is not None and memory.h > 0:
+            extrapolated = denoised + (h / (2 * memory.h)) * (denoised - memory.denoised)
+        x = (step.sigma_s / step.sigma_t) * x + step.alpha_s * (1 - contraction) * extrapolated
+        return x, Former(denoised, h)

@@ -3,10 +3,8 @@ r"""The reverse-time SDE  dx = [f x − g² ∇ log p_t(x)] dt + g dw̄  (Anders
 from dataclasses import dataclass
 from typing import ClassVar
 
-from jaxtyping import Float
-from torch import Tensor
-
 from scorefield._tensors import Noise
+from scorefield.grids import Step
 from scorefield.models import ScoreModel, State
 from scorefield.sampling import Sampler
 
@@ -14,7 +12,7 @@ __all__ = ["EulerMaruyama"]
 
 
 @dataclass(frozen=True)
-class EulerMaruyama(Sampler):
+class EulerMaruyama(Sampler[None]):
     """Euler–Maruyama on the reverse SDE: x ← x + [f x − g² s](s − t) + g √(t − s) z, coefficients at t.
 
     Weak order 1. Cost: one evaluation per step.
@@ -22,11 +20,9 @@ class EulerMaruyama(Sampler):
 
     order: ClassVar[int | None] = 1
 
-    def step(
-        self, model: ScoreModel, x: State, t: Float[Tensor, ""], s: Float[Tensor, ""], memory: None, noise: Noise
-    ) -> tuple[State, None]:
+    def step(self, model: ScoreModel, x: State, step: Step, memory: None, noise: Noise) -> tuple[State, None]:
         """Return x at s."""
-        f, g = (c.item() for c in model.process.drift_diffusion(t))
-        h = (t - s).item()
-        mean = x - h * (f * x - g**2 * model.score(x, t))
+        f, g = (c.item() for c in model.process.drift_diffusion(step.t))
+        h = (step.t - step.s).item()
+        mean = x - h * (f * x - g**2 * model.score(x, step.t))
         return mean + g * h**0.5 * noise.normal(), None

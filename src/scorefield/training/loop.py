@@ -127,8 +127,8 @@ def _gradient(
     """Leave in every parameter the gradient of the mean loss over the global batch; return that loss."""
     first = state.step * batches.batch_size + batches.rows.start
     batch = batches.batch(state.step)
-    x0 = batch.x.to(parallel.device)
-    told = _told(state.model, batch.labels, first, settings)
+    x0 = state.model.standardise(batch.x.to(parallel.device))
+    conditioned = _conditioned(state.model, batch.labels, first, settings)
     state.optimizer.zero_grad(set_to_none=False)
     coordinates = math.prod(batches.event)
     loss = torch.zeros((), dtype=torch.float64, device=parallel.device)
@@ -137,7 +137,7 @@ def _gradient(
             (first + rows).tolist(), batches.event, stream=f"train {settings.seed}", device=x0.device, dtype=x0.dtype
         )
         with settings.autocast(parallel.device):
-            part_loss = objective(told.rows(rows), part, noise).sum() / batches.batch_size
+            part_loss = objective(conditioned.rows(rows), part, noise).sum() / batches.batch_size
         # Adam does not care, but a clipping threshold should not depend on the number of pixels.
         (part_loss / coordinates).backward()
         loss += part_loss.detach()
@@ -146,8 +146,8 @@ def _gradient(
     return loss.item()
 
 
-def _told(model: NoisyModel, labels: Tensor | None, first: int, settings: Optimization) -> NoisyModel:
-    """Return the model told the labels of its rows, where it takes any, but for those that are dropped.
+def _conditioned(model: NoisyModel, labels: Tensor | None, first: int, settings: Optimization) -> NoisyModel:
+    """Return the model conditioned on the labels of its rows, where it takes any, but for those that are dropped.
 
     Raises:
         ConfigError: a model that takes labels, and data without.

@@ -24,7 +24,7 @@ class Optimization:
         decay: "cosine" to zero at the last step, or "constant".
         clip: largest norm of the gradient of the mean loss per coordinate, larger ones are scaled down; None for no limit.
         ema_decay: of the average of the weights.
-        label_dropout: probability that a model told labels is not told one; guidance needs a model that also knows p(x) itself.
+        label_dropout: probability that a row of a model with labels goes without; guidance needs a model that also knows p(x) itself.
         guide_step: the step whose averaged weights are kept, as the weaker model of `scorefield.AutoGuided`; None keeps none.
         accumulate: parts a batch is computed in, to bound memory.
         precision: of the network; "auto" is bfloat16 where the device multiplies it natively.

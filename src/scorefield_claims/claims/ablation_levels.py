@@ -19,7 +19,7 @@ from torch import Tensor
 from scorefield._tensors import derive_seed
 from scorefield.advice import remaining_variance, step_size
 from scorefield.densities import GaussianMixture
-from scorefield.grids import constant, geometric, ladder
+from scorefield.grids import Constant, Ladder, geometric
 from scorefield.metrics import Estimate, mode_weights
 from scorefield.metrics.estimate import mean
 from scorefield.models import ScoreModel
@@ -96,8 +96,8 @@ def _run(model: ScoreModel, levels: int, repeats: int, epsilon: float, recipe: A
     """Return samples from an even start, and what they are worth."""
     start = Square(half=8.0).uniform(recipe.n, torch.Generator().manual_seed(derive_seed(recipe.seed, "start")))
     sigmas = geometric(recipe.sigma_1, recipe.sigma_L, levels)
-    times = ladder(model.process, sigmas) if levels > 1 else constant(model.process.t_min, 1)
-    x = sample(model, AnnealedLangevin(epsilon, repeats), times=times, init=start, seed=recipe.seed, batch_size=2048).x
+    times = Ladder(sigmas).times(model.process) if levels > 1 else Constant(model.process.t_min, 1)
+    x = sample(model, AnnealedLangevin(epsilon, repeats), grid=times, init=start, seed=recipe.seed, batch_size=2048).x
     inside = mean(_LAW.log_prob(x.double()) >= mass_level(_LAW, 0.99))
     found = mode_weights(x, _LAW)
     worst = max(abs(a - b) for a, b in zip(found.shares, found.expected, strict=True))

@@ -24,7 +24,7 @@ from torch import Tensor
 from scorefield._errors import DivergedError
 from scorefield._tensors import derive_seed
 from scorefield.densities import GaussianMixture
-from scorefield.grids import constant, geometric, ladder, log_snr
+from scorefield.grids import Constant, Ladder, LogSNR, geometric
 from scorefield.metrics import Estimate
 from scorefield.metrics.estimate import mean
 from scorefield.models import Exact, FromScore, ScoreModel
@@ -96,7 +96,7 @@ def _left(x: Float[Tensor, "n 2"]) -> Estimate:
     return mean(_LAW.responsibilities(x.double())[:, 0] > 0.5)
 
 
-def _row(name: str, x: Float[Tensor, "n 2"], evaluations: int) -> Row:
+def _row(name: str, x: Float[Tensor, "n 2"], evaluations: float) -> Row:
     """Return a sample's share of the left mode and the variance inside the two modes."""
     left, mine = _left(x), _LAW.responsibilities(x.double())[:, 0] > 0.5
     variances = [
@@ -115,8 +115,8 @@ def _anneal(plan: _Annealing, init: Tensor, seed: int) -> Tensor:
         ValueError: the sampler refuses the step size.
     """
     model, sampler = _model(plan), AnnealedLangevin(plan.step_size, plan.steps)
-    times = ladder(model.process, geometric(plan.sigma_1, plan.sigma_L, 10))
-    return sample(model, sampler, times=times, init=init, seed=seed, denoise=False, batch_size=_BATCH).x
+    times = Ladder(geometric(plan.sigma_1, plan.sigma_L, 10)).times(model.process)
+    return sample(model, sampler, grid=times, init=init, seed=seed, denoise=False, batch_size=_BATCH).x
 
 
 def _growth(plan: _Annealing, init: Tensor, seed: int, steps: int = 40) -> list[float]:
@@ -126,7 +126,7 @@ def _growth(plan: _Annealing, init: Tensor, seed: int, steps: int = 40) -> list[
     sizes = [init.square().mean().sqrt().item()]
     try:
         sample(
-            model, sampler, times=constant(model.process.t_max, steps), init=init, seed=seed, denoise=False,
+            model, sampler, grid=Constant(model.process.t_max, steps), init=init, seed=seed, denoise=False,
             on_step=lambda made: sizes.append(made.x.double().square().mean().sqrt().item()),
         )  # fmt: skip
     except DivergedError:
@@ -141,9 +141,9 @@ def measure(recipe: LangevinWeights) -> Finding:
     basin = _left(init)
     drawn: dict[str, Tensor] = {}
     plain = Exact(_LAW, VE(1e-3, 1.0))
-    times = constant(plain.process.t_min, recipe.langevin_steps)
+    times = Constant(plain.process.t_min, recipe.langevin_steps)
     drawn["Langevin"] = sample(
-        *(plain, Langevin(recipe.step_size)), times=times, init=init, seed=recipe.seed, denoise=False, batch_size=_BATCH
+        *(plain, Langevin(recipe.step_size)), grid=times, init=init, seed=recipe.seed, denoise=False, batch_size=_BATCH
     ).x
     refused = {}
     for plan in recipe.annealings:
@@ -153,7 +153,7 @@ def measure(recipe: LangevinWeights) -> Finding:
             refused[str(plan)] = str(error)
     wide = Exact(_LAW, VE(0.01, 1000.0))
     drawn["reverse SDE"] = sample(
-        *(wide, ReverseDiffusion(), init.shape), times=log_snr(wide.process, recipe.sde_steps), seed=recipe.seed,
+        *(wide, ReverseDiffusion(), init.shape), grid=LogSNR(recipe.sde_steps - 1).times(wide.process), seed=recipe.seed,
         batch_size=_BATCH,
     ).x  # fmt: skip
     return _finding(recipe, init, basin, drawn, refused)

@@ -49,7 +49,7 @@ class _Method(NamedTuple):
     obtained: Estimate
     confidence: Estimate
     diversity: Estimate
-    evaluations: int
+    evaluations: float
     x: Tensor
 
 

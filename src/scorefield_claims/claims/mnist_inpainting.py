@@ -24,6 +24,7 @@ from torch import Tensor
 
 from scorefield.config.parts import DenoiserConfig
 from scorefield.config.sampling import HeunConfig, SamplingConfig, SDEConfig
+from scorefield.grids import Grid
 from scorefield.guidance import DPS, HIDDEN_PARTS, Inpaint, LinearGaussian, Mask, Particles, RePaint, hidden_part
 from scorefield.metrics import Estimate
 from scorefield.metrics.estimate import mean
@@ -66,29 +67,29 @@ class _Restored(NamedTuple):
     error: Estimate
     agreement: Estimate
     diversity: Estimate
-    evaluations: int
+    evaluations: float
     x: Tensor
 
 
-Guide = Callable[[ScoreModel, Tensor, Tensor], tuple[ScoreModel, Sampler, Tensor]]
+Guide = Callable[[ScoreModel, Tensor, Tensor], tuple[ScoreModel, Sampler, Grid]]
 
 
 def _methods(recipe: MnistInpainting, sigma_data: float) -> dict[str, Guide]:
-    """Return (model, originals, hidden) ↦ (guided model, sampler, times), by name."""
+    """Return (model, originals, hidden) ↦ (guided model, sampler, grid), by name."""
     heun, ancestral = HeunConfig(steps=recipe.steps), SDEConfig(kind="ancestral", steps=recipe.ancestral_steps)
 
     def replaced(choice: SamplingConfig, wrap: Callable[[Sampler], Sampler]) -> Guide:
-        def guide(model: ScoreModel, x0: Tensor, hidden: Tensor) -> tuple[ScoreModel, Sampler, Tensor]:
-            sampler, times = choice.build(model.process)
-            return Inpaint(model, x0, ~hidden), wrap(sampler), times
+        def guide(model: ScoreModel, x0: Tensor, hidden: Tensor) -> tuple[ScoreModel, Sampler, Grid]:
+            sampler, grid = choice.build(model.process)
+            return Inpaint(model, x0, ~hidden), wrap(sampler), grid
 
         return guide
 
     def measured(wrap: Callable[[Sampler], Sampler]) -> Guide:
-        def guide(model: ScoreModel, x0: Tensor, hidden: Tensor) -> tuple[ScoreModel, Sampler, Tensor]:
-            sampler, times = ancestral.build(model.process)
+        def guide(model: ScoreModel, x0: Tensor, hidden: Tensor) -> tuple[ScoreModel, Sampler, Grid]:
+            sampler, grid = ancestral.build(model.process)
             seen = Mask(~hidden.expand(x0.shape[1:]))
-            return LinearGaussian(model, seen, seen.apply(x0), _NOISE, sigma_data), wrap(sampler), times
+            return LinearGaussian(model, seen, seen.apply(x0), _NOISE, sigma_data), wrap(sampler), grid
 
         return guide
 
@@ -132,9 +133,9 @@ def _restore(
     """Return what a method makes of x0, and of the first of them a second time."""
     hidden = _mask(mask, recipe.seed)
     guided, sampler, times = guide(model, x0, hidden)
-    drawn = sample(guided, sampler, tuple(x0.shape), times=times, seed=recipe.seed, batch_size=BATCH)
+    drawn = sample(guided, sampler, tuple(x0.shape), grid=times, seed=recipe.seed, batch_size=BATCH)
     twice = torch.arange(min(recipe.pairs, len(x0)))
-    again = sample(guided.rows(twice), sampler, tuple(x0[twice].shape), times=times, seed=recipe.seed + 1)
+    again = sample(guided.rows(twice), sampler, tuple(x0[twice].shape), grid=times, seed=recipe.seed + 1)
     first, second = (y.clamp(0, 1)[:, hidden].double() for y in (drawn.x, again.x))
     error = (first - x0[:, hidden]).square().mean(dim=1)
     diversity = mean((first[twice] - second).square().mean(dim=1).sqrt())

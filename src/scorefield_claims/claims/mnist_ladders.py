@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from scorefield import advice
-from scorefield.grids import geometric, ladder
+from scorefield.grids import Ladder, geometric
 from scorefield.metrics import Estimate, Soundness, precision_recall, soundness
 from scorefield.models import ScoreModel
 from scorefield.pretrained import load_model
@@ -80,7 +80,7 @@ def _run(recipe: MnistLadders, model: ScoreModel, levels: int, relative: float) 
     sampler = AnnealedLangevin(relative * recipe.sigma_L**2, recipe.evaluations // levels)
     start = torch.rand((recipe.n, 1, 28, 28), generator=torch.Generator().manual_seed(recipe.seed))
     # NCSN starts from uniform noise in [0, 1]; a ladder from σ_1 = 10 forgets it.
-    x = sample(model, sampler, times=ladder(process, rungs), init=start, seed=recipe.seed, batch_size=BATCH).x
+    x = sample(model, sampler, grid=Ladder(rungs).times(process), init=start, seed=recipe.seed, batch_size=BATCH).x
     return _Drawn(_precision(recipe, x), soundness(x), relative, x[:40])
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from scorefield.grids import constant, geometric, ladder
+from scorefield.grids import Constant, Ladder, geometric
 from scorefield.metrics import Estimate, ModeWeights, class_shares
 from scorefield.metrics.estimate import mean
 from scorefield.pretrained import load_model
@@ -52,14 +52,14 @@ def measure(recipe: MnistMixing) -> Finding:
     t = model.process.time(torch.tensor(recipe.sigma, dtype=torch.float64)).item()
     levels = geometric(recipe.sigma_1, recipe.sigma_L, recipe.steps // recipe.repeats)
     walks = {
-        f"one level, σ = {recipe.sigma:g}": (Langevin(recipe.step_size), constant(t, recipe.steps)),
+        f"one level, σ = {recipe.sigma:g}": (Langevin(recipe.step_size), Constant(t, recipe.steps)),
         f"annealed, σ = {recipe.sigma_1:g} → {recipe.sigma_L:g}": (
             AnnealedLangevin(recipe.relative * recipe.sigma_L**2, recipe.repeats),
-            ladder(model.process, levels),
+            Ladder(levels).times(model.process),
         ),
     }
     drawn = {
-        name: sample(model, sampler, times=times, init=start, seed=recipe.seed, frames=6, batch_size=BATCH)
+        name: sample(model, sampler, grid=times, init=start, seed=recipe.seed, frames=6, batch_size=BATCH)
         for name, (sampler, times) in walks.items()
     }
     shares = torch.bincount(test.labels).double() / len(test)

@@ -7,7 +7,7 @@ as `scorefield_claims.predictors` says; a distance of finite samples is never ne
 
 from dataclasses import dataclass
 
-from scorefield.grids import log_snr
+from scorefield.grids import LogSNR
 from scorefield.metrics import Estimate, frechet_distance
 from scorefield.pretrained import load_model
 from scorefield.sampling import Sampler, sample
@@ -36,8 +36,8 @@ def measure(recipe: MnistPredictorCorrector) -> Finding:
 
     def of(n: int) -> Measure:
         def error(process: str, sampler: Sampler, steps: int, seed: int) -> Estimate:
-            times = log_snr(model.process, steps + 1)
-            x = sample(model, sampler, (n, 1, 28, 28), times=times, seed=seed, batch_size=BATCH).x
+            times = LogSNR(steps).times(model.process)
+            x = sample(model, sampler, (n, 1, 28, 28), grid=times, seed=seed, batch_size=BATCH).x
             return frechet_distance(judge().features(x), real)
 
         return error

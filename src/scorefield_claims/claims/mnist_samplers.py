@@ -53,7 +53,7 @@ class MnistSamplers(Recipe):
 class _Point(NamedTuple):
     """One sampler at one budget."""
 
-    evaluations: int
+    evaluations: float
     distance: Estimate
     confidence: Estimate
     x: Tensor

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from scorefield._tensors import derive_seed, standard_normal
 from scorefield.densities import GaussianMixture
-from scorefield.grids import log_snr
+from scorefield.grids import LogSNR
 from scorefield.metrics import Estimate
 from scorefield.models import Exact
 from scorefield.plotting import Square, Terrain
@@ -66,8 +66,8 @@ def measure(recipe: OdeEqualsSde) -> Finding:
         for name, sampler in _SAMPLERS.items():
             x = start
             for cost in recipe.evaluations:
-                times = log_snr(process, cost // sampler.evaluations + 1)
-                x = sample(exact, sampler, times=times, init=start, seed=recipe.seed, denoise=False, batch_size=4096).x
+                times = LogSNR(int(cost // sampler.evaluations)).times(process)
+                x = sample(exact, sampler, grid=times, init=start, seed=recipe.seed, denoise=False, batch_size=4096).x
                 error = mmd_to(law, x, recipe.bandwidth)
                 errors.setdefault((process_name, name), []).append(error)
                 rows.append(

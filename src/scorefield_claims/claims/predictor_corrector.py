@@ -11,7 +11,7 @@ Ratios are chosen and orders told as `scorefield_claims.predictors` says, with `
 from dataclasses import dataclass
 
 from scorefield.densities import GaussianMixture
-from scorefield.grids import uniform
+from scorefield.grids import Uniform
 from scorefield.metrics import Estimate
 from scorefield.models import Exact
 from scorefield.processes import VE, VP, Process
@@ -43,8 +43,8 @@ def measure(recipe: PredictorCorrectorTable) -> Finding:
 
     def error(process: str, sampler: Sampler, steps: int, seed: int) -> Estimate:
         model = Exact(_LAW, _PROCESSES[process])
-        times = uniform(model.process, steps + 1)
-        x = sample(model, sampler, (recipe.n, 2), times=times, seed=seed, batch_size=4096).x
+        times = Uniform(steps).times(model.process)
+        x = sample(model, sampler, (recipe.n, 2), grid=times, seed=seed, batch_size=4096).x
         return mmd_to(_LAW, x, recipe.bandwidth)
 
     errors, rows = compete(_PROCESSES, recipe.evaluations, recipe.snrs, error, error, recipe.seed)

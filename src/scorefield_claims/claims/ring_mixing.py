@@ -17,7 +17,7 @@ from torch import Tensor
 
 from scorefield._tensors import derive_seed, standard_normal
 from scorefield.densities import GaussianMixture
-from scorefield.grids import constant, geometric, ladder
+from scorefield.grids import Constant, Ladder, geometric
 from scorefield.metrics import ModeWeights, mode_weights
 from scorefield.models import Exact
 from scorefield.plotting import Square, Terrain
@@ -56,15 +56,15 @@ def measure(recipe: RingMixing) -> Finding:
     t = exact.process.time(torch.tensor(recipe.single, dtype=torch.float64)).item()
     chains = {
         f"Langevin at σ = {recipe.single:g}": (
-            Langevin(recipe.relative * recipe.single**2), constant(t, budget),
+            Langevin(recipe.relative * recipe.single**2), Constant(t, budget),
         ),
         f"annealed, σ = {recipe.sigma_1:g} → {recipe.sigma_L:g}": (
             AnnealedLangevin(recipe.relative * recipe.sigma_L**2, recipe.steps),
-            ladder(exact.process, geometric(recipe.sigma_1, recipe.sigma_L, recipe.levels)),
+            Ladder(geometric(recipe.sigma_1, recipe.sigma_L, recipe.levels)).times(exact.process),
         ),
     }  # fmt: skip
     drawn = {
-        name: sample(exact, sampler, times=times, init=start, seed=recipe.seed, batch_size=4096).x
+        name: sample(exact, sampler, grid=times, init=start, seed=recipe.seed, batch_size=4096).x
         for name, (sampler, times) in chains.items()
     }
     found = {name: mode_weights(x, _LAW) for name, x in drawn.items()}

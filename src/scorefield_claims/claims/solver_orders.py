@@ -18,7 +18,7 @@ from torch import Tensor
 
 from scorefield._tensors import derive_seed, standard_normal
 from scorefield.densities import GaussianMixture
-from scorefield.grids import log_snr
+from scorefield.grids import LogSNR
 from scorefield.metrics import Estimate
 from scorefield.models import Exact
 from scorefield.processes import VE, VP, Process
@@ -54,10 +54,10 @@ def measure(recipe: SolverOrders) -> Finding:
         generator = torch.Generator().manual_seed(derive_seed(recipe.seed, "start"))
         empty = torch.empty(recipe.n, 2, dtype=torch.float64)
         start = process.prior_std(torch.tensor(process.t_max)).double() * standard_normal(empty, generator)
-        truth = sample(exact, AdaptiveODE(1e-10, 1e-10), times=log_snr(process, 2), init=start, denoise=False).x
+        truth = sample(exact, AdaptiveODE(1e-10, 1e-10), grid=LogSNR(1).times(process), init=start, denoise=False).x
         for name, solver in _SOLVERS.items():
             ends = [
-                sample(exact, solver, times=log_snr(process, k + 1), init=start, denoise=False).x for k in recipe.steps
+                sample(exact, solver, grid=LogSNR(k).times(process), init=start, denoise=False).x for k in recipe.steps
             ]
             errors[process_name, name] = torch.stack([(end - truth).square().sum(dim=1) for end in ends])
     orders = {place: _order(e, recipe.steps) for place, e in errors.items()}

@@ -19,7 +19,7 @@ from matplotlib.colors import LogNorm
 
 from scorefield._tensors import derive_seed
 from scorefield.densities import Density, GaussianMixture
-from scorefield.grids import geometric, ladder
+from scorefield.grids import Ladder, geometric
 from scorefield.metrics import Estimate, energy_distance
 from scorefield.models import Exact
 from scorefield.plotting import Square, Terrain
@@ -53,13 +53,13 @@ def measure(recipe: StepSizeSweep) -> Finding:
     law = exact.marginal(torch.tensor(0.0))
     start = Square(half=8.0).uniform(recipe.n, torch.Generator().manual_seed(derive_seed(recipe.seed, "start")))
     truth = law.sample(recipe.n, torch.Generator().manual_seed(derive_seed(recipe.seed, "truth")))
-    times = ladder(exact.process, geometric(recipe.sigma_1, recipe.sigma_L, 10))
+    times = Ladder(geometric(recipe.sigma_1, recipe.sigma_L, 10)).times(exact.process)
     floor = _floor(law, recipe)
     drawn, found = {}, {}
     for steps, relative in itertools.product(recipe.steps, recipe.relative):
         sampler = AnnealedLangevin(relative * recipe.sigma_L**2, steps)
         try:
-            x = sample(exact, sampler, times=times, init=start, seed=recipe.seed, denoise=False, batch_size=4096).x
+            x = sample(exact, sampler, grid=times, init=start, seed=recipe.seed, denoise=False, batch_size=4096).x
         except ValueError:  # refused: α ≥ 4σ²
             continue
         drawn[steps, relative], found[steps, relative] = x, energy_distance(x, truth)

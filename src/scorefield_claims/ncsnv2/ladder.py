@@ -9,7 +9,7 @@ from scipy import optimize, stats
 from scorefield._tensors import derive_seed
 from scorefield.advice import largest_distance, level_ratio, remaining_variance, step_size
 from scorefield.densities import Gaussian, GaussianMixture
-from scorefield.grids import geometric, ladder
+from scorefield.grids import Ladder, geometric
 from scorefield.metrics import Estimate
 from scorefield.metrics.estimate import mean
 from scorefield.models import Exact
@@ -50,9 +50,9 @@ def largest_level(recipe: NCSNv2Techniques) -> Part:
     found = {}
     for sigma_1 in (1.0, largest_distance(draws)):
         exact = Exact(law, VE(0.5, max(sigma_1, 1.0)))
-        times = ladder(exact.process, geometric(sigma_1, 0.5, 10))
+        times = Ladder(geometric(sigma_1, 0.5, 10)).times(exact.process)
         x = sample(
-            exact, AnnealedLangevin(0.5 * 0.5**2, 40), (recipe.n, 2), times=times, seed=recipe.seed, batch_size=4096
+            exact, AnnealedLangevin(0.5 * 0.5**2, 40), (recipe.n, 2), grid=times, seed=recipe.seed, batch_size=4096
         ).x
         share = mean(law.responsibilities(x.double())[:, 0] > 0.5)
         found[sigma_1] = Estimate(abs(share.value - 0.2), share.error)
@@ -174,7 +174,7 @@ def _variance_left(epsilon: float, ratio: float, repeats: int, recipe: NCSNv2Tec
     levels = 40
     sigma_1 = 0.01 * ratio ** (levels - 1)
     point = Exact(Gaussian(torch.zeros(64), 1e-12), VE(0.01, sigma_1))
-    times = ladder(point.process, geometric(sigma_1, 0.01, levels))
+    times = Ladder(geometric(sigma_1, 0.01, levels)).times(point.process)
     sampler = AnnealedLangevin(epsilon, repeats, convention="code")
-    x = sample(point, sampler, (recipe.n // 10, 64), times=times, seed=recipe.seed, denoise=False).x
+    x = sample(point, sampler, (recipe.n // 10, 64), grid=times, seed=recipe.seed, denoise=False).x
     return mean(x.double().square().mean(dim=1) / 1e-4)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from scorefield._tensors import derive_seed, like
 from scorefield.data import DensityBatches
 from scorefield.densities import GaussianMixture
-from scorefield.grids import geometric, ladder
+from scorefield.grids import Ladder, geometric
 from scorefield.metrics import Estimate, fisher_divergence
 from scorefield.models import Exact, FromScore
 from scorefield.networks import MLP
@@ -109,11 +109,11 @@ def denoising(recipe: NCSNv2Techniques) -> Part:
     """Technique 5, second half: thin modes, annealed down to noise as wide as they are, with and without the last step."""
     law = GaussianMixture.ring(4, 1.0, 0.05)
     exact = Exact(law, VE(0.05, 3.0))
-    times = ladder(exact.process, geometric(3.0, 0.05, 12))
+    times = Ladder(geometric(3.0, 0.05, 12)).times(exact.process)
     sampler = AnnealedLangevin(0.3 * 0.05**2, 30)
     found = {}
     for name, denoise in (("with", True), ("without", False)):
-        x = sample(exact, sampler, (recipe.n, 2), times=times, seed=recipe.seed, denoise=denoise, batch_size=4096).x
+        x = sample(exact, sampler, (recipe.n, 2), grid=times, seed=recipe.seed, denoise=denoise, batch_size=4096).x
         found[name] = mmd_to(law, x, 0.1)
     text = (
         f"a noise-free last step brings MMD² to the data from {found['without'].value:.2g} to {found['with'].value:.2g}"

@@ -1,0 +1,82 @@
+r"""Location and scale of data: the affine map between the units data come in and the coordinates a model works in.
+
+    x = m + c ⊙ y        data x in its own units (columns of 1e-3 beside 1e5, images of 0 to 255), y what the process noises
+
+A model carries its map, works with y inside and speaks of x outside: samples, masks, measurements, likelihoods and files are in the
+data's units.  log p(x) = log p(y) − Σ log c.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+__all__ = ["Moments", "Units"]
+
+INSIDE = 0.5
+"""Standard deviation of y: that of the images of Karras et al. (2022), for which the default noise levels were chosen."""
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Mean and standard deviation of a distribution, coordinate by coordinate or over all; float64, broadcast against an event."""
+
+    mean: Float[Tensor, "*d"]
+    std: Float[Tensor, "*d"]
+
+    def noised(self, alpha: Float[Tensor, ""], sigma: Float[Tensor, ""]) -> "Moments":
+        """Return the moments of αX + σZ: αm and √(α²s² + σ²)."""
+        alpha, sigma = alpha.to(self.mean), sigma.to(self.mean)
+        return Moments(alpha * self.mean, torch.sqrt((alpha * self.std) ** 2 + sigma**2))
+
+
+@dataclass(frozen=True)
+class Units:
+    """x = location + scale · y.
+
+    Args:
+        location: m, a number or one per coordinate.
+        scale: c, positive, likewise.
+
+    Raises:
+        ValueError: values that are not finite, or a scale that is not positive.
+    """
+
+    location: Float[Tensor, "*d"]
+    scale: Float[Tensor, "*d"]
+
+    def __post_init__(self) -> None:
+        for name in ("location", "scale"):
+            object.__setattr__(self, name, torch.as_tensor(getattr(self, name), dtype=torch.float64))
+        if not (torch.isfinite(self.location).all() and torch.isfinite(self.scale).all() and (self.scale > 0).all()):
+            raise ValueError(
+                f"location must be finite and scale finite and positive; received location {self.location.tolist()} and "
+                f"scale {self.scale.tolist()}"
+            )
+
+    @classmethod
+    def of(cls, x: Float[Tensor, "n *d"]) -> "Units":
+        """Return the units in which data have mean 0 and standard deviation ½: each coordinate of a table, all of an image at once.
+
+        A column that never changes keeps its scale, so that it comes back as it was.
+        """
+        rows = x.double() if x.ndim == 2 else x.double().reshape(-1, 1)
+        mean, std = rows.mean(dim=0), rows.std(dim=0, correction=0)
+        # What rounding leaves of a constant is no spread.
+        constant = std <= 1e-6 * (mean.abs() + std)
+        scale = torch.where(constant, mean.abs().clamp_min(1.0), std / INSIDE)
+        return cls(mean, scale) if x.ndim == 2 else cls(mean.squeeze(0), scale.squeeze(0))
+
+    def inside(self, x: Float[Tensor, "b *d"]) -> Float[Tensor, "b *d"]:
+        """Return y = (x − m)/c, computed in float64 and returned in the dtype of x: values far from 0 lose no digits to their mean."""
+        return ((x.double() - self.location.to(x.device)) / self.scale.to(x.device)).to(x.dtype)
+
+    def outside(self, y: Float[Tensor, "b *d"]) -> Float[Tensor, "b *d"]:
+        """Return x = m + c y in the dtype of y."""
+        return (self.location.to(y.device) + self.scale.to(y.device) * y.double()).to(y.dtype)
+
+    def log_volume(self, event: tuple[int, ...]) -> float:
+        """Return Σ log c over the coordinates of an event: log p(x) = log p(y) − log_volume."""
+        return torch.log(self.scale).expand(event).sum().item() if event else math.log(self.scale.item())

@@ -9,6 +9,8 @@ from scorefield import EDM, VP, Classifier, ConfigError, CrossEntropy, NoisyClas
 from scorefield.metrics import calibration
 from scorefield.objectives import OneLevel
 
+pytestmark = pytest.mark.usefixtures("seeded")  # initial weights are drawn from the global generator
+
 MEAN, STD, RATIO = 1.0, 0.5, 0.8
 
 

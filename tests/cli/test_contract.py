@@ -265,6 +265,14 @@ def test_G4_no_colour_no_progress_when_not_a_terminal(run: Path, tmp_path: Path)
     assert done.stderr == ""
 
 
+def test_G4_a_picture_needs_no_home_that_can_be_written(tmp_path: Path, monkeypatch):
+    monkeypatch.delenv("MPLCONFIGDIR", raising=False)  # matplotlib names its temporary cache there for other processes
+    done = shell("train", *TINY, "--run", str(tmp_path / "run"), "--fast-dev-run")
+    assert done.returncode == 0
+    assert (tmp_path / "run" / "loss.png").exists()
+    assert "cache" not in done.stderr
+
+
 def test_G4_a_broken_pipe_is_quiet():
     line = f"{sys.executable} -m scorefield train --print_config | head -c 1"
     done = subprocess.run(line, shell=True, capture_output=True, text=True, timeout=60, check=False)

@@ -8,6 +8,8 @@ import torch
 from scorefield import CondRefineNet, ConfigError, LadderNet, NCSNv2Net, UNet, geometric
 from scorefield.config import RunConfig, merge, read_yaml, validate
 
+pytestmark = pytest.mark.usefixtures("seeded")  # initial weights are drawn from the global generator
+
 CONFIGS = Path(__file__).parents[2] / "configs"
 LADDER = {"process": {"kind": "ve", "sigma_min": 0.01, "sigma_max": 1.0}, "model": {"kind": "ladder", "levels": 7}}
 SMALL = {"kind": "cond_refinenet", "ngf": 2}

@@ -135,6 +135,7 @@ class SquareRootAtZero(DSM):
 
 
 def _poisoned() -> tuple[TrainState, Objective]:
+    torch.manual_seed(0)
     return TrainState.create(Denoiser(Poison(MLP(2, 16, 2)), PROCESS, sigma_data=1.4), SETTINGS), DSM()
 
 

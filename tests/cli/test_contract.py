@@ -257,6 +257,21 @@ def test_G2_help_is_fast():
     assert min(times) < 0.5
 
 
+LATER = ("accelerate", "huggingface_hub", "imageio", "matplotlib", "pandas", "requests", "scipy", "sklearn", "sympy")
+LATER += ("tensorboard", "torch._dynamo", "torch._inductor", "torchmetrics")
+
+
+def test_G2_a_grid_of_samples_needs_torch_pillow_and_no_more(tmp_path: Path):
+    command = ["sample", "digits", "-n", "1", "--steps", "2", "--device", "cpu", "--out", str(tmp_path / "x.png")]
+    code = (
+        "import sys, torch; torchs = set(sys.modules)\n"
+        f"from scorefield.cli import main; assert main({command}) == 0\n"
+        f"print([name for name in {LATER} if name in sys.modules and name not in torchs])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
+
+
 def test_G4_no_colour_no_progress_when_not_a_terminal(run: Path, tmp_path: Path):
     done = shell("sample", str(run), "-n", "2", "--steps", "3", "--out", str(tmp_path / "x.png"))
     assert done.returncode == 0

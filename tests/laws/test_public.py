@@ -19,7 +19,7 @@ def test_every_public_name_is_importable(name: str) -> None:
     assert name in dir(scorefield)
 
 
-@pytest.mark.parametrize("package", ["scorefield.metrics", "scorefield.plotting"])
+@pytest.mark.parametrize("package", ["scorefield", "scorefield.metrics", "scorefield.plotting"])
 def test_the_names_of_a_stub_are_public_to_type_checkers_and_written_once(package: str) -> None:
     module = import_module(package)
     stub = ast.parse(Path(str(module.__file__)).with_suffix(".pyi").read_text())

@@ -34,7 +34,7 @@ from scorefield.networks.blocks import channel_norm, zeroed
 from scorefield.networks.precision import uses_bf16
 from scorefield.pretrained import LoadedModel, guided, load_judge, lowered
 from scorefield.training import OneProcess, TrainState, load_weights, pick_device, train
-from scorefield.training.run import environment
+from scorefield.training import environment
 from scorefield_claims.mnist import examples
 
 

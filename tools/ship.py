@@ -20,7 +20,7 @@ from scorefield.hub import model_card
 from scorefield.pretrained import load_trained, shipped_models
 from scorefield.training import checkpoint
 from scorefield.training.export import export
-from scorefield.training.run import RunFolder
+from scorefield.runs.folder import RunFolder
 
 HOUSE = Path(__file__).parents[1]
 WEIGHTS, RESULTS = HOUSE / "src" / "scorefield" / "weights", HOUSE / "results"

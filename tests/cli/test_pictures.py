@@ -9,9 +9,10 @@ from PIL import Image
 from torch import Tensor
 
 from scorefield import VE, AnnealedLangevin, Exact, Gaussian, Heun, Karras, Sampler
-from scorefield.cli import main, pictures
-from scorefield.cli.pictures import draw_grid, draw_way
+from scorefield.cli import main
 from scorefield.config import RunConfig, validate
+from scorefield.runs import pictures
+from scorefield.runs.pictures import draw_grid, draw_way
 from scorefield.sampling import sample
 
 EVENT = (1, 8, 8)

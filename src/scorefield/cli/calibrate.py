@@ -18,8 +18,7 @@ from scorefield.metrics import calibration
 from scorefield.models import NoisyModel
 from scorefield.plotting import calibration_curve
 from scorefield.pretrained import LoadedModel
-from scorefield.training import pick_device
-from scorefield.training.run import environment
+from scorefield.training import environment, pick_device
 
 __all__ = ["calibrate"]
 

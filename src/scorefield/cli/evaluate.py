@@ -23,8 +23,7 @@ from scorefield.data import from_array_file
 from scorefield.models import ScoreModel
 from scorefield.plotting import save_grid
 from scorefield.pretrained import LoadedModel, load_judge, load_model, load_trained
-from scorefield.training import pick_device
-from scorefield.training.run import environment
+from scorefield.training import environment, pick_device
 
 __all__ = ["run"]
 

@@ -19,8 +19,7 @@ from scorefield.metrics import Estimate
 from scorefield.metrics.estimate import mean
 from scorefield.models import ScoreModel
 from scorefield.pretrained import load_model
-from scorefield.training import pick_device
-from scorefield.training.run import environment
+from scorefield.training import environment, pick_device
 
 __all__ = ["bits", "run"]
 

@@ -56,8 +56,11 @@ _PUBLIC = {
         *("edm_weight", "likelihood_weight", "min_snr_weight", "sigma_weight", "unit_weight"),
     ),
     "scorefield.preconditioning": ("Denoiser", "LadderNet", "NoiseNet", "ScoreNet"),
+    "scorefield.loaded": ("LoadedModel",),
+    "scorefield.config": ("RunConfig",),
+    "scorefield.runs": ("Run",),
     "scorefield.pretrained": (
-        *("LoadedModel", "from_pretrained", "load_classifier", "load_judge", "load_model", "save_pretrained"),
+        *("from_pretrained", "load_classifier", "load_judge", "load_model", "save_pretrained"),
         "shipped_models",
     ),
     "scorefield.processes": ("EDM", "VE", "VP", "PowerVE", "Process", "SubVP"),
@@ -79,11 +82,13 @@ if TYPE_CHECKING:
     from scorefield._tensors import standard_normal as standard_normal
     from scorefield._tensors import uniform_like as uniform_like
     from scorefield.classifier import Classifier as Classifier
+    from scorefield.config import RunConfig as RunConfig
     from scorefield.densities import *  # noqa: F403
     from scorefield.energy import Energy as Energy
     from scorefield.grids import *  # noqa: F403
     from scorefield.guidance import *  # noqa: F403
     from scorefield.likelihood import *  # noqa: F403
+    from scorefield.loaded import LoadedModel as LoadedModel
     from scorefield.metrics import *  # noqa: F403
     from scorefield.models import *  # noqa: F403
     from scorefield.networks import *  # noqa: F403
@@ -91,6 +96,7 @@ if TYPE_CHECKING:
     from scorefield.preconditioning import *  # noqa: F403
     from scorefield.pretrained import *  # noqa: F403
     from scorefield.processes import *  # noqa: F403
+    from scorefield.runs import Run as Run
     from scorefield.samplers import *  # noqa: F403
     from scorefield.sampling import *  # noqa: F403
     from scorefield.training import *  # noqa: F403

@@ -19,7 +19,7 @@ class Writer(Protocol):
 
 
 @contextmanager
-def tensorboard(path: Path, warn: Callable[[str], object]) -> Iterator[Writer | None]:
+def tensorboard(path: Path, warn: Callable[[str], None]) -> Iterator[Writer | None]:
     """Open a TensorBoard writer where the extra is installed; ``warn`` is told where it is not."""
     try:
         from torch.utils.tensorboard import SummaryWriter

@@ -147,12 +147,9 @@ _DRAWING = """A score model: it knows E[x_0 | x_t] at every noise level, and wit
 scorefield.
 
 ```python
-from scorefield import from_pretrained, sample
-from scorefield.loaded import guided
+import scorefield as sf
 
-loaded = from_pretrained("{name}")  # or a folder with its files
-sampler, times = loaded.config.sampling.build(loaded.model.process)
-drawn = sample(guided(loaded), sampler, (64, *loaded.event), times=times, seed=0)
+drawn = sf.from_pretrained("{name}").sample(64, seed=0)  # or a folder with its files; drawn.x holds the samples
 ```
 
 ```sh

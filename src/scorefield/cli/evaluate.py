@@ -112,7 +112,7 @@ def _was_drawn(args: Namespace) -> dict[str, Any]:
 def _drawn(args: Namespace, loaded: LoadedModel[ScoreModel], out: Path) -> tuple[Tensor, dict[str, Any]]:
     """Return samples, also written to the folder, and the part of the report on how they were drawn."""
     choice = choose(loaded, args.sampler, args.steps, args.options)
-    drawn, seconds = draw(args, loaded, choice, labels=labels_of(args))
+    drawn, seconds = draw(args, loaded, choice, labels=labels_of(args, loaded))
     write(out / "samples.npz", drawn)  # they may have taken an hour: --from-samples measures them again
     return drawn.x.cpu(), _was_drawn(args) | {
         **setting(args, loaded, choice),

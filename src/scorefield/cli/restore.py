@@ -81,7 +81,7 @@ def restore(args: Namespace, it: Subject, problem: Problem) -> int:
     n, seeds = count(args)
     with refusals("command line"):
         model = it.loaded.steered(
-            labels=labels_of(args), weight=args.weight, guide=0.0, precision=precision(args, choice)
+            labels=labels_of(args, it.loaded), weight=args.weight, guide=0.0, precision=precision(args, choice)
         )
         sampler, grid = choice.build(model.process)
         model, sampler = _steered(args, model, sampler, it, problem)
@@ -222,5 +222,5 @@ def _sentence(report: dict[str, Any]) -> str:
     left_out = f"; no classifier agreement: {report['agreement_left_out']}" if report["agreement"] is None else ""
     return (
         f"{report['out']}: {report['image']}, {report['problem']}, {report['n']} restored by {report['method']}: {_measured(report)}; "
-        f"{report['evaluations_per_sample']} network evaluations each, {report['seconds']:.1f} s{left_out}"
+        f"{report['evaluations_per_sample']:g} network evaluations each, {report['seconds']:.1f} s{left_out}"
     )

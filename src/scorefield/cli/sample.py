@@ -53,7 +53,7 @@ def run(args: Namespace) -> int:
     loaded = load_model(args.model, pick_device(args.device), warn=warn)
     choice = choose(loaded, args.sampler, args.steps, args.options)
     frames = args.frames if out.suffix in _FILMS else 0
-    drawn, seconds = draw(args, loaded, choice, labels=labels_of(args), frames=frames)
+    drawn, seconds = draw(args, loaded, choice, labels=labels_of(args, loaded), frames=frames)
     write(out, drawn)
     report = {
         "out": str(out),
@@ -77,8 +77,6 @@ def draw(
 ) -> tuple[Samples, float]:
     """Return the samples that -n, --seed and --seeds name, and the seconds they took."""
     n, seeds = count(args)
-    if args.batch_size < 1:
-        raise ConfigError(f"--batch-size must be at least 1; received {args.batch_size}")
     began = time.perf_counter()
     with refusals("sampler"):
         sampler, grid = choice.build(loaded.model.process)
@@ -107,16 +105,23 @@ def precision(args: Namespace, choice: Any) -> Precision:  # noqa: ANN401 one of
     return "bf16" if uses_bf16(wanted, pick_device(args.device)) else "fp32"
 
 
-def labels_of(args: Namespace) -> Tensor | None:
+def labels_of(args: Namespace, loaded: LoadedModel[ScoreModel]) -> Tensor | None:
     """Return the class of every sample: those asked for, in turn; None where none was."""
     if args["class"] is None:
+        if args.weight != 0:
+            raise ConfigError(f"--weight {args.weight} exaggerates a class; say which by --class")
         return None
     classes = torch.tensor(parse_seeds(args["class"], "--class"))
+    known = loaded.model.classes
+    if known is not None and classes.max() >= known:
+        raise ConfigError(f"--class {args['class']}: {loaded.source} knows the classes 0 to {known - 1}")
     return classes[torch.arange(count(args)[0]) % len(classes)]
 
 
 def count(args: Namespace) -> tuple[int, list[int] | None]:
     """Return how many samples are asked for, and the seed of each where they are named."""
+    if args.batch_size < 1:
+        raise ConfigError(f"--batch-size must be at least 1; received {args.batch_size}")
     if args.seeds is not None:
         seeds = parse_seeds(args.seeds)
         return len(seeds), seeds

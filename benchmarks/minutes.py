@@ -27,14 +27,14 @@ from benchmarks.training import CONFIG
 from scorefield import sample
 from scorefield.config import RunConfig, merge, read_yaml, validate
 from scorefield.data import Batches, Dataset, mnist
+from scorefield.loaded import LoadedModel, guided, lowered
 from scorefield.metrics import evaluate
 from scorefield.models import Labelled, ScoreModel
 from scorefield.networks import UNet
 from scorefield.networks.blocks import channel_norm, zeroed
 from scorefield.networks.precision import uses_bf16
-from scorefield.pretrained import LoadedModel, guided, load_judge, lowered
-from scorefield.training import OneProcess, TrainState, load_weights, pick_device, train
-from scorefield.training.run import environment
+from scorefield.pretrained import load_judge
+from scorefield.training import OneProcess, TrainState, environment, load_weights, pick_device, train
 from scorefield_claims.mnist import examples
 
 

@@ -14,8 +14,8 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 from scorefield import CheckpointError, ConfigError, from_pretrained, load_model, save_pretrained
 from scorefield.cli import main
 from scorefield.config import RunConfig, parse_yaml
+from scorefield.loaded import LoadedModel
 from scorefield.models import ScoreModel
-from scorefield.pretrained import LoadedModel
 
 TINY = ["--data.kind", "digits", "--network.width", "8", "--network.depth", "1", "--device", "cpu", "--fast-dev-run"]
 RESULTS = {"judge": {"confidence": {"value": 0.93281, "error": 0.0031}, "class_shares": [0.25, 0.75]}, "n": 2000}

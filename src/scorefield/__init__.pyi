@@ -13,6 +13,7 @@ from ._tensors import (
     uniform_like as uniform_like,
 )
 from .classifier import Classifier as Classifier
+from .config import RunConfig as RunConfig
 from .densities import (
     Banana as Banana,
     Checkerboard as Checkerboard,
@@ -66,6 +67,7 @@ from .likelihood import (
     log_likelihood as log_likelihood,
     variational_bound as variational_bound,
 )
+from .loaded import LoadedModel as LoadedModel
 from .metrics import (
     Calibration as Calibration,
     ChainDiagnostics as ChainDiagnostics,
@@ -136,7 +138,6 @@ from .preconditioning import (
     ScoreNet as ScoreNet,
 )
 from .pretrained import (
-    LoadedModel as LoadedModel,
     from_pretrained as from_pretrained,
     load_classifier as load_classifier,
     load_judge as load_judge,
@@ -152,6 +153,7 @@ from .processes import (
     Process as Process,
     SubVP as SubVP,
 )
+from .runs import Run as Run
 from .samplers import (
     DDIM as DDIM,
     MALA as MALA,

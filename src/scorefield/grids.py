@@ -23,6 +23,7 @@ from scorefield.processes import Process
 
 __all__ = [
     "Constant",
+    "Counted",
     "Grid",
     "Karras",
     "Ladder",
@@ -114,8 +115,8 @@ class Grid(abc.ABC):
 
 
 @dataclass(frozen=True)
-class Uniform(Grid):
-    """Equally spaced in t, from t_max down to t_min (Song et al. 2021).
+class Counted(Grid):
+    """A grid of as many transitions as are asked for.
 
     Args:
         steps: transitions.
@@ -124,7 +125,17 @@ class Uniform(Grid):
     steps: int
 
     def __post_init__(self) -> None:
-        _at_least(1, self.steps)
+        if self.steps < 1:
+            raise ValueError(f"steps must be at least 1 transition; received {self.steps}")
+
+
+@dataclass(frozen=True)
+class Uniform(Counted):
+    """Equally spaced in t, from t_max down to t_min (Song et al. 2021).
+
+    Args:
+        steps: transitions.
+    """
 
     def times(self, process: Process) -> Times:
         """Return the times."""
@@ -132,17 +143,12 @@ class Uniform(Grid):
 
 
 @dataclass(frozen=True)
-class LogSNR(Grid):
+class LogSNR(Counted):
     """Equally spaced in ln(σ/α), so in the logarithm of the signal-to-noise ratio, from t_max down to t_min.
 
     Args:
         steps: transitions.
     """
-
-    steps: int
-
-    def __post_init__(self) -> None:
-        _at_least(1, self.steps)
 
     def times(self, process: Process) -> Times:
         """Return the times."""
@@ -151,7 +157,7 @@ class LogSNR(Grid):
 
 
 @dataclass(frozen=True)
-class Karras(Grid):
+class Karras(Counted):
     """The noise levels of Karras et al. (2022), Eq. 5, as ratios σ/α; N = steps + 1 of them.
 
         ρ_i = (ρ_max^{1/p} + i/(N−1) (ρ_min^{1/p} − ρ_max^{1/p}))^p,  i = 0 … N−1
@@ -162,13 +168,12 @@ class Karras(Grid):
         sigma_min, sigma_max: the ends, as ratios σ/α; the process's own when absent.
     """
 
-    steps: int
     rho: float = 7.0
     sigma_min: float | None = None
     sigma_max: float | None = None
 
     def __post_init__(self) -> None:
-        _at_least(1, self.steps)
+        super().__post_init__()
         if not (math.isfinite(self.rho) and self.rho > 0):
             raise ValueError(f"rho must be a finite positive number; received {self.rho}")
 

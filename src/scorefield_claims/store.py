@@ -16,7 +16,7 @@ import torch
 
 import scorefield
 from scorefield.metrics import Estimate
-from scorefield.training.run import environment
+from scorefield.training import environment
 from scorefield_claims.base import Claim, Finding, Recipe, Row
 
 __all__ = ["SCHEMA", "Result", "find", "key", "load", "reproduce"]

@@ -160,8 +160,7 @@ def test_every_sampler_samples_from_the_command_line(capsys, run: Path, tmp_path
 
     x = np.load(out)["x"]
     assert x.shape == (5, 1, 8, 8)
-    assert x.min() >= 0
-    assert x.max() <= 1
+    assert np.isfinite(x).all()
 
 
 @pytest.mark.parametrize("name", ["grid.png", "film.gif", "film.mp4"])

@@ -22,7 +22,9 @@ from scorefield.config import RunConfig, merge, read_yaml, validate
 from scorefield.config.base import Section
 from scorefield.config.sampling import SamplingConfig
 from scorefield.data import Batches, Dataset, digits, from_path
-from scorefield.pretrained import guided, load_trained
+from scorefield.grids import times_of
+from scorefield.loaded import guided
+from scorefield.pretrained import load_trained
 from scorefield.training import StepRecord, TrainState, train
 
 from .files import FOLDER
@@ -77,25 +79,25 @@ def grids() -> Numbers:
         "sigmoid": sf.sigmoid(10.0, 0.01, 6),
     }
     for name, process in PROCESSES.items():
-        found[f"uniform/{name}"] = sf.uniform(process, 6)
-        found[f"log_snr/{name}"] = sf.log_snr(process, 6)
-        found[f"karras/{name}"] = sf.karras(process, 6)
-        found[f"karras-own/{name}"] = sf.karras(process, 6, rho=3.0, sigma_min=0.1, sigma_max=5.0)
-        found[f"ladder/{name}"] = sf.ladder(process, sf.geometric(5.0, 0.5, 4))
-        found[f"constant/{name}"] = sf.constant(_at_ratio_one(process), 5)
+        found[f"uniform/{name}"] = sf.Uniform(5).times(process)
+        found[f"log_snr/{name}"] = sf.LogSNR(5).times(process)
+        found[f"karras/{name}"] = sf.Karras(5).times(process)
+        found[f"karras-own/{name}"] = sf.Karras(5, rho=3.0, sigma_min=0.1, sigma_max=5.0).times(process)
+        found[f"ladder/{name}"] = sf.Ladder(sf.geometric(5.0, 0.5, 4)).times(process)
+        found[f"constant/{name}"] = sf.Constant(_at_ratio_one(process), 5).times(process)
     return {name: grid.numpy() for name, grid in found.items()}
 
 
 def all_times() -> dict[str, Tensor]:
     """Return the grids that samplers follow, down the whole process, resting at σ/α = 1, and down a ladder; and where to start."""
-    found = {"images": sf.karras(PROCESSES["edm"], 9)}
+    found = {"images": sf.Karras(8).times(PROCESSES["edm"])}
     found["images/start"] = _start(PROCESSES["edm"], found["images"], (4, 1, 8, 8))
     for name in PLANAR:
         process = stored(name).process
         # None of them half-way between two levels of the stored ladder, where rounding decides.
-        found[f"{name}/down"] = sf.log_snr(process, 12)
-        found[f"{name}/stay"] = sf.constant(_at_ratio_one(process), 6)
-        found[f"{name}/rungs"] = sf.ladder(process, sf.geometric(5.0, 0.5, 4))
+        found[f"{name}/down"] = sf.LogSNR(11).times(process)
+        found[f"{name}/stay"] = sf.Constant(_at_ratio_one(process), 6).times(process)
+        found[f"{name}/rungs"] = sf.Ladder(sf.geometric(5.0, 0.5, 4)).times(process)
         found |= {f"{name}/{grid}/start": _start(process, found[f"{name}/{grid}"], (8, 2)) for grid in GRIDS}
     return found
 
@@ -156,7 +158,7 @@ def samplers(model: sf.ScoreModel) -> dict[str, Case]:
         cases["DPS"] = Case(sf.DPS(ancestral, 0.5), problem="measurement")
         cases["Particles"] = Case(sf.Particles(4), problem="measurement")
     if isinstance(model, sf.Exact):
-        cases["MALA"] = Case(sf.MALA(lambda x, t: model.marginal(t).log_prob(x), 0.3), "stay")
+        cases["MALA"] = Case(sf.MALA(0.3), "stay")
     return cases
 
 
@@ -184,10 +186,10 @@ def draw(
     Times are explicit; seed 0 unless every sample has its own, as many then as there are seeds.
     """
     shape = shape if seeds is None else (len(seeds), *shape[1:])
-    drawn = sf.sample(model, sampler, shape, times=times, seed=0, seeds=seeds, init=init, frames=3)
+    drawn = sf.sample(model, sampler, shape, grid=times, seed=0, seeds=seeds, init=init, frames=3)
     assert drawn.trajectory is not None
     assert torch.equal(drawn.trajectory[-1], drawn.x)
-    return {"": drawn.trajectory.numpy(), ".evaluations": np.array(drawn.evaluations)}
+    return {"": drawn.trajectory.numpy(), ".evaluations": np.array(round(drawn.evaluations))  # the first edition counted in whole ones}
 
 
 def _named(drawn: Mapping[str, Numbers]) -> Numbers:
@@ -249,7 +251,8 @@ def draw_images(times: Times, variant: str) -> Numbers:
         "downsample": (sf.LinearGaussian(unet.model, smaller, smaller.apply(truth), 0.1, 0.4), ancestral, grid),
     }
     for loaded in refinenets:
-        cases[loaded.config.network.kind] = (loaded.model, *loaded.config.sampling.build(loaded.model.process))
+        sampler, cut = loaded.config.sampling.build(loaded.model.process)
+        cases[loaded.config.network.kind] = (loaded.model, sampler, times_of(cut, loaded.model.process))
     init = None if variant == "seed" else times["images/start"]
     return _named({name: draw(*case, (4, 1, 8, 8), init=init) for name, case in cases.items()})
 
@@ -257,8 +260,7 @@ def draw_images(times: Times, variant: str) -> Numbers:
 def draw_shipped(name: str) -> Numbers:
     """Return the first four samples of seed 0 as ``scorefield sample NAME -n 4 --precision fp32`` draws them, before they are written."""
     loaded = sf.load_model(name)
-    sampler, times = loaded.config.sampling.build(loaded.model.process)
-    return {"x": sf.sample(guided(loaded), sampler, (4, *loaded.event), times=times, seed=0).x.numpy()}
+    return {"x": loaded.sample(4, seed=0, precision="fp32").x.numpy()}
 
 
 def sample_command(name: str, out: Path) -> np.ndarray:
@@ -320,13 +322,15 @@ def defaults() -> dict[str, dict]:
 def sampling_of(values: dict) -> Sampling:
     """Return the sampling of a whole configuration."""
     config = validate(RunConfig, values, "golden")
-    sampler, times = config.sampling.build(config.process.build())
-    return Sampling(config.sampling.kind, _shown(sampler), times.tolist())
+    process = config.process.build()
+    sampler, grid = config.sampling.build(process)
+    return Sampling(config.sampling.kind, _shown(sampler), grid.times(process).tolist())
 
 
 def _shown(sampler: sf.Sampler) -> str:
     """Return how a sampler shows itself, numbers to nine digits: processors differ in the last."""
-    return re.sub(r"\d+\.\d+(e[-+]\d+)?", lambda number: f"{float(number[0]):.9g}", repr(sampler))
+    shown = repr(sampler).replace("repeats=", "steps=")  # as Langevin's repetitions were called
+    return re.sub(r"\d+\.\d+(e[-+]\d+)?", lambda number: f"{float(number[0]):.9g}", shown)
 
 
 def sampling_kinds() -> dict[str, Sampling]:
@@ -334,8 +338,8 @@ def sampling_kinds() -> dict[str, Sampling]:
     found = {}
     for kind, (name, process) in itertools.product(SAMPLING_KINDS, PROCESSES.items()):
         section = validate(_Choice, {"sampling": {"kind": kind, "steps": 6}}, "golden").sampling
-        sampler, times = section.build(process)
-        found[f"{kind}/{name}"] = Sampling(kind, _shown(sampler), times.tolist())
+        sampler, grid = section.build(process)
+        found[f"{kind}/{name}"] = Sampling(kind, _shown(sampler), grid.times(process).tolist())
     return found
 
 

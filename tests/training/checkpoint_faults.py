@@ -13,15 +13,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from scorefield.runs.lock import RunLock
 from scorefield.training import checkpoint
 from scorefield.training.checkpoint import Checkpoint
-from scorefield.training.runlock import RunLock
 
 # Every os call by which a save changes or reads the disk; "flush" does not exist, since writes are unbuffered.
 CALLS: tuple[str, ...] = ("open", "write", "fsync", "close", "mkdir", "rename", "replace", "unlink", "rmdir")
 
 children = multiprocessing.get_context("forkserver")  # imports torch once; each child is forked from there
-children.set_forkserver_preload(["scorefield.training.checkpoint", "scorefield.training.runlock"])
+children.set_forkserver_preload(["scorefield.training.checkpoint", "scorefield.runs.lock"])
 
 
 def content(mark: int) -> dict[str, dict[str, Tensor]]:

@@ -181,6 +181,12 @@ def evaluate_parser() -> ArgumentParser:
         "--from-samples", type=str, metavar="FILE", help="measure the samples of a .npz, such as sample writes"
     )
     parser.add_argument(
+        "--judge",
+        type=str,
+        metavar="RUN",
+        help="a classifier, trained by train, that reads the classes of samples; mnist-judge for MNIST, none for other data",
+    )
+    parser.add_argument(
         "--likelihood", type=int, default=0, metavar="N", help="bits/dim of N held-out images; 0, the default: none"
     )
     parser.add_argument("--data-dir", type=str, metavar="DIR", help="where data files are (or SCOREFIELD_DATA)")

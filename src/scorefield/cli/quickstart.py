@@ -9,16 +9,15 @@ from typing import Any
 import torch
 from jsonargparse import Namespace
 
-from scorefield._errors import ConfigError
-from scorefield.cli.train import train_run
-from scorefield.config import RunConfig
+from scorefield.cli.console import warn
+from scorefield.cli.train import follow
+from scorefield.config import RunConfig, validate
 from scorefield.config.sampling import AnnealedLangevinConfig, HeunConfig, PCConfig
-from scorefield.data import digits
 from scorefield.plotting import sampler_comparison, save_film, save_grid
 from scorefield.pretrained import load_model, shipped_models
+from scorefield.runs import Run
 from scorefield.sampling import Samples, sample
-from scorefield.training import OneProcess, checkpoint
-from scorefield.training.run import RunFolder
+from scorefield.training import OneProcess
 
 __all__ = ["run"]
 
@@ -49,15 +48,13 @@ def run(args: Namespace) -> int:
     path = _free_folder() if args.run is None else Path(args.run)
     began = time.perf_counter()
     values = {**_CONFIG, "seed": args.seed, "train": {**_CONFIG["train"], "steps": args.steps}}
-    dataset = digits()
-    config = RunConfig.model_validate(values).resolve(dataset)
-    if checkpoint.latest(RunFolder(path).checkpoints, lambda _: None) is not None:
-        raise ConfigError(f"{path}: already holds a run; choose another folder with --run, or remove it")
-    print(f"learning {len(dataset)} digits of 8x8 pixels: {args.steps} steps, a minute or two on two cores")
-    code = train_run(config, dataset, path, OneProcess())
+    with Run(validate(RunConfig, values, "command line"), path, parallel=OneProcess(), warn=warn) as made:
+        made.begin()
+        print(f"learning {len(made.data)} digits of 8x8 pixels: {args.steps} steps, a minute or two on two cores")
+        code = follow(made)
     if code != 0:
         return code
-    metrics = _sample_and_draw(path, dataset.scaled(slice(_SHOWN)))
+    metrics = _sample_and_draw(path, made.data.scaled(slice(_SHOWN)))
     metrics["seconds"] = round(time.perf_counter() - began, 1)
     (path / "metrics.json").write_text(json.dumps(metrics, indent=2))
     _farewell(path, metrics)

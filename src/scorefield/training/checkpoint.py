@@ -130,7 +130,7 @@ def clean(folder: Path) -> None:
     """Remove what interrupted saves left in ``folder``; call it at the start of a run.
 
     Touches ``.tmp-*`` of dead processes only; a process on another machine looks dead, which is why a run
-    folder is held by one process (`scorefield.training.runlock`).
+    folder is held by one process (`scorefield.runs.lock`).
 
     Raises:
         CheckpointError: the folder cannot be read or a leftover not removed.

@@ -13,8 +13,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from scorefield.loaded import guided
 from scorefield.metrics import Memorisation, memorisation, nearest_neighbours
-from scorefield.pretrained import guided, load_model
+from scorefield.pretrained import load_model
 from scorefield_claims.base import Claim, Finding, Recipe, rule
 from scorefield_claims.drawing import canvas, label, points, save
 from scorefield_claims.mnist import digits, draw, show

@@ -8,7 +8,8 @@ With ρ = σ/α, the noise-to-signal ratio, and F the network:
     LadderNet   s = F(x, i),              i the nearest of L levels  (Song & Ermon 2019)
 
 The contract of a network is F(x, noise) or F(x, noise, labels): x of shape (b, *d) in the dtype of its own parameters, ``noise`` the
-condition of each row, float32 of shape (b,) (for a ladder the level's index, an integer), and an output of the shape of x. One that takes
+condition of each row, float32 of shape (b,) (float64 in a network of float64; for a ladder the level's index, an integer), and an output
+of the shape of x. One that takes
 labels has an attribute ``classes``, how many there are; labels absent, and the label ``classes`` in any row, mean 'no label'. `condition`
 gives the model of p(x | label) that shares its parameters.
 """

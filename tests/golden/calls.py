@@ -189,7 +189,7 @@ def draw(
     drawn = sf.sample(model, sampler, shape, grid=times, seed=0, seeds=seeds, init=init, frames=3)
     assert drawn.trajectory is not None
     assert torch.equal(drawn.trajectory[-1], drawn.x)
-    return {"": drawn.trajectory.numpy(), ".evaluations": np.array(round(drawn.evaluations))  # the first edition counted in whole ones}
+    return {"": drawn.trajectory.numpy(), ".evaluations": np.array(round(drawn.evaluations))}  # then a whole number
 
 
 def _named(drawn: Mapping[str, Numbers]) -> Numbers:

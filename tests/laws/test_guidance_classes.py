@@ -134,8 +134,7 @@ def is_the_published_combination(free: Callable[[ScoreModel, Tensor, float], Sco
         for i, label in enumerate(LABELS.tolist()):
             conditional = getattr(Exact(of_class(label), PROCESS), view)(x, t)[i]
             expected = (1 + w) * conditional - w * unconditional[i]
-            # Networks are given their condition in float32.
-            torch.testing.assert_close(found[i], expected, rtol=1e-6, atol=1e-6)
+            torch.testing.assert_close(found[i], expected, rtol=1e-8, atol=1e-8)
 
 
 def test_classifier_free_guidance_is_ho_and_salimans() -> None:

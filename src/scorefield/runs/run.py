@@ -47,8 +47,8 @@ class Run:
             for record in run:
                 print(record.step, record.loss)
 
-    Iterating trains from ``state.step`` to the last step and yields the record of every step, after what is due at it was written: a line of
-    metrics.jsonl, a checkpoint, a picture. Stop where you like and call `save`; `resume` goes on, bit for bit.
+    Iterating trains from ``state.step`` to the last step and yields the record of every step, after what is due at it was written: a line
+    of metrics.jsonl, a checkpoint, a picture. Stop where you like and call `save`; `resume` goes on, bit for bit.
 
     Args:
         config: of the run; what depends on the data is measured and filled in.

@@ -34,8 +34,8 @@ GUARDS = {
     "guidance/auto.py": ["test_guidance_auto.py"],
     "training": ["../training/test_loop.py"],
     "training/muon.py": ["../training/test_muon.py"],
-    "training/checkpoint_bytes.py": ["../training/test_checkpoint.py"],
-    "training/checkpoint_disk.py": ["../training/test_checkpoint.py"],
+    "training/checkpoint.py": ["../training/test_checkpoint.py"],
+    "training/checkpoint_files.py": ["../training/test_checkpoint.py"],
     "guidance/classes.py": ["test_guidance_classes.py"],
     "guidance/inpainting.py": ["test_guidance_inpainting.py"],
     "guidance/measurement.py": ["test_guidance_measurement.py"],
@@ -131,11 +131,19 @@ MUTANTS = [
     Mutant("Muon: gradients lost", "training/muon.py", "weight.grad = gradient", "pass"),
     Mutant("min-SNR: the larger", "objectives/weights.py", "clamp(max=gamma", "clamp(min=gamma"),
     Mutant(
-        "checkpoint: any part read back is right", "training/checkpoint_disk.py", "buffer[:got] != expected", "False"
+        "checkpoint: tensors not compared", "training/checkpoint_files.py", "np.array_equal(bits(x), bits(y))", "True"
     ),
-    Mutant("checkpoint: longer files hold as much", "training/checkpoint_disk.py", "not file.read(1)", "True"),
-    Mutant("checkpoint: narrow types first", "training/checkpoint_bytes.py", "(-item[1].element", "(item[1].element"),
-    Mutant("checkpoint: header of any length", "training/checkpoint_bytes.py", "-len(text) % 8", "0"),
+    Mutant("checkpoint: JSON not compared", "training/checkpoint_files.py", ".read_bytes() != data", " is None"),
+    Mutant("checkpoint: any hash is right", "training/checkpoint_files.py", "!= sha256:", "is None:"),
+    Mutant(
+        "checkpoint: files for their owner",
+        "training/checkpoint_files.py",
+        "shutil.copymode(path.with_name(STATE), path)",
+        "pass",
+    ),
+    Mutant(
+        "checkpoint: the former copy goes first", "training/checkpoint.py", "_step_aside(path)\n", "_discard(path)\n"
+    ),
     Mutant("finiteness: a sum is always well", "sampling.py", "torch.isfinite(x.sum()) or", "x.sum() is not None or"),
     Mutant("bits: a byte told by a later one", "likelihood/decoder.py", "(-1, 1), (0, -2)", "(1, -1), (0, -2)"),
     Mutant("bits: trust in bytes that are not likely", "likelihood/decoder.py", "w * self.table[bins, byte]", "w"),

@@ -18,6 +18,7 @@ _PUBLIC = {
     "scorefield._errors": ("CheckpointError", "ConfigError", "DataError", "DivergedError", "ScorefieldError"),
     "scorefield._tensors": ("Noise", "standard_normal", "uniform_like"),
     "scorefield.classifier": ("Classifier",),
+    "scorefield.config": ("describe", "register"),
     "scorefield.densities": (
         *("Banana", "Checkerboard", "Density", "Empirical", "Funnel", "Gaussian", "GaussianMixture", "Product", "Ring"),
         *("Similarity", "TwoMoons"),
@@ -79,6 +80,8 @@ if TYPE_CHECKING:
     from scorefield._tensors import standard_normal as standard_normal
     from scorefield._tensors import uniform_like as uniform_like
     from scorefield.classifier import Classifier as Classifier
+    from scorefield.config import describe as describe
+    from scorefield.config import register as register
     from scorefield.densities import *  # noqa: F403
     from scorefield.energy import Energy as Energy
     from scorefield.grids import *  # noqa: F403

@@ -18,7 +18,8 @@ from scorefield.cli.arguments import SECTIONS
 from scorefield.cli.console import Progress, warn
 from scorefield.cli.pictures import draw_grid, draw_way
 from scorefield.cli.scalars import tensorboard, write_scalars
-from scorefield.config import RunConfig, merge, parse_yaml, read_yaml, refusals, to_yaml, validate
+from scorefield.config import RunConfig, merge, overrides, parse_yaml, read_yaml, refusals, stored, to_yaml, validate
+from scorefield.config.sampling import SamplingConfig
 from scorefield.data import Batches, Dataset
 from scorefield.models import ScoreModel
 from scorefield.plotting import loss_curve
@@ -63,9 +64,9 @@ def run(args: Namespace) -> int:
         print(to_yaml(config), end="")
         return 0
     dataset = config.data.load()
-    config = config.resolve(dataset)
     parallel = _parallel(config.train.device)
     path = Path(args.run or f"runs/{config.name}")
+    config = config.resolve(dataset, _before(path) if args.resume else None)
     if args.dry_run:
         _describe(config, dataset, parallel, path)
         return 0
@@ -83,17 +84,15 @@ def configure(args: Namespace) -> RunConfig:
     # Sections given in part complete the default of their kind; checked here so that an error names the file it is in.
     values = merge(RunConfig().model_dump(mode="json"), values)
     validate(RunConfig, values, source)
-    asked: dict[str, Any] = {section: args[section] for section in SECTIONS if args[section]}
+    asked: dict[str, Any] = overrides({section: args[section] for section in SECTIONS if args[section]})
     asked |= {key: args[key] for key in ("seed", "name", "comment") if args[key] is not None}
-    if args.data_dir is not None:
-        asked = merge(asked, {"data": {"dir": args.data_dir}})
-    if args.device is not None:
-        asked = merge(asked, {"train": {"device": args.device}})
-    values = merge(values, asked)
+    options = {"data": {"dir": args.data_dir}, "train": {"device": args.device}}
+    given = {section: part for section, part in options.items() if None not in part.values()}
+    values = merge(merge(values, asked), given)
     if args.fast_dev_run:
-        once = {"repeats": 1} if values["sampling"].get("kind") == "ald" else {}
+        once = {"repeats": 1} if SamplingConfig.model_validate(values["sampling"]).sampler.kind == "ald" else {}
         values = merge(merge(values, _TINY), {"sampling": {"steps": 3, **once}})
-    return validate(RunConfig, values, "command line" if asked else source)
+    return validate(RunConfig, values, "command line" if asked or given else source)
 
 
 @dataclass
@@ -183,7 +182,8 @@ def _start(session: Session, *, resume: bool, override: bool) -> None:
         raise ConfigError(
             f"{folder.path}: already holds a run, at step {found.step}; go on with --resume, or choose another --run"
         )
-    changes = _differences(found.state.get("config"), config.model_dump(mode="json"))
+    before = _read(found)
+    changes = _differences(before and before.model_dump(mode="json"), config.model_dump(mode="json"))
     if changes and not override:
         raise ConfigError(
             f"{folder.path}: the configuration changed since step {found.step}: {'; '.join(changes)}; "
@@ -194,6 +194,18 @@ def _start(session: Session, *, resume: bool, override: bool) -> None:
     if first:
         folder.truncate_metrics(found.step)
         folder.config.write_text(to_yaml(config))
+
+
+def _before(path: Path) -> RunConfig | None:
+    """Return the configuration of the run's last sitting."""
+    found = checkpoint.latest(path / "checkpoints", lambda _: None)
+    return None if found is None else _read(found)
+
+
+def _read(found: checkpoint.Checkpoint) -> RunConfig | None:
+    """Return the configuration of a checkpoint, where it has one."""
+    values = found.state.get("config")
+    return validate(RunConfig, stored(values), f"{found.path}/state.json") if isinstance(values, dict) else None
 
 
 def _consume(session: Session, records: Iterator[StepRecord], stop: StopSignals, writer: Writer | None) -> int:
@@ -240,10 +252,9 @@ def _finish(session: Session) -> None:
         print(f"  scorefield evaluate {folder.path}")
         return
     session.draw()
-    kind, steps = session.config.sampling.kind, session.config.sampling.steps
     suffix = "png" if len(session.event) == 3 else "npz"
     print(f"{folder.path}: trained to step {session.state.step}. Sample it with:")
-    print(f"  scorefield sample {folder.path} --sampler {kind} --steps {steps} -n 64 --out samples.{suffix}")
+    print(f"  scorefield sample {folder.path} -n 64 --out samples.{suffix}")
 
 
 def _differences(old: object, new: dict[str, Any], prefix: str = "") -> list[str]:

@@ -112,7 +112,7 @@ def fit(
     if isinstance(data, Tensor):
         data = Dataset(data, None, "tensor")
     batches = Batches(data, batch_size, seed) if isinstance(data, Dataset) else DensityBatches(data, batch_size, seed)
-    settings = Optimization(steps=steps, learning_rate=learning_rate, seed=seed)
+    settings = Optimization(steps=steps, learning_rate=learning_rate, warmup=100, precision="fp32", seed=seed)
     state = TrainState.create(model, settings)
     device = next(model.parameters()).device
     records = list(train(state, batches, objective, settings, OneProcess(device)))

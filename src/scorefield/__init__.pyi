@@ -13,7 +13,11 @@ from ._tensors import (
     uniform_like as uniform_like,
 )
 from .classifier import Classifier as Classifier
-from .config import RunConfig as RunConfig
+from .config import (
+    RunConfig as RunConfig,
+    describe as describe,
+    register as register,
+)
 from .densities import (
     Banana as Banana,
     Checkerboard as Checkerboard,

@@ -14,8 +14,10 @@ import abc
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import torch
+from annotated_types import Ge, Le
 from jaxtyping import Float
 from torch import Tensor
 
@@ -31,6 +33,7 @@ __all__ = [
     "Step",
     "Uniform",
     "cosine",
+    "ends",
     "geometric",
     "linear",
     "sigmoid",
@@ -40,6 +43,8 @@ __all__ = [
 
 Times = Float[Tensor, " n"]
 Levels = Float[Tensor, " L"]
+Count = Annotated[int, Ge(1), Le(1_000_000)]
+Rungs = Annotated[int, Ge(1), Le(10_000)]
 
 
 @dataclass(frozen=True)
@@ -122,7 +127,7 @@ class Counted(Grid):
         steps: transitions.
     """
 
-    steps: int
+    steps: Count
 
     def __post_init__(self) -> None:
         if self.steps < 1:
@@ -152,7 +157,7 @@ class LogSNR(Counted):
 
     def times(self, process: Process) -> Times:
         """Return the times."""
-        high, low = _ratios(process)
+        high, low = ends(process)
         return process.time(_geometric(high, low, self.steps + 1))
 
 
@@ -179,7 +184,7 @@ class Karras(Counted):
 
     def times(self, process: Process) -> Times:
         """Return the times."""
-        high, low = _ratios(process)
+        high, low = ends(process)
         high = high if self.sigma_max is None else self.sigma_max
         low = low if self.sigma_min is None else self.sigma_min
         _descending(high, low)
@@ -214,7 +219,7 @@ class Constant(Grid):
     """
 
     t: float
-    steps: int
+    steps: Count
 
     def __post_init__(self) -> None:
         _at_least(1, self.steps)
@@ -257,7 +262,7 @@ def steps_of(times: Times, process: Process) -> list[Step]:
     ]
 
 
-def geometric(sigma_1: float, sigma_L: float, levels: int) -> Levels:
+def geometric(sigma_1: float, sigma_L: float, levels: Rungs) -> Levels:
     """Return the L noise levels of NCSN, σ_1 > … > σ_L with a constant ratio (Song & Ermon 2019, section 4.2).
 
     One level is σ_L alone: the single-noise model of the ablations.
@@ -269,23 +274,23 @@ def geometric(sigma_1: float, sigma_L: float, levels: int) -> Levels:
     return _geometric(sigma_1, sigma_L, levels)
 
 
-def linear(sigma_1: float, sigma_L: float, levels: int) -> Levels:
+def linear(sigma_1: float, sigma_L: float, levels: Rungs) -> Levels:
     """Return L noise levels equally spaced: few of them are small, where the detail is (for comparison)."""
     return _between(sigma_1, sigma_L, levels, lambda u: u)
 
 
-def cosine(sigma_1: float, sigma_L: float, levels: int) -> Levels:
+def cosine(sigma_1: float, sigma_L: float, levels: Rungs) -> Levels:
     """Return L noise levels along half a cosine: dense at both ends. σ = σ_1 + (σ_L − σ_1)(1 − cos πu)/2, u from 0 to 1."""
     return _between(sigma_1, sigma_L, levels, lambda u: 0.5 * (1 - torch.cos(math.pi * u)))
 
 
-def sigmoid(sigma_1: float, sigma_L: float, levels: int) -> Levels:
+def sigmoid(sigma_1: float, sigma_L: float, levels: Rungs) -> Levels:
     """Return L noise levels along a logistic curve from −6 to 6: denser yet at both ends than `cosine`."""
     ends = torch.sigmoid(torch.tensor([-6.0, 6.0], dtype=torch.float64))
     return _between(sigma_1, sigma_L, levels, lambda u: (torch.sigmoid(12 * u - 6) - ends[0]) / (ends[1] - ends[0]))
 
 
-def _ratios(process: Process) -> tuple[float, float]:
+def ends(process: Process) -> tuple[float, float]:
     """Return the largest and smallest σ/α of a process."""
     ends = torch.tensor([process.t_max, process.t_min], dtype=torch.float64)
     high, low = process.ratio(ends).tolist()

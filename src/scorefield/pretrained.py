@@ -15,7 +15,7 @@ from torch import Tensor
 
 from scorefield._errors import CheckpointError, ConfigError
 from scorefield.classifier import Classifier
-from scorefield.config import RunConfig, refusals, validate
+from scorefield.config import RunConfig, refusals, stored, validate
 from scorefield.hub import HUB, download, model_card, results_table
 from scorefield.loaded import LoadedModel, guided, lowered
 from scorefield.metrics import Judge
@@ -94,7 +94,7 @@ def _load(name: str, device: torch.device | str, warn: Warn, wanted: type[Wanted
     event = found.state.get("event")
     if not isinstance(values, dict) or not isinstance(event, list):
         raise CheckpointError(f"{found.path}: has no configuration; it was not written by scorefield train")
-    config = validate(RunConfig, values, f"{found.path}/state.json")
+    config = validate(RunConfig, stored(values), f"{found.path}/state.json")
     model = weighted(config, tuple(event), found.tensors["ema"], str(found.path)).to(device)
     if not isinstance(model, wanted):
         raise ConfigError(f"{name}: is a {type(model).__name__}, where a {wanted.__name__} is needed")

@@ -9,13 +9,13 @@ from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from scorefield.config.sampling import SamplingConfig
 from scorefield.data import Dataset, mnist
+from scorefield.grids import Grid
 from scorefield.metrics import Judge
 from scorefield.models import ScoreModel
 from scorefield.plotting import grid_image
 from scorefield.pretrained import load_judge
-from scorefield.sampling import Samples, sample
+from scorefield.sampling import Sampler, Samples, sample
 from scorefield_claims.drawing import label
 
 __all__ = ["BATCH", "Reading", "digits", "draw", "examples", "judge", "read", "real_features", "real_reading", "show"]
@@ -65,10 +65,9 @@ def real_reading(n: int) -> Reading:
     return read(digits(train=False).scaled(slice(n)))
 
 
-def draw(model: ScoreModel, sampling: SamplingConfig, n: int, seed: int) -> Samples:
+def draw(model: ScoreModel, sampler: Sampler, grid: Grid, n: int, seed: int) -> Samples:
     """Return n digits of a model."""
-    sampler, times = sampling.build(model.process)
-    return sample(model, sampler, (n, 1, 28, 28), grid=times, seed=seed, batch_size=BATCH)
+    return sample(model, sampler, (n, 1, 28, 28), grid=grid, seed=seed, batch_size=BATCH)
 
 
 def show(axes: Axes, x: Float[Tensor, "n 1 h w"], title: str, columns: int, *, rows: Sequence[str] = ()) -> None:

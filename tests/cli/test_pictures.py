@@ -49,7 +49,7 @@ def test_the_strip_shows_the_end_of_every_level_of_the_chain_that_was_asked_for(
     assert levels.trajectory is not None
     assert torch.equal(strip["states"], levels.trajectory[1:-1, :8])
     assert torch.equal(strip["final"], levels.x[:8])
-    _, sigma = MODEL.process.alpha_sigma(times[:-1])
+    _, sigma = MODEL.process.alpha_sigma(times.times(MODEL.process)[:-1])
     assert strip["sigmas"] == pytest.approx(sigma.tolist())
     # The exact law of x after a level is N(½, 0.2² + σ²) but for the steps' size: the strip's levels are those of its columns.
     spread = strip["states"].flatten(1).std(dim=1)

@@ -17,7 +17,7 @@ from scorefield.training import StepRecord
 
 TARGET = GaussianMixture.ring(modes=4, radius=2.0, std=0.3)
 PROCESS = VE(sigma_min=0.05, sigma_max=5.0)
-SETTINGS = Optimization(steps=20, learning_rate=2e-3, warmup=5, seed=3)
+SETTINGS = Optimization(steps=20, learning_rate=2e-3, warmup=5, precision="fp32", seed=3)
 
 
 def fresh(seed: int = 0) -> TrainState:
@@ -76,7 +76,7 @@ def test_the_global_generator_is_not_touched():
 def test_B2_accumulation_equals_the_big_batch(parts: int):
     whole, split = fresh(), fresh()
     advance(whole)
-    advance(split, Optimization(steps=20, learning_rate=2e-3, warmup=5, seed=3, accumulate=parts))
+    advance(split, replace(SETTINGS, accumulate=parts))
     for name, value in whole.tensors()["model"].items():
         torch.testing.assert_close(split.tensors()["model"][name], value, rtol=0, atol=1e-6)
 
@@ -108,7 +108,7 @@ def test_clipping_bounds_the_step_taken():
     hook = state.optimizer.register_step_pre_hook(
         lambda *_: taken.append(torch.nn.utils.get_total_norm([p.grad for p in state.model.parameters()]).item())
     )
-    records = advance(state, Optimization(steps=20, clip=1e-3))
+    records = advance(state, Optimization(steps=20, learning_rate=1e-3, warmup=100, clip=1e-3, precision="fp32"))
     hook.remove()
     assert max(r.grad_norm for r in records) > 1e-3
     assert max(taken) <= 1e-3 * (1 + 1e-5)

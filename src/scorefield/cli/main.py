@@ -29,7 +29,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # no word about its cache where no home can be written
     try:
         args = _parse(build_parser(), arguments)
-        code = import_module(f"scorefield.cli.{args.subcommand}").run(args[args.subcommand])
+        chosen = args[args.subcommand]
+        if chosen.get("plugin"):
+            import_module("scorefield.config").load_plugins(chosen.plugin)
+        code = import_module(f"scorefield.cli.{args.subcommand}").run(chosen)
         sys.stdout.flush()
         return code
     except ScorefieldError as error:

@@ -18,7 +18,6 @@ from scorefield.cli.drawing_arguments import MEASURED
 from scorefield.cli.images import read_truth
 from scorefield.cli.sample import check_out, choose, count, labels_of, precision, setting
 from scorefield.config import refusals
-from scorefield.config.parts import DenoiserConfig
 from scorefield.grids import times_of
 from scorefield.guidance import DPS, Inpaint, LinearGaussian, LinearOperator, Particles, RePaint
 from scorefield.loaded import LoadedModel
@@ -142,8 +141,7 @@ def _steered(
     if problem.hidden is not None and args.method in ("replace", "repaint"):
         model = Inpaint(model, it.truth, ~problem.hidden)
         return model, RePaint(sampler, int(_setting(args, "resample"))) if args.method == "repaint" else sampler
-    own = it.loaded.config.model
-    sigma_data = own.sigma_data if isinstance(own, DenoiserConfig) else None
+    sigma_data = getattr(it.loaded.config.model, "sigma_data", None)
     model = LinearGaussian(model, problem.A, problem.y, _setting(args, "noise"), sigma_data or _SIGMA_DATA)
     if args.method == "pigdm":
         return model, sampler

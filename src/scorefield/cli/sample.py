@@ -13,9 +13,10 @@ from torch import Tensor
 
 from scorefield._errors import ConfigError
 from scorefield.cli.console import Progress, warn
-from scorefield.config import merge, refusals
+from scorefield.config import merge, overrides, refusals
 from scorefield.config.base import Section
 from scorefield.config.load import validate
+from scorefield.config.migrate import flat_sampling
 from scorefield.config.sampling import SamplingConfig
 from scorefield.grids import times_of
 from scorefield.loaded import LoadedModel
@@ -101,7 +102,7 @@ def draw(
 
 def precision(args: Namespace, choice: Any) -> Precision:  # noqa: ANN401 one of the configurations of samplers
     """Return the precision the network runs in: of --precision auto, float32 where the solver would mistake rounding for curvature."""
-    wanted = "fp32" if args.precision == "auto" and choice.kind == "ode" else args.precision
+    wanted = "fp32" if args.precision == "auto" and choice.sampler.kind == "ode" else args.precision
     return "bf16" if uses_bf16(wanted, pick_device(args.device)) else "fp32"
 
 
@@ -132,8 +133,13 @@ def count(args: Namespace) -> tuple[int, list[int] | None]:
 
 def choose(loaded: LoadedModel[ScoreModel], kind: str | None, steps: int | None, options: dict[str, Any]) -> Any:  # noqa: ANN401
     """Return the sampling configuration: the run's own, changed by what was asked on the command line."""
-    asked = {**({} if kind is None else {"kind": kind}), **({} if steps is None else {"steps": steps}), **options}
-    values = merge({"sampling": loaded.config.sampling.model_dump()}, {"sampling": asked})
+    asked = {
+        **({} if kind is None else {"kind": kind}),
+        **({} if steps is None else {"steps": steps}),
+        **overrides(options),
+    }
+    own = loaded.config.sampling.model_dump(mode="json")
+    values = merge({"sampling": own}, {"sampling": flat_sampling(asked, own, times=False)})
     return validate(_Choice, values, "command line").sampling
 
 
@@ -142,10 +148,19 @@ def setting(args: Namespace, loaded: LoadedModel[ScoreModel], choice: Any) -> di
     weight = loaded.config.guide.weight if args.get("guide") is None else args.guide
     guided = loaded.weak is not None and args.weight == 0
     return {
-        "sampler": choice.model_dump(),
+        "sampler": _flat({**choice.sampler.model_dump(), "grid": choice.grid.model_dump()}),
         "guide": weight if guided else 0.0,
         "precision": precision(args, choice),
     }
+
+
+def _flat(section: dict[str, Any]) -> dict[str, Any]:
+    """Return settings side by side: a section within goes by its kind, its settings by their names after its own."""
+    flat: dict[str, Any] = {}
+    for key, value in section.items():
+        inner = _flat(value) if isinstance(value, dict) else {"kind": value}
+        flat |= {key if name == "kind" else f"{key}_{name}": setting for name, setting in inner.items()}
+    return flat
 
 
 def parse_seeds(text: str, option: str = "--seeds") -> list[int]:

@@ -8,8 +8,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
-from scorefield._errors import ConfigError
-from scorefield.config import RunConfig, refusals, to_yaml
+from scorefield._errors import CheckpointError, ConfigError
+from scorefield.config import RunConfig, refusals, stored, to_yaml, validate
 from scorefield.data import Batches, Dataset
 from scorefield.models import ScoreModel
 from scorefield.plotting import loss_curve
@@ -71,9 +71,11 @@ class Run:
         parallel: Parallel | None = None,
         warn: Callable[[str], None] = warnings.warn,
     ) -> None:
-        self.data = config.data.load() if data is None else data
-        self.config = config.resolve(self.data)
         self.path = Path(path)
+        self.data = config.data.load() if data is None else data
+        # What an earlier sitting measured of the data stands, whatever this edition would measure.
+        before = checkpoint.latest(self.path / "checkpoints", lambda _: None)
+        self.config = config.resolve(self.data, None if before is None else _configuration(before))
         self.parallel = parallel or OneProcess(pick_device(config.train.device))
         self.warn = warn
         with refusals("configuration"):
@@ -125,11 +127,12 @@ class Run:
         found = checkpoint.latest(self.folder.checkpoints, self.warn)
         if found is None:
             return self
-        changes = _differences(found.state.get("config"), self.config.model_dump(mode="json"))
+        before = _configuration(found).model_dump(mode="json")
+        changes = _differences(before, self.config.model_dump(mode="json"))
         if changes and not override:
             raise ConfigError(
                 f"{self.path}: the configuration changed since step {found.step}: {'; '.join(changes)}; "
-                "resume with the old one, or accept the new one with --override"
+                "resume with the old one, or override it"
             )
         self.state.restore(found.step, found.tensors)
         self._seconds, self._began = found.seconds or 0.0, time.perf_counter()
@@ -231,10 +234,20 @@ class Run:
         return guide.build(model, weak.to(self.parallel.device).eval())
 
 
-def _differences(old: object, new: dict[str, Any], prefix: str = "") -> list[str]:
+def _configuration(found: checkpoint.Checkpoint) -> RunConfig:
+    """Return the configuration of a checkpoint, in this edition's form.
+
+    Raises:
+        CheckpointError: it has none.
+    """
+    values = found.state.get("config")
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{found.path}: has no configuration; it was not written by a run")
+    return validate(RunConfig, stored(values), f"{found.path}/state.json")
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
     """Return "key: old → new" for every setting that differs and matters."""
-    if not isinstance(old, dict):
-        return ["the checkpoint has no configuration"]
     found: list[str] = []
     for key in sorted({*old, *new}):
         name, before, after = prefix + key, old.get(key), new.get(key)

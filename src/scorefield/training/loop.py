@@ -131,7 +131,7 @@ def fit(
         DivergedError: the loss or a gradient stopped being finite.
     """
     batches = batches_of(data, batch_size, seed)
-    settings = Optimization(steps=steps, learning_rate=learning_rate, seed=seed)
+    settings = Optimization(steps=steps, learning_rate=learning_rate, warmup=100, precision="fp32", seed=seed)
     state = TrainState.create(model, settings)
     device = next(model.parameters()).device
     stepped = train(state, batches, objective, settings, OneProcess(device))

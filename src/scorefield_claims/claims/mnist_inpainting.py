@@ -22,15 +22,14 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from scorefield.config.parts import DenoiserConfig
-from scorefield.config.sampling import HeunConfig, SamplingConfig, SDEConfig
-from scorefield.grids import Grid
+from scorefield.grids import Grid, Karras, LogSNR
 from scorefield.guidance import DPS, HIDDEN_PARTS, Inpaint, LinearGaussian, Mask, Particles, RePaint, hidden_part
 from scorefield.metrics import Estimate
 from scorefield.metrics.estimate import mean
 from scorefield.models import ScoreModel
 from scorefield.plotting import veil
 from scorefield.pretrained import load_model
+from scorefield.samplers import Ancestral, Heun
 from scorefield.sampling import Sampler, sample
 from scorefield_claims.base import Claim, Finding, Recipe, rule
 from scorefield_claims.drawing import canvas, label, save
@@ -76,29 +75,27 @@ Guide = Callable[[ScoreModel, Tensor, Tensor], tuple[ScoreModel, Sampler, Grid]]
 
 def _methods(recipe: MnistInpainting, sigma_data: float) -> dict[str, Guide]:
     """Return (model, originals, hidden) ↦ (guided model, sampler, grid), by name."""
-    heun, ancestral = HeunConfig(steps=recipe.steps), SDEConfig(kind="ancestral", steps=recipe.ancestral_steps)
+    chain = LogSNR(recipe.ancestral_steps - 1)
 
-    def replaced(choice: SamplingConfig, wrap: Callable[[Sampler], Sampler]) -> Guide:
+    def replaced(sampler: Sampler, grid: Grid) -> Guide:
         def guide(model: ScoreModel, x0: Tensor, hidden: Tensor) -> tuple[ScoreModel, Sampler, Grid]:
-            sampler, grid = choice.build(model.process)
-            return Inpaint(model, x0, ~hidden), wrap(sampler), grid
+            return Inpaint(model, x0, ~hidden), sampler, grid
 
         return guide
 
-    def measured(wrap: Callable[[Sampler], Sampler]) -> Guide:
+    def measured(sampler: Sampler) -> Guide:
         def guide(model: ScoreModel, x0: Tensor, hidden: Tensor) -> tuple[ScoreModel, Sampler, Grid]:
-            sampler, grid = ancestral.build(model.process)
             seen = Mask(~hidden.expand(x0.shape[1:]))
-            return LinearGaussian(model, seen, seen.apply(x0), _NOISE, sigma_data), wrap(sampler), grid
+            return LinearGaussian(model, seen, seen.apply(x0), _NOISE, sigma_data), sampler, chain
 
         return guide
 
     return {
-        "replace": replaced(heun, lambda sampler: sampler),
-        "repaint": replaced(ancestral, lambda sampler: RePaint(sampler, recipe.resample)),
-        "pigdm": measured(lambda sampler: sampler),
-        "dps": measured(DPS),
-        "particles": measured(lambda _: Particles(recipe.particles)),
+        "replace": replaced(Heun(), Karras(recipe.steps - 1)),
+        "repaint": replaced(RePaint(Ancestral(), recipe.resample), chain),
+        "pigdm": measured(Ancestral()),
+        "dps": measured(DPS(Ancestral())),
+        "particles": measured(Particles(recipe.particles)),
     }
 
 
@@ -112,7 +109,7 @@ def _mask(name: str, seed: int) -> Bool[Tensor, "1 28 28"]:
 def measure(recipe: MnistInpainting) -> Finding:
     """Return errors, agreement and diversity of every method under every mask, and what becomes of ones."""
     loaded = load_model(recipe.model, precision="auto")
-    sigma_data = loaded.config.model.sigma_data if isinstance(loaded.config.model, DenoiserConfig) else None
+    sigma_data = getattr(loaded.config.model, "sigma_data", None)
     methods = _methods(recipe, sigma_data or 0.5)
     test = digits(train=False)
     assert test.labels is not None  # noqa: S101 MNIST has labels

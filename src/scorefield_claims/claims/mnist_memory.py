@@ -37,7 +37,7 @@ class MnistMemory(Recipe):
 def measure(recipe: MnistMemory) -> Finding:
     """Return whether samples remember."""
     loaded = load_model(recipe.model, precision="auto")
-    x = draw(guided(loaded), loaded.config.sampling, recipe.n, recipe.seed).x.clamp(0, 1)
+    x = draw(guided(loaded), *loaded.config.sampling.build(loaded.model.process), recipe.n, recipe.seed).x.clamp(0, 1)
     train, test = (digits(train=train).scaled() for train in (True, False))
     copied = x.clone()
     k, generator = round(recipe.copies * recipe.n), torch.Generator().manual_seed(recipe.seed)

@@ -15,18 +15,23 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from scorefield.config.sampling import (
-    AdaptiveConfig,
-    AnnealedLangevinConfig,
-    HeunConfig,
-    ODEConfig,
-    PCConfig,
-    SamplingConfig,
-    SDEConfig,
-)
+from scorefield.grids import Grid, Karras, Ladder, LogSNR, ends, geometric
 from scorefield.metrics import Estimate, frechet_distance
 from scorefield.metrics.estimate import mean
 from scorefield.pretrained import load_model
+from scorefield.processes import Process
+from scorefield.samplers import (
+    AdaptiveODE,
+    AnnealedLangevin,
+    DPMpp2M,
+    Euler,
+    EulerMaruyama,
+    Heun,
+    LangevinCorrector,
+    PredictorCorrector,
+    ReverseDiffusion,
+)
+from scorefield.sampling import Sampler
 from scorefield_claims.base import Claim, Finding, Recipe, rule
 from scorefield_claims.drawing import canvas, curve, label, save
 from scorefield_claims.mnist import digits, draw, examples, judge, read, real_features, show
@@ -59,18 +64,24 @@ class _Point(NamedTuple):
     x: Tensor
 
 
-_DETERMINISTIC: dict[str, Callable[[int], SamplingConfig]] = {
-    "Euler": lambda k: ODEConfig(kind="euler", steps=k),
-    "DPM-Solver++(2M)": lambda k: ODEConfig(kind="dpmpp2m", steps=k),
-    "Heun": lambda k: HeunConfig(steps=(k + 1) // 2),
+Plan = tuple[Sampler, Grid]
+
+_DETERMINISTIC: dict[str, Callable[[int, Process], Plan]] = {
+    "Euler": lambda k, _: (Euler(), Karras(k - 1)),
+    "DPM-Solver++(2M)": lambda k, _: (DPMpp2M(), Karras(k - 1)),
+    "Heun": lambda k, _: (Heun(), Karras((k + 1) // 2 - 1)),
 }
-_STOCHASTIC: dict[str, Callable[[int], SamplingConfig]] = {
-    "Heun with churn": lambda k: HeunConfig(steps=(k + 1) // 2, churn=k / 4, churn_min=0.05, churn_max=10.0),
-    "Euler-Maruyama": lambda k: SDEConfig(kind="em", steps=k, grid="karras"),
-    "reverse diffusion": lambda k: SDEConfig(kind="reverse_diffusion", steps=k, grid="karras"),
-    "predictor-corrector": lambda k: PCConfig(kind="pc", steps=k // 2),
-    "annealed Langevin": lambda k: AnnealedLangevinConfig(
-        kind="ald", steps=max(2, k // _REPEATS), repeats=_REPEATS, sigma_L=0.01
+_STOCHASTIC: dict[str, Callable[[int, Process], Plan]] = {
+    "Heun with churn": lambda k, _: (Heun(k / 4, 0.05, 10.0), Karras((k + 1) // 2 - 1)),
+    "Euler-Maruyama": lambda k, _: (EulerMaruyama(), Karras(k - 1)),
+    "reverse diffusion": lambda k, _: (ReverseDiffusion(), Karras(k - 1)),
+    "predictor-corrector": lambda k, _: (
+        PredictorCorrector(ReverseDiffusion(), LangevinCorrector()),
+        LogSNR(k // 2 - 1),
+    ),
+    "annealed Langevin": lambda k, process: (
+        AnnealedLangevin(repeats=_REPEATS, relative_step=0.15),
+        Ladder(geometric(ends(process)[0], 0.01, max(2, k // _REPEATS))),
     ),
 }
 _ADAPTIVE = "adaptive ODE"
@@ -82,17 +93,17 @@ def measure(recipe: MnistSamplers) -> Finding:
     real = real_features(recipe.reference)
     floor = frechet_distance(judge().features(examples(digits(train=True), recipe.n, recipe.seed).scaled()), real)
 
-    def point(sampling: SamplingConfig) -> _Point:
-        drawn = draw(precise if sampling.kind == "ode" else model, sampling, recipe.n, recipe.seed)
+    def point(sampler: Sampler, grid: Grid) -> _Point:
+        drawn = draw(precise if isinstance(sampler, AdaptiveODE) else model, sampler, grid, recipe.n, recipe.seed)
         distance = frechet_distance(judge().features(drawn.x), real)
         return _Point(drawn.evaluations, distance, mean(read(drawn.x).confidence), drawn.x[:10])
 
     found = {
-        name: [point(build(k)) for k in budgets]
+        name: [point(*build(k, model.process)) for k in budgets]
         for builders, budgets in ((_DETERMINISTIC, recipe.deterministic), (_STOCHASTIC, recipe.stochastic))
         for name, build in builders.items()
     }
-    found[_ADAPTIVE] = [point(AdaptiveConfig(kind="ode", rtol=tol, atol=tol)) for tol in recipe.tolerances]
+    found[_ADAPTIVE] = [point(AdaptiveODE(tol, tol), LogSNR(1)) for tol in recipe.tolerances]
     return _finding(recipe, found, floor)
 
 

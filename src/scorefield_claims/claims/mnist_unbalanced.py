@@ -13,13 +13,14 @@ import torch
 from torch import Tensor
 
 from scorefield._tensors import derive_seed
-from scorefield.config.sampling import HeunConfig
 from scorefield.data import Dataset, keep_share
+from scorefield.grids import Karras
 from scorefield.metrics import Estimate, ModeWeights, class_shares
 from scorefield.networks import UNet
 from scorefield.objectives import DSM, LogNormal, edm_weight
 from scorefield.preconditioning import Denoiser
 from scorefield.processes import EDM
+from scorefield.samplers import Heun
 from scorefield.training import fit
 from scorefield_claims.base import Claim, Finding, Recipe, Row, rule
 from scorefield_claims.drawing import canvas, label, save, share_bars
@@ -58,7 +59,9 @@ def measure(recipe: MnistUnbalanced) -> Finding:
     """Return the shares of digits drawn after unbalanced training."""
     balanced = digits(train=True)
     data = keep_share(balanced, recipe.digit, recipe.kept, seed=recipe.seed)
-    x = draw(_learn(recipe, data), HeunConfig(churn=10.0, churn_min=0.05, churn_max=10.0), recipe.n, recipe.seed).x
+    x = draw(
+        _learn(recipe, data), Heun(churn=10.0, churn_min=0.05, churn_max=10.0), Karras(17), recipe.n, recipe.seed
+    ).x
     found = class_shares(read(x).labels, _shares(data))
     return _finding(recipe, found, _shares(balanced), x[:100])
 

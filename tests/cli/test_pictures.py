@@ -11,6 +11,7 @@ from torch import Tensor
 from scorefield import VE, AnnealedLangevin, Exact, Gaussian, Heun, Karras, Sampler
 from scorefield.cli import main
 from scorefield.config import RunConfig, validate
+from scorefield.grids import times_of
 from scorefield.runs import pictures
 from scorefield.runs.pictures import draw_grid, draw_way
 from scorefield.sampling import sample
@@ -43,13 +44,13 @@ def test_the_strip_shows_the_end_of_every_level_of_the_chain_that_was_asked_for(
     config = configured(kind="ald", steps=10, repeats=100, relative_step=0.4)
     draw_way(tmp_path, tmp_path / "grid.png", MODEL, config, EVENT)
     sampler, grid = config.sampling.build(MODEL.process)
-    times = grid.times(MODEL.process)
+    times = times_of(grid, MODEL.process)
     assert isinstance(sampler, AnnealedLangevin)
     levels = sample(MODEL, sampler, (64, *EVENT), grid=times, seed=0, frames=12)
     assert levels.trajectory is not None
     assert torch.equal(strip["states"], levels.trajectory[1:-1, :8])
     assert torch.equal(strip["final"], levels.x[:8])
-    _, sigma = MODEL.process.alpha_sigma(times.times(MODEL.process)[:-1])
+    _, sigma = MODEL.process.alpha_sigma(times[:-1])
     assert strip["sigmas"] == pytest.approx(sigma.tolist())
     # The exact law of x after a level is N(½, 0.2² + σ²) but for the steps' size: the strip's levels are those of its columns.
     spread = strip["states"].flatten(1).std(dim=1)

@@ -8,6 +8,7 @@ import itertools
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -22,7 +23,7 @@ from scorefield.config import RunConfig, merge, read_yaml, validate
 from scorefield.config.base import Section
 from scorefield.config.sampling import SamplingConfig
 from scorefield.data import Batches, Dataset, digits, from_path
-from scorefield.grids import times_of
+from scorefield.grids import ends, times_of
 from scorefield.loaded import guided
 from scorefield.pretrained import load_trained
 from scorefield.training import StepRecord, TrainState, train
@@ -299,16 +300,34 @@ KINDS = {
 def resolved_configs() -> dict[str, dict]:
     """Return every recipe of the repository, whole."""
     return {
-        path.stem: validate(
-            RunConfig, merge(RunConfig().model_dump(mode="json"), read_yaml(path)), path.name
-        ).model_dump(mode="json")
+        path.stem: resolved(merge(RunConfig().model_dump(mode="json"), read_yaml(path)))
         for path in sorted(CONFIGS.glob("*.yaml"))
     }
 
 
 def resolved(values: dict) -> dict:
     """Return the configuration that ``values`` describe, whole."""
-    return validate(RunConfig, values, "golden").model_dump(mode="json")
+    return _said_out(validate(RunConfig, values, "golden").model_dump(mode="json"))
+
+
+def _said_out(values: dict) -> dict:
+    """Return a configuration in which what may be left to the process, or be without bounds, is a number as in the first edition."""
+    process = validate(RunConfig, values, "golden").process.build()
+    sampler, objective = values["sampling"]["sampler"], values["objective"]
+    if sampler["kind"] == "heun" and sampler["churn_max"] is None:
+        sampler["churn_max"] = 1e9
+    high, low = ends(process)
+    for levels in (objective.get("levels"), values["sampling"]["grid"].get("levels")):
+        if isinstance(levels, dict):
+            levels["sigma_1"] = round(levels["sigma_1"] or high, 12)
+            levels["sigma_L"] = round(levels["sigma_L"] or low, 12)
+    return values
+
+
+def completed(name: str, values: dict) -> dict:
+    """Return values of the first edition, of a whole configuration or of one section, in this edition's form."""
+    part = name.partition("/")[0]
+    return resolved(values) if part == "whole" else resolved({part: values})[part]
 
 
 def defaults() -> dict[str, dict]:
@@ -323,13 +342,27 @@ def sampling_of(values: dict) -> Sampling:
     """Return the sampling of a whole configuration."""
     config = validate(RunConfig, values, "golden")
     process = config.process.build()
-    sampler, grid = config.sampling.build(process)
-    return Sampling(config.sampling.kind, _shown(sampler), grid.times(process).tolist())
+    return _built(config.sampling, process)
+
+
+def _built(section: SamplingConfig, process: sf.Process) -> Sampling:
+    """Return what a section builds; annealed Langevin dynamics as it was shown then, by the step size of its last level."""
+    sampler, grid = section.build(process)
+    times = times_of(grid, process)
+    if isinstance(sampler, sf.AnnealedLangevin) and sampler.relative_step is not None:
+        _, sigma = process.alpha_sigma(times[-1])
+        sampler = replace(sampler, step_size=sampler.relative_step * sigma.item() ** 2, relative_step=None)
+    return Sampling(section.sampler.kind, _shown(sampler), times.tolist())
 
 
 def _shown(sampler: sf.Sampler) -> str:
     """Return how a sampler shows itself, numbers to nine digits: processors differ in the last."""
-    shown = repr(sampler).replace("repeats=", "steps=")  # as Langevin's repetitions were called
+    shown = (
+        repr(sampler)
+        .replace("repeats=", "steps=")
+        .replace(", relative_step=None", "")
+        .replace("churn_max=inf", "churn_max=1e9")
+    )  # as it was then
     return re.sub(r"\d+\.\d+(e[-+]\d+)?", lambda number: f"{float(number[0]):.9g}", shown)
 
 
@@ -338,8 +371,7 @@ def sampling_kinds() -> dict[str, Sampling]:
     found = {}
     for kind, (name, process) in itertools.product(SAMPLING_KINDS, PROCESSES.items()):
         section = validate(_Choice, {"sampling": {"kind": kind, "steps": 6}}, "golden").sampling
-        sampler, grid = section.build(process)
-        found[f"{kind}/{name}"] = Sampling(kind, _shown(sampler), grid.times(process).tolist())
+        found[f"{kind}/{name}"] = _built(section, process)
     return found
 
 

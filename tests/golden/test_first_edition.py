@@ -62,17 +62,22 @@ def test_the_command_writes_what_was_drawn(tmp_path: Path) -> None:
 
 
 def test_recipes_resolve_to_the_same_configurations() -> None:
-    assert calls.resolved_configs() == CONFIGS
-    assert {name: calls.resolved(values) for name, values in CONFIGS.items()} == CONFIGS
+    """The recipes are written in this edition's form, and mean what those of the first edition meant."""
+    assert calls.resolved_configs() == {name: calls.resolved(values) for name, values in CONFIGS.items()}
 
 
 def test_settings_left_out_have_the_same_values() -> None:
-    assert calls.defaults() == read_json("defaults.json")
+    golden = {name: calls.completed(name, values) for name, values in read_json("defaults.json").items()}
+    got = calls.defaults()
+    # The one that changed: a ladder of which only the number of levels is said reaches from end to end of its process.
+    assert got.pop("objective/multilevel_dsm") != golden.pop("objective/multilevel_dsm")
+    assert got == golden
 
 
 def test_configurations_of_shipped_models_are_read_as_before() -> None:
     assert calls.shipped_configs() == STATES
-    assert {name: calls.resolved(state["state"]["config"]) for name, state in STATES.items()} == RESOLVED
+    for name, state in STATES.items():
+        assert calls.resolved(state["state"]["config"]) == calls.resolved(RESOLVED[name])
 
 
 def test_configurations_build_the_same_samplers_and_times() -> None:

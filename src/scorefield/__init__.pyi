@@ -87,6 +87,7 @@ from .preconditioning import (
 from .pretrained import (
     from_pretrained as from_pretrained,
     load_model as load_model,
+    save as save,
 )
 from .processes import (
     EDM as EDM,

@@ -14,7 +14,7 @@ import scorefield as sf
 from scorefield.cli import main
 from scorefield.config import RunConfig, describe, register, validate
 from scorefield.config.kinds import Itself
-from scorefield.config.rooms import GRID, MODEL, OBJECTIVE, PROCESS, ROOMS, SAMPLER, UNREACHED
+from scorefield.config.rooms import MODEL, OBJECTIVE, ROOMS, UNREACHED
 from scorefield.models import NoisyModel
 
 NOUNS = {
@@ -64,24 +64,24 @@ def test_the_torch_free_table_is_the_one_that_the_kinds_make() -> None:
 
 
 @pytest.mark.parametrize(
-    ("room", "value"),
+    ("noun", "value"),
     [
-        (PROCESS, sf.VE(0.02, 30.0)),
-        (PROCESS, sf.VP(t_min=1e-4)),
-        (GRID, sf.Karras(12, rho=3.0)),
-        (GRID, sf.Uniform(7)),
-        (SAMPLER, sf.DDIM(0.3)),
-        (SAMPLER, sf.PredictorCorrector(sf.Ancestral("forward"), sf.LangevinCorrector(0.1, 2))),
-        (SAMPLER, sf.Langevin(0.1, convention="code")),
-        (OBJECTIVE, sf.DSM(sf.LogNormal(-0.5, 1.0), sf.edm_weight(0.3))),
-        (OBJECTIVE, sf.SSM(0.5, "sphere")),
+        ("process", sf.VE(0.02, 30.0)),
+        ("process", sf.VP(t_min=1e-4)),
+        ("grid", sf.Karras(12, rho=3.0)),
+        ("grid", sf.Uniform(7)),
+        ("sampler", sf.DDIM(0.3)),
+        ("sampler", sf.PredictorCorrector(sf.Ancestral("forward"), sf.LangevinCorrector(0.1, 2))),
+        ("sampler", sf.Langevin(0.1, convention="code")),
+        ("objective", sf.DSM(sf.LogNormal(-0.5, 1.0), sf.edm_weight(0.3))),
+        ("objective", sf.SSM(0.5, "sphere")),
     ],
     ids=str,
 )
-def test_an_object_is_described_and_built_again(room, value) -> None:
+def test_an_object_is_described_and_built_again(noun: str, value: object) -> None:
     section = describe(value)
     assert json.loads(json.dumps(section)) == section
-    assert room.read(section).build() == value
+    assert ROOMS[noun].read(section).build() == value
 
 
 @pytest.mark.parametrize(
@@ -164,6 +164,7 @@ def test_registering_says_what_it_cannot_take() -> None:
 def test_a_model_in_the_datas_units_is_built_from_its_configuration() -> None:
     torch.manual_seed(0)
     section = {"kind": "denoiser", "sigma_data": 0.5, "mean_data": 0.0, "location": [1.0, 300.0], "scale": [2.0, 1e-3]}
-    model = MODEL.read(section).build(net=sf.MLP(2), process=sf.EDM())
+    read = MODEL.read(section)
+    model = read.placed(read.build(net=sf.MLP(2), process=sf.EDM()))
     assert torch.equal(model.units.location, torch.tensor([1.0, 300.0], dtype=torch.float64))
     assert model.restore(torch.zeros(1, 2)).tolist() == [[1.0, 300.0]]

@@ -5,7 +5,7 @@ A number that was estimated comes with its standard error, as an `Estimate`.
 
 from scorefield.metrics.calibration import Calibration, calibration
 from scorefield.metrics.chains import ChainDiagnostics, diagnose_chains
-from scorefield.metrics.estimate import Estimate
+from scorefield.metrics.estimate import Estimate, mean
 from scorefield.metrics.evaluation import ImageJudge, Measure, evaluate
 from scorefield.metrics.features import frechet_distance, kernel_distance
 from scorefield.metrics.judge import Judge
@@ -44,6 +44,7 @@ __all__ = [
     "half_sampling",
     "kernel_distance",
     "kernel_stein_discrepancy",
+    "mean",
     "memorisation",
     "mmd",
     "mode_jumps",

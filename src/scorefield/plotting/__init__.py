@@ -1,6 +1,6 @@
 """Pictures: images and films of their making, curves, scores and samples in the plane. Nothing is shown; all is written where asked."""
 
-from scorefield.plotting.bars import Shares, weight_bars
+from scorefield.plotting.bars import Shares, share_bars, weight_bars
 from scorefield.plotting.clouds import sample_panels, save_path_film, trajectory_panels
 from scorefield.plotting.curves import calibration_curve, loss_curve, sampler_comparison
 from scorefield.plotting.fields import score_panels
@@ -25,6 +25,7 @@ __all__ = [
     "save_grid",
     "save_path_film",
     "score_panels",
+    "share_bars",
     "sigma_strip",
     "to_unit",
     "trajectory_panels",

@@ -13,11 +13,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from scorefield.metrics import Memorisation, memorisation, nearest_neighbours
-from scorefield.pretrained import guided, load_model
+import scorefield as sf
+from scorefield.pretrained import guided
 from scorefield_claims.base import Claim, Finding, Recipe, rule
 from scorefield_claims.drawing import canvas, label, points, save
-from scorefield_claims.mnist import digits, draw, show
+from scorefield_claims.mnist import CHURNED, digits, draw, show
 
 __all__ = ["CLAIM", "MnistMemory"]
 
@@ -35,46 +35,37 @@ class MnistMemory(Recipe):
 
 def measure(recipe: MnistMemory) -> Finding:
     """Return whether samples remember."""
-    loaded = load_model(recipe.model, precision="auto")
-    x = draw(guided(loaded), loaded.config.sampling, recipe.n, recipe.seed).x.clamp(0, 1)
+    model = guided(sf.load_model(recipe.model, precision="auto"))
+    x = draw(model, CHURNED, sf.Karras(16), recipe.n, recipe.seed).x.clamp(0, 1)
     train, test = (digits(train=train).scaled() for train in (True, False))
     copied = x.clone()
     k, generator = round(recipe.copies * recipe.n), torch.Generator().manual_seed(recipe.seed)
     copied[:k] = train[:k] + recipe.faint * torch.randn(train[:k].shape, generator=generator)
-    found = {"samples": memorisation(x, train, test), "a sampler that copies": memorisation(copied, train, test)}
-    neighbours = train[nearest_neighbours(x[:8], train, 5)[1]]
+    found = {"samples": sf.memorisation(x, train, test), "a sampler that copies": sf.memorisation(copied, train, test)}
+    neighbours = train[sf.nearest_neighbours(x[:8], train, 5)[1]]
     return _finding(recipe, found, torch.cat([x[:8, None], neighbours], dim=1).flatten(0, 1))
 
 
-def _finding(recipe: MnistMemory, found: Mapping[str, Memorisation], pictures: Tensor) -> Finding:
+def _finding(recipe: MnistMemory, found: Mapping[str, sf.Memorisation], pictures: Tensor) -> Finding:
     """Return the verdict."""
     ours, mutant = found.values()
+    refused = mutant.p_value < recipe.level
     checks = {
         f"{ours.train_share.value:.3f} of the samples lie nearer to a training digit than to any test digit, where "
         f"{ours.expected_share:.3f} would without memory (p = {ours.p_value:.2g})": ours.p_value > recipe.level,
-        f"the same test refuses a sampler of which {recipe.copies:.0%} are copies (p = {mutant.p_value:.1g})": mutant.p_value
-        < recipe.level,
+        f"the same test refuses a sampler of which {recipe.copies:.0%} are copies (p = {mutant.p_value:.1g})": refused,
     }
-    verdict, reason = rule(checks)
     rows = [
-        {
-            "sampler": name,
-            "n": m.n,
-            "train_share": m.train_share.value,
-            "expected_share": m.expected_share,
-            "p_value": m.p_value,
-            "c_t": m.c_t,
-            "distance_ratio": m.ratio.value,
-            "distance_ratio_error": m.ratio.error,
-        }
+        {"sampler": name, "n": m.n, "train_share": m.train_share.value, "expected_share": m.expected_share, "p_value": m.p_value,
+         "c_t": m.c_t, "distance_ratio": m.ratio.value, "distance_ratio_error": m.ratio.error}
         for name, m in found.items()
-    ]
+    ]  # fmt: skip
     measures = {f"share nearer to training digits, {name}": m.train_share for name, m in found.items()}
     measures |= {f"distance to training digits over test digits', {name}": m.ratio for name, m in found.items()}
-    return Finding(verdict, reason, measures, rows, lambda path: _draw(path, found, pictures))
+    return Finding(*rule(checks), measures, rows, lambda path: _draw(path, found, pictures))
 
 
-def _draw(path: Path, found: Mapping[str, Memorisation], pictures: Tensor) -> None:
+def _draw(path: Path, found: Mapping[str, sf.Memorisation], pictures: Tensor) -> None:
     """Draw samples with their nearest training digits, and the shares."""
     figure, axes = canvas(1, 2, width=5.4, height=5.4)
     show(axes[0, 0], pictures, "a sample, and the five nearest training digits", 6)

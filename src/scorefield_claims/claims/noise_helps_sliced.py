@@ -17,16 +17,10 @@ from typing import Literal
 
 import numpy as np
 
-from scorefield._errors import DivergedError
+import scorefield as sf
 from scorefield.data import Batches, Dataset, digits, mnist
-from scorefield.metrics import Estimate
-from scorefield.models import FromScore
-from scorefield.networks import MLP
-from scorefield.objectives import SSM
-from scorefield.processes import VE
-from scorefield.training import Optimization, TrainState, train
 from scorefield_claims.base import Claim, Finding, Recipe, exactly, rule
-from scorefield_claims.drawing import COLOURS, canvas, label, save
+from scorefield_claims.drawing import COLOURS, canvas, label, legend, save
 from scorefield_claims.learning import built
 
 __all__ = ["CLAIM", "NoiseHelpsSliced"]
@@ -52,25 +46,27 @@ def _losses(noise: bool, recipe: NoiseHelpsSliced) -> np.ndarray:
     images = {"digits": digits, "mnist": mnist}[recipe.images]().scaled().flatten(1)
     batches = Batches(Dataset(images, None, recipe.images), recipe.batch_size, recipe.seed)
     # The network's output is the score itself, as in the paper: whatever the scale.
-    model = built(lambda: FromScore(MLP(images.shape[1], width=recipe.width), VE(_SIGMA, 1.0)), recipe.seed)
-    settings = Optimization(
+    model = built(lambda: sf.FromScore(sf.MLP(images.shape[1], width=recipe.width), sf.VE(_SIGMA, 1.0)), recipe.seed)
+    settings = sf.Optimization(
         steps=recipe.steps, learning_rate=recipe.learning_rate, warmup=1, decay="constant", clip=None, seed=recipe.seed
     )
     losses = []
     try:
-        for record in train(TrainState.create(model, settings), batches, SSM(_SIGMA if noise else None), settings):
+        for record in sf.train(
+            sf.TrainState.create(model, settings), batches, sf.SSM(_SIGMA if noise else None), settings
+        ):
             losses.append(record.loss)  # noqa: PERF401 what was there before a divergence is kept
-    except DivergedError:
+    except sf.DivergedError:
         pass  # the claim, at its strongest
     return np.array(losses)
 
 
-def _fluctuation(losses: np.ndarray) -> Estimate:
+def _fluctuation(losses: np.ndarray) -> sf.Estimate:
     """Return the relative standard deviation over the last tenth of the steps, with its error over blocks of them."""
     last = losses[-max(len(losses) // 10, 2 * _BLOCKS) :]
     scale = abs(last.mean())
     blocks = [block.std(ddof=1) / scale for block in np.array_split(last, _BLOCKS)]
-    return Estimate(float(last.std(ddof=1) / scale), float(np.std(blocks, ddof=1) / _BLOCKS**0.5))
+    return sf.Estimate(float(last.std(ddof=1) / scale), float(np.std(blocks, ddof=1) / _BLOCKS**0.5))
 
 
 def measure(recipe: NoiseHelpsSliced) -> Finding:
@@ -84,19 +80,17 @@ def measure(recipe: NoiseHelpsSliced) -> Finding:
     tail = {name: values[-max(len(values) // 10, 2) :] for name, values in losses.items()}
     spread = {name: float(values.std(ddof=1)) for name, values in tail.items()}
     plain = spread["without noise"] / spread["with noise"]
+    whole = steps["with noise"] == recipe.steps
     checks = {
         f"over the last tenth the loss has {plain:.3g} times the standard deviation without noise": plain
         > recipe.ratio,
         f"relative to its size it fluctuates by {without.value:.3g} without noise, by {with_noise.value:.3g} with it, "
         f"{ratio:.2g} times less": ratio > 1 + 2 * error,
-        f"with noise it trains to the end ({steps['with noise']} steps; without: {steps['without noise']})": steps[
-            "with noise"
-        ]
-        == recipe.steps,
+        f"with noise it trains to the end ({steps['with noise']} steps; without: {steps['without noise']})": whole,
     }
     measures = {
         "ratio of the standard deviations": exactly(plain),
-        "ratio of the relative fluctuations": Estimate(ratio, error),
+        "ratio of the relative fluctuations": sf.Estimate(ratio, error),
     } | {f"relative fluctuation {name}": value for name, value in found.items()}
     rows = [
         {"training": name, "steps": steps[name], "last_mean": float(t.mean()), "last_std": spread[name],
@@ -118,7 +112,7 @@ def _draw(path: Path, losses: dict[str, np.ndarray]) -> None:
     for k, (name, values) in enumerate(losses.items()):
         last = values[-len(values) // 10 :]
         right.plot((last - last.mean()) / abs(last.mean()), color=COLOURS[1 - k], linewidth=0.8, label=name)
-    right.legend(frameon=False, fontsize=10)
+    legend(right)
     label(right, "last tenth", "optimiser step", "(loss − mean) / |mean|")
     save(figure, path)
 

@@ -10,7 +10,8 @@ from benchmarks.timing import Row, compare, in_turn_apart
 from benchmarks.training import BATCH, stepper
 from scorefield import sample
 from scorefield.cli.memory import keep_freed
-from scorefield.pretrained import guided, load_model
+from scorefield.loaded import guided
+from scorefield.pretrained import load_model
 
 STEPS = 10  # of training, in one measurement
 DRAWN = 250  # digits at once

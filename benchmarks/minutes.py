@@ -27,14 +27,15 @@ from benchmarks.training import CONFIG
 from scorefield import sample
 from scorefield.config import RunConfig, merge, read_yaml, validate
 from scorefield.data import Batches, Dataset, mnist
+from scorefield.loaded import LoadedModel, guided, lowered
 from scorefield.metrics import evaluate
-from scorefield.models import Labelled, ScoreModel
+from scorefield.models import ScoreModel
 from scorefield.networks import UNet
 from scorefield.networks.blocks import channel_norm, zeroed
 from scorefield.networks.precision import uses_bf16
-from scorefield.pretrained import LoadedModel, guided, load_judge, lowered
-from scorefield.training import OneProcess, TrainState, load_weights, pick_device, train
-from scorefield.training.run import environment
+from scorefield.preconditioning import Networked
+from scorefield.pretrained import load_judge
+from scorefield.training import OneProcess, TrainState, environment, load_weights, pick_device, train
 from scorefield_claims.mnist import examples
 
 
@@ -103,7 +104,7 @@ VARIANTS: dict[str, Variant] = {
     "fp32": Variant({"train": {"precision": "fp32"}}),
 }
 SHOWN = ("frechet_distance", "confidence", "sure", "coverage")
-DRAWN = {"sampling": {"steps": 16}, "guide": {"weight": 1.4, "interval": [0.15, 3.0]}}
+DRAWN = {"sampling": {"grid": {"steps": 15}}, "guide": {"weight": 1.4, "interval": [0.15, 3.0]}}
 _QUALITY = "FID (MNIST features) over its floor"
 _MARKS: dict[str, Any] = {"marker": "o", "markersize": 5, "capsize": 3, "linewidth": 1.4}
 PILOT, GUIDED = 100, 0.05  # steps that tell the speed; share of the steps after which the guide is kept
@@ -155,7 +156,7 @@ def run(config: RunConfig, variant: Variant, data: Dataset, steps: int) -> Train
     parallel = OneProcess(pick_device(config.train.device))
     settings = config.train.build(config.seed, config.guide.step)
     model = config.build_model(data.event)
-    if not isinstance(model, Labelled) or not isinstance(model.net, UNet):
+    if not isinstance(model, Networked) or not isinstance(model.net, UNet):
         raise TypeError(f"{CONFIG} trains a {type(model).__name__}, where a U-Net's denoiser is studied")
     variant.alter(model.net)
     state = TrainState.create(model.to(parallel.device), settings)

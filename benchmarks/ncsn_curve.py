@@ -14,7 +14,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from scorefield.config import read_yaml
-from scorefield.training.run import RunFolder
+from scorefield.runs.folder import RunFolder
 
 PUBLISHED = {1: 503.0, 100: 229.0, 500: 79.0}  # loss after so many steps, the same mean of the last hundred
 WINDOW = 100

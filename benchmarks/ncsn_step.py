@@ -41,7 +41,9 @@ def images() -> Tensor:
 
 def ours(precision: Literal["fp32", "bf16"]) -> Callable[[], object]:
     """Return a step of configs/mnist-ncsn.yaml."""
-    settings = Optimization(steps=10**9, warmup=0, decay="constant", clip=None, ema_decay=0.0, precision=precision)
+    settings = Optimization(
+        steps=10**9, learning_rate=1e-3, warmup=0, decay="constant", clip=None, ema_decay=0.0, precision=precision
+    )
     state, objective = TrainState.create(LadderNet(network(), LEVELS), settings), MultiLevelDSM(LEVELS)
     data = Batches(Dataset(images(), None, "noise"), BATCH, 0)
     records: Iterator[StepRecord] = train(state, data, objective, settings)

@@ -9,7 +9,7 @@ from torch import nn
 from benchmarks.timing import Row, compare, in_turn
 from scorefield import DSM, EDM, Denoiser, LogNormal, Optimization, StepRecord, TrainState, edm_weight, train
 from scorefield.config import read_yaml
-from scorefield.config.parts import UNetConfig
+from scorefield.config.rooms import NETWORK
 from scorefield.data import Batches, Dataset
 from scorefield.networks.precision import Precision
 
@@ -33,14 +33,14 @@ def run(rounds: int = 12) -> list[Row]:
 def network(size: int = 28) -> nn.Module:
     """Return the network of configs/mnist.yaml for squares of that size, with the same weights every time."""
     torch.manual_seed(0)
-    return UNetConfig(**read_yaml(CONFIG)["network"]).build((1, size, size), None)
+    return NETWORK.read(read_yaml(CONFIG)["network"]).build(channels=1, size=(size, size), levels=None)
 
 
 def stepper(precision: Precision, compiled: bool, size: int = 28, batch: int = BATCH) -> Callable[[], StepRecord]:
     """Return a function that takes one training step on noise-like images."""
     images = torch.randint(0, 256, (4096, 1, size, size), dtype=torch.uint8)
     model = Denoiser(network(size), EDM(0.002, 40.0), sigma_data=0.31, mean_data=0.13)
-    settings = Optimization(steps=10**9, precision=precision, compile=compiled)
+    settings = Optimization(steps=10**9, learning_rate=1e-3, warmup=100, precision=precision, compile=compiled)
     objective = DSM(LogNormal(-1.893, 1.2), edm_weight(0.31))
     records: Iterator[StepRecord] = train(
         TrainState.create(model, settings), Batches(Dataset(images, None, "noise"), batch, 0), objective, settings

@@ -1,15 +1,69 @@
-"""Fixtures that more than one folder of tests needs."""
+"""What holds for every test: it depends on nothing around it, and leaves nothing behind."""
 
 import os
+import random
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
+
+from isolation import LEFTOVERS, leave_home, refuse_network
+
+_DATA = Path(os.environ.get("SCOREFIELD_DATA") or Path(__file__).parents[2] / "shared" / "data").absolute()
+
+
+def pytest_configure() -> None:
+    leave_home()
+    sys.addaudithook(refuse_network)
 
 
 @pytest.fixture(scope="session")
 def mnist_dir() -> Path:
     """A folder that holds MNIST, itself or in ``mnist``: SCOREFIELD_DATA, or ../shared/data beside the repository."""
-    folder = Path(os.environ.get("SCOREFIELD_DATA") or Path(__file__).parents[2] / "shared" / "data")
-    if not any((folder / place / "train-images-idx3-ubyte.gz").exists() for place in ("", "mnist")):
-        pytest.skip(f"no MNIST in {folder}: set SCOREFIELD_DATA to the folder that holds its four files")
-    return folder
+    if not any((_DATA / place / "train-images-idx3-ubyte.gz").exists() for place in ("", "mnist")):
+        pytest.skip(f"no MNIST in {_DATA}: set SCOREFIELD_DATA to the folder that holds its four files")
+    return _DATA
+
+
+@pytest.fixture(scope="session", autouse=True)
+def working_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder that tests run in, where others have worked before."""
+    folder = tmp_path_factory.mktemp("leftovers")
+    for name in LEFTOVERS:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("left by another program\n")
+    os.environ.pop("SCOREFIELD_DATA", None)  # what tests want of it, they want from mnist_dir
+    before = Path.cwd()
+    os.chdir(folder)
+    yield folder
+    os.chdir(before)
+
+
+@pytest.fixture(autouse=True)
+def hermetic(working_folder: Path) -> Iterator[None]:
+    """Hold each test to leaving the working folder as it was, and to seeding the global generator before it draws from it.
+
+    Unseeded, the generator begins elsewhere in each test of each run, as pytest's seed decides.
+    """
+    unseeded = random.getrandbits(63)
+    generator, files = torch.manual_seed(unseeded).get_state(), _files(working_folder)
+    yield
+    entered = Path.cwd()
+    os.chdir(working_folder)
+    assert entered == working_folder, "another working folder was entered and not left: use monkeypatch.chdir"
+    assert _files(working_folder) == files, "the working folder was written to: use tmp_path"
+    drawn = not torch.equal(torch.get_rng_state(), generator)
+    assert not (drawn and torch.initial_seed() == unseeded), "the global generator was used unseeded: torch.manual_seed"
+
+
+@pytest.fixture
+def seeded(hermetic: None) -> None:
+    """Seed the global generator, for tests of what draws from it, such as networks their initial weights."""
+    torch.manual_seed(0)
+
+
+def _files(folder: Path) -> dict[Path, int]:
+    """Return what is in a folder, and when it was last changed."""
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}

@@ -26,17 +26,16 @@ GUARDS = {
     "metrics/calibration.py": ["../test_classifier.py"],
     "preconditioning.py": ["test_preconditioning.py", "test_models.py"],
     "energy.py": ["test_energy.py", "test_models.py"],
-    "grids.py": ["test_grids.py"],
+    "grids.py": ["test_grids.py", "test_samplers.py"],
     "sampling.py": ["test_sampling.py", "test_samplers.py", "test_guidance_auto.py"],
     "_tensors.py": ["test_noise.py", "test_guidance_classes.py"],
     "_ode.py": ["../test_ode.py"],
     "likelihood": ["../test_likelihood.py"],
-    "transitions.py": ["test_samplers.py"],
     "guidance/auto.py": ["test_guidance_auto.py"],
     "training": ["../training/test_loop.py"],
     "training/muon.py": ["../training/test_muon.py"],
-    "training/checkpoint_bytes.py": ["../training/test_checkpoint.py"],
-    "training/checkpoint_disk.py": ["../training/test_checkpoint.py"],
+    "training/checkpoint.py": ["../training/test_checkpoint.py"],
+    "training/checkpoint_files.py": ["../training/test_checkpoint.py"],
     "guidance/classes.py": ["test_guidance_classes.py"],
     "guidance/inpainting.py": ["test_guidance_inpainting.py"],
     "guidance/measurement.py": ["test_guidance_measurement.py"],
@@ -73,17 +72,15 @@ MUTANTS = [
     Mutant("g²: 2 missing", "processes.py", "torch.sqrt(2 * log_ratio_rate)", "torch.sqrt(log_ratio_rate)"),
     Mutant("VE: time of σ, σ_min forgotten", "processes.py", "torch.log(ratio / self.sigma_min)", "torch.log(ratio)"),
     Mutant("PowerVE: ratio not squared", "processes.py", "rate * ratio**2", "rate * ratio"),
-    Mutant("Tweedie: σ for σ²", "models.py", "- x) / like(sigma, x) ** 2", "- x) / like(sigma, x)"),
+    Mutant("Tweedie: σ for σ²", "models.py", "self.denoise(x, t) - x) / sigma**2", "self.denoise(x, t) - x) / sigma"),
     Mutant("flow: ½ missing", "models.py", "- 0.5 * like(g, x) ** 2", "- like(g, x) ** 2"),
     Mutant("flow: g for g²", "models.py", "0.5 * like(g, x) ** 2", "0.5 * like(g, x)"),
-    Mutant(
-        "denoiser of a score: 1/α missing", "models.py", "* self.score(x, t)) / like(alpha, x)", "* self.score(x, t))"
-    ),
+    Mutant("denoiser of a score: 1/α missing", "models.py", "* self.score(x, t)) / alpha", "* self.score(x, t))"),
     Mutant(
         "noise of the wrong sign",
         "models.py",
-        "return -like(sigma, x) * self.score",
-        "return like(sigma, x) * self.score",
+        "return -sigma * self.score",
+        "return sigma * self.score",
     ),
     Mutant("slope in ln ρ: ρ missing", "models.py", "like(rho, y) * model.rows(rows).noise", "model.rows(rows).noise"),
     Mutant("EDM: c_skip not squared", "preconditioning.py", "(self.sigma_data / norm) ** 2", "self.sigma_data / norm"),
@@ -95,19 +92,22 @@ MUTANTS = [
         "return a[index.to(a.device)]",
         "return a[: len(index)]",
     ),
-    Mutant("energy: uphill", "energy.py", "return -gradient", "return gradient"),
+    Mutant("energy: uphill", "energy.py", "return -self.energy(x, t)", "return self.energy(x, t)"),
     Mutant("ladder: last level skipped", "grids.py", "torch.cat([times, times[-1:]])", "times"),
     Mutant(
-        "Karras: off by one", "grids.py", "ramp = torch.linspace(0, 1, steps,", "ramp = torch.linspace(0, 1, steps + 1,"
+        "Karras: off by one",
+        "grids.py",
+        "ramp = torch.linspace(0, 1, self.steps + 1",
+        "ramp = torch.linspace(0, 1, self.steps + 2",
     ),
     Mutant(
         "closing denoising at the wrong time",
         "sampling.py",
-        "active.denoise(x, times[-1])",
-        "active.denoise(x, times[-2])",
+        "active.denoise(x, end.t)",
+        "active.denoise(x, steps[-1].t)",
     ),
-    Mutant("start from the wrong level", "sampling.py", "prior_std(times[0])", "prior_std(times[1])"),
-    Mutant("first transition skipped", "sampling.py", "itertools.pairwise(times)", "itertools.pairwise(times[1:])"),
+    Mutant("start from the wrong level", "sampling.py", "model.prior(steps[0].t)", "model.prior(steps[0].s)"),
+    Mutant("first transition skipped", "sampling.py", "for step in steps:", "for step in steps[1:]:"),
     Mutant(
         "streams of noise are one", "_tensors.py", 'derive_seed("noise", stream, block)', 'derive_seed("noise", block)'
     ),
@@ -131,54 +131,72 @@ MUTANTS = [
     Mutant("Muon: gradients lost", "training/muon.py", "weight.grad = gradient", "pass"),
     Mutant("min-SNR: the larger", "objectives/weights.py", "clamp(max=gamma", "clamp(min=gamma"),
     Mutant(
-        "checkpoint: any part read back is right", "training/checkpoint_disk.py", "buffer[:got] != expected", "False"
+        "checkpoint: tensors not compared", "training/checkpoint_files.py", "np.array_equal(bits(x), bits(y))", "True"
     ),
-    Mutant("checkpoint: longer files hold as much", "training/checkpoint_disk.py", "not file.read(1)", "True"),
-    Mutant("checkpoint: narrow types first", "training/checkpoint_bytes.py", "(-item[1].element", "(item[1].element"),
-    Mutant("checkpoint: header of any length", "training/checkpoint_bytes.py", "-len(text) % 8", "0"),
+    Mutant("checkpoint: JSON not compared", "training/checkpoint_files.py", ".read_bytes() != data", " is None"),
+    Mutant("checkpoint: any hash is right", "training/checkpoint_files.py", "!= sha256:", "is None:"),
+    Mutant(
+        "checkpoint: files for their owner",
+        "training/checkpoint_files.py",
+        "shutil.copymode(path.with_name(STATE), path)",
+        "pass",
+    ),
+    Mutant(
+        "checkpoint: the former copy goes first", "training/checkpoint.py", "_step_aside(path)\n", "_discard(path)\n"
+    ),
     Mutant("finiteness: a sum is always well", "sampling.py", "torch.isfinite(x.sum()) or", "x.sum() is not None or"),
     Mutant("bits: a byte told by a later one", "likelihood/decoder.py", "(-1, 1), (0, -2)", "(1, -1), (0, -2)"),
     Mutant("bits: trust in bytes that are not likely", "likelihood/decoder.py", "w * self.table[bins, byte]", "w"),
     Mutant("bits: trust not learnt", "likelihood/decoder.py", "in range(_ITERATIONS)", "in range(1)"),
     Mutant("bits: trust without context", "likelihood/decoder.py", "w = row[context]", "w = row[0 * context]"),
     Mutant("bound: half the integral", "likelihood/bits.py", "* (high - low) / levels", "* (high - low) / levels / 2"),
-    Mutant("bound: no price of the prior", "likelihood/bits.py", "nats += 0.5 * (mean", "nats += 0.0 * (mean"),
-    Mutant("bound: data not scaled", "likelihood/bits.py", "like(alpha, y) * (y +", "(y +"),
+    Mutant(
+        "bound: no price of the prior",
+        "likelihood/bits.py",
+        "nats += flatten(0.5 * (mean",
+        "nats += flatten(0.0 * (mean",
+    ),
+    Mutant(
+        "bound: data not scaled",
+        "likelihood/bits.py",
+        "process.perturb(y, t, noise.normal())",
+        "process.perturb(2 * y, t, noise.normal())",
+    ),
     Mutant("bits: 7 for 8", "likelihood/bits.py", "return 8 - found", "return 7 - found"),
-    Mutant("Euler: forwards", "samplers/ode.py", "r = rho_s / rho_t", "r = rho_t / rho_s"),
-    Mutant("Heun: second slope at t", "samplers/ode.py", "model.noise(guess, s)", "model.noise(guess, t)"),
+    Mutant("Euler: forwards", "samplers/ode.py", "r = step.rho_s / step.rho_t", "r = step.rho_t / step.rho_s"),
+    Mutant("Heun: second slope at t", "samplers/ode.py", "(y + h * first), step.s)", "(y + h * first), step.t)"),
     Mutant(
         "churn: standard deviations subtracted",
         "samplers/ode.py",
-        "math.sqrt(rho_hat**2 - rho_t**2)",
-        "(rho_hat - rho_t)",
+        "math.sqrt(raised.rho_t**2 - rho**2)",
+        "(raised.rho_t - rho)",
     ),
-    Mutant("transition: a forgotten in G²", "transitions.py", "(self.shrink * self.sigma_s) ** 2", "self.sigma_s**2"),
+    Mutant("transition: a forgotten in G²", "grids.py", "(self.shrink * self.sigma_s) ** 2", "self.sigma_s**2"),
     Mutant(
         "posterior variance: σ ratio not squared",
-        "transitions.py",
+        "grids.py",
         "(self.sigma_s / self.sigma_t) ** 2",
         "(self.sigma_s / self.sigma_t)",
     ),
     Mutant(
         "reverse diffusion: the flow's ½",
         "samplers/posterior.py",
-        "x + link.variance * model.score(x, t)\n",
-        "x + 0.5 * link.variance * model.score(x, t)\n",
+        "x + step.variance * model.score(x, step.t)\n",
+        "x + 0.5 * step.variance * model.score(x, step.t)\n",
     ),
     Mutant(
         "ancestral: shrunk twice",
         "samplers/posterior.py",
-        "* model.score(x, t)) / link.shrink",
-        "* model.score(x, t)) * link.shrink",
+        "* model.score(x, step.t)) / step.shrink",
+        "* model.score(x, step.t)) * step.shrink",
     ),
     Mutant(
         "DDIM: noise added, none removed",
         "samplers/posterior.py",
-        "max(0.0, link.sigma_s**2 - v) ** 0.5",
-        "link.sigma_s",
+        "max(0.0, step.sigma_s**2 - v) ** 0.5",
+        "step.sigma_s",
     ),
-    Mutant("DPM-Solver++: ½ missing", "samplers/posterior.py", "h / (2 * former_h)", "h / former_h"),
+    Mutant("DPM-Solver++: ½ missing", "samplers/posterior.py", "h / (2 * memory.h)", "h / memory.h"),
     Mutant(
         "DPM-Solver++: never second order",
         "samplers/posterior.py",
@@ -188,27 +206,30 @@ MUTANTS = [
     Mutant("Euler–Maruyama: g for g²", "samplers/sde.py", "g**2 * model.score", "g * model.score"),
     Mutant("Euler–Maruyama: noise g h", "samplers/sde.py", "g * h**0.5", "g * h"),
     Mutant(
-        "corrector at the wrong level", "samplers/predictor_corrector.py", "x, t, t, corrected", "x, s, s, corrected"
+        "corrector at the wrong level",
+        "samplers/predictor_corrector.py",
+        "x, step.stay, corrected",
+        "x, step.arrived, corrected",
     ),
     Mutant(
         "Langevin: ½ missing",
         "samplers/langevin.py",
-        "return x + 0.5 * alpha * model.score",
-        "return x + alpha * model.score",
+        "x = x + 0.5 * alpha * model.score",
+        "x = x + alpha * model.score",
     ),
     Mutant(
         "Langevin: √ missing",
         "samplers/langevin.py",
-        "+ alpha**0.5 * noise.normal()\n\n\n@",
-        "+ alpha * noise.normal()\n\n\n@",
+        "+ alpha**0.5 * noise.normal()\n    return x",
+        "+ alpha * noise.normal()\n    return x",
     ),
     Mutant("code convention ignored", "samplers/langevin.py", "else 2 * step_size", "else step_size"),
     Mutant(
         "MALA: proposals the wrong way round", "samplers/langevin.py", "(forward - backward)", "(backward - forward)"
     ),
-    Mutant("annealing: σ_L not squared", "samplers/langevin.py", "/ sigma_L.item() ** 2\n", "/ sigma_L.item()\n"),
+    Mutant("annealing: σ_L not squared", "samplers/langevin.py", "/ step.sigma_end**2\n", "/ step.sigma_end\n"),
     Mutant("annealing: instability accepted", "samplers/langevin.py", "if relative >= 4:", "if relative >= 8:"),
-    Mutant("corrector: snr by √2", "samplers/langevin.py", "return 4 * (self.snr", "return 2 * (self.snr"),
+    Mutant("corrector: snr by √2", "samplers/langevin.py", "alpha = 4 * (self.snr", "alpha = 2 * (self.snr"),
     Mutant("DSM: ½ missing", "objectives/denoising.py", "return 0.5 * self.weight", "return self.weight"),
     Mutant("NCSN: target of the wrong sign", "objectives/denoising.py", "t) + z / sigma", "t) - z / sigma"),
     Mutant(
@@ -278,9 +299,9 @@ MUTANTS = [
     ),
     Mutant(
         "classifier: labels left behind",
-        "guidance/classes.py",
-        "labels=take_rows(self.labels, index))",
-        "labels=self.labels[: len(index)])",
+        "models.py",
+        "else take_rows(value, index)",
+        "else value[: len(index)]",
     ),
     Mutant(
         "inpainting: mask inverted",
@@ -288,12 +309,20 @@ MUTANTS = [
         "match_rows(self.mask, x), match",
         "~match_rows(self.mask, x), match",
     ),
-    Mutant("inpainting: no noise on what is known", "guidance/inpainting.py", "+ like(sigma, x) * z)", "+ 0 * z)"),
+    Mutant("inpainting: no noise on what is known", "guidance/inpainting.py", "as_time(t), z))", "as_time(t), 0 * z))"),
     Mutant(
-        "inpainting: the level left, not the one reached", "guidance/inpainting.py", "renoise(x, s, ", "renoise(x, t, "
+        "inpainting: the level left, not the one reached",
+        "guidance/inpainting.py",
+        "renoise(x, step.s, ",
+        "renoise(x, step.t, ",
     ),
-    Mutant("RePaint: never back up", "guidance/inpainting.py", "if attempt > 0:", "if attempt < 0:"),
-    Mutant("RePaint: G for G²", "guidance/inpainting.py", "link.variance**0.5 * noise", "link.variance * noise"),
+    Mutant(
+        "RePaint: never back up",
+        "guidance/inpainting.py",
+        "attempt(step.shrink * x + step.variance**0.5 * noise.normal())",
+        "attempt(x)",
+    ),
+    Mutant("RePaint: G for G²", "guidance/inpainting.py", "step.variance**0.5 * noise", "step.variance * noise"),
     Mutant(
         "ΠGDM: guidance of the wrong sign", "guidance/measurement.py", "guide.denoised + like", "guide.denoised - like"
     ),
@@ -311,7 +340,9 @@ MUTANTS = [
         "return (self.sigma_data * ratio) /",
     ),
     Mutant("DPS: uphill", "guidance/measurement.py", "return x - like(self.zeta", "return x + like(self.zeta"),
-    Mutant("DPS: the code's half step", "guidance/measurement.py", "-2 * problem.A.adjoint", "-problem.A.adjoint"),
+    Mutant(
+        "DPS: the code's half step", "guidance/measurement.py", "-2 * problem.inside.adjoint", "-problem.inside.adjoint"
+    ),
     Mutant("blur: Aᵀ is A", "guidance/operators.py", "self._filter(v, torch.conj)", "self._filter(v, lambda r: r)"),
     Mutant("blur: shifted", "guidance/operators.py", "[-(k // 2) for k", "[-(k // 2) + 1 for k"),
     Mutant("down-sampling: Aᵀ spreads sums", "guidance/operators.py", "dim=axis) / self.factor", "dim=axis)"),
@@ -335,13 +366,13 @@ MUTANTS = [
     Mutant(
         "cross entropy: clean states",
         "objectives/classification.py",
-        "alpha * x0 + sigma * standard_normal",
-        "alpha * x0 + 0 * sigma * standard_normal",
+        "standard_normal(x0, noise)), t)",
+        "0 * x0), t)",
     ),
     Mutant("classifier: x not divided by α", "classifier.py", "x / like(alpha, x) - self", "x - self"),
     Mutant("classifier: no label counted", "classifier.py", "ignore_index=self.classes", "ignore_index=-100"),
     Mutant(
-        "calibration: σ² for σ", "metrics/calibration.py", "alpha * x0 + sigma * noise", "alpha * x0 + sigma**2 * noise"
+        "calibration: twice the noise", "metrics/calibration.py", "noise.normal().to(x0))", "2 * noise.normal().to(x0))"
     ),
     Mutant(
         "guided by a weak model: towards it", "guidance/auto.py", "denoised + self.weight", "denoised - self.weight"

@@ -13,6 +13,8 @@ from scorefield._errors import ConfigError
 from scorefield.cli.arguments import build_parser
 from scorefield.cli.main import _parse
 
+pytestmark = pytest.mark.usefixtures("seeded")  # what readers paste draws as it likes
+
 DOCS = Path(__file__).parents[1] / "docs"
 NOTEBOOKS = sorted((DOCS / "notebooks").glob("*.py"))
 QUICK = ("langevin", "write_a_sampler")  # the others train: half a minute and more

@@ -14,8 +14,8 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 from scorefield import CheckpointError, ConfigError, from_pretrained, load_model, save_pretrained
 from scorefield.cli import main
 from scorefield.config import RunConfig, parse_yaml
+from scorefield.loaded import LoadedModel
 from scorefield.models import ScoreModel
-from scorefield.pretrained import LoadedModel
 
 TINY = ["--data.kind", "digits", "--network.width", "8", "--network.depth", "1", "--device", "cpu", "--fast-dev-run"]
 RESULTS = {"judge": {"confidence": {"value": 0.93281, "error": 0.0031}, "class_shares": [0.25, 0.75]}, "n": 2000}
@@ -38,8 +38,12 @@ Hub = Callable[..., None]
 
 
 @pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> Hub:
-    """Make the Hub answer with a folder or an error, to the calls listed in ``asked``; until told, no call is allowed."""
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Hub:
+    """Make the Hub answer with a folder or an error, to the calls listed in ``asked``; until told, no call is allowed.
+
+    The working folder is empty, for a folder there comes before a repository of its name.
+    """
+    monkeypatch.chdir(tmp_path_factory.mktemp("empty"))
 
     def answer(folder: Path | Exception, asked: list[tuple[str, object]] | None = None) -> None:
         def snapshot_download(repository: str, *, revision: str | None, allow_patterns: list[str]) -> str:
@@ -149,6 +153,7 @@ def test_offline_for_real_is_that_line_too(monkeypatch: pytest.MonkeyPatch, tmp_
     """The Hub's own client, told to stay offline, with an empty cache."""
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
     with pytest.raises(ConfigError, match=r"hf:org/name.*LocalEntryNotFoundError"):
         load_model("hf:org/name")
 

@@ -14,13 +14,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from scorefield.cli.evaluation_table import render, render_calibration
 from scorefield.config import RunConfig, merge, read_yaml, validate
+from scorefield.evaluation import render, render_calibration
 from scorefield.hub import model_card
 from scorefield.pretrained import load_trained, shipped_models
+from scorefield.runs.folder import RunFolder
 from scorefield.training import checkpoint
 from scorefield.training.export import export
-from scorefield.training.run import RunFolder
 
 HOUSE = Path(__file__).parents[1]
 WEIGHTS, RESULTS = HOUSE / "src" / "scorefield" / "weights", HOUSE / "results"

@@ -23,7 +23,7 @@ from benchmarks.peers.examples import EXAMPLES, Example
 from benchmarks.peers.libraries import available
 from benchmarks.training import CONFIG
 from scorefield.config import read_yaml
-from scorefield.training.run import environment
+from scorefield.training import environment
 
 OURS = "scorefield"
 AT_ONCE = 250  # digits drawn together

@@ -121,9 +121,9 @@ assert min(found) > LEVEL / 2
 
 # %%
 class Broken(Midpoint):
-    def step(self, model, x, t, s, memory, noise):
-        x, memory = super().step(model, x, t, s, memory, noise)
-        return x + 0.05 * (model.process.ratio(t) - model.process.ratio(s)).clamp_max(1.0).item() * x, memory
+    def step(self, model, x, step, memory, noise):
+        x, memory = super().step(model, x, step, memory, noise)
+        return x + 0.05 * min(step.rho_t - step.rho_s, 1.0) * x, memory
 
 
 print("fitted order:", round(fitted_order(Broken(), VP()), 2), "  p-values:", p_values(Broken(), VP()))

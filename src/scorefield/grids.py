@@ -14,8 +14,10 @@ import abc
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import torch
+from annotated_types import Ge, Le
 from jaxtyping import Float
 from torch import Tensor
 
@@ -23,6 +25,7 @@ from scorefield.processes import Process
 
 __all__ = [
     "Constant",
+    "Counted",
     "Grid",
     "Karras",
     "Ladder",
@@ -30,6 +33,7 @@ __all__ = [
     "Step",
     "Uniform",
     "cosine",
+    "ends",
     "geometric",
     "linear",
     "sigmoid",
@@ -39,6 +43,8 @@ __all__ = [
 
 Times = Float[Tensor, " n"]
 Levels = Float[Tensor, " L"]
+Count = Annotated[int, Ge(1), Le(1_000_000)]
+Rungs = Annotated[int, Ge(1), Le(10_000)]
 
 
 @dataclass(frozen=True)
@@ -114,17 +120,27 @@ class Grid(abc.ABC):
 
 
 @dataclass(frozen=True)
-class Uniform(Grid):
-    """Equally spaced in t, from t_max down to t_min (Song et al. 2021).
+class Counted(Grid):
+    """A grid of as many transitions as are asked for.
 
     Args:
         steps: transitions.
     """
 
-    steps: int
+    steps: Count
 
     def __post_init__(self) -> None:
-        _at_least(1, self.steps)
+        if self.steps < 1:
+            raise ValueError(f"steps must be at least 1 transition; received {self.steps}")
+
+
+@dataclass(frozen=True)
+class Uniform(Counted):
+    """Equally spaced in t, from t_max down to t_min (Song et al. 2021).
+
+    Args:
+        steps: transitions.
+    """
 
     def times(self, process: Process) -> Times:
         """Return the times."""
@@ -132,26 +148,21 @@ class Uniform(Grid):
 
 
 @dataclass(frozen=True)
-class LogSNR(Grid):
+class LogSNR(Counted):
     """Equally spaced in ln(σ/α), so in the logarithm of the signal-to-noise ratio, from t_max down to t_min.
 
     Args:
         steps: transitions.
     """
 
-    steps: int
-
-    def __post_init__(self) -> None:
-        _at_least(1, self.steps)
-
     def times(self, process: Process) -> Times:
         """Return the times."""
-        high, low = _ratios(process)
+        high, low = ends(process)
         return process.time(_geometric(high, low, self.steps + 1))
 
 
 @dataclass(frozen=True)
-class Karras(Grid):
+class Karras(Counted):
     """The noise levels of Karras et al. (2022), Eq. 5, as ratios σ/α; N = steps + 1 of them.
 
         ρ_i = (ρ_max^{1/p} + i/(N−1) (ρ_min^{1/p} − ρ_max^{1/p}))^p,  i = 0 … N−1
@@ -162,19 +173,18 @@ class Karras(Grid):
         sigma_min, sigma_max: the ends, as ratios σ/α; the process's own when absent.
     """
 
-    steps: int
     rho: float = 7.0
     sigma_min: float | None = None
     sigma_max: float | None = None
 
     def __post_init__(self) -> None:
-        _at_least(1, self.steps)
+        super().__post_init__()
         if not (math.isfinite(self.rho) and self.rho > 0):
             raise ValueError(f"rho must be a finite positive number; received {self.rho}")
 
     def times(self, process: Process) -> Times:
         """Return the times."""
-        high, low = _ratios(process)
+        high, low = ends(process)
         high = high if self.sigma_max is None else self.sigma_max
         low = low if self.sigma_min is None else self.sigma_min
         _descending(high, low)
@@ -209,7 +219,7 @@ class Constant(Grid):
     """
 
     t: float
-    steps: int
+    steps: Count
 
     def __post_init__(self) -> None:
         _at_least(1, self.steps)
@@ -252,7 +262,7 @@ def steps_of(times: Times, process: Process) -> list[Step]:
     ]
 
 
-def geometric(sigma_1: float, sigma_L: float, levels: int) -> Levels:
+def geometric(sigma_1: float, sigma_L: float, levels: Rungs) -> Levels:
     """Return the L noise levels of NCSN, σ_1 > … > σ_L with a constant ratio (Song & Ermon 2019, section 4.2).
 
     One level is σ_L alone: the single-noise model of the ablations.
@@ -264,23 +274,23 @@ def geometric(sigma_1: float, sigma_L: float, levels: int) -> Levels:
     return _geometric(sigma_1, sigma_L, levels)
 
 
-def linear(sigma_1: float, sigma_L: float, levels: int) -> Levels:
+def linear(sigma_1: float, sigma_L: float, levels: Rungs) -> Levels:
     """Return L noise levels equally spaced: few of them are small, where the detail is (for comparison)."""
     return _between(sigma_1, sigma_L, levels, lambda u: u)
 
 
-def cosine(sigma_1: float, sigma_L: float, levels: int) -> Levels:
+def cosine(sigma_1: float, sigma_L: float, levels: Rungs) -> Levels:
     """Return L noise levels along half a cosine: dense at both ends. σ = σ_1 + (σ_L − σ_1)(1 − cos πu)/2, u from 0 to 1."""
     return _between(sigma_1, sigma_L, levels, lambda u: 0.5 * (1 - torch.cos(math.pi * u)))
 
 
-def sigmoid(sigma_1: float, sigma_L: float, levels: int) -> Levels:
+def sigmoid(sigma_1: float, sigma_L: float, levels: Rungs) -> Levels:
     """Return L noise levels along a logistic curve from −6 to 6: denser yet at both ends than `cosine`."""
     ends = torch.sigmoid(torch.tensor([-6.0, 6.0], dtype=torch.float64))
     return _between(sigma_1, sigma_L, levels, lambda u: (torch.sigmoid(12 * u - 6) - ends[0]) / (ends[1] - ends[0]))
 
 
-def _ratios(process: Process) -> tuple[float, float]:
+def ends(process: Process) -> tuple[float, float]:
     """Return the largest and smallest σ/α of a process."""
     ends = torch.tensor([process.t_max, process.t_min], dtype=torch.float64)
     high, low = process.ratio(ends).tolist()

@@ -144,15 +144,12 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, ob
 
 
 _DRAWING = """A score model: it knows E[x_0 | x_t] at every noise level, and with it ∇ log p_t, for any sampler of
-[scorefield](https://pypi.org/project/scorefield/).
+scorefield.
 
 ```python
-from scorefield import from_pretrained, sample
-from scorefield.pretrained import guided
+import scorefield as sf
 
-loaded = from_pretrained("{name}")  # or a folder with its files
-sampler, times = loaded.config.sampling.build(loaded.model.process)
-drawn = sample(guided(loaded), sampler, (64, *loaded.event), times=times, seed=0)
+drawn = sf.from_pretrained("{name}").sample(64, seed=0)  # or a folder with its files; drawn.x holds the samples
 ```
 
 ```sh
@@ -160,13 +157,13 @@ scorefield sample {name} -n 64 --out samples.png
 ```"""
 
 _READING = """A classifier of noisy data: it knows log p(class | x_t) at every noise level, with which
-[scorefield](https://pypi.org/project/scorefield/) steers a score model, or reads clean images.
+scorefield steers a score model, or reads clean images.
 
 ```python
-from scorefield import load_classifier, load_judge
+import scorefield as sf
 
-classifier = load_classifier("{name}").model  # ClassifierGuided takes it
-judge = load_judge("{name}")  # judge.probabilities(images), judge.features(images)
+classifier = sf.load_classifier("{name}").model  # ClassifierGuided takes it
+judge = sf.load_judge("{name}")  # judge.probabilities(images), judge.features(images)
 ```
 
 ```sh

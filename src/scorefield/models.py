@@ -127,7 +127,9 @@ class NoisyModel(nn.Module):
 def network_inputs(model: NoisyModel, x: State, noise: Tensor) -> tuple[Tensor, ...]:
     """Return what a network is given: x in the dtype of its parameters, the condition of each row, and the labels where there are any."""
     dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), x.dtype)
-    condition = (noise.float() if noise.is_floating_point() else noise).to(x.device).expand(len(x))
+    if noise.is_floating_point():
+        noise = noise.to(torch.promote_types(dtype, torch.float32))
+    condition = noise.to(x.device).expand(len(x))
     labels = () if model.labels is None else (match_rows(model.labels, x).expand(len(x)),)
     return x.to(dtype), condition, *labels
 

@@ -8,10 +8,13 @@ With ρ = σ/α, the noise-to-signal ratio, and F the network:
     LadderNet   s = F(x, i),              i the nearest of L levels  (Song & Ermon 2019)
 
 The contract of a network is F(x, noise) or F(x, noise, labels): x of shape (b, *d) in the dtype of its own parameters, ``noise`` the
-condition of each row, float32 of shape (b,) (for a ladder the level's index, an integer), and an output of the shape of x. One that takes
+condition of each row, float32 of shape (b,) (float64 in a network of float64; for a ladder the level's index, an integer), and an output
+of the shape of x. One that takes
 labels has an attribute ``classes``, how many there are; labels absent, and the label ``classes`` in any row, mean 'no label'. `condition`
 gives the model of p(x | label) that shares its parameters.
 """
+
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -67,15 +70,26 @@ class Denoiser(Networked):
         process: the forward process; any, since a state divided by α has noise ρ.
         sigma_data: standard deviation of the data over all examples and coordinates.
         mean_data: mean of the data over all examples and coordinates.
+        start: where sampling starts: with the "moments" of p_t that follow from mean and deviation of the data, or from "noise" alone,
+            N(0, σ²), as the first edition did.
     """
 
-    def __init__(self, net: nn.Module, process: Process, sigma_data: float, mean_data: float = 0.0) -> None:
+    def __init__(
+        self,
+        net: nn.Module,
+        process: Process,
+        sigma_data: float,
+        mean_data: float = 0.0,
+        start: Literal["moments", "noise"] = "moments",
+    ) -> None:
         super().__init__(net, process)
         if not sigma_data > 0:
             raise ValueError(f"sigma_data must be positive: the standard deviation of the data; received {sigma_data}")
         self.sigma_data = sigma_data
         self.mean_data = mean_data
-        self.moments = Moments(*(torch.tensor(value, dtype=torch.float64) for value in (mean_data, sigma_data)))
+        self.start = start
+        if start == "moments":
+            self.moments = Moments(*(torch.tensor(value, dtype=torch.float64) for value in (mean_data, sigma_data)))
 
     def denoise(self, x: State, t: Time) -> State:
         """Return D(x, t)."""

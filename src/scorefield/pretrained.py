@@ -8,19 +8,19 @@ import warnings
 from collections.abc import Callable, Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from scorefield._errors import CheckpointError, ConfigError
 from scorefield.classifier import Classifier
-from scorefield.config import RunConfig, refusals, validate
+from scorefield.config import RunConfig, refusals, stored, validate
 from scorefield.hub import HUB, download, model_card, results_table
+from scorefield.loaded import LoadedModel, guided, lowered
 from scorefield.metrics import Judge
 from scorefield.models import NoisyModel, ScoreModel
-from scorefield.networks.precision import LowPrecision, Precision, uses_bf16
-from scorefield.preconditioning import Networked
+from scorefield.networks.precision import Precision, uses_bf16
 from scorefield.training import checkpoint, load_weights
 from scorefield.training.export import export
 
@@ -39,28 +39,7 @@ __all__ = [
 ]
 
 Warn = Callable[[str], None]
-Model = TypeVar("Model", bound=NoisyModel, covariant=True)
 Wanted = TypeVar("Wanted", bound=NoisyModel)
-
-
-class LoadedModel(NamedTuple, Generic[Model]):
-    """A model ready to use: averaged weights, evaluation mode."""
-
-    model: Model
-    config: RunConfig
-    event: tuple[int, ...]
-    source: Path
-    weak: Model | None = None
-    """The same model with the weights of an early step, where the run kept them (``guide.step``): `scorefield.AutoGuided` wants it."""
-    step: int = 0
-    """Optimiser steps behind the weights."""
-    seconds: float | None = None
-    """Wall clock of its training, where the run knew it."""
-
-    @property
-    def parameters(self) -> int:
-        """Parameters of the model."""
-        return sum(p.numel() for p in self.model.parameters())
 
 
 def load_model(
@@ -115,33 +94,13 @@ def _load(name: str, device: torch.device | str, warn: Warn, wanted: type[Wanted
     event = found.state.get("event")
     if not isinstance(values, dict) or not isinstance(event, list):
         raise CheckpointError(f"{found.path}: has no configuration; it was not written by scorefield train")
-    config = validate(RunConfig, values, f"{found.path}/state.json")
+    config = validate(RunConfig, stored(values), f"{found.path}/state.json")
     model = weighted(config, tuple(event), found.tensors["ema"], str(found.path)).to(device)
     if not isinstance(model, wanted):
         raise ConfigError(f"{name}: is a {type(model).__name__}, where a {wanted.__name__} is needed")
     guide = found.tensors.get("guide")
     weak = None if guide is None else weighted(config, tuple(event), guide, str(found.path)).to(device)
     return LoadedModel(model, config, tuple(event), found.path, weak, found.step, found.seconds)  # pyright: ignore[reportReturnType]  of one type, as built by one config
-
-
-def lowered(loaded: LoadedModel[ScoreModel]) -> LoadedModel[ScoreModel]:
-    """Return the model with its networks in bfloat16 (`scorefield.networks.precision.LowPrecision`)."""
-
-    def lower(model: ScoreModel) -> ScoreModel:
-        return model._with(net=LowPrecision(model.net)) if isinstance(model, Networked) else model
-
-    return loaded._replace(model=lower(loaded.model), weak=None if loaded.weak is None else lower(loaded.weak))
-
-
-def guided(loaded: LoadedModel[ScoreModel], weight: float | None = None) -> ScoreModel:
-    """Return the model to draw from: guided by its weaker version where there is one (`scorefield.AutoGuided`).
-
-    Args:
-        loaded: the model.
-        weight: of the guidance; by default the one its configuration has.
-    """
-    guide = loaded.config.guide if weight is None else loaded.config.guide.model_copy(update={"weight": weight})
-    return loaded.model if loaded.weak is None or guide.weight == 0 else guide.build(loaded.model, loaded.weak)
 
 
 def weighted(config: RunConfig, event: tuple[int, ...], weights: Mapping[str, Tensor], source: str) -> NoisyModel:

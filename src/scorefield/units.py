@@ -19,6 +19,9 @@ INSIDE = 0.5
 """Standard deviation of y: that of the images of Karras et al. (2022), for which the default noise levels were chosen."""
 
 
+_VALUES = 2**22  # numbers looked at in one go: 32 MiB in float64
+
+
 @dataclass(frozen=True)
 class Moments:
     """Mean and standard deviation of a distribution, coordinate by coordinate or over all; float64, broadcast against an event."""
@@ -62,8 +65,11 @@ class Units:
 
         A column that never changes keeps its scale, so that it comes back as it was.
         """
-        rows = x.double() if x.ndim == 2 else x.double().reshape(-1, 1)
-        mean, std = rows.mean(dim=0), rows.std(dim=0, correction=0)
+        rows = x if x.ndim == 2 else x.reshape(-1, 1)
+        parts = rows.split(max(1, _VALUES // rows.shape[1]))  # never a copy of it all in float64
+        mean = torch.stack([part.sum(dim=0, dtype=torch.float64) for part in parts]).sum(dim=0) / len(rows)
+        square = torch.stack([((part.double() - mean) ** 2).sum(dim=0) for part in parts]).sum(dim=0)
+        std = torch.sqrt(square / len(rows))
         # What rounding leaves of a constant is no spread.
         constant = std <= 1e-6 * (mean.abs() + std)
         scale = torch.where(constant, mean.abs().clamp_min(1.0), std / INSIDE)

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks import ncsn_curve
 from scorefield.cli.main import main
-from scorefield.training.run import RunFolder
+from scorefield.runs.folder import RunFolder
 
 
 def test_the_convention_is_the_mean_of_the_last_hundred_steps() -> None:

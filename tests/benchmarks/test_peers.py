@@ -23,6 +23,8 @@ from scorefield import Euler, Exact, Gaussian, Heun, ScoreModel, UNet
 from scorefield.config import merge, read_yaml
 from scorefield.data import Dataset
 
+pytestmark = pytest.mark.usefixtures("seeded")  # other libraries draw from the global generator
+
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:

@@ -98,8 +98,8 @@ def test_the_published_ladder_and_steps_are_the_defaults(tmp_path: Path) -> None
     assert convert(write(tmp_path / "b.pth", contents("ncsnv2", network("ncsnv2"))), "ncsnv2", tmp_path / "b") == 0
     for run, repeats, sigma_1 in (("a", 100, 1.0), ("b", 5, 5.0)):
         loaded = load_model(str(tmp_path / run), CPU)
-        sampler, times = loaded.config.sampling.build(loaded.model.process)
-        _, sigma = loaded.model.process.alpha_sigma(times)
+        sampler, grid = loaded.config.sampling.build(loaded.model.process)
+        _, sigma = loaded.model.process.alpha_sigma(grid.times(loaded.model.process))
         assert sampler.evaluations == repeats
         torch.testing.assert_close(sigma[:-1], geometric(sigma_1, 0.01, 6))
 

@@ -9,9 +9,11 @@ from PIL import Image
 from torch import Tensor
 
 from scorefield import VE, AnnealedLangevin, Exact, Gaussian, Heun, Karras, Sampler
-from scorefield.cli import main, pictures
-from scorefield.cli.pictures import draw_grid, draw_way
+from scorefield.cli import main
 from scorefield.config import RunConfig, validate
+from scorefield.grids import times_of
+from scorefield.runs import pictures
+from scorefield.runs.pictures import draw_grid, draw_way
 from scorefield.sampling import sample
 
 EVENT = (1, 8, 8)
@@ -41,7 +43,8 @@ def strip(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 def test_the_strip_shows_the_end_of_every_level_of_the_chain_that_was_asked_for(tmp_path: Path, strip: dict) -> None:
     config = configured(kind="ald", steps=10, repeats=100, relative_step=0.4)
     draw_way(tmp_path, tmp_path / "grid.png", MODEL, config, EVENT)
-    sampler, times = config.sampling.build(MODEL.process)
+    sampler, grid = config.sampling.build(MODEL.process)
+    times = times_of(grid, MODEL.process)
     assert isinstance(sampler, AnnealedLangevin)
     levels = sample(MODEL, sampler, (64, *EVENT), grid=times, seed=0, frames=12)
     assert levels.trajectory is not None
@@ -79,7 +82,7 @@ def test_films_and_strips_are_bounded(
 
 
 def test_other_samplers_have_a_film_and_no_strip(tmp_path: Path) -> None:
-    draw_way(tmp_path, tmp_path / "grid.png", MODEL, configured(kind="heun", steps=5), EVENT)
+    draw_way(tmp_path, tmp_path / "grid.png", MODEL, configured(kind="em", steps=5), EVENT)
     assert frames(tmp_path / "movie.gif") > 3
     assert not (tmp_path / "sigma-strip.png").exists()
 

@@ -17,7 +17,7 @@ def exact(process: Process, std: float) -> Exact:
 @pytest.mark.parametrize("process", PROCESSES.values(), ids=PROCESSES)
 def test_the_score_is_extrapolated(process: Process) -> None:
     """In any view: the score, the noise and the denoised are linear in one another."""
-    x, t = torch.randn(5, 2, dtype=torch.float64), torch.tensor(0.6, dtype=torch.float64) * process.t_max
+    x, t = torch.linspace(-3, 3, 10).double().reshape(5, 2), torch.tensor(0.6, dtype=torch.float64) * process.t_max
     strong, weak = exact(process, STRONG), exact(process, WEAK)
     guided = AutoGuided(strong, weak, 1.5)
     for view in ("denoise", "score", "noise"):

@@ -115,6 +115,7 @@ def test_derived_seeds_are_apart() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_draws_in_the_likeness_of_a_state(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)  # of the generator that None stands for
     x = normal(5, 1, 4).to(dtype)
     for source in (None, seeded(0), Noise(range(5), (1, 4))):
         z, u = standard_normal(x, source), uniform_like(x, source)

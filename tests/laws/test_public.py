@@ -1,7 +1,10 @@
 """The public surface: every name is there, and importing the package is free."""
 
+import ast
 import subprocess
 import sys
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +17,15 @@ def test_every_public_name_is_importable(name: str) -> None:
     assert callable(value)
     assert value.__name__ == name
     assert name in dir(scorefield)
+
+
+@pytest.mark.parametrize("package", ["scorefield", "scorefield.metrics", "scorefield.plotting"])
+def test_the_names_of_a_stub_are_public_to_type_checkers_and_written_once(package: str) -> None:
+    module = import_module(package)
+    stub = ast.parse(Path(str(module.__file__)).with_suffix(".pyi").read_text())
+    names = [name for line in stub.body if isinstance(line, ast.ImportFrom) for name in line.names]
+    assert all(name.asname == name.name for name in names)  # without "as", a stub keeps what it imports to itself
+    assert sorted(name.name for name in names) == module.__all__
 
 
 def test_importing_the_package_imports_no_torch() -> None:

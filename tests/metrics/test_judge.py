@@ -24,6 +24,7 @@ def test_the_shipped_judge_reads_test_digits(n: int, least: float, mnist_dir: Pa
 
 def test_a_judge_sees_what_a_picture_would_show() -> None:
     """Values beyond [0, 1] are clipped; chunks and rows do not matter; probabilities are."""
+    torch.manual_seed(0)
     judge = Judge(Classifier(NoisyClassifier(1, 8, 3, width=16), EDM(), 0.3))
     torch.nn.init.normal_(judge.classifier.net.head[1].weight)  # pyright: ignore
     x = torch.randn(5, 1, 8, 8)

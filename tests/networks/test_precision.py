@@ -13,6 +13,8 @@ from scorefield.cli.main import main
 from scorefield.networks import precision
 from scorefield.networks.precision import LowPrecision, uses_bf16
 
+pytestmark = pytest.mark.usefixtures("seeded")  # initial weights are drawn from the global generator
+
 
 @pytest.fixture(scope="module")
 def net() -> UNet:

@@ -43,6 +43,7 @@ def test_the_norm_of_bfloat16_keeps_its_dtype_and_its_digits() -> None:
 
 
 def test_each_example_is_normalised_by_the_row_of_its_level() -> None:
+    torch.manual_seed(0)
     norm = ConditionalInstanceNormPlus(6, levels=3)
     nn.init.normal_(norm.embed.weight)
     x = images(3, 6, 8, 8)
@@ -74,6 +75,7 @@ def test_a_network_of_width_one_is_finite(net: nn.Module) -> None:
 
 @pytest.mark.parametrize("size", [1, 3])
 def test_a_pooled_convolution_is_a_convolution_then_a_mean(size: int) -> None:
+    torch.manual_seed(0)
     block = MeanPooledConv(3, 5, size)
     x = images(2, 3, 8, 6)
     expected = F.avg_pool2d(F.conv2d(x, block.conv.weight, block.conv.bias, padding=size // 2), 2)

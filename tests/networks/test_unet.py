@@ -7,6 +7,8 @@ from torch import Tensor, nn
 from scorefield._errors import ConfigError
 from scorefield.networks import UNet
 
+pytestmark = pytest.mark.usefixtures("seeded")  # initial weights are drawn from the global generator
+
 
 def awake(net: UNet, seed: int = 0) -> UNet:
     """Give every parameter that starts at zero a random value, so that the whole network speaks."""

@@ -1,7 +1,7 @@
-"""What the tests of checkpoints and locks share: a recognisable content, faults in os calls, children to kill."""
+"""What the tests of checkpoints and locks share: a recognisable content, faults in calls to the system, children to kill."""
 
 import errno
-import functools
+import hashlib
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator
@@ -10,18 +10,23 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import safetensors.torch
 import torch
 from torch import Tensor
 
+from scorefield.runs.lock import RunLock
 from scorefield.training import checkpoint
 from scorefield.training.checkpoint import Checkpoint
-from scorefield.training.runlock import RunLock
 
-# Every os call by which a save changes or reads the disk; "flush" does not exist, since writes are unbuffered.
-CALLS: tuple[str, ...] = ("open", "write", "fsync", "close", "mkdir", "rename", "replace", "unlink", "rmdir")
+# Every call by which a save changes or reads the disk, and where it is looked up.
+WRITES: dict[str, Any] = {"write_bytes": Path, "save_file": safetensors.torch}
+CALLS: dict[str, Any] = {
+    **dict.fromkeys(("open", "fsync", "close", "mkdir", "rename", "replace", "unlink", "rmdir"), os),
+    **(WRITES | {"read_bytes": Path, "load_file": safetensors.torch, "file_digest": hashlib}),
+}
 
 children = multiprocessing.get_context("forkserver")  # imports torch once; each child is forked from there
-children.set_forkserver_preload(["scorefield.training.checkpoint", "scorefield.training.runlock"])
+children.set_forkserver_preload(["scorefield.training.checkpoint", "scorefield.runs.lock"])
 
 
 def content(mark: int) -> dict[str, dict[str, Tensor]]:
@@ -59,25 +64,32 @@ def leftovers(folder: Path) -> list[str]:
 
 @contextmanager
 def intercepted(before: Callable[[str, int], None], after: Callable[[str, int], None]) -> Iterator[None]:
-    """Call ``before(name, k)`` and ``after(name, k)`` around the k-th call of each of `CALLS`."""
+    """Call ``before(name, k)`` and ``after(name, k)`` around the k-th call of each of `CALLS`; halfway through, if it writes a file."""
     counts = dict.fromkeys(CALLS, 0)
-    originals: dict[str, Callable[..., Any]] = {name: getattr(os, name) for name in CALLS}
+    originals: dict[str, Callable[..., Any]] = {name: getattr(owner, name) for name, owner in CALLS.items()}
 
-    def call(name: str, *args: Any, **kwargs: Any) -> Any:
-        k = counts[name]
-        counts[name] += 1
-        before(name, k)
-        result = originals[name](*args, **kwargs)
-        after(name, k)
-        return result
+    def calling(name: str) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            k = counts[name]
+            counts[name] += 1
+            if name in WRITES:
+                originals[name](*args, **kwargs)
+                file = next(path for path in args if isinstance(path, Path))
+                os.truncate(file, file.stat().st_size // 2)
+            before(name, k)
+            result = originals[name](*args, **kwargs)
+            after(name, k)
+            return result
 
-    for name in CALLS:
-        setattr(os, name, functools.partial(call, name))
+        return call
+
+    for name, owner in CALLS.items():
+        setattr(owner, name, calling(name))
     try:
         yield
     finally:
         for name, original in originals.items():
-            setattr(os, name, original)
+            setattr(CALLS[name], name, original)
 
 
 def nothing(_name: str, _k: int) -> None:
@@ -93,17 +105,19 @@ def count_calls(run: Callable[[], object]) -> list[tuple[str, int]]:
 
 
 def error_at(name: str, k: int, *, lasting: bool, number: int = errno.EIO) -> Callable[[str, int], None]:
-    """Return a fault at the k-th call of ``name``, or from it on."""
+    """Return a fault at the k-th call of ``name``, or from it on, told as the system or safetensors tells it."""
 
     def before(called: str, count: int) -> None:
         if called == name and (count == k or (lasting and count > k)):
+            if CALLS[name] is safetensors.torch:
+                raise safetensors.SafetensorError(f"I/O error: {os.strerror(number)} (os error {number})")
             raise OSError(number, os.strerror(number), name)
 
     return before
 
 
 def child_dies_at(folder: Path, step: int, mark: int, keep: int, name: str, k: int) -> None:
-    """Save, and vanish right before the k-th call of ``name``."""
+    """Save, and vanish right before the k-th call of ``name``, or halfway through it if it writes a file."""
 
     def vanish(called: str, count: int) -> None:
         if (called, count) == (name, k):

@@ -17,7 +17,7 @@ from scorefield.training import StepRecord
 
 TARGET = GaussianMixture.ring(modes=4, radius=2.0, std=0.3)
 PROCESS = VE(sigma_min=0.05, sigma_max=5.0)
-SETTINGS = Optimization(steps=20, learning_rate=2e-3, warmup=5, seed=3)
+SETTINGS = Optimization(steps=20, learning_rate=2e-3, warmup=5, precision="fp32", seed=3)
 
 
 def fresh(seed: int = 0) -> TrainState:
@@ -76,7 +76,7 @@ def test_the_global_generator_is_not_touched():
 def test_B2_accumulation_equals_the_big_batch(parts: int):
     whole, split = fresh(), fresh()
     advance(whole)
-    advance(split, Optimization(steps=20, learning_rate=2e-3, warmup=5, seed=3, accumulate=parts))
+    advance(split, replace(SETTINGS, accumulate=parts))
     for name, value in whole.tensors()["model"].items():
         torch.testing.assert_close(split.tensors()["model"][name], value, rtol=0, atol=1e-6)
 
@@ -108,7 +108,7 @@ def test_clipping_bounds_the_step_taken():
     hook = state.optimizer.register_step_pre_hook(
         lambda *_: taken.append(torch.nn.utils.get_total_norm([p.grad for p in state.model.parameters()]).item())
     )
-    records = advance(state, Optimization(steps=20, clip=1e-3))
+    records = advance(state, Optimization(steps=20, learning_rate=1e-3, warmup=100, clip=1e-3, precision="fp32"))
     hook.remove()
     assert max(r.grad_norm for r in records) > 1e-3
     assert max(taken) <= 1e-3 * (1 + 1e-5)
@@ -135,6 +135,7 @@ class SquareRootAtZero(DSM):
 
 
 def _poisoned() -> tuple[TrainState, Objective]:
+    torch.manual_seed(0)
     return TrainState.create(Denoiser(Poison(MLP(2, 16, 2)), PROCESS, sigma_data=1.4), SETTINGS), DSM()
 
 
@@ -200,3 +201,73 @@ def test_the_guide_is_the_average_of_its_step_and_survives_a_restart():
     assert_equal(resumed, whole)
     resumed.restore(7, early.tensors())
     assert resumed.guide is None
+
+
+class Dropping(nn.Module):
+    """An MLP that forgets half of what it knows at every step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = MLP(2, width=16, depth=2)
+
+    def forward(self, x: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        return nn.functional.dropout(self.inner(x, noise), 0.5, self.training)
+
+
+def test_dropout_is_a_function_of_seed_and_step_and_leaves_the_global_generator_alone():
+    def losses(seed: int, global_seed: int) -> list[float]:
+        torch.manual_seed(0)
+        model = Denoiser(Dropping(), PROCESS, sigma_data=1.4)
+        torch.manual_seed(global_seed)
+        before = torch.get_rng_state()
+        found = [record.loss for record in fit(model, TARGET, DSM(), steps=3, batch_size=32, seed=seed)]
+        assert torch.equal(torch.get_rng_state(), before)
+        return found
+
+    assert losses(1, 7) == losses(1, 8) != losses(2, 7)
+
+
+POINTS = TARGET.sample(64, torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        POINTS,
+        POINTS.numpy(),
+        POINTS.double().numpy(),
+        list(POINTS),
+        [row.tolist() for row in POINTS],
+        torch.utils.data.TensorDataset(POINTS),
+    ],
+    ids=["tensor", "array", "float64 array", "list of tensors", "list of lists", "torch data set"],
+)
+def test_fit_takes_examples_in_any_form(data):
+    one, two = fresh().model, fresh().model
+    assert fit(one, data, DSM(), steps=3, batch_size=16) == fit(two, POINTS, DSM(), steps=3, batch_size=16)
+
+
+def test_fit_takes_a_loader_and_goes_round_it():
+    seen = []
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(POINTS), batch_size=24)
+
+    def counting(model, x0, noise=None):
+        seen.append(len(x0))
+        return DSM()(model, x0, noise)
+
+    fit(fresh().model, loader, counting, steps=7)
+    assert seen == [24, 24, 16, 24, 24, 16, 24]
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (3.0, "received float"),
+        ([torch.zeros(2), torch.zeros(3)], "side by side"),
+        (iter([]), "yielded no batch"),
+        (iter(["a"]), "must yield float tensors"),
+    ],
+)
+def test_fit_says_what_it_cannot_take(data, words: str):
+    with pytest.raises(ValueError, match=words):
+        fit(fresh().model, data, DSM(), steps=1)  # pyright: ignore[reportArgumentType]

@@ -81,7 +81,7 @@ def test_gradients_are_still_there_after_a_step() -> None:
 
 
 def test_a_run_resumed_from_its_checkpoint_is_the_run_that_went_on(tmp_path: Path) -> None:
-    settings = Optimization(steps=6, optimizer="muon", warmup=1)
+    settings = Optimization(steps=6, optimizer="muon", learning_rate=1e-3, warmup=1, precision="fp32")
 
     def fresh() -> TrainState:
         torch.manual_seed(0)

@@ -12,7 +12,7 @@ import pytest
 from checkpoint_faults import child_holds_lock, children
 
 from scorefield._errors import ConfigError
-from scorefield.training.runlock import RunLock
+from scorefield.runs.lock import RunLock
 
 
 @contextmanager

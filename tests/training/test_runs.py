@@ -165,7 +165,7 @@ def test_processes_that_do_not_find_each_other_are_refused(monkeypatch):
 
 
 def test_a_line_cut_short_by_a_kill_is_dropped(tmp_path: Path):
-    from scorefield.training.run import RunFolder
+    from scorefield.runs.folder import RunFolder
 
     folder = RunFolder(tmp_path)
     folder.metrics.write_text(

@@ -11,22 +11,25 @@ from scorefield.cli.drawing_arguments import (
     evaluate_parser,
     inpaint_parser,
     likelihood_parser,
+    plugin,
     sample_parser,
     solve_parser,
 )
+from scorefield.cli.kinds import settings
 
 __all__ = ["SECTIONS", "TOYS", "TOY_OBJECTIVES", "build_parser"]
 
 SECTIONS = {
-    "data": "what to learn: kind (digits, mnist, fashion_mnist, kmnist, path), path, size, dir, keep ({3: 0.35})",
-    "process": "forward noising: kind (ve, edm, vp, subvp, power_ve) and its range",
-    "network": "kind (unet, mlp, cond_refinenet, ncsnv2), width or ngf, ...",
-    "model": "what the network predicts: kind (denoiser, noise, score, ladder)",
-    "objective": "the loss: kind (dsm, multilevel_dsm), ...",
-    "train": "steps, batch_size, learning_rate, precision, compile, ...",
-    "guide": "a weaker version that guides the last one when drawing: step at which it is kept, weight",
-    "sampling": "the sampler of the pictures drawn on the way: kind (heun, euler, dpmpp2m, ode, em, reverse_diffusion, ancestral, pc, ald)",
+    "data": "what to learn",
+    "process": "forward noising",
+    "network": "a function of noisy data and of the noise; channels, size and levels come from the data and the model",
+    "model": "what the network predicts, and the units of the data",
+    "objective": "the loss",
+    "train": "optimisation, and how often to look",
+    "guide": "a weaker version that guides the last one when drawing: the step at which it is kept, its weight, an interval of noise",
+    "sampling": "the sampler and the grid of the pictures drawn on the way, such as --sampling.sampler.kind ald --sampling.grid.levels 60",
 }
+"""The sections of a configuration; kinds and settings come from the library (`scorefield.cli.kinds`)."""
 
 TOYS = ("circle", "mixture", "banana", "moons", "ring8", "checkerboard", "funnel")
 TOY_OBJECTIVES = ("dsm", "multilevel", "dae", "ssm", "ssmvr", "implicit", "fdssm")
@@ -101,8 +104,11 @@ def _train() -> ArgumentParser:
         "--print_config shows all of them."
     )
     parser.add_argument("--config", type=str, metavar="FILE", help="YAML configuration; - reads standard input")
+    plugin(parser)
     for section, text in SECTIONS.items():
-        parser.add_argument(f"--{section}", type=dict[str, Any], default={}, metavar="{KEY: VALUE}", help=text)
+        parser.add_argument(
+            f"--{section}", type=dict[str, Any], default={}, metavar="{KEY: VALUE}", help=f"{text}. {settings(section)}"
+        )
     parser.add_argument("--seed", type=int, help="decides initial weights, batches and noise")
     # torchrun takes --run for an abbreviation of an option of its own; --run-dir is the same.
     parser.add_argument("--run", "--run-dir", type=str, metavar="DIR", help="run folder; runs/NAME by default")
@@ -137,6 +143,7 @@ def _convert() -> ArgumentParser:
         "Make a run of a checkpoint file of another project (--from), or such a file of a run (--to). Files are read as plain data: "
         "nothing in them is executed."
     )
+    plugin(parser)
     parser.add_argument(
         "source", type=str, metavar="FILE", help="a torch file; with --to, a run folder or a checkpoint"
     )

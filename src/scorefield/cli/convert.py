@@ -16,8 +16,8 @@ from scorefield.interop import Imported, Moments, read_weights, write_weights
 from scorefield.models import NoisyModel
 from scorefield.preconditioning import LadderNet
 from scorefield.pretrained import load_model, save_pretrained
-from scorefield.training import checkpoint, load_weights
-from scorefield.training.run import RunFolder, environment
+from scorefield.runs.folder import RunFolder
+from scorefield.training import checkpoint, environment, load_weights
 
 __all__ = ["run"]
 

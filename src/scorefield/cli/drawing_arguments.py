@@ -4,6 +4,8 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 
+from scorefield.cli.kinds import table
+
 __all__ = [
     "MASKS",
     "MEASURED",
@@ -12,6 +14,7 @@ __all__ = [
     "evaluate_parser",
     "inpaint_parser",
     "likelihood_parser",
+    "plugin",
     "sample_parser",
     "solve_parser",
 ]
@@ -27,6 +30,17 @@ def command(description: str) -> ArgumentParser:
     parser = ArgumentParser(description=description, exit_on_error=False)
     parser.add_argument("--verbose", action="store_true", help="show tracebacks of errors")
     return parser
+
+
+def plugin(parser: ArgumentParser) -> None:
+    """Add what every command that builds from a configuration accepts."""
+    parser.add_argument(
+        "--plugin",
+        type=str,
+        action="append",
+        metavar="FILE.py",
+        help="run a Python file of yours first, which registers networks, samplers, ... (scorefield.register); may be repeated",
+    )
 
 
 def sample_parser() -> ArgumentParser:
@@ -54,6 +68,7 @@ def _guide(parser: ArgumentParser) -> None:
 
 
 def _model(parser: ArgumentParser) -> None:
+    plugin(parser)
     parser.add_argument(
         "model",
         type=str,
@@ -69,9 +84,9 @@ def _drawing(parser: ArgumentParser, n: int) -> None:
         "--sampler",
         type=str,
         metavar="KIND",
-        help="heun, euler, dpmpp2m, ode, em, reverse_diffusion, ancestral, pc or ald; the run's own by default",
+        help=f"{', '.join(table()['sampler'])}; the run's own by default",
     )
-    parser.add_argument("--steps", type=int, help="length of the time grid (levels, for ald)")
+    parser.add_argument("--steps", type=int, help="transitions of the grid of times; of a ladder, levels")
     parser.add_argument(
         "--options",
         type=dict[str, Any],
@@ -179,6 +194,12 @@ def evaluate_parser() -> ArgumentParser:
     _guide(parser)
     parser.add_argument(
         "--from-samples", type=str, metavar="FILE", help="measure the samples of a .npz, such as sample writes"
+    )
+    parser.add_argument(
+        "--judge",
+        type=str,
+        metavar="RUN",
+        help="a classifier, trained by train, that reads the classes of samples; mnist-judge for MNIST, none for other data",
     )
     parser.add_argument(
         "--likelihood", type=int, default=0, metavar="N", help="bits/dim of N held-out images; 0, the default: none"

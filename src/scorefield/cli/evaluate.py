@@ -3,7 +3,7 @@
 import json
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from jsonargparse import Namespace
 from torch import Tensor
@@ -11,48 +11,57 @@ from torch import Tensor
 from scorefield._errors import ConfigError
 from scorefield.classifier import Classifier
 from scorefield.cli.calibrate import calibrate
-from scorefield.cli.console import warn
-from scorefield.cli.evaluation import measured
-from scorefield.cli.evaluation_data import RealData, real_data
-from scorefield.cli.evaluation_table import page, render
+from scorefield.cli.console import Progress, warn
 from scorefield.cli.files import make_folder
-from scorefield.cli.likelihood import bits
-from scorefield.cli.sample import choose, count, draw, parse_seeds, prepared, setting, steered, write
+from scorefield.cli.sample import choose, count, draw, labels_of, parse_seeds, setting, write
 from scorefield.config import refusals
 from scorefield.data import from_array_file
+from scorefield.evaluation import RealData, bits, evaluate_samples, page, parts_of, real_data, render
+from scorefield.loaded import LoadedModel
 from scorefield.models import ScoreModel
 from scorefield.plotting import save_grid
-from scorefield.pretrained import LoadedModel, load_judge, load_model, load_trained
-from scorefield.training import pick_device
-from scorefield.training.run import environment
+from scorefield.pretrained import load_judge, load_trained
+from scorefield.training import environment, pick_device
 
 __all__ = ["run"]
 
 _SHOWN = 100
 _LEAST = 20  # samples: halves of them have the neighbours that balls need
+_JUDGE = "mnist-judge"
 
 
 def run(args: Namespace) -> int:
     """Draw, measure, write; return the exit code."""
-    trained = load_trained(args.model, pick_device(args.device), warn=warn)
+    device = pick_device(args.device)
+    trained = load_trained(args.model, device, warn=warn)
     if isinstance(trained.model, Classifier):
-        return calibrate(args, trained, trained.model)
-    loaded = load_model(args.model, pick_device(args.device), warn=warn)  # once more: it may be drawn from in bfloat16
+        return calibrate(args, cast(LoadedModel[Classifier], trained))
+    loaded = cast(LoadedModel[ScoreModel], trained)
     classes = None if args["class"] is None else parse_seeds(args["class"], "--class")
     given = None if args.from_samples is None else _read(args, loaded.event)
     n = count(args)[0] if given is None else len(given)
     if n < _LEAST:
         raise ConfigError(f"at least {_LEAST} samples are needed to say anything of them; received {n}")
-    data = real_data(loaded, n, classes=classes, data_dir=args.data_dir, seed=args.seed)
+    data = real_data(loaded.config.data, loaded.event, n, classes=classes, data_dir=args.data_dir, seed=args.seed)
     _check_likelihood(args, data)
-    judge = load_judge() if loaded.config.data.kind == "mnist" else None
+    named = args.judge or (_JUDGE if loaded.config.data.kind == "mnist" else None)
+    judge = None if named is None else load_judge(named, device)
     out = make_folder(Path(args.out or f"evaluation-{loaded.config.name}"))
-    x, report = _drawn(args, loaded, n, out) if given is None else (given, _was_drawn(args))
+    x, report = _drawn(args, loaded, out) if given is None else (given, _was_drawn(args))
     began = time.perf_counter()
     with refusals("evaluate"):
-        report |= {"n": n, **data.sizes} | measured(x, data, judge, classes, args.seed)
-        if args.likelihood and isinstance(trained.model, ScoreModel):
-            report["bits_per_dim"] = bits(trained.model, data, args.likelihood, args.seed)
+        with Progress(4 if judge is None else 8, "measuring") as progress:
+            found = evaluate_samples(
+                *(x, data),
+                judge=judge,
+                classes=classes,
+                seed=args.seed,
+                on_measure=lambda name: progress.advance(last=name),
+            )
+        report |= {"judge": named, **found}
+        if args.likelihood:
+            with Progress(parts_of(data, args.likelihood), "likelihood") as progress:
+                report["bits_per_dim"] = bits(loaded.model, data, args.likelihood, args.seed, progress.advance)
     report["seconds"]["measuring"] = round(time.perf_counter() - began, 1)
     report["training"] = {
         "steps": loaded.step,
@@ -60,11 +69,12 @@ def run(args: Namespace) -> int:
         "parameters": loaded.parameters,
         "seconds": loaded.seconds,
     }
-    report["environment"] = environment(pick_device(args.device))
-    if len(loaded.event) == 3:
+    report["environment"] = environment(device)
+    picture = len(loaded.event) == 3 and loaded.event[0] in (1, 3)
+    if picture:
         save_grid(out / "grid.png", x[:_SHOWN])
     (out / "evaluation.json").write_text(json.dumps(report, indent=2) + "\n")
-    (out / "README.md").write_text(page(report, loaded.config.name, picture=len(loaded.event) == 3))
+    (out / "README.md").write_text(page(report, loaded.config.name, picture=picture))
     print(json.dumps(report) if args.json else f"{render(report)}\n\nWritten to {out}")
     return 0
 
@@ -99,16 +109,13 @@ def _was_drawn(args: Namespace) -> dict[str, Any]:
     }
 
 
-def _drawn(args: Namespace, loaded: LoadedModel[ScoreModel], n: int, out: Path) -> tuple[Tensor, dict[str, Any]]:
+def _drawn(args: Namespace, loaded: LoadedModel[ScoreModel], out: Path) -> tuple[Tensor, dict[str, Any]]:
     """Return samples, also written to the folder, and the part of the report on how they were drawn."""
     choice = choose(loaded, args.sampler, args.steps, args.options)
-    model = steered(args, prepared(args, loaded, choice), n)
-    with refusals("sampler"):
-        sampler, grid = choice.build(model.process)
-    drawn, seconds = draw(args, loaded, model, sampler, grid)
-    write(out / "samples.npz", drawn, loaded.event)  # they may have taken an hour: --from-samples measures them again
+    drawn, seconds = draw(args, loaded, choice, labels=labels_of(args, loaded))
+    write(out / "samples.npz", drawn)  # they may have taken an hour: --from-samples measures them again
     return drawn.x.cpu(), _was_drawn(args) | {
-        **setting(model, args, choice),
+        **setting(args, loaded, choice),
         "evaluations_per_sample": drawn.evaluations,
         "seconds": {"sampling": round(seconds, 3)},
     }

@@ -14,8 +14,8 @@ from scorefield._tensors import derive_seed
 from scorefield.cli.drawing_arguments import MASKS
 from scorefield.data import read_image
 from scorefield.guidance import hidden_part
+from scorefield.loaded import LoadedModel
 from scorefield.models import ScoreModel
-from scorefield.pretrained import LoadedModel
 
 __all__ = ["parameter", "read_mask", "read_truth"]
 

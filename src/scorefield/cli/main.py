@@ -3,6 +3,7 @@
 0 ok · 1 run failed · 2 bad usage or configuration · 3 data · 4 checkpoint · 5 diverged · 70 bug · 130/143 signals
 """
 
+import logging
 import os
 import sys
 import traceback
@@ -25,9 +26,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     verbose = "--verbose" in arguments
     keep_freed()
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # no word about its cache where no home can be written
     try:
         args = _parse(build_parser(), arguments)
-        code = import_module(f"scorefield.cli.{args.subcommand}").run(args[args.subcommand])
+        chosen = args[args.subcommand]
+        if chosen.get("plugin"):
+            import_module("scorefield.config").load_plugins(chosen.plugin)
+        code = import_module(f"scorefield.cli.{args.subcommand}").run(chosen)
         sys.stdout.flush()
         return code
     except ScorefieldError as error:

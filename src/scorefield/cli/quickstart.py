@@ -9,16 +9,15 @@ from typing import Any
 import torch
 from jsonargparse import Namespace
 
-from scorefield._errors import ConfigError
-from scorefield.cli.train import train_run
-from scorefield.config import RunConfig
-from scorefield.config.sampling import AnnealedLangevinConfig, HeunConfig, PCConfig
-from scorefield.data import digits
+from scorefield.cli.console import warn
+from scorefield.cli.train import follow
+from scorefield.config import RunConfig, validate
+from scorefield.config.sampling import SamplingConfig
 from scorefield.plotting import sampler_comparison, save_film, save_grid
 from scorefield.pretrained import load_model, shipped_models
+from scorefield.runs import Run
 from scorefield.sampling import Samples, sample
-from scorefield.training import OneProcess, checkpoint
-from scorefield.training.run import RunFolder
+from scorefield.training import OneProcess
 
 __all__ = ["run"]
 
@@ -32,16 +31,11 @@ _CONFIG: dict[str, Any] = {
     "data": {"kind": "digits"},
     "process": {"kind": "ve", "sigma_min": 0.01, "sigma_max": 5.0},
     "network": {"kind": "unet", "width": 64},
-    "objective": {"kind": "multilevel_dsm", "sigma_1": 5.0, "sigma_L": 0.01, "levels": 60},
+    "objective": {"kind": "multilevel_dsm", "levels": 60},
     "train": {"batch_size": 128, "learning_rate": 2e-3, "checkpoint_every": 1000, "sample_every": 1000},
-    "sampling": {"kind": "heun", "steps": 18},
 }
 
-_SAMPLERS: dict[str, Any] = {
-    "annealed Langevin": AnnealedLangevinConfig(kind="ald", steps=60, repeats=5),
-    "predictor-corrector": PCConfig(kind="pc", steps=150),
-    "probability-flow ODE": HeunConfig(),
-}
+_SAMPLERS = {"annealed Langevin": "ald", "predictor-corrector": "pc", "probability-flow ODE": "heun"}
 
 
 def run(args: Namespace) -> int:
@@ -49,15 +43,13 @@ def run(args: Namespace) -> int:
     path = _free_folder() if args.run is None else Path(args.run)
     began = time.perf_counter()
     values = {**_CONFIG, "seed": args.seed, "train": {**_CONFIG["train"], "steps": args.steps}}
-    dataset = digits()
-    config = RunConfig.model_validate(values).resolve(dataset)
-    if checkpoint.latest(RunFolder(path).checkpoints, lambda _: None) is not None:
-        raise ConfigError(f"{path}: already holds a run; choose another folder with --run, or remove it")
-    print(f"learning {len(dataset)} digits of 8x8 pixels: {args.steps} steps, a minute or two on two cores")
-    code = train_run(config, dataset, path, OneProcess())
+    with Run(validate(RunConfig, values, "command line"), path, parallel=OneProcess(), warn=warn) as made:
+        made.begin()
+        print(f"learning {len(made.data)} digits of 8x8 pixels: {args.steps} steps, a minute or two on two cores")
+        code = follow(made)
     if code != 0:
         return code
-    metrics = _sample_and_draw(path, dataset.scaled(slice(_SHOWN)))
+    metrics = _sample_and_draw(path, made.data.scaled(slice(_SHOWN)))
     metrics["seconds"] = round(time.perf_counter() - began, 1)
     (path / "metrics.json").write_text(json.dumps(metrics, indent=2))
     _farewell(path, metrics)
@@ -75,15 +67,15 @@ def _sample_and_draw(path: Path, real: torch.Tensor) -> dict[str, Any]:
     """Draw with every sampler; write grids, the comparison and the film; return what was measured."""
     model = load_model(str(path), torch.device("cpu")).model
     panels, metrics = {"real digits": real}, {}
-    for title, config in _SAMPLERS.items():
-        sampler, grid = config.build(model.process)
+    for title, kind in _SAMPLERS.items():
+        sampler, grid = SamplingConfig.model_validate({"sampler": kind}).build(model.process)
         began = time.perf_counter()
         drawn = sample(model, sampler, (_SHOWN, *real.shape[1:]), grid=grid, frames=_FRAMES)
         metrics[title] = _measure(drawn, real) | {"seconds": round(time.perf_counter() - began, 2)}
         panels[f"{title}\n{drawn.evaluations} evaluations"] = drawn.x
         name = title.replace(" ", "-").lower()
         save_grid(path / f"{name}.png", drawn.x)
-        if config.kind == "pc" and drawn.trajectory is not None:
+        if kind == "pc" and drawn.trajectory is not None:
             save_film(path / "digits-from-noise.gif", drawn.trajectory)
     sampler_comparison(path / "comparison.png", panels)
     return {"samplers": metrics}

@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,17 +13,18 @@ from jsonargparse import Namespace
 from torch import Tensor
 
 from scorefield._errors import ConfigError
-from scorefield.cli.console import warn
+from scorefield.cli.console import Progress, warn
 from scorefield.cli.drawing_arguments import MEASURED
 from scorefield.cli.images import read_truth
-from scorefield.cli.sample import check_out, choose, conditioned, count, draw, prepared, setting
+from scorefield.cli.sample import check_out, choose, count, labels_of, precision, setting
 from scorefield.config import refusals
-from scorefield.config.parts import DenoiserConfig
+from scorefield.grids import times_of
 from scorefield.guidance import DPS, Inpaint, LinearGaussian, LinearOperator, Particles, RePaint
+from scorefield.loaded import LoadedModel
 from scorefield.models import ScoreModel
 from scorefield.plotting import grid_image, picture_row, to_unit
-from scorefield.pretrained import LoadedModel, load_judge, load_model
-from scorefield.sampling import Sampler
+from scorefield.pretrained import load_judge, load_model
+from scorefield.sampling import Sampler, sample
 from scorefield.training import pick_device
 
 __all__ = ["NOISE", "Problem", "Subject", "restore", "subject"]
@@ -75,11 +77,25 @@ def subject(args: Namespace) -> Subject:
 def restore(args: Namespace, it: Subject, problem: Problem) -> int:
     """Draw, compare, write and report; return the exit code."""
     choice = _choice(args, it.loaded)
-    model = conditioned(prepared(args, it.loaded, choice), args["class"], args.weight, count(args)[0])
+    n, seeds = count(args)
     with refusals("command line"):
+        model = it.loaded.steered(
+            labels=labels_of(args, it.loaded), weight=args.weight, guide=0.0, precision=precision(args, choice)
+        )
         sampler, grid = choice.build(model.process)
         model, sampler = _steered(args, model, sampler, it, problem)
-    drawn, seconds = draw(args, it.loaded, model, sampler, grid)
+        steps = (len(times_of(grid, model.process)) - 1) * -(-n // args.batch_size)
+    began = time.perf_counter()
+    with Progress(steps, f"restoring {n}") as progress, refusals("sampler"):
+        drawn = sample(
+            *(model, sampler, (n, *it.loaded.event)),
+            grid=grid,
+            seed=args.seed,
+            seeds=seeds,
+            batch_size=args.batch_size,
+            on_step=lambda _: progress.advance(),
+        )
+    seconds = time.perf_counter() - began
     x = to_unit(drawn.x.cpu())
     report = {
         "out": str(it.out),
@@ -88,7 +104,7 @@ def restore(args: Namespace, it: Subject, problem: Problem) -> int:
         "problem": problem.what,
         "method": args.method,
         **{option: _setting(args, option) for option, (_, methods) in _SETTINGS.items() if args.method in methods},
-        **setting(model, args, choice),
+        **setting(args, it.loaded, choice) | {"guide": 0.0},
         "n": len(x),
         **_compared(x, it, problem),
         "evaluations_per_sample": drawn.evaluations,
@@ -125,8 +141,7 @@ def _steered(
     if problem.hidden is not None and args.method in ("replace", "repaint"):
         model = Inpaint(model, it.truth, ~problem.hidden)
         return model, RePaint(sampler, int(_setting(args, "resample"))) if args.method == "repaint" else sampler
-    own = it.loaded.config.model
-    sigma_data = own.sigma_data if isinstance(own, DenoiserConfig) else None
+    sigma_data = getattr(it.loaded.config.model, "sigma_data", None)
     model = LinearGaussian(model, problem.A, problem.y, _setting(args, "noise"), sigma_data or _SIGMA_DATA)
     if args.method == "pigdm":
         return model, sampler
@@ -205,5 +220,5 @@ def _sentence(report: dict[str, Any]) -> str:
     left_out = f"; no classifier agreement: {report['agreement_left_out']}" if report["agreement"] is None else ""
     return (
         f"{report['out']}: {report['image']}, {report['problem']}, {report['n']} restored by {report['method']}: {_measured(report)}; "
-        f"{report['evaluations_per_sample']} network evaluations each, {report['seconds']:.1f} s{left_out}"
+        f"{report['evaluations_per_sample']:g} network evaluations each, {report['seconds']:.1f} s{left_out}"
     )

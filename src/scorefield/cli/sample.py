@@ -9,33 +9,33 @@ from typing import Any
 import numpy as np
 import torch
 from jsonargparse import Namespace
+from torch import Tensor
 
 from scorefield._errors import ConfigError
 from scorefield.cli.console import Progress, warn
-from scorefield.config import merge, refusals
+from scorefield.config import merge, overrides, refusals
 from scorefield.config.base import Section
 from scorefield.config.load import validate
+from scorefield.config.migrate import flat_sampling
 from scorefield.config.sampling import SamplingConfig
-from scorefield.grids import Grid, times_of
-from scorefield.guidance import AutoGuided, ClassifierFree
+from scorefield.grids import times_of
+from scorefield.loaded import LoadedModel
 from scorefield.models import ScoreModel
-from scorefield.networks.precision import uses_bf16
-from scorefield.plotting import save_film, save_grid, to_unit
-from scorefield.pretrained import LoadedModel, guided, load_model, lowered
-from scorefield.sampling import Sampler, Samples, sample
+from scorefield.networks.precision import Precision, uses_bf16
+from scorefield.plotting import save_film, save_grid
+from scorefield.pretrained import load_model
+from scorefield.sampling import Samples
 from scorefield.training import pick_device
 
 __all__ = [
     "check_out",
     "choose",
-    "conditioned",
     "count",
     "draw",
+    "labels_of",
     "parse_seeds",
-    "prepared",
     "run",
     "setting",
-    "steered",
 ]
 
 _FILMS = (".gif", ".mp4")
@@ -53,18 +53,14 @@ def run(args: Namespace) -> int:
     out = check_out(args.out, (".png", ".npz", *_FILMS))
     loaded = load_model(args.model, pick_device(args.device), warn=warn)
     choice = choose(loaded, args.sampler, args.steps, args.options)
-    loaded = prepared(args, loaded, choice)
-    n, _ = count(args)
-    model = steered(args, loaded, n)
-    with refusals("sampler"):
-        sampler, grid = choice.build(model.process)
-    drawn, seconds = draw(args, loaded, model, sampler, grid, frames=args.frames if out.suffix in _FILMS else 0)
-    write(out, drawn, loaded.event)
+    frames = args.frames if out.suffix in _FILMS else 0
+    drawn, seconds = draw(args, loaded, choice, labels=labels_of(args, loaded), frames=frames)
+    write(out, drawn)
     report = {
         "out": str(out),
         "model": str(loaded.source),
-        **setting(model, args, choice),
-        "n": n,
+        **setting(args, loaded, choice),
+        "n": len(drawn.x),
         "evaluations_per_sample": drawn.evaluations,
         "seconds": round(seconds, 3),
     }
@@ -72,48 +68,61 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def precision(args: Namespace, choice: Any) -> str:  # noqa: ANN401 one of the configurations of samplers
-    """Return the precision the network runs in: of --precision auto, float32 where the solver would mistake rounding for curvature."""
-    wanted = "fp32" if args.precision == "auto" and choice.kind == "ode" else args.precision
-    return "bf16" if uses_bf16(wanted, pick_device(args.device)) else "fp32"
-
-
-def prepared(args: Namespace, loaded: LoadedModel[ScoreModel], choice: Any) -> LoadedModel[ScoreModel]:  # noqa: ANN401
-    """Return the model in that precision."""
-    return lowered(loaded) if precision(args, choice) == "bf16" else loaded
-
-
 def draw(
     args: Namespace,
     loaded: LoadedModel[ScoreModel],
-    model: ScoreModel,
-    sampler: Sampler,
-    grid: Grid,
+    choice: Any,  # noqa: ANN401
+    *,
+    labels: Tensor | None,
     frames: int = 0,
 ) -> tuple[Samples, float]:
     """Return the samples that -n, --seed and --seeds name, and the seconds they took."""
     n, seeds = count(args)
-    if args.batch_size < 1:
-        raise ConfigError(f"--batch-size must be at least 1; received {args.batch_size}")
     began = time.perf_counter()
-    steps = (len(times_of(grid, model.process)) - 1) * -(-n // args.batch_size)
+    with refusals("sampler"):
+        sampler, grid = choice.build(loaded.model.process)
+        steps = (len(times_of(grid, loaded.model.process)) - 1) * -(-n // args.batch_size)
     with Progress(steps, f"sampling {n}") as progress, refusals("sampler"):
-        drawn = sample(
-            model,
-            sampler,
-            (n, *loaded.event),
-            grid=grid,
+        drawn = loaded.sample(
+            n,
             seed=args.seed,
             seeds=seeds,
-            frames=frames,
+            labels=labels,
+            weight=args.weight,
+            guide=args.guide,
+            sampler=sampler,
+            grid=grid,
+            precision=precision(args, choice),
             batch_size=args.batch_size,
+            frames=frames,
             on_step=lambda _: progress.advance(),
         )
     return drawn, time.perf_counter() - began
 
 
+def precision(args: Namespace, choice: Any) -> Precision:  # noqa: ANN401 one of the configurations of samplers
+    """Return the precision the network runs in: of --precision auto, float32 where the solver would mistake rounding for curvature."""
+    wanted = "fp32" if args.precision == "auto" and choice.sampler.kind == "ode" else args.precision
+    return "bf16" if uses_bf16(wanted, pick_device(args.device)) else "fp32"
+
+
+def labels_of(args: Namespace, loaded: LoadedModel[ScoreModel]) -> Tensor | None:
+    """Return the class of every sample: those asked for, in turn; None where none was."""
+    if args["class"] is None:
+        if args.weight != 0:
+            raise ConfigError(f"--weight {args.weight} exaggerates a class; say which by --class")
+        return None
+    classes = torch.tensor(parse_seeds(args["class"], "--class"))
+    known = loaded.model.classes
+    if known is not None and classes.max() >= known:
+        raise ConfigError(f"--class {args['class']}: {loaded.source} knows the classes 0 to {known - 1}")
+    return classes[torch.arange(count(args)[0]) % len(classes)]
+
+
 def count(args: Namespace) -> tuple[int, list[int] | None]:
     """Return how many samples are asked for, and the seed of each where they are named."""
+    if args.batch_size < 1:
+        raise ConfigError(f"--batch-size must be at least 1; received {args.batch_size}")
     if args.seeds is not None:
         seeds = parse_seeds(args.seeds)
         return len(seeds), seeds
@@ -124,46 +133,34 @@ def count(args: Namespace) -> tuple[int, list[int] | None]:
 
 def choose(loaded: LoadedModel[ScoreModel], kind: str | None, steps: int | None, options: dict[str, Any]) -> Any:  # noqa: ANN401
     """Return the sampling configuration: the run's own, changed by what was asked on the command line."""
-    asked = {**({} if kind is None else {"kind": kind}), **({} if steps is None else {"steps": steps}), **options}
-    values = merge({"sampling": loaded.config.sampling.model_dump()}, {"sampling": asked})
+    asked = {
+        **({} if kind is None else {"kind": kind}),
+        **({} if steps is None else {"steps": steps}),
+        **overrides(options),
+    }
+    own = loaded.config.sampling.model_dump(mode="json")
+    values = merge({"sampling": own}, {"sampling": flat_sampling(asked, own, times=False)})
     return validate(_Choice, values, "command line").sampling
 
 
-def steered(args: Namespace, loaded: LoadedModel[ScoreModel], n: int) -> ScoreModel:
-    """Return the model to draw from: of the classes asked for, and guided by its weaker version where the run or --guide says so."""
-    asked = args.guide
-    if asked is not None and loaded.weak is None:
-        raise ConfigError(f"--guide {asked}: {loaded.source} keeps no weaker version; train it with --guide.step")
-    if asked is not None and args.weight != 0:
-        raise ConfigError(f"--guide {asked} and --weight {args.weight} are two ways to exaggerate; choose one")
-    model = conditioned(loaded, args["class"], args.weight, n)
-    if loaded.weak is None or args.weight != 0:
-        return model
-    weak = conditioned(loaded._replace(model=loaded.weak), args["class"], 0.0, n)
-    return guided(loaded._replace(model=model, weak=weak), asked)
-
-
-def conditioned(loaded: LoadedModel[ScoreModel], classes: str | None, weight: float, n: int) -> ScoreModel:
-    """Return the model of n samples of the classes asked for, which take turns."""
-    if classes is None:
-        if weight != 0:
-            raise ConfigError(f"--weight {weight} exaggerates a class; say which by --class")
-        return loaded.model
-    labels = torch.tensor(parse_seeds(classes, "--class"))
-    labels = labels[torch.arange(n) % len(labels)]
-    if loaded.model.classes is not None and labels.max() >= loaded.model.classes:
-        raise ConfigError(f"--class {classes}: {loaded.source} knows the classes 0 to {loaded.model.classes - 1}")
-    model = loaded.model.condition(labels)
-    return model if weight == 0 else ClassifierFree(loaded.model, labels, weight)
-
-
-def setting(model: ScoreModel, args: Namespace, choice: Any) -> dict[str, Any]:  # noqa: ANN401
-    """Return how samples are drawn, as reports tell it."""
+def setting(args: Namespace, loaded: LoadedModel[ScoreModel], choice: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Return how samples are drawn, as reports have it."""
+    weight = loaded.config.guide.weight if args.get("guide") is None else args.guide
+    guided = loaded.weak is not None and args.weight == 0
     return {
-        "sampler": choice.model_dump(),
-        "guide": model.weight if isinstance(model, AutoGuided) else 0.0,
+        "sampler": _flat({**choice.sampler.model_dump(), "grid": choice.grid.model_dump()}),
+        "guide": weight if guided else 0.0,
         "precision": precision(args, choice),
     }
+
+
+def _flat(section: dict[str, Any]) -> dict[str, Any]:
+    """Return settings side by side: a section within goes by its kind, its settings by their names after its own."""
+    flat: dict[str, Any] = {}
+    for key, value in section.items():
+        inner = _flat(value) if isinstance(value, dict) else {"kind": value}
+        flat |= {key if name == "kind" else f"{key}_{name}": setting for name, setting in inner.items()}
+    return flat
 
 
 def parse_seeds(text: str, option: str = "--seeds") -> list[int]:
@@ -184,12 +181,11 @@ def parse_seeds(text: str, option: str = "--seeds") -> list[int]:
     return seeds
 
 
-def write(out: Path, drawn: Samples, event: tuple[int, ...]) -> None:
+def write(out: Path, drawn: Samples) -> None:
     """Write samples as the extension of ``out`` says."""
     try:
         if out.suffix == ".npz":
-            images = len(event) == 3
-            np.savez_compressed(out, x=(to_unit(drawn.x) if images else drawn.x).cpu().numpy())
+            np.savez_compressed(out, x=drawn.x.cpu().numpy())  # what was drawn, not what a picture would show
         elif out.suffix in _FILMS:
             if drawn.trajectory is None:
                 raise ConfigError("--frames must be at least 1 for a film")

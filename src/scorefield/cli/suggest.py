@@ -56,20 +56,17 @@ ema       0.999   averaged weights, and a noise-free last step (always on)"""
 
 def configuration(a: Advice, data: DataConfig, event: tuple[int, ...]) -> RunConfig:
     """Return a run that trains on the suggested ladder and samples down it."""
-    ladder = {"sigma_1": a.sigma_1, "sigma_L": a.sigma_L}
+    levels = {"kind": "geometric", "sigma_1": a.sigma_1, "sigma_L": a.sigma_L, "levels": a.levels}
     values: dict[str, Any] = {
         "name": "suggested",
         "data": data.model_dump(),
         "process": {"kind": "ve", "sigma_min": a.sigma_L, "sigma_max": a.sigma_1},
         "network": {"kind": "unet" if len(event) == 3 else "mlp"},
         "model": {"kind": "denoiser", "sigma_data": a.sigma_data, "mean_data": a.mean_data},
-        "objective": {"kind": "multilevel_dsm", **ladder, "levels": a.levels},
+        "objective": {"kind": "multilevel_dsm", "levels": levels},
         "sampling": {
-            "kind": "ald",
-            "steps": a.levels,
-            "repeats": a.repeats,
-            "relative_step": 2 * a.step_size / a.sigma_L**2,
-            **ladder,
+            "sampler": {"kind": "ald", "repeats": a.repeats, "relative_step": 2 * a.step_size / a.sigma_L**2},
+            "grid": {"kind": "ladder", "levels": levels},
         },
     }
     return validate(RunConfig, values, "suggestion")

@@ -26,7 +26,7 @@ from scorefield.plotting import (
     weight_bars,
 )
 from scorefield.sampling import Samples, sample
-from scorefield.training.run import environment
+from scorefield.training import environment
 
 __all__ = ["run"]
 

@@ -76,7 +76,7 @@ def learn(
         torch.manual_seed(derive_seed(seed, "init"))
         net = MLP(2)
     model = Denoiser(net, plan.process, plan.sigma_data, plan.mean_data)
-    settings = Optimization(steps=steps, learning_rate=3e-3, ema_decay=0.99, seed=seed)
+    settings = Optimization(steps=steps, learning_rate=3e-3, warmup=100, ema_decay=0.99, precision="fp32", seed=seed)
     state = TrainState.create(model, settings)
     for record in train(state, DensityBatches(toy.density, batch_size, seed), objective(kind, plan), settings):
         on_step(record)

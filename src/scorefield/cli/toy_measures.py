@@ -91,7 +91,7 @@ def table(metrics: Mapping[str, Any]) -> str:
         lines.append(heading)
     for score, drawn_by in samples.items():
         for name, row in drawn_by.items():
-            line = f"  {score + ', ' + name:32}{row['evaluations']:11}{row['inside_99']:14.1%}"
+            line = f"  {score + ', ' + name:32}{row['evaluations']:11g}{row['inside_99']:14.1%}"
             lines.append(line + (_shares(row["modes"]) if modes else ""))
     return "\n".join(lines)
 

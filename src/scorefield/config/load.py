@@ -10,11 +10,13 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from scorefield._errors import ConfigError
+from scorefield.config.migrate import migrated
 
-__all__ = ["merge", "parse_yaml", "read_yaml", "refusals", "to_yaml", "validate"]
+__all__ = ["merge", "overrides", "parse_yaml", "read_yaml", "refusals", "to_yaml", "validate"]
 
 _LIMIT = 2**18  # bytes: a configuration is a page of text
 _DEPTH = 12
+_NUMBER = re.compile(r"[-+.\d\[]|(null|true|false)$")
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -86,18 +88,53 @@ def parse_yaml(text: str, source: str) -> dict[str, Any]:
 
 
 def merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``base`` with ``override`` laid over it, section by section.
+    """Return ``base`` with ``override`` laid over it, section by section; both may be in the first edition's form.
 
-    A section whose ``kind`` changes starts from that kind's defaults: the other kind's keys would not fit.
+    A section whose ``kind`` changes starts from that kind's defaults: the other kind's keys would not fit. So does the sampling of another
+    sampler.
     """
+    base = migrated(base)
+    return _laid(base, migrated(override, base))
+
+
+def _laid(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in override.items():
         old = merged.get(key)
-        if isinstance(old, dict) and isinstance(value, dict) and value.get("kind", old.get("kind")) == old.get("kind"):
-            merged[key] = merge(old, value)
-        else:
+        if isinstance(value, dict):
+            old = _opened(old)
+            same = isinstance(old, dict) and _kind(value, _kind(old)) == _kind(old)
+            merged[key] = _laid(old, value) if same else value
+        elif not (isinstance(old, dict) and isinstance(value, str) and value == old.get("kind")):
             merged[key] = value
     return merged
+
+
+def _opened(section: Any) -> Any:  # noqa: ANN401
+    """Return a section that is written in short, a kind or a number of levels, in full."""
+    if isinstance(section, str):
+        return {"kind": section}
+    return {"kind": "geometric", "levels": section} if type(section) is int else section
+
+
+def _kind(section: Mapping[str, Any], default: Any = None) -> Any:  # noqa: ANN401
+    """Return the kind of a section; of sampling, that of its sampler."""
+    if "sampler" in section:
+        sampler = _opened(section["sampler"])
+        return _kind(sampler, default) if isinstance(sampler, dict) else default
+    return section.get("kind", default)
+
+
+def overrides(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a command line says with its numbers as numbers: below the first dot of a dotted name they come as text."""
+    return {
+        key: overrides(value)
+        if isinstance(value, dict)
+        else parse_yaml(f"value: {value}", f"command line: {key}")["value"]
+        if isinstance(value, str) and _NUMBER.match(value)
+        else value
+        for key, value in values.items()
+    }
 
 
 def validate(model: type[Model], values: Mapping[str, Any], source: str) -> Model:
@@ -112,7 +149,8 @@ def validate(model: type[Model], values: Mapping[str, Any], source: str) -> Mode
         problems = error.errors(include_url=False)
         first = problems[0]
         key = ".".join(str(part) for part in first["loc"])
-        shown = "" if first["type"] in ("missing", "extra_forbidden") else f"; received {_short(first['input'])}"
+        telling = first["type"] in ("missing", "extra_forbidden", "value_error")  # those say it themselves
+        shown = "" if telling else f"; received {_short(first['input'])}"
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise ConfigError(f"{source}: {key}: {_reason(first['type'], first['msg'])}{shown}{more}") from None
 
@@ -136,6 +174,7 @@ def to_yaml(config: BaseModel) -> str:
 def _reason(kind: str, message: str) -> str:
     if kind == "extra_forbidden":
         return "no such setting (run with --print_config to see all)"
+    message = message.removeprefix("Value error, ")
     return message[0].lower() + message[1:]
 
 

@@ -1,62 +1,79 @@
 """The configuration of a training run, whole."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
-
-from scorefield.config.base import Section
-from scorefield.config.parts import (
-    DenoiserConfig,
-    DSMConfig,
-    EDMConfig,
-    LadderConfig,
-    ModelConfig,
-    MultiLevelDSMConfig,
-    NetworkConfig,
-    ObjectiveConfig,
-    ProcessConfig,
-    UNetConfig,
-    VEConfig,
+import torch
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    create_model,
+    field_validator,
+    model_validator,
 )
-from scorefield.config.sampling import HeunConfig, SamplingConfig
 
-if TYPE_CHECKING:
-    from scorefield.data import Dataset
-    from scorefield.models import NoisyModel, ScoreModel
-    from scorefield.objectives import Objective
-    from scorefield.training import Optimization
+from scorefield import data
+from scorefield._errors import ConfigError
+from scorefield._tensors import derive_seed
+from scorefield.config import usual
+from scorefield.config.base import Section
+from scorefield.config.kinds import Kind, parameters
+from scorefield.config.load import merge
+from scorefield.config.measure import measured
+from scorefield.config.migrate import named
+from scorefield.config.rooms import DENSITY, MODEL, NETWORK, OBJECTIVE, PROCESS, ModelKind
+from scorefield.config.sampling import SamplingConfig
+from scorefield.data import Dataset
+from scorefield.grids import ends
+from scorefield.guidance import AutoGuided
+from scorefield.models import NoisyModel, ScoreModel
+from scorefield.objectives import Objective
+from scorefield.preconditioning import LadderNet
+from scorefield.processes import VE
+from scorefield.training import Optimization
 
 __all__ = ["DataConfig", "RunConfig", "TrainConfig"]
 
 
-class DataConfig(Section):
-    """What to learn: an embedded or downloaded data set, or a path of your own (a folder of images, .npy, .npz).
+_DRAWN = 50_000  # examples of a density
 
-    ``keep`` makes it unbalanced: {3: 0.35} keeps 35 % of the threes (`scorefield.data.keep_share`).
+
+class DataConfig(Section):
+    """What to learn: an embedded or downloaded data set, a path of your own (a folder of images, .npy, .npz), or draws from a density.
+
+    ``examples`` of the density are drawn, 50 000 where it is absent, and as many others to test with. ``keep`` makes it unbalanced:
+    {3: 0.35} keeps 35 % of the threes (`scorefield.data.keep_share`).
     """
 
-    kind: Literal["digits", "mnist", "fashion_mnist", "kmnist", "path"] = "mnist"
+    kind: Literal["digits", "mnist", "fashion_mnist", "kmnist", "path", "density"] = "mnist"
     path: str | None = None
     size: PositiveInt | None = None
     dir: str | None = None
+    density: Annotated[Kind, DENSITY] | None = None
+    examples: PositiveInt | None = None
     keep: dict[NonNegativeInt, Annotated[float, Field(ge=0, le=1)]] | None = None
 
-    def load(self, *, train: bool = True) -> "Dataset":
+    def load(self, *, train: bool = True) -> data.Dataset:
         """Return the training set, or else the test set; a path of your own has one set, which is both."""
-        from scorefield.data import keep_share
-
         dataset = self._whole(train)
         for label, share in sorted((self.keep or {}).items()):
-            dataset = keep_share(dataset, label, share)
+            dataset = data.keep_share(dataset, label, share)
         return dataset
 
-    def _whole(self, train: bool) -> "Dataset":
+    def _whole(self, train: bool) -> data.Dataset:
         """Return the set with all of its classes whole."""
-        from pathlib import Path
-
-        from scorefield import data
-        from scorefield._errors import ConfigError
-
+        if (self.kind == "density") != (self.density is not None):
+            raise ConfigError("data.density goes with data.kind=density, and only with it; set both or neither")
+        if self.density is not None:
+            generator = torch.Generator().manual_seed(derive_seed("examples", train))
+            return data.Dataset(
+                self.density.build().sample(self.examples or _DRAWN, generator).float(), None, self.density.kind
+            )
         if (self.kind == "path") != (self.path is not None):
             raise ConfigError("data.path goes with data.kind=path, and only with it; set both or neither")
         if self.path is not None:
@@ -68,35 +85,27 @@ class DataConfig(Section):
         )
 
 
-class TrainConfig(Section):
-    """How to minimise (`scorefield.Optimization`), and how often to look."""
+_OF_RUN = ("guide_step", "seed")  # settings of the optimisation that the run says elsewhere
+_Minimise: Any = create_model(
+    "_Minimise",
+    __base__=Section,
+    **{name: (p.type, p.default) for name, p in parameters(Optimization).items() if name not in _OF_RUN},  # pyright: ignore[reportArgumentType, reportCallIssue]
+)
 
-    steps: PositiveInt = 20_000
+
+class TrainConfig(_Minimise):
+    """How to minimise (the fields of `scorefield.Optimization`), and how often to look."""
+
     batch_size: PositiveInt = 128
-    optimizer: Literal["adam", "muon"] = "adam"
-    learning_rate: PositiveFloat = 2e-3
-    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
-    warmup: NonNegativeInt = 200
-    decay: Literal["cosine", "constant"] = "cosine"
-    clip: PositiveFloat | None = 1.0
-    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
-    label_dropout: Annotated[float, Field(ge=0, le=1)] = 0.1
-    accumulate: PositiveInt = 1
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    compile: bool = False
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
     log_every: PositiveInt = 20
     checkpoint_every: PositiveInt = 500
     sample_every: PositiveInt = 2_000
     keep: PositiveInt = 3
 
-    def build(self, seed: int, guide_step: int | None = None) -> "Optimization":
+    def build(self, seed: int, guide_step: int | None = None) -> Optimization:
         """Return the optimisation settings."""
-        from scorefield.training import Optimization
-
-        shared = self.model_dump(
-            exclude={"batch_size", "device", "log_every", "checkpoint_every", "sample_every", "keep"}
-        )
+        shared = {name: getattr(self, name) for name in parameters(Optimization) if name not in _OF_RUN}
         return Optimization(**shared, guide_step=guide_step, seed=seed)
 
 
@@ -118,69 +127,117 @@ class GuideConfig(Section):
             raise ValueError("the interval's ends must ascend, such as [0.2, 4.0]")
         return interval
 
-    def build(self, model: "ScoreModel", weak: "ScoreModel") -> "ScoreModel":
+    def build(self, model: ScoreModel, weak: ScoreModel) -> ScoreModel:
         """Return the guided model."""
-        from scorefield.guidance import AutoGuided
-
         return AutoGuided(model, weak, self.weight, *([] if self.interval is None else [self.interval]))
 
 
 class RunConfig(Section):
-    """Everything that decides a run. The same configuration and code give the same weights, bit for bit."""
+    """Everything that decides a run. The same configuration and code give the same weights, bit for bit.
+
+    Values in the first edition's form are read too (`scorefield.config.migrate`).
+    """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")] = "run"
     comment: str = ""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     data: DataConfig = DataConfig()
-    process: ProcessConfig = EDMConfig()
-    network: NetworkConfig = UNetConfig()
-    model: ModelConfig = DenoiserConfig()
-    objective: ObjectiveConfig = DSMConfig()
+    process: Annotated[Kind, PROCESS] = PROCESS.read("edm")
+    network: Annotated[Kind, NETWORK] = NETWORK.read("unet")
+    model: Annotated[ModelKind, MODEL] = MODEL.read("denoiser")  # pyright: ignore[reportAssignmentType]
+    objective: Annotated[Kind, OBJECTIVE] = OBJECTIVE.read(usual.section("objective", "dsm"))
     train: TrainConfig = TrainConfig()
-    sampling: SamplingConfig = HeunConfig()
+    sampling: SamplingConfig = SamplingConfig.model_validate({})
     guide: GuideConfig = GuideConfig()
 
-    def resolve(self, dataset: "Dataset") -> "RunConfig":
-        """Return the configuration with what depends on the data filled in: mean and standard deviation."""
-        if not isinstance(self.model, DenoiserConfig):
-            return self
-        values = dataset.scaled()
-        measured = {"mean_data": round(values.mean().item(), 4), "sigma_data": round(values.std().item(), 4)}
-        given = self.model.model_dump(exclude_none=True)
-        return self.model_copy(update={"model": DenoiserConfig(**{**measured, **given})})
+    @model_validator(mode="before")
+    @classmethod
+    def _completed(cls, values: Any) -> Any:  # noqa: ANN401 whatever a file says
+        """Bring old forms into this edition's, and let a kind's usual settings stand where nothing is said of them."""
+        if not isinstance(values, Mapping):
+            return values
+        values = merge({}, values)
+        kinds = {noun: named(values.get(noun)).get("kind") for noun in ("objective", "model")}
+        return merge({noun: usual.section(noun, kind) for noun, kind in kinds.items() if isinstance(kind, str)}, values)
 
-    def build_model(self, event: tuple[int, ...]) -> "NoisyModel":
+    def resolve(self, dataset: Dataset, before: "RunConfig | None" = None) -> "RunConfig":
+        """Return the configuration with what depends on the data filled in: the model's units, mean and standard deviation.
+
+        Args:
+            dataset: what is learned.
+            before: the same run's configuration of an earlier sitting, whose measurements stand.
+
+        Raises:
+            DataError: numbers that are all the same, where that leaves nothing to learn.
+            ConfigError: a process that does not reach beyond the data.
+        """
+        model = self.model
+        if before is not None and before.model.kind == model.kind:
+            kept = before.model.model_dump()
+            told = (
+                kept | model.model_dump(exclude_none=True) | {name: kept[name] for name in ("start",) if name in kept}
+            )
+        else:
+            # A density that the objective compares with speaks the data's units, and so has the model to.
+            own = hasattr(self.objective, "density")
+            told = measured(dataset, model.model_dump(), units=not own)
+        config = self.model_copy(update={"model": MODEL.read(told)})
+        config._check_reach()
+        return config
+
+    def build_model(self, event: tuple[int, ...]) -> NoisyModel:
         """Return the model, freshly initialised as a function of the seed.
 
         Raises:
-            ConfigError: a classifier's part in a score model, or the other way round.
+            ConfigError: parts that do not fit each other, or the data.
         """
-        import torch
-
-        from scorefield._tensors import derive_seed
-
         self._check_parts()
         process = self.process.build()
-        levels = self.model.ladder(process) if isinstance(self.model, LadderConfig) else None
+        sigma_1, sigma_L = ends(process)
+        rungs = getattr(self.model, "levels", None)
+        levels = rungs.build(sigma_1=sigma_1, sigma_L=sigma_L) if isinstance(rungs, Kind) else None
+        image = len(event) == 3
         with torch.random.fork_rng(devices=[]):  # layers draw their initial weights from the global generator
             torch.manual_seed(derive_seed(self.seed, "init"))
-            net = self.network.build(event, levels)
-        return self.model.build(net, process)
+            net = self.network.build(
+                event=event,
+                dim=torch.Size(event).numel(),
+                channels=event[0] if image else None,
+                size=tuple(event[1:]) if image else None,
+                levels=None if levels is None else len(levels),
+                sigmas=levels,
+            )
+        model = self.model.build(net=net, process=process, sigma_1=sigma_1, sigma_L=sigma_L)
+        if isinstance(model, LadderNet) and not (
+            isinstance(process, VE) and _close(ends(model.process), (sigma_1, sigma_L))
+        ):
+            raise ConfigError(
+                "model.kind=ladder is a ladder of a ve process: set process.kind=ve and its two sigmas to the levels' ends; "
+                f"received {process}"
+            )
+        return model
 
-    def build_objective(self) -> "Objective[Any]":
+    def build_objective(self) -> Objective[Any]:
         """Return the objective.
 
         Raises:
-            ConfigError: it trains on other levels than those a ladder has.
+            ConfigError: it trains on other levels than those a ladder has, or needs what the run does not know.
         """
-        if isinstance(self.model, LadderConfig) and isinstance(self.objective, MultiLevelDSMConfig):
-            self._check_levels(self.model, self.objective)
-        sigma_data = self.model.sigma_data if isinstance(self.model, DenoiserConfig) else None
-        return self.objective.build(sigma_data)
+        sigma_1, sigma_L = ends(self.process.build())
+        given = {"sigma_1": sigma_1, "sigma_L": sigma_L, "sigma_data": getattr(self.model, "sigma_data", None)}
+        density = None if self.data.density is None else self.data.density.build()
+        objective = self.objective.build(**given, density=density)
+        mine, asked = (getattr(part, "levels", None) for part in (self.model, self.objective))
+        if mine is not None and asked is not None:
+            ladders = [part.build(**given).tolist() for part in (mine, asked)]
+            if not _close(*ladders):
+                raise ConfigError(
+                    f"model.levels and objective.levels are two ladders, {_ladder(ladders[0])} and {_ladder(ladders[1])}; "
+                    "give both the same"
+                )
+        return objective
 
     def _check_parts(self) -> None:
-        from scorefield._errors import ConfigError
-
         parts = {"network": "noisy_classifier", "model": "classifier", "objective": "cross_entropy"}
         kinds = {part: getattr(self, part).kind for part in parts}
         if kinds != parts and set(kinds.values()) & set(parts.values()):
@@ -188,18 +245,26 @@ class RunConfig(Section):
         if kinds == parts and self.train.label_dropout > 0:
             raise ConfigError("train.label_dropout hides labels that a classifier should learn; set it to 0")
 
-    def _check_levels(self, model: LadderConfig, objective: MultiLevelDSMConfig) -> None:
-        from scorefield._errors import ConfigError
-
-        asked = (objective.sigma_1, objective.sigma_L, objective.levels)
-        ends = (self.process.sigma_max, self.process.sigma_min) if isinstance(self.process, VEConfig) else ()
-        if asked != (*ends, model.levels):
+    def _check_reach(self) -> None:
+        """Refuse a process whose largest noise does not drown the data."""
+        reach, spread = ends(self.process.build())[0], getattr(self.model, "sigma_data", None)
+        if spread is not None and reach < spread:
             raise ConfigError(
-                f"the model's ladder is process.sigma_max, process.sigma_min and model.levels, {(*ends, model.levels)}, but the "
-                f"objective's sigma_1, sigma_L and levels are {asked}; give both the same"
+                f"process.kind={self.process.kind} ends at σ/α = {reach:.4g}, within the data's standard deviation {spread:.4g}: samples "
+                "cannot start from noise; raise its largest noise, or leave model.sigma_data, location and scale out to have them measured"
             )
 
 
 def _named(kinds: dict[str, str]) -> str:
     """Return kinds as a person would ask for them."""
     return ", ".join(f"{part}.kind={kind}" for part, kind in kinds.items())
+
+
+def _close(a: Sequence[float], b: Sequence[float]) -> bool:
+    """Return whether numbers are the same but for rounding."""
+    return len(a) == len(b) and all(math.isclose(x, y, rel_tol=1e-9) for x, y in zip(a, b, strict=True))
+
+
+def _ladder(levels: list[float]) -> str:
+    """Return a ladder in words."""
+    return f"{len(levels)} levels from {levels[0]:g} to {levels[-1]:g}"

@@ -1,7 +1,7 @@
 """Data: published sets, one's own files and folders, and batches of them that are functions of (seed, step)."""
 
 from scorefield.data.arrays import from_array_file
-from scorefield.data.batches import Batch, Batches, DensityBatches, Samplable
+from scorefield.data.batches import Batch, Batches, DensityBatches, LoaderBatches, Samplable, batches_of
 from scorefield.data.dataset import Dataset, dequantize, keep_share, quantize
 from scorefield.data.digits import digits
 from scorefield.data.folder import from_folder, from_path, read_image
@@ -13,7 +13,9 @@ __all__ = [
     "Batches",
     "Dataset",
     "DensityBatches",
+    "LoaderBatches",
     "Samplable",
+    "batches_of",
     "dequantize",
     "digits",
     "fashion_mnist",

@@ -5,17 +5,21 @@ is positions kB..(k+1)B−1 of it, so all batches have equal size, every example
 stream does not depend on the batch size. Dequantisation noise belongs to the position too.
 """
 
-from typing import NamedTuple, Protocol, runtime_checkable
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
+from torch.utils.data import Dataset as TorchDataset
+from torch.utils.data import IterableDataset
 
 from scorefield._errors import ConfigError
 from scorefield._tensors import derive_seed
 from scorefield.data.dataset import Dataset, dequantize_rows
 
-__all__ = ["Batch", "Batches", "DensityBatches", "Samplable"]
+__all__ = ["Batch", "Batches", "DensityBatches", "LoaderBatches", "Samplable", "batches_of"]
 
 
 class Batch(NamedTuple):
@@ -113,6 +117,106 @@ class DensityBatches:
         """Return this rank's rows of batch k."""
         generator = torch.Generator().manual_seed(derive_seed(self.seed, "density", k))
         return Batch(self.density.sample(self.batch_size, generator)[self.rows], None)
+
+
+class LoaderBatches:
+    """The batches of a loader, one after another and over again: its order and its randomness are its own.
+
+    Args:
+        loader: yields tensors of shape (b, *d), or pairs of them and labels; a `torch.utils.data.DataLoader` is one. Its batches are taken
+            as they come, so training on them cannot be resumed in the middle.
+
+    Raises:
+        ConfigError: a loader that yields nothing, or something else.
+    """
+
+    def __init__(self, loader: Iterable[Any]) -> None:
+        self._loader = loader
+        self._endless = self._over_again()
+        self._ahead: Batch | None = next(self._endless)
+        self.batch_size = len(self._ahead.x)
+        self.rows = slice(0, self.batch_size)
+
+    @property
+    def event(self) -> tuple[int, ...]:
+        """The shape d of one example."""
+        assert self._ahead is not None  # noqa: S101 for the type checker
+        return tuple(self._ahead.x.shape[1:])
+
+    def batch(self, k: int) -> Batch:
+        """Return the next batch; ``k`` is not asked."""
+        batch = self._ahead or next(self._endless)
+        self._ahead = next(self._endless)
+        self.batch_size, self.rows = len(batch.x), slice(0, len(batch.x))
+        return batch
+
+    def _over_again(self) -> Iterator[Batch]:
+        while True:
+            count = 0
+            for item in self._loader:
+                count += 1
+                yield self._batch(item)
+            if count == 0:
+                raise ConfigError("the loader yielded no batch; an iterator can be used up: give a loader, or a list")
+
+    @staticmethod
+    def _batch(item: Any) -> Batch:  # noqa: ANN401 whatever a loader yields
+        x, labels = _pair(item)
+        if not (isinstance(x, Tensor) and x.ndim >= 2 and x.is_floating_point()):
+            raise ConfigError(
+                f"a loader must yield float tensors of shape (b, *d), or pairs of them and labels; received {type(x).__name__}"
+                + (f" of {x.dtype} and shape {tuple(x.shape)}" if isinstance(x, Tensor) else "")
+            )
+        return Batch(x, labels)
+
+
+def batches_of(data: object, batch_size: int, seed: int) -> "Batches | DensityBatches | LoaderBatches":
+    """Return the batches of whatever examples come in.
+
+    Args:
+        data: a density, a `Dataset`, a tensor or NumPy array of shape (n, *d), a sequence of examples (with labels or without, such as a
+            map-style `torch.utils.data.Dataset`), or a loader.
+        batch_size: rows of a batch; a loader has its own.
+        seed: names the order and the noise.
+
+    Raises:
+        ConfigError: something else, or examples that cannot be put side by side.
+    """
+    if isinstance(data, Dataset):
+        return Batches(data, batch_size, seed)
+    if isinstance(data, Samplable):
+        return DensityBatches(data, batch_size, seed)
+    if isinstance(data, np.ndarray):
+        data = torch.from_numpy(data)
+    if isinstance(data, Tensor):
+        return Batches(Dataset(data if data.dtype == torch.uint8 else data.float(), None, "tensor"), batch_size, seed)
+    if isinstance(data, Sequence | TorchDataset) and not isinstance(data, IterableDataset):
+        return Batches(_stacked(data), batch_size, seed)
+    if isinstance(data, Iterable):
+        return LoaderBatches(data)
+    raise ConfigError(
+        "expected a density, a Dataset, a tensor or array of shape (n, *d), a sequence of examples or a loader of batches; "
+        f"received {type(data).__name__}"
+    )
+
+
+def _pair(item: Any) -> tuple[Any, Any]:  # noqa: ANN401
+    """Return (example, label) of what a data set of PyTorch's yields: (x, label), (x,), or x alone."""
+    if isinstance(item, tuple | list) and len(item) in (1, 2) and isinstance(item[0], Tensor):
+        return item[0], item[1] if len(item) == 2 else None
+    return item, None
+
+
+def _stacked(examples: Any) -> Dataset:  # noqa: ANN401 a list, or a data set of PyTorch's
+    """Return a sequence of examples, or of pairs of examples and labels, as one data set in memory."""
+    rows = [examples[k] for k in range(len(examples))]
+    try:
+        x = torch.stack([torch.as_tensor(_pair(row)[0]) for row in rows])
+        classes = [_pair(row)[1] for row in rows]
+        labels = None if None in classes else torch.tensor([int(label) for label in classes])
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise ConfigError(f"the examples cannot be put side by side as tensors of one shape: {error}") from error
+    return Dataset(x if x.dtype == torch.uint8 else x.float(), labels, "examples")
 
 
 def _rank_rows(batch_size: int, rank: int, world: int) -> slice:

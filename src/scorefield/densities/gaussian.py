@@ -67,6 +67,8 @@ class GaussianMixture(KnownScore):
         if mu.ndim < 2:
             raise ValueError(f"means must have shape (k, *d), one row per component; received {tuple(mu.shape)}")
         rows = flatten(mu)
+        self.means = mu
+        self.covariances = torch.as_tensor(covariances, dtype=torch.float64)
         self.components = _Components(rows, *_diagonalise(_finite("covariances", covariances), rows, mu.shape))
         self.log_weights = _log_weights(weights, len(rows))
         self.shape = tuple(mu.shape[1:])
@@ -171,6 +173,7 @@ class Gaussian(KnownScore):
         if mu.ndim == 0:
             raise ValueError("mean must have the shape of an event, at least (1,); received a single number")
         sigma = torch.as_tensor(covariance, dtype=torch.float64)
+        self.mean, self.covariance = mu, sigma
         self.mixture = GaussianMixture(mu[None], sigma if sigma.ndim == 0 else sigma[None])
 
     @property

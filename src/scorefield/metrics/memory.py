@@ -17,7 +17,6 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Float64, Int64
-from scipy import stats
 from torch import Tensor
 
 from scorefield.metrics.estimate import Estimate, mean, rows
@@ -86,6 +85,8 @@ def memorisation(
     Raises:
         ValueError: samples that cannot be compared, or a test set that lies in the training set.
     """
+    from scipy import stats
+
     ours, nearest = (v[:, 0] for v in nearest_neighbours(samples, train))
     fresh = nearest_neighbours(test, train)[0][:, 0]
     if not fresh.any():
@@ -112,6 +113,8 @@ def memorisation(
 
 def _closer(ours: Float64[Tensor, " n"], fresh: Float64[Tensor, " m"]) -> tuple[float, float]:
     """Return C_T and the one-sided p-value of ours being as far as fresh."""
+    from scipy import stats
+
     n, m = len(ours), len(fresh)
     found = stats.mannwhitneyu(ours.numpy(), fresh.numpy(), alternative="less")
     z = (float(found.statistic) - n * m / 2) / (n * m * (n + m + 1) / 12) ** 0.5

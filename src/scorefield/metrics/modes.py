@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
-from scipy import stats
 from torch import Tensor
 
 from scorefield._tensors import flatten
@@ -116,6 +115,8 @@ def _counts(x: Tensor, mixture: GaussianMixture) -> Tensor:
 
 def _homogeneity_p(counts: Tensor, reference: Tensor) -> float:
     """Return the χ² p-value that two tables of counts come from the same shares; cells empty in both are left out."""
+    from scipy import stats
+
     table = torch.stack([counts.double(), reference.double()])
     table = table[:, table.sum(dim=0) > 0]
     return float(stats.chi2_contingency(table.numpy())[1]) if table.shape[1] > 1 else 1.0  # pyright: ignore[reportArgumentType]
@@ -123,6 +124,8 @@ def _homogeneity_p(counts: Tensor, reference: Tensor) -> float:
 
 def _fit_p(counts: Tensor, expected: Tensor) -> float:
     """Return the χ² p-value that counts follow known shares; one count where the share is 0 refutes them."""
+    from scipy import stats
+
     possible = expected > 0
     if counts[~possible].any():
         return 0.0

@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from scipy import stats
 from torch import Tensor
 
 from scorefield._errors import MissingExtraError
@@ -71,6 +70,7 @@ def c2st(x: Rows, y: Rows, *, seed: int = 0) -> tuple[Estimate, float]:
 
     Half of each sample trains, the other half tests; both are cut to the size of the smaller. The p-value is the one-sided binomial one.
     """
+    from scipy import stats
     from sklearn.neural_network import MLPClassifier
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler

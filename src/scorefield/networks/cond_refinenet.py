@@ -1,8 +1,10 @@
 """The network of NCSN: a RefineNet that knows the noise level through its norms."""
 
 from functools import partial
+from typing import Annotated
 
 import torch.nn.functional as F
+from annotated_types import Ge, Le
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -24,16 +26,23 @@ class CondRefineNet(RefineNet):
         channels: channels of the images, of any even height and width.
         levels: number of noise levels.
         ngf: channels of the finest feature maps.
+        size: height and width of the images, where they should be checked.
 
     Raises:
-        ConfigError: a number below 1.
+        ConfigError: a number below 1, or an odd side.
     """
 
-    def __init__(self, channels: int, levels: int = 10, ngf: int = 64) -> None:
+    def __init__(
+        self,
+        channels: int,
+        levels: int = 10,
+        ngf: Annotated[int, Ge(1), Le(4096)] = 64,
+        size: tuple[int, int] | None = None,
+    ) -> None:
         if levels < 1:
             raise ConfigError(f"levels must be at least 1; received {levels}")
         norm = partial(ConditionalInstanceNormPlus, levels=levels)
-        super().__init__(channels, ngf, norm, norm, F.avg_pool2d)
+        super().__init__(channels, ngf, norm, norm, F.avg_pool2d, size)
 
     def forward(
         self, x: Float[Tensor, "b c h w"], noise: Int[Tensor, "*b"], labels: Int[Tensor, " b"] | None = None

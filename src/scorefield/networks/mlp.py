@@ -1,9 +1,11 @@
-"""A multilayer perceptron for toy densities."""
+"""A multilayer perceptron for data without a geometry of their own, and for toy densities."""
 
 import itertools
 import math
+from typing import Annotated
 
 import torch
+from annotated_types import Ge
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -14,13 +16,14 @@ class MLP(nn.Module):
     """x and Fourier features of the noise condition, through ``depth`` hidden layers of SiLU.
 
     Args:
-        dim: number of coordinates of an event of shape (dim,).
+        dim: number of coordinates of an event, whose shape may be any: (dim,), a series (1, dim), a volume.
         width: units per hidden layer.
         depth: hidden layers.
     """
 
-    def __init__(self, dim: int, width: int = 128, depth: int = 3) -> None:
+    def __init__(self, dim: int, width: Annotated[int, Ge(1)] = 128, depth: Annotated[int, Ge(1)] = 3) -> None:
         super().__init__()
+        self.dim, self.width, self.depth = dim, width, depth
         self.features = FourierFeatures(16)
         sizes = [dim + 16, *[width] * depth]
         hidden = [layer for pair in itertools.pairwise(sizes) for layer in (nn.Linear(*pair), nn.SiLU())]
@@ -31,10 +34,10 @@ class MLP(nn.Module):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
                 nn.init.zeros_(layer.bias)
 
-    def forward(self, x: Float[Tensor, "b dim"], noise: Float[Tensor, "*b"]) -> Float[Tensor, "b dim"]:
+    def forward(self, x: Float[Tensor, "b *d"], noise: Float[Tensor, "*b"]) -> Float[Tensor, "b *d"]:
         """Return the output for states x under condition ``noise`` of shape () or (b,)."""
         condition = self.features(noise.to(x)).expand(x.shape[0], -1)
-        return self.layers(torch.cat([x, condition], dim=1))
+        return self.layers(torch.cat([x.flatten(1), condition], dim=1)).reshape(x.shape)
 
 
 class FourierFeatures(nn.Module):

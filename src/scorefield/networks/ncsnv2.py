@@ -1,6 +1,9 @@
 """The network of NCSNv2: a RefineNet that knows the noise level only as the scale of its output."""
 
+from typing import Annotated
+
 import torch.nn.functional as F
+from annotated_types import Ge, Le
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -20,20 +23,27 @@ class NCSNv2Net(RefineNet):
 
     Args:
         channels: channels of the images, of any even height and width.
-        levels: σ_1 > … > σ_L (`scorefield.geometric`), kept in float32 as published weights have them.
+        sigmas: σ_1 > … > σ_L (`scorefield.geometric`), kept in float32 as published weights have them.
         ngf: channels of the finest feature maps.
+        size: height and width of the images, where they should be checked.
 
     Raises:
-        ConfigError: a number below 1, or levels that are not positive numbers.
+        ConfigError: a number below 1, an odd side, or levels that are not positive numbers.
     """
 
     sigmas: Float[Tensor, " L"]
 
-    def __init__(self, channels: int, levels: Float[Tensor, " L"], ngf: int = 64) -> None:
-        if levels.ndim != 1 or not (levels > 0).all():
-            raise ConfigError(f"levels must be a vector of positive numbers; received {levels.tolist()}")
-        super().__init__(channels, ngf, InstanceNormPlus, Unnormalized, F.max_pool2d)
-        self.register_buffer("sigmas", levels.float())
+    def __init__(
+        self,
+        channels: int,
+        sigmas: Float[Tensor, " L"],
+        ngf: Annotated[int, Ge(1), Le(4096)] = 64,
+        size: tuple[int, int] | None = None,
+    ) -> None:
+        if sigmas.ndim != 1 or not (sigmas > 0).all():
+            raise ConfigError(f"levels must be a vector of positive numbers; received {sigmas.tolist()}")
+        super().__init__(channels, ngf, InstanceNormPlus, Unnormalized, F.max_pool2d, size)
+        self.register_buffer("sigmas", sigmas.float())
 
     def forward(
         self, x: Float[Tensor, "b c h w"], noise: Int[Tensor, "*b"], labels: Int[Tensor, " b"] | None = None

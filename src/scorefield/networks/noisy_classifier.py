@@ -1,9 +1,11 @@
 """A classifier of noisy images: the encoder half of the U-Net, told how noisy they are."""
 
 from itertools import pairwise
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
+from annotated_types import Ge, Le, Lt
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -32,13 +34,14 @@ class NoisyClassifier(nn.Module):
         self,
         channels: int,
         size: int | tuple[int, int],
-        classes: int,
+        classes: Annotated[int, Ge(2), Le(100_000)] = 10,
         *,
-        width: int = 128,
-        depth: int = 1,
-        dropout: float = 0.1,
+        width: Annotated[int, Ge(4), Le(4096)] = 128,
+        depth: Annotated[int, Ge(1)] = 1,
+        dropout: Annotated[float, Ge(0), Lt(1)] = 0.1,
     ) -> None:
         super().__init__()
+        self.width, self.depth, self.dropout = width, depth, dropout
         self.shape = (channels, *((size, size) if isinstance(size, int) else size))
         if classes < 2:
             raise ConfigError(f"a classifier needs at least two classes; received {classes}")

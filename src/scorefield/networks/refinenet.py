@@ -30,12 +30,29 @@ class RefineNet(nn.Module, abc.ABC):
         norm: makes the norms of the residual stages and of the head.
         refine_norm: makes those of the refinement.
         pool: of the chained pooling.
+        size: height and width of the images, where they are known: both even.
+
+    Raises:
+        ConfigError: a number below 1, or an odd side.
     """
 
-    def __init__(self, channels: int, ngf: int, norm: MakeNorm, refine_norm: MakeNorm, pool: Pool) -> None:
+    def __init__(
+        self,
+        channels: int,
+        ngf: int,
+        norm: MakeNorm,
+        refine_norm: MakeNorm,
+        pool: Pool,
+        size: tuple[int, int] | None = None,
+    ) -> None:
         super().__init__()
+        self.ngf = ngf
         if min(channels, ngf) < 1:
             raise ConfigError(f"channels and ngf must be at least 1; received channels={channels}, ngf={ngf}")
+        if size is not None and (size[0] % 2 or size[1] % 2):
+            raise ConfigError(
+                f"a RefineNet halves images of even sides; received {size[0]} x {size[1]} pixels; use a UNet"
+            )
         wide = 2 * ngf
         # In the order of the published weights: optimisers number parameters by it.
         self.begin_conv = nn.Conv2d(channels, ngf, 3, padding=1)

@@ -11,9 +11,11 @@ would double the cost of the convolution that follows).
 
 import math
 from itertools import pairwise
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
+from annotated_types import Ge, Le, Lt
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -88,14 +90,15 @@ class UNet(nn.Module):
         channels: int,
         size: int | tuple[int, int],
         *,
-        width: int = 128,
-        depth: int = 2,
-        finest: int = 1,
-        classes: int | None = None,
+        width: Annotated[int, Ge(4), Le(4096)] = 128,
+        depth: Annotated[int, Ge(1)] = 2,
+        finest: Annotated[int, Ge(0)] = 1,
+        classes: Annotated[int, Ge(2), Le(100_000)] | None = None,
         levels: int | None = None,
-        dropout: float = 0.0,
+        dropout: Annotated[float, Ge(0), Lt(1)] = 0.0,
     ) -> None:
         super().__init__()
+        self.width, self.depth, self.finest, self.dropout = width, depth, finest, dropout
         self.shape = (channels, *((size, size) if isinstance(size, int) else size))
         widths = grid_widths(self.shape, width)
         features = 2 * width

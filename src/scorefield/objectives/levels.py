@@ -1,7 +1,7 @@
 """Which noise levels an objective trains on: maps from u ~ U[0, 1) to a time, one per example."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from jaxtyping import Float
@@ -11,7 +11,13 @@ from scorefield.processes import Process
 
 __all__ = ["LogNormal", "OneLevel", "TimeLaw", "UniformTime"]
 
-TimeLaw = Callable[[Process, Float[Tensor, " b"]], Float[Tensor, " b"]]
+
+class TimeLaw(Protocol):
+    """A map from u ~ U[0, 1), one number per example, to times of a process."""
+
+    def __call__(self, process: Process, u: Float[Tensor, " b"], /) -> Float[Tensor, " b"]:
+        """Return the times."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -3,16 +3,32 @@ r"""How much each noise level counts: weights w(t) of ½ w ‖D − x_0‖², ρ
 A weight λ on the score's error is w = λ (α/σ²)² on the denoiser's, since s − ∇ log p(x_t | x_0) = (α/σ²)(D − x_0).
 """
 
-from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
 
 from jaxtyping import Float
 from torch import Tensor
 
 from scorefield.processes import Process
 
-__all__ = ["Weight", "edm_weight", "likelihood_weight", "min_snr_weight", "sigma_weight", "unit_weight"]
+__all__ = [
+    "EDMWeight",
+    "MinSNRWeight",
+    "Weight",
+    "edm_weight",
+    "likelihood_weight",
+    "min_snr_weight",
+    "sigma_weight",
+    "unit_weight",
+]
 
-Weight = Callable[[Process, Float[Tensor, " b"]], Float[Tensor, " b"]]
+
+class Weight(Protocol):
+    """A function (process, t) ↦ w(t), one number per example."""
+
+    def __call__(self, process: Process, t: Float[Tensor, " b"], /) -> Float[Tensor, " b"]:
+        """Return the weights."""
+        ...
 
 
 def sigma_weight(process: Process, t: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
@@ -20,23 +36,38 @@ def sigma_weight(process: Process, t: Float[Tensor, " b"]) -> Float[Tensor, " b"
     return process.ratio(t) ** -2
 
 
-def edm_weight(sigma_data: float) -> Weight:
-    """Return w = (ρ² + σ_d²) / (ρ σ_d)²: unit weight on the output of an EDM network (Karras et al. 2022, Table 1)."""
+@dataclass(frozen=True)
+class EDMWeight:
+    """w = (ρ² + σ_d²) / (ρ σ_d)²: unit weight on the output of an EDM network (Karras et al. 2022, Table 1)."""
 
-    def weight(process: Process, t: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
+    sigma_data: float
+
+    def __call__(self, process: Process, t: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
+        """Return w(t)."""
         ratio = process.ratio(t)
-        return (ratio**2 + sigma_data**2) / (ratio * sigma_data) ** 2
+        return (ratio**2 + self.sigma_data**2) / (ratio * self.sigma_data) ** 2
 
-    return weight
+
+@dataclass(frozen=True)
+class MinSNRWeight:
+    """w = min(SNR, γ) / σ_d², SNR = (σ_d/ρ)²: `sigma_weight`, but low noise counts no more than SNR = γ (Hang et al. 2023)."""
+
+    sigma_data: float
+    gamma: float = 5.0
+
+    def __call__(self, process: Process, t: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
+        """Return w(t)."""
+        return sigma_weight(process, t).clamp(max=self.gamma / self.sigma_data**2)
+
+
+def edm_weight(sigma_data: float) -> Weight:
+    """Return `EDMWeight`."""
+    return EDMWeight(sigma_data)
 
 
 def min_snr_weight(sigma_data: float, gamma: float = 5.0) -> Weight:
-    """Return w = min(SNR, γ) / σ_d², SNR = (σ_d/ρ)²: `sigma_weight`, but low noise counts no more than SNR = γ (Hang et al. 2023)."""
-
-    def weight(process: Process, t: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
-        return sigma_weight(process, t).clamp(max=gamma / sigma_data**2)
-
-    return weight
+    """Return `MinSNRWeight`."""
+    return MinSNRWeight(sigma_data, gamma)
 
 
 def unit_weight(process: Process, t: Float[Tensor, " b"]) -> Float[Tensor, " b"]:

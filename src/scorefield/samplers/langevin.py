@@ -168,6 +168,7 @@ class AnnealedLangevin(Sampler[Chain]):
         step_size: ε, the α of the last level.
         repeats: T, Langevin steps on each level.
         convention: what ``step_size`` means.
+        relative_step: α_i/σ_i², the same at every level; instead of step_size, whatever the ladder's last level is.
 
     Cost: T evaluations per level.
     """
@@ -175,9 +176,19 @@ class AnnealedLangevin(Sampler[Chain]):
     step_size: float = 2e-5
     repeats: int = 100
     convention: Convention = "paper"
+    relative_step: float | None = None
 
     def __post_init__(self) -> None:
         _alpha(self.step_size, self.convention)
+        if self.relative_step is not None and self.step_size != AnnealedLangevin.step_size:
+            raise ValueError(
+                f"step_size and relative_step say the same; received {self.step_size} and {self.relative_step}: leave out one, or make "
+                "relative_step None"
+            )
+        if self.relative_step is not None and not 0 < self.relative_step < 4:
+            raise ValueError(
+                f"relative_step must lie between 0 and 4 (annealed Langevin dynamics diverges when α ≥ 4σ²); received {self.relative_step}"
+            )
         _at_least_once("repeats", self.repeats)
 
     @property
@@ -191,7 +202,7 @@ class AnnealedLangevin(Sampler[Chain]):
         Raises:
             ValueError: a step size that cannot be stable.
         """
-        relative = _alpha(self.step_size, self.convention) / step.sigma_end**2
+        relative = self.relative_step or _alpha(self.step_size, self.convention) / step.sigma_end**2
         if relative >= 4:
             raise ValueError(
                 f"annealed Langevin dynamics diverges when α ≥ 4σ²: step_size={self.step_size:g} ({self.convention} convention) gives "

@@ -1,6 +1,7 @@
 """Training that survives: a loop of typed records, state that is all in a checkpoint, one process or many."""
 
 from scorefield.training import checkpoint
+from scorefield.training.environment import environment
 from scorefield.training.loop import BatchStream, StepRecord, fit, train
 from scorefield.training.optimization import Optimization
 from scorefield.training.parallel import Accelerated, OneProcess, Parallel, pick_device
@@ -15,6 +16,7 @@ __all__ = [
     "StepRecord",
     "TrainState",
     "checkpoint",
+    "environment",
     "fit",
     "load_weights",
     "pick_device",

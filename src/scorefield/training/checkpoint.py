@@ -8,60 +8,36 @@ The checkpoint of step 1200 is a folder::
         manifest.json       size and SHA-256 of each file above, written last
     last                    name of the checkpoint written last, for people and shell scripts; never read here
 
-Writing is all or nothing: the files go to ``.tmp-<pid>-<token>-<n>``, are synced, read back and verified, and
-only then does one ``rename`` give them their name. Whatever is interrupted leaves a ``.tmp-*`` that `clean`
-removes. Tensors on the CPU are written from where they lie: a save copies none that is contiguous.
+Writing is all or nothing: the files go to ``.tmp-<pid>-<token>-<n>``, are synced, read back and compared, and only then does one
+``rename`` give them their name. Whatever is interrupted leaves a ``.tmp-*`` that `clean` removes.
 
-Reading trusts nothing: a file is opened only when the manifest names it, used only when its size and hash
-agree, and decoded by safetensors alone. Files that the manifest does not name are ignored. POSIX only
-(directory sync).
+Reading trusts nothing: a file is opened only when the manifest names it, used only when its size and hash agree, and decoded by
+safetensors alone. Files that the manifest does not name are ignored. POSIX only (a folder is synced as a file is).
 """
 
+import errno
+import itertools
 import os
 import re
+import secrets
 import shutil
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
 
 from scorefield._errors import CheckpointError, ConfigError
-from scorefield.training.checkpoint_bytes import (
-    JSON,
-    MANIFEST,
-    MANIFEST_LIMIT,
-    SCHEMA,
-    STATE,
-    decode_manifest,
-    decode_state,
-    decode_tensors,
-    encode,
-    encode_manifest,
-    is_group,
-)
-from scorefield.training.checkpoint_disk import (
-    TEMPORARY,
-    Content,
-    cannot_write,
-    is_live,
-    read,
-    read_own,
-    read_verified,
-    remove,
-    scan,
-    size,
-    sync,
-    temporary_name,
-    write,
-    write_verified,
-)
+from scorefield.training import checkpoint_files as files
+from scorefield.training.checkpoint_files import JSON, MANIFEST, NAME, SCHEMA, STATE
 
 __all__ = ["JSON", "SCHEMA", "Checkpoint", "clean", "latest", "load", "read_tensors", "save"]
 
-_LAST = "last"
 _STEP = re.compile(r"step-([0-9]{8,})(~?)")  # "~": the former copy of a step that is being replaced
+_TEMPORARY = re.compile(r"\.tmp-([1-9][0-9]{0,8})-([0-9a-f]{8})-[0-9]+")
+_TOKEN = secrets.token_hex(4)  # tells this process from a dead one of the same pid (containers start at the same pid)
+_COUNTER = itertools.count()
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,19 +57,13 @@ class Checkpoint:
 
 
 def save(
-    folder: Path,
-    step: int,
-    tensors: Mapping[str, Mapping[str, Tensor]],
-    state: Mapping[str, JSON],
-    *,
-    keep: int = 3,
+    folder: Path, step: int, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, JSON], *, keep: int = 3
 ) -> Path:
     """Write the checkpoint of ``step`` atomically, then delete all but the newest ``keep`` up to this step.
 
-    Nothing older is deleted before the new one has been read back and verified, and checkpoints of later
-    steps are left alone. A step that exists already is left as it is if it holds the same bytes; otherwise
-    the former copy stays loadable (as ``step-...~``) until the new one is in place. Values return bit for
-    bit; strides, sharing of memory and the order of tensors do not.
+    Nothing older is deleted before the new one has been read back and compared, and checkpoints of later steps are left alone. A step
+    that exists already is left as it is if it holds the same; otherwise the former copy stays loadable (as ``step-...~``) until the new
+    one is in place. Values return bit for bit; strides, sharing of memory and the order of tensors do not.
 
     Args:
         folder: where checkpoints live; made if absent.
@@ -107,44 +77,48 @@ def save(
 
     Raises:
         ConfigError: ``step``, ``keep`` or the name of a group is out of range.
-        CheckpointError: the values cannot be stored, or the disk is full, read-only or failing. Earlier
-            checkpoints are intact.
+        CheckpointError: the values cannot be stored, or the disk is full, read-only or failing. Earlier checkpoints are intact.
     """
-    _check_arguments(step, keep, tensors)
-    files = encode(step, tensors, state)
+    if step < 0:
+        raise ConfigError(f"step must be a number of finished steps, 0 or more; received {step}")
+    if keep < 1:
+        raise ConfigError(f"keep must be at least 1, the checkpoint just written; received {keep}")
+    for group in tensors:
+        if not NAME.fullmatch(f"{group}.safetensors"):
+            raise ConfigError(f"a group of tensors is named by letters, digits, _ and -; received {group!r}")
+    groups = {group: files.storable(group, values) for group, values in tensors.items()}
+    data = files.encode_state(step, state)
     path = folder / f"step-{step:08d}"
-    with ThreadPoolExecutor(1) as pool:
-        manifest = pool.submit(encode_manifest, files)  # hashing takes about as long as writing: side by side
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            if not _holds(path, manifest):
-                _place(path, files, manifest)
-            _update_last(folder, path.name)
-            _prune(folder, path, keep)
-        except OSError as error:
-            cannot_write(folder, sum(map(size, files.values())), error)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not _holds(_good(path), groups, data):
+            _place(path, groups, data)
+        _update_last(path)
+        _prune(path, keep)
+    except OSError as error:
+        needed = len(data) + sum(x.nbytes for values in groups.values() for x in values.values())
+        raise CheckpointError(_explain(folder, needed, error)) from error
     return path
 
 
 def clean(folder: Path) -> None:
     """Remove what interrupted saves left in ``folder``; call it at the start of a run.
 
-    Touches ``.tmp-*`` of dead processes only; a process on another machine looks dead, which is why a run
-    folder is held by one process (`scorefield.training.runlock`).
+    Touches ``.tmp-*`` of dead processes only; a process on another machine looks dead, which is why a run folder is held by one process
+    (`scorefield.runs.lock`).
 
     Raises:
         CheckpointError: the folder cannot be read or a leftover not removed.
     """
-    for entry in scan(folder):
-        match = TEMPORARY.fullmatch(entry.name)
-        if match is None or is_live(int(match[1]), match[2]):
+    for path in _scan(folder):
+        match = _TEMPORARY.fullmatch(path.name)
+        if match is None or _is_live(int(match[1]), match[2]):
             continue
         try:
-            remove(folder / entry.name)
+            _remove(path)
         except OSError as error:
-            raise CheckpointError(
-                f"{folder}: cannot clear {entry.name}, left by an interrupted save: {error}; remove it by hand"
-            ) from error
+            left = f"cannot clear {path.name}, left by an interrupted save"
+            raise CheckpointError(f"{folder}: {left}: {error}; remove it by hand") from error
 
 
 def load(path: Path, *, links: bool = True) -> Checkpoint:
@@ -159,13 +133,12 @@ def load(path: Path, *, links: bool = True) -> Checkpoint:
     """
     tensors: dict[str, dict[str, Tensor]] = {}
     step, state = 0, {}
-    manifest = path / MANIFEST
-    for name, (length, sha256) in decode_manifest(manifest, read_own(manifest, MANIFEST_LIMIT, links=links)).items():
-        data = read_verified(path / name, length, sha256, links=links)
+    for name, (size, sha256) in files.read_manifest(path / MANIFEST, links=links).items():
+        data = files.read_verified(path / name, size, sha256, links=links)
         if name == STATE:
-            step, state = decode_state(path / name, data)
+            step, state = files.read_state(path / name, data)
         else:
-            tensors[name.removesuffix(".safetensors")] = decode_tensors(path / name, data)
+            tensors[name.removesuffix(".safetensors")] = files.read_tensors(path / name, data)
     return Checkpoint(path, step, tensors, state)
 
 
@@ -202,92 +175,123 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: the file cannot be read or is not a sound safetensors file.
     """
-    return decode_tensors(path, read(path))
+    return files.read_tensors(path, files.read(path))
 
 
-def _check_arguments(step: int, keep: int, groups: Mapping[str, Mapping[str, Tensor]]) -> None:
-    if step < 0:
-        raise ConfigError(f"step must be a number of finished steps, 0 or more; received {step}")
-    if keep < 1:
-        raise ConfigError(f"keep must be at least 1, the checkpoint just written; received {keep}")
-    for group in groups:
-        if not is_group(group):
-            raise ConfigError(f"a group of tensors is named by letters, digits, _ and -; received {group!r}")
-
-
-def _holds(path: Path, manifest: Future[bytes]) -> bool:
-    """Tell whether ``path`` is a good checkpoint with this very manifest, hence with the same bytes."""
-    return _is_good(path) and read(path / MANIFEST, MANIFEST_LIMIT) == manifest.result()
-
-
-def _is_good(path: Path) -> bool:
+def _good(path: Path) -> Checkpoint | None:
+    """Return the checkpoint if it is there and good."""
     try:
-        load(path, links=False)
+        return load(path, links=False)
     except CheckpointError:
+        return None
+
+
+def _holds(found: Checkpoint | None, groups: Mapping[str, Mapping[str, Tensor]], state: bytes) -> bool:
+    """Tell whether a checkpoint has this content."""
+    if found is None or files.encode_state(found.step, found.state) != state or found.tensors.keys() != groups.keys():
         return False
-    return True
+    return all(files.same(tensors, found.tensors[group]) for group, tensors in groups.items())
 
 
-def _place(path: Path, files: Mapping[str, Content], manifest: Future[bytes]) -> None:
-    """Write, sync and verify under a temporary name, then rename to ``path``."""
-    temporary = temporary_name(path.parent)
-    os.mkdir(temporary)
-    try:
-        for name, content in files.items():
-            write_verified(temporary / name, content)
-        write_verified(temporary / MANIFEST, [manifest.result()])
-        sync(temporary)
+def _place(path: Path, groups: Mapping[str, dict[str, Tensor]], state: bytes) -> None:
+    """Write, sync and read back under a temporary name, then rename to ``path``."""
+    with _temporary(path.parent) as temporary:
+        os.mkdir(temporary)
+        entry = files.write(temporary / STATE, state)
+        named = {f"{group}.safetensors": tensors for group, tensors in groups.items()}
+        entries = {name: files.write_tensors(temporary / name, tensors) for name, tensors in named.items()}
+        files.write(temporary / MANIFEST, files.encode({"schema": SCHEMA, "files": {**entries, STATE: entry}}))
+        files.sync(temporary)
         if path.exists():
             _step_aside(path)
         os.rename(temporary, path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)  # nothing is there after the rename
-    sync(path.parent)
+    files.sync(path.parent)
 
 
 def _step_aside(path: Path) -> None:
     """Free the name ``path``; what it held stays loadable as its ``~`` copy until the new one is in place."""
     former = path.with_name(path.name + "~")
     if former.exists():  # a replacement was interrupted before: keep the better of the two
-        if not _is_good(path):
-            _discard(path)
-            return
+        if _good(path) is None:
+            return _discard(path)
         _discard(former)
     os.rename(path, former)
 
 
-def _update_last(folder: Path, name: str) -> None:
-    temporary = temporary_name(folder)
-    try:
-        write(temporary, [f"{name}\n".encode()])
-        os.replace(temporary, folder / _LAST)
-    finally:
-        temporary.unlink(missing_ok=True)
-    sync(folder)
+def _update_last(path: Path) -> None:
+    with _temporary(path.parent) as temporary:
+        files.write(temporary, f"{path.name}\n".encode())
+        os.replace(temporary, path.with_name("last"))
+    files.sync(path.parent)
 
 
-def _prune(folder: Path, newest: Path, keep: int) -> None:
+def _prune(newest: Path, keep: int) -> None:
     """Delete what ``newest``, known to be good, makes superfluous: ``~`` copies and the oldest of the others."""
-    older = [path for path in _checkpoints(folder) if path != newest and _step(path) <= _step(newest)]
-    copies = [path for path in older if path.name.endswith("~")]
-    others = [path for path in older if path not in copies]
-    for path in copies + others[keep - 1 :]:
-        _discard(path)
+    older = [path for path in _checkpoints(newest.parent) if path != newest and _step(path) <= _step(newest)]
+    kept = [path for path in older if not path.name.endswith("~")][: keep - 1]
+    for path in older:
+        if path not in kept:
+            _discard(path)
 
 
 def _discard(path: Path) -> None:
     """Delete a checkpoint; renamed first, so that an interrupted deletion never looks like a damaged one."""
-    temporary = temporary_name(path.parent)
-    os.rename(path, temporary)
-    remove(temporary)
+    with _temporary(path.parent) as temporary:
+        os.rename(path, temporary)
+
+
+@contextmanager
+def _temporary(folder: Path) -> Iterator[Path]:
+    """Give a name that no other process and no earlier call uses; what is there in the end is removed."""
+    path = folder / f".tmp-{os.getpid()}-{_TOKEN}-{next(_COUNTER)}"
+    try:
+        yield path
+    finally:
+        _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _checkpoints(folder: Path) -> list[Path]:
     """Return the folders named like checkpoints, newest first, a ``~`` copy after what replaced it."""
-    entries = scan(folder)
-    paths = [folder / e.name for e in entries if _STEP.fullmatch(e.name) and e.is_dir(follow_symlinks=False)]
+    paths = [p for p in _scan(folder) if _STEP.fullmatch(p.name) and p.is_dir() and not p.is_symlink()]
     return sorted(paths, key=lambda path: (-_step(path), path.name))
 
 
 def _step(path: Path) -> int:
     return int(path.name.removeprefix("step-").removesuffix("~"))
+
+
+def _scan(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise CheckpointError(f"{folder}: expected a readable folder of checkpoints; found {error}") from error
+
+
+def _is_live(pid: int, token: str) -> bool:
+    """Tell whether the process that made a temporary name may still be writing there."""
+    if pid == os.getpid():
+        return token == _TOKEN
+    try:
+        os.kill(pid, 0)
+    except OSError as error:
+        return not isinstance(error, ProcessLookupError)  # else it exists and belongs to somebody else
+    return True
+
+
+def _explain(folder: Path, needed: int, error: OSError) -> str:
+    """Return what a failed save means to a person."""
+    what = f"cannot write a checkpoint of {needed} bytes: {error}; expected a folder this user may write to"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        place = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        free = f"it needs {needed} bytes, {shutil.disk_usage(place).free} are free"
+        what = f"no space for a checkpoint ({error.strerror}): {free}; free some space or keep fewer checkpoints"
+    return f"{folder}: {what}. Earlier checkpoints are intact"

@@ -5,24 +5,29 @@ step's number, so a resumed run is the uninterrupted one, bit for bit.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
+from tqdm.auto import tqdm
 
 from scorefield._errors import ConfigError, DivergedError
-from scorefield._tensors import Noise
-from scorefield.data import Batch, Batches, Dataset, DensityBatches
+from scorefield._tensors import Noise, derive_seed
+from scorefield.data import Batch, Dataset, batches_of
 from scorefield.densities import Density
-from scorefield.models import NoisyModel, ScoreModel
+from scorefield.models import NoisyModel
 from scorefield.objectives import Objective
 from scorefield.training.optimization import Optimization
 from scorefield.training.parallel import OneProcess, Parallel
 from scorefield.training.state import TrainState, load_weights
 
 __all__ = ["BatchStream", "StepRecord", "fit", "train"]
+
+Model = TypeVar("Model", bound=NoisyModel)
 
 
 class BatchStream(Protocol):
@@ -96,26 +101,41 @@ def train(
 
 
 def fit(
-    model: ScoreModel,
-    data: Density | Dataset | Tensor,
-    objective: Objective[ScoreModel],
+    model: Model,
+    data: Density | Dataset | Tensor | np.ndarray | Iterable[Any],
+    objective: Objective[Model],
     *,
     steps: int = 5_000,
     batch_size: int = 256,
     learning_rate: float = 1e-3,
     seed: int = 0,
+    progress: bool = False,
 ) -> list[StepRecord]:
-    """Train ``model`` in place on a density, a data set or a tensor of examples, and leave the averaged weights in it.
+    """Train ``model`` in place, and leave the averaged weights in it.
 
-    Returns the record of every step.
+    Args:
+        model: to be trained.
+        data: a density, a `Dataset`, a tensor or array of examples (n, *d), a sequence of them, or a loader of batches.
+        objective: of the model.
+        steps: optimiser steps.
+        batch_size: examples per step; a loader has its own.
+        learning_rate: the largest.
+        seed: names the order of the examples and all noise.
+        progress: show a bar on stderr.
+
+    Returns:
+        the record of every step.
+
+    Raises:
+        ConfigError: data of another kind, or a model with nothing to train.
+        DivergedError: the loss or a gradient stopped being finite.
     """
-    if isinstance(data, Tensor):
-        data = Dataset(data, None, "tensor")
-    batches = Batches(data, batch_size, seed) if isinstance(data, Dataset) else DensityBatches(data, batch_size, seed)
-    settings = Optimization(steps=steps, learning_rate=learning_rate, seed=seed)
+    batches = batches_of(data, batch_size, seed)
+    settings = Optimization(steps=steps, learning_rate=learning_rate, warmup=100, precision="fp32", seed=seed)
     state = TrainState.create(model, settings)
     device = next(model.parameters()).device
-    records = list(train(state, batches, objective, settings, OneProcess(device)))
+    stepped = train(state, batches, objective, settings, OneProcess(device))
+    records = list(tqdm(stepped, "training", steps, disable=not progress, dynamic_ncols=True))
     load_weights(model, state.ema.state_dict())
     model.eval()
     return records
@@ -136,7 +156,7 @@ def _gradient(
         noise = Noise(
             (first + rows).tolist(), batches.event, stream=f"train {settings.seed}", device=x0.device, dtype=x0.dtype
         )
-        with settings.autocast(parallel.device):
+        with settings.autocast(parallel.device), _seeded(settings.seed, state.step, int(first + rows[0]), x0.device):
             part_loss = objective(conditioned.rows(rows), part, noise).sum() / batches.batch_size
         # Adam does not care, but a clipping threshold should not depend on the number of pixels.
         (part_loss / coordinates).backward()
@@ -144,6 +164,14 @@ def _gradient(
     parallel.sum_([loss])
     parallel.sum_([p.grad for p in state.model.parameters() if p.grad is not None])
     return loss.item()
+
+
+@contextmanager
+def _seeded(seed: int, step: int, row: int, device: torch.device) -> Iterator[None]:
+    """Make what a network draws itself, such as dropout, a function of the step, and leave PyTorch's generators as they were."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(derive_seed(seed, "network", step, row))
+        yield
 
 
 def _conditioned(model: NoisyModel, labels: Tensor | None, first: int, settings: Optimization) -> NoisyModel:

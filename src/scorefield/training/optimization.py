@@ -2,13 +2,16 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from annotated_types import Ge, Gt, Le, Lt
 
 from scorefield.networks.precision import Precision, uses_bf16
 
 __all__ = ["Optimization"]
+
+Share = Annotated[float, Ge(0), Lt(1)]
 
 
 @dataclass(frozen=True)
@@ -32,18 +35,18 @@ class Optimization:
         seed: names the noise of the whole run.
     """
 
-    steps: int = 5_000
+    steps: Annotated[int, Ge(1)] = 20_000
     optimizer: Literal["adam", "muon"] = "adam"
-    learning_rate: float = 1e-3
-    betas: tuple[float, float] = (0.9, 0.999)
-    warmup: int = 100
+    learning_rate: Annotated[float, Gt(0)] = 2e-3
+    betas: tuple[Share, Share] = (0.9, 0.999)
+    warmup: Annotated[int, Ge(0)] = 200
     decay: Literal["cosine", "constant"] = "cosine"
-    clip: float | None = 1.0
-    ema_decay: float = 0.999
-    label_dropout: float = 0.1
-    guide_step: int | None = None
-    accumulate: int = 1
-    precision: Precision = "fp32"
+    clip: Annotated[float, Gt(0)] | None = 1.0
+    ema_decay: Share = 0.999
+    label_dropout: Annotated[float, Ge(0), Le(1)] = 0.1
+    guide_step: Annotated[int, Ge(1)] | None = None
+    accumulate: Annotated[int, Ge(1)] = 1
+    precision: Precision = "auto"
     compile: bool = False
     seed: int = 0
 

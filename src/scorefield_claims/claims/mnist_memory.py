@@ -14,10 +14,9 @@ import torch
 from torch import Tensor
 
 import scorefield as sf
-from scorefield.pretrained import guided
 from scorefield_claims.base import Claim, Finding, Recipe, rule
 from scorefield_claims.drawing import canvas, label, points, save
-from scorefield_claims.mnist import CHURNED, digits, draw, show
+from scorefield_claims.mnist import BATCH, digits, show
 
 __all__ = ["CLAIM", "MnistMemory"]
 
@@ -35,8 +34,7 @@ class MnistMemory(Recipe):
 
 def measure(recipe: MnistMemory) -> Finding:
     """Return whether samples remember."""
-    model = guided(sf.load_model(recipe.model, precision="auto"))
-    x = draw(model, CHURNED, sf.Karras(16), recipe.n, recipe.seed).x.clamp(0, 1)
+    x = sf.load_model(recipe.model).sample(recipe.n, seed=recipe.seed, batch_size=BATCH).x.clamp(0, 1)
     train, test = (digits(train=train).scaled() for train in (True, False))
     copied = x.clone()
     k, generator = round(recipe.copies * recipe.n), torch.Generator().manual_seed(recipe.seed)

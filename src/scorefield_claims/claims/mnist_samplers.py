@@ -26,10 +26,10 @@ __all__ = ["CLAIM", "MnistSamplers"]
 _Plan = tuple[sf.Sampler, sf.Grid]
 
 
-def _annealed(evaluations: int, sigma_1: float = 40.0, sigma_L: float = 0.01, repeats: int = 5) -> _Plan:
+def _annealed(evaluations: int, repeats: int = 5) -> _Plan:
     """Return annealed Langevin dynamics down the range of the shipped model, α = 0.15 σ²."""
-    levels = sf.geometric(sigma_1, sigma_L, max(2, evaluations // repeats))
-    return sf.AnnealedLangevin(0.15 * sigma_L**2, repeats), sf.Ladder(levels)
+    levels = sf.geometric(40.0, 0.01, max(2, evaluations // repeats))
+    return sf.AnnealedLangevin(relative_step=0.15, repeats=repeats), sf.Ladder(levels)
 
 
 # What a number of evaluations buys; one of them closes, by denoising.

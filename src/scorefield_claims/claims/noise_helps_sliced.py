@@ -48,8 +48,8 @@ def _losses(noise: bool, recipe: NoiseHelpsSliced) -> np.ndarray:
     # The network's output is the score itself, as in the paper: whatever the scale.
     model = built(lambda: sf.FromScore(sf.MLP(images.shape[1], width=recipe.width), sf.VE(_SIGMA, 1.0)), recipe.seed)
     settings = sf.Optimization(
-        steps=recipe.steps, learning_rate=recipe.learning_rate, warmup=1, decay="constant", clip=None, seed=recipe.seed
-    )
+        steps=recipe.steps, learning_rate=recipe.learning_rate, warmup=1, decay="constant", clip=None, precision="fp32", seed=recipe.seed
+    )  # fmt: skip
     losses = []
     try:
         for record in sf.train(

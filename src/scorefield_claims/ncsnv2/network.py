@@ -71,7 +71,9 @@ def unconditional(recipe: NCSNv2Techniques) -> Part:
 def averaging(recipe: NCSNv2Techniques) -> tuple[Part, Averaging]:
     """Technique 5, first half: the error of last and averaged weights along a training at a constant rate."""
     law, process = sf.GaussianMixture.ring(8, 5.0, 0.5), sf.VE(0.1, 10.0)
-    settings = sf.Optimization(steps=recipe.steps, learning_rate=2e-3, decay="constant", seed=recipe.seed)
+    settings = sf.Optimization(
+        steps=recipe.steps, learning_rate=2e-3, warmup=100, decay="constant", precision="fp32", seed=recipe.seed
+    )
     model, average = (built(lambda: sf.Denoiser(sf.MLP(2), process, 3.6), recipe.seed) for _ in range(2))
     state = sf.TrainState.create(model, settings)
     objective, every = sf.MultiLevelDSM(sf.geometric(10.0, 0.1, 10)), recipe.steps // (2 * recipe.checkpoints)

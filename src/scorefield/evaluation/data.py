@@ -1,5 +1,6 @@
 """What samples are compared with: data held out from training, and training data that should do as well against it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +10,8 @@ from torch import Tensor
 
 from scorefield._errors import ConfigError
 from scorefield._tensors import derive_seed
+from scorefield.config.run import DataConfig
 from scorefield.data import Dataset, quantize
-from scorefield.models import ScoreModel
-from scorefield.pretrained import LoadedModel
 
 __all__ = ["RealData", "real_data"]
 
@@ -54,19 +54,32 @@ class RealData:
 
 
 def real_data(
-    loaded: LoadedModel[ScoreModel], n: int, *, classes: list[int] | None, data_dir: str | None, seed: int
+    config: DataConfig,
+    event: tuple[int, ...],
+    n: int,
+    *,
+    classes: Sequence[int] | None = None,
+    data_dir: str | None = None,
+    seed: int = 0,
 ) -> RealData:
-    """Return the data of a model, at most n examples each, of some classes only where they are named.
+    """Return the data of a run, at most n examples each, of some classes only where they are named.
+
+    Args:
+        config: what the run was trained on.
+        event: the shape of a sample.
+        n: how many.
+        classes: which.
+        data_dir: where data files are, if not where the configuration says.
+        seed: of the choice of examples.
 
     Raises:
         ConfigError: data of another shape than the model's, or without examples of the classes.
         DataError: data that cannot be read.
     """
-    config = loaded.config.data
     config = config if data_dir is None else config.model_copy(update={"dir": data_dir})
     train = _of_classes(config.load(), classes)
-    if train.event != loaded.event:
-        raise ConfigError(f"{train.name}: has examples of shape {train.event}; the model draws {loaded.event}")
+    if train.event != event:
+        raise ConfigError(f"{train.name}: has examples of shape {train.event}; the model draws {event}")
     if config.kind == "path":
         order = _shuffled(len(train), seed)
         half = len(train) // 2
@@ -81,10 +94,10 @@ def _shuffled(n: int, seed: int) -> Tensor:
     return torch.randperm(n, generator=torch.Generator().manual_seed(derive_seed(seed, "real data")))
 
 
-def _of_classes(data: Dataset, classes: list[int] | None) -> Dataset:
+def _of_classes(data: Dataset, classes: Sequence[int] | None) -> Dataset:
     """Return the examples of some classes; all when none are named."""
     if classes is None:
         return data
     if data.labels is None or not torch.isin(data.labels, torch.tensor(classes)).any():
-        raise ConfigError(f"--class: {data.name} has no examples of {sorted(set(classes))} to compare samples with")
+        raise ConfigError(f"{data.name} has no examples of the classes {sorted(set(classes))} to compare samples with")
     return data.subset(torch.isin(data.labels, torch.tensor(classes)))

@@ -1,19 +1,26 @@
 """A run's scalars for TensorBoard, where it is installed."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
-from scorefield.cli.console import warn
 from scorefield.training import StepRecord
-from scorefield.training.run import Writer
 
 __all__ = ["tensorboard", "write_scalars"]
 
 
+class Writer(Protocol):
+    """A TensorBoard SummaryWriter, or what can stand for it."""
+
+    def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> object:
+        """Record one number."""
+        ...
+
+
 @contextmanager
-def tensorboard(path: Path) -> Iterator[Writer | None]:
-    """Open a TensorBoard writer where the extra is installed."""
+def tensorboard(path: Path, warn: Callable[[str], None]) -> Iterator[Writer | None]:
+    """Open a TensorBoard writer where the extra is installed; ``warn`` is told where it is not."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:

@@ -86,7 +86,7 @@ def _drawn(report: dict[str, Any]) -> str:
     settings = {**settings, "guide": report["guide"], "precision": report["precision"]}
     named = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in settings.items())
     return (
-        f"{report['n']} samples by {report['sampler']['kind']} ({named}), {report['evaluations_per_sample']} network evaluations each, "
+        f"{report['n']} samples by {report['sampler']['kind']} ({named}), {report['evaluations_per_sample']:g} network evaluations each, "
         f"{report['seconds']['sampling']:.1f} s"
     )
 

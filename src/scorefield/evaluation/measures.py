@@ -1,5 +1,6 @@
-"""What ``scorefield evaluate`` measures, as JSON has it."""
+"""Samples measured, real data beside them: everything as JSON has it, each number with its error and interval."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -7,34 +8,50 @@ import torch
 from torch import Tensor
 
 from scorefield._errors import ConfigError
-from scorefield.cli.console import Progress
-from scorefield.cli.evaluation_data import RealData
+from scorefield.evaluation.data import RealData
 from scorefield.metrics import Estimate, ImageJudge, class_shares, evaluate, memorisation, soundness
 from scorefield.metrics.estimate import mean
 
-__all__ = ["measured"]
+__all__ = ["evaluate_samples"]
 
-_CLASSES = 10
 _SHARES = ("confidence", "sure", "as_asked", "precision", "recall", "coverage", "c2st")
 _NOT_NEGATIVE = ("frechet_distance", "density", "sliced_wasserstein")
 
 
-def measured(
-    x: Tensor, data: RealData, judge: ImageJudge | None, classes: list[int] | None, seed: int
+def evaluate_samples(
+    x: Tensor,
+    data: RealData,
+    *,
+    judge: ImageJudge | None = None,
+    classes: Sequence[int] | None = None,
+    seed: int = 0,
+    on_measure: Callable[[str], object] | None = None,
 ) -> dict[str, Any]:
-    """Return all that is said of samples and of real data, except likelihoods."""
+    """Return all that is said of samples and of real data, except likelihoods.
+
+    ``measures`` (`scorefield.metrics.evaluate`), shares of the ``classes`` and ``as_asked`` where there is a judge, ``memorisation`` where
+    data were held out, and ``soundness``.
+
+    Args:
+        x: samples.
+        data: real ones (`real_data`).
+        judge: reads features and classes of images; without one samples are compared as vectors.
+        classes: that were asked for, in turn; all of the data's when absent.
+        seed: of the halves behind the errors.
+        on_measure: told the name of every measure when it is done.
+    """
     seen, reference, real, train = data.on_scale(x), *(d.scaled() for d in (data.reference, data.real, data.train))
     measures: dict[str, Any] = {}
-    with Progress(4 if judge is None else 8, "measuring") as progress:
-        for name, ours, theirs in evaluate(seen, reference, real, judge=judge, seed=seed):
-            measures[name] = {"samples": _row(ours, name), "real": _row(theirs, name)}
-            progress.advance(last=name)
-    found: dict[str, Any] = {"measures": measures}
+    for name, ours, theirs in evaluate(seen, reference, real, judge=judge, seed=seed):
+        measures[name] = {"samples": _row(ours, name), "real": _row(theirs, name)}
+        if on_measure is not None:
+            on_measure(name)
+    found: dict[str, Any] = {"n": len(x), **data.sizes, "measures": measures}
     if judge is not None:
-        guessed = judge.probabilities(seen).argmax(dim=1).cpu()
-        found["classes"] = _classes(guessed, judge.probabilities(reference).argmax(dim=1).cpu(), data, classes)
+        guessed, theirs = (judge.probabilities(images).cpu() for images in (seen, reference))
+        found["classes"] = _classes(guessed, theirs, data, classes)
         if classes is not None:
-            hits = guessed == torch.tensor(classes)[torch.arange(len(guessed)) % len(classes)]
+            hits = guessed.argmax(dim=1) == torch.tensor(classes)[torch.arange(len(guessed)) % len(classes)]
             measures["as_asked"] = {"samples": _row(mean(hits), "as_asked")}
     if data.held_out:
         found["memorisation"] = _memorisation(seen, train, reference)
@@ -43,13 +60,13 @@ def measured(
     return found
 
 
-def _classes(ours: Tensor, theirs: Tensor, data: RealData, classes: list[int] | None) -> dict[str, Any]:
+def _classes(ours: Tensor, theirs: Tensor, data: RealData, classes: Sequence[int] | None) -> dict[str, Any]:
     """Return the shares of the classes as the judge reads them, against those of the training set, or those asked for."""
     labels = data.train.labels if classes is None else torch.tensor(classes)
     if labels is None:
-        raise ConfigError(f"{data.train.name}: has no labels")
-    expected = (torch.bincount(labels, minlength=_CLASSES) / len(labels)).tolist()
-    samples, real = class_shares(ours, expected), class_shares(theirs, expected)
+        raise ConfigError(f"{data.train.name}: has no labels, so the classes that a judge reads cannot be compared")
+    expected = (torch.bincount(labels, minlength=ours.shape[1]) / len(labels)).tolist()
+    samples, real = (class_shares(read.argmax(dim=1), expected) for read in (ours, theirs))
     return {"expected": expected, "samples": asdict(samples), "real": asdict(real)}
 
 

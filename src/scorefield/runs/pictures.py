@@ -1,5 +1,6 @@
 """The pictures of a run: grids of samples while it trains, and at its end also the way there."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -36,7 +37,7 @@ def draw_way(folder: Path, grid: Path, model: ScoreModel, config: RunConfig, eve
     per_level = 1
     if isinstance(sampler, AnnealedLangevin):
         per_level = _divisor(sampler.repeats, _FRAMES // len(times))
-        sampler = AnnealedLangevin(sampler.step_size, sampler.repeats // per_level, sampler.convention)
+        sampler = replace(sampler, repeats=sampler.repeats // per_level)
         # The same chain in more transitions, so that a film of ten levels has more than ten frames.
         times = torch.cat([times[:-1].repeat_interleave(per_level), times[-1:]])
     frames = min(len(times) + 1, _FRAMES)

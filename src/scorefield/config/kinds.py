@@ -1,0 +1,367 @@
+"""Sections of a configuration made from the classes they build: names, types, defaults and checks are the class's own.
+
+A `Room` is one noun of the library (process, sampler, …) and its kinds, each a class, or a function, that makes one:
+
+    PROCESS = kinds(Room("process", Process), ve=VE, edm=EDM)
+    PROCESS.read({"kind": "ve", "sigma_min": 0.02}).build()        # VE(0.02, 50.0)
+
+The settings of a kind are the parameters of its signature, but for those the run brings (`Room.given`). A parameter whose type is
+another noun is a section of that noun's room. Where nothing has to be brought, the object is made as soon as its settings are read, so that
+what its constructor refuses is refused there, by the name of the setting.
+"""
+
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from importlib.metadata import entry_points
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, Union, cast, get_args, get_origin
+
+import torch
+from jaxtyping import AbstractArray
+from pydantic import GetCoreSchemaHandler, create_model, model_validator
+from pydantic_core import CoreSchema, core_schema
+from torch import Tensor
+from typing_extensions import TypeAliasType
+
+from scorefield._errors import ConfigError
+from scorefield.config.base import Section
+
+__all__ = ["Itself", "Kind", "Numbers", "Room", "describe", "kinds", "parameters", "register"]
+
+Maker = Callable[..., Any]
+Numbers = TypeAliasType("Numbers", Union[float, list["Numbers"]])  # noqa: UP007 a string is no operand of |
+
+_ROOMS: dict[str, "Room"] = {}
+_GROUP = "scorefield.kinds"
+
+
+@dataclass(frozen=True)
+class Itself:
+    """A kind that is an object already and has no settings, such as the function `scorefield.sigma_weight`."""
+
+    value: Any
+
+    @property
+    def __doc__(self) -> str | None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The object's own."""
+        return self.value.__doc__
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a kind.
+
+    Attributes:
+        type: what a configuration may say; None where it can say nothing, and the class's default stands.
+        default: as the signature has it; `inspect.Parameter.empty` where it is required.
+        array: whether its value becomes a tensor.
+        spread: whether it is ``*name``.
+    """
+
+    type: Any
+    default: Any
+    array: bool = False
+    spread: bool = False
+
+    @property
+    def required(self) -> bool:
+        """Whether it has no default."""
+        return self.default is inspect.Parameter.empty and not self.spread
+
+
+class Kind(Section):
+    """The settings of one kind; `Room.model` makes a subclass for each."""
+
+    room: ClassVar["Room"]
+    parameters: ClassVar[Mapping[str, Parameter]]
+    kind: str
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:  # noqa: ANN401 the settings are those of a class not known here
+            ...
+
+    def build(self, **given: Any) -> Any:  # noqa: ANN401 whatever the kind is of
+        """Return the object, with what the run brings.
+
+        Raises:
+            ConfigError: the run lacks something that it needs.
+            ValueError: the class refuses a setting.
+        """
+        maker = self.room.find(self.kind)
+        if isinstance(maker, Itself):
+            return maker.value
+        values, spread = {}, ()
+        for name, parameter in self.parameters.items():
+            value = self._value(name, parameter, given)
+            if parameter.spread:
+                spread = value
+            elif value is not inspect.Parameter.empty:
+                values[name] = value
+        return maker(*spread, **values)
+
+    def _value(self, name: str, parameter: Parameter, given: Mapping[str, Any]) -> Any:  # noqa: ANN401
+        """Return the value of a parameter; empty where the class's default stands."""
+        brought = name in self.room.given or (name in self.room.open and getattr(self, name) is None)
+        if brought:
+            value = given.get(name)
+            if value is None and parameter.default is not None and (name in given or parameter.required):
+                hint = {**self.room.given, **self.room.open}[name].format_map({"event": "none", **given})
+                raise ConfigError(f"{self.room.noun}.kind={self.kind} {hint}")
+            return inspect.Parameter.empty if value is None else value
+        if parameter.type is None:
+            return inspect.Parameter.empty
+        value = getattr(self, name)
+        if value is None and parameter.default is not None:
+            return inspect.Parameter.empty if _unsaid(parameter.default) else None
+        return _built(value, parameter, given)
+
+    @property
+    def waits(self) -> bool:
+        """Whether the run has to bring something before the object can be made."""
+        room = self.room
+        for name, parameter in self.parameters.items():
+            value = getattr(self, name, None)
+            if value is None and parameter.required and (name in room.given or name in room.open):
+                return True
+            parts = value if parameter.spread and value is not None else [value]
+            if any(isinstance(part, Kind) and part.waits for part in parts):
+                return True
+        return False
+
+    @model_validator(mode="after")
+    def _spoken_for(self) -> Self:
+        """Let the class's own checks speak."""
+        if not self.waits:
+            try:
+                self.build()
+            except (TypeError, RuntimeError, ArithmeticError) as error:  # tensors' own words for shapes that do not fit
+                raise ValueError(str(error).splitlines()[0]) from error
+        return self
+
+
+@dataclass(eq=False)
+class Room:
+    """One noun and its kinds.
+
+    Args:
+        noun: its name, in sections and messages.
+        of: the type of parameters that hold one; None where it goes by another rule.
+        given: parameters that only the run brings, each with what to say where it does not.
+        open: parameters that a configuration may leave open for the run to bring, likewise.
+        base: what the sections of its kinds share.
+        short: what a value that is no mapping stands for.
+    """
+
+    noun: str
+    of: Any = None
+    given: Mapping[str, str] = field(default_factory=dict)
+    open: Mapping[str, str] = field(default_factory=dict)
+    base: type[Kind] = Kind
+    short: Callable[[Any], Any] = lambda value: {"kind": value} if isinstance(value, str) else value
+    makers: dict[str, Any] = field(default_factory=dict)
+    models: dict[str, type[Kind]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _ROOMS[self.noun] = self
+
+    def find(self, kind: str) -> Any:  # noqa: ANN401 a class, a function or an Itself
+        """Return what makes a kind.
+
+        Raises:
+            ValueError: no such kind.
+        """
+        if kind not in self.makers:
+            for entry in entry_points(group=_GROUP):
+                entry.load()  # a module that registers its kinds when it is imported
+        if kind not in self.makers:
+            raise ValueError(
+                f"no kind {kind!r}; expected {', '.join(self.makers)}, or one of your own with the --plugin it was written in"
+            )
+        return self.makers[kind]
+
+    def model(self, kind: str) -> type[Kind]:
+        """Return the section of a kind, made once."""
+        if kind not in self.models:
+            maker = self.find(kind)
+            known = parameters(maker)
+            said = {name: self._field(name, p) for name, p in known.items() if name not in self.given and p.type}
+            made = create_model(f"{self.noun}.{kind}", __base__=self.base, kind=(Literal[kind], kind), **said)  # pyright: ignore[reportCallIssue, reportArgumentType]
+            made.room, made.parameters, made.__doc__ = self, known, maker.__doc__
+            self.models[kind] = made
+        return self.models[kind]
+
+    def _field(self, name: str, parameter: Parameter) -> tuple[Any, Any]:
+        """Return type and default of a setting, as pydantic wants them."""
+        if name in self.open:
+            return parameter.type | None if isinstance(parameter.type, type) else Union[parameter.type, None], None  # noqa: UP007
+        if parameter.spread:
+            return list[parameter.type], ...
+        if parameter.required:
+            return parameter.type, ...
+        if _unsaid(parameter.default):
+            return Union[parameter.type, None], None  # noqa: UP007 the type is a value here
+        room = next((entry for entry in get_args(parameter.type) if isinstance(entry, Room)), None)
+        default = parameter.default
+        return parameter.type, default if room is None or default is None else room.read(describe(default))
+
+    def read(self, value: object) -> Kind:
+        """Return the section that a value of a configuration describes: a mapping with a ``kind``, or the kind alone."""
+        if isinstance(value, Kind) and value.room is self:
+            return value
+        value = self.short(value)
+        if not isinstance(value, Mapping) or not isinstance(value.get("kind"), str):
+            raise ValueError(f"expected a kind ({', '.join(self.makers)}) and its settings")
+        return self.model(value["kind"]).model_validate(value)
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self.read)
+
+
+def kinds(room: Room, /, **makers: Maker | Itself) -> Room:
+    """Put kinds into a room and return it.
+
+    Raises:
+        ConfigError: a kind of that name exists, or a parameter cannot be said in a configuration and has no default.
+    """
+    for kind, maker in makers.items():
+        if room.makers.get(kind, maker) is not maker:
+            raise ConfigError(f"{room.noun}.kind={kind} exists already; register yours under another name")
+        for name, parameter in parameters(maker).items():
+            if parameter.type is None and parameter.required and name not in room.given:
+                raise ConfigError(f"{room.noun}.kind={kind}: a configuration cannot say {name!r}; give it a default")
+        room.makers[kind] = maker
+    return room
+
+
+def register(noun: str, /, **makers: Maker) -> None:
+    """Make classes of your own kinds that configurations may name: ``register("network", my_net=MyNet)``.
+
+    Their settings are the parameters of the constructor, which the object should keep under the same names. Written in a file that
+    ``--plugin`` names, or in a module of the entry-point group ``scorefield.kinds``.
+
+    Raises:
+        ConfigError: no such noun, or as `kinds` does.
+    """
+    if noun not in _ROOMS:
+        raise ConfigError(f"register() knows {', '.join(_ROOMS)}; received {noun!r}")
+    kinds(_ROOMS[noun], **makers)
+
+
+def describe(thing: object) -> dict[str, Any]:
+    """Return the section that describes an object: its kind, and its settings from the attributes of the same names.
+
+    Raises:
+        ConfigError: an object of no registered class, or one that does not keep its settings, or has some that cannot be said.
+    """
+    room, kind = _whose(thing)
+    said: dict[str, Any] = {"kind": kind}
+    for name, parameter in {} if isinstance(room.makers[kind], Itself) else room.model(kind).parameters.items():
+        if name in room.given:
+            continue
+        if not hasattr(thing, name):
+            raise ConfigError(f"{type(thing).__name__} should keep its argument {name!r} as an attribute of that name")
+        value = getattr(thing, name)
+        if parameter.type is not None:
+            said[name] = _told(value)
+        elif value is not parameter.default:
+            raise ConfigError(f"{type(thing).__name__} cannot be stored: a configuration cannot say its {name!r}")
+    return room.read(said).model_dump(mode="json")
+
+
+def parameters(maker: Maker | Itself) -> dict[str, Parameter]:
+    """Return the parameters of a class or function."""
+    if isinstance(maker, Itself):
+        return {}
+    found = {}
+    factories = {f.name: f.default_factory for f in fields(maker)} if is_dataclass(maker) else {}
+    for name, p in inspect.signature(cast(Maker, maker), eval_str=True).parameters.items():
+        factory = factories.get(name, MISSING)
+        default = p.default if factory is MISSING else factory()  # pyright: ignore[reportCallIssue]
+        array = _is_array(p.annotation)
+        said = None if array and isinstance(default, Tensor) else _said(p.annotation)
+        found[name] = Parameter(said, default, array, p.kind is p.VAR_POSITIONAL)
+    return found
+
+
+def _said(annotation: Any) -> Any:  # noqa: ANN401 a type
+    """Return the type of what a configuration says of a parameter; None for what it cannot say."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        inner = _said(arguments[0])
+        return inner and Annotated[inner, *arguments[1:]]
+    if origin in (Union, UnionType) and not _is_array(annotation):
+        parts = [_said(part) for part in arguments]
+        return None if None in parts else Union[tuple(parts)]  # noqa: UP007 the types are values here
+    room = _room_of(annotation)
+    if room is not None:
+        return Annotated[Kind, room]
+    if _is_array(annotation):
+        return Numbers | None if NoneType in arguments else Numbers
+    return (
+        None
+        if annotation in (Any, inspect.Parameter.empty) or origin is Callable or origin is _CALLABLE
+        else annotation
+    )
+
+
+_CALLABLE = get_origin(Callable[[], None])
+
+
+def _room_of(annotation: Any) -> Room | None:  # noqa: ANN401 a type
+    """Return the room whose noun a type is."""
+    origin = get_origin(annotation) or annotation
+    if isinstance(origin, type) and issubclass(origin, AbstractArray):
+        return _ROOMS["levels"] if origin.dim_str.strip() == "L" else None
+    return next((room for room in _ROOMS.values() if room.of is not None and room.of is origin), None)
+
+
+def _is_array(annotation: Any) -> bool:  # noqa: ANN401 a type
+    """Return whether a parameter takes a tensor that is not a ladder of levels."""
+    if get_origin(annotation) in (Union, UnionType):
+        return any(map(_is_array, get_args(annotation)))
+    if not isinstance(annotation, type) or _room_of(annotation) is not None:
+        return False
+    return issubclass(annotation, Tensor | AbstractArray)
+
+
+def _unsaid(default: object) -> bool:
+    """Return whether a default is a number that configurations do not hold."""
+    return isinstance(default, float) and not math.isfinite(default)
+
+
+def _built(value: Any, parameter: Parameter, given: Mapping[str, Any]) -> Any:  # noqa: ANN401
+    """Return what a setting's value stands for."""
+    if parameter.spread:
+        return [part.build(**given) for part in value]
+    if isinstance(value, Kind):
+        return value.build(**given)
+    return torch.tensor(value, dtype=torch.float64) if parameter.array and value is not None else value
+
+
+def _whose(thing: object) -> tuple[Room, str]:
+    """Return room and kind of an object."""
+    for room in _ROOMS.values():
+        for kind, maker in room.makers.items():
+            if maker is type(thing) or (isinstance(maker, Itself) and maker.value is thing):
+                return room, kind
+    name = type(thing).__name__
+    raise ConfigError(
+        f"{name} is of no registered kind; in a --plugin file write: scorefield.register(NOUN, my_kind={name}), with NOUN one of "
+        f"{', '.join(_ROOMS)}"
+    )
+
+
+def _told(value: Any) -> Any:  # noqa: ANN401
+    """Return an attribute as a configuration says it."""
+    if isinstance(value, Tensor):
+        return value.tolist()
+    if isinstance(value, tuple):
+        return [_told(part) for part in value]
+    if value is None or isinstance(value, bool | int | str | list | dict):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return describe(value)

@@ -1,0 +1,34 @@
+"""Python files of a user's own that register kinds (`scorefield.register`). They are named on the command line, and nowhere else."""
+
+import sys
+from collections.abc import Iterable
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+from scorefield._errors import ConfigError
+
+__all__ = ["load_plugins"]
+
+
+def load_plugins(paths: Iterable[str]) -> None:
+    """Run the files, each once in a process.
+
+    Raises:
+        ConfigError: a file that is missing or fails.
+    """
+    for path in paths:
+        file = Path(path).resolve()
+        name = f"scorefield_plugin_{file.stem}"
+        loaded = sys.modules.get(name)
+        if loaded is not None and loaded.__file__ == str(file):
+            continue
+        spec = spec_from_file_location(name, file) if file.is_file() and file.suffix == ".py" else None
+        if spec is None or spec.loader is None:
+            raise ConfigError(f"--plugin {path}: expected a Python file that exists")
+        module = module_from_spec(spec)
+        sys.modules[name] = module
+        try:
+            spec.loader.exec_module(module)
+        except Exception as error:
+            del sys.modules[name]
+            raise ConfigError(f"--plugin {path}: {type(error).__name__}: {error}") from error

@@ -1,0 +1,202 @@
+"""Every kind that a configuration can name: the one place where the library's classes are listed by name."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from scorefield import densities as d
+from scorefield import grids as g
+from scorefield import networks as n
+from scorefield import objectives as o
+from scorefield import processes as p
+from scorefield import samplers as s
+from scorefield.classifier import Classifier
+from scorefield.config.kinds import Itself, Kind, Numbers, Room, kinds
+from scorefield.energy import Energy
+from scorefield.models import NoisyModel
+from scorefield.objectives.levels import TimeLaw
+from scorefield.objectives.weights import EDMWeight, MinSNRWeight, Weight
+from scorefield.preconditioning import Denoiser, LadderNet, NoiseNet, ScoreNet
+from scorefield.sampling import Sampler
+from scorefield.units import Units
+
+__all__ = [
+    "DENSITY",
+    "GRID",
+    "LEVELS",
+    "MODEL",
+    "NETWORK",
+    "OBJECTIVE",
+    "PROCESS",
+    "ROOMS",
+    "SAMPLER",
+    "TIMES",
+    "UNREACHED",
+    "WEIGHT",
+    "ModelKind",
+]
+
+
+class ModelKind(Kind):
+    """A model, and the units of its data: x = location + scale · y. Measured on the data where they are absent."""
+
+    location: Numbers | None = None
+    scale: Numbers | None = None
+
+    def build(self, **given: Any) -> NoisyModel:  # noqa: ANN401
+        """Return the model in the units of its data."""
+        model: NoisyModel = super().build(**given)
+        values = 0.0 if self.location is None else self.location, 1.0 if self.scale is None else self.scale
+        if values == (0.0, 1.0):
+            return model
+        return model.in_units(Units(*(torch.tensor(value, dtype=torch.float64) for value in values)))
+
+
+def _levels(value: object) -> object:
+    """Return what a number of levels, or the levels themselves, stand for."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return {"kind": "geometric", "levels": value}
+    if isinstance(value, list):
+        return {"kind": "listed", "levels": value}
+    return {"kind": value} if isinstance(value, str) else value
+
+
+def listed(levels: Tensor) -> Float[Tensor, " L"]:
+    """Return the levels given, one by one."""
+    return levels
+
+
+PROCESS = kinds(Room("process", p.Process), ve=p.VE, edm=p.EDM, vp=p.VP, subvp=p.SubVP, power_ve=p.PowerVE)
+
+_ENDS = "needs the process's largest and smallest σ/α; state it"
+LEVELS = kinds(
+    Room("levels", open={"sigma_1": _ENDS, "sigma_L": _ENDS}, short=_levels),
+    geometric=g.geometric,
+    linear=g.linear,
+    cosine=g.cosine,
+    sigmoid=g.sigmoid,
+    listed=listed,
+)
+TIMES = kinds(Room("times", TimeLaw), uniform=o.UniformTime, lognormal=o.LogNormal, one_level=o.OneLevel)
+WEIGHT = kinds(
+    Room("weight", Weight, open={"sigma_data": "needs the sigma_data of model.kind=denoiser; state it, or use sigma"}),
+    sigma=Itself(o.sigma_weight),
+    edm=EDMWeight,
+    min_snr=MinSNRWeight,
+    unit=Itself(o.unit_weight),
+    likelihood=Itself(o.likelihood_weight),
+)
+DENSITY = Room("density", d.Density)
+kinds(
+    DENSITY,
+    gaussian=d.Gaussian,
+    mixture=d.GaussianMixture,
+    mixture_ring=d.GaussianMixture.ring,
+    mixture_grid=d.GaussianMixture.grid,
+    song2019=d.GaussianMixture.song2019,
+    ring=d.Ring,
+    banana=d.Banana,
+    funnel=d.Funnel,
+    moons=d.TwoMoons,
+    checkerboard=d.Checkerboard,
+    empirical=d.Empirical,
+    product=d.Product,
+    similarity=d.Similarity,
+)
+GRID = kinds(
+    Room("grid", g.Grid, open={"t": "needs a time at which to stay"}),
+    karras=g.Karras,
+    log_snr=g.LogSNR,
+    uniform=g.Uniform,
+    ladder=g.Ladder,
+    constant=g.Constant,
+)
+SAMPLER = Room("sampler", Sampler)
+kinds(
+    SAMPLER,
+    heun=s.Heun,
+    euler=s.Euler,
+    dpmpp2m=s.DPMpp2M,
+    ddim=s.DDIM,
+    ode=s.AdaptiveODE,
+    em=s.EulerMaruyama,
+    reverse_diffusion=s.ReverseDiffusion,
+    ancestral=s.Ancestral,
+    pc=s.PredictorCorrector,
+    langevin=s.Langevin,
+    langevin_corrector=s.LangevinCorrector,
+    mala=s.MALA,
+    ald=s.AnnealedLangevin,
+)
+OBJECTIVE = kinds(
+    Room("objective", open={"density": "needs a density to compare with; state it, or train on data.kind=density"}),
+    dsm=o.DSM,
+    multilevel_dsm=o.MultiLevelDSM,
+    dae=o.DAE,
+    ssm=o.SSM,
+    ssmvr=o.SSMVR,
+    implicit=o.ImplicitSM,
+    fdssm=o.FiniteDifferenceSSM,
+    fisher=o.FisherDivergence,
+    cross_entropy=o.CrossEntropy,
+)
+
+_IMAGES = "needs images of shape (channels, height, width); the data has {event}; use mlp"
+_INDEX = "is told the index of a noise level; use model.kind=ladder"
+NETWORK = kinds(
+    Room(
+        "network",
+        nn.Module,
+        given={
+            "channels": _IMAGES,
+            "size": _IMAGES,
+            "levels": _INDEX,
+            "sigmas": _INDEX,
+            "dim": "needs the number of coordinates of an event",
+            "event": "needs the shape of an event",
+        },
+    ),
+    unet=n.UNet,
+    mlp=n.MLP,
+    cond_refinenet=n.CondRefineNet,
+    ncsnv2=n.NCSNv2Net,
+    noisy_classifier=n.NoisyClassifier,
+)
+_MEASURE = "needs it measured: resolve(dataset) the configuration first, or state it"
+MODEL = kinds(
+    Room(
+        "model",
+        NoisyModel,
+        given={"net": "needs a network", "process": "needs a process"},
+        open={"sigma_data": _MEASURE, "mean_data": _MEASURE},
+        base=ModelKind,
+    ),
+    denoiser=Denoiser,
+    noise=NoiseNet,
+    score=ScoreNet,
+    ladder=LadderNet,
+    energy=Energy,
+    classifier=Classifier,
+)
+
+ROOMS: Mapping[str, Room] = {
+    room.noun: room for room in (PROCESS, NETWORK, MODEL, OBJECTIVE, SAMPLER, GRID, TIMES, WEIGHT, LEVELS, DENSITY)
+}
+
+_OBSERVATION = "its observation comes from the command line (inpaint, solve) or from Python, not from a run"
+UNREACHED = {
+    "Exact": "the model of a density needs no training",
+    "FromScore": "a function is not written in YAML: register a network of your own",
+    "AutoGuided": "the section `guide` of a run is its settings",
+    "ClassifierFree": "the class comes from the command line (sample --class --weight)",
+    "ClassifierGuided": "the class and its classifier come from Python",
+    "Inpaint": _OBSERVATION,
+    "RePaint": _OBSERVATION,
+    "LinearGaussian": _OBSERVATION,
+    "DPS": _OBSERVATION,
+    "Particles": _OBSERVATION,
+}
+"""Public classes without a kind, and why."""

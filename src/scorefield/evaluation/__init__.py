@@ -1,0 +1,24 @@
+"""Models held against data they were not trained on: quality, likelihood, calibration, each number with its error."""
+
+from scorefield.evaluation.calibration import labelled_examples
+from scorefield.evaluation.data import RealData, real_data
+from scorefield.evaluation.likelihood import bits, nats, parts_of
+from scorefield.evaluation.measures import evaluate_samples
+from scorefield.evaluation.page import calibration_page, page, render, render_calibration, render_likelihood
+from scorefield.metrics import ImageJudge
+
+__all__ = [
+    "ImageJudge",
+    "RealData",
+    "bits",
+    "calibration_page",
+    "evaluate_samples",
+    "labelled_examples",
+    "nats",
+    "page",
+    "parts_of",
+    "real_data",
+    "render",
+    "render_calibration",
+    "render_likelihood",
+]

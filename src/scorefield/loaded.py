@@ -1,0 +1,225 @@
+"""A trained model, ready to use: one line from a name to pictures, measures and likelihoods.
+
+    sf.load_model("mnist").sample(16, seed=0).x
+
+The methods put together what `scorefield.sample`, `scorefield.evaluation` and `scorefield.log_likelihood` do for the parts they are given:
+the model of the classes asked for, guided as its run says, in the precision of the machine, along the grid of its configuration.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import torch
+from torch import Tensor
+
+from scorefield._errors import ConfigError
+from scorefield.config import RunConfig
+from scorefield.evaluation import ImageJudge, evaluate_samples, real_data
+from scorefield.grids import Counted, Grid
+from scorefield.guidance import ClassifierFree
+from scorefield.likelihood import LogLikelihood, log_likelihood
+from scorefield.models import Labels, NoisyModel, ScoreModel, label_rows
+from scorefield.networks.precision import LowPrecision, Precision, uses_bf16
+from scorefield.preconditioning import Networked
+from scorefield.samplers import AdaptiveODE
+from scorefield.sampling import Sampler, Samples, Transition, sample
+
+__all__ = ["LoadedModel", "guided", "lowered"]
+
+Model = TypeVar("Model", bound=NoisyModel, covariant=True)
+
+
+@dataclass(frozen=True)
+class LoadedModel(Generic[Model]):
+    """A model with averaged weights, in evaluation mode, and what is known of its training.
+
+    Attributes:
+        model: a `scorefield.ScoreModel`, or the `scorefield.Classifier` of `scorefield.load_classifier`.
+        config: of its run.
+        event: the shape of one sample.
+        source: the folder it was read from.
+        weak: the same model with the weights of an early step, where the run kept them (``guide.step``): `scorefield.AutoGuided` wants it.
+        step: optimiser steps behind the weights.
+        seconds: wall clock of its training, where the run knew it.
+    """
+
+    model: Model
+    config: RunConfig
+    event: tuple[int, ...]
+    source: Path
+    weak: Model | None = None
+    step: int = 0
+    seconds: float | None = None
+
+    @property
+    def parameters(self) -> int:
+        """Parameters of the model."""
+        return sum(p.numel() for p in self.model.parameters())
+
+    def steered(
+        self: "LoadedModel[ScoreModel]",
+        *,
+        labels: Labels | None = None,
+        weight: float = 0.0,
+        guide: float | None = None,
+        precision: Precision = "fp32",
+    ) -> ScoreModel:
+        """Return the model to draw from.
+
+        Args:
+            labels: the class of all samples, or one per sample; None where the model knows none, or for all of them mixed.
+            weight: w of classifier-free guidance.
+            guide: weight of the guidance by the model's weaker version; what the run says when absent.
+            precision: of the networks.
+
+        Raises:
+            ConfigError: guidance by a version that was not kept, by labels that were not given, or both at once; labels it does not know.
+        """
+        if guide and self.weak is None:
+            raise ConfigError(
+                f"guide {guide}: {self.source} keeps no weaker version; train one that does with guide.step"
+            )
+        if guide and weight != 0:
+            raise ConfigError(
+                f"guide {guide} and weight {weight} are two ways to exaggerate; choose one, and leave the other out"
+            )
+        if labels is None and weight != 0:
+            raise ConfigError(f"weight {weight} exaggerates a class; say which")
+        loaded = lowered(self) if uses_bf16(precision, next(self.model.parameters()).device) else self
+        if weight != 0:
+            assert labels is not None  # noqa: S101 for the type checker: refused above
+            return ClassifierFree(loaded.model, self._known(labels), weight)
+        if labels is not None:
+            rows = self._known(labels)
+            weak = None if loaded.weak is None else loaded.weak.condition(rows)
+            loaded = replace(loaded, model=loaded.model.condition(rows), weak=weak)
+        return guided(loaded, guide)
+
+    def sample(
+        self: "LoadedModel[ScoreModel]",
+        n: int = 1,
+        *,
+        seed: int = 0,
+        seeds: Sequence[int] | None = None,
+        labels: Labels | None = None,
+        weight: float = 0.0,
+        guide: float | None = None,
+        sampler: Sampler | None = None,
+        grid: Grid | Tensor | None = None,
+        steps: int | None = None,
+        precision: Precision = "auto",
+        batch_size: int = 250,
+        frames: int = 0,
+        on_step: Callable[[Transition], object] | None = None,
+    ) -> Samples:
+        """Draw n samples, by the sampler of the model's configuration unless another is given.
+
+        Args:
+            n: how many; with ``seeds``, their number.
+            seed: names the whole draw.
+            seeds: one per sample, instead of ``seed``.
+            labels: the class of all samples, or one per sample.
+            weight: w of classifier-free guidance.
+            guide: weight of the guidance by the model's weaker version; what the run says when absent.
+            sampler: another than the configuration's.
+            grid: another than the configuration's.
+            steps: transitions of the configuration's grid.
+            precision: of the networks; "auto" is bfloat16 where the device multiplies it natively, but for adaptive solvers, which would
+                take rounding for curvature.
+            batch_size: samples drawn at a time.
+            frames: states to keep along the way.
+            on_step: called after every transition.
+        """
+        own, cut = self.config.sampling.build(self.model.process)
+        sampler = sampler or own
+        grid = (cut if steps is None else _with_steps(cut, steps)) if grid is None else grid
+        n = n if seeds is None else len(seeds)
+        chosen = "fp32" if precision == "auto" and isinstance(sampler, AdaptiveODE) else precision
+        model = self.steered(labels=labels, weight=weight, guide=guide, precision=chosen)
+        return sample(
+            model,
+            sampler,
+            (n, *self.event),
+            grid=grid,
+            seed=seed,
+            seeds=seeds,
+            frames=frames,
+            batch_size=batch_size,
+            on_step=on_step,
+        )
+
+    def log_likelihood(self: "LoadedModel[ScoreModel]", x: Tensor, **settings: Any) -> LogLikelihood:  # noqa: ANN401
+        """Return log p(x) of data, in nats; settings are those of `scorefield.log_likelihood`."""
+        return log_likelihood(self.model, x.to(next(self.model.parameters()).device), **settings)
+
+    def evaluate(
+        self: "LoadedModel[ScoreModel]",
+        x: Tensor | None = None,
+        *,
+        n: int = 10_000,
+        seed: int = 0,
+        judge: ImageJudge | None = None,
+        classes: Sequence[int] | None = None,
+        data_dir: str | None = None,
+        on_measure: Callable[[str], object] | None = None,
+        **drawing: Any,  # noqa: ANN401
+    ) -> dict[str, Any]:
+        """Measure samples against data the model was not trained on, and lay real data beside them.
+
+        Args:
+            x: samples, in the data's units; n are drawn when absent, as ``drawing`` says (see `sample`).
+            n: how many to draw.
+            seed: of the samples, and of the choice of data.
+            judge: reads features and classes of images; without one they are compared as vectors.
+            classes: the classes of the samples, which take turns; all of the data when absent.
+            data_dir: where data files are.
+            on_measure: told the name of every measure when it is done.
+            drawing: settings of `sample`.
+
+        Returns:
+            measures by name, each of samples and of real data with error and interval, soundness, memorisation; see
+            `scorefield.evaluation.evaluate_samples`.
+        """
+        if x is None:
+            labels = None if classes is None else torch.tensor(classes)[torch.arange(n) % len(classes)]
+            x = self.sample(n, seed=seed, labels=labels, **drawing).x.cpu()
+        data = real_data(self.config.data, self.event, len(x), classes=classes, data_dir=data_dir, seed=seed)
+        return evaluate_samples(x, data, judge=judge, classes=classes, seed=seed, on_measure=on_measure)
+
+    def _known(self, labels: Labels) -> Tensor:
+        """Return labels that the model knows; 'no label' is not one to ask for."""
+        rows = label_rows(labels)
+        if self.model.classes is not None and rows.max() >= self.model.classes:
+            raise ConfigError(
+                f"{self.source} knows the classes 0 to {self.model.classes - 1}; received {int(rows.max())}"
+            )
+        return rows
+
+
+def lowered(loaded: LoadedModel[ScoreModel]) -> LoadedModel[ScoreModel]:
+    """Return the model with its networks in bfloat16 (`scorefield.networks.precision.LowPrecision`); the one given stays as it is."""
+
+    def lower(model: ScoreModel) -> ScoreModel:
+        return model._with(net=LowPrecision(model.net)) if isinstance(model, Networked) else model
+
+    return replace(loaded, model=lower(loaded.model), weak=None if loaded.weak is None else lower(loaded.weak))
+
+
+def guided(loaded: LoadedModel[ScoreModel], weight: float | None = None) -> ScoreModel:
+    """Return the model guided by its weaker version where there is one (`scorefield.AutoGuided`).
+
+    Args:
+        loaded: the model.
+        weight: of the guidance; by default the one its configuration has.
+    """
+    guide = loaded.config.guide if weight is None else loaded.config.guide.model_copy(update={"weight": weight})
+    return loaded.model if loaded.weak is None or guide.weight == 0 else guide.build(loaded.model, loaded.weak)
+
+
+def _with_steps(grid: Grid, steps: int) -> Grid:
+    """Return a grid of the same kind with another number of transitions."""
+    if not isinstance(grid, Counted):
+        raise ConfigError(f"a {type(grid).__name__} has no number of steps to change; give another grid")
+    return replace(grid, steps=steps)

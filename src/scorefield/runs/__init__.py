@@ -1,0 +1,7 @@
+"""A training run on disk: its folder, its checkpoints, its pictures; killed, stopped and resumed without a trace."""
+
+from scorefield.runs.folder import RunFolder
+from scorefield.runs.lock import RunLock
+from scorefield.runs.run import Run
+
+__all__ = ["Run", "RunFolder", "RunLock"]

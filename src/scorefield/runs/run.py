@@ -1,0 +1,260 @@
+"""A run: a configuration, its data, its folder. What ``scorefield train`` does is to iterate over one."""
+
+import json
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Self
+
+from scorefield._errors import CheckpointError, ConfigError
+from scorefield.config import RunConfig, refusals, stored, to_yaml, validate
+from scorefield.data import Batches, Dataset
+from scorefield.models import ScoreModel
+from scorefield.plotting import loss_curve
+from scorefield.runs.folder import RunFolder
+from scorefield.runs.lock import RunLock
+from scorefield.runs.pictures import draw_grid, draw_way
+from scorefield.runs.scalars import tensorboard, write_scalars
+from scorefield.training import (
+    OneProcess,
+    Parallel,
+    StepRecord,
+    TrainState,
+    checkpoint,
+    environment,
+    load_weights,
+    pick_device,
+    train,
+)
+
+__all__ = ["FREE", "Run"]
+
+FREE = frozenset(
+    {
+        *("comment", "sampling", "guide.weight", "guide.interval", "data.dir"),
+        *("train.device", "train.keep", "train.log_every", "train.checkpoint_every", "train.sample_every"),
+    }
+)
+"""What may differ between a run and its resumption: nothing of it changes a step before the checkpoint."""
+
+
+class Run:
+    """Training in a folder that holds everything of it.
+
+        with Run(config, "runs/mine") as run:
+            for record in run:
+                print(record.step, record.loss)
+
+    Iterating trains from ``state.step`` to the last step and yields the record of every step, after what is due at it was written: a line
+    of metrics.jsonl, a checkpoint, a picture. Stop where you like and call `save`; `resume` goes on, bit for bit.
+
+    Args:
+        config: of the run; what depends on the data is measured and filled in.
+        path: the folder. It is locked from the first access until the run ends or is closed.
+        data: the training set; that of the configuration when absent.
+        parallel: the processes of the run; one on the device of the configuration when absent. The first of them writes.
+        warn: told of damaged checkpoints that were passed over, and of pictures that could not be drawn.
+
+    Raises:
+        ConfigError: a configuration that cannot be built, a folder that cannot be written to, is in use, or holds another run.
+        DataError: data that cannot be read.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        path: str | Path,
+        *,
+        data: Dataset | None = None,
+        parallel: Parallel | None = None,
+        warn: Callable[[str], None] = warnings.warn,
+    ) -> None:
+        self.path = Path(path)
+        self.data = config.data.load() if data is None else data
+        # What an earlier sitting measured of the data stands, whatever this edition would measure.
+        before = checkpoint.latest(self.path / "checkpoints", lambda _: None)
+        self.config = config.resolve(self.data, None if before is None else _configuration(before))
+        self.parallel = parallel or OneProcess(pick_device(config.train.device))
+        self.warn = warn
+        with refusals("configuration"):
+            model = self.config.build_model(self.data.event).to(self.parallel.device)
+            self._objective = self.config.build_objective()
+            self._settings = self.config.train.build(self.config.seed, self.config.guide.step)
+            self.state = TrainState.create(model, self._settings)
+        self._held = ExitStack()
+        self._folder: RunFolder | None = None
+        self._seconds, self._began = 0.0, time.perf_counter()
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that writes."""
+        return self.parallel.rank == 0
+
+    @property
+    def folder(self) -> RunFolder:
+        """The folder, made and locked when it is first asked for."""
+        if self._folder is None:
+            self._folder = RunFolder(self.path)
+            if self.first:
+                self._held.enter_context(RunLock(self.path))
+                checkpoint.clean(self._folder.checkpoints)
+            self.parallel.wait()
+        return self._folder
+
+    def close(self) -> None:
+        """Release the folder."""
+        self._held.close()
+        self._folder = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def resume(self, *, override: bool = False) -> Self:
+        """Put the newest good checkpoint in place, if there is one.
+
+        Args:
+            override: go on although the configuration changed.
+
+        Raises:
+            ConfigError: the configuration changed in what decides the steps.
+            CheckpointError: there are checkpoints, and all are damaged.
+        """
+        found = checkpoint.latest(self.folder.checkpoints, self.warn)
+        if found is None:
+            return self
+        before = _configuration(found).model_dump(mode="json")
+        changes = _differences(before, self.config.model_dump(mode="json"))
+        if changes and not override:
+            raise ConfigError(
+                f"{self.path}: the configuration changed since step {found.step}: {'; '.join(changes)}; "
+                "resume with the old one, or override it"
+            )
+        self.state.restore(found.step, found.tensors)
+        self._seconds, self._began = found.seconds or 0.0, time.perf_counter()
+        return self
+
+    def begin(self) -> None:
+        """Write what the folder says of its run, and drop what a killed run logged after its last checkpoint; iterating begins with it.
+
+        Raises:
+            ConfigError: the folder holds a run, which was not resumed.
+        """
+        folder, step = self.folder, self.state.step
+        found = checkpoint.latest(folder.checkpoints, self.warn) if step == 0 else None
+        if found is not None:
+            raise ConfigError(
+                f"{self.path}: already holds a run, at step {found.step}; resume it, or choose another folder"
+            )
+        if not self.first:
+            return
+        if step == 0:
+            (self.path / "environment.json").write_text(json.dumps(environment(self.parallel.device), indent=2))
+        folder.config.write_text(to_yaml(self.config))
+        folder.truncate_metrics(step)
+        guide, last = self.config.guide.step or 0, self.config.train.steps
+        if guide > last:
+            self.warn(f"guide.step {guide} lies beyond the last step, {last}: the run keeps no guide")
+
+    def __iter__(self) -> Iterator[StepRecord]:
+        self.begin()
+        config = self.config.train
+        batches = Batches(
+            self.data, config.batch_size, self.config.seed, rank=self.parallel.rank, world=self.parallel.world
+        )
+        with ExitStack() as stack:
+            writer = stack.enter_context(tensorboard(self.path, self.warn)) if self.first else None
+            rows, clock = config.batch_size * config.log_every, time.perf_counter()
+            for record in train(self.state, batches, self._objective, self._settings, self.parallel):
+                if self.first and record.step % config.log_every == 0:
+                    self.folder.log(record)
+                    now = time.perf_counter()
+                    write_scalars(writer, record, rows / (now - clock))
+                    clock = now
+                if record.step % config.checkpoint_every == 0:
+                    self.save()
+                if record.step % config.sample_every == 0 and record.step < config.steps:
+                    self.draw()
+                yield record
+        self.save()
+        self.draw()
+
+    def save(self) -> None:
+        """Write a checkpoint that holds all of the run's state, and what is needed to sample from it."""
+        if not self.first:
+            return
+        extra = {
+            "config": self.config.model_dump(mode="json"),
+            "event": list(self.data.event),
+            "seed": self.config.seed,
+            "seconds": round(self._seconds + time.perf_counter() - self._began, 1),
+        }
+        keep = self.config.train.keep
+        checkpoint.save(self.folder.checkpoints, self.state.step, self.state.tensors(), extra, keep=keep)
+
+    def draw(self) -> None:
+        """Write a grid of images from the averaged weights; after the last step also the way there, and the curve of the loss.
+
+        What cannot be drawn is warned of: no picture ends a training.
+        """
+        if not self.first:
+            return
+        try:
+            self._draw()
+        except Exception as error:
+            self.warn(f"step {self.state.step}: the picture could not be drawn ({type(error).__name__}: {error})")
+
+    def _draw(self) -> None:
+        done = self.state.step >= self.config.train.steps
+        lines = self.folder.read_metrics()
+        if done and lines:
+            loss = [line["loss"] for line in lines]
+            loss_curve(self.path / "loss.png", [int(line["step"]) for line in lines], loss)
+        model, event = self._drawn_from(), self.data.event
+        if not isinstance(model, ScoreModel) or len(event) != 3:
+            return
+        grid = self.folder.samples / f"step-{self.state.step:08d}.png"
+        if done:
+            draw_way(self.path, grid, model, self.config, event)
+        else:
+            draw_grid(grid, model, self.config, event)
+
+    def _drawn_from(self) -> Any:  # noqa: ANN401 a ScoreModel or a classifier
+        """Return the averaged model, guided by its weaker version where the run keeps one."""
+        model, weights, guide = self.state.ema, self.state.guide, self.config.guide
+        if weights is None or guide.weight == 0 or not isinstance(model, ScoreModel):
+            return model
+        weak = self.config.build_model(self.data.event)
+        load_weights(weak, weights)
+        assert isinstance(weak, ScoreModel)  # noqa: S101 for the type checker: it is built as the model is
+        return guide.build(model, weak.to(self.parallel.device).eval())
+
+
+def _configuration(found: checkpoint.Checkpoint) -> RunConfig:
+    """Return the configuration of a checkpoint, in this edition's form.
+
+    Raises:
+        CheckpointError: it has none.
+    """
+    values = found.state.get("config")
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{found.path}: has no configuration; it was not written by a run")
+    return validate(RunConfig, stored(values), f"{found.path}/state.json")
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
+    """Return "key: old → new" for every setting that differs and matters."""
+    found: list[str] = []
+    for key in sorted({*old, *new}):
+        name, before, after = prefix + key, old.get(key), new.get(key)
+        if name in FREE or before == after:
+            continue
+        if isinstance(before, dict) and isinstance(after, dict):
+            found += _differences(before, after, name + ".")
+        else:
+            found.append(f"{name}: {before!r} → {after!r}")
+    return found

@@ -1,0 +1,110 @@
+"""What tests run in is what it says: nobody answers, nothing can be written at home, and what a test leaves is seen."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ELSEWHERE = ("192.0.2.1", 80)  # an address kept for documentation
+
+
+def connect() -> None:
+    with socket.socket() as asking:
+        asking.connect(ELSEWHERE)
+
+
+def send() -> None:
+    with socket.socket(type=socket.SOCK_DGRAM) as asking:
+        asking.sendto(b"", ELSEWHERE)
+
+
+def browse() -> None:
+    import requests
+
+    requests.get("https://example.org", timeout=5)
+
+
+@pytest.mark.parametrize(
+    "ask", [connect, send, browse, lambda: socket.getaddrinfo("example.org", 80), lambda: socket.socket().bind(("", 0))]
+)
+def test_another_machine_is_not_asked_whatever_the_code_makes_of_errors(ask) -> None:
+    try:
+        ask()
+    except Exception as error:  # as code that takes them for an answer
+        pytest.fail(f"an error that can be swallowed: {error!r}")
+    except pytest.fail.Exception as failure:
+        assert "the network was asked" in str(failure)
+    else:
+        pytest.fail("it was asked")
+
+
+def test_this_machine_is_there(tmp_path: Path) -> None:
+    with socket.create_server(("localhost", 0)) as server, socket.create_connection(server.getsockname()):
+        pass
+    with socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX) as asking:
+        server.bind(str(tmp_path / "socket"))
+        server.listen()
+        asking.connect(str(tmp_path / "socket"))
+
+
+CLIENTS = (
+    "urllib.request.urlopen({!r})",
+    "requests.get({!r})",
+    "huggingface_hub.get_hf_file_metadata({!r}, token=False)",
+)
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_process_of_its_own_finds_no_web(client: str) -> None:
+    code = f"import huggingface_hub, requests, urllib.request\n{client.format('https://example.org/')}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert "Connection refused" in done.stderr
+
+
+def test_nothing_can_be_written_at_home() -> None:
+    with pytest.raises(OSError, match="Not a directory"):
+        Path.home().mkdir(parents=True)
+
+
+HABITS = """
+import os, torch
+
+def test_moves(tmp_path): os.chdir(tmp_path)
+def test_draws(): torch.rand(1)
+def test_writes(): open("leftover", "w").close()
+def test_overwrites(): open("runs/quickstart/metrics.jsonl", "w").close()
+
+def test_good(tmp_path, monkeypatch):
+    torch.manual_seed(1)
+    torch.rand(1)
+    monkeypatch.chdir(tmp_path)
+    open("leftover", "w").close()
+
+def test_unseeded(): print("began at", torch.initial_seed())
+"""
+
+
+def habits(folder: Path, *options: str) -> str:
+    """Return what pytest says of tests with bad habits under this suite's rules."""
+    (folder / "conftest.py").write_text((Path(__file__).parent / "conftest.py").read_text())
+    (folder / "test_habits.py").write_text(HABITS)
+    command = [sys.executable, "-m", "pytest", "-c", os.devnull, "--rootdir", ".", "-rA", *options, "test_habits.py"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=300, check=False, env=environment, cwd=folder
+    )
+    return done.stdout
+
+
+def test_bad_habits_are_seen_and_the_seed_decides_the_rest(tmp_path: Path) -> None:
+    said = habits(tmp_path, "--randomly-seed=1", "--randomly-dont-reorganize")
+    for name in ("draws", "moves", "overwrites", "writes"):
+        assert f"ERROR test_habits.py::test_{name}" in said
+    assert "6 passed, 4 errors" in said
+    began = re.compile(r"began at \d+").findall
+    assert began(said) == began(habits(tmp_path, "--randomly-seed=1", "-k", "unseeded"))
+    assert began(said) != began(habits(tmp_path, "--randomly-seed=2", "-k", "unseeded"))

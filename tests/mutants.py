@@ -129,7 +129,7 @@ MUTANTS = [
     Mutant("Muon: steps as long as the matrix says", "training/muon.py", " * 0.2 * max(update.shape) ** 0.5", ""),
     Mutant("Muon: four iterations", "training/muon.py", "range(5)", "range(2)"),
     Mutant("Muon: gradients lost", "training/muon.py", "weight.grad = gradient", "pass"),
-    Mutant("min-SNR: the larger", "objectives/weights.py", "clamp(max=gamma", "clamp(min=gamma"),
+    Mutant("min-SNR: the larger", "objectives/weights.py", "clamp(max=self.gamma", "clamp(min=self.gamma"),
     Mutant(
         "checkpoint: tensors not compared", "training/checkpoint_files.py", "np.array_equal(bits(x), bits(y))", "True"
     ),
@@ -240,7 +240,10 @@ MUTANTS = [
     ),
     Mutant("weight λ = σ² not squared", "objectives/weights.py", "process.ratio(t) ** -2", "process.ratio(t) ** -1"),
     Mutant(
-        "EDM weight: cross term", "objectives/weights.py", "(ratio**2 + sigma_data**2)", "(ratio + sigma_data) ** 2"
+        "EDM weight: cross term",
+        "objectives/weights.py",
+        "(ratio**2 + self.sigma_data**2)",
+        "(ratio + self.sigma_data) ** 2",
     ),
     Mutant("likelihood weight: g for g²", "objectives/weights.py", "g**2 * unit_weight", "g * unit_weight"),
     Mutant("sphere without its √D", "objectives/score_matching.py", "x[0].numel() / sum_event", "1 / sum_event"),

@@ -9,17 +9,26 @@
 The names are those of ``__init__.pyi``, each imported when it is first used, so that ``import scorefield`` costs nothing.
 """
 
+from importlib import import_module
+
 import lazy_loader
 
 __version__ = "0.1.0"
 
 _first_use, _, __all__ = lazy_loader.attach_stub(__name__, __file__)
+_ROOMS = ("_errors", "_tensors", "config", "densities", "grids", "guidance", "likelihood", "metrics", "networks")
+_ROOMS += ("objectives", "pretrained", "processes", "sampling", "training", "units")
 
 
 def __getattr__(name: str) -> object:
-    if name not in __all__:
-        raise AttributeError(f"module 'scorefield' has no attribute {name!r}")
-    return _first_use(name)
+    if name in __all__:
+        return _first_use(name)
+    if not name.startswith("_"):
+        # Names of the first edition's front, which are in their rooms now, are found there.
+        for room in (import_module(f"scorefield.{room}") for room in _ROOMS):
+            if name in room.__all__:
+                return getattr(room, name)
+    raise AttributeError(f"module 'scorefield' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -1,34 +1,19 @@
-"""The public names: each is written here once, for type checkers, and is imported from here when it is first used."""
+"""The names most people need: each is written here once, for type checkers, and imported when it is first used. More are in the rooms."""
 
-from ._errors import (
-    CheckpointError as CheckpointError,
-    ConfigError as ConfigError,
-    DataError as DataError,
-    DivergedError as DivergedError,
-    ScorefieldError as ScorefieldError,
-)
-from ._tensors import (
-    Noise as Noise,
-    standard_normal as standard_normal,
-    uniform_like as uniform_like,
-)
+from ._errors import ScorefieldError as ScorefieldError
+from ._tensors import Noise as Noise
 from .classifier import Classifier as Classifier
 from .config import (
     RunConfig as RunConfig,
-    describe as describe,
     register as register,
 )
 from .densities import (
     Banana as Banana,
-    Checkerboard as Checkerboard,
     Density as Density,
     Empirical as Empirical,
-    Funnel as Funnel,
     Gaussian as Gaussian,
     GaussianMixture as GaussianMixture,
-    Product as Product,
     Ring as Ring,
-    Similarity as Similarity,
     TwoMoons as TwoMoons,
 )
 from .energy import Energy as Energy
@@ -38,12 +23,8 @@ from .grids import (
     Karras as Karras,
     Ladder as Ladder,
     LogSNR as LogSNR,
-    Step as Step,
     Uniform as Uniform,
-    cosine as cosine,
     geometric as geometric,
-    linear as linear,
-    sigmoid as sigmoid,
 )
 from .guidance import (
     DPS as DPS,
@@ -54,54 +35,29 @@ from .guidance import (
     Downsample as Downsample,
     Inpaint as Inpaint,
     LinearGaussian as LinearGaussian,
-    LinearOperator as LinearOperator,
     Mask as Mask,
-    MatrixFree as MatrixFree,
     Particles as Particles,
-    Project as Project,
+    PiGDM as PiGDM,
     RePaint as RePaint,
+    TwistedDiffusion as TwistedDiffusion,
 )
 from .likelihood import (
-    ByteDecoder as ByteDecoder,
-    LogLikelihood as LogLikelihood,
     bits_per_dim as bits_per_dim,
     decode as decode,
     encode as encode,
-    interpolate as interpolate,
     log_likelihood as log_likelihood,
-    variational_bound as variational_bound,
 )
 from .loaded import LoadedModel as LoadedModel
 from .metrics import (
-    Calibration as Calibration,
-    ChainDiagnostics as ChainDiagnostics,
-    Estimate as Estimate,
     Judge as Judge,
-    Memorisation as Memorisation,
-    ModeWeights as ModeWeights,
-    Soundness as Soundness,
     Trace as Trace,
     c2st as c2st,
-    calibration as calibration,
-    class_shares as class_shares,
-    density_coverage as density_coverage,
-    diagnose_chains as diagnose_chains,
     energy_distance as energy_distance,
     evaluate as evaluate,
     fisher_divergence as fisher_divergence,
-    frechet_distance as frechet_distance,
-    half_sampling as half_sampling,
-    kernel_distance as kernel_distance,
-    kernel_stein_discrepancy as kernel_stein_discrepancy,
-    memorisation as memorisation,
     mmd as mmd,
-    mode_jumps as mode_jumps,
     mode_weights as mode_weights,
-    nearest_neighbours as nearest_neighbours,
-    precision_recall as precision_recall,
     sliced_wasserstein as sliced_wasserstein,
-    soundness as soundness,
-    wasserstein as wasserstein,
 )
 from .models import (
     Exact as Exact,
@@ -110,9 +66,6 @@ from .models import (
 )
 from .networks import (
     MLP as MLP,
-    CondRefineNet as CondRefineNet,
-    NCSNv2Net as NCSNv2Net,
-    NoisyClassifier as NoisyClassifier,
     UNet as UNet,
 )
 from .objectives import (
@@ -121,19 +74,9 @@ from .objectives import (
     SSM as SSM,
     SSMVR as SSMVR,
     CrossEntropy as CrossEntropy,
-    FiniteDifferenceSSM as FiniteDifferenceSSM,
-    FisherDivergence as FisherDivergence,
-    ImplicitSM as ImplicitSM,
     LogNormal as LogNormal,
     MultiLevelDSM as MultiLevelDSM,
-    Objective as Objective,
-    OneLevel as OneLevel,
-    UniformTime as UniformTime,
     edm_weight as edm_weight,
-    likelihood_weight as likelihood_weight,
-    min_snr_weight as min_snr_weight,
-    sigma_weight as sigma_weight,
-    unit_weight as unit_weight,
 )
 from .preconditioning import (
     Denoiser as Denoiser,
@@ -143,17 +86,13 @@ from .preconditioning import (
 )
 from .pretrained import (
     from_pretrained as from_pretrained,
-    load_classifier as load_classifier,
-    load_judge as load_judge,
     load_model as load_model,
-    save_pretrained as save_pretrained,
-    shipped_models as shipped_models,
+    save as save,
 )
 from .processes import (
     EDM as EDM,
     VE as VE,
     VP as VP,
-    PowerVE as PowerVE,
     Process as Process,
     SubVP as SubVP,
 )
@@ -175,20 +114,9 @@ from .samplers import (
 )
 from .sampling import (
     Sampler as Sampler,
-    Samples as Samples,
-    Transition as Transition,
     sample as sample,
 )
-from .training import (
-    Optimization as Optimization,
-    StepRecord as StepRecord,
-    TrainState as TrainState,
-    fit as fit,
-    train as train,
-)
-from .units import (
-    Moments as Moments,
-    Units as Units,
-)
+from .training import fit as fit
+from .units import Units as Units
 
 __version__: str

@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from scorefield._errors import CheckpointError, ConfigError
 from scorefield.classifier import Classifier
-from scorefield.config import RunConfig, refusals, stored, validate
+from scorefield.config import RunConfig, describe, refusals, stored, validate
 from scorefield.hub import HUB, download, model_card, results_table
 from scorefield.loaded import LoadedModel, guided, lowered
 from scorefield.metrics import Judge
 from scorefield.models import NoisyModel, ScoreModel
+from scorefield.networks import MLP, NoisyClassifier, UNet
 from scorefield.networks.precision import Precision, uses_bf16
 from scorefield.training import checkpoint, load_weights
 from scorefield.training.export import export
@@ -33,6 +34,8 @@ __all__ = [
     "load_model",
     "load_trained",
     "lowered",
+    "save",
+    "save_card",
     "save_pretrained",
     "shipped_models",
     "weighted",
@@ -128,6 +131,60 @@ def from_pretrained(
     return load_model(HUB + str(name).removeprefix(HUB) + (f"@{revision}" if revision else ""), device)
 
 
+def save(
+    model: NoisyModel,
+    folder: str | Path,
+    *,
+    event: tuple[int, ...] | None = None,
+    name: str = "model",
+    comment: str = "",
+) -> None:
+    """Write a model trained in Python into ``folder``, for `load_model`, the command line and others.
+
+    What is stored is its parts, described (`scorefield.describe`), and its weights; of its training nothing is known.
+
+    Args:
+        model: a Denoiser, NoiseNet, ScoreNet, LadderNet, Energy or Classifier around a network of a registered kind
+            (`scorefield.register`), in whatever units.
+        folder: must not exist.
+        event: the shape of one sample; that of the network where it tells.
+        name: of the model.
+        comment: kept beside it.
+
+    Raises:
+        ConfigError: a part of no registered kind, or an event that the network does not tell.
+        CheckpointError: ``folder`` exists already.
+    """
+    net = getattr(model, "net", None)
+    if net is None:
+        raise ConfigError(f"{type(model).__name__} has no network to save; expected a Denoiser, NoiseNet, ScoreNet …")
+    event = event or _event_of(net)
+    units = model.units
+    placed = {} if units is None else {"location": units.location.tolist(), "scale": units.scale.tolist()}
+    values = {
+        "name": name,
+        "comment": comment,
+        "process": describe(model.process),
+        "network": describe(net),
+        "model": describe(model) | (placed or {"location": 0.0, "scale": 1.0}),
+    }
+    if isinstance(model, Classifier):
+        values |= {"objective": {"kind": "cross_entropy"}, "train": {"label_dropout": 0.0}}
+    config = validate(RunConfig, values, type(model).__name__)
+    state = {"config": config.model_dump(mode="json"), "event": list(event), "seed": config.seed}
+    export(checkpoint.Checkpoint(Path(str(folder)), 0, {"ema": model.state_dict()}, state), Path(folder))
+    save_card(folder)
+
+
+def _event_of(net: nn.Module) -> tuple[int, ...]:
+    """Return the shape of the samples that a network is built for."""
+    if isinstance(net, MLP):
+        return (net.dim,)
+    if isinstance(net, UNet | NoisyClassifier):
+        return net.shape
+    raise ConfigError(f"{type(net).__name__} does not tell the shape of a sample; give event=(channels, height, width)")
+
+
 def save_pretrained(
     name: str | Path, folder: str | Path, *, evaluation: Mapping[str, Any] | None = None, license_id: str = "mit"
 ) -> None:
@@ -147,6 +204,12 @@ def save_pretrained(
     """
     loaded = load_trained(str(name))
     export(checkpoint.load(loaded.source), Path(folder))
+    save_card(folder, evaluation=evaluation, license_id=license_id)
+
+
+def save_card(folder: str | Path, *, evaluation: Mapping[str, Any] | None = None, license_id: str = "mit") -> None:
+    """Write README.md, the card of the model in ``folder``; arguments are those of `save_pretrained`."""
+    loaded = load_trained(str(folder))
     card = model_card(
         loaded.config,
         loaded.event,

@@ -146,7 +146,7 @@ def test_what_cannot_be_done_is_said(capsys, tmp_path: Path) -> None:
     for text, code, word in (
         ("network: {ngf: 4}", 4, "shape"),
         ("model: {kind: noise}", 2, "ladder"),
-        ("process: {sigma_max: 7.0}", 2, "7.0"),
+        ("process: {sigma_max: 7.0}", 2, "from 7 to 0.01"),
         ("process: {sigma_max: 7.0}\nobjective: {sigma_1: 7.0}", 4, "noise levels"),
         ("network: {ngff: 4}", 2, "ngff"),
     ):

@@ -14,7 +14,7 @@ from scorefield.cli import evaluate as command
 from scorefield.cli import main
 
 TINY = ["--network.width", "8", "--network.depth", "1", "--device", "cpu", "--fast-dev-run"]
-DRAW = ["--sampler", "euler", "--steps", "3", "--device", "cpu"]
+DRAW = ["--sampler", "euler", "--steps", "2", "--device", "cpu"]
 N = 60
 
 

@@ -32,7 +32,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def ask(run: Path, out: Path, *more: str) -> list[str]:
-    given = {"--image": "3", "--mask": "right", "--steps": "3", "-n": "3", "--out": str(out)}
+    given = {"--image": "3", "--mask": "right", "--steps": "2", "-n": "3", "--out": str(out)}
     given = {key: value for key, value in given.items() if key not in more}
     return ["inpaint", str(run), *(word for pair in given.items() for word in pair), *more]
 
@@ -334,7 +334,7 @@ def test_the_whole_path_on_mnist(capsys, mnist_dir: Path, tmp_path: Path):
     """The shipped model, and a digit of the test set: the first is a seven."""
     out = tmp_path / "x.png"
     arguments = ["inpaint", "mnist", "--image", "0", "--mask", "left", "--data-dir", str(mnist_dir), "--out", str(out)]
-    told = report(capsys, *arguments, "--method", "replace", "--steps", "3", "-n", "2")
+    told = report(capsys, *arguments, "--method", "replace", "--steps", "2", "-n", "2")
     assert told["image"] == "mnist 0"
     assert told["digit"] == 7
     assert told["agreement"] in (0, 0.5, 1)

@@ -30,7 +30,7 @@ def colours(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def ask(run: Path, out: Path, *more: str) -> list[str]:
-    given = {"--image": "3", "--problem": "downsample:2", "--steps": "3", "-n": "3", "--out": str(out)}
+    given = {"--image": "3", "--problem": "downsample:2", "--steps": "2", "-n": "3", "--out": str(out)}
     given = {key: value for key, value in given.items() if key not in more}
     return ["solve", str(run), *(word for pair in given.items() for word in pair), *more]
 

@@ -118,11 +118,11 @@ def test_derivatives_in_both_modes_agree(net: nn.Module) -> None:
     torch.testing.assert_close((forward * w).sum(), (pullback(w)[0] * v).sum())
 
 
-@pytest.mark.parametrize("net", nets(), ids=["cond", "v2"])
+@pytest.mark.parametrize("which", [0, 1], ids=["cond", "v2"])
 @pytest.mark.parametrize("objective", [MultiLevelDSM(LEVELS), DSM(UniformTime())], ids=["levels", "continuous"])
-def test_a_ladder_learns_under_autocast(net: nn.Module, objective: MultiLevelDSM | DSM) -> None:
+def test_a_ladder_learns_under_autocast(which: int, objective: MultiLevelDSM | DSM) -> None:
     """Ten Adam steps on one batch lower the loss, every parameter that acts has a finite float32 gradient."""
-    model = LadderNet(net, LEVELS)
+    model = LadderNet(nets()[which], LEVELS)  # its own: what one case learns the next should not know
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     x, losses = images(8, 1, 8, 8), []
     for _ in range(10):

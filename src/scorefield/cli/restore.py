@@ -18,6 +18,7 @@ from scorefield.cli.drawing_arguments import MEASURED
 from scorefield.cli.images import read_truth
 from scorefield.cli.sample import check_out, choose, count, labels_of, precision, setting
 from scorefield.config import refusals
+from scorefield.config.sampling import SamplingConfig
 from scorefield.grids import times_of
 from scorefield.guidance import DPS, Inpaint, LinearGaussian, LinearOperator, Particles, RePaint
 from scorefield.loaded import LoadedModel
@@ -115,7 +116,7 @@ def restore(args: Namespace, it: Subject, problem: Problem) -> int:
     return 0
 
 
-def _choice(args: Namespace, loaded: LoadedModel[ScoreModel]) -> Any:  # noqa: ANN401 one of the configurations of samplers
+def _choice(args: Namespace, loaded: LoadedModel[ScoreModel]) -> SamplingConfig:
     """Return the sampling configuration: the run's own, or where a measurement pulls, ancestral steps, small enough for it.
 
     Of particles, which are a sampler themselves, it is the grid that counts.

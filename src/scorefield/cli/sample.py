@@ -71,7 +71,7 @@ def run(args: Namespace) -> int:
 def draw(
     args: Namespace,
     loaded: LoadedModel[ScoreModel],
-    choice: Any,  # noqa: ANN401
+    choice: SamplingConfig,
     *,
     labels: Tensor | None,
     frames: int = 0,
@@ -100,7 +100,7 @@ def draw(
     return drawn, time.perf_counter() - began
 
 
-def precision(args: Namespace, choice: Any) -> Precision:  # noqa: ANN401 one of the configurations of samplers
+def precision(args: Namespace, choice: SamplingConfig) -> Precision:
     """Return the precision the network runs in: of --precision auto, float32 where the solver would mistake rounding for curvature."""
     wanted = "fp32" if args.precision == "auto" and choice.sampler.kind == "ode" else args.precision
     return "bf16" if uses_bf16(wanted, pick_device(args.device)) else "fp32"
@@ -131,7 +131,9 @@ def count(args: Namespace) -> tuple[int, list[int] | None]:
     return args.n, None
 
 
-def choose(loaded: LoadedModel[ScoreModel], kind: str | None, steps: int | None, options: dict[str, Any]) -> Any:  # noqa: ANN401
+def choose(
+    loaded: LoadedModel[ScoreModel], kind: str | None, steps: int | None, options: dict[str, Any]
+) -> SamplingConfig:
     """Return the sampling configuration: the run's own, changed by what was asked on the command line."""
     asked = {
         **({} if kind is None else {"kind": kind}),
@@ -143,7 +145,7 @@ def choose(loaded: LoadedModel[ScoreModel], kind: str | None, steps: int | None,
     return validate(_Choice, values, "command line").sampling
 
 
-def setting(args: Namespace, loaded: LoadedModel[ScoreModel], choice: Any) -> dict[str, Any]:  # noqa: ANN401
+def setting(args: Namespace, loaded: LoadedModel[ScoreModel], choice: SamplingConfig) -> dict[str, Any]:
     """Return how samples are drawn, as reports have it."""
     weight = loaded.config.guide.weight if args.get("guide") is None else args.guide
     guided = loaded.weak is not None and args.weight == 0

@@ -83,7 +83,7 @@ class Kind(Section):
         def __getattr__(self, name: str) -> Any:  # noqa: ANN401 the settings are those of a class not known here
             ...
 
-    def build(self, **given: Any) -> Any:  # noqa: ANN401 whatever the kind is of
+    def build(self, **given: object) -> Any:  # noqa: ANN401 whatever the kind is of
         """Return the object, with what the run brings.
 
         Raises:
@@ -97,12 +97,12 @@ class Kind(Section):
         for name, parameter in self.parameters.items():
             value = self._value(name, parameter, given)
             if parameter.spread:
-                spread = value
+                spread = cast(list[object], value)
             elif value is not inspect.Parameter.empty:
                 values[name] = value
         return maker(*spread, **values)
 
-    def _value(self, name: str, parameter: Parameter, given: Mapping[str, Any]) -> Any:  # noqa: ANN401
+    def _value(self, name: str, parameter: Parameter, given: Mapping[str, Any]) -> object:
         """Return the value of a parameter; empty where the class's default stands."""
         brought = name in self.room.given or (name in self.room.open and getattr(self, name) is None)
         if brought:
@@ -286,7 +286,7 @@ def parameters(maker: Maker | Itself) -> dict[str, Parameter]:
     return found
 
 
-def _said(annotation: Any) -> Any:  # noqa: ANN401 a type
+def _said(annotation: object) -> Any:  # noqa: ANN401 a type
     """Return the type of what a configuration says of a parameter; None for what it cannot say."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
@@ -310,7 +310,7 @@ def _said(annotation: Any) -> Any:  # noqa: ANN401 a type
 _CALLABLE = get_origin(Callable[[], None])
 
 
-def _room_of(annotation: Any) -> Room | None:  # noqa: ANN401 a type
+def _room_of(annotation: object) -> Room | None:
     """Return the room whose noun a type is."""
     origin = get_origin(annotation) or annotation
     if isinstance(origin, type) and issubclass(origin, AbstractArray):
@@ -318,7 +318,7 @@ def _room_of(annotation: Any) -> Room | None:  # noqa: ANN401 a type
     return next((room for room in _ROOMS.values() if room.of is not None and room.of is origin), None)
 
 
-def _is_array(annotation: Any) -> bool:  # noqa: ANN401 a type
+def _is_array(annotation: object) -> bool:
     """Return whether a parameter takes a tensor that is not a ladder of levels."""
     if get_origin(annotation) in (Union, UnionType):
         return any(map(_is_array, get_args(annotation)))
@@ -332,10 +332,10 @@ def _unsaid(default: object) -> bool:
     return isinstance(default, float) and not math.isfinite(default)
 
 
-def _built(value: Any, parameter: Parameter, given: Mapping[str, Any]) -> Any:  # noqa: ANN401
+def _built(value: object, parameter: Parameter, given: Mapping[str, Any]) -> object:
     """Return what a setting's value stands for."""
     if parameter.spread:
-        return [part.build(**given) for part in value]
+        return [part.build(**given) for part in cast(list[Kind], value)]
     if isinstance(value, Kind):
         return value.build(**given)
     return torch.tensor(value, dtype=torch.float64) if parameter.array and value is not None else value
@@ -354,7 +354,7 @@ def _whose(thing: object) -> tuple[Room, str]:
     )
 
 
-def _told(value: Any) -> Any:  # noqa: ANN401
+def _told(value: object) -> object:
     """Return an attribute as a configuration says it."""
     if isinstance(value, Tensor):
         return value.tolist()

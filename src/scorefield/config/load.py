@@ -103,21 +103,23 @@ def _laid(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any
         old = merged.get(key)
         if isinstance(value, dict):
             old = _opened(old)
-            same = isinstance(old, dict) and _kind(value, _kind(old)) == _kind(old)
-            merged[key] = _laid(old, value) if same else value
+            if isinstance(old, dict) and _kind(value, _kind(old)) == _kind(old):
+                merged[key] = _laid(old, value)
+            else:
+                merged[key] = value
         elif not (isinstance(old, dict) and isinstance(value, str) and value == old.get("kind")):
             merged[key] = value
     return merged
 
 
-def _opened(section: Any) -> Any:  # noqa: ANN401
+def _opened(section: object) -> object:
     """Return a section that is written in short, a kind or a number of levels, in full."""
     if isinstance(section, str):
         return {"kind": section}
     return {"kind": "geometric", "levels": section} if type(section) is int else section
 
 
-def _kind(section: Mapping[str, Any], default: Any = None) -> Any:  # noqa: ANN401
+def _kind(section: Mapping[str, Any], default: object = None) -> object:
     """Return the kind of a section; of sampling, that of its sampler."""
     if "sampler" in section:
         sampler = _opened(section["sampler"])

@@ -57,7 +57,7 @@ def stored(values: Section) -> dict[str, Any]:
     return found
 
 
-def flat_sampling(flat: Section, base: Any = None, *, times: bool) -> dict[str, Any]:  # noqa: ANN401 whatever a file says
+def flat_sampling(flat: Section, base: object = None, *, times: bool) -> dict[str, Any]:
     """Return the section ``sampling`` of flat settings: of the first edition, or of the options of a command.
 
     Args:
@@ -112,7 +112,7 @@ def _objective(section: Section, before: Section) -> dict[str, Any]:
     return found
 
 
-def named(value: Any) -> dict[str, Any]:  # noqa: ANN401
+def named(value: object) -> dict[str, Any]:
     """Return a section, which may be written as its kind alone."""
     if isinstance(value, Mapping):
         return dict(value)

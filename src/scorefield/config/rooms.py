@@ -1,7 +1,6 @@
 """Every kind that a configuration can name: the one place where the library's classes are listed by name."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -46,9 +45,8 @@ class ModelKind(Kind):
     location: Numbers | None = None
     scale: Numbers | None = None
 
-    def build(self, **given: Any) -> NoisyModel:  # noqa: ANN401
+    def placed(self, model: NoisyModel) -> NoisyModel:
         """Return the model in the units of its data."""
-        model: NoisyModel = super().build(**given)
         values = 0.0 if self.location is None else self.location, 1.0 if self.scale is None else self.scale
         if values == (0.0, 1.0):
             return model

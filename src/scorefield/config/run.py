@@ -152,7 +152,7 @@ class RunConfig(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _completed(cls, values: Any) -> Any:  # noqa: ANN401 whatever a file says
+    def _completed(cls, values: object) -> object:
         """Bring old forms into this edition's, and let a kind's usual settings stand where nothing is said of them."""
         if not isinstance(values, Mapping):
             return values
@@ -215,7 +215,7 @@ class RunConfig(Section):
                 "model.kind=ladder is a ladder of a ve process: set process.kind=ve and its two sigmas to the levels' ends; "
                 f"received {process}"
             )
-        return model
+        return self.model.placed(model)
 
     def build_objective(self) -> Objective[Any]:
         """Return the objective.

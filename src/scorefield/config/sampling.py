@@ -1,7 +1,7 @@
 """How to sample: a sampler, and the grid it follows."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import model_validator
 
@@ -26,16 +26,14 @@ class SamplingConfig(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _completed(cls, values: Any) -> Any:  # noqa: ANN401 whatever a file says
+    def _completed(cls, values: object) -> object:
         if not isinstance(values, Mapping):
             return values
-        values = merge({}, {"sampling": dict(values)})["sampling"]
-        kind = named(values.get("sampler", "heun")).get("kind")
-        return (
-            merge({"sampling": usual.sampling(kind)}, {"sampling": values})["sampling"]
-            if isinstance(kind, str)
-            else values
-        )
+        said = merge({}, {"sampling": dict(values)})["sampling"]
+        kind = named(said.get("sampler", "heun")).get("kind")
+        if not isinstance(kind, str):
+            return said
+        return merge({"sampling": usual.sampling(kind)}, {"sampling": said})["sampling"]
 
     def build(self, process: Process) -> tuple[Sampler, Grid]:
         """Return the sampler and its grid."""

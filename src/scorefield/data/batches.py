@@ -160,7 +160,7 @@ class LoaderBatches:
                 raise ConfigError("the loader yielded no batch; an iterator can be used up: give a loader, or a list")
 
     @staticmethod
-    def _batch(item: Any) -> Batch:  # noqa: ANN401 whatever a loader yields
+    def _batch(item: object) -> Batch:
         x, labels = _pair(item)
         if not (isinstance(x, Tensor) and x.ndim >= 2 and x.is_floating_point()):
             raise ConfigError(
@@ -200,16 +200,16 @@ def batches_of(data: object, batch_size: int, seed: int) -> "Batches | DensityBa
     )
 
 
-def _pair(item: Any) -> tuple[Any, Any]:  # noqa: ANN401
+def _pair(item: object) -> tuple[Any, Any]:
     """Return (example, label) of what a data set of PyTorch's yields: (x, label), (x,), or x alone."""
     if isinstance(item, tuple | list) and len(item) in (1, 2) and isinstance(item[0], Tensor):
         return item[0], item[1] if len(item) == 2 else None
     return item, None
 
 
-def _stacked(examples: Any) -> Dataset:  # noqa: ANN401 a list, or a data set of PyTorch's
+def _stacked(examples: "Sequence[object] | TorchDataset[object]") -> Dataset:
     """Return a sequence of examples, or of pairs of examples and labels, as one data set in memory."""
-    rows = [examples[k] for k in range(len(examples))]
+    rows = [examples[k] for k in range(len(examples))]  # pyright: ignore[reportArgumentType]  map-style sets have a length
     try:
         x = torch.stack([torch.as_tensor(_pair(row)[0]) for row in rows])
         classes = [_pair(row)[1] for row in rows]

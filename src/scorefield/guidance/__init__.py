@@ -12,6 +12,11 @@ from scorefield.guidance.measurement import DPS, LinearGaussian
 from scorefield.guidance.operators import Blur, Downsample, LinearOperator, Mask, MatrixFree, Project
 from scorefield.guidance.particles import Particles
 
+PiGDM = LinearGaussian
+"""The rule of `LinearGaussian`, by its name in Song, Vahdat, Mardani & Kautz (2023)."""
+TwistedDiffusion = Particles
+"""The method of `Particles`, by its name in Wu et al. (2023), also TDS."""
+
 __all__ = [
     "DPS",
     "HIDDEN_PARTS",
@@ -26,7 +31,9 @@ __all__ = [
     "Mask",
     "MatrixFree",
     "Particles",
+    "PiGDM",
     "Project",
     "RePaint",
+    "TwistedDiffusion",
     "hidden_part",
 ]

@@ -11,7 +11,7 @@ from typing import Any, Self
 from scorefield._errors import CheckpointError, ConfigError
 from scorefield.config import RunConfig, refusals, stored, to_yaml, validate
 from scorefield.data import Batches, Dataset
-from scorefield.models import ScoreModel
+from scorefield.models import NoisyModel, ScoreModel
 from scorefield.plotting import loss_curve
 from scorefield.runs.folder import RunFolder
 from scorefield.runs.lock import RunLock
@@ -223,7 +223,7 @@ class Run:
         else:
             draw_grid(grid, model, self.config, event)
 
-    def _drawn_from(self) -> Any:  # noqa: ANN401 a ScoreModel or a classifier
+    def _drawn_from(self) -> NoisyModel:
         """Return the averaged model, guided by its weaker version where the run keeps one."""
         model, weights, guide = self.state.ema, self.state.guide, self.config.guide
         if weights is None or guide.weight == 0 or not isinstance(model, ScoreModel):

@@ -165,7 +165,7 @@ def read_manifest(path: Path, *, links: bool) -> dict[str, tuple[int, str]]:
     raise _damaged(path, "the fields schema and files, with state.json among them, as they were written", _short(data))
 
 
-def _entry(path: Path, name: str, entry: Any) -> tuple[int, str]:  # noqa: ANN401 what JSON holds
+def _entry(path: Path, name: str, entry: object) -> tuple[int, str]:
     match entry:
         case {"sha256": str(sha256), "size": int(size), **rest} if NAME.fullmatch(name) and not rest:
             if type(size) is int and size >= 0:

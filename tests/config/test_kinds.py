@@ -1,0 +1,170 @@
+"""Configurations are made from the classes: everything public can be said, nothing is said twice, and a class's own checks speak."""
+
+import json
+from importlib import import_module
+from inspect import isabstract, isclass
+from pathlib import Path
+
+import pytest
+import torch
+from tools import kinds as written
+from torch import nn
+
+import scorefield as sf
+from scorefield.cli import main
+from scorefield.config import RunConfig, describe, register, validate
+from scorefield.config.kinds import Itself
+from scorefield.config.rooms import MODEL, OBJECTIVE, ROOMS, UNREACHED
+from scorefield.models import NoisyModel
+
+NOUNS = {
+    "processes": sf.Process,
+    "grids": sf.Grid,
+    "samplers": sf.Sampler,
+    "densities": sf.Density,
+    "guidance": (sf.Sampler, NoisyModel),
+    "models": NoisyModel,
+    "preconditioning": NoisyModel,
+    "energy": NoisyModel,
+    "classifier": NoisyModel,
+    "networks": nn.Module,
+}
+
+
+def public() -> list[type]:
+    """Return every concrete public class of a noun, and every objective."""
+    found = [
+        value
+        for room, noun in NOUNS.items()
+        for name in import_module(f"scorefield.{room}").__all__
+        if isclass(value := getattr(import_module(f"scorefield.{room}"), name)) and issubclass(value, noun)
+    ]
+    objectives = import_module("scorefield.objectives")
+    found += [getattr(objectives, name) for name in objectives.__all__ if hasattr(getattr(objectives, name), "times")]
+    bases = {sf.Process, sf.Grid, sf.Sampler, sf.Density, NoisyModel}
+    return [value for value in dict.fromkeys(found) if not isabstract(value) and value not in bases]
+
+
+REACHED = {maker for room in ROOMS.values() for maker in room.makers.values() if not isinstance(maker, Itself)}
+
+
+@pytest.mark.parametrize("value", public(), ids=lambda value: value.__name__)
+def test_every_public_class_has_a_kind_or_a_stated_reason(value: type) -> None:
+    assert (value in REACHED) != (value.__name__ in UNREACHED), (
+        f"{value.__name__}: put it into a room of config/rooms.py, or say in UNREACHED why a configuration cannot name it"
+    )
+
+
+def test_reasons_are_of_classes_that_exist() -> None:
+    assert set(UNREACHED) <= {value.__name__ for value in public()}
+
+
+def test_the_torch_free_table_is_the_one_that_the_kinds_make() -> None:
+    assert written.FILE.read_text(encoding="utf-8") == written.text(), "python -m tools.kinds writes it anew"
+
+
+@pytest.mark.parametrize(
+    ("noun", "value"),
+    [
+        ("process", sf.VE(0.02, 30.0)),
+        ("process", sf.VP(t_min=1e-4)),
+        ("grid", sf.Karras(12, rho=3.0)),
+        ("grid", sf.Uniform(7)),
+        ("sampler", sf.DDIM(0.3)),
+        ("sampler", sf.PredictorCorrector(sf.Ancestral("forward"), sf.LangevinCorrector(0.1, 2))),
+        ("sampler", sf.Langevin(0.1, convention="code")),
+        ("objective", sf.DSM(sf.LogNormal(-0.5, 1.0), sf.edm_weight(0.3))),
+        ("objective", sf.SSM(0.5, "sphere")),
+    ],
+    ids=str,
+)
+def test_an_object_is_described_and_built_again(noun: str, value: object) -> None:
+    section = describe(value)
+    assert json.loads(json.dumps(section)) == section
+    assert ROOMS[noun].read(section).build() == value
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"process": {"kind": "ve", "sigma_min": -1}}, ["process", "sigma_min", "positive"]),
+        ({"process": {"kind": "vx"}}, ["process", "no kind 'vx'", "subvp"]),
+        ({"sampling": {"sampler": {"kind": "ddim", "eta": 2}}}, ["eta must lie in [0, 1]"]),
+        ({"sampling": {"sampler": {"kind": "heun", "chrun": 2}}}, ["chrun", "no such setting"]),
+        ({"sampling": {"grid": {"kind": "karras", "steps": 0}}}, ["steps"]),
+        ({"objective": {"kind": "dae", "sigma": 0}}, ["sigma must be positive"]),
+        ({"objective": {"kind": "ssm", "projection": "cubic"}}, ["projection"]),
+    ],
+)
+def test_a_class_refuses_its_settings_in_one_line_that_names_them(values: dict, words: list[str]) -> None:
+    with pytest.raises(sf.ConfigError) as refused:
+        validate(RunConfig, values, "here.yaml")
+    message = str(refused.value)
+    assert message.count("\n") == 0
+    assert message.startswith("here.yaml")
+    assert all(word in message for word in words), message
+
+
+def test_a_kind_without_settings_may_be_its_name_alone() -> None:
+    assert OBJECTIVE.read({"kind": "dsm", "times": "uniform", "weight": "unit"}).build().times == sf.UniformTime()
+
+
+PLUGIN = """
+import torch
+import scorefield as sf
+from torch import nn
+
+
+class Plain(nn.Module):
+    def __init__(self, dim: int, width: int = 8) -> None:
+        super().__init__()
+        self.dim, self.width = dim, width
+        self.layers = nn.Sequential(nn.Linear(dim + 1, width), nn.Tanh(), nn.Linear(width, dim))
+
+    def forward(self, x, noise):
+        return self.layers(torch.cat([x, noise[:, None].to(x)], dim=1))
+
+
+sf.register("network", plain_of_a_test=Plain)
+"""
+
+
+def test_a_network_of_ones_own_is_trained_and_drawn_from_by_a_plugin(tmp_path: Path, capsys) -> None:
+    plugin, run = tmp_path / "mine.py", tmp_path / "run"
+    plugin.write_text(PLUGIN)
+    density = ["--data.kind", "density", "--data.density", "{kind: ring, radius: 2.0}", "--data.examples", "200"]
+    train = [
+        "train",
+        *density,
+        "--network.kind",
+        "plain_of_a_test",
+        "--fast-dev-run",
+        "--run",
+        str(run),
+        "--device",
+        "cpu",
+    ]
+    assert main([*train, "--plugin", str(plugin)]) == 0
+    assert main(["sample", str(run), "--plugin", str(plugin), "-n", "3", "--out", str(tmp_path / "x.npz")]) == 0
+    capsys.readouterr()
+
+
+def test_a_kind_that_is_not_there_asks_for_its_plugin() -> None:
+    with pytest.raises(sf.ConfigError, match="--plugin"):
+        validate(RunConfig, {"network": {"kind": "nobodys"}}, "state.json")
+
+
+def test_registering_says_what_it_cannot_take() -> None:
+    with pytest.raises(sf.ConfigError, match="exists already"):
+        register("process", ve=sf.VP)
+    with pytest.raises(sf.ConfigError, match="received 'noun'"):
+        register("noun", x=sf.VE)
+
+
+def test_a_model_in_the_datas_units_is_built_from_its_configuration() -> None:
+    torch.manual_seed(0)
+    section = {"kind": "denoiser", "sigma_data": 0.5, "mean_data": 0.0, "location": [1.0, 300.0], "scale": [2.0, 1e-3]}
+    read = MODEL.read(section)
+    model = read.placed(read.build(net=sf.MLP(2), process=sf.EDM()))
+    assert torch.equal(model.units.location, torch.tensor([1.0, 300.0], dtype=torch.float64))
+    assert model.restore(torch.zeros(1, 2)).tolist() == [[1.0, 300.0]]

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 from torch import Tensor
 
-import scorefield as sf
+from scorefield.metrics import Estimate, ModeWeights
 
 __all__ = ["Claim", "Finding", "Recipe", "Row", "Verdict", "below", "exactly", "rms", "rule", "share_rows"]
 
@@ -49,7 +49,7 @@ class Finding:
 
     verdict: Verdict
     reason: str
-    measures: Mapping[str, sf.Estimate]
+    measures: Mapping[str, Estimate]
     rows: Sequence[Row]
     draw: Callable[[Path], object]
 
@@ -84,18 +84,18 @@ class Claim(Generic[R]):
         return {"small": self.small, "full": self.full}[budget]
 
 
-def exactly(value: float) -> sf.Estimate:
+def exactly(value: float) -> Estimate:
     """Return a number that no chance was part of."""
-    return sf.Estimate(value, 0.0)
+    return Estimate(value, 0.0)
 
 
-def rms(squares: Tensor) -> sf.Estimate:
+def rms(squares: Tensor) -> Estimate:
     """Return the root of the mean of squares, with the mean's standard error carried over."""
     root = squares.mean().sqrt().item()
-    return sf.Estimate(root, squares.std().item() / len(squares) ** 0.5 / (2 * root))
+    return Estimate(root, squares.std().item() / len(squares) ** 0.5 / (2 * root))
 
 
-def below(a: sf.Estimate, b: sf.Estimate) -> bool:
+def below(a: Estimate, b: Estimate) -> bool:
     """Tell whether a is below b by more than two standard errors of their difference."""
     return a.value + 2 * math.hypot(a.error, b.error) < b.value
 
@@ -114,7 +114,7 @@ def rule(checks: Mapping[str, bool], *, only_if: str = "") -> tuple[Verdict, str
     return (Verdict.HOLDS_ONLY_IF, f"{only_if}. Then: {held}") if only_if else (Verdict.PASS, held)
 
 
-def share_rows(weights: sf.ModeWeights) -> list[Row]:
+def share_rows(weights: ModeWeights) -> list[Row]:
     """Return a row per mode or class: its share, the ends of the 95 % interval, and what it should be."""
     columns = zip(weights.shares, weights.low, weights.high, weights.expected, strict=True)
     return [{"share": share, "low": low, "high": high, "expected": true} for share, low, high, true in columns]

@@ -11,6 +11,7 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 import scorefield as sf
+from scorefield.metrics import Estimate
 
 __all__ = ["mmd_to"]
 
@@ -18,7 +19,7 @@ _FREQUENCIES = 200
 _BLOCKS = 20
 
 
-def mmd_to(law: sf.GaussianMixture, x: Float[Tensor, "n *d"], bandwidth: float, *, seed: int = 0) -> sf.Estimate:
+def mmd_to(law: sf.GaussianMixture, x: Float[Tensor, "n *d"], bandwidth: float, *, seed: int = 0) -> Estimate:
     """Return MMD² between samples x and ``law``, with the standard error over twenty blocks of samples.
 
     Args:
@@ -40,7 +41,7 @@ def mmd_to(law: sf.GaussianMixture, x: Float[Tensor, "n *d"], bandwidth: float, 
     size = len(rows) // _BLOCKS
     left_out = torch.stack([_unbiased(total - part, len(rows) - size, truth) for part in parts])
     error = ((_BLOCKS - 1) / _BLOCKS * (left_out - left_out.mean()).square().sum()).sqrt()
-    return sf.Estimate(whole.item(), error.item())
+    return Estimate(whole.item(), error.item())
 
 
 def _unbiased(total: Complex[Tensor, " f"], n: int, truth: Complex[Tensor, " f"]) -> Float[Tensor, ""]:

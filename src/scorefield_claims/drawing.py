@@ -14,7 +14,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from torch import Tensor
 
-import scorefield as sf
+from scorefield.metrics import Estimate
 from scorefield.plotting import Terrain
 
 __all__ = [
@@ -75,7 +75,7 @@ def cloud(axes: Axes, x: Float[Tensor, "n 2"], terrain: Terrain, title: str) -> 
     label(axes, title)
 
 
-def curve(axes: Axes, x: Sequence[float], y: Sequence[sf.Estimate], name: str, k: int) -> None:
+def curve(axes: Axes, x: Sequence[float], y: Sequence[Estimate], name: str, k: int) -> None:
     """Draw estimates with their 95 % intervals, in the k-th colour and mark, dashed after the seventh."""
     axes.errorbar(
         *(x, [e.value for e in y]), yerr=whiskers(y), color=COLOURS[k % 7], marker=_MARKS[k % 7], markersize=6, capsize=3, linewidth=1.6,
@@ -83,26 +83,26 @@ def curve(axes: Axes, x: Sequence[float], y: Sequence[sf.Estimate], name: str, k
     )  # fmt: skip
 
 
-def whiskers(estimates: Sequence[sf.Estimate]) -> Float[np.ndarray, "2 n"]:
+def whiskers(estimates: Sequence[Estimate]) -> Float[np.ndarray, "2 n"]:
     """Return how far each 95 % interval reaches below and above its value."""
     # Rounding may put an end a hair on the wrong side, which Matplotlib refuses.
     return np.array([(e.value - e.interval[0], e.interval[1] - e.value) for e in estimates]).T.clip(min=0)
 
 
-def to_noise(y: Sequence[sf.Estimate], every: Iterable[sf.Estimate]) -> list[sf.Estimate]:
+def to_noise(y: Sequence[Estimate], every: Iterable[Estimate]) -> list[Estimate]:
     """Return estimates as a logarithmic scale can show them: down to the smallest standard error of all."""
     lowest = min(e.error for e in every)
-    return [sf.Estimate(max(e.value, lowest), e.error) for e in y]
+    return [Estimate(max(e.value, lowest), e.error) for e in y]
 
 
-def bars(axes: Axes, values: Mapping[str, sf.Estimate]) -> None:
+def bars(axes: Axes, values: Mapping[str, Estimate]) -> None:
     """Draw named estimates as horizontal bars with their 95 % intervals, the first on top."""
     y = list(values.values())
     axes.barh(range(len(y)), [e.value for e in y], xerr=whiskers(y), color=COLOURS[0], capsize=3, height=0.65)
     _names(axes, values)
 
 
-def points(axes: Axes, values: Mapping[str, sf.Estimate], k: int = 0) -> None:
+def points(axes: Axes, values: Mapping[str, Estimate], k: int = 0) -> None:
     """Draw named estimates as points with their 95 % intervals, the first on top: for scales that do not begin at zero."""
     y = list(values.values())
     style = {
@@ -120,7 +120,7 @@ def points(axes: Axes, values: Mapping[str, sf.Estimate], k: int = 0) -> None:
     _names(axes, values)
 
 
-def _names(axes: Axes, values: Mapping[str, sf.Estimate]) -> None:
+def _names(axes: Axes, values: Mapping[str, Estimate]) -> None:
     """Write the names beside their rows, the first on top."""
     axes.set_yticks(range(len(values)), list(values))
     axes.invert_yaxis()

@@ -7,6 +7,7 @@ from torch import Tensor
 
 import scorefield as sf
 from scorefield.data import Dataset
+from scorefield.objectives import Objective
 from scorefield_claims.chance import generator
 
 __all__ = ["built", "learned"]
@@ -22,7 +23,7 @@ def built(build: Callable[[], sf.ScoreModel], seed: int) -> sf.ScoreModel:
 def learned(
     build: Callable[[], sf.ScoreModel],
     data: sf.Density | Dataset | Tensor,
-    objective: sf.Objective[sf.ScoreModel],
+    objective: Objective[sf.ScoreModel],
     *,
     steps: int,
     batch_size: int = 256,

@@ -11,7 +11,10 @@ from torch import Tensor
 
 import scorefield as sf
 from scorefield.data import Dataset, mnist
+from scorefield.metrics import Estimate, ModeWeights, frechet_distance
 from scorefield.plotting import grid_image, share_bars
+from scorefield.pretrained import load_judge
+from scorefield.sampling import Samples
 from scorefield_claims.drawing import label, legend
 
 __all__ = [
@@ -34,7 +37,7 @@ class Reading(NamedTuple):
 @cache
 def judge() -> sf.Judge:
     """Return the shipped judge of digits."""
-    return sf.load_judge()
+    return load_judge()
 
 
 @cache
@@ -75,9 +78,9 @@ def read(x: Float[Tensor, "n 1 h w"]) -> Reading:
     return Reading(labels, confidence)
 
 
-def fid(x: Float[Tensor, "n 1 h w"], reference: int) -> sf.Estimate:
+def fid(x: Float[Tensor, "n 1 h w"], reference: int) -> Estimate:
     """Return the Fréchet distance between what the judge sees in x and in the first test digits: FID (MNIST features)."""
-    return sf.frechet_distance(judge().features(x), real_features(reference))
+    return frechet_distance(judge().features(x), real_features(reference))
 
 
 @cache
@@ -86,7 +89,7 @@ def real_features(n: int) -> Float[Tensor, "n f"]:
     return judge().features(digits(train=False).scaled(slice(n)))
 
 
-def draw(model: sf.ScoreModel, sampler: sf.Sampler, grid: sf.Grid, n: int, seed: int) -> sf.Samples:
+def draw(model: sf.ScoreModel, sampler: sf.Sampler, grid: sf.Grid, n: int, seed: int) -> Samples:
     """Return n digits of a model."""
     return sf.sample(model, sampler, (n, 1, 28, 28), grid=grid, seed=seed, batch_size=BATCH)
 
@@ -103,7 +106,7 @@ def show(axes: Axes, x: Float[Tensor, "n 1 h w"], title: str, columns: int, *, r
     axes.spines[:].set_visible(False)
 
 
-def digit_shares(axes: Axes, shares: Mapping[str, sf.ModeWeights], title: str) -> None:
+def digit_shares(axes: Axes, shares: Mapping[str, ModeWeights], title: str) -> None:
     """Draw the shares of the digits, and what they should be."""
     share_bars(axes, shares)
     axes.set_xticks(range(10), [str(k) for k in range(10)])

@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import scorefield as sf
+from scorefield.metrics import Estimate
 from scorefield_claims.base import Row, Verdict, below
 from scorefield_claims.drawing import canvas, curve, label, loglog, save, to_noise
 
 __all__ = ["Errors", "Measure", "compete", "draw", "verdict"]
 
-Measure = Callable[[str, sf.Sampler, int, int], sf.Estimate]
+Measure = Callable[[str, sf.Sampler, int, int], Estimate]
 """The error of a sampler for a process, after so many transitions, with a seed."""
-Errors = Mapping[str, Mapping[int, Mapping[str, sf.Estimate]]]
+Errors = Mapping[str, Mapping[int, Mapping[str, Estimate]]]
 """The error by process, evaluations and contender."""
 
 
@@ -61,7 +62,7 @@ def compete(
         seed: of the errors reported; ratios are chosen with the next.
     """
     rows: list[Row] = []
-    errors: dict[str, dict[int, dict[str, sf.Estimate]]] = {}
+    errors: dict[str, dict[int, dict[str, Estimate]]] = {}
     for process, cost, (name, contender) in product(processes, evaluations, _CONTENDERS.items()):
         steps = cost // contender.cost
         snr = _chosen(contender, process, steps, snrs, trial, seed + 1)
@@ -80,7 +81,7 @@ def _chosen(contender: _Contender, process: str, steps: int, snrs: Sequence[floa
     return min(snrs, key=lambda snr: trial(process, contender.build(snr), steps, seed).value)
 
 
-def _below(a: sf.Estimate, b: sf.Estimate, floor: float) -> bool | None:
+def _below(a: Estimate, b: Estimate, floor: float) -> bool | None:
     """Return whether a is below b; None where both are too near zero, or too near each other, to tell."""
     seen = a.value > floor * a.error or b.value > floor * b.error
     return a.value < b.value if seen and (below(a, b) or below(b, a)) else None

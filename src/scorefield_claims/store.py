@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 import scorefield as sf
+from scorefield.metrics import Estimate
 from scorefield_claims.base import Claim, Finding, Row
 from scorefield_claims.basis import PACKAGES, Basis, basis
 from scorefield_claims.catalogue import module_of
@@ -108,7 +109,7 @@ def _result(claim: Claim[Any], budget: str, rests: Basis, finding: Finding) -> R
     }
 
 
-def _interval(estimate: sf.Estimate) -> dict[str, float | None]:
+def _interval(estimate: Estimate) -> dict[str, float | None]:
     """Return an estimate with the ends of its 95 % interval."""
     low, high = estimate.interval
     found = {"value": estimate.value, "error": estimate.error, "low": low, "high": high}

@@ -18,7 +18,7 @@ from torch import Tensor
 
 import scorefield as sf
 from scorefield.advice import remaining_variance, step_size
-from scorefield.metrics import mean
+from scorefield.metrics import Estimate, mean
 from scorefield.plotting import Square, Terrain, mass_level
 from scorefield_claims.base import Claim, Finding, Recipe, Row, rule
 from scorefield_claims.chance import generator
@@ -56,7 +56,7 @@ class _Run:
     repeats: int
     step_size: float
     x: Tensor
-    inside: sf.Estimate
+    inside: Estimate
     worst: float
     p_value: float
 
@@ -151,7 +151,7 @@ def _draw(path: Path, runs: Mapping[int, list[_Run]], shown: Mapping[str, _Run])
     for k, (levels, by) in enumerate(runs.items()):
         epsilons = [run.step_size for run in by]
         curve(left, epsilons, [run.inside for run in by], f"L = {levels}", k)
-        curve(right, epsilons, [sf.Estimate(run.worst, 0) for run in by], f"L = {levels}", k)
+        curve(right, epsilons, [Estimate(run.worst, 0) for run in by], f"L = {levels}", k)
     for panel, what in ((left, "share in the region of 99 %"), (right, "largest error of a mode's share")):
         panel.set_xscale("log")
         legend(panel)

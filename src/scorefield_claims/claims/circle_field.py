@@ -18,6 +18,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 import scorefield as sf
+from scorefield.metrics import Estimate
+from scorefield.objectives import Objective
 from scorefield.plotting import Square, mass_level, score_panels
 from scorefield_claims.base import Claim, Finding, Recipe, Row, rms, rule
 from scorefield_claims.chance import generator
@@ -46,7 +48,7 @@ class _Case:
 
     law: sf.Density
     sigma: float
-    objective: sf.Objective[sf.ScoreModel]
+    objective: Objective[sf.ScoreModel]
     sigma_data: float
 
     @property
@@ -86,7 +88,7 @@ def _regions(case: _Case, exact: sf.Exact, n: int, seed: int) -> dict[str, Float
 
 
 @torch.no_grad()
-def _error(model: sf.ScoreModel, exact: sf.Exact, t: Tensor, x: Float[Tensor, "m 2"]) -> tuple[sf.Estimate, float]:
+def _error(model: sf.ScoreModel, exact: sf.Exact, t: Tensor, x: Float[Tensor, "m 2"]) -> tuple[Estimate, float]:
     """Return the root mean square of ‖ŝ − s‖, and it relative to that of ‖s‖."""
     true = exact.score(x, t)
     error, size = (rms(score.double().square().sum(dim=1)) for score in (model.score(x, t) - true, true))
@@ -97,7 +99,7 @@ def measure(recipe: CircleField) -> Finding:
     """Return how wrong either field is, near its data and far from it."""
     fields: dict[str, tuple[_Case, sf.ScoreModel, sf.Exact]] = {}
     checks: dict[str, bool] = {}
-    measures: dict[str, sf.Estimate] = {}
+    measures: dict[str, Estimate] = {}
     rows: list[Row] = []
     for k, (name, case) in enumerate(_cases(recipe).items()):
         settings = {"steps": recipe.steps, "learning_rate": 1e-3, "seed": recipe.seed + k}

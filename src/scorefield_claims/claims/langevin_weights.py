@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 import scorefield as sf
-from scorefield.metrics import mean
+from scorefield.metrics import Estimate, mean
 from scorefield.plotting import Square, Terrain
 from scorefield_claims.base import Claim, Finding, Recipe, Row, rule
 from scorefield_claims.chance import generator
@@ -82,7 +82,7 @@ def _model(plan: _Annealing) -> sf.ScoreModel:
     return sf.FromScore(score, process)
 
 
-def _left(x: Float[Tensor, "n 2"]) -> sf.Estimate:
+def _left(x: Float[Tensor, "n 2"]) -> Estimate:
     """Return the share of samples that belong to the mode of weight ⅕, with its binomial error."""
     return mean(_LAW.responsibilities(x.double())[:, 0] > 0.5)
 
@@ -120,7 +120,7 @@ def _growth(plan: _Annealing, init: Tensor, seed: int, steps: int = 40) -> list[
             model, sampler, grid=sf.Constant(model.process.t_max, steps), init=init, seed=seed, denoise=False,
             on_step=lambda made: sizes.append(made.x.double().square().mean().sqrt().item()),
         )  # fmt: skip
-    except sf.DivergedError:
+    except ArithmeticError:
         sizes.pop()
     return sizes
 
@@ -170,7 +170,7 @@ def _finding(recipe: LangevinWeights, init: Tensor, drawn: Mapping[str, Tensor],
 
 
 def _draw(
-    path: Path, recipe: LangevinWeights, init: Tensor, drawn: Mapping[str, Tensor], shares: Mapping[str, sf.Estimate]
+    path: Path, recipe: LangevinWeights, init: Tensor, drawn: Mapping[str, Tensor], shares: Mapping[str, Estimate]
 ) -> None:
     """Draw clouds of plain and annealed dynamics, the shares of all, and what the refused step size would have done."""
     plans = recipe.annealings

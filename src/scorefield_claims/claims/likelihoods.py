@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 import scorefield as sf
-from scorefield.metrics import mean
+from scorefield.metrics import Estimate, mean
 from scorefield_claims.base import Claim, Finding, Recipe, Row, exactly, rule
 from scorefield_claims.chance import generator
 from scorefield_claims.drawing import COLOURS, canvas, label, legend, save
@@ -52,7 +52,7 @@ class _Found:
     model: Float[Tensor, " m"]
 
     @property
-    def divergence(self) -> sf.Estimate:
+    def divergence(self) -> Estimate:
         """The mean of log p − log p_θ in bits per dimension."""
         return mean((self.truth - self.model) * _BITS)
 

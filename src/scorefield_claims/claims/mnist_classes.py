@@ -20,7 +20,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 import scorefield as sf
-from scorefield.metrics import mean
+from scorefield.metrics import Estimate, mean
+from scorefield.pretrained import load_classifier
 from scorefield_claims.base import Claim, Finding, Recipe, rule
 from scorefield_claims.drawing import canvas, label, points, save
 from scorefield_claims.mnist import CHURNED, classes, digits, draw, read, shipped, show
@@ -43,9 +44,9 @@ class MnistClasses(Recipe):
 class _Method(NamedTuple):
     """What one way of asking gives."""
 
-    obtained: sf.Estimate
-    confidence: sf.Estimate
-    diversity: sf.Estimate
+    obtained: Estimate
+    confidence: Estimate
+    diversity: Estimate
     evaluations: float
     x: Tensor
 
@@ -56,7 +57,7 @@ _PLAIN = ("told the class", "classifier, scale 1")
 def _methods(recipe: MnistClasses, labels: Int[Tensor, " n"]) -> dict[str, sf.ScoreModel]:
     """Return the models of the asked classes, by name."""
     told, free = shipped("mnist-class"), shipped("mnist")
-    classifier = sf.load_classifier("mnist-classifier").model
+    classifier = load_classifier("mnist-classifier").model
     methods: dict[str, sf.ScoreModel] = {"told the class": told.condition(labels)}
     methods |= {f"classifier-free, w = {w:g}": sf.ClassifierFree(told, labels, w) for w in recipe.weights}
     return methods | {
@@ -64,7 +65,7 @@ def _methods(recipe: MnistClasses, labels: Int[Tensor, " n"]) -> dict[str, sf.Sc
     }
 
 
-def _spread(x: Float[Tensor, "n 1 h w"], labels: Int[Tensor, " n"]) -> sf.Estimate:
+def _spread(x: Float[Tensor, "n 1 h w"], labels: Int[Tensor, " n"]) -> Estimate:
     """Return the mean distance between two images of one class; the error is that of the mean over classes."""
     return mean(torch.stack([torch.pdist(x[labels == k].flatten(1).clamp(0, 1)).mean() for k in range(10)]))
 
@@ -77,13 +78,13 @@ def measure(recipe: MnistClasses) -> Finding:
     for name, model in _methods(recipe, labels).items():
         drawn = draw(model, CHURNED, sf.Karras(recipe.steps), recipe.n, recipe.seed)
         seen, spread = read(drawn.x), _spread(drawn.x, labels)
-        diversity = sf.Estimate(spread.value / real.value, spread.error / real.value)
+        diversity = Estimate(spread.value / real.value, spread.error / real.value)
         obtained, confidence = mean(seen.labels == labels), mean(seen.confidence)
         found[name] = _Method(obtained, confidence, diversity, drawn.evaluations, drawn.x[:20])
     return _finding(recipe, found, mean(read(test.scaled()).labels == classes(test)))
 
 
-def _finding(recipe: MnistClasses, found: Mapping[str, _Method], real: sf.Estimate) -> Finding:
+def _finding(recipe: MnistClasses, found: Mapping[str, _Method], real: Estimate) -> Finding:
     """Return the verdict."""
     checks, short = {}, []
     for name, method in found.items():
@@ -105,7 +106,7 @@ def _finding(recipe: MnistClasses, found: Mapping[str, _Method], real: sf.Estima
     return Finding(*rule(checks, only_if=only_if), measures, rows, lambda path: _draw(path, found, real))
 
 
-def _draw(path: Path, found: Mapping[str, _Method], real: sf.Estimate) -> None:
+def _draw(path: Path, found: Mapping[str, _Method], real: Estimate) -> None:
     """Draw two digits of each class by each method, shares and diversity."""
     figure, axes = canvas(1, 3, width=5.2, height=4.6)
     picture, shares, diversity = axes[0]

@@ -24,7 +24,7 @@ from torch import Tensor
 
 import scorefield as sf
 from scorefield.guidance import HIDDEN_PARTS, hidden_part
-from scorefield.metrics import mean
+from scorefield.metrics import Estimate, mean
 from scorefield.plotting import veil
 from scorefield_claims.base import Claim, Finding, Recipe, rule
 from scorefield_claims.drawing import canvas, save
@@ -59,9 +59,9 @@ class _Restored(NamedTuple):
 
     mask: str
     method: str
-    error: sf.Estimate
-    agreement: sf.Estimate
-    diversity: sf.Estimate
+    error: Estimate
+    agreement: Estimate
+    diversity: Estimate
     evaluations: float
     x: Tensor
 
@@ -155,10 +155,10 @@ def _finding(recipe: MnistInpainting, found: list[_Restored], lost: list[_Restor
     return Finding(*rule(checks), measures, rows, lambda path: _draw(path, found, lost, x0, recipe.seed))
 
 
-def _average(values: list[sf.Estimate]) -> sf.Estimate:
+def _average(values: list[Estimate]) -> Estimate:
     """Return the mean of independent estimates."""
     error = sum(v.error**2 for v in values) ** 0.5 / len(values)
-    return sf.Estimate(sum(v.value for v in values) / len(values), error)
+    return Estimate(sum(v.value for v in values) / len(values), error)
 
 
 def _draw(path: Path, found: list[_Restored], lost: list[_Restored], x0: Tensor, seed: int) -> None:

@@ -20,6 +20,7 @@ from torch import Tensor
 
 import scorefield as sf
 from scorefield.advice import step_size
+from scorefield.metrics import Estimate, Soundness, precision_recall, soundness
 from scorefield_claims.base import Claim, Finding, Recipe, rule
 from scorefield_claims.drawing import bars, canvas, label, save
 from scorefield_claims.mnist import BATCH, judge, real_features, shipped, show, training_digits
@@ -45,8 +46,8 @@ class MnistLadders(Recipe):
 class _Drawn(NamedTuple):
     """What a ladder gives."""
 
-    precision: sf.Estimate
-    sound: sf.Soundness
+    precision: Estimate
+    sound: Soundness
     relative: float
     x: Tensor
 
@@ -71,15 +72,15 @@ def _run(recipe: MnistLadders, model: sf.ScoreModel, levels: int, relative: floa
     # NCSN starts from uniform noise in [0, 1]; a ladder from σ_1 = 10 forgets it.
     start = torch.rand((recipe.n, 1, 28, 28), generator=torch.Generator().manual_seed(recipe.seed))
     x = sf.sample(model, sampler, grid=grid, init=start, seed=recipe.seed, batch_size=BATCH).x
-    return _Drawn(_precision(recipe, x), sf.soundness(x), relative, x[:40])
+    return _Drawn(_precision(recipe, x), soundness(x), relative, x[:40])
 
 
-def _precision(recipe: MnistLadders, x: Tensor) -> sf.Estimate:
+def _precision(recipe: MnistLadders, x: Tensor) -> Estimate:
     """Return the share of images that lie among test digits."""
-    return sf.precision_recall(judge().features(x), real_features(recipe.reference)).precision
+    return precision_recall(judge().features(x), real_features(recipe.reference)).precision
 
 
-def _finding(recipe: MnistLadders, found: Mapping[str, _Drawn], real: sf.Estimate) -> Finding:
+def _finding(recipe: MnistLadders, found: Mapping[str, _Drawn], real: Estimate) -> Finding:
     """Return the verdict."""
     share = {name: drawn.precision.value / real.value for name, drawn in found.items()}
     text = {name: f"{name}: {value:.3f} of the precision of training digits" for name, value in share.items()}
@@ -101,7 +102,7 @@ def _finding(recipe: MnistLadders, found: Mapping[str, _Drawn], real: sf.Estimat
     return Finding(*rule(checks), measures, rows, lambda path: _draw(path, found, measures))
 
 
-def _draw(path: Path, found: Mapping[str, _Drawn], measures: Mapping[str, sf.Estimate]) -> None:
+def _draw(path: Path, found: Mapping[str, _Drawn], measures: Mapping[str, Estimate]) -> None:
     """Draw digits of each ladder, and their precision."""
     figure, axes = canvas(1, 5, width=3.6, height=3.8)
     for panel, (name, drawn) in zip(axes[0], found.items(), strict=False):

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 import scorefield as sf
+from scorefield.metrics import Memorisation, memorisation, nearest_neighbours
 from scorefield_claims.base import Claim, Finding, Recipe, rule
 from scorefield_claims.drawing import canvas, label, points, save
 from scorefield_claims.mnist import BATCH, digits, show
@@ -39,12 +40,12 @@ def measure(recipe: MnistMemory) -> Finding:
     copied = x.clone()
     k, generator = round(recipe.copies * recipe.n), torch.Generator().manual_seed(recipe.seed)
     copied[:k] = train[:k] + recipe.faint * torch.randn(train[:k].shape, generator=generator)
-    found = {"samples": sf.memorisation(x, train, test), "a sampler that copies": sf.memorisation(copied, train, test)}
-    neighbours = train[sf.nearest_neighbours(x[:8], train, 5)[1]]
+    found = {"samples": memorisation(x, train, test), "a sampler that copies": memorisation(copied, train, test)}
+    neighbours = train[nearest_neighbours(x[:8], train, 5)[1]]
     return _finding(recipe, found, torch.cat([x[:8, None], neighbours], dim=1).flatten(0, 1))
 
 
-def _finding(recipe: MnistMemory, found: Mapping[str, sf.Memorisation], pictures: Tensor) -> Finding:
+def _finding(recipe: MnistMemory, found: Mapping[str, Memorisation], pictures: Tensor) -> Finding:
     """Return the verdict."""
     ours, mutant = found.values()
     refused = mutant.p_value < recipe.level
@@ -63,7 +64,7 @@ def _finding(recipe: MnistMemory, found: Mapping[str, sf.Memorisation], pictures
     return Finding(*rule(checks), measures, rows, lambda path: _draw(path, found, pictures))
 
 
-def _draw(path: Path, found: Mapping[str, sf.Memorisation], pictures: Tensor) -> None:
+def _draw(path: Path, found: Mapping[str, Memorisation], pictures: Tensor) -> None:
     """Draw samples with their nearest training digits, and the shares."""
     figure, axes = canvas(1, 2, width=5.4, height=5.4)
     show(axes[0, 0], pictures, "a sample, and the five nearest training digits", 6)

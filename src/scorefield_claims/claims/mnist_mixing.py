@@ -14,7 +14,8 @@ from pathlib import Path
 import torch
 
 import scorefield as sf
-from scorefield.metrics import mean
+from scorefield.metrics import ModeWeights, class_shares, mean
+from scorefield.sampling import Samples
 from scorefield_claims.base import Claim, Finding, Recipe, rule, share_rows
 from scorefield_claims.drawing import canvas, save
 from scorefield_claims.mnist import BATCH, class_weights, classes, digit_shares, digits, read, shipped, show
@@ -59,11 +60,11 @@ def measure(recipe: MnistMixing) -> Finding:
     return _finding(recipe, drawn, class_weights(test))
 
 
-def _finding(recipe: MnistMixing, drawn: Mapping[str, sf.Samples], expected: Sequence[float]) -> Finding:
+def _finding(recipe: MnistMixing, drawn: Mapping[str, Samples], expected: Sequence[float]) -> Finding:
     """Return the verdict."""
     labels = {name: read(walk.x).labels for name, walk in drawn.items()}
     kept = {name: mean(found == recipe.digit) for name, found in labels.items()}
-    weights = {name: sf.class_shares(found, expected) for name, found in labels.items()}
+    weights = {name: class_shares(found, expected) for name, found in labels.items()}
     (stuck_name, stuck), (mixed_name, mixed) = kept.items()
     still = f"{stuck.value:.0%} of the chains still show a {recipe.digit} after {recipe.steps} steps"
     checks = {
@@ -79,7 +80,7 @@ def _finding(recipe: MnistMixing, drawn: Mapping[str, sf.Samples], expected: Seq
     return Finding(*rule(checks), measures, rows, lambda path: _draw(path, drawn, weights))
 
 
-def _draw(path: Path, drawn: Mapping[str, sf.Samples], weights: Mapping[str, sf.ModeWeights]) -> None:
+def _draw(path: Path, drawn: Mapping[str, Samples], weights: Mapping[str, ModeWeights]) -> None:
     """Draw some chains along the way, and where all end."""
     figure, axes = canvas(1, 3, width=5.0, height=5.0)
     for panel, (name, walk) in zip(axes[0, :2], drawn.items(), strict=True):

@@ -8,6 +8,7 @@ as `scorefield_claims.predictors` says; a distance of finite samples is never ne
 from dataclasses import dataclass
 
 import scorefield as sf
+from scorefield.metrics import Estimate
 from scorefield_claims.base import Claim, Finding, Recipe
 from scorefield_claims.mnist import draw as drawn_digits
 from scorefield_claims.mnist import fid, shipped, training_digits
@@ -33,7 +34,7 @@ def measure(recipe: MnistPredictorCorrector) -> Finding:
     model = shipped(recipe.model)
 
     def of(n: int) -> Measure:
-        def error(process: str, sampler: sf.Sampler, steps: int, seed: int) -> sf.Estimate:
+        def error(process: str, sampler: sf.Sampler, steps: int, seed: int) -> Estimate:
             return fid(drawn_digits(model, sampler, sf.LogSNR(steps), n, seed).x, recipe.reference)
 
         return error

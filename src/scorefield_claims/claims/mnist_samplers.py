@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 import scorefield as sf
-from scorefield.metrics import mean
+from scorefield.metrics import Estimate, mean
 from scorefield_claims.base import Claim, Finding, Recipe, rule
 from scorefield_claims.drawing import canvas, curve, label, save
 from scorefield_claims.mnist import draw, fid, read, shipped, show, training_digits
@@ -67,8 +67,8 @@ class _Point(NamedTuple):
     """One sampler at one budget."""
 
     evaluations: float
-    distance: sf.Estimate
-    confidence: sf.Estimate
+    distance: Estimate
+    confidence: Estimate
     x: Tensor
 
 
@@ -93,7 +93,7 @@ def measure(recipe: MnistSamplers) -> Finding:
     return _finding(recipe, by_cost, floor)
 
 
-def _finding(recipe: MnistSamplers, found: Mapping[str, list[_Point]], floor: sf.Estimate) -> Finding:
+def _finding(recipe: MnistSamplers, found: Mapping[str, list[_Point]], floor: Estimate) -> Finding:
     """Return the verdict."""
     best = {name: min(points, key=lambda point: point.distance.value) for name, points in found.items()}
     limit = recipe.reach * min(point.distance.value for point in best.values())
@@ -120,7 +120,7 @@ def _finding(recipe: MnistSamplers, found: Mapping[str, list[_Point]], floor: sf
 
 
 def _draw(
-    path: Path, found: Mapping[str, list[_Point]], best: Mapping[str, _Point], floor: sf.Estimate, limit: float
+    path: Path, found: Mapping[str, list[_Point]], best: Mapping[str, _Point], floor: Estimate, limit: float
 ) -> None:
     """Draw quality against cost, and ten digits of each sampler at its best."""
     figure, axes = canvas(1, 2, width=7.4, height=6.0)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 import scorefield as sf
 from scorefield.data import Dataset, keep_share
+from scorefield.metrics import ModeWeights, class_shares
 from scorefield_claims.base import Claim, Finding, Recipe, exactly, rule, share_rows
 from scorefield_claims.drawing import canvas, save
 from scorefield_claims.learning import learned
@@ -50,11 +51,11 @@ def measure(recipe: MnistUnbalanced) -> Finding:
     balanced = digits(train=True)
     data = keep_share(balanced, recipe.digit, recipe.kept, seed=recipe.seed)
     x = draw(_learn(recipe, data), CHURNED, sf.Karras(17), recipe.n, recipe.seed).x
-    found = sf.class_shares(read(x).labels, class_weights(data))
+    found = class_shares(read(x).labels, class_weights(data))
     return _finding(recipe, found, class_weights(balanced), x[:100])
 
 
-def _finding(recipe: MnistUnbalanced, found: sf.ModeWeights, balanced: Sequence[float], x: Tensor) -> Finding:
+def _finding(recipe: MnistUnbalanced, found: ModeWeights, balanced: Sequence[float], x: Tensor) -> Finding:
     """Return the verdict."""
     share, true, full = found.shares[recipe.digit], found.expected[recipe.digit], balanced[recipe.digit]
     error = (true * (1 - true) / found.n) ** 0.5
@@ -69,7 +70,7 @@ def _finding(recipe: MnistUnbalanced, found: sf.ModeWeights, balanced: Sequence[
     return Finding(*rule(checks), measures, rows, lambda path: _draw(path, found, x))
 
 
-def _draw(path: Path, found: sf.ModeWeights, x: Tensor) -> None:
+def _draw(path: Path, found: ModeWeights, x: Tensor) -> None:
     """Draw samples, and the shares."""
     figure, axes = canvas(1, 2, width=5.6, height=5.0)
     show(axes[0, 0], x, "samples", 10)

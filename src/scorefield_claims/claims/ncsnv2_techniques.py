@@ -17,7 +17,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
-import scorefield as sf
+from scorefield.metrics import Estimate
 from scorefield_claims.base import Claim, Finding, rule
 from scorefield_claims.drawing import COLOURS, canvas, curve, label, legend, save
 from scorefield_claims.ncsnv2.ladder import CONFIGURATIONS, largest_level, neighbours, step_by_rule
@@ -39,7 +39,7 @@ def measure(recipe: NCSNv2Techniques) -> Finding:
     return Finding(verdict, reason, measures, rows, lambda target: _draw(target, measures, path, recipe))
 
 
-def _pair(axes: Axes, measures: dict[str, sf.Estimate], names: dict[str, str], title: str) -> None:
+def _pair(axes: Axes, measures: dict[str, Estimate], names: dict[str, str], title: str) -> None:
     """Draw two or more named measures as bars."""
     values = [measures[key] for key in names.values()]
     heights, reach = [e.value for e in values], [1.96 * e.error for e in values]
@@ -48,7 +48,7 @@ def _pair(axes: Axes, measures: dict[str, sf.Estimate], names: dict[str, str], t
     label(axes, title)
 
 
-def _draw(target: Path, measures: dict[str, sf.Estimate], path: Averaging, recipe: NCSNv2Techniques) -> None:
+def _draw(target: Path, measures: dict[str, Estimate], path: Averaging, recipe: NCSNv2Techniques) -> None:
     """Draw a panel per technique; the fifth has two."""
     figure, grid = canvas(2, 3, width=4.9, height=3.9)
     one, two, three, four, five, six = grid.flatten()

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 import scorefield as sf
+from scorefield.metrics import Estimate
 from scorefield.plotting import Square, Terrain
 from scorefield_claims.base import Claim, Finding, Recipe, Row, exactly, rule
 from scorefield_claims.chance import generator
@@ -41,14 +42,14 @@ class OdeEqualsSde(Recipe):
 def _start(process: sf.Process, recipe: OdeEqualsSde) -> Tensor:
     """Return draws from the true law at t_max: a Gaussian prior in its place would add an error that no step size removes."""
     stream = generator(recipe.seed, "start")
-    alpha, sigma = process.alpha_sigma(torch.tensor(process.t_max, dtype=torch.float64))
     x0 = _LAW.sample(recipe.n, stream)
-    return (alpha * x0 + sigma * sf.standard_normal(x0, stream)).float()
+    z = torch.randn(x0.shape, generator=stream, dtype=x0.dtype)
+    return process.perturb(x0, torch.tensor(process.t_max, dtype=torch.float64), z).float()
 
 
 def measure(recipe: OdeEqualsSde) -> Finding:
     """Return the error of both at every cost."""
-    errors: dict[tuple[str, str], list[sf.Estimate]] = {}
+    errors: dict[tuple[str, str], list[Estimate]] = {}
     memory: dict[str, float] = {}
     drawn: dict[str, Tensor] = {}
     rows: list[Row] = []
@@ -80,7 +81,7 @@ def measure(recipe: OdeEqualsSde) -> Finding:
 
 
 def _draw(
-    path: Path, errors: Mapping[tuple[str, str], list[sf.Estimate]], drawn: Mapping[str, Tensor], recipe: OdeEqualsSde
+    path: Path, errors: Mapping[tuple[str, str], list[Estimate]], drawn: Mapping[str, Tensor], recipe: OdeEqualsSde
 ) -> None:
     """Draw errors against cost, and the samples of the finest grid."""
     figure, grid = canvas(2, 3)

@@ -11,6 +11,7 @@ Ratios are chosen and orders told as `scorefield_claims.predictors` says, with `
 from dataclasses import dataclass
 
 import scorefield as sf
+from scorefield.metrics import Estimate
 from scorefield_claims.base import Claim, Finding, Recipe
 from scorefield_claims.distance import mmd_to
 from scorefield_claims.predictors import compete, draw, verdict
@@ -36,7 +37,7 @@ class PredictorCorrectorTable(Recipe):
 def measure(recipe: PredictorCorrectorTable) -> Finding:
     """Return the error of every sampler at every cost."""
 
-    def error(process: str, sampler: sf.Sampler, steps: int, seed: int) -> sf.Estimate:
+    def error(process: str, sampler: sf.Sampler, steps: int, seed: int) -> Estimate:
         model, grid = sf.Exact(_LAW, _PROCESSES[process]), sf.Uniform(steps)
         x = sf.sample(model, sampler, (recipe.n, 2), grid=grid, seed=seed, batch_size=4096).x
         return mmd_to(_LAW, x, recipe.bandwidth)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 import scorefield as sf
+from scorefield.metrics import ModeWeights
 from scorefield.plotting import Square, Terrain, share_bars
 from scorefield_claims.base import Claim, Finding, Recipe, exactly, rule, share_rows
 from scorefield_claims.chance import generator
@@ -43,7 +44,7 @@ class RingMixing(Recipe):
 
 def measure(recipe: RingMixing) -> Finding:
     """Return the histograms over modes."""
-    noise = sf.standard_normal(torch.empty(recipe.n, 2), generator(recipe.seed, "start"))
+    noise = torch.randn(recipe.n, 2, generator=generator(recipe.seed, "start"))
     start = _LAW.components.means[0].float() + 0.5 * noise
     exact = sf.Exact(_LAW, sf.VE(recipe.sigma_L, recipe.sigma_1))
     budget = recipe.levels * recipe.steps
@@ -75,7 +76,7 @@ def measure(recipe: RingMixing) -> Finding:
     return Finding(*rule(checks), measures, rows, lambda path: _draw(path, drawn, found))
 
 
-def _draw(path: Path, drawn: Mapping[str, Tensor], found: Mapping[str, sf.ModeWeights]) -> None:
+def _draw(path: Path, drawn: Mapping[str, Tensor], found: Mapping[str, ModeWeights]) -> None:
     """Draw both clouds, and both histograms."""
     terrain = Terrain.of(_LAW, Square(half=7.5))
     figure, ((left, middle, right),) = canvas(1, 3, height=4.6)

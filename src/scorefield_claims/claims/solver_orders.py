@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 import scorefield as sf
+from scorefield.metrics import Estimate
 from scorefield_claims.base import Claim, Finding, Recipe, rms, rule
 from scorefield_claims.chance import generator
 from scorefield_claims.drawing import canvas, curve, label, legend, loglog, save
@@ -51,7 +52,7 @@ def measure(recipe: SolverOrders) -> Finding:
     errors: Errors = {}
     for process_name, process in _PROCESSES.items():
         exact = sf.Exact(_LAW, process)
-        noise = sf.standard_normal(torch.empty(recipe.n, 2, dtype=torch.float64), generator(recipe.seed, "start"))
+        noise = torch.randn(recipe.n, 2, dtype=torch.float64, generator=generator(recipe.seed, "start"))
         start = process.prior_std(torch.tensor(process.t_max)).double() * noise
         follow = partial(sf.sample, exact, init=start, denoise=False)
         truth = follow(sf.AdaptiveODE(1e-10, 1e-10), grid=sf.LogSNR(1)).x
@@ -75,15 +76,15 @@ def measure(recipe: SolverOrders) -> Finding:
     return Finding(*rule(checks), measures, rows, lambda path: _draw(path, errors, orders, recipe.steps))
 
 
-def _order(squares: Float[Tensor, "grids n"], steps: tuple[int, ...]) -> sf.Estimate:
+def _order(squares: Float[Tensor, "grids n"], steps: tuple[int, ...]) -> Estimate:
     """Return minus the slope of ln rms error against ln steps over the finer half of the grids, over groups of points."""
     half = len(steps) // 2
     groups = squares.reshape(len(steps), _GROUPS, -1).mean(dim=2).sqrt().log()[half:].numpy()
     slopes = -np.polyfit(np.log(steps[half:]), groups, 1)[0]
-    return sf.Estimate(float(slopes.mean()), float(slopes.std(ddof=1)) / _GROUPS**0.5)
+    return Estimate(float(slopes.mean()), float(slopes.std(ddof=1)) / _GROUPS**0.5)
 
 
-def _draw(path: Path, errors: Errors, orders: Mapping[tuple[str, str], sf.Estimate], steps: tuple[int, ...]) -> None:
+def _draw(path: Path, errors: Errors, orders: Mapping[tuple[str, str], Estimate], steps: tuple[int, ...]) -> None:
     """Draw the error against the steps, with lines of slope 1 and 2."""
     figure, (panels,) = canvas(1, len(_PROCESSES), width=5.6, height=4.8)
     for axes, process in zip(panels, _PROCESSES, strict=True):

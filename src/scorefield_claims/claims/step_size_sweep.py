@@ -18,6 +18,7 @@ import torch
 from matplotlib.colors import LogNorm
 
 import scorefield as sf
+from scorefield.metrics import Estimate
 from scorefield.plotting import Square, Terrain
 from scorefield_claims.base import Claim, Finding, Recipe, Row, exactly, rule
 from scorefield_claims.chance import generator
@@ -67,7 +68,7 @@ def measure(recipe: StepSizeSweep) -> Finding:
 
 
 def _checks(
-    found: dict[tuple[int, float], sf.Estimate], windows: dict[int, list[float]], recipe: StepSizeSweep
+    found: dict[tuple[int, float], Estimate], windows: dict[int, list[float]], recipe: StepSizeSweep
 ) -> dict[str, bool]:
     """Return what a window that widens has to obey."""
     most, few = max(recipe.steps), min(recipe.steps)
@@ -94,11 +95,11 @@ def _floor(law: sf.Density, recipe: StepSizeSweep) -> float:
     return float(np.sqrt(np.mean(np.square(values))))
 
 
-def _rows(found: dict[tuple[int, float], sf.Estimate], recipe: StepSizeSweep) -> list[Row]:
+def _rows(found: dict[tuple[int, float], Estimate], recipe: StepSizeSweep) -> list[Row]:
     """Return a row per pair, refused ones without an error."""
     rows: list[Row] = []
     for steps, relative in itertools.product(recipe.steps, recipe.relative):
-        distance = found.get((steps, relative), sf.Estimate(float("nan"), float("nan")))
+        distance = found.get((steps, relative), Estimate(float("nan"), float("nan")))
         rows.append(
             {"T": steps, "alpha_over_sigma2": relative, "step_size": relative * recipe.sigma_L**2, "energy_distance": distance.value,
              "standard_error": distance.error}
@@ -108,7 +109,7 @@ def _rows(found: dict[tuple[int, float], sf.Estimate], recipe: StepSizeSweep) ->
 
 def _draw(
     path: Path,
-    found: dict[tuple[int, float], sf.Estimate],
+    found: dict[tuple[int, float], Estimate],
     drawn: dict[tuple[int, float], torch.Tensor],
     law: sf.Density,
     recipe: StepSizeSweep,

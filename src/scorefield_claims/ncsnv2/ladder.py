@@ -9,7 +9,7 @@ from scipy import optimize, stats
 
 import scorefield as sf
 from scorefield.advice import largest_distance, level_ratio, remaining_variance, step_size
-from scorefield.metrics import mean
+from scorefield.metrics import Estimate, mean
 from scorefield_claims.base import below, exactly
 from scorefield_claims.chance import generator
 from scorefield_claims.ncsnv2.part import NCSNv2Techniques, Part, row
@@ -48,7 +48,7 @@ def largest_level(recipe: NCSNv2Techniques) -> Part:
         grid, sampler = sf.Ladder(sf.geometric(sigma_1, 0.5, 10)), sf.AnnealedLangevin(0.5 * 0.5**2, 40)
         x = sf.sample(exact, sampler, (recipe.n, 2), grid=grid, seed=recipe.seed, batch_size=4096).x
         share = mean(law.responsibilities(x.double())[:, 0] > 0.5)
-        found[sigma_1] = sf.Estimate(abs(share.value - 0.2), share.error)
+        found[sigma_1] = Estimate(abs(share.value - 0.2), share.error)
     (small, without), (large, with_it) = found.items()
     text = (
         f"1: with σ_1 = {large:.1f}, the largest distance, a mode's share is off by {with_it.value:.3f}, "
@@ -100,7 +100,7 @@ def neighbours(recipe: NCSNv2Techniques) -> Part:
     )
 
 
-def _expected_norms(dimension: int, ratio: float, recipe: NCSNv2Techniques) -> sf.Estimate:
+def _expected_norms(dimension: int, ratio: float, recipe: NCSNv2Techniques) -> Estimate:
     """Return the share of norms of N(0, I) within three standard deviations of those of N(0, γ²I), taken as N(√D γ, γ²/2)."""
     z = torch.randn(recipe.n, dimension, generator=generator(recipe.seed, "norms"))
     return mean((z.norm(dim=1) - math.sqrt(dimension) * ratio).abs() < 3 * ratio / math.sqrt(2))
@@ -124,7 +124,7 @@ def step_by_rule(recipe: NCSNv2Techniques) -> Part:
     rows += [row("4", f"simulated, {scale:g} times the rule", "variance left", e) for scale, e in left.items()]
     outside = {name: gap for name, gap in off.items() if abs(gap) > recipe.agrees}
     agreeing = len(off) - len(outside)
-    quarter, rule, four = (sf.Estimate(abs(e.value - 1), e.error) for e in left.values())  # how far from one
+    quarter, rule, four = (Estimate(abs(e.value - 1), e.error) for e in left.values())  # how far from one
     best = abs(left[1.0].value / formula - 1) < recipe.agrees and below(rule, quarter) and below(rule, four)
     aside = ", ".join(f"{name} ({gap:+.0%})" for name, gap in outside.items())
     return Part(
@@ -142,7 +142,7 @@ def step_by_rule(recipe: NCSNv2Techniques) -> Part:
     )
 
 
-def _variance_left(epsilon: float, ratio: float, repeats: int, recipe: NCSNv2Techniques) -> sf.Estimate:
+def _variance_left(epsilon: float, ratio: float, repeats: int, recipe: NCSNv2Techniques) -> Estimate:
     """Return the variance, in units of σ_L², after annealing around a point of data in 64 dimensions: the paper's idealisation."""
     levels, sigma_1 = 40, 0.01 * ratio**39
     point = sf.Exact(sf.Gaussian(torch.zeros(64), 1e-12), sf.VE(0.01, sigma_1))

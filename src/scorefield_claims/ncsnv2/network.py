@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 import scorefield as sf
 from scorefield.data import DensityBatches
-from scorefield.metrics import mean
-from scorefield.training import load_weights
+from scorefield.metrics import Estimate, mean
+from scorefield.training import Optimization, TrainState, load_weights, train
 from scorefield_claims.base import Row, below
 from scorefield_claims.chance import generator
 from scorefield_claims.distance import mmd_to
@@ -18,7 +18,7 @@ from scorefield_claims.ncsnv2.part import NCSNv2Techniques, Part, row
 
 __all__ = ["Averaging", "averaging", "denoising", "unconditional"]
 
-Averaging = list[tuple[int, sf.Estimate, sf.Estimate]]
+Averaging = list[tuple[int, Estimate, Estimate]]
 """Optimiser step, error of the last weights, error of the averaged ones."""
 
 
@@ -44,7 +44,7 @@ def _over_sigma(dimension: int, process: sf.VE, told: bool) -> sf.FromScore:
 
 def unconditional(recipe: NCSNv2Techniques) -> Part:
     """Technique 3: what it costs not to tell the network the level."""
-    found: dict[int, dict[str, sf.Estimate]] = {}
+    found: dict[int, dict[str, Estimate]] = {}
     rows: list[Row] = []
     for dimension in recipe.dimensions:
         corners = torch.randn(4, dimension, generator=generator(recipe.seed, "corners"))
@@ -71,14 +71,14 @@ def unconditional(recipe: NCSNv2Techniques) -> Part:
 def averaging(recipe: NCSNv2Techniques) -> tuple[Part, Averaging]:
     """Technique 5, first half: the error of last and averaged weights along a training at a constant rate."""
     law, process = sf.GaussianMixture.ring(8, 5.0, 0.5), sf.VE(0.1, 10.0)
-    settings = sf.Optimization(
+    settings = Optimization(
         steps=recipe.steps, learning_rate=2e-3, warmup=100, decay="constant", precision="fp32", seed=recipe.seed
     )
     model, average = (built(lambda: sf.Denoiser(sf.MLP(2), process, 3.6), recipe.seed) for _ in range(2))
-    state = sf.TrainState.create(model, settings)
+    state = TrainState.create(model, settings)
     objective, every = sf.MultiLevelDSM(sf.geometric(10.0, 0.1, 10)), recipe.steps // (2 * recipe.checkpoints)
     path = []
-    for record in sf.train(state, DensityBatches(law, 256, recipe.seed), objective, settings):
+    for record in train(state, DensityBatches(law, 256, recipe.seed), objective, settings):
         if record.step > recipe.steps // 2 and record.step % every == 0:
             load_weights(average, state.ema.state_dict())
             errors = (sf.fisher_divergence(m, law, n=recipe.n, seed=recipe.seed) for m in (model, average))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import scorefield as sf
+from scorefield.metrics import Estimate
 from scorefield_claims.base import Recipe, Row
 
 __all__ = ["NCSNv2Techniques", "Part", "row"]
@@ -25,12 +25,12 @@ class Part(NamedTuple):
     """What one technique adds: checks, measures, rows, and whether a condition is needed."""
 
     checks: dict[str, bool]
-    measures: dict[str, sf.Estimate]
+    measures: dict[str, Estimate]
     rows: list[Row]
     only_if: str = ""
 
 
-def row(technique: str, setting: str, quantity: str, value: sf.Estimate) -> Row:
+def row(technique: str, setting: str, quantity: str, value: Estimate) -> Row:
     """Return a row of the table."""
     named = {"technique": technique, "setting": setting, "quantity": quantity}
     return {**named, "value": value.value, "standard_error": value.error}

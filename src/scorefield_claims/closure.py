@@ -1,9 +1,9 @@
 """The code that a module's numbers follow from: its own, and that of every module whose names it uses, without their words.
 
 Sources are read, never imported: this costs no PyTorch. A module reaches another where its code uses a name imported from there. A name
-that a package passes on, by an import in its ``__init__`` or in a table {module: names} of lazy imports, is followed to the module that
-defines it, so that one name of a package does not bring the whole. A package used whole brings all it passes on; and a string that is a
-dotted name of a module counts as an import of it, so that tables of what is imported late are followed too.
+that a package passes on, by an import in its ``__init__.py`` or, where what it passes on is imported late, in ``__init__.pyi``, is followed
+to the module that defines it, so that one name of a package does not bring the whole. A package used whole brings all it passes on. What is
+imported by a computed name is not seen.
 
 Compared is the syntax tree without docstrings, comments, layout, annotations of signatures, and what type checkers alone read, written in
 a form that is the same for every version of Python.
@@ -11,7 +11,6 @@ a form that is the same for every version of Python.
 
 import ast
 import hashlib
-import re
 from collections.abc import Iterator, Mapping, Set
 from functools import cache
 from pathlib import Path
@@ -22,8 +21,6 @@ __all__ = ["Sources", "digest"]
 Reference = tuple[str, ...]
 """A module, and the attributes that lead from it to what is meant."""
 
-_DOTTED = re.compile(r"[A-Za-z_]\w*([.:]\w+)+")
-
 
 class _Module(NamedTuple):
     """What is read of a module.
@@ -32,17 +29,13 @@ class _Module(NamedTuple):
         digest: of its code.
         imports: what a local name refers to, a pair for each import of a module that is known.
         defined: the names it defines.
-        listed: the modules that tables of lazy imports name, each with the texts beside it.
-        used: the names in its code, with all their attributes; of what ``__all__`` lists, too.
-        texts: the strings in its code that may be dotted names.
+        used: the names in its code, with all their attributes; of what it passes on, too.
     """
 
     digest: str
     imports: list[tuple[str, Reference]]
     defined: Set[str]
-    listed: list[tuple[str, Set[str]]]
     used: list[list[str]]
-    texts: list[list[str]]
 
 
 class Sources:
@@ -56,6 +49,8 @@ class Sources:
     def __init__(self, roots: Mapping[str, Path], apart: Set[str] = frozenset()) -> None:
         files = {_name(path, root.parent): path for root in roots.values() for path in sorted(root.rglob("*.py"))}
         self._texts = {name: path.read_text(encoding="utf-8") for name, path in files.items()}
+        stubs = {name: path.with_suffix(".pyi") for name, path in files.items()}
+        self._stubs = {name: stub.read_text(encoding="utf-8") for name, stub in stubs.items() if stub.exists()}
         self._packages = {name for name, path in files.items() if path.name == "__init__.py"}
         self._apart = apart | {"__all__"}
         self._module = cache(self._read)
@@ -83,20 +78,15 @@ class Sources:
     def _read(self, module: str) -> _Module:
         tree = self.tree(module)
         nodes = list(ast.walk(tree))
+        stub = ast.parse(self._stubs.get(module, ""))
+        late = [pair for node in stub.body for pair in self._imported(module, node)]
         stored = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
-        entries = [
-            pair for node in nodes if isinstance(node, ast.Dict) for pair in zip(node.keys, node.values, strict=True)
-        ]
         passed_on = [text for node in tree.body if "__all__" in _assigned(node) for text in _strings(node)]
         return _Module(
             digest=digest(*(node for node in tree.body if not _assigned(node) & self._apart)),
-            imports=[pair for node in nodes for pair in self._imported(module, node)],
+            imports=[*late, *(pair for node in nodes for pair in self._imported(module, node))],
             defined=stored | {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)},
-            listed=[
-                (k.value, _strings(v)) for k, v in entries if isinstance(k, ast.Constant) and k.value in self._texts
-            ],
-            used=[name.split(".") for name in [*_names(tree), *passed_on]],
-            texts=[re.split("[.:]", text) for text in sorted(_strings(tree)) if _DOTTED.fullmatch(text)],
+            used=[name.split(".") for name in [*_names(tree), *passed_on, *(name for name, _ in late)]],
         )
 
     def _imported(self, module: str, node: ast.AST) -> Iterator[tuple[str, Reference]]:
@@ -116,14 +106,7 @@ class Sources:
         """Return the modules that define what a module uses."""
         code = self._module(module)
         names = [self._home(*to, *name[1:]) for local, to in code.imports for name in code.used if name[0] == local]
-        return {home for home in (*names, *map(self._named, code.texts)) if home}
-
-    def _named(self, parts: list[str]) -> str | None:
-        """Return the module that a text names or whose part it names; None where it is words."""
-        try:
-            return self._home(*parts) if parts[0] in self._texts else None
-        except LookupError:
-            return None
+        return {home for home in names if home}
 
     def _home(self, module: str, *attributes: str) -> str | None:
         """Return the module that defines what attributes of a module lead to; None of ``__version__`` and its like, which are no code."""
@@ -140,9 +123,6 @@ class Sources:
             return self._home(f"{module}.{name}", *rest)
         if name in code.defined:
             return module
-        for source, names in code.listed:
-            if name in names:
-                return self._home(source, *attributes)
         raise LookupError(f"{module} has no {name}, as far as its source can be read")
 
 

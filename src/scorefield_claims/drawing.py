@@ -36,6 +36,7 @@ def canvas(rows: int, columns: int, *, width: float = 4.6, height: float = 4.3) 
 def merged(row: Sequence[Axes], count: int) -> list[Axes]:
     """Return ``count`` panels of one width in place of a canvas's last row."""
     figure, grid, width = row[0].figure, row[0].get_gridspec(), len(row) // count
+    assert grid is not None  # noqa: S101 a canvas has one
     for axes in row:
         axes.remove()
     return [figure.add_subplot(grid[-1, k * width : (k + 1) * width]) for k in range(count)]

@@ -14,6 +14,7 @@ should find. More samples than that measure the bias that is left. The yard-stic
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from jaxtyping import Float
@@ -128,10 +129,10 @@ def _growth(plan: _Annealing, init: Tensor, seed: int, steps: int = 40) -> list[
 def measure(recipe: LangevinWeights) -> Finding:
     """Return the weights every sampler finds."""
     init = Square(half=8.0).uniform(recipe.n, generator(recipe.seed, "start"))
-    settings = {"seed": recipe.seed, "batch_size": _BATCH}
+    run = partial(sf.sample, seed=recipe.seed, batch_size=_BATCH)
     plain, sampler = sf.Exact(_LAW, sf.VE(1e-3, 1.0)), sf.Langevin(recipe.step_size)
     grid = sf.Constant(plain.process.t_min, recipe.langevin_steps)
-    drawn = {"Langevin": sf.sample(plain, sampler, grid=grid, init=init, denoise=False, **settings).x}
+    drawn = {"Langevin": run(plain, sampler, grid=grid, init=init, denoise=False).x}
     refused = {}
     for plan in recipe.annealings:
         try:
@@ -139,7 +140,7 @@ def measure(recipe: LangevinWeights) -> Finding:
         except ValueError as error:
             refused[str(plan)] = str(error)
     wide, grid = sf.Exact(_LAW, sf.VE(0.01, 1000.0)), sf.LogSNR(recipe.sde_steps - 1)
-    drawn["reverse SDE"] = sf.sample(wide, sf.ReverseDiffusion(), init.shape, grid=grid, **settings).x
+    drawn["reverse SDE"] = run(wide, sf.ReverseDiffusion(), init.shape, grid=grid).x
     return _finding(recipe, init, drawn, refused)
 
 

@@ -64,6 +64,17 @@ def seeded(hermetic: None) -> None:
     torch.manual_seed(0)
 
 
+@pytest.fixture
+def kinds_of_this_test() -> Iterator[None]:
+    """Take away, afterwards, the kinds that a test registers."""
+    from scorefield.config.rooms import ROOMS
+
+    before = {noun: (dict(room.makers), dict(room.models)) for noun, room in ROOMS.items()}
+    yield
+    for noun, room in ROOMS.items():
+        room.makers, room.models = before[noun]
+
+
 def _files(folder: Path) -> dict[Path, int]:
     """Return what is in a folder, and when it was last changed."""
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}

@@ -30,16 +30,16 @@ GUARDS = {
     "sampling.py": ["test_sampling.py", "test_samplers.py", "test_guidance_auto.py"],
     "_tensors.py": ["test_noise.py", "test_guidance_classes.py"],
     "_ode.py": ["../test_ode.py"],
-    "likelihood": ["../test_likelihood.py"],
+    "likelihood": ["../test_likelihood.py", "test_units.py"],
     "guidance/auto.py": ["test_guidance_auto.py"],
     "training": ["../training/test_loop.py"],
     "training/muon.py": ["../training/test_muon.py"],
     "training/checkpoint.py": ["../training/test_checkpoint.py"],
     "training/checkpoint_files.py": ["../training/test_checkpoint.py"],
     "guidance/classes.py": ["test_guidance_classes.py"],
-    "guidance/inpainting.py": ["test_guidance_inpainting.py"],
-    "guidance/measurement.py": ["test_guidance_measurement.py"],
-    "guidance/operators.py": ["test_guidance_measurement.py"],
+    "guidance/inpainting.py": ["test_guidance_inpainting.py", "test_units.py"],
+    "guidance/measurement.py": ["test_guidance_measurement.py", "test_units.py"],
+    "guidance/operators.py": ["test_guidance_measurement.py", "test_units.py"],
     "guidance/particles.py": ["test_guidance_particles.py"],
     "samplers": ["test_langevin.py", "test_mala.py", "test_samplers.py"],
     "objectives": ["test_objectives.py", "test_score_matching.py"],
@@ -347,6 +347,17 @@ MUTANTS = [
     Mutant("DPS: uphill", "guidance/measurement.py", "return x - like(self.zeta", "return x + like(self.zeta"),
     Mutant(
         "DPS: the code's half step", "guidance/measurement.py", "-2 * problem.inside.adjoint", "-problem.inside.adjoint"
+    ),
+    Mutant(
+        "DPS: misfit in the data's units", "guidance/measurement.py", "adjoint(misfit / measures)", "adjoint(misfit)"
+    ),
+    Mutant("ΠGDM: c for c²", "guidance/operators.py", "self.scale.to(prior).square()", "self.scale.to(prior)"),
+    Mutant("log p: the volume of the units forgotten", "likelihood/flow.py", "+ trace - shrunk", "+ trace"),
+    Mutant(
+        "inpainting: the observation taken for a state",
+        "guidance/inpainting.py",
+        "return self.standardise(self.observed)",
+        "return self.observed",
     ),
     Mutant("blur: Aᵀ is A", "guidance/operators.py", "self._filter(v, torch.conj)", "self._filter(v, lambda r: r)"),
     Mutant("blur: shifted", "guidance/operators.py", "[-(k // 2) for k", "[-(k // 2) + 1 for k"),

@@ -13,9 +13,11 @@ from scorefield._errors import ConfigError
 from scorefield.cli.arguments import build_parser
 from scorefield.cli.main import _parse
 
-pytestmark = pytest.mark.usefixtures("seeded")  # what readers paste draws as it likes
+# What readers paste draws as it likes, and registers kinds.
+pytestmark = pytest.mark.usefixtures("seeded", "kinds_of_this_test")
 
 DOCS = Path(__file__).parents[1] / "docs"
+README = DOCS.parent / "README.md"
 NOTEBOOKS = sorted((DOCS / "notebooks").glob("*.py"))
 QUICK = ("langevin", "write_a_sampler")  # the others train: half a minute and more
 RUNS = [pytest.param(p, id=p.stem, marks=() if p.stem in QUICK else pytest.mark.slow) for p in NOTEBOOKS]
@@ -62,7 +64,7 @@ def test_a_notebook_runs_as_a_script(notebook: Path, request: pytest.FixtureRequ
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if commands_of(page)], ids=lambda path: path.stem)
+@pytest.mark.parametrize("page", [page for page in [README, *PAGES] if commands_of(page)], ids=lambda path: path.stem)
 def test_commands_on_a_page_parse(page: Path) -> None:
     for command in commands_of(page):
         try:

@@ -141,7 +141,7 @@ def test_the_index_lists_the_catalogue_first_and_tells_what_was_measured(driver:
     assert names[-1] == "aa-new"
     assert {claim["name"] for claim in index["claims"] if claim["measured"]} == {*QUOTED, "aa-new"}
     assert "results/mnist/evaluation.json" in index["files"]
-    assert index["program"].startswith("from scorefield import")
+    assert index["program"].startswith("import scorefield as sf")
 
 
 def test_the_table_of_guidance_bias_is_read_cell_by_cell(driver: ModuleType) -> None:

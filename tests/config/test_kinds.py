@@ -129,6 +129,7 @@ sf.register("network", plain_of_a_test=Plain)
 """
 
 
+@pytest.mark.usefixtures("kinds_of_this_test")
 def test_a_network_of_ones_own_is_trained_and_drawn_from_by_a_plugin(tmp_path: Path, capsys) -> None:
     plugin, run = tmp_path / "mine.py", tmp_path / "run"
     plugin.write_text(PLUGIN)

@@ -51,7 +51,9 @@ GUARDS = {
     "metrics/resampling.py": ["../metrics/test_features.py"],
     "metrics/estimate.py": ["../metrics/test_features.py"],
     "metrics": ["../metrics/test_metrics.py"],
-    "../scorefield_claims/store.py": ["../claims/test_store.py"],
+    "../scorefield_claims/basis.py": ["../claims/test_basis.py"],
+    "../scorefield_claims/closure.py": ["../claims/test_closure.py"],
+    "../scorefield_claims/results.py": ["../claims/test_basis.py", "../claims/test_store.py"],
     "cli/workers.py": ["../cli/test_workers.py"],
 }
 
@@ -421,12 +423,28 @@ MUTANTS = [
         "a share's interval: two errors each way", "metrics/estimate.py", "** 0.5, (found.low, found.high))", "** 0.5)"
     ),
     Mutant(
-        "results: other weights forgotten", "../scorefield_claims/store.py", "json.dumps(_weights(claim))", 'str("")'
+        "results: other weights forgotten", "../scorefield_claims/basis.py", "_weights(model) for model", '"" for model'
+    ),
+    Mutant("results: other code forgotten", "../scorefield_claims/closure.py", "waiting += self._uses(name)", "pass"),
+    Mutant("results: words taken for code", "../scorefield_claims/closure.py", "return None if alone else", "return"),
+    Mutant(
+        "results: what a front passes on forgotten",
+        "../scorefield_claims/closure.py",
+        "imports=[*late, *(",
+        "imports=[*(",
     ),
     Mutant(
-        "results: other code forgotten", "../scorefield_claims/store.py", ".encode() + path.read_bytes()", ".encode()"
+        "results: kept without their figure",
+        "../scorefield_claims/results.py",
+        "if whole else None",
+        "if result else None",
     ),
-    Mutant("results: kept without their figure", "../scorefield_claims/store.py", "if whole and result", "if result"),
+    Mutant(
+        "results: a changed source called clean",
+        "../scorefield_claims/results.py",
+        'or bool(result["environment"].get("dirty"))',
+        "",
+    ),
     Mutant("workers: left alive by Ctrl-C", "cli/workers.py", "process.terminate()", "pass"),
     Mutant("workers: outlive a killed command", "cli/workers.py", "    os._exit(1)\n", ""),
     Mutant("workers: one that died is an error", "cli/workers.py", "except BrokenProcessPool", "except KeyError"),

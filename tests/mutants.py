@@ -54,6 +54,7 @@ GUARDS = {
     "../scorefield_claims/basis.py": ["../claims/test_basis.py"],
     "../scorefield_claims/closure.py": ["../claims/test_closure.py"],
     "../scorefield_claims/results.py": ["../claims/test_basis.py", "../claims/test_store.py"],
+    "../scorefield_claims/store.py": ["../claims/test_store.py"],
     "cli/workers.py": ["../cli/test_workers.py"],
 }
 
@@ -444,6 +445,45 @@ MUTANTS = [
         "../scorefield_claims/results.py",
         'or bool(result["environment"].get("dirty"))',
         "",
+    ),
+    Mutant("results: whatever they rest on", "../scorefield_claims/store.py", 'known.get("key") == rests.key', "known"),
+    Mutant(
+        "results: they make the source dirty",
+        "../scorefield_claims/store.py",
+        '"--porcelain", "--", *_FOLDERS',
+        '"--porcelain"',
+    ),
+    Mutant(
+        "results: the recipe forgotten",
+        "../scorefield_claims/basis.py",
+        'digest(stated["measure"], stated[budget])',
+        'digest(stated["measure"])',
+    ),
+    Mutant(
+        "results: a patch of PyTorch counts",
+        "../scorefield_claims/basis.py",
+        'version("torch").split(".")[:2]',
+        'version("torch").split(".")[:3]',
+    ),
+    Mutant("results: the other budget counts", "../scorefield_claims/basis.py", 'apart={"CLAIM"}', "apart=set()"),
+    Mutant(
+        "results: a package brings all it passes on",
+        "../scorefield_claims/closure.py",
+        "return self._home(*passed_on, *rest)",
+        "return module",
+    ),
+    Mutant(
+        "results: relative imports are overlooked",
+        "../scorefield_claims/closure.py",
+        "if node.level else []",
+        "if False else []",
+    ),
+    Mutant("results: annotations count", "../scorefield_claims/closure.py", "node.annotation = None", "pass"),
+    Mutant(
+        "results: imports for type checkers count",
+        "../scorefield_claims/closure.py",
+        "return list(node.orelse) if",
+        "return node if",
     ),
     Mutant("workers: left alive by Ctrl-C", "cli/workers.py", "process.terminate()", "pass"),
     Mutant("workers: outlive a killed command", "cli/workers.py", "    os._exit(1)\n", ""),

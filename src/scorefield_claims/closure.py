@@ -144,6 +144,11 @@ class _Bare(ast.NodeTransformer):
         node.annotation = None
         return node
 
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:
+        """Drop the empty parts that Python 3.12 finds in f-strings."""
+        node.values = [part for part in node.values if not (isinstance(part, ast.Constant) and part.value == "")]
+        return self.generic_visit(node)
+
     def visit_If(self, node: ast.If) -> ast.AST | list[ast.AST]:
         """Drop what stands under ``if TYPE_CHECKING``."""
         node = self.generic_visit(node)  # pyright: ignore[reportAssignmentType] of the same type

@@ -4,7 +4,6 @@ import csv
 import json
 import math
 import os
-import platform
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -15,14 +14,14 @@ from typing import Any
 
 import torch
 
-import scorefield as sf
 from scorefield.metrics import Estimate
+from scorefield.training import environment
 from scorefield_claims.base import Claim, Finding, Row
 from scorefield_claims.basis import PACKAGES, Basis, basis
 from scorefield_claims.catalogue import module_of
 from scorefield_claims.results import SCHEMA, Result, read
 
-__all__ = ["environment", "find", "reproduce"]
+__all__ = ["find", "reproduce", "source"]
 
 
 def find(name: str) -> Claim[Any]:
@@ -44,7 +43,7 @@ def reproduce(claim: Claim[Any], budget: str, folder: Path, *, force: bool = Fal
     known = None if force else read(place)
     if known is not None and known.get("key") == rests.key:
         return {**known, "cached": True}
-    where = environment()  # likewise
+    where = {**environment(torch.device("cpu")), **source()}  # likewise
     place.mkdir(parents=True, exist_ok=True)
     part = place / "result.json.part"
     part.touch()  # a folder that cannot be written to says so before the hours of a measurement
@@ -61,22 +60,11 @@ def reproduce(claim: Claim[Any], budget: str, folder: Path, *, force: bool = Fal
     return {**result, "cached": False}
 
 
-def environment() -> dict[str, Any]:
-    """Return where a result is measured: commit and changed files of the source, versions, processor.
-
-    ``git`` is None where the source is in no repository; ``dirty`` lists the files of the two packages that are not as in that commit.
-    """
-    return {
-        "scorefield": sf.__version__,
-        "git": _git("rev-parse", "--short=12", "HEAD") if _git("ls-files", *_FOLDERS) else None,
-        "dirty": [line[3:] for line in (_git("status", "--porcelain", "--", *_FOLDERS) or "").splitlines()],
-        "python": platform.python_version(),
-        "torch": str(torch.__version__),
-        "system": f"{platform.system()} {platform.machine()}",
-        "device": f"cpu {platform.processor() or platform.machine()}",
-        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        "threads": torch.get_num_threads(),
-    }
+def source() -> dict[str, Any]:
+    """Return the commit of the source, None where it is in no repository, and the files of the two packages that are not as in it."""
+    commit = _git("rev-parse", "--short=12", "HEAD") if _git("ls-files", *_FOLDERS) else None
+    changed = _git("status", "--porcelain", "--", *_FOLDERS) if commit else None
+    return {"git": commit, "dirty": [line[3:] for line in (changed or "").splitlines()]}
 
 
 _FOLDERS = tuple(map(str, PACKAGES.values()))

@@ -2,15 +2,18 @@
 
 import ast
 import json
+import subprocess
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
+from scorefield_claims import basis as room
 from scorefield_claims import results
 from scorefield_claims.basis import PACKAGES, Basis, basis
 from scorefield_claims.catalogue import BUDGETS, CLAIMS, module_of
-from scorefield_claims.results import standing
+from scorefield_claims.results import SCHEMA, read, standing
 from scorefield_claims.store import find
 
 NOW = Basis(recipe="r", torch="2.13", models={"mnist": "m"}, code={"a": "1", "b": "2"})
@@ -38,6 +41,92 @@ def test_every_claim_has_a_basis_that_names_its_own_module_and_models(name: str)
     assert module_of(name) in small.code
     assert tuple(small.models) == find(name).models
     assert not any(part.startswith(("scorefield.cli", "scorefield_claims.store")) for part in small.code)
+
+
+TINY = {
+    "predictor-corrector": {"n": 200, "evaluations": (8,), "snrs": (0.2,)},
+    "ode-equals-sde": {"n": 1000, "evaluations": (4, 16)},
+    "step-size-sweep": {"n": 150, "relative": (0.01, 3.0, 5.0), "steps": (3, 20)},
+    "noise-helps-sliced": {"steps": 20, "width": 16},
+}
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_all_code_that_a_measurement_calls_is_in_its_basis(name: str, tmp_path: Path):
+    claim = find(name)
+    recipe = replace(claim.small, **TINY[name])
+    claim.measure(recipe).draw(tmp_path / "figure.png")  # all that is imported late is, now
+    called: set[str] = set()
+
+    def see(frame, event: str, argument: object) -> None:
+        called.add(frame.f_globals["__name__"])
+
+    sys.setprofile(see)
+    try:
+        claim.measure(recipe).draw(tmp_path / "figure.png")
+    finally:
+        sys.setprofile(None)
+    # What a package's own __getattr__ does is to find names.
+    ours = {module for module in called if module.partition(".")[0] in PACKAGES and not _lazy(module)}
+    assert len(ours) > 10
+    assert ours <= basis(name, "small").code.keys()
+
+
+def _lazy(module: str) -> bool:
+    return (PACKAGES["scorefield"].parent / module.replace(".", "/") / "__init__.pyi").exists()
+
+
+TOY = """
+N = 1
+def measure(recipe): return recipe
+def other(recipe): return N
+CLAIM = Claim(name="toy", statement="so it is", source="2019", measure=measure, small=Toy(n=N), full=Toy(n=2), models=())
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changed"),
+    [
+        ("so it is", "so it was", []),
+        ("Toy(n=2)", "Toy(n=3)", []),
+        ("Toy(n=N)", "Toy(n=2 * N)", ["recipe"]),
+        ("measure=measure", "measure=other", ["recipe"]),
+        ("N = 1", "N = 2", ["scorefield_claims.claims.toy"]),
+        ("return recipe", "return N", ["scorefield_claims.claims.toy"]),
+    ],
+)
+def test_a_result_rests_on_its_own_recipe_and_on_no_words(
+    old: str, new: str, changed: list[str], tmp_path, monkeypatch
+):
+    folder = tmp_path / "scorefield_claims"
+    (folder / "claims").mkdir(parents=True)
+    monkeypatch.setattr(room, "PACKAGES", {"scorefield_claims": folder})
+    monkeypatch.setattr(room, "_sources", room._sources.__wrapped__)  # read anew, and not kept for other tests
+    path = folder / "claims" / "toy.py"
+    path.write_text(TOY)
+    before = basis("toy", "small")
+    path.write_text(TOY.replace(old, new))
+    assert basis("toy", "small").changes(asdict(before)) == changed
+
+
+def test_the_release_of_pytorch_counts_and_not_its_patch_or_build(monkeypatch):
+    found = {}
+    for version in ("2.13.0+cpu", "2.13.1+cu130", "2.14.0"):
+        monkeypatch.setattr(room, "version", lambda package, version=version: version)
+        found[version] = basis("ring-mixing", "small").key
+    assert found["2.13.0+cpu"] == found["2.13.1+cu130"] != found["2.14.0"]
+
+
+def test_no_pytorch_is_imported():
+    code = "import sys; from scorefield_claims.results import basis; basis('mnist-memory', 'full'); "
+    code += "print([m for m in ('torch', 'numpy') if m in sys.modules])"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert ran.stdout.strip() == "[]"
+
+
+def test_a_recipe_that_is_not_stated_is_an_error():
+    with pytest.raises(LookupError, match=r"must state CLAIM .*tiny=.*found .*full"):
+        basis("ring-mixing", "tiny")
 
 
 def test_code_that_results_rest_on_imports_nothing_by_a_computed_name():
@@ -87,3 +176,8 @@ def test_results_that_are_kept_name_the_commit_they_were_measured_at():
         found = standing(name, kept)
         assert found.state != "missing", name
         assert len(found.commit) == 12, name
+        result = read(kept / name)
+        assert result is not None
+        assert result["schema"] < SCHEMA or not found.dirty, (
+            name
+        )  # of a changed source only before this was written down

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -78,8 +79,8 @@ def test_a_result_says_all_that_was_asked_of_it(claim, tmp_path: Path):
 def test_the_environment_is_that_before_anything_is_written(claim, tmp_path: Path, monkeypatch):
     reproduce(claim, "small", tmp_path)
     file = tmp_path / "toy-claim" / "result.json"
-    monkeypatch.setattr(store, "environment", lambda: {"whole": file.exists()})
-    assert reproduce(claim, "small", tmp_path, force=True)["environment"] == {"whole": True}
+    monkeypatch.setattr(store, "source", lambda: {"whole": file.exists()})
+    assert reproduce(claim, "small", tmp_path, force=True)["environment"]["whole"] is True
 
 
 def test_the_same_recipe_is_not_run_twice(claim, counter, tmp_path: Path):
@@ -127,14 +128,21 @@ def test_what_a_result_rests_on_decides_whether_it_is_kept(claim, counter, tmp_p
     assert counter.runs == 2
 
 
-def test_what_is_not_committed_is_listed(monkeypatch):
-    said = {"rev-parse": "abc", "ls-files": "src/a.py", "status": " M src/a.py\n?? src/b.py"}
-    monkeypatch.setattr(store, "_git", lambda command, *_: said[command])
-    assert (store.environment()["git"], store.environment()["dirty"]) == ("abc", ["src/a.py", "src/b.py"])
-    said["status"] = ""
-    assert store.environment()["dirty"] == []
-    said["ls-files"] = ""  # some other repository around an installed package
-    assert store.environment()["git"] is None
+def test_the_source_is_named_by_its_commit_and_by_what_differs_from_it(tmp_path: Path, monkeypatch):
+    folder = tmp_path / "src" / "package"
+    folder.mkdir(parents=True)
+    (folder / "code.py").write_text("x = 1")
+    monkeypatch.setattr(store, "_FOLDERS", (str(folder),))
+    assert store.source() == {"git": None, "dirty": []}
+    for command in ("init", "add .", "-c user.name=a -c user.email=a@b commit -m c"):
+        assert store.source()["git"] is None, command  # a repository around it, that does not hold it
+        subprocess.run(f"git {command}", shell=True, cwd=tmp_path, check=True, capture_output=True)
+    assert len(store.source()["git"]) == 12
+    (tmp_path / "result.json").write_text("{}")  # what is measured does not change by being written down
+    assert store.source()["dirty"] == []
+    (folder / "code.py").write_text("x = 2")
+    (folder / "more.py").write_text("x = 3")
+    assert store.source()["dirty"] == ["src/package/code.py", "src/package/more.py"]
 
 
 def test_a_folder_that_cannot_be_is_refused_before_the_measurement(claim, counter, tmp_path: Path):

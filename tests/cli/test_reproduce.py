@@ -104,10 +104,10 @@ def test_bad_usage_is_one_line_and_exit_2(capsys, arguments: list[str], words: l
 def test_the_status_tells_what_stands(capsys, tmp_path: Path, monkeypatch):
     rests = Basis(recipe="r", torch="2", models={}, code=dict.fromkeys("abcde", "1"))
     monkeypatch.setattr(store, "basis", lambda name, budget: rests)
-    monkeypatch.setattr(store, "environment", lambda: {"git": "0123456789ab", "dirty": []})
+    monkeypatch.setattr(store, "source", lambda: {"git": "0123456789ab", "dirty": []})
     monkeypatch.setattr(results, "basis", lambda name, budget: rests)
     assert main(["reproduce", FINE, "--out", str(tmp_path)]) == 0
-    monkeypatch.setattr(store, "environment", lambda: {"git": "0123456789ab", "dirty": ["a.py"]})
+    monkeypatch.setattr(store, "source", lambda: {"git": "0123456789ab", "dirty": ["a.py"]})
     assert main(["reproduce", FAILING, "--out", str(tmp_path)]) == 0
     now = {FINE: rests, FAILING: replace(rests, code={})}
     monkeypatch.setattr(results, "basis", lambda name, budget: now[name])

@@ -86,10 +86,8 @@ def _train(levels: int, recipe: AblationLevels) -> sf.ScoreModel:
 def _run(model: sf.ScoreModel, levels: int, repeats: int, epsilon: float, recipe: AblationLevels) -> _Run:
     """Return samples from an even start, and what they are worth."""
     start = Square(half=8.0).uniform(recipe.n, generator(recipe.seed, "start"))
-    grid, sampler = (
-        sf.Ladder(sf.geometric(recipe.sigma_1, recipe.sigma_L, levels)),
-        sf.AnnealedLangevin(epsilon, repeats),
-    )
+    grid = sf.Ladder(sf.geometric(recipe.sigma_1, recipe.sigma_L, levels))
+    sampler = sf.AnnealedLangevin(epsilon, repeats)
     x = sf.sample(model, sampler, grid=grid, init=start, seed=recipe.seed, batch_size=2048).x
     inside = mean(_LAW.log_prob(x.double()) >= mass_level(_LAW, 0.99))
     found = sf.mode_weights(x, _LAW)

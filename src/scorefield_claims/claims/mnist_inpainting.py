@@ -33,7 +33,6 @@ from scorefield_claims.mnist import BATCH, classes, digits, examples, read, ship
 __all__ = ["CLAIM", "MnistInpainting"]
 
 _NOISE = 0.05
-_SIGMA_DATA = 0.3081  # standard deviation of MNIST, as the shipped model has it
 _BERNOULLI = "bernoulli 0.6"
 
 
@@ -80,7 +79,8 @@ def _replaced(model: sf.ScoreModel, x0: Float[Tensor, "n 1 h w"], hidden: Bool[T
 
 def _measured(model: sf.ScoreModel, x0: Float[Tensor, "n 1 h w"], hidden: Bool[Tensor, "1 h w"]) -> sf.LinearGaussian:
     seen = sf.Mask(~hidden.expand(x0.shape[1:]))
-    return sf.LinearGaussian(model, seen, seen.apply(x0), _NOISE, _SIGMA_DATA)
+    sigma_data = model.sigma_data if isinstance(model, sf.Denoiser) else 0.5
+    return sf.LinearGaussian(model, seen, seen.apply(x0), _NOISE, sigma_data)
 
 
 def _methods(recipe: MnistInpainting) -> dict[str, _Method]:

@@ -68,7 +68,7 @@ def measure(recipe: MnistLadders) -> Finding:
 def _run(recipe: MnistLadders, model: sf.ScoreModel, levels: int, relative: float) -> _Drawn:
     """Return samples of a ladder."""
     grid = sf.Ladder(sf.geometric(recipe.sigma_1, recipe.sigma_L, levels))
-    sampler = sf.AnnealedLangevin(relative * recipe.sigma_L**2, recipe.evaluations // levels)
+    sampler = sf.AnnealedLangevin(relative_step=relative, repeats=recipe.evaluations // levels)
     # NCSN starts from uniform noise in [0, 1]; a ladder from σ_1 = 10 forgets it.
     start = torch.rand((recipe.n, 1, 28, 28), generator=torch.Generator().manual_seed(recipe.seed))
     x = sf.sample(model, sampler, grid=grid, init=start, seed=recipe.seed, batch_size=BATCH).x

@@ -49,7 +49,7 @@ def measure(recipe: MnistMixing) -> Finding:
     walks = {
         f"one level, σ = {recipe.sigma:g}": (sf.Langevin(recipe.step_size), sf.Constant(t, recipe.steps)),
         f"annealed, σ = {recipe.sigma_1:g} → {recipe.sigma_L:g}": (
-            sf.AnnealedLangevin(recipe.relative * recipe.sigma_L**2, recipe.repeats),
+            sf.AnnealedLangevin(relative_step=recipe.relative, repeats=recipe.repeats),
             sf.Ladder(levels),
         ),
     }

@@ -52,7 +52,7 @@ def measure(recipe: RingMixing) -> Finding:
     chains = {
         f"Langevin at σ = {recipe.single:g}": (sf.Langevin(recipe.relative * recipe.single**2), sf.Constant(t, budget)),
         f"annealed, σ = {recipe.sigma_1:g} → {recipe.sigma_L:g}": (
-            sf.AnnealedLangevin(recipe.relative * recipe.sigma_L**2, recipe.steps),
+            sf.AnnealedLangevin(relative_step=recipe.relative, repeats=recipe.steps),
             sf.Ladder(sf.geometric(recipe.sigma_1, recipe.sigma_L, recipe.levels)),
         ),
     }

@@ -20,7 +20,7 @@ from matplotlib.colors import LogNorm
 import scorefield as sf
 from scorefield.metrics import Estimate
 from scorefield.plotting import Square, Terrain
-from scorefield_claims.base import Claim, Finding, Recipe, Row, exactly, rule
+from scorefield_claims.base import Claim, Finding, Recipe, exactly, rule
 from scorefield_claims.chance import generator
 from scorefield_claims.drawing import canvas, cloud, label, merged, save, table
 
@@ -63,7 +63,14 @@ def measure(recipe: StepSizeSweep) -> Finding:
     measures = {"least error": min(found.values(), key=lambda e: e.value), "floor": exactly(floor)} | {
         f"step sizes in the window, T = {steps}": exactly(len(inside)) for steps, inside in windows.items()
     }
-    checks, rows = _checks(found, windows, recipe), _rows(found, recipe)
+    none = Estimate(float("nan"), float("nan"))  # of a pair that was refused
+    pairs = {pair: found.get(pair, none) for pair in itertools.product(recipe.steps, recipe.relative)}
+    rows = [
+        {"T": steps, "alpha_over_sigma2": relative, "step_size": relative * recipe.sigma_L**2, "energy_distance": e.value,
+         "standard_error": e.error}
+        for (steps, relative), e in pairs.items()
+    ]  # fmt: skip
+    checks = _checks(found, windows, recipe)
     return Finding(*rule(checks), measures, rows, lambda path: _draw(path, found, drawn, law, recipe, floor, bound))
 
 
@@ -93,18 +100,6 @@ def _floor(law: sf.Density, recipe: StepSizeSweep) -> float:
         stream = generator(recipe.seed, "floor", k)
         values.append(sf.energy_distance(law.sample(recipe.n, stream), law.sample(recipe.n, stream)).value)
     return float(np.sqrt(np.mean(np.square(values))))
-
-
-def _rows(found: dict[tuple[int, float], Estimate], recipe: StepSizeSweep) -> list[Row]:
-    """Return a row per pair, refused ones without an error."""
-    rows: list[Row] = []
-    for steps, relative in itertools.product(recipe.steps, recipe.relative):
-        distance = found.get((steps, relative), Estimate(float("nan"), float("nan")))
-        rows.append(
-            {"T": steps, "alpha_over_sigma2": relative, "step_size": relative * recipe.sigma_L**2, "energy_distance": distance.value,
-             "standard_error": distance.error}
-        )  # fmt: skip
-    return rows
 
 
 def _draw(

@@ -45,7 +45,7 @@ def largest_level(recipe: NCSNv2Techniques) -> Part:
     found = {}
     for sigma_1 in (1.0, largest_distance(draws)):
         exact = sf.Exact(law, sf.VE(0.5, max(sigma_1, 1.0)))
-        grid, sampler = sf.Ladder(sf.geometric(sigma_1, 0.5, 10)), sf.AnnealedLangevin(0.5 * 0.5**2, 40)
+        grid, sampler = sf.Ladder(sf.geometric(sigma_1, 0.5, 10)), sf.AnnealedLangevin(relative_step=0.5, repeats=40)
         x = sf.sample(exact, sampler, (recipe.n, 2), grid=grid, seed=recipe.seed, batch_size=4096).x
         share = mean(law.responsibilities(x.double())[:, 0] > 0.5)
         found[sigma_1] = Estimate(abs(share.value - 0.2), share.error)

@@ -98,7 +98,7 @@ def denoising(recipe: NCSNv2Techniques) -> Part:
     """Technique 5, second half: thin modes, annealed down to noise as wide as they are, with and without the last step."""
     law = sf.GaussianMixture.ring(4, 1.0, 0.05)
     exact, grid = sf.Exact(law, sf.VE(0.05, 3.0)), sf.Ladder(sf.geometric(3.0, 0.05, 12))
-    sampler = sf.AnnealedLangevin(0.3 * 0.05**2, 30)
+    sampler = sf.AnnealedLangevin(relative_step=0.3, repeats=30)
     found = {}
     for name, denoise in (("with", True), ("without", False)):
         x = sf.sample(exact, sampler, (recipe.n, 2), grid=grid, seed=recipe.seed, denoise=denoise, batch_size=4096).x

@@ -20,6 +20,7 @@ from scorefield import (
     Exact,
     GaussianMixture,
     Heun,
+    Karras,
     Ladder,
     Langevin,
     LangevinCorrector,
@@ -31,10 +32,9 @@ from scorefield import (
     energy_distance,
     geometric,
     sample,
-    shipped_models,
 )
 from scorefield.grids import steps_of
-from scorefield.pretrained import load_trained
+from scorefield.pretrained import load_trained, shipped_models
 
 RESULTS = Path(__file__).parents[2] / "results"
 RING = GaussianMixture.ring()
@@ -134,10 +134,10 @@ def _budget(folder: Path) -> None:
         for budget in BUDGETS:
             transitions = max(1, (budget - 1) // sampler.evaluations)
             flow = isinstance(sampler, Euler | Heun | DPMpp2M)
-            times = (karras if flow else log_snr)(PROCESS, transitions + 1)
+            grid = (Karras if flow else LogSNR)(transitions)
             if isinstance(sampler, AnnealedLangevin):
-                times = Ladder(geometric(20.0, 0.01, transitions)).times(PROCESS)
-            found = energy_distance(sample(exact, sampler, (DRAWS, 2), grid=times).x, truth)
+                grid = Ladder(geometric(20.0, 0.01, transitions))
+            found = energy_distance(sample(exact, sampler, (DRAWS, 2), grid=grid).x, truth)
             row.append(f"{1e3 * found.value:.1f} ± {1e3 * found.error:.1f}")
         rows.append(row)
     save_table(folder, "budget", ["sampler", *(f"{b} evaluations" for b in BUDGETS)], rows)
@@ -152,7 +152,7 @@ def _mnist(folder: Path) -> None:
         ["network", f"{training['parameters']:,} parameters"],
         [
             "sampler",
-            f"{sampler['kind']}, {sampler['steps']} times, churn {sampler['churn']:g}, guide {found['guide']:g}",
+            f"{sampler['kind']}, {_transitions(sampler)} transitions, churn {sampler['churn']:g}, guide {found['guide']:g}",
         ],
         ["evaluations per digit", str(found["evaluations_per_sample"])],
         ["seconds per 64 digits", f"{64 * found['seconds']['sampling'] / found['n']:.1f}"],
@@ -163,6 +163,11 @@ def _mnist(folder: Path) -> None:
     save_table(folder, "mnist", ["what", "measured"], rows)
 
 
+def _transitions(sampler: dict[str, Any]) -> int:
+    """Return how many transitions a report's sampler makes; reports of the first edition count times instead."""
+    return sampler["grid_steps"] if "grid_steps" in sampler else sampler["steps"] - 1
+
+
 def _shipped(folder: Path) -> None:
     """The models of the package, as their checkpoints tell."""
     rows = []
@@ -171,7 +176,7 @@ def _shipped(folder: Path) -> None:
         config = loaded.config
         trained = f"{loaded.step} steps" + (f", {loaded.seconds / 60:.0f} minutes" if loaded.seconds else "")
         what = f"{config.model.kind}, {config.network.kind}"
-        drawn = config.sampling.kind if isinstance(loaded.model, ScoreModel) else "it reads, and draws nothing"
+        drawn = config.sampling.sampler.kind if isinstance(loaded.model, ScoreModel) else "it reads, and draws nothing"
         rows.append([f"`{name}`", what, f"{loaded.parameters:,}", trained, drawn])
     save_table(folder, "shipped", ["name", "what", "parameters", "trained", "draws by"], rows)
 

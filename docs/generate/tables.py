@@ -8,31 +8,23 @@ import torch
 
 from generate.drawing import save_table
 from scorefield import (
-    DDIM,
-    MALA,
     VE,
     AdaptiveODE,
-    Ancestral,
     AnnealedLangevin,
-    DPMpp2M,
-    Euler,
-    EulerMaruyama,
     Exact,
     GaussianMixture,
-    Heun,
     Karras,
     Ladder,
-    Langevin,
-    LangevinCorrector,
     LogSNR,
     PredictorCorrector,
-    ReverseDiffusion,
     Sampler,
     ScoreModel,
     energy_distance,
     geometric,
     sample,
 )
+from scorefield.config.rooms import SAMPLER
+from scorefield.config.sampling import SamplingConfig
 from scorefield.grids import steps_of
 from scorefield.pretrained import load_trained, shipped_models
 
@@ -72,17 +64,14 @@ def write(folder: Path) -> None:
     _claim(folder, "mnist-inpainting", _INPAINTING)
 
 
-def _everyone() -> list[Sampler]:
-    """Return one of each."""
-    return [
-        *(Euler(), Heun(), DPMpp2M(), AdaptiveODE(), DDIM(eta=0.5)),
-        *(EulerMaruyama(), ReverseDiffusion(), Ancestral()),
-        *(
-            PredictorCorrector(ReverseDiffusion(), LangevinCorrector(snr=0.16)),
-            AnnealedLangevin(step_size=2e-5, repeats=5),
-        ),
-        *(Langevin(0.01), MALA(0.01)),
-    ]
+_NEEDED = {"ddim": {"eta": 0.5}, "langevin": {"step_size": 0.01}, "mala": {"step_size": 0.01}}
+"""Settings of samplers that need some, or of which more is to be seen than by default."""
+
+
+def _everyone() -> list[tuple[Sampler, str]]:
+    """Return a sampler of every kind, and the kind of grid that is usual for it."""
+    usual = [SamplingConfig(sampler={"kind": kind, **_NEEDED.get(kind, {})}) for kind in SAMPLER.makers]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    return [(chosen.sampler.build(), chosen.grid.kind) for chosen in usual]
 
 
 class _Counting:
@@ -101,7 +90,7 @@ class _Counting:
 def _declared(folder: Path) -> None:
     """Evaluations and order as the classes state them, and whether a step draws noise."""
     rows = []
-    for sampler in _everyone():
+    for sampler, _ in _everyone():
         noise: Any = _Counting()
         exact, times = Exact(RING, PROCESS), LogSNR(2).times(PROCESS)
         memory, x = None, torch.ones(1, 2)
@@ -126,18 +115,19 @@ def _budget(folder: Path) -> None:
     exact = Exact(RING, PROCESS)
     truth = RING.sample(DRAWS, torch.Generator().manual_seed(1))
     alone = energy_distance(RING.sample(DRAWS, torch.Generator().manual_seed(2)), truth)
-    rows = [["draws of the law itself", *[f"{1e3 * alone.value:.1f} ± {1e3 * alone.error:.1f}"] * len(BUDGETS)]]
-    skipped = (AdaptiveODE, Langevin, MALA, AnnealedLangevin)
-    compared = [s for s in _everyone() if not isinstance(s, skipped)] + [AnnealedLangevin(0.5 * 0.01**2, repeats=2)]
-    for sampler in compared:
-        row = [f"`{_name(sampler)}`"]
+    rows = [
+        ["draws of the distribution itself", *[f"{1e3 * alone.value:.1f} ± {1e3 * alone.error:.1f}"] * len(BUDGETS)]
+    ]
+    for sampler, usual in _everyone():
+        if usual == "constant" or isinstance(sampler, AdaptiveODE):
+            continue  # it stays at its level, or takes as many evaluations as it needs
+        chain = AnnealedLangevin(0.5 * 0.01**2, repeats=2) if isinstance(sampler, AnnealedLangevin) else sampler
+        row = [f"`{_name(chain)}`"]
         for budget in BUDGETS:
-            transitions = max(1, (budget - 1) // sampler.evaluations)
-            flow = isinstance(sampler, Euler | Heun | DPMpp2M)
-            grid = (Karras if flow else LogSNR)(transitions)
-            if isinstance(sampler, AnnealedLangevin):
-                grid = Ladder(geometric(20.0, 0.01, transitions))
-            found = energy_distance(sample(exact, sampler, (DRAWS, 2), grid=grid).x, truth)
+            transitions = max(1, int((budget - 1) // chain.evaluations))
+            levels = geometric(20.0, 0.01, transitions)
+            grid = {"karras": Karras(transitions), "log_snr": LogSNR(transitions), "ladder": Ladder(levels)}[usual]
+            found = energy_distance(sample(exact, chain, (DRAWS, 2), grid=grid).x, truth)
             row.append(f"{1e3 * found.value:.1f} ± {1e3 * found.error:.1f}")
         rows.append(row)
     save_table(folder, "budget", ["sampler", *(f"{b} evaluations" for b in BUDGETS)], rows)

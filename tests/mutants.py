@@ -30,16 +30,16 @@ GUARDS = {
     "sampling.py": ["test_sampling.py", "test_samplers.py", "test_guidance_auto.py"],
     "_tensors.py": ["test_noise.py", "test_guidance_classes.py"],
     "_ode.py": ["../test_ode.py"],
-    "likelihood": ["../test_likelihood.py"],
+    "likelihood": ["../test_likelihood.py", "test_units.py"],
     "guidance/auto.py": ["test_guidance_auto.py"],
     "training": ["../training/test_loop.py"],
     "training/muon.py": ["../training/test_muon.py"],
     "training/checkpoint.py": ["../training/test_checkpoint.py"],
     "training/checkpoint_files.py": ["../training/test_checkpoint.py"],
     "guidance/classes.py": ["test_guidance_classes.py"],
-    "guidance/inpainting.py": ["test_guidance_inpainting.py"],
-    "guidance/measurement.py": ["test_guidance_measurement.py"],
-    "guidance/operators.py": ["test_guidance_measurement.py"],
+    "guidance/inpainting.py": ["test_guidance_inpainting.py", "test_units.py"],
+    "guidance/measurement.py": ["test_guidance_measurement.py", "test_units.py"],
+    "guidance/operators.py": ["test_guidance_measurement.py", "test_units.py"],
     "guidance/particles.py": ["test_guidance_particles.py"],
     "samplers": ["test_langevin.py", "test_mala.py", "test_samplers.py"],
     "objectives": ["test_objectives.py", "test_score_matching.py"],
@@ -51,7 +51,9 @@ GUARDS = {
     "metrics/resampling.py": ["../metrics/test_features.py"],
     "metrics/estimate.py": ["../metrics/test_features.py"],
     "metrics": ["../metrics/test_metrics.py"],
-    "../scorefield_claims/store.py": ["../claims/test_store.py"],
+    "../scorefield_claims/basis.py": ["../claims/test_basis.py"],
+    "../scorefield_claims/closure.py": ["../claims/test_closure.py"],
+    "../scorefield_claims/results.py": ["../claims/test_basis.py", "../claims/test_store.py"],
     "cli/workers.py": ["../cli/test_workers.py"],
 }
 
@@ -346,6 +348,17 @@ MUTANTS = [
     Mutant(
         "DPS: the code's half step", "guidance/measurement.py", "-2 * problem.inside.adjoint", "-problem.inside.adjoint"
     ),
+    Mutant(
+        "DPS: misfit in the data's units", "guidance/measurement.py", "adjoint(misfit / measures)", "adjoint(misfit)"
+    ),
+    Mutant("ΠGDM: c for c²", "guidance/operators.py", "self.scale.to(prior).square()", "self.scale.to(prior)"),
+    Mutant("log p: the volume of the units forgotten", "likelihood/flow.py", "+ trace - shrunk", "+ trace"),
+    Mutant(
+        "inpainting: the observation taken for a state",
+        "guidance/inpainting.py",
+        "return self.standardise(self.observed)",
+        "return self.observed",
+    ),
     Mutant("blur: Aᵀ is A", "guidance/operators.py", "self._filter(v, torch.conj)", "self._filter(v, lambda r: r)"),
     Mutant("blur: shifted", "guidance/operators.py", "[-(k // 2) for k", "[-(k // 2) + 1 for k"),
     Mutant("down-sampling: Aᵀ spreads sums", "guidance/operators.py", "dim=axis) / self.factor", "dim=axis)"),
@@ -410,12 +423,28 @@ MUTANTS = [
         "a share's interval: two errors each way", "metrics/estimate.py", "** 0.5, (found.low, found.high))", "** 0.5)"
     ),
     Mutant(
-        "results: other weights forgotten", "../scorefield_claims/store.py", "json.dumps(_weights(claim))", 'str("")'
+        "results: other weights forgotten", "../scorefield_claims/basis.py", "_weights(model) for model", '"" for model'
+    ),
+    Mutant("results: other code forgotten", "../scorefield_claims/closure.py", "waiting += self._uses(name)", "pass"),
+    Mutant("results: words taken for code", "../scorefield_claims/closure.py", "return None if alone else", "return"),
+    Mutant(
+        "results: what a front passes on forgotten",
+        "../scorefield_claims/closure.py",
+        "imports=[*late, *(",
+        "imports=[*(",
     ),
     Mutant(
-        "results: other code forgotten", "../scorefield_claims/store.py", ".encode() + path.read_bytes()", ".encode()"
+        "results: kept without their figure",
+        "../scorefield_claims/results.py",
+        "if whole else None",
+        "if result else None",
     ),
-    Mutant("results: kept without their figure", "../scorefield_claims/store.py", "if whole and result", "if result"),
+    Mutant(
+        "results: a changed source called clean",
+        "../scorefield_claims/results.py",
+        'or bool(result["environment"].get("dirty"))',
+        "",
+    ),
     Mutant("workers: left alive by Ctrl-C", "cli/workers.py", "process.terminate()", "pass"),
     Mutant("workers: outlive a killed command", "cli/workers.py", "    os._exit(1)\n", ""),
     Mutant("workers: one that died is an error", "cli/workers.py", "except BrokenProcessPool", "except KeyError"),

@@ -26,7 +26,7 @@ from scorefield._tensors import as_time, like, match_rows, take_rows
 from scorefield.densities import Density
 from scorefield.grids import Step
 from scorefield.processes import Process
-from scorefield.units import Moments, Units
+from scorefield.units import UNCHANGED, Moments, Units
 
 __all__ = [
     "Exact",
@@ -39,6 +39,7 @@ __all__ = [
     "label_rows",
     "network_inputs",
     "probability_flow",
+    "require_same_units",
 ]
 
 State = Float[Tensor, "b *d"]
@@ -254,6 +255,20 @@ def probability_flow(model: ScoreModel) -> Callable[[State, Float[Tensor, " b"],
         return like(rho, y) * model.rows(rows).noise(like(alpha, y) * y, t)
 
     return slope
+
+
+def require_same_units(model: NoisyModel, what: str, other: NoisyModel) -> None:
+    """Refuse two models whose coordinates mean different things.
+
+    Raises:
+        ConfigError: naming both units.
+    """
+    mine, theirs = (UNCHANGED if m.units is None else m.units for m in (model, other))
+    if not mine.agrees(theirs):
+        raise ConfigError(
+            f"{what} must work in the units of the model it guides, {mine.described}; received one in {theirs.described}. "
+            "Train both on the same data, or give both the same units: other.in_units(model.units)"
+        )
 
 
 def label_rows(labels: Labels) -> Int[Tensor, " n"]:

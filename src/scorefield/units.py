@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["Moments", "Units"]
+__all__ = ["UNCHANGED", "Moments", "Units"]
 
 INSIDE = 0.5
 """Standard deviation of y: that of the images of Karras et al. (2022), for which the default noise levels were chosen."""
@@ -83,6 +83,31 @@ class Units:
         """Return x = m + c y in the dtype of y."""
         return (self.location.to(y.device) + self.scale.to(y.device) * y.double()).to(y.dtype)
 
+    def agrees(self, other: "Units") -> bool:
+        """Return whether both are one map, up to what float32 rounds."""
+        pairs = (self.location, other.location), (self.scale, other.scale)
+        try:
+            spread = torch.maximum(self.scale, other.scale)
+            gaps = [(a - b).abs() / spread for a, b in pairs]
+        except RuntimeError:  # of events of different shapes
+            return False
+        return all(bool((gap <= 1e-6).all()) for gap in gaps)
+
+    @property
+    def described(self) -> str:
+        """The map in words; of many coordinates, only the ends."""
+        return f"x = {_range(self.location)} + {_range(self.scale)} · y"
+
     def log_volume(self, event: tuple[int, ...]) -> float:
         """Return Σ log c over the coordinates of an event: log p(x) = log p(y) − log_volume."""
         return torch.log(self.scale).expand(event).sum().item() if event else math.log(self.scale.item())
+
+
+def _range(values: Tensor) -> str:
+    """Return a number, or the smallest and the largest of many."""
+    low, high = values.min().item(), values.max().item()
+    return f"{low:g}" if low == high else f"[{low:g} … {high:g}]"
+
+
+UNCHANGED = Units(torch.tensor(0.0), torch.tensor(1.0))
+"""The data's own units."""

@@ -4,15 +4,18 @@ A `Claim` ties a statement of a paper to a function that measures it: ``measure(
 measured numbers by thresholds that the recipe states. Budgets are two instances of one recipe: the same measurement, smaller and larger.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from scorefield.metrics import Estimate
+from torch import Tensor
 
-__all__ = ["Claim", "Finding", "Recipe", "Row", "Verdict", "exactly", "rule"]
+from scorefield.metrics import Estimate, ModeWeights
+
+__all__ = ["Claim", "Finding", "Recipe", "Row", "Verdict", "below", "exactly", "rms", "rule", "share_rows"]
 
 Row = Mapping[str, str | int | float]
 
@@ -86,6 +89,17 @@ def exactly(value: float) -> Estimate:
     return Estimate(value, 0.0)
 
 
+def rms(squares: Tensor) -> Estimate:
+    """Return the root of the mean of squares, with the mean's standard error carried over."""
+    root = squares.mean().sqrt().item()
+    return Estimate(root, squares.std().item() / len(squares) ** 0.5 / (2 * root))
+
+
+def below(a: Estimate, b: Estimate) -> bool:
+    """Tell whether a is below b by more than two standard errors of their difference."""
+    return a.value + 2 * math.hypot(a.error, b.error) < b.value
+
+
 def rule(checks: Mapping[str, bool], *, only_if: str = "") -> tuple[Verdict, str]:
     """Return the verdict that follows from checks, and its reason.
 
@@ -98,3 +112,9 @@ def rule(checks: Mapping[str, bool], *, only_if: str = "") -> tuple[Verdict, str
         return Verdict.FAIL, "does not hold: " + "; ".join(broken)
     held = "; ".join(checks)
     return (Verdict.HOLDS_ONLY_IF, f"{only_if}. Then: {held}") if only_if else (Verdict.PASS, held)
+
+
+def share_rows(weights: ModeWeights) -> list[Row]:
+    """Return a row per mode or class: its share, the ends of the 95 % interval, and what it should be."""
+    columns = zip(weights.shares, weights.low, weights.high, weights.expected, strict=True)
+    return [{"share": share, "low": low, "high": high, "expected": true} for share, low, high, true in columns]

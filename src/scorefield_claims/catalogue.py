@@ -1,9 +1,6 @@
-"""The claims by name, in the order they are run. Nothing heavy is imported: ``--help`` and ``--list`` answer at once.
+"""The claims by name, in the order they are run. Nothing heavy is imported: ``--help`` and ``--list`` answer at once."""
 
-The claim ``a-name`` is ``CLAIM`` in ``scorefield_claims.claims.a_name``.
-"""
-
-__all__ = ["BUDGETS", "CLAIMS"]
+__all__ = ["BUDGETS", "CLAIMS", "module_of"]
 
 BUDGETS = ("small", "full")
 
@@ -30,3 +27,8 @@ CLAIMS = {
     "noise-helps-sliced": "a little noise steadies sliced score matching on images (Song & Ermon 2019, Fig. 1)",
 }
 """Name and summary of every claim."""
+
+
+def module_of(name: str) -> str:
+    """Return the module whose ``CLAIM`` is the claim of a name: ``scorefield_claims.claims.a_name`` for ``a-name``."""
+    return f"scorefield_claims.claims.{name.replace('-', '_')}"

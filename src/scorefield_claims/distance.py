@@ -10,8 +10,7 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from scorefield._tensors import flatten
-from scorefield.densities import GaussianMixture
+import scorefield as sf
 from scorefield.metrics import Estimate
 
 __all__ = ["mmd_to"]
@@ -20,7 +19,7 @@ _FREQUENCIES = 200
 _BLOCKS = 20
 
 
-def mmd_to(law: GaussianMixture, x: Float[Tensor, "n *d"], bandwidth: float, *, seed: int = 0) -> Estimate:
+def mmd_to(law: sf.GaussianMixture, x: Float[Tensor, "n *d"], bandwidth: float, *, seed: int = 0) -> Estimate:
     """Return MMD² between samples x and ``law``, with the standard error over twenty blocks of samples.
 
     Args:
@@ -29,7 +28,7 @@ def mmd_to(law: GaussianMixture, x: Float[Tensor, "n *d"], bandwidth: float, *, 
         bandwidth: h, the length at which differences count.
         seed: of the frequencies.
     """
-    rows = flatten(x).double()
+    rows = x.flatten(1).double()
     generator = torch.Generator().manual_seed(seed)
     w = torch.randn(_FREQUENCIES, rows.shape[1], generator=generator, dtype=torch.float64) / bandwidth
     truth = _characteristic(law, w)
@@ -51,7 +50,7 @@ def _unbiased(total: Complex[Tensor, " f"], n: int, truth: Complex[Tensor, " f"]
     return ((mean - truth).abs() ** 2 - (1 - mean.abs() ** 2) / (n - 1)).mean()
 
 
-def _characteristic(law: GaussianMixture, w: Float[Tensor, "f D"]) -> Complex[Tensor, " f"]:
+def _characteristic(law: sf.GaussianMixture, w: Float[Tensor, "f D"]) -> Complex[Tensor, " f"]:
     """Return φ at frequencies w."""
     means = law.alpha * law.components.means
     variances = law.alpha**2 * law.components.variances + law.sigma**2

@@ -1,9 +1,9 @@
-"""What the figures of claims are made of: clouds, curves with error bars, shares of modes, tables in colour.
+"""What the figures of claims are made of: clouds, curves with error bars, named estimates, tables in colour.
 
 Colours are Okabe & Ito's, told apart by every kind of sight; panels of one kind share their scales.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +15,12 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from scorefield.metrics import Estimate
-from scorefield.plotting import Shares, Terrain
+from scorefield.plotting import Terrain
 
-__all__ = ["COLOURS", "bars", "canvas", "cloud", "curve", "label", "points", "save", "share_bars", "table"]
+__all__ = [
+    "COLOURS", "bars", "canvas", "cloud", "curve", "label", "legend", "loglog", "merged", "points", "save", "table",
+    "to_noise", "whiskers",
+]  # fmt: skip
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _MARKS = ("o", "s", "^", "D", "v", "P", "X")
@@ -28,6 +31,15 @@ def canvas(rows: int, columns: int, *, width: float = 4.6, height: float = 4.3) 
     """Return a figure and its axes, shape (rows, columns); sizes are a panel's, in inches."""
     figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
     return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def merged(row: Sequence[Axes], count: int) -> list[Axes]:
+    """Return ``count`` panels of one width in place of a canvas's last row."""
+    figure, grid, width = row[0].figure, row[0].get_gridspec(), len(row) // count
+    assert grid is not None  # noqa: S101 a canvas has one
+    for axes in row:
+        axes.remove()
+    return [figure.add_subplot(grid[-1, k * width : (k + 1) * width]) for k in range(count)]
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -43,6 +55,18 @@ def label(axes: Axes, title: str, x: str = "", y: str = "") -> None:
     axes.tick_params(labelsize=10)
 
 
+def legend(axes: Axes) -> None:
+    """Name what is drawn."""
+    axes.legend(frameon=False, fontsize=10)
+
+
+def loglog(axes: Axes, x: Sequence[int]) -> None:
+    """Make both scales logarithmic, with ticks at these abscissae alone."""
+    axes.set(xscale="log", yscale="log")
+    axes.set_xticks(x, [str(value) for value in x])
+    axes.minorticks_off()
+
+
 def cloud(axes: Axes, x: Float[Tensor, "n 2"], terrain: Terrain, title: str) -> None:
     """Scatter samples over the regions that hold 50, 90 and 99 % of the true mass; equal units both ways."""
     terrain.fill(axes)
@@ -55,48 +79,45 @@ def cloud(axes: Axes, x: Float[Tensor, "n 2"], terrain: Terrain, title: str) -> 
 def curve(axes: Axes, x: Sequence[float], y: Sequence[Estimate], name: str, k: int) -> None:
     """Draw estimates with their 95 % intervals, in the k-th colour and mark, dashed after the seventh."""
     axes.errorbar(
-        *(x, [e.value for e in y]), yerr=_whiskers(y), color=COLOURS[k % 7], marker=_MARKS[k % 7], markersize=6, capsize=3, linewidth=1.6,
+        *(x, [e.value for e in y]), yerr=whiskers(y), color=COLOURS[k % 7], marker=_MARKS[k % 7], markersize=6, capsize=3, linewidth=1.6,
         linestyle="-" if k < 7 else "--", label=name,
     )  # fmt: skip
 
 
-def _whiskers(estimates: Sequence[Estimate]) -> Float[np.ndarray, "2 n"]:
+def whiskers(estimates: Sequence[Estimate]) -> Float[np.ndarray, "2 n"]:
     """Return how far each 95 % interval reaches below and above its value."""
     # Rounding may put an end a hair on the wrong side, which Matplotlib refuses.
     return np.array([(e.value - e.interval[0], e.interval[1] - e.value) for e in estimates]).T.clip(min=0)
 
 
-def bars(axes: Axes, values: Mapping[str, Estimate], k: int = 0) -> None:
+def to_noise(y: Sequence[Estimate], every: Iterable[Estimate]) -> list[Estimate]:
+    """Return estimates as a logarithmic scale can show them: down to the smallest standard error of all."""
+    lowest = min(e.error for e in every)
+    return [Estimate(max(e.value, lowest), e.error) for e in y]
+
+
+def bars(axes: Axes, values: Mapping[str, Estimate]) -> None:
     """Draw named estimates as horizontal bars with their 95 % intervals, the first on top."""
-    estimates = list(values.values())
-    axes.barh(
-        range(len(values)),
-        [e.value for e in estimates],
-        xerr=_whiskers(estimates),
-        color=COLOURS[k],
-        capsize=3,
-        height=0.65,
-    )
+    y = list(values.values())
+    axes.barh(range(len(y)), [e.value for e in y], xerr=whiskers(y), color=COLOURS[0], capsize=3, height=0.65)
     _names(axes, values)
 
 
 def points(axes: Axes, values: Mapping[str, Estimate], k: int = 0) -> None:
     """Draw named estimates as points with their 95 % intervals, the first on top: for scales that do not begin at zero."""
-    estimates = list(values.values())
-    axes.errorbar(
-        [e.value for e in estimates],
-        range(len(values)),
-        xerr=_whiskers(estimates),
-        color=COLOURS[k],
-        marker=_MARKS[k],
-        markersize=8,
-        capsize=4,
-        linewidth=2,
-        linestyle="none",
-    )
+    y = list(values.values())
+    style = {
+        "color": COLOURS[k],
+        "marker": _MARKS[k],
+        "markersize": 8,
+        "capsize": 4,
+        "linewidth": 2,
+        "linestyle": "none",
+    }
+    axes.errorbar([e.value for e in y], range(len(y)), xerr=whiskers(y), **style)
     axes.grid(axis="x", alpha=0.3)
     axes.locator_params(axis="x", nbins=6)
-    axes.set_ylim(-0.5, len(values) - 0.5)
+    axes.set_ylim(-0.5, len(y) - 0.5)
     _names(axes, values)
 
 
@@ -104,21 +125,6 @@ def _names(axes: Axes, values: Mapping[str, Estimate]) -> None:
     """Write the names beside their rows, the first on top."""
     axes.set_yticks(range(len(values)), list(values))
     axes.invert_yaxis()
-    axes.spines[["top", "right"]].set_visible(False)
-
-
-def share_bars(axes: Axes, shares: Mapping[str, Shares]) -> None:
-    """Draw the shares of modes: a group of bars per mode, a colour per sampler, 95 % intervals, a line at the truth."""
-    width = 0.84 / len(shares)
-    for k, (name, found) in enumerate(shares.items()):
-        share = np.array(found.shares)
-        place = np.arange(len(share)) + (k - (len(shares) - 1) / 2) * width
-        reach = np.stack([share - found.low, np.array(found.high) - share]).clip(min=0)
-        axes.bar(place, share, width, color=COLOURS[k], yerr=reach, label=name, error_kw={"elinewidth": 1})
-    truth = np.array(next(iter(shares.values())).expected)
-    modes = np.arange(len(truth))
-    axes.hlines(truth, modes - 0.46, modes + 0.46, color="black", linestyle="--", linewidth=1.4, label="truth")
-    axes.set_xticks(modes, [f"{k + 1}" for k in modes])
     axes.spines[["top", "right"]].set_visible(False)
 
 

@@ -1,6 +1,6 @@
 """What the claims about MNIST share: the shipped models, the judge that reads their digits, pictures of digits in figures."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -9,18 +9,22 @@ from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from torch import Tensor
 
+import scorefield as sf
 from scorefield.data import Dataset, mnist
-from scorefield.grids import Grid
-from scorefield.metrics import Judge
-from scorefield.models import ScoreModel
-from scorefield.plotting import grid_image
+from scorefield.metrics import Estimate, ModeWeights, frechet_distance
+from scorefield.plotting import grid_image, share_bars
 from scorefield.pretrained import load_judge
-from scorefield.sampling import Sampler, Samples, sample
-from scorefield_claims.drawing import label
+from scorefield.sampling import Samples
+from scorefield_claims.drawing import label, legend
 
-__all__ = ["BATCH", "Reading", "digits", "draw", "examples", "judge", "read", "real_features", "real_reading", "show"]
+__all__ = [
+    "BATCH", "CHURNED", "Reading", "class_weights", "classes", "digit_shares", "digits", "draw", "examples", "fid",
+    "judge", "read", "real_features", "shipped", "show", "training_digits",
+]  # fmt: skip
 
 BATCH = 64  # activations that stay in a core's cache: a tenth faster than 250
+CHURNED = sf.Heun(churn=10.0, churn_min=0.05, churn_max=10.0)
+"""The sampler of the shipped models' own recipes, on the grid of Karras et al."""
 
 
 class Reading(NamedTuple):
@@ -31,7 +35,7 @@ class Reading(NamedTuple):
 
 
 @cache
-def judge() -> Judge:
+def judge() -> sf.Judge:
     """Return the shipped judge of digits."""
     return load_judge()
 
@@ -42,9 +46,30 @@ def digits(*, train: bool) -> Dataset:
     return mnist(train=train)
 
 
+def shipped(name: str) -> sf.ScoreModel:
+    """Return a shipped model, in bfloat16 where the processor computes with it."""
+    return sf.load_model(name, precision="auto").model
+
+
+def classes(dataset: Dataset) -> Int[Tensor, " n"]:
+    """Return the labels of MNIST, or of a part of it."""
+    assert dataset.labels is not None  # noqa: S101 MNIST has labels
+    return dataset.labels
+
+
+def class_weights(dataset: Dataset) -> list[float]:
+    """Return the share of each digit."""
+    return (torch.bincount(classes(dataset)).double() / len(dataset)).tolist()
+
+
 def examples(dataset: Dataset, n: int, seed: int) -> Dataset:
     """Return n random examples."""
     return dataset.subset(torch.randperm(len(dataset), generator=torch.Generator().manual_seed(seed))[:n])
+
+
+def training_digits(n: int, seed: int) -> Float[Tensor, "n 1 h w"]:
+    """Return n random training digits: samples without a flaw, whose distance to the test set is the floor of all others."""
+    return examples(digits(train=True), n, seed).scaled()
 
 
 def read(x: Float[Tensor, "n 1 h w"]) -> Reading:
@@ -53,21 +78,20 @@ def read(x: Float[Tensor, "n 1 h w"]) -> Reading:
     return Reading(labels, confidence)
 
 
+def fid(x: Float[Tensor, "n 1 h w"], reference: int) -> Estimate:
+    """Return the Fréchet distance between what the judge sees in x and in the first test digits: FID (MNIST features)."""
+    return frechet_distance(judge().features(x), real_features(reference))
+
+
 @cache
 def real_features(n: int) -> Float[Tensor, "n f"]:
     """Return what the judge sees in the first n test digits."""
     return judge().features(digits(train=False).scaled(slice(n)))
 
 
-@cache
-def real_reading(n: int) -> Reading:
-    """Return what the judge reads in the first n test digits."""
-    return read(digits(train=False).scaled(slice(n)))
-
-
-def draw(model: ScoreModel, sampler: Sampler, grid: Grid, n: int, seed: int) -> Samples:
+def draw(model: sf.ScoreModel, sampler: sf.Sampler, grid: sf.Grid, n: int, seed: int) -> Samples:
     """Return n digits of a model."""
-    return sample(model, sampler, (n, 1, 28, 28), grid=grid, seed=seed, batch_size=BATCH)
+    return sf.sample(model, sampler, (n, 1, 28, 28), grid=grid, seed=seed, batch_size=BATCH)
 
 
 def show(axes: Axes, x: Float[Tensor, "n 1 h w"], title: str, columns: int, *, rows: Sequence[str] = ()) -> None:
@@ -79,5 +103,12 @@ def show(axes: Axes, x: Float[Tensor, "n 1 h w"], title: str, columns: int, *, r
     heights = [(k + 0.5) * picture.height / max(1, len(rows)) for k in range(len(rows))]
     axes.set_yticks(heights, rows)
     axes.tick_params(length=0)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    axes.spines[:].set_visible(False)
+
+
+def digit_shares(axes: Axes, shares: Mapping[str, ModeWeights], title: str) -> None:
+    """Draw the shares of the digits, and what they should be."""
+    share_bars(axes, shares)
+    axes.set_xticks(range(10), [str(k) for k in range(10)])
+    label(axes, title, "digit", "share")
+    legend(axes)

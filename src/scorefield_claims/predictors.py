@@ -6,18 +6,18 @@ within ``floor`` standard errors of zero, no order can be told and none is claim
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
+import scorefield as sf
 from scorefield.metrics import Estimate
-from scorefield.samplers import Ancestral, LangevinCorrector, PredictorCorrector, ReverseDiffusion
-from scorefield.sampling import Sampler
-from scorefield_claims.base import Row, Verdict
-from scorefield_claims.drawing import canvas, curve, label, save
+from scorefield_claims.base import Row, Verdict, below
+from scorefield_claims.drawing import canvas, curve, label, loglog, save, to_noise
 
 __all__ = ["Errors", "Measure", "compete", "draw", "verdict"]
 
-Measure = Callable[[str, Sampler, int, int], Estimate]
+Measure = Callable[[str, sf.Sampler, int, int], Estimate]
 """The error of a sampler for a process, after so many transitions, with a seed."""
 Errors = Mapping[str, Mapping[int, Mapping[str, Estimate]]]
 """The error by process, evaluations and contender."""
@@ -26,20 +26,20 @@ Errors = Mapping[str, Mapping[int, Mapping[str, Estimate]]]
 class _Contender(NamedTuple):
     """A sampler at a signal-to-noise ratio, the evaluations of one of its steps, and whether it has a ratio to choose."""
 
-    build: Callable[[float], Sampler]
+    build: Callable[[float], sf.Sampler]
     cost: int
     tuned: bool
 
 
-_PREDICTORS: dict[str, Sampler] = {"ancestral": Ancestral(), "reverse diffusion": ReverseDiffusion()}
+_PREDICTORS: dict[str, sf.Sampler] = {"ancestral": sf.Ancestral(), "reverse diffusion": sf.ReverseDiffusion()}
 _CORRECTOR = "corrector only"
 _CONTENDERS = (
     {name: _Contender(lambda _, p=p: p, 1, False) for name, p in _PREDICTORS.items()}
     | {
-        f"{name} + corrector": _Contender(lambda snr, p=p: PredictorCorrector(p, LangevinCorrector(snr)), 2, True)
+        f"{name} + corrector": _Contender(lambda snr, p=p: sf.PredictorCorrector(p, sf.LangevinCorrector(snr)), 2, True)
         for name, p in _PREDICTORS.items()
     }
-    | {_CORRECTOR: _Contender(LangevinCorrector, 1, True)}
+    | {_CORRECTOR: _Contender(sf.LangevinCorrector, 1, True)}
 )
 
 
@@ -63,18 +63,14 @@ def compete(
     """
     rows: list[Row] = []
     errors: dict[str, dict[int, dict[str, Estimate]]] = {}
-    for process in processes:
-        errors[process] = {cost: {} for cost in evaluations}
-        for cost in evaluations:
-            for name, contender in _CONTENDERS.items():
-                steps = cost // contender.cost
-                snr = _chosen(contender, process, steps, snrs, trial, seed + 1)
-                error = measure(process, contender.build(snr), steps, seed)
-                errors[process][cost][name] = error
-                rows.append(
-                    {"process": process, "evaluations": cost, "sampler": name, "snr": snr, "error": error.value,
-                     "standard_error": error.error}
-                )  # fmt: skip
+    for process, cost, (name, contender) in product(processes, evaluations, _CONTENDERS.items()):
+        steps = cost // contender.cost
+        snr = _chosen(contender, process, steps, snrs, trial, seed + 1)
+        error = measure(process, contender.build(snr), steps, seed)
+        errors.setdefault(process, {}).setdefault(cost, {})[name] = error
+        rows.append(
+            {"process": process, "evaluations": cost, "sampler": name, "snr": snr, "error": error.value, "standard_error": error.error}
+        )  # fmt: skip
     return errors, rows
 
 
@@ -87,9 +83,8 @@ def _chosen(contender: _Contender, process: str, steps: int, snrs: Sequence[floa
 
 def _below(a: Estimate, b: Estimate, floor: float) -> bool | None:
     """Return whether a is below b; None where both are too near zero, or too near each other, to tell."""
-    apart = abs(a.value - b.value) > 2 * (a.error**2 + b.error**2) ** 0.5
     seen = a.value > floor * a.error or b.value > floor * b.error
-    return a.value < b.value if apart and seen else None
+    return a.value < b.value if seen and (below(a, b) or below(b, a)) else None
 
 
 def verdict(errors: Errors, floor: float) -> tuple[Verdict, str]:
@@ -120,15 +115,12 @@ def _count(orders: Mapping[str, tuple[bool | None, bool | None]], which: int) ->
 def draw(path: Path, errors: Errors, what: str) -> None:
     """Draw the error, which is of ``what``, against the cost, a panel per process."""
     figure, (panels,) = canvas(1, len(errors), width=5.4)
-    lowest = min(e.error for at in errors.values() for by in at.values() for e in by.values())
+    every = [e for at in errors.values() for by in at.values() for e in by.values()]
     for axes, (process, at) in zip(panels, errors.items(), strict=True):
         costs = list(at)
         for k, name in enumerate(_CONTENDERS):
-            shown = [Estimate(max(at[c][name].value, lowest), at[c][name].error) for c in costs]
-            curve(axes, costs, shown, name, k)
-        axes.set(xscale="log", yscale="log")
-        axes.set_xticks(costs, [str(c) for c in costs], minor=False)
-        axes.minorticks_off()
+            curve(axes, costs, to_noise([at[cost][name] for cost in costs], every), name, k)
+        loglog(axes, costs)
         label(axes, f"{process}: error, shown down to its noise", "evaluations of the score", what)
         axes.sharey(panels[0])
     names = panels[0].get_legend_handles_labels()

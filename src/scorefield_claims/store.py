@@ -1,10 +1,11 @@
-"""Results on disk: ``<folder>/<claim>/`` with result.json, rows.csv and figure.png, kept by the hash of recipe and code."""
+"""Measuring claims and writing what was found, once per basis (`scorefield_claims.basis`)."""
 
 import csv
-import hashlib
 import json
 import math
 import os
+import platform
+import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -14,27 +15,23 @@ from typing import Any
 
 import torch
 
-import scorefield
+import scorefield as sf
 from scorefield.metrics import Estimate
-from scorefield.training import environment
-from scorefield_claims.base import Claim, Finding, Recipe, Row
+from scorefield_claims.base import Claim, Finding, Row
+from scorefield_claims.basis import PACKAGES, Basis, basis
+from scorefield_claims.catalogue import module_of
+from scorefield_claims.results import SCHEMA, Result, read
 
-__all__ = ["SCHEMA", "Result", "find", "key", "load", "reproduce"]
-
-SCHEMA = 1
-_ABOVE = ("cli", "app")  # rooms of the library no result depends on
-
-Result = dict[str, Any]
-"""What result.json holds; ``cached`` is added where it was not computed now."""
+__all__ = ["environment", "find", "reproduce"]
 
 
 def find(name: str) -> Claim[Any]:
     """Return the claim called ``name``, one of the catalogue's."""
-    return import_module(_module(name)).CLAIM
+    return import_module(module_of(name)).CLAIM
 
 
 def reproduce(claim: Claim[Any], budget: str, folder: Path, *, force: bool = False) -> Result:
-    """Return the result of a claim: the one on disk where recipe and code are the same, else measured now and written.
+    """Return the result of a claim: the one on disk where it rests on what there is now, else measured now and written.
 
     Args:
         claim: what to measure.
@@ -42,22 +39,21 @@ def reproduce(claim: Claim[Any], budget: str, folder: Path, *, force: bool = Fal
         folder: where results are kept; this claim's go to a folder of its name.
         force: measure whatever is on disk.
     """
-    recipe = claim.recipe(budget)
     place = folder / claim.name
-    wanted = key(claim, recipe)  # before the run: the code that runs is the code there is now
-    known = None if force else load(place, wanted)
-    if known is not None:
+    rests = basis(claim.name, budget)  # before the run: the code that runs is the code there is now
+    known = None if force else read(place)
+    if known is not None and known.get("key") == rests.key:
         return {**known, "cached": True}
-    where = environment(torch.device("cpu"))  # likewise: the files changed below may be part of the source's checkout
+    where = environment()  # likewise
     place.mkdir(parents=True, exist_ok=True)
     part = place / "result.json.part"
     part.touch()  # a folder that cannot be written to says so before the hours of a measurement
     began = time.perf_counter()
-    finding = claim.measure(recipe)
+    finding = claim.measure(claim.recipe(budget))
     (place / "result.json").unlink(missing_ok=True)  # it vouches for the files beside it, which now change
     finding.draw(place / "figure.png")
     seconds = round(time.perf_counter() - began, 1)
-    result = {**_result(claim, budget, wanted, finding), "seconds": seconds, "environment": where}
+    result = {**_result(claim, budget, rests, finding), "seconds": seconds, "environment": where}
     _write_rows(place / "rows.csv", finding.rows)
     # The last to be written, and whole or not at all.
     part.write_text(json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
@@ -65,50 +61,38 @@ def reproduce(claim: Claim[Any], budget: str, folder: Path, *, force: bool = Fal
     return {**result, "cached": False}
 
 
-def load(place: Path, wanted: str) -> Result | None:
-    """Return the result in a folder if its key is the one wanted; None if there is none, or it cannot be read."""
-    try:
-        result = json.loads((place / "result.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    whole = isinstance(result, dict) and all((place / name).exists() for name in ("figure.png", "rows.csv"))
-    return result if whole and result.get("key") == wanted else None
+def environment() -> dict[str, Any]:
+    """Return where a result is measured: commit and changed files of the source, versions, processor.
 
-
-def key(claim: Claim[Any], recipe: Recipe) -> str:
-    """Return the hash of what a result follows from: the claim, its recipe, the shipped weights, and the code it runs.
-
-    The code is every module of the library but the command line and the app, and every module beside this one but other claims, so that
-    adding a claim leaves results valid.
+    ``git`` is None where the source is in no repository; ``dirty`` lists the files of the two packages that are not as in that commit.
     """
-    own = claim.measure.__module__.rpartition(".")[2]
-    digest = hashlib.sha256(json.dumps([claim.name, asdict(recipe)], sort_keys=True, default=str).encode())
-    digest.update(json.dumps(_weights(claim)).encode())
-    for root in (Path(scorefield.__file__).parent, Path(__file__).parent):
-        for path in sorted(root.rglob("*.py")):
-            package, *parts = path.relative_to(root.parent).parts
-            if package == "scorefield":
-                matters = parts[0] not in _ABOVE
-            else:
-                matters = parts != ["catalogue.py"] and (parts[0] != "claims" or path.stem == own)
-            if matters:
-                digest.update("/".join([package, *parts]).encode() + path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def _weights(claim: Claim[Any]) -> dict[str, str]:
-    """Return the hash of each shipped model a claim names."""
-    root = Path(scorefield.__file__).parent / "weights"
     return {
-        name: hashlib.sha256((root / name / "manifest.json").read_bytes()).hexdigest()[:16] for name in claim.models
+        "scorefield": sf.__version__,
+        "git": _git("rev-parse", "--short=12", "HEAD") if _git("ls-files", *_FOLDERS) else None,
+        "dirty": [line[3:] for line in (_git("status", "--porcelain", "--", *_FOLDERS) or "").splitlines()],
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "system": f"{platform.system()} {platform.machine()}",
+        "device": f"cpu {platform.processor() or platform.machine()}",
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
     }
 
 
-def _module(name: str) -> str:
-    return f"scorefield_claims.claims.{name.replace('-', '_')}"
+_FOLDERS = tuple(map(str, PACKAGES.values()))
 
 
-def _result(claim: Claim[Any], budget: str, wanted: str, finding: Finding) -> Result:
+def _git(*command: str) -> str | None:
+    """Return what git says of the source, or None where it says nothing."""
+    whole = ["git", "-C", _FOLDERS[0], *command]
+    try:
+        done = subprocess.run(whole, capture_output=True, text=True, timeout=10, check=False)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.rstrip() or None
+
+
+def _result(claim: Claim[Any], budget: str, rests: Basis, finding: Finding) -> Result:
     return {
         "schema": SCHEMA,
         "name": claim.name,
@@ -120,8 +104,8 @@ def _result(claim: Claim[Any], budget: str, wanted: str, finding: Finding) -> Re
         "rows": [{name: _finite(value) for name, value in row.items()} for row in finding.rows],
         "budget": budget,
         "recipe": _plain(asdict(claim.recipe(budget))),
-        "models": _weights(claim),
-        "key": wanted,
+        "key": rests.key,
+        "basis": asdict(rests),
     }
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from scorefield import pretrained
 from scorefield_claims.base import Claim, Verdict
-from scorefield_claims.mnist import judge, real_features, real_reading
+from scorefield_claims.mnist import judge, real_features
 
 TINY: dict[str, dict[str, Any]] = {
     "mnist_samplers": {"n": 20, "deterministic": (5,), "stochastic": (5,), "tolerances": (0.3,), "reference": 100},
@@ -32,7 +32,7 @@ def test_a_claim_about_mnist_is_measured(
     loaded: set[str] = set()
     load = pretrained._load
     monkeypatch.setattr(pretrained, "_load", lambda name, *rest: (loaded.add(name), load(name, *rest))[1])
-    for cached in (judge, real_features, real_reading):
+    for cached in (judge, real_features):
         cached.cache_clear()
     claim: Claim[Any] = import_module(f"scorefield_claims.claims.{name}").CLAIM
     finding = claim.measure(replace(claim.small, **TINY[name]))

@@ -10,7 +10,9 @@ import pytest
 from scorefield.metrics import Estimate
 from scorefield_claims import store
 from scorefield_claims.base import Claim, Finding, Recipe, Verdict, exactly, rule
-from scorefield_claims.store import SCHEMA, key, load, reproduce
+from scorefield_claims.basis import Basis
+from scorefield_claims.results import SCHEMA, read
+from scorefield_claims.store import reproduce
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,9 +36,14 @@ class Counter:
 
 @pytest.fixture
 def counter() -> Counter:
-    counter = Counter()
-    counter.__module__ = __name__
-    return counter
+    return Counter()
+
+
+@pytest.fixture(autouse=True)
+def rests(monkeypatch):
+    """Toys are in no catalogue: what they rest on is given."""
+    given = {budget: Basis(recipe=budget, torch="2", models={}, code={"a": "1"}) for budget in ("small", "full")}
+    monkeypatch.setattr(store, "basis", lambda name, budget: given[budget])
 
 
 @pytest.fixture
@@ -55,7 +62,7 @@ def test_a_result_says_all_that_was_asked_of_it(claim, tmp_path: Path):
     assert returned == {**result, "cached": False}
     assert set(result) == {
         *("schema", "name", "claim", "source", "verdict", "reason", "measures", "rows", "budget", "recipe", "key"),
-        *("models", "seconds", "environment"),
+        *("basis", "seconds", "environment"),
     }
     assert (result["schema"], result["verdict"], result["budget"]) == (SCHEMA, "FAIL", "small")
     assert result["recipe"] == {"seed": 0, "n": 3, "sizes": [1, 2]}
@@ -71,7 +78,7 @@ def test_a_result_says_all_that_was_asked_of_it(claim, tmp_path: Path):
 def test_the_environment_is_that_before_anything_is_written(claim, tmp_path: Path, monkeypatch):
     reproduce(claim, "small", tmp_path)
     file = tmp_path / "toy-claim" / "result.json"
-    monkeypatch.setattr(store, "environment", lambda device: {"whole": file.exists()})
+    monkeypatch.setattr(store, "environment", lambda: {"whole": file.exists()})
     assert reproduce(claim, "small", tmp_path, force=True)["environment"] == {"whole": True}
 
 
@@ -109,44 +116,25 @@ def test_a_measurement_that_crashes_while_drawing_leaves_no_result(claim, tmp_pa
 
     with pytest.raises(RuntimeError, match="no ink"):
         reproduce(replace(claim, measure=broken), "small", tmp_path, force=True)
-    assert load(tmp_path / "toy-claim", key(claim, claim.small)) is None
+    assert read(tmp_path / "toy-claim") is None
 
 
-def test_the_key_follows_recipe_and_code_but_not_other_claims(claim, tmp_path: Path, monkeypatch):
-    own = f"scorefield_claims/claims/{__name__.rpartition('.')[2]}.py"
-    matters = {
-        "scorefield/models.py": True, "scorefield/cli/main.py": False, "scorefield_claims/catalogue.py": False,
-        "scorefield_claims/base.py": True, "scorefield_claims/claims/other.py": False, own: True,
-    }  # fmt: skip
-    for name in matters:
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text("x = 1")
-    monkeypatch.setattr(store.scorefield, "__file__", str(tmp_path / "scorefield" / "__init__.py"))
-    monkeypatch.setattr(store, "__file__", str(tmp_path / "scorefield_claims" / "store.py"))
-    before = key(claim, claim.small)
-    assert key(claim, claim.full) != before
-    assert key(replace(claim, name="another"), claim.small) != before
-    for name, changes in matters.items():
-        (tmp_path / name).write_text("x = 2")
-        assert (key(claim, claim.small) != before) is changes, name
-        (tmp_path / name).write_text("x = 1")
+def test_what_a_result_rests_on_decides_whether_it_is_kept(claim, counter, tmp_path: Path, monkeypatch):
+    reproduce(claim, "small", tmp_path)
+    changed = Basis(recipe="small", torch="2", models={}, code={"a": "2"})
+    monkeypatch.setattr(store, "basis", lambda name, budget: changed)
+    assert reproduce(claim, "small", tmp_path)["basis"]["code"] == {"a": "2"}
+    assert counter.runs == 2
 
 
-def test_the_key_follows_the_shipped_weights_a_claim_names(claim, tmp_path: Path, monkeypatch):
-    manifests = {name: tmp_path / "weights" / name / "manifest.json" for name in ("mine", "another")}
-    for path in manifests.values():
-        path.parent.mkdir(parents=True)
-        path.write_text("1")
-    monkeypatch.setattr(store.scorefield, "__file__", str(tmp_path / "__init__.py"))
-    claim = replace(claim, models=("mine",))
-    before = key(claim, claim.small)
-    result = reproduce(claim, "small", tmp_path / "results")
-    assert list(result["models"]) == ["mine"]
-    manifests["another"].write_text("2")
-    assert key(claim, claim.small) == before
-    manifests["mine"].write_text("2")
-    assert key(claim, claim.small) != before
-    assert not reproduce(claim, "small", tmp_path / "results")["cached"]
+def test_what_is_not_committed_is_listed(monkeypatch):
+    said = {"rev-parse": "abc", "ls-files": "src/a.py", "status": " M src/a.py\n?? src/b.py"}
+    monkeypatch.setattr(store, "_git", lambda command, *_: said[command])
+    assert (store.environment()["git"], store.environment()["dirty"]) == ("abc", ["src/a.py", "src/b.py"])
+    said["status"] = ""
+    assert store.environment()["dirty"] == []
+    said["ls-files"] = ""  # some other repository around an installed package
+    assert store.environment()["git"] is None
 
 
 def test_a_folder_that_cannot_be_is_refused_before_the_measurement(claim, counter, tmp_path: Path):

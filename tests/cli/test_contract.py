@@ -300,3 +300,10 @@ def test_G8_unicode_and_spaces_in_paths(tmp_path: Path):
     assert main(["train", *TINY, "--run", str(path), "--fast-dev-run"]) == 0
     assert main(["sample", str(path), "-n", "2", "--steps", "3", "--out", str(path / "é.png")]) == 0
     assert (path / "é.png").exists()
+
+
+def test_a_walk_through_does_not_stand_in_the_way_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        assert main(["train", *TINY, "--name", "mine", "--fast-dev-run"]) == 0
+    assert {path.name for path in (tmp_path / "runs").iterdir()} == {"mine-fast-dev-run", "mine-fast-dev-run-2"}

@@ -1,6 +1,7 @@
 """``scorefield reproduce``: names, verdicts, results kept, crashes contained. The claims are stand-ins of no cost."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,9 @@ import torch
 from scorefield.cli import main, workers
 from scorefield.cli import reproduce as command
 from scorefield.metrics import Estimate
-from scorefield_claims import store
+from scorefield_claims import results, store
 from scorefield_claims.base import Claim, Finding, Recipe, Verdict
+from scorefield_claims.basis import Basis
 from scorefield_claims.catalogue import CLAIMS
 
 FAILING, CRASHING, FINE = "circle-field", "ring-mixing", "solver-orders"
@@ -97,3 +99,23 @@ def test_bad_usage_is_one_line_and_exit_2(capsys, arguments: list[str], words: l
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert all(word in err for word in words)
+
+
+def test_the_status_tells_what_stands(capsys, tmp_path: Path, monkeypatch):
+    rests = Basis(recipe="r", torch="2", models={}, code=dict.fromkeys("abcde", "1"))
+    monkeypatch.setattr(store, "basis", lambda name, budget: rests)
+    monkeypatch.setattr(store, "environment", lambda: {"git": "0123456789ab", "dirty": []})
+    monkeypatch.setattr(results, "basis", lambda name, budget: rests)
+    assert main(["reproduce", FINE, "--out", str(tmp_path)]) == 0
+    monkeypatch.setattr(store, "environment", lambda: {"git": "0123456789ab", "dirty": ["a.py"]})
+    assert main(["reproduce", FAILING, "--out", str(tmp_path)]) == 0
+    now = {FINE: rests, FAILING: replace(rests, code={})}
+    monkeypatch.setattr(results, "basis", lambda name, budget: now[name])
+    capsys.readouterr()
+    assert main(["reproduce", "--status", "--out", str(tmp_path)]) == 0
+    rows = {line.split()[0]: line.split(maxsplit=1)[1] for line in capsys.readouterr().out.splitlines()}
+    assert rows[FINE].split() == ["current", "small,", "0123456789ab,", "clean"]
+    assert rows[FAILING].split(maxsplit=4) == ["stale", "small,", "0123456789ab,", "dirty", "a, b, c and 2 more"]
+    assert rows[CRASHING] == "missing"
+    assert main(["reproduce", FINE, "--status", "--out", str(tmp_path)]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2

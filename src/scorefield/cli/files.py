@@ -1,11 +1,12 @@
 """Where commands write."""
 
+import itertools
 import os
 from pathlib import Path
 
 from scorefield._errors import ConfigError
 
-__all__ = ["make_folder"]
+__all__ = ["free_folder", "make_folder"]
 
 
 def make_folder(path: Path) -> Path:
@@ -21,3 +22,9 @@ def make_folder(path: Path) -> Path:
     if not os.access(path, os.W_OK):
         raise ConfigError(f"{path}: not writable; choose another with --out")
     return path
+
+
+def free_folder(base: Path) -> Path:
+    """Return ``base``, or the first of base-2, base-3 … that does not exist."""
+    names = (base if k == 1 else base.with_name(f"{base.name}-{k}") for k in itertools.count(1))
+    return next(path for path in names if not path.exists())

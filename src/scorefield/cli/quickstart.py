@@ -1,6 +1,5 @@
 """``scorefield quickstart``: in about two minutes, learn the embedded 8×8 digits and draw new ones three ways."""
 
-import itertools
 import json
 import time
 from pathlib import Path
@@ -10,6 +9,7 @@ import torch
 from jsonargparse import Namespace
 
 from scorefield.cli.console import warn
+from scorefield.cli.files import free_folder
 from scorefield.cli.train import follow
 from scorefield.config import RunConfig, validate
 from scorefield.config.sampling import SamplingConfig
@@ -40,7 +40,7 @@ _SAMPLERS = {"annealed Langevin": "ald", "predictor-corrector": "pc", "probabili
 
 def run(args: Namespace) -> int:
     """Train, sample, write the run folder, say what to try next; return the exit code."""
-    path = _free_folder() if args.run is None else Path(args.run)
+    path = free_folder(Path("runs/quickstart")) if args.run is None else Path(args.run)
     began = time.perf_counter()
     values = {**_CONFIG, "seed": args.seed, "train": {**_CONFIG["train"], "steps": args.steps}}
     with Run(validate(RunConfig, values, "command line"), path, parallel=OneProcess(), warn=warn) as made:
@@ -54,13 +54,6 @@ def run(args: Namespace) -> int:
     (path / "metrics.json").write_text(json.dumps(metrics, indent=2))
     _farewell(path, metrics)
     return 0
-
-
-def _free_folder() -> Path:
-    """Return runs/quickstart, or the first of runs/quickstart-2, -3 … that does not exist."""
-    base = Path("runs/quickstart")
-    names = (base if k == 1 else base.with_name(f"{base.name}-{k}") for k in itertools.count(1))
-    return next(path for path in names if not path.exists())
 
 
 def _sample_and_draw(path: Path, real: torch.Tensor) -> dict[str, Any]:

@@ -20,6 +20,8 @@ _DIED = (
     "its process ended, or another's that ran beside it: killed, or out of memory; run it again, what is done is kept"
 )
 
+_SHOWN = 3  # of the things that changed: more of them tell less
+
 
 class _Measured(NamedTuple):
     """A claim's row of the table, what is printed of it, and the traceback of a crash."""
@@ -33,11 +35,14 @@ def parser() -> ArgumentParser:
     """Return the parser of the command."""
     parser = command(
         "Measure claims of the papers: each ends in a verdict (PASS, FAIL, HOLDS_ONLY_IF), a figure, JSON and CSV. "
-        "Results are kept: the same recipe and code are not run twice."
+        "Results are kept: the same recipe, weights and code are not run twice."
     )
     parser.add_argument("names", nargs="*", type=str, metavar="NAME", help="claims to measure; --list shows them")
     parser.add_argument("--all", action="store_true", help="measure every claim")
     parser.add_argument("--list", action="store_true", help="print the names of the claims, and stop")
+    parser.add_argument(
+        "--status", action="store_true", help="say whether the code has changed since a claim was measured, and stop"
+    )
     parser.add_argument(
         "--budget", choices=BUDGETS, default="small", help="small: a minute a claim; full: minutes to an hour or so"
     )
@@ -53,6 +58,9 @@ def run(args: Namespace) -> int:
         print("\n".join(f"{name:{width}}  {text}" for name, text in CLAIMS.items()))
         return 0
     names = _chosen(args)
+    if args.status:
+        print(_table(("claim", "result", "measured at", "changed since"), [_status(n, Path(args.out)) for n in names]))
+        return 0
     from scorefield.cli.console import Progress  # tqdm comes with it, and every --help reads this file
     from scorefield.cli.workers import each  # torch comes with it, and a wrong name should not wait
 
@@ -63,21 +71,36 @@ def run(args: Namespace) -> int:
             measured[name] = found or _Measured((name, "CRASHED", _DIED, ""), f"{name}: CRASHED, {_DIED}")
             _tell(measured[name], verbose=args.verbose)
             progress.advance(last=f"{name} {measured[name].row[1]}")
-    print(_table([measured[name].row for name in names]))
+    print(_table(("claim", "verdict", "measured", "seconds"), [measured[name].row for name in names]))
     return int(any(found.row[1] == "CRASHED" for found in measured.values()))
 
 
 def _chosen(args: Namespace) -> list[str]:
     """Return the names asked for, in the catalogue's order."""
     known = ", ".join(CLAIMS)
+    if args.status and not args.names:
+        return list(CLAIMS)
     if bool(args.names) == args.all:
         raise ConfigError(
-            f"reproduce needs NAMEs, or --all, or --list; received {args.names or 'neither'}. Names: {known}"
+            f"reproduce needs NAMEs, or --all, --list or --status; received {args.names or 'neither'}. Names: {known}"
         )
     unknown = [name for name in args.names if name not in CLAIMS]
     if unknown:
         raise ConfigError(f"{', '.join(unknown)}: no such claim. Names: {known}")
     return [name for name in CLAIMS if args.all or name in args.names]
+
+
+def _status(name: str, folder: Path) -> tuple[str, str, str, str]:
+    """Return the row of a claim: current, stale or missing; budget and commit of its result; what is not as it was then."""
+    from scorefield_claims.results import standing
+
+    found = standing(name, folder)
+    if found.state == "missing":
+        return name, found.state, "", ""
+    commit = f"{found.commit}, {'dirty' if found.dirty else 'clean'}" if found.commit else "no commit"
+    some, more = ", ".join(found.changed[:_SHOWN]), len(found.changed) - _SHOWN
+    unknown = "unknown: the result is of an older format" if found.state == "stale" and not some else some
+    return name, found.state, f"{found.budget}, {commit}", f"{unknown} and {more} more" if more > 0 else unknown
 
 
 def _one(name: str, *, budget: str, folder: Path, force: bool) -> _Measured:
@@ -89,10 +112,10 @@ def _one(name: str, *, budget: str, folder: Path, force: bool) -> _Measured:
         result = reproduce(find(name), budget, folder, force=force)
     except Exception as error:
         what = f"{type(error).__name__}: {error}"
-        row = (name, "CRASHED", what, f"{time.perf_counter() - began:.1f}")
+        row = (name, "CRASHED", what, f"{time.perf_counter() - began:7.1f}")
         return _Measured(row, f"{name}: CRASHED, {what}", traceback.format_exc())
     measured, number = next(iter(result["measures"].items()))
-    seconds = "cached" if result["cached"] else f"{result['seconds']:.1f}"
+    seconds = " cached" if result["cached"] else f"{result['seconds']:7.1f}"
     row = (name, result["verdict"], f"{measured} = {_number(number)}", seconds)
     return _Measured(row, _finding(result, folder / name))
 
@@ -124,13 +147,8 @@ def _number(measured: dict[str, float]) -> str:
     return f"{measured['value']:.4g} [{measured['low']:.4g}, {measured['high']:.4g}]"
 
 
-def _table(rows: list[tuple[str, str, str, str]]) -> str:
+def _table(heading: tuple[str, ...], rows: list[tuple[str, str, str, str]]) -> str:
     """Return rows under a heading, in columns."""
-    lines = [("claim", "verdict", "measured", "seconds"), *rows]
-    widths = [max(len(line[k]) for line in lines) for k in range(4)]
-    return "\n".join(
-        "  ".join(
-            [*(cell.ljust(width) for cell, width in zip(line[:3], widths, strict=False)), line[3].rjust(widths[3])]
-        )
-        for line in lines
-    )
+    lines = [heading, *rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)

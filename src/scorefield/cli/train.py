@@ -11,6 +11,7 @@ from jsonargparse import Namespace
 from scorefield._errors import ConfigError
 from scorefield.cli.arguments import SECTIONS
 from scorefield.cli.console import Progress, warn
+from scorefield.cli.files import free_folder
 from scorefield.config import RunConfig, merge, overrides, parse_yaml, read_yaml, refusals, to_yaml, validate
 from scorefield.config.sampling import SamplingConfig
 from scorefield.models import ScoreModel
@@ -29,7 +30,7 @@ def run(args: Namespace) -> int:
     if args.print_config is not None:
         print(to_yaml(config), end="")
         return 0
-    made = Run(config, args.run or f"runs/{config.name}", parallel=_parallel(config.train.device), warn=warn)
+    made = Run(config, _place(args, config), parallel=_parallel(config.train.device), warn=warn)
     if args.dry_run:
         _describe(made)
         return 0
@@ -46,6 +47,14 @@ def run(args: Namespace) -> int:
     if code == 0 and made.first:
         _farewell(made)
     return code
+
+
+def _place(args: Namespace, config: RunConfig) -> Path:
+    """Return the run folder: the one asked for, runs/NAME, or one apart for a walk through that should not stand in the way of the run."""
+    if args.run is not None:
+        return Path(args.run)
+    base = Path("runs") / config.name
+    return free_folder(base.with_name(f"{base.name}-fast-dev-run")) if args.fast_dev_run else base
 
 
 def follow(run: Run) -> int:

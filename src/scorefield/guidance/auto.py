@@ -13,7 +13,7 @@ import math
 
 from scorefield._errors import ConfigError, require_finite
 from scorefield.grids import Step
-from scorefield.models import ScoreModel, State, Time
+from scorefield.models import ScoreModel, State, Time, require_same_units
 
 __all__ = ["AutoGuided"]
 
@@ -33,7 +33,7 @@ class AutoGuided(ScoreModel):
     Cost: both models' evaluations; in `scorefield.sample` only within the interval.
 
     Raises:
-        ConfigError: a weight that is not finite, or an interval whose ends do not ascend.
+        ConfigError: a weight that is not finite, an interval whose ends do not ascend, or a weaker model of data in other units.
     """
 
     def __init__(
@@ -41,6 +41,7 @@ class AutoGuided(ScoreModel):
     ) -> None:
         super().__init__()
         require_finite("weight", weight)
+        require_same_units(model, "the weaker model", weak)
         if not 0 <= interval[0] < interval[1]:
             raise ConfigError(f"interval must be two ascending noise-to-signal ratios; received {interval}")
         self.model = model

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from scorefield._errors import ConfigError, require_finite
 from scorefield._tensors import as_time, gradient, like, match_rows
-from scorefield.models import Labels, ScoreModel, State, Time, label_rows
+from scorefield.models import Labels, NoisyModel, ScoreModel, State, Time, label_rows, require_same_units
 
 __all__ = ["ClassifierFree", "ClassifierGuided"]
 
@@ -60,6 +60,11 @@ class ClassifierGuided(ScoreModel):
         labels: a class for all samples, or one per sample.
         scale: of the classifier's gradient.
 
+    A function is asked in the model's own coordinates. A `NoisyModel`, such as `scorefield.Classifier`, says in which it works.
+
+    Raises:
+        ConfigError: a scale that is not finite, or a classifier of data in other units than the model's.
+
     Cost: two evaluations more, for the classifier and its gradient.
     """
 
@@ -72,6 +77,8 @@ class ClassifierGuided(ScoreModel):
     ) -> None:
         super().__init__()
         require_finite("scale", scale)
+        if isinstance(classifier, NoisyModel):
+            require_same_units(model, "the classifier", classifier)
         self.model = model
         self.process, self.units, self.moments = model.process, model.units, model.moments
         self.evaluations = model.evaluations + 2

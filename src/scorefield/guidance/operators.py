@@ -19,6 +19,7 @@ from torch import Tensor
 from scorefield._errors import ConfigError, DivergedError
 from scorefield._tensors import flatten, like, sum_event
 from scorefield.models import State
+from scorefield.units import Units
 
 __all__ = ["Blur", "Downsample", "LinearOperator", "Mask", "MatrixFree", "Project", "Rescaled"]
 
@@ -194,8 +195,9 @@ class Project(LinearOperator):
 
     def solve(self, v: Measurement, prior: Variance, noise: float) -> Measurement:
         """Return Q (prior Λ + noise)⁻¹ Qᵀ v with A Aᵀ = Q Λ Qᵀ."""
-        basis = self.basis.to(v)
-        return (v @ basis / (like(prior, v) * self.variances.clamp_min(0).to(v) + noise)) @ basis.T
+        basis, precise = self.basis.to(v.device), v.double()
+        shrink = like(prior, precise) * self.variances.clamp_min(0).to(precise) + noise
+        return ((precise @ basis / shrink) @ basis.T).to(v)
 
 
 class MatrixFree(LinearOperator):
@@ -231,18 +233,35 @@ class MatrixFree(LinearOperator):
 
 
 class Rescaled(LinearOperator):
-    """A after a scale: y ↦ A (c ⊙ y), the measurement of an event that is given in a model's own coordinates.
+    """A in a model's own coordinates: y ↦ A (c ⊙ y), where data are m + c ⊙ y.
 
     Args:
-        A: the operator.
-        scale: c, a number or one per coordinate.
+        A: the operator, of data in their units.
+        units: m and c, each a number or one per coordinate.
+        v: a measurement, for its shape and dtype.
 
-    Cost: that of A for a number; for one per coordinate `solve` is by conjugate gradients.
+    Attributes:
+        offset: A m.
+        measures: the unit of each measurement, √(diag(A C² Aᵀ)/diag(A Aᵀ)) with C = diag(c): c itself where c is a number or A a mask.
+
+    Cost: that of A for a number; for one per coordinate the matrix of A C, as c from 1e-3 to 1e5 lets no iteration converge.
     """
 
-    def __init__(self, A: LinearOperator, scale: Float[Tensor, "*d"]) -> None:
+    def __init__(self, A: LinearOperator, units: Units, v: Measurement) -> None:
         self.A = A
-        self.scale = scale
+        self.scale = units.scale
+        self._matrix: Project | None = None
+        if units.scale.numel() == 1:
+            self.measures = units.scale.reshape(())
+            self.offset = A.apply(units.location.to(v).expand(A.adjoint(v[:1]).shape)).double()
+            return
+        size = v[0].numel()
+        rows = A.adjoint(torch.eye(size, dtype=v.dtype, device=v.device).reshape(size, *v.shape[1:])).double().cpu()
+        scaled = flatten(rows * units.scale)
+        unit = torch.linalg.vector_norm(scaled, dim=1) / torch.linalg.vector_norm(flatten(rows), dim=1)
+        self.measures = torch.nan_to_num(unit, nan=1.0).reshape(v.shape[1:])  # NaN where nothing is measured
+        self.offset = flatten(rows * units.location).sum(1).reshape(1, *v.shape[1:])
+        self._matrix = Project(scaled)
 
     def apply(self, x: State) -> Measurement:
         """Return A (c ⊙ x)."""
@@ -255,9 +274,9 @@ class Rescaled(LinearOperator):
 
     def solve(self, v: Measurement, prior: Variance, noise: float) -> Measurement:
         """Return (prior A c² Aᵀ + noise I)⁻¹ v."""
-        if self.scale.numel() == 1:
+        if self._matrix is None:
             return self.A.solve(v, prior * self.scale.to(prior).square().reshape(()), noise)
-        return MatrixFree(self.apply, self.adjoint).solve(v, prior, noise)
+        return self._matrix.solve(flatten(v), prior, noise).reshape(v.shape)
 
 
 def conjugate_gradients(matrix: Callable[[Tensor], Tensor], b: Measurement, most: int = 1000) -> Measurement:

@@ -8,7 +8,10 @@ from .chains import (
     ChainDiagnostics as ChainDiagnostics,
     diagnose_chains as diagnose_chains,
 )
-from .estimate import Estimate as Estimate
+from .estimate import (
+    Estimate as Estimate,
+    mean as mean,
+)
 from .evaluation import (
     ImageJudge as ImageJudge,
     Measure as Measure,

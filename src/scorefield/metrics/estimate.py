@@ -15,7 +15,7 @@ from torch import Tensor
 
 from scorefield._tensors import flatten
 
-__all__ = ["Estimate"]
+__all__ = ["Estimate", "mean"]
 
 Kernel = Callable[[Float[Tensor, "n D"], Float[Tensor, "m D"]], Float[Tensor, "n m"]]
 

@@ -2,6 +2,7 @@
 
 from .bars import (
     Shares as Shares,
+    share_bars as share_bars,
     weight_bars as weight_bars,
 )
 from .clouds import (

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-__all__ = ["Shares", "weight_bars"]
+__all__ = ["Shares", "share_bars", "weight_bars"]
 
 _COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7")
 
@@ -42,29 +42,33 @@ class Shares(Protocol):
         ...
 
 
+def share_bars(axes: Axes, shares: Mapping[str, Shares]) -> None:
+    """Draw shares of the modes: a group of bars per mode, a colour per name, 95 % intervals, a dashed line at the truth."""
+    width = 0.84 / len(shares)
+    for k, (name, colour) in enumerate(zip(shares, _COLOURS, strict=False)):
+        found = shares[name]
+        share = np.array(found.shares)
+        place = np.arange(len(share)) + (k - (len(shares) - 1) / 2) * width
+        reach = np.stack([share - found.low, np.array(found.high) - share]).clip(min=0)
+        axes.bar(place, share, width, color=colour, yerr=reach, label=name, capsize=3, error_kw={"elinewidth": 1.2})
+    truth = np.array(next(iter(shares.values())).expected)
+    modes = np.arange(len(truth))
+    axes.hlines(truth, modes - 0.46, modes + 0.46, color="black", linestyle="--", linewidth=1.4, label="truth")
+    axes.set_xticks(modes, [f"{k + 1}" for k in modes])
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=9)
+
+
 def weight_bars(path: Path, panels: Mapping[str, Mapping[str, Shares]]) -> None:
-    """Write the shares of the modes: a panel per score, a group of bars per mode, a bar per sampler, a line at the truth."""
+    """Write the shares of the modes (`share_bars`), a panel per score."""
     figure = Figure(figsize=(5.2 * len(panels), 4.2), layout="constrained")
     grid = np.atleast_1d(figure.subplots(1, len(panels), sharey=True))
     for axes, (title, bars) in zip(grid, panels.items(), strict=True):
-        width = 0.8 / len(bars)
-        for k, (sampler, colour) in enumerate(zip(bars, _COLOURS, strict=False)):
-            weights = bars[sampler]
-            share = np.array(weights.shares)
-            place = np.arange(len(share)) + (k - (len(bars) - 1) / 2) * width
-            reach = np.stack([share - weights.low, np.array(weights.high) - share]).clip(min=0)
-            axes.bar(place, share, width, color=colour, yerr=reach, capsize=3, error_kw={"elinewidth": 1.2})
-        truth = np.array(next(iter(bars.values())).expected)
-        modes = np.arange(len(truth))
-        axes.hlines(truth, modes - 0.45, modes + 0.45, color="black", linestyle="--", linewidth=1.4)
-        axes.set_xticks(modes, [f"{k + 1}" for k in modes])
+        share_bars(axes, bars)
         axes.set_title(title, fontsize=12)
         axes.set_xlabel("mode", fontsize=10)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.tick_params(labelsize=9)
-    some = next(iter(panels.values()))
-    grid[0].set_ylabel(f"share of {next(iter(some.values())).n} samples, 95 % intervals", fontsize=10)
-    handles = [Line2D([], [], color=c, linewidth=7, label=name) for name, c in zip(some, _COLOURS, strict=False)]
-    handles.append(Line2D([], [], color="black", linestyle="--", linewidth=1.4, label="true weight"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=10, frameon=False)
+    some = next(iter(next(iter(panels.values())).values()))
+    grid[0].set_ylabel(f"share of {some.n} samples, 95 % intervals", fontsize=10)
+    named = grid[0].get_legend_handles_labels()
+    figure.legend(*named, loc="outside lower center", ncols=len(named[1]), fontsize=10, frameon=False)
     figure.savefig(path, dpi=150)

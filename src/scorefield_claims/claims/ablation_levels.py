@@ -16,27 +16,18 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from scorefield._tensors import derive_seed
+import scorefield as sf
 from scorefield.advice import remaining_variance, step_size
-from scorefield.densities import GaussianMixture
-from scorefield.grids import Constant, Ladder, geometric
-from scorefield.metrics import Estimate, mode_weights
-from scorefield.metrics.estimate import mean
-from scorefield.models import ScoreModel
-from scorefield.networks import MLP
-from scorefield.objectives import MultiLevelDSM
+from scorefield.metrics import Estimate, mean
 from scorefield.plotting import Square, Terrain, mass_level
-from scorefield.preconditioning import Denoiser
-from scorefield.processes import VE
-from scorefield.samplers import AnnealedLangevin
-from scorefield.sampling import sample
 from scorefield_claims.base import Claim, Finding, Recipe, Row, rule
-from scorefield_claims.drawing import canvas, cloud, curve, label, save
+from scorefield_claims.chance import generator
+from scorefield_claims.drawing import canvas, cloud, curve, label, legend, merged, save
 from scorefield_claims.learning import learned
 
 __all__ = ["CLAIM", "AblationLevels"]
 
-_LAW = GaussianMixture.ring(8, 5.0, 0.5)
+_LAW = sf.GaussianMixture.ring(8, 5.0, 0.5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,23 +74,25 @@ class _Run:
         }  # fmt: skip
 
 
-def _train(levels: int, recipe: AblationLevels) -> ScoreModel:
+def _train(levels: int, recipe: AblationLevels) -> sf.ScoreModel:
     """Return a network trained on a ladder of so many levels."""
-    process = VE(recipe.sigma_L, recipe.sigma_1)
-    objective = MultiLevelDSM(geometric(recipe.sigma_1, recipe.sigma_L, levels))
-    build = lambda: Denoiser(MLP(2), process, 3.6)  # noqa: E731
-    settings = {"steps": recipe.steps, "batch_size": recipe.batch_size, "seed": recipe.seed}
-    return learned(build, _LAW, objective, learning_rate=recipe.learning_rate, **settings)
+    process = sf.VE(recipe.sigma_L, recipe.sigma_1)
+    objective = sf.MultiLevelDSM(sf.geometric(recipe.sigma_1, recipe.sigma_L, levels))
+    build = lambda: sf.Denoiser(sf.MLP(2), process, 3.6)  # noqa: E731
+    settings = {"steps": recipe.steps, "batch_size": recipe.batch_size, "learning_rate": recipe.learning_rate}
+    return learned(build, _LAW, objective, seed=recipe.seed, **settings)
 
 
-def _run(model: ScoreModel, levels: int, repeats: int, epsilon: float, recipe: AblationLevels) -> _Run:
+def _run(model: sf.ScoreModel, levels: int, repeats: int, epsilon: float, recipe: AblationLevels) -> _Run:
     """Return samples from an even start, and what they are worth."""
-    start = Square(half=8.0).uniform(recipe.n, torch.Generator().manual_seed(derive_seed(recipe.seed, "start")))
-    sigmas = geometric(recipe.sigma_1, recipe.sigma_L, levels)
-    times = Ladder(sigmas).times(model.process) if levels > 1 else Constant(model.process.t_min, 1)
-    x = sample(model, AnnealedLangevin(epsilon, repeats), grid=times, init=start, seed=recipe.seed, batch_size=2048).x
+    start = Square(half=8.0).uniform(recipe.n, generator(recipe.seed, "start"))
+    grid, sampler = (
+        sf.Ladder(sf.geometric(recipe.sigma_1, recipe.sigma_L, levels)),
+        sf.AnnealedLangevin(epsilon, repeats),
+    )
+    x = sf.sample(model, sampler, grid=grid, init=start, seed=recipe.seed, batch_size=2048).x
     inside = mean(_LAW.log_prob(x.double()) >= mass_level(_LAW, 0.99))
-    found = mode_weights(x, _LAW)
+    found = sf.mode_weights(x, _LAW)
     worst = max(abs(a - b) for a, b in zip(found.shares, found.expected, strict=True))
     return _Run(levels, repeats, epsilon, x, inside, worst, found.p_value)
 
@@ -125,10 +118,9 @@ def _finding(recipe: AblationLevels, runs: Mapping[int, list[_Run]], repaired: _
     own = {levels: by[recipe.factors.index(1.0)] for levels, by in runs.items()}
     working = {levels: sum(run.works(recipe) for run in by) for levels, by in runs.items()}
     tried = len(recipe.factors)
+    fails = working[few] == 0
     base = {
-        f"L = {few}: {own[few].inside.value:.1%} of the samples in place, {working[few]} of {tried} step sizes work": not working[
-            few
-        ],
+        f"L = {few}: {own[few].inside.value:.1%} of the samples in place, {working[few]} of {tried} step sizes work": fails,
         f"L = {some}, T = {own[some].repeats}, ε = {recipe.step_size:g}: {own[some].inside.value:.1%} in place, shares within "
         f"{own[some].worst:.3f}": own[some].works(recipe),
         f"L = {many} with ε = {repaired.step_size:.2g} by rule (which leaves {left:.2f} of a level's variance): "
@@ -155,18 +147,14 @@ def _draw(path: Path, runs: Mapping[int, list[_Run]], shown: Mapping[str, _Run])
     terrain = Terrain.of(_LAW, Square(half=8.5))
     for panel, (name, run) in zip(axes[0], shown.items(), strict=True):
         cloud(panel, run.x, terrain, f"{name}\nε = {run.step_size:.2g}: {run.inside.value:.0%} in place")
-    grid = axes[1, 0].get_gridspec()
-    for panel in axes[1]:
-        panel.remove()
-    half = len(shown) // 2
-    left, right = figure.add_subplot(grid[1, :half]), figure.add_subplot(grid[1, half:])
+    left, right = merged(axes[1], 2)
     for k, (levels, by) in enumerate(runs.items()):
         epsilons = [run.step_size for run in by]
         curve(left, epsilons, [run.inside for run in by], f"L = {levels}", k)
         curve(right, epsilons, [Estimate(run.worst, 0) for run in by], f"L = {levels}", k)
     for panel, what in ((left, "share in the region of 99 %"), (right, "largest error of a mode's share")):
         panel.set_xscale("log")
-        panel.legend(frameon=False, fontsize=10)
+        legend(panel)
         label(panel, what, "step size ε", "")
     save(figure, path)
 

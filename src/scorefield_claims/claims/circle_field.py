@@ -17,19 +17,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._tensors import derive_seed
-from scorefield.densities import Density, GaussianMixture, Ring
+import scorefield as sf
 from scorefield.metrics import Estimate
-from scorefield.models import Exact, ScoreModel
-from scorefield.networks import MLP
-from scorefield.objectives import DAE, SSM, Objective
+from scorefield.objectives import Objective
 from scorefield.plotting import Square, mass_level, score_panels
-from scorefield.preconditioning import Denoiser
-from scorefield.processes import VE
-from scorefield_claims.base import Claim, Finding, Recipe, Row, rule
+from scorefield_claims.base import Claim, Finding, Recipe, Row, rms, rule
+from scorefield_claims.chance import generator
 from scorefield_claims.learning import learned
 
 __all__ = ["CLAIM", "CircleField"]
+
+_SQUARE = Square(half=9.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,39 +44,41 @@ class CircleField(Recipe):
 
 @dataclass(frozen=True)
 class _Case:
-    """A law, the noise level at which its score is learned, the loss, the square that is looked at."""
+    """A law, the noise level at which its score is learned, the loss, the standard deviation of the data."""
 
-    law: Density
+    law: sf.Density
     sigma: float
-    objective: Objective[ScoreModel]
-    square: Square
+    objective: Objective[sf.ScoreModel]
     sigma_data: float
 
     @property
-    def process(self) -> VE:
+    def process(self) -> sf.VE:
         """A process around the one level."""
-        return VE(self.sigma / 4, self.sigma * 4)
+        return sf.VE(self.sigma / 4, self.sigma * 4)
 
     @property
     def t(self) -> Float[Tensor, ""]:
         """The time of the level."""
         return self.process.time(torch.tensor(self.sigma, dtype=torch.float64))
 
+    def build(self) -> sf.Denoiser:
+        """Return a network around the level."""
+        return sf.Denoiser(sf.MLP(2), self.process, self.sigma_data)
+
 
 def _cases(recipe: CircleField) -> dict[str, _Case]:
     circle, mixture = recipe.circle_sigma, recipe.mixture_sigma
     return {
-        "circle": _Case(Ring(5.0, 0.1), circle, DAE(circle), Square(half=9.0), 3.5),
-        "mixture": _Case(GaussianMixture.song2019(), mixture, SSM(mixture), Square(half=9.0), 5.0),
+        "circle": _Case(sf.Ring(5.0, 0.1), circle, sf.DAE(circle), 3.5),
+        "mixture": _Case(sf.GaussianMixture.song2019(), mixture, sf.SSM(mixture), 5.0),
     }
 
 
-def _regions(case: _Case, exact: Exact, n: int, seed: int) -> dict[str, Float[Tensor, "m 2"]]:
+def _regions(case: _Case, exact: sf.Exact, n: int, seed: int) -> dict[str, Float[Tensor, "m 2"]]:
     """Return points of the core and the tail, weighted by the law, and of the outside, weighted evenly."""
-    generator = torch.Generator().manual_seed(derive_seed(seed, "field"))
-    law = exact.marginal(case.t)
+    stream, law = generator(seed, "field"), exact.marginal(case.t)
     half, most = (mass_level(law, mass, n=n) for mass in (0.5, 0.99))
-    draws, even = law.sample(n, generator), case.square.uniform(n, generator)
+    draws, even = law.sample(n, stream), _SQUARE.uniform(n, stream)
     height, outside = law.log_prob(draws.double()), law.log_prob(even.double()) < most
     return {
         "core": draws[height >= half],
@@ -88,52 +88,44 @@ def _regions(case: _Case, exact: Exact, n: int, seed: int) -> dict[str, Float[Te
 
 
 @torch.no_grad()
-def _error(model: ScoreModel, exact: Exact, t: Tensor, x: Float[Tensor, "m 2"]) -> tuple[Estimate, float]:
-    """Return the root mean square of ‖ŝ − s‖, with the standard error of the mean square carried over, and it relative to that of ‖s‖."""
+def _error(model: sf.ScoreModel, exact: sf.Exact, t: Tensor, x: Float[Tensor, "m 2"]) -> tuple[Estimate, float]:
+    """Return the root mean square of ‖ŝ − s‖, and it relative to that of ‖s‖."""
     true = exact.score(x, t)
-    square = (model.score(x, t) - true).double().square().sum(dim=1)
-    rms = square.mean().sqrt().item()
-    error = square.std().item() / len(x) ** 0.5 / (2 * rms)
-    return Estimate(rms, error), rms / true.double().square().sum(dim=1).mean().sqrt().item()
+    error, size = (rms(score.double().square().sum(dim=1)) for score in (model.score(x, t) - true, true))
+    return error, error.value / size.value
 
 
 def measure(recipe: CircleField) -> Finding:
     """Return how wrong either field is, near its data and far from it."""
-    fields: dict[str, tuple[_Case, ScoreModel, Exact]] = {}
+    fields: dict[str, tuple[_Case, sf.ScoreModel, sf.Exact]] = {}
     checks: dict[str, bool] = {}
     measures: dict[str, Estimate] = {}
     rows: list[Row] = []
     for k, (name, case) in enumerate(_cases(recipe).items()):
-        model = learned(
-            lambda case=case: Denoiser(MLP(2), case.process, case.sigma_data),
-            *(case.law, case.objective),
-            steps=recipe.steps,
-            learning_rate=1e-3,
-            seed=recipe.seed + k,
-        )
-        exact = Exact(case.law, case.process)
+        settings = {"steps": recipe.steps, "learning_rate": 1e-3, "seed": recipe.seed + k}
+        model = learned(case.build, case.law, case.objective, **settings)
+        exact = sf.Exact(case.law, case.process)
         fields[name] = (case, model, exact)
         regions = _regions(case, exact, recipe.n, recipe.seed)
         found = {region: _error(model, exact, case.t, x) for region, x in regions.items()}
         rows += [
-            {"law": name, "sigma": case.sigma, "region": region, "points": len(regions[region]), "rms_error": rms.value,
-             "standard_error": rms.error, "relative_error": relative}
-            for region, (rms, relative) in found.items()
+            {"law": name, "sigma": case.sigma, "region": region, "points": len(regions[region]), "rms_error": error.value,
+             "standard_error": error.error, "relative_error": relative}
+            for region, (error, relative) in found.items()
         ]  # fmt: skip
         (core, relative), (far, _) = found["core"], found["outside"]
-        measures |= {f"{name}: rms error, {region}": rms for region, (rms, _) in found.items()}
+        measures |= {f"{name}: rms error, {region}": error for region, (error, _) in found.items()}
         checks[f"{name}: the core's error is {relative:.1%} of its score"] = relative < recipe.near
-        checks[f"outside it is {far.value / core.value:.0f} times that of the core ({name})"] = (
-            far.value > recipe.ratio * core.value
-        )
+        times = far.value / core.value
+        checks[f"outside it is {times:.0f} times that of the core ({name})"] = times > recipe.ratio
     return Finding(*rule(checks), measures, rows, lambda path: _draw(path, fields))
 
 
-def _draw(path: Path, fields: Mapping[str, tuple[_Case, ScoreModel, Exact]]) -> None:
+def _draw(path: Path, fields: Mapping[str, tuple[_Case, sf.ScoreModel, sf.Exact]]) -> None:
     """Draw the circle's field to ``path``, the mixture's beside it."""
     for name, (case, model, exact) in fields.items():
         target = path if name == "circle" else path.with_name(f"{name}.png")
-        score_panels(target, model, exact, case.t, case.square)
+        score_panels(target, model, exact, case.t, _SQUARE)
 
 
 CLAIM = Claim(

@@ -14,31 +14,23 @@ should find. More samples than that measure the bias that is left. The yard-stic
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-import torch
 from jaxtyping import Float
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from scorefield._errors import DivergedError
-from scorefield._tensors import derive_seed
-from scorefield.densities import GaussianMixture
-from scorefield.grids import Constant, Ladder, LogSNR, geometric
-from scorefield.metrics import Estimate
-from scorefield.metrics.estimate import mean
-from scorefield.models import Exact, FromScore, ScoreModel
+import scorefield as sf
+from scorefield.metrics import Estimate, mean
 from scorefield.plotting import Square, Terrain
-from scorefield.processes import VE
-from scorefield.samplers import AnnealedLangevin, Langevin, ReverseDiffusion
-from scorefield.sampling import sample
 from scorefield_claims.base import Claim, Finding, Recipe, Row, rule
-from scorefield_claims.drawing import COLOURS, bars, cloud, label, save
+from scorefield_claims.chance import generator
+from scorefield_claims.drawing import COLOURS, bars, cloud, label, legend, save
 
 __all__ = ["CLAIM", "LangevinWeights"]
 
-_LAW = GaussianMixture.song2019()
-_SQUARE = Square(half=8.0)
+_LAW = sf.GaussianMixture.song2019()
 _BATCH = 4096
 
 
@@ -78,17 +70,17 @@ _PUBLISHED = (
 _REPAIRED = (_Annealing(10.0, 0.1, 0.01, 100), _Annealing(10.0, 0.1, 0.003, 300))
 
 
-def _model(plan: _Annealing) -> ScoreModel:
-    process = VE(plan.sigma_L, plan.sigma_1)
+def _model(plan: _Annealing) -> sf.ScoreModel:
+    process = sf.VE(plan.sigma_L, plan.sigma_1)
     if not plan.released:
-        return Exact(_LAW, process)
+        return sf.Exact(_LAW, process)
     means, weights = _LAW.components.means, _LAW.weights
 
     def score(x: Float[Tensor, "b 2"], t: Float[Tensor, ""]) -> Float[Tensor, "b 2"]:
         _, sigma = process.alpha_sigma(t)
-        return GaussianMixture(means, sigma.item() ** 2, weights).score(x)
+        return sf.GaussianMixture(means, sigma.item() ** 2, weights).score(x)
 
-    return FromScore(score, process)
+    return sf.FromScore(score, process)
 
 
 def _left(x: Float[Tensor, "n 2"]) -> Estimate:
@@ -114,55 +106,47 @@ def _anneal(plan: _Annealing, init: Tensor, seed: int) -> Tensor:
     Raises:
         ValueError: the sampler refuses the step size.
     """
-    model, sampler = _model(plan), AnnealedLangevin(plan.step_size, plan.steps)
-    times = Ladder(geometric(plan.sigma_1, plan.sigma_L, 10)).times(model.process)
-    return sample(model, sampler, grid=times, init=init, seed=seed, denoise=False, batch_size=_BATCH).x
+    model, sampler = _model(plan), sf.AnnealedLangevin(plan.step_size, plan.steps)
+    grid = sf.Ladder(sf.geometric(plan.sigma_1, plan.sigma_L, 10))
+    return sf.sample(model, sampler, grid=grid, init=init, seed=seed, denoise=False, batch_size=_BATCH).x
 
 
 def _growth(plan: _Annealing, init: Tensor, seed: int, steps: int = 40) -> list[float]:
     """Return the root mean square of chains that take the plan's steps at its first level, whether they are stable or not."""
-    model = Exact(_LAW, VE(plan.sigma_L, plan.sigma_1))
-    sampler = Langevin(plan.step_size * (plan.sigma_1 / plan.sigma_L) ** 2)
+    model = sf.Exact(_LAW, sf.VE(plan.sigma_L, plan.sigma_1))
+    sampler = sf.Langevin(plan.step_size * (plan.sigma_1 / plan.sigma_L) ** 2)
     sizes = [init.square().mean().sqrt().item()]
     try:
-        sample(
-            model, sampler, grid=Constant(model.process.t_max, steps), init=init, seed=seed, denoise=False,
+        sf.sample(
+            model, sampler, grid=sf.Constant(model.process.t_max, steps), init=init, seed=seed, denoise=False,
             on_step=lambda made: sizes.append(made.x.double().square().mean().sqrt().item()),
         )  # fmt: skip
-    except DivergedError:
+    except ArithmeticError:
         sizes.pop()
     return sizes
 
 
 def measure(recipe: LangevinWeights) -> Finding:
     """Return the weights every sampler finds."""
-    generator = torch.Generator().manual_seed(derive_seed(recipe.seed, "start"))
-    init = _SQUARE.uniform(recipe.n, generator)
-    basin = _left(init)
-    drawn: dict[str, Tensor] = {}
-    plain = Exact(_LAW, VE(1e-3, 1.0))
-    times = Constant(plain.process.t_min, recipe.langevin_steps)
-    drawn["Langevin"] = sample(
-        *(plain, Langevin(recipe.step_size)), grid=times, init=init, seed=recipe.seed, denoise=False, batch_size=_BATCH
-    ).x
+    init = Square(half=8.0).uniform(recipe.n, generator(recipe.seed, "start"))
+    run = partial(sf.sample, seed=recipe.seed, batch_size=_BATCH)
+    plain, sampler = sf.Exact(_LAW, sf.VE(1e-3, 1.0)), sf.Langevin(recipe.step_size)
+    grid = sf.Constant(plain.process.t_min, recipe.langevin_steps)
+    drawn = {"Langevin": run(plain, sampler, grid=grid, init=init, denoise=False).x}
     refused = {}
     for plan in recipe.annealings:
         try:
             drawn[str(plan)] = _anneal(plan, init, recipe.seed)
         except ValueError as error:
             refused[str(plan)] = str(error)
-    wide = Exact(_LAW, VE(0.01, 1000.0))
-    drawn["reverse SDE"] = sample(
-        *(wide, ReverseDiffusion(), init.shape), grid=LogSNR(recipe.sde_steps - 1).times(wide.process), seed=recipe.seed,
-        batch_size=_BATCH,
-    ).x  # fmt: skip
-    return _finding(recipe, init, basin, drawn, refused)
+    wide, grid = sf.Exact(_LAW, sf.VE(0.01, 1000.0)), sf.LogSNR(recipe.sde_steps - 1)
+    drawn["reverse SDE"] = run(wide, sf.ReverseDiffusion(), init.shape, grid=grid).x
+    return _finding(recipe, init, drawn, refused)
 
 
-def _finding(
-    recipe: LangevinWeights, init: Tensor, basin: Estimate, drawn: Mapping[str, Tensor], refused: Mapping[str, str]
-) -> Finding:
+def _finding(recipe: LangevinWeights, init: Tensor, drawn: Mapping[str, Tensor], refused: Mapping[str, str]) -> Finding:
     """Return the verdict."""
+    basin = _left(init)
     costs = {str(plan): 10 * plan.steps for plan in recipe.annealings} | {"Langevin": recipe.langevin_steps}
     rows = [_row(name, x, costs.get(name, recipe.sde_steps)) for name, x in drawn.items()]
     rows += [{"sampler": name, "n": 0, "refused": message} for name, message in refused.items()]
@@ -179,25 +163,18 @@ def _finding(
             text = f"annealed ({name}) {share.value:.4f}, a bias of {bias:+.4f} or {abs(bias) / share.error:.1f} standard errors"
             checks[text] = abs(bias) < recipe.bias
     only_if = (
-        "the step is stable (ε < 4σ_L²), which " + ", ".join(refused) + " is not: the sampler refuses it"
-        if refused
-        else ""
+        f"the step is stable (ε < 4σ_L²), which {', '.join(refused)} is not: the sampler refuses it" if refused else ""
     )
-    verdict, reason = rule(checks, only_if=only_if)
     measures = {f"left share, {name}": share for name, share in shares.items()} | {"left share of the starts": basin}
-    plans = recipe.annealings
-    return Finding(verdict, reason, measures, rows, lambda path: _draw(path, plans, init, drawn, shares, recipe.seed))
+    picture = lambda path: _draw(path, recipe, init, drawn, shares)  # noqa: E731
+    return Finding(*rule(checks, only_if=only_if), measures, rows, picture)
 
 
 def _draw(
-    path: Path,
-    plans: tuple[_Annealing, ...],
-    init: Tensor,
-    drawn: Mapping[str, Tensor],
-    shares: Mapping[str, Estimate],
-    seed: int,
+    path: Path, recipe: LangevinWeights, init: Tensor, drawn: Mapping[str, Tensor], shares: Mapping[str, Estimate]
 ) -> None:
     """Draw clouds of plain and annealed dynamics, the shares of all, and what the refused step size would have done."""
+    plans = recipe.annealings
     terrain = Terrain.of(_LAW, Square(half=9.0))
     figure = Figure(figsize=(13.8, 8.6), layout="constrained")
     # Each row has margins of its own: the names of the bars are long.
@@ -213,13 +190,12 @@ def _draw(
     left.axvline(_left(init).value, color=COLOURS[1], linestyle=":", linewidth=1.8)
     label(left, "share of the left mode, 95 % intervals (dashed: truth; dotted: the starts')")
     left.tick_params(axis="y", labelsize=9)
-    narrow = [plan for plan in plans if plan.sigma_L < 1]
-    for k, plan in enumerate(narrow):
-        sizes = _growth(plan, init[:500], seed)
+    for k, plan in enumerate(plan for plan in plans if plan.sigma_L < 1):
+        sizes = _growth(plan, init[:500], recipe.seed)
         right.semilogy(sizes, color=COLOURS[k], marker="os^D"[k % 4], markersize=4, label=f"ε = {plan.step_size:g}")
     label(right, "at the first level, σ = 10 → 0.1", "Langevin step", "root mean square of the state")
     right.set_ylim(1, 1e12)
-    right.legend(frameon=False, fontsize=10)
+    legend(right)
     save(figure, path)
 
 

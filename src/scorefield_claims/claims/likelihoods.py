@@ -16,23 +16,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._tensors import derive_seed
-from scorefield.densities import GaussianMixture
-from scorefield.likelihood import log_likelihood
-from scorefield.metrics import Estimate
-from scorefield.models import Exact
-from scorefield.networks import MLP
-from scorefield.objectives import DSM, LogNormal, edm_weight
-from scorefield.preconditioning import Denoiser
-from scorefield.processes import VE, VP, Process, SubVP
+import scorefield as sf
+from scorefield.metrics import Estimate, mean
 from scorefield_claims.base import Claim, Finding, Recipe, Row, exactly, rule
-from scorefield_claims.drawing import COLOURS, canvas, label, save
+from scorefield_claims.chance import generator
+from scorefield_claims.drawing import COLOURS, canvas, label, legend, save
 from scorefield_claims.learning import learned
 
 __all__ = ["CLAIM", "Likelihoods"]
 
-_LAW = GaussianMixture(GaussianMixture.ring(4, 1.4, 0.2).components.means, 0.2**2, [0.1, 0.2, 0.3, 0.4])
-_PROCESSES: dict[str, Process] = {"VE": VE(0.02, 50.0), "VP": VP(t_min=2e-3), "sub-VP": SubVP(t_min=2e-2)}
+_LAW = sf.GaussianMixture(sf.GaussianMixture.ring(4, 1.4, 0.2).components.means, 0.2**2, [0.1, 0.2, 0.3, 0.4])
+_PROCESSES: dict[str, sf.Process] = {"VE": sf.VE(0.02, 50.0), "VP": sf.VP(t_min=2e-3), "sub-VP": sf.SubVP(t_min=2e-2)}
 _BITS = 1 / (2 * math.log(2))  # per nat and dimension of the plane
 
 
@@ -60,25 +54,24 @@ class _Found:
     @property
     def divergence(self) -> Estimate:
         """The mean of log p − log p_θ in bits per dimension."""
-        gaps = (self.truth - self.model) * _BITS
-        return Estimate(gaps.mean().item(), gaps.std().item() / len(gaps) ** 0.5)
+        return mean((self.truth - self.model) * _BITS)
 
 
-def _one(process: Process, recipe: Likelihoods) -> _Found:
+def _one(process: sf.Process, recipe: Likelihoods) -> _Found:
     """Return what is found under one process."""
-    exact = Exact(_LAW, process)
+    exact = sf.Exact(_LAW, process)
     ends = [torch.tensor(t, dtype=torch.float64) for t in (process.t_min, process.t_max)]
     start, end = (exact.marginal(t) for t in ends)
-    x = start.sample(recipe.n, torch.Generator().manual_seed(derive_seed(recipe.seed, "x"))).double()
+    x = start.sample(recipe.n, generator(recipe.seed, "x")).double()
     true = start.log_prob(x)
-    likelihood = partial(log_likelihood, exact, x, rtol=recipe.tolerance, atol=recipe.tolerance)
+    likelihood = partial(sf.log_likelihood, exact, x, rtol=recipe.tolerance, atol=recipe.tolerance)
     gap = likelihood(terminal=end).log_prob - true
     prior_gap = likelihood().log_prob - true
     # Sigma from 0.02 to 20, the middle most often: where the flow bends.
-    objective = DSM(LogNormal(mean=-1.0, std=1.6), edm_weight(1.0))
-    model = learned(lambda: Denoiser(MLP(2), process, 1.0), _LAW, objective, steps=recipe.steps, seed=recipe.seed)
+    objective = sf.DSM(sf.LogNormal(mean=-1.0, std=1.6), sf.edm_weight(1.0))
+    model = learned(lambda: sf.Denoiser(sf.MLP(2), process, 1.0), _LAW, objective, steps=recipe.steps, seed=recipe.seed)
     points = x[: recipe.trained_n]
-    by_model = log_likelihood(model, points.float(), rtol=1e-4, atol=1e-4).log_prob.double()
+    by_model = sf.log_likelihood(model, points.float(), rtol=1e-4, atol=1e-4).log_prob.double()
     return _Found(gap * _BITS, prior_gap * _BITS, true[: recipe.trained_n], by_model)
 
 
@@ -113,7 +106,7 @@ def _draw(path: Path, found: dict[str, _Found]) -> None:
             error, _ = gap.abs().clamp_min(1e-12).sort()
             left.semilogx(error, torch.linspace(0, 1, len(error)), style, color=COLOURS[k], label=f"{name}, {what}")
     left.axvline(1e-3, color="black", linewidth=1, linestyle="--")
-    left.legend(frameon=False, fontsize=9)
+    legend(left)
     label(left, "exact scores", "error of log p (bits per dimension)", "share of the points below")
     lowest = min(f.truth.min().item() for f in found.values())
     for k, (axes, (name, f)) in enumerate(zip(others, found.items(), strict=True)):

@@ -18,16 +18,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from scorefield import advice
-from scorefield.grids import Ladder, geometric
+import scorefield as sf
+from scorefield.advice import step_size
 from scorefield.metrics import Estimate, Soundness, precision_recall, soundness
-from scorefield.models import ScoreModel
-from scorefield.pretrained import load_model
-from scorefield.samplers import AnnealedLangevin
-from scorefield.sampling import sample
 from scorefield_claims.base import Claim, Finding, Recipe, rule
 from scorefield_claims.drawing import bars, canvas, label, save
-from scorefield_claims.mnist import BATCH, digits, examples, judge, real_features, show
+from scorefield_claims.mnist import BATCH, judge, real_features, shipped, show, training_digits
 
 __all__ = ["CLAIM", "MnistLadders"]
 
@@ -58,29 +54,24 @@ class _Drawn(NamedTuple):
 
 def measure(recipe: MnistLadders) -> Finding:
     """Return the quality of each ladder."""
-    model = load_model(recipe.model, precision="auto").model
-    real = _precision(recipe, examples(digits(train=True), recipe.n, recipe.seed).scaled())
+    model = shipped(recipe.model)
+    real = _precision(recipe, training_digits(recipe.n, recipe.seed))
     repeats = recipe.evaluations // 50
     ratio = (recipe.sigma_1 / recipe.sigma_L) ** (1 / 49)
     # Technique 4 speaks of the released code's ε, which is half the paper's α.
-    by_rule = 2 * advice.step_size(ratio, recipe.sigma_L, repeats) / recipe.sigma_L**2
-    found = {
-        "L = 1": _run(recipe, model, 1, recipe.relative),
-        "L = 10": _run(recipe, model, 10, recipe.relative),
-        "L = 50": _run(recipe, model, 50, recipe.relative),
-        "L = 50, step by rule": _run(recipe, model, 50, by_rule),
-    }
+    by_rule = 2 * step_size(ratio, recipe.sigma_L, repeats) / recipe.sigma_L**2
+    found = {f"L = {levels}": _run(recipe, model, levels, recipe.relative) for levels in (1, 10, 50)}
+    found["L = 50, step by rule"] = _run(recipe, model, 50, by_rule)
     return _finding(recipe, found, real)
 
 
-def _run(recipe: MnistLadders, model: ScoreModel, levels: int, relative: float) -> _Drawn:
+def _run(recipe: MnistLadders, model: sf.ScoreModel, levels: int, relative: float) -> _Drawn:
     """Return samples of a ladder."""
-    process = model.process
-    rungs = geometric(recipe.sigma_1, recipe.sigma_L, levels) if levels > 1 else torch.tensor([recipe.sigma_L])
-    sampler = AnnealedLangevin(relative * recipe.sigma_L**2, recipe.evaluations // levels)
-    start = torch.rand((recipe.n, 1, 28, 28), generator=torch.Generator().manual_seed(recipe.seed))
+    grid = sf.Ladder(sf.geometric(recipe.sigma_1, recipe.sigma_L, levels))
+    sampler = sf.AnnealedLangevin(relative * recipe.sigma_L**2, recipe.evaluations // levels)
     # NCSN starts from uniform noise in [0, 1]; a ladder from σ_1 = 10 forgets it.
-    x = sample(model, sampler, grid=Ladder(rungs).times(process), init=start, seed=recipe.seed, batch_size=BATCH).x
+    start = torch.rand((recipe.n, 1, 28, 28), generator=torch.Generator().manual_seed(recipe.seed))
+    x = sf.sample(model, sampler, grid=grid, init=start, seed=recipe.seed, batch_size=BATCH).x
     return _Drawn(_precision(recipe, x), soundness(x), relative, x[:40])
 
 
@@ -93,33 +84,22 @@ def _finding(recipe: MnistLadders, found: Mapping[str, _Drawn], real: Estimate) 
     """Return the verdict."""
     share = {name: drawn.precision.value / real.value for name, drawn in found.items()}
     text = {name: f"{name}: {value:.3f} of the precision of training digits" for name, value in share.items()}
+    finite = all(drawn.sound.finite == 1 for drawn in found.values())
     checks = {
         text["L = 1"]: share["L = 1"] < recipe.fails,
         text["L = 10"]: share["L = 10"] >= recipe.works,
         text["L = 50, step by rule"]: share["L = 50, step by rule"] >= recipe.works,
-        f"all samples are finite; fifty levels with the published step: {share['L = 50']:.3f}": all(
-            drawn.sound.finite == 1 for drawn in found.values()
-        ),
+        f"all samples are finite; fifty levels with the published step: {share['L = 50']:.3f}": finite,
     }
-    verdict, reason = rule(checks)
     rows = [
-        {
-            "ladder": name,
-            "evaluations": recipe.evaluations,
-            "relative_step": drawn.relative,
-            "precision": drawn.precision.value,
-            "precision_error": drawn.precision.error,
-            "finite": drawn.sound.finite,
-            "in_range": drawn.sound.in_range,
-            "saturated": drawn.sound.saturated,
-            "total_variation": drawn.sound.total_variation or 0.0,
-            "pairwise_distance": drawn.sound.pairwise_distance,
-        }
-        for name, drawn in found.items()
-    ]
+        {"ladder": name, "evaluations": recipe.evaluations, "relative_step": d.relative, "precision": d.precision.value,
+         "precision_error": d.precision.error, "finite": d.sound.finite, "in_range": d.sound.in_range, "saturated": d.sound.saturated,
+         "total_variation": d.sound.total_variation or 0.0, "pairwise_distance": d.sound.pairwise_distance}
+        for name, d in found.items()
+    ]  # fmt: skip
     measures = {f"precision, {name}": drawn.precision for name, drawn in found.items()}
     measures |= {"precision, training digits": real}
-    return Finding(verdict, reason, measures, rows, lambda path: _draw(path, found, measures))
+    return Finding(*rule(checks), measures, rows, lambda path: _draw(path, found, measures))
 
 
 def _draw(path: Path, found: Mapping[str, _Drawn], measures: Mapping[str, Estimate]) -> None:

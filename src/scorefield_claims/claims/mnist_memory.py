@@ -13,12 +13,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from scorefield.loaded import guided
+import scorefield as sf
 from scorefield.metrics import Memorisation, memorisation, nearest_neighbours
-from scorefield.pretrained import load_model
 from scorefield_claims.base import Claim, Finding, Recipe, rule
 from scorefield_claims.drawing import canvas, label, points, save
-from scorefield_claims.mnist import digits, draw, show
+from scorefield_claims.mnist import BATCH, digits, show
 
 __all__ = ["CLAIM", "MnistMemory"]
 
@@ -36,8 +35,7 @@ class MnistMemory(Recipe):
 
 def measure(recipe: MnistMemory) -> Finding:
     """Return whether samples remember."""
-    loaded = load_model(recipe.model, precision="auto")
-    x = draw(guided(loaded), *loaded.config.sampling.build(loaded.model.process), recipe.n, recipe.seed).x.clamp(0, 1)
+    x = sf.load_model(recipe.model).sample(recipe.n, seed=recipe.seed, batch_size=BATCH).x.clamp(0, 1)
     train, test = (digits(train=train).scaled() for train in (True, False))
     copied = x.clone()
     k, generator = round(recipe.copies * recipe.n), torch.Generator().manual_seed(recipe.seed)
@@ -50,29 +48,20 @@ def measure(recipe: MnistMemory) -> Finding:
 def _finding(recipe: MnistMemory, found: Mapping[str, Memorisation], pictures: Tensor) -> Finding:
     """Return the verdict."""
     ours, mutant = found.values()
+    refused = mutant.p_value < recipe.level
     checks = {
         f"{ours.train_share.value:.3f} of the samples lie nearer to a training digit than to any test digit, where "
         f"{ours.expected_share:.3f} would without memory (p = {ours.p_value:.2g})": ours.p_value > recipe.level,
-        f"the same test refuses a sampler of which {recipe.copies:.0%} are copies (p = {mutant.p_value:.1g})": mutant.p_value
-        < recipe.level,
+        f"the same test refuses a sampler of which {recipe.copies:.0%} are copies (p = {mutant.p_value:.1g})": refused,
     }
-    verdict, reason = rule(checks)
     rows = [
-        {
-            "sampler": name,
-            "n": m.n,
-            "train_share": m.train_share.value,
-            "expected_share": m.expected_share,
-            "p_value": m.p_value,
-            "c_t": m.c_t,
-            "distance_ratio": m.ratio.value,
-            "distance_ratio_error": m.ratio.error,
-        }
+        {"sampler": name, "n": m.n, "train_share": m.train_share.value, "expected_share": m.expected_share, "p_value": m.p_value,
+         "c_t": m.c_t, "distance_ratio": m.ratio.value, "distance_ratio_error": m.ratio.error}
         for name, m in found.items()
-    ]
+    ]  # fmt: skip
     measures = {f"share nearer to training digits, {name}": m.train_share for name, m in found.items()}
     measures |= {f"distance to training digits over test digits', {name}": m.ratio for name, m in found.items()}
-    return Finding(verdict, reason, measures, rows, lambda path: _draw(path, found, pictures))
+    return Finding(*rule(checks), measures, rows, lambda path: _draw(path, found, pictures))
 
 
 def _draw(path: Path, found: Mapping[str, Memorisation], pictures: Tensor) -> None:

@@ -7,22 +7,18 @@ Thresholds: at one level most chains must still show the digit they started with
 that digit's share of the data.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
-from scorefield.grids import Constant, Ladder, geometric
-from scorefield.metrics import Estimate, ModeWeights, class_shares
-from scorefield.metrics.estimate import mean
-from scorefield.pretrained import load_model
-from scorefield.samplers import AnnealedLangevin, Langevin
-from scorefield.sampling import Samples, sample
-from scorefield_claims.base import Claim, Finding, Recipe, rule
-from scorefield_claims.drawing import canvas, label, save, share_bars
-from scorefield_claims.mnist import BATCH, digits, read, show
+import scorefield as sf
+from scorefield.metrics import ModeWeights, class_shares, mean
+from scorefield.sampling import Samples
+from scorefield_claims.base import Claim, Finding, Recipe, rule, share_rows
+from scorefield_claims.drawing import canvas, save
+from scorefield_claims.mnist import BATCH, class_weights, classes, digit_shares, digits, read, shipped, show
 
 __all__ = ["CLAIM", "MnistMixing"]
 
@@ -46,45 +42,42 @@ class MnistMixing(Recipe):
 
 def measure(recipe: MnistMixing) -> Finding:
     """Return which digits the chains end at."""
-    model, test = load_model(recipe.model, precision="auto").model, digits(train=False)
-    assert test.labels is not None  # noqa: S101 MNIST has labels
-    start = test.scaled(test.labels == recipe.digit)[: recipe.n]
+    model, test = shipped(recipe.model), digits(train=False)
+    start = test.scaled(classes(test) == recipe.digit)[: recipe.n]
     t = model.process.time(torch.tensor(recipe.sigma, dtype=torch.float64)).item()
-    levels = geometric(recipe.sigma_1, recipe.sigma_L, recipe.steps // recipe.repeats)
+    levels = sf.geometric(recipe.sigma_1, recipe.sigma_L, recipe.steps // recipe.repeats)
     walks = {
-        f"one level, σ = {recipe.sigma:g}": (Langevin(recipe.step_size), Constant(t, recipe.steps)),
+        f"one level, σ = {recipe.sigma:g}": (sf.Langevin(recipe.step_size), sf.Constant(t, recipe.steps)),
         f"annealed, σ = {recipe.sigma_1:g} → {recipe.sigma_L:g}": (
-            AnnealedLangevin(recipe.relative * recipe.sigma_L**2, recipe.repeats),
-            Ladder(levels).times(model.process),
+            sf.AnnealedLangevin(recipe.relative * recipe.sigma_L**2, recipe.repeats),
+            sf.Ladder(levels),
         ),
     }
     drawn = {
-        name: sample(model, sampler, grid=times, init=start, seed=recipe.seed, frames=6, batch_size=BATCH)
-        for name, (sampler, times) in walks.items()
+        name: sf.sample(model, sampler, grid=grid, init=start, seed=recipe.seed, frames=6, batch_size=BATCH)
+        for name, (sampler, grid) in walks.items()
     }
-    shares = torch.bincount(test.labels).double() / len(test)
-    return _finding(recipe, drawn, shares)
+    return _finding(recipe, drawn, class_weights(test))
 
 
-def _finding(recipe: MnistMixing, drawn: Mapping[str, Samples], expected: Tensor) -> Finding:
+def _finding(recipe: MnistMixing, drawn: Mapping[str, Samples], expected: Sequence[float]) -> Finding:
     """Return the verdict."""
     labels = {name: read(walk.x).labels for name, walk in drawn.items()}
     kept = {name: mean(found == recipe.digit) for name, found in labels.items()}
-    weights = {name: class_shares(found, expected.tolist()) for name, found in labels.items()}
+    weights = {name: class_shares(found, expected) for name, found in labels.items()}
     (stuck_name, stuck), (mixed_name, mixed) = kept.items()
+    still = f"{stuck.value:.0%} of the chains still show a {recipe.digit} after {recipe.steps} steps"
     checks = {
-        f"{stuck_name}: {stuck.value:.0%} of the chains still show a {recipe.digit} after {recipe.steps} steps": stuck.value
-        > 0.5,
+        f"{stuck_name}: {still}": stuck.value > 0.5,
         f"{mixed_name}: {mixed.value:.0%} do": mixed.value <= recipe.kept,
     }
-    verdict, reason = rule(checks)
     rows = [
-        {"sampler": name, "digit": k, "share": share, "low": low, "high": high, "expected": true, "n": w.n}
+        {"sampler": name, "digit": k, **row, "n": w.n}
         for name, w in weights.items()
-        for k, (share, low, high, true) in enumerate(zip(w.shares, w.low, w.high, w.expected, strict=True))
+        for k, row in enumerate(share_rows(w))
     ]
-    measures: dict[str, Estimate] = {f"share that shows the first digit, {name}": value for name, value in kept.items()}
-    return Finding(verdict, reason, measures, rows, lambda path: _draw(path, drawn, weights))
+    measures = {f"share that shows the first digit, {name}": value for name, value in kept.items()}
+    return Finding(*rule(checks), measures, rows, lambda path: _draw(path, drawn, weights))
 
 
 def _draw(path: Path, drawn: Mapping[str, Samples], weights: Mapping[str, ModeWeights]) -> None:
@@ -92,16 +85,9 @@ def _draw(path: Path, drawn: Mapping[str, Samples], weights: Mapping[str, ModeWe
     figure, axes = canvas(1, 3, width=5.0, height=5.0)
     for panel, (name, walk) in zip(axes[0, :2], drawn.items(), strict=True):
         assert walk.trajectory is not None  # noqa: S101 frames were asked for
-        show(
-            panel,
-            walk.trajectory[:, :8].transpose(0, 1).flatten(0, 1),
-            f"{name}\n(time runs to the right)",
-            len(walk.trajectory),
-        )
-    share_bars(axes[0, 2], weights)
-    axes[0, 2].set_xticks(range(10), [str(k) for k in range(10)])
-    label(axes[0, 2], "digits the chains end at, 95 % intervals", "digit", "share")
-    axes[0, 2].legend(frameon=False, fontsize=10)
+        chains = walk.trajectory[:, :8].transpose(0, 1).flatten(0, 1)
+        show(panel, chains, f"{name}\n(time runs to the right)", len(walk.trajectory))
+    digit_shares(axes[0, 2], weights, "digits the chains end at, 95 % intervals")
     save(figure, path)
 
 

@@ -7,12 +7,11 @@ as `scorefield_claims.predictors` says; a distance of finite samples is never ne
 
 from dataclasses import dataclass
 
-from scorefield.grids import LogSNR
-from scorefield.metrics import Estimate, frechet_distance
-from scorefield.pretrained import load_model
-from scorefield.sampling import Sampler, sample
+import scorefield as sf
+from scorefield.metrics import Estimate
 from scorefield_claims.base import Claim, Finding, Recipe
-from scorefield_claims.mnist import BATCH, digits, examples, judge, real_features
+from scorefield_claims.mnist import draw as drawn_digits
+from scorefield_claims.mnist import fid, shipped, training_digits
 from scorefield_claims.predictors import Measure, compete, draw, verdict
 
 __all__ = ["CLAIM", "MnistPredictorCorrector"]
@@ -32,23 +31,20 @@ class MnistPredictorCorrector(Recipe):
 
 def measure(recipe: MnistPredictorCorrector) -> Finding:
     """Return the error of every sampler at every cost."""
-    model, real = load_model(recipe.model, precision="auto").model, real_features(recipe.reference)
+    model = shipped(recipe.model)
 
     def of(n: int) -> Measure:
-        def error(process: str, sampler: Sampler, steps: int, seed: int) -> Estimate:
-            times = LogSNR(steps).times(model.process)
-            x = sample(model, sampler, (n, 1, 28, 28), grid=times, seed=seed, batch_size=BATCH).x
-            return frechet_distance(judge().features(x), real)
+        def error(process: str, sampler: sf.Sampler, steps: int, seed: int) -> Estimate:
+            return fid(drawn_digits(model, sampler, sf.LogSNR(steps), n, seed).x, recipe.reference)
 
         return error
 
     errors, rows = compete(["MNIST"], recipe.evaluations, recipe.snrs, of(recipe.n), of(recipe.trial), recipe.seed)
-    floor = frechet_distance(judge().features(examples(digits(train=True), recipe.n, recipe.seed).scaled()), real)
+    floor = fid(training_digits(recipe.n, recipe.seed), recipe.reference)
     most = recipe.evaluations[-1]
     measures = {f"FID (MNIST features), {name}, {most} evaluations": e for name, e in errors["MNIST"][most].items()}
     measures |= {"FID (MNIST features) of training digits": floor}
-    decided, reason = verdict(errors, 0.0)
-    return Finding(decided, reason, measures, rows, lambda path: draw(path, errors, "FID (MNIST features)"))
+    return Finding(*verdict(errors, 0.0), measures, rows, lambda path: draw(path, errors, "FID (MNIST features)"))
 
 
 CLAIM = Claim(

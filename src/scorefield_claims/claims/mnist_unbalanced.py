@@ -9,22 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
-from scorefield._tensors import derive_seed
+import scorefield as sf
 from scorefield.data import Dataset, keep_share
-from scorefield.grids import Karras
-from scorefield.metrics import Estimate, ModeWeights, class_shares
-from scorefield.networks import UNet
-from scorefield.objectives import DSM, LogNormal, edm_weight
-from scorefield.preconditioning import Denoiser
-from scorefield.processes import EDM
-from scorefield.samplers import Heun
-from scorefield.training import fit
-from scorefield_claims.base import Claim, Finding, Recipe, Row, rule
-from scorefield_claims.drawing import canvas, label, save, share_bars
-from scorefield_claims.mnist import digits, draw, read, show
+from scorefield.metrics import ModeWeights, class_shares
+from scorefield_claims.base import Claim, Finding, Recipe, exactly, rule, share_rows
+from scorefield_claims.drawing import canvas, save
+from scorefield_claims.learning import learned
+from scorefield_claims.mnist import CHURNED, class_weights, digit_shares, digits, draw, read, show
 
 __all__ = ["CLAIM", "MnistUnbalanced"]
 
@@ -43,63 +36,45 @@ class MnistUnbalanced(Recipe):
     confused: float = 0.2
 
 
-def _learn(recipe: MnistUnbalanced, data: Dataset) -> Denoiser:
+def _learn(recipe: MnistUnbalanced, data: Dataset) -> sf.ScoreModel:
     """Return a denoiser of the data."""
     values = data.scaled()
     mean, std = values.mean().item(), values.std().item()
-    with torch.random.fork_rng(devices=[]):  # layers draw their initial weights from the global generator
-        torch.manual_seed(derive_seed(recipe.seed, "init"))
-        model = Denoiser(UNet(1, 28, width=recipe.width), EDM(0.002, 40.0), std, mean)
-    objective = DSM(LogNormal(-0.7, 1.2), edm_weight(std))
-    fit(model, data, objective, steps=recipe.steps, batch_size=recipe.batch_size, learning_rate=2e-3, seed=recipe.seed)
-    return model
+    build = lambda: sf.Denoiser(sf.UNet(1, 28, width=recipe.width), sf.EDM(0.002, 40.0), std, mean)  # noqa: E731
+    objective = sf.DSM(sf.LogNormal(-0.7, 1.2), sf.edm_weight(std))
+    settings = {"steps": recipe.steps, "batch_size": recipe.batch_size, "learning_rate": 2e-3, "seed": recipe.seed}
+    return learned(build, data, objective, **settings)
 
 
 def measure(recipe: MnistUnbalanced) -> Finding:
     """Return the shares of digits drawn after unbalanced training."""
     balanced = digits(train=True)
     data = keep_share(balanced, recipe.digit, recipe.kept, seed=recipe.seed)
-    x = draw(
-        _learn(recipe, data), Heun(churn=10.0, churn_min=0.05, churn_max=10.0), Karras(17), recipe.n, recipe.seed
-    ).x
-    found = class_shares(read(x).labels, _shares(data))
-    return _finding(recipe, found, _shares(balanced), x[:100])
-
-
-def _shares(data: Dataset) -> Sequence[float]:
-    """Return the share of each class."""
-    assert data.labels is not None  # noqa: S101 MNIST has labels
-    return (torch.bincount(data.labels).double() / len(data)).tolist()
+    x = draw(_learn(recipe, data), CHURNED, sf.Karras(17), recipe.n, recipe.seed).x
+    found = class_shares(read(x).labels, class_weights(data))
+    return _finding(recipe, found, class_weights(balanced), x[:100])
 
 
 def _finding(recipe: MnistUnbalanced, found: ModeWeights, balanced: Sequence[float], x: Tensor) -> Finding:
     """Return the verdict."""
     share, true, full = found.shares[recipe.digit], found.expected[recipe.digit], balanced[recipe.digit]
     error = (true * (1 - true) / found.n) ** 0.5
-    allowed = recipe.margin * error + recipe.confused * true
+    near = abs(share - true) <= recipe.margin * error + recipe.confused * true
     checks = {
-        f"the digit {recipe.digit} is {share:.4f} of {found.n} samples and {true:.4f} of the data": abs(share - true)
-        <= allowed,
+        f"the digit {recipe.digit} is {share:.4f} of {found.n} samples and {true:.4f} of the data": near,
         f"which is not the {full:.4f} of balanced data": found.high[recipe.digit] < full,
     }
-    verdict, reason = rule(checks)
-    ends = zip(found.shares, found.low, found.high, found.expected, balanced, strict=True)
-    rows: list[Row] = [
-        {"digit": k, "share": s, "low": low, "high": high, "data": e, "balanced": b}
-        for k, (s, low, high, e, b) in enumerate(ends)
-    ]
+    rows = [{"digit": k, **row, "balanced": balanced[k]} for k, row in enumerate(share_rows(found))]
     measures = {f"share of the digit {recipe.digit}": found.share(recipe.digit)}
-    measures |= {"its share of the data": Estimate(true, 0.0), "χ² p-value of all ten": Estimate(found.p_value, 0.0)}
-    return Finding(verdict, reason, measures, rows, lambda path: _draw(path, found, x))
+    measures |= {"its share of the data": exactly(true), "χ² p-value of all ten": exactly(found.p_value)}
+    return Finding(*rule(checks), measures, rows, lambda path: _draw(path, found, x))
 
 
 def _draw(path: Path, found: ModeWeights, x: Tensor) -> None:
     """Draw samples, and the shares."""
     figure, axes = canvas(1, 2, width=5.6, height=5.0)
     show(axes[0, 0], x, "samples", 10)
-    share_bars(axes[0, 1], {"samples": found})
-    axes[0, 1].set_xticks(range(10), [str(k) for k in range(10)])
-    label(axes[0, 1], "shares of digits, 95 % intervals (dashed: the data's)", "digit", "share")
+    digit_shares(axes[0, 1], {"samples": found}, "shares of digits, 95 % intervals (dashed: the data's)")
     save(figure, path)
 
 

@@ -19,7 +19,7 @@ from matplotlib.axes import Axes
 
 from scorefield.metrics import Estimate
 from scorefield_claims.base import Claim, Finding, rule
-from scorefield_claims.drawing import COLOURS, canvas, curve, label, save
+from scorefield_claims.drawing import COLOURS, canvas, curve, label, legend, save
 from scorefield_claims.ncsnv2.ladder import CONFIGURATIONS, largest_level, neighbours, step_by_rule
 from scorefield_claims.ncsnv2.network import Averaging, averaging, denoising, unconditional
 from scorefield_claims.ncsnv2.part import NCSNv2Techniques
@@ -42,14 +42,8 @@ def measure(recipe: NCSNv2Techniques) -> Finding:
 def _pair(axes: Axes, measures: dict[str, Estimate], names: dict[str, str], title: str) -> None:
     """Draw two or more named measures as bars."""
     values = [measures[key] for key in names.values()]
-    axes.bar(
-        list(names),
-        [e.value for e in values],
-        yerr=[1.96 * e.error for e in values],
-        color=COLOURS[: len(values)],
-        capsize=4,
-        width=0.6,
-    )
+    heights, reach = [e.value for e in values], [1.96 * e.error for e in values]
+    axes.bar(list(names), heights, yerr=reach, color=COLOURS[: len(values)], capsize=4, width=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     label(axes, title)
 
@@ -58,34 +52,17 @@ def _draw(target: Path, measures: dict[str, Estimate], path: Averaging, recipe: 
     """Draw a panel per technique; the fifth has two."""
     figure, grid = canvas(2, 3, width=4.9, height=3.9)
     one, two, three, four, five, six = grid.flatten()
-    _pair(
-        one,
-        measures,
-        {
-            "σ₁ by distance": "1: error of a mode's share, σ_1 by distance",
-            "σ₁ = 1": "1: error of a mode's share, σ_1 = 1",
-        },
-        "1: error of a mode's share",
-    )
-    _pair(
-        two,
-        measures,
-        {"γ by rule": "2: overlap by rule", "NCSN's γ": "2: overlap of NCSN"},
-        "2: norms the next level expects (D = 784)",
-    )
+    share = "1: error of a mode's share"
+    _pair(one, measures, {"σ₁ by distance": f"{share}, σ_1 by distance", "σ₁ = 1": f"{share}, σ_1 = 1"}, share)
+    overlaps = {"γ by rule": "2: overlap by rule", "NCSN's γ": "2: overlap of NCSN"}
+    _pair(two, measures, overlaps, "2: norms the next level expects (D = 784)")
     two.axhline(0.5, color="black", linestyle="--", linewidth=1)
-    names = {
-        f"D = {d}\n{name}": f"3: score error at D = {d}, {name}"
-        for d in recipe.dimensions
-        for name in ("told", "not told")
-    }
-    _pair(three, measures, names, "3: score error, network told σ or not")
+    told = [(d, name) for d in recipe.dimensions for name in ("told", "not told")]
+    errors = {f"D = {d}\n{name}": f"3: score error at D = {d}, {name}" for d, name in told}
+    _pair(three, measures, errors, "3: score error, network told σ or not")
     three.set_yscale("log")
     published = [c.step_size for c in CONFIGURATIONS]
-    rule_of = [
-        p / (1 + measures[f"4: published over rule − 1, {c.name}"].value)
-        for p, c in zip(published, CONFIGURATIONS, strict=True)
-    ]
+    rule_of = [c.step_size / (1 + measures[f"4: published over rule − 1, {c.name}"].value) for c in CONFIGURATIONS]
     four.loglog(rule_of, published, "o", color=COLOURS[0], markersize=9)
     four.axline((1e-6, 1e-6), (1e-5, 1e-5), color="black", linewidth=1)
     for c, x, y in zip(CONFIGURATIONS, rule_of, published, strict=True):
@@ -95,13 +72,15 @@ def _draw(target: Path, measures: dict[str, Estimate], path: Averaging, recipe: 
     curve(five, [p[0] for p in path], [p[1] for p in path], "last weights", 1)
     curve(five, [p[0] for p in path], [p[2] for p in path], "averaged", 0)
     five.set_yscale("log")
-    five.legend(frameon=False, fontsize=10)
+    legend(five)
     label(five, "5: averaging the weights", "optimiser step", "score error")
-    ends = {
-        "noise-free\nlast step": "5: MMD² to the data with the last step",
-        "stop at σ_L": "5: MMD² to the data without the last step",
-    }
-    _pair(six, measures, ends, "5: MMD² to the data")
+    mmd = "5: MMD² to the data"
+    _pair(
+        six,
+        measures,
+        {"noise-free\nlast step": f"{mmd} with the last step", "stop at σ_L": f"{mmd} without the last step"},
+        mmd,
+    )
     save(figure, target)
 
 

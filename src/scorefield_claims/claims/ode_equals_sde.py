@@ -14,24 +14,19 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from scorefield._tensors import derive_seed, standard_normal
-from scorefield.densities import GaussianMixture
-from scorefield.grids import LogSNR
+import scorefield as sf
 from scorefield.metrics import Estimate
-from scorefield.models import Exact
 from scorefield.plotting import Square, Terrain
-from scorefield.processes import VE, VP, Process
-from scorefield.samplers import Ancestral, Heun
-from scorefield.sampling import Sampler, sample
 from scorefield_claims.base import Claim, Finding, Recipe, Row, exactly, rule
+from scorefield_claims.chance import generator
 from scorefield_claims.distance import mmd_to
-from scorefield_claims.drawing import canvas, cloud, curve, label, save
+from scorefield_claims.drawing import canvas, cloud, curve, label, legend, loglog, save, to_noise
 
 __all__ = ["CLAIM", "OdeEqualsSde"]
 
-_LAW = GaussianMixture(GaussianMixture.ring(4, 1.4, 0.15).components.means, 0.15**2, [0.1, 0.2, 0.3, 0.4])
-_PROCESSES: dict[str, Process] = {"VE": VE(0.01, 100.0), "VP": VP()}
-_SAMPLERS: dict[str, Sampler] = {"flow (Heun)": Heun(), "SDE (ancestral)": Ancestral()}
+_LAW = sf.GaussianMixture(sf.GaussianMixture.ring(4, 1.4, 0.15).components.means, 0.15**2, [0.1, 0.2, 0.3, 0.4])
+_PROCESSES: dict[str, sf.Process] = {"VE": sf.VE(0.01, 100.0), "VP": sf.VP()}
+_SAMPLERS: dict[str, sf.Sampler] = {"flow (Heun)": sf.Heun(), "SDE (ancestral)": sf.Ancestral()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,13 +39,12 @@ class OdeEqualsSde(Recipe):
     level: float = 4.0
 
 
-def _start(process: Process, recipe: OdeEqualsSde) -> Tensor:
+def _start(process: sf.Process, recipe: OdeEqualsSde) -> Tensor:
     """Return draws from the true law at t_max: a Gaussian prior in its place would add an error that no step size removes."""
-    generator = torch.Generator().manual_seed(derive_seed(recipe.seed, "start"))
-    end = torch.tensor(process.t_max, dtype=torch.float64)
-    alpha, sigma = process.alpha_sigma(end)
-    x0 = _LAW.sample(recipe.n, generator)
-    return (alpha * x0 + sigma * standard_normal(x0, generator)).float()
+    stream = generator(recipe.seed, "start")
+    x0 = _LAW.sample(recipe.n, stream)
+    z = torch.randn(x0.shape, generator=stream, dtype=x0.dtype)
+    return process.perturb(x0, torch.tensor(process.t_max, dtype=torch.float64), z).float()
 
 
 def measure(recipe: OdeEqualsSde) -> Finding:
@@ -60,34 +54,26 @@ def measure(recipe: OdeEqualsSde) -> Finding:
     drawn: dict[str, Tensor] = {}
     rows: list[Row] = []
     for process_name, process in _PROCESSES.items():
-        exact, start = Exact(_LAW, process), _start(process, recipe)
+        exact, start = sf.Exact(_LAW, process), _start(process, recipe)
         law = exact.marginal(torch.tensor(process.t_min, dtype=torch.float64))
-        assert isinstance(law, GaussianMixture)  # noqa: S101 for the type checker: mixtures are closed under noising
+        assert isinstance(law, sf.GaussianMixture)  # noqa: S101 for the type checker: mixtures are closed under noising
         for name, sampler in _SAMPLERS.items():
             x = start
             for cost in recipe.evaluations:
-                times = LogSNR(int(cost // sampler.evaluations)).times(process)
-                x = sample(exact, sampler, grid=times, init=start, seed=recipe.seed, denoise=False, batch_size=4096).x
+                grid = sf.LogSNR(int(cost // sampler.evaluations))
+                x = sf.sample(exact, sampler, grid=grid, init=start, seed=recipe.seed, denoise=False, batch_size=4096).x
                 error = mmd_to(law, x, recipe.bandwidth)
                 errors.setdefault((process_name, name), []).append(error)
                 rows.append(
-                    {
-                        "process": process_name,
-                        "sampler": name,
-                        "evaluations": cost,
-                        "mmd2": error.value,
-                        "standard_error": error.error,
-                    }
-                )
+                    {"process": process_name, "sampler": name, "evaluations": cost, "mmd2": error.value, "standard_error": error.error}
+                )  # fmt: skip
             drawn[f"{name}, {process_name}"] = x
             memory[f"{name}, {process_name}"] = torch.corrcoef(torch.stack([start[:, 0], x[:, 0]]))[0, 1].item()
-    checks = {
-        f"{name}, {process}: {e[-1].value / e[-1].error:.1f} standard errors from the true law at {recipe.evaluations[-1]} "
-        f"evaluations, {e[0].value / e[0].error:.0f} at {recipe.evaluations[0]}": abs(e[-1].value)
-        < recipe.level * e[-1].error
-        and e[0].value > recipe.level * e[0].error
-        for (process, name), e in errors.items()
-    }
+    checks = {}
+    for (process, name), (first, *_, last) in errors.items():
+        ends = first.value / first.error, last.value / last.error
+        text = f"{name}, {process}: {ends[1]:.1f} standard errors from the true law at {recipe.evaluations[-1]} evaluations"
+        checks[f"{text}, {ends[0]:.0f} at {recipe.evaluations[0]}"] = abs(ends[1]) < recipe.level < ends[0]
     measures = {f"MMD² at the finest grid, {name}, {process}": e[-1] for (process, name), e in errors.items()} | {
         f"correlation of end and start, {name}": exactly(value) for name, value in memory.items()
     }
@@ -100,22 +86,15 @@ def _draw(
     """Draw errors against cost, and the samples of the finest grid."""
     figure, grid = canvas(2, 3)
     terrain = Terrain.of(_LAW, Square(half=2.2))
-    lowest = min(e.error for by in errors.values() for e in by)
+    every = [e for by in errors.values() for e in by]
     for line, process in zip(grid, _PROCESSES, strict=True):
         for k, name in enumerate(_SAMPLERS):
-            shown = [Estimate(max(e.value, lowest), e.error) for e in errors[process, name]]
-            curve(line[0], recipe.evaluations, shown, name, k)
-            cloud(
-                line[1 + k],
-                drawn[f"{name}, {process}"],
-                terrain,
-                f"{name}, {process}, {recipe.evaluations[-1]} evaluations",
-            )
+            curve(line[0], recipe.evaluations, to_noise(errors[process, name], every), name, k)
+            title = f"{name}, {process}"
+            cloud(line[1 + k], drawn[title], terrain, f"{title}, {recipe.evaluations[-1]} evaluations")
             line[1 + k].title.set_fontsize(11)
-        line[0].set(xscale="log", yscale="log")
-        line[0].set_xticks(recipe.evaluations, [str(c) for c in recipe.evaluations])
-        line[0].minorticks_off()
-        line[0].legend(frameon=False, fontsize=10)
+        loglog(line[0], recipe.evaluations)
+        legend(line[0])
         label(line[0], f"{process}: error, shown down to its noise", "evaluations of the score", "MMD² to the true law")
     save(figure, path)
 

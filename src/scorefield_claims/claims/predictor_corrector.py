@@ -10,21 +10,17 @@ Ratios are chosen and orders told as `scorefield_claims.predictors` says, with `
 
 from dataclasses import dataclass
 
-from scorefield.densities import GaussianMixture
-from scorefield.grids import Uniform
+import scorefield as sf
 from scorefield.metrics import Estimate
-from scorefield.models import Exact
-from scorefield.processes import VE, VP, Process
-from scorefield.sampling import Sampler, sample
 from scorefield_claims.base import Claim, Finding, Recipe
 from scorefield_claims.distance import mmd_to
 from scorefield_claims.predictors import compete, draw, verdict
 
 __all__ = ["CLAIM", "PredictorCorrectorTable"]
 
-_MEANS = GaussianMixture.ring(4, 1.4, 0.15).components.means
-_LAW = GaussianMixture(_MEANS, 0.15**2, [0.1, 0.2, 0.3, 0.4])
-_PROCESSES: dict[str, Process] = {"VE": VE(0.01, 50.0), "VP": VP()}
+_MEANS = sf.GaussianMixture.ring(4, 1.4, 0.15).components.means
+_LAW = sf.GaussianMixture(_MEANS, 0.15**2, [0.1, 0.2, 0.3, 0.4])
+_PROCESSES: dict[str, sf.Process] = {"VE": sf.VE(0.01, 50.0), "VP": sf.VP()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,10 +37,9 @@ class PredictorCorrectorTable(Recipe):
 def measure(recipe: PredictorCorrectorTable) -> Finding:
     """Return the error of every sampler at every cost."""
 
-    def error(process: str, sampler: Sampler, steps: int, seed: int) -> Estimate:
-        model = Exact(_LAW, _PROCESSES[process])
-        times = Uniform(steps).times(model.process)
-        x = sample(model, sampler, (recipe.n, 2), grid=times, seed=seed, batch_size=4096).x
+    def error(process: str, sampler: sf.Sampler, steps: int, seed: int) -> Estimate:
+        model, grid = sf.Exact(_LAW, _PROCESSES[process]), sf.Uniform(steps)
+        x = sf.sample(model, sampler, (recipe.n, 2), grid=grid, seed=seed, batch_size=4096).x
         return mmd_to(_LAW, x, recipe.bandwidth)
 
     errors, rows = compete(_PROCESSES, recipe.evaluations, recipe.snrs, error, error, recipe.seed)
@@ -54,8 +49,9 @@ def measure(recipe: PredictorCorrectorTable) -> Finding:
         for process, at in errors.items()
         for name, error in at[most].items()
     }
-    decided, reason = verdict(errors, recipe.floor)
-    return Finding(decided, reason, measures, rows, lambda path: draw(path, errors, "MMD² to the true law"))
+    return Finding(
+        *verdict(errors, recipe.floor), measures, rows, lambda path: draw(path, errors, "MMD² to the true law")
+    )
 
 
 CLAIM = Claim(

@@ -15,21 +15,16 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from scorefield._tensors import derive_seed, standard_normal
-from scorefield.densities import GaussianMixture
-from scorefield.grids import Constant, Ladder, geometric
-from scorefield.metrics import ModeWeights, mode_weights
-from scorefield.models import Exact
-from scorefield.plotting import Square, Terrain
-from scorefield.processes import VE
-from scorefield.samplers import AnnealedLangevin, Langevin
-from scorefield.sampling import sample
-from scorefield_claims.base import Claim, Finding, Recipe, exactly, rule
-from scorefield_claims.drawing import canvas, cloud, label, save, share_bars
+import scorefield as sf
+from scorefield.metrics import ModeWeights
+from scorefield.plotting import Square, Terrain, share_bars
+from scorefield_claims.base import Claim, Finding, Recipe, exactly, rule, share_rows
+from scorefield_claims.chance import generator
+from scorefield_claims.drawing import canvas, cloud, label, legend, save
 
 __all__ = ["CLAIM", "RingMixing"]
 
-_LAW = GaussianMixture.ring(8, 5.0, 0.5)
+_LAW = sf.GaussianMixture.ring(8, 5.0, 0.5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,25 +44,23 @@ class RingMixing(Recipe):
 
 def measure(recipe: RingMixing) -> Finding:
     """Return the histograms over modes."""
-    generator = torch.Generator().manual_seed(derive_seed(recipe.seed, "start"))
-    start = _LAW.components.means[0].float() + 0.5 * standard_normal(torch.empty(recipe.n, 2), generator)
-    exact = Exact(_LAW, VE(recipe.sigma_L, recipe.sigma_1))
+    noise = torch.randn(recipe.n, 2, generator=generator(recipe.seed, "start"))
+    start = _LAW.components.means[0].float() + 0.5 * noise
+    exact = sf.Exact(_LAW, sf.VE(recipe.sigma_L, recipe.sigma_1))
     budget = recipe.levels * recipe.steps
     t = exact.process.time(torch.tensor(recipe.single, dtype=torch.float64)).item()
     chains = {
-        f"Langevin at σ = {recipe.single:g}": (
-            Langevin(recipe.relative * recipe.single**2), Constant(t, budget),
-        ),
+        f"Langevin at σ = {recipe.single:g}": (sf.Langevin(recipe.relative * recipe.single**2), sf.Constant(t, budget)),
         f"annealed, σ = {recipe.sigma_1:g} → {recipe.sigma_L:g}": (
-            AnnealedLangevin(recipe.relative * recipe.sigma_L**2, recipe.steps),
-            Ladder(geometric(recipe.sigma_1, recipe.sigma_L, recipe.levels)).times(exact.process),
+            sf.AnnealedLangevin(recipe.relative * recipe.sigma_L**2, recipe.steps),
+            sf.Ladder(sf.geometric(recipe.sigma_1, recipe.sigma_L, recipe.levels)),
         ),
-    }  # fmt: skip
-    drawn = {
-        name: sample(exact, sampler, grid=times, init=start, seed=recipe.seed, batch_size=4096).x
-        for name, (sampler, times) in chains.items()
     }
-    found = {name: mode_weights(x, _LAW) for name, x in drawn.items()}
+    drawn = {
+        name: sf.sample(exact, sampler, grid=grid, init=start, seed=recipe.seed, batch_size=4096).x
+        for name, (sampler, grid) in chains.items()
+    }
+    found = {name: sf.mode_weights(x, _LAW) for name, x in drawn.items()}
     (stuck_name, stuck), (annealed_name, annealed) = found.items()
     worst = max(abs(a - b) for a, b in zip(annealed.shares, annealed.expected, strict=True))
     checks = {
@@ -79,11 +72,7 @@ def measure(recipe: RingMixing) -> Finding:
     measures = {f"share of the first mode, {name}": weights.share(0) for name, weights in found.items()} | {
         f"χ² p-value, {name}": exactly(weights.p_value) for name, weights in found.items()
     }
-    rows = [
-        {"sampler": name, "mode": k + 1, "share": share, "low": low, "high": high, "expected": true}
-        for name, w in found.items()
-        for k, (share, low, high, true) in enumerate(zip(w.shares, w.low, w.high, w.expected, strict=True))
-    ]
+    rows = [{"sampler": name, "mode": k + 1, **row} for name, w in found.items() for k, row in enumerate(share_rows(w))]
     return Finding(*rule(checks), measures, rows, lambda path: _draw(path, drawn, found))
 
 
@@ -95,7 +84,7 @@ def _draw(path: Path, drawn: Mapping[str, Tensor], found: Mapping[str, ModeWeigh
         cloud(axes, x, terrain, name)
     share_bars(right, found)
     label(right, "shares of the modes, 95 % intervals", "mode (chains start in 1)", "share")
-    right.legend(frameon=False, fontsize=10)
+    legend(right)
     save(figure, path)
 
 

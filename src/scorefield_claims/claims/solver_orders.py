@@ -9,6 +9,7 @@ the slope, and far from confusing 1 and 2.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,22 +17,22 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._tensors import derive_seed, standard_normal
-from scorefield.densities import GaussianMixture
-from scorefield.grids import LogSNR
+import scorefield as sf
 from scorefield.metrics import Estimate
-from scorefield.models import Exact
-from scorefield.processes import VE, VP, Process
-from scorefield.samplers import DDIM, AdaptiveODE, DPMpp2M, Euler, Heun
-from scorefield.sampling import Sampler, sample
-from scorefield_claims.base import Claim, Finding, Recipe, rule
-from scorefield_claims.drawing import canvas, curve, label, save
+from scorefield_claims.base import Claim, Finding, Recipe, rms, rule
+from scorefield_claims.chance import generator
+from scorefield_claims.drawing import canvas, curve, label, legend, loglog, save
 
 __all__ = ["CLAIM", "SolverOrders"]
 
-_LAW = GaussianMixture(GaussianMixture.ring(3, 1.2, 0.4).components.means, 0.4**2, [0.2, 0.3, 0.5])
-_PROCESSES: dict[str, Process] = {"VE": VE(0.02, 20.0), "VP": VP()}
-_SOLVERS: dict[str, Sampler] = {"Euler": Euler(), "DDIM": DDIM(), "Heun": Heun(), "DPM-Solver++(2M)": DPMpp2M()}
+_LAW = sf.GaussianMixture(sf.GaussianMixture.ring(3, 1.2, 0.4).components.means, 0.4**2, [0.2, 0.3, 0.5])
+_PROCESSES: dict[str, sf.Process] = {"VE": sf.VE(0.02, 20.0), "VP": sf.VP()}
+_SOLVERS: dict[str, sf.Sampler] = {
+    "Euler": sf.Euler(),
+    "DDIM": sf.DDIM(),
+    "Heun": sf.Heun(),
+    "DPM-Solver++(2M)": sf.DPMpp2M(),
+}
 _GROUPS = 20
 
 Errors = dict[tuple[str, str], Float[Tensor, "grids n"]]
@@ -50,38 +51,29 @@ def measure(recipe: SolverOrders) -> Finding:
     """Return the order of every solver under both processes."""
     errors: Errors = {}
     for process_name, process in _PROCESSES.items():
-        exact = Exact(_LAW, process)
-        generator = torch.Generator().manual_seed(derive_seed(recipe.seed, "start"))
-        empty = torch.empty(recipe.n, 2, dtype=torch.float64)
-        start = process.prior_std(torch.tensor(process.t_max)).double() * standard_normal(empty, generator)
-        truth = sample(exact, AdaptiveODE(1e-10, 1e-10), grid=LogSNR(1).times(process), init=start, denoise=False).x
+        exact = sf.Exact(_LAW, process)
+        noise = torch.randn(recipe.n, 2, dtype=torch.float64, generator=generator(recipe.seed, "start"))
+        start = process.prior_std(torch.tensor(process.t_max)).double() * noise
+        follow = partial(sf.sample, exact, init=start, denoise=False)
+        truth = follow(sf.AdaptiveODE(1e-10, 1e-10), grid=sf.LogSNR(1)).x
         for name, solver in _SOLVERS.items():
-            ends = [
-                sample(exact, solver, grid=LogSNR(k).times(process), init=start, denoise=False).x for k in recipe.steps
-            ]
+            ends = [follow(solver, grid=sf.LogSNR(k)).x for k in recipe.steps]
             errors[process_name, name] = torch.stack([(end - truth).square().sum(dim=1) for end in ends])
     orders = {place: _order(e, recipe.steps) for place, e in errors.items()}
+    declared = {name: solver.order or 0 for name, solver in _SOLVERS.items()}
     checks = {
-        f"{name}, {process}: order {order} (declared {_SOLVERS[name].order})": abs(
-            order.value - (_SOLVERS[name].order or 0)
-        )
+        f"{name}, {process}: order {order} (declared {declared[name]})": abs(order.value - declared[name])
         < recipe.within
         for (process, name), order in orders.items()
     }
     measures = {f"order of {name}, {process}": order for (process, name), order in orders.items()}
     rows = [
         {"process": process, "solver": name, "steps": steps, "evaluations": steps * _SOLVERS[name].evaluations,
-         "rms_error": _rms(square).value, "standard_error": _rms(square).error}
+         "rms_error": rms(square).value, "standard_error": rms(square).error}
         for (process, name), e in errors.items()
         for steps, square in zip(recipe.steps, e, strict=True)
     ]  # fmt: skip
     return Finding(*rule(checks), measures, rows, lambda path: _draw(path, errors, orders, recipe.steps))
-
-
-def _rms(squares: Float[Tensor, " n"]) -> Estimate:
-    """Return the root of the mean, with the standard error carried over."""
-    rms = squares.mean().sqrt().item()
-    return Estimate(rms, squares.std().item() / len(squares) ** 0.5 / (2 * rms))
 
 
 def _order(squares: Float[Tensor, "grids n"], steps: tuple[int, ...]) -> Estimate:
@@ -99,16 +91,13 @@ def _draw(path: Path, errors: Errors, orders: Mapping[tuple[str, str], Estimate]
         for k, name in enumerate(_SOLVERS):
             order = orders[process, name]
             text = f"{name}: {order.value:.4f} ± {1.96 * order.error:.4f}"
-            curve(axes, steps, [_rms(square) for square in errors[process, name]], text, k)
+            curve(axes, steps, [rms(square) for square in errors[process, name]], text, k)
         for order, style in ((1, ":"), (2, "--")):
-            top = _rms(errors[process, "Euler" if order == 1 else "Heun"][0]).value
-            axes.plot(
-                steps, [2 * top * (steps[0] / s) ** order for s in steps], style, color="0.5", label=f"slope {order}"
-            )
-        axes.set(xscale="log", yscale="log")
-        axes.set_xticks(steps, [str(s) for s in steps])
-        axes.minorticks_off()
-        axes.legend(frameon=False, fontsize=10)
+            top = rms(errors[process, "Euler" if order == 1 else "Heun"][0]).value
+            line = [2 * top * (steps[0] / s) ** order for s in steps]
+            axes.plot(steps, line, style, color="0.5", label=f"slope {order}")
+        loglog(axes, steps)
+        legend(axes)
         axes.sharey(panels[0])
         label(axes, f"{process}: order of convergence (Euler = DDIM)", "steps", "rms distance to the true end")
     save(figure, path)

@@ -17,21 +17,16 @@ import numpy as np
 import torch
 from matplotlib.colors import LogNorm
 
-from scorefield._tensors import derive_seed
-from scorefield.densities import Density, GaussianMixture
-from scorefield.grids import Ladder, geometric
-from scorefield.metrics import Estimate, energy_distance
-from scorefield.models import Exact
+import scorefield as sf
+from scorefield.metrics import Estimate
 from scorefield.plotting import Square, Terrain
-from scorefield.processes import VE
-from scorefield.samplers import AnnealedLangevin
-from scorefield.sampling import sample
 from scorefield_claims.base import Claim, Finding, Recipe, Row, exactly, rule
-from scorefield_claims.drawing import canvas, cloud, label, save, table
+from scorefield_claims.chance import generator
+from scorefield_claims.drawing import canvas, cloud, label, merged, save, table
 
 __all__ = ["CLAIM", "StepSizeSweep"]
 
-_LAW = GaussianMixture.song2019()
+_LAW = sf.GaussianMixture.song2019()
 _FLOORS = 10  # pairs of samples of the true law behind the floor
 
 
@@ -49,28 +44,27 @@ class StepSizeSweep(Recipe):
 
 def measure(recipe: StepSizeSweep) -> Finding:
     """Return the error of every pair."""
-    exact = Exact(_LAW, VE(recipe.sigma_L, recipe.sigma_1))
+    exact = sf.Exact(_LAW, sf.VE(recipe.sigma_L, recipe.sigma_1))
     law = exact.marginal(torch.tensor(0.0))
-    start = Square(half=8.0).uniform(recipe.n, torch.Generator().manual_seed(derive_seed(recipe.seed, "start")))
-    truth = law.sample(recipe.n, torch.Generator().manual_seed(derive_seed(recipe.seed, "truth")))
-    times = Ladder(geometric(recipe.sigma_1, recipe.sigma_L, 10)).times(exact.process)
+    start = Square(half=8.0).uniform(recipe.n, generator(recipe.seed, "start"))
+    truth = law.sample(recipe.n, generator(recipe.seed, "truth"))
+    grid = sf.Ladder(sf.geometric(recipe.sigma_1, recipe.sigma_L, 10))
     floor = _floor(law, recipe)
     drawn, found = {}, {}
     for steps, relative in itertools.product(recipe.steps, recipe.relative):
-        sampler = AnnealedLangevin(relative * recipe.sigma_L**2, steps)
+        sampler = sf.AnnealedLangevin(relative * recipe.sigma_L**2, steps)
         try:
-            x = sample(exact, sampler, grid=times, init=start, seed=recipe.seed, denoise=False, batch_size=4096).x
+            x = sf.sample(exact, sampler, grid=grid, init=start, seed=recipe.seed, denoise=False, batch_size=4096).x
         except ValueError:  # refused: α ≥ 4σ²
             continue
-        drawn[steps, relative], found[steps, relative] = x, energy_distance(x, truth)
+        drawn[steps, relative], found[steps, relative] = x, sf.energy_distance(x, truth)
     bound = recipe.window * max(floor, min(e.value for e in found.values()))
     windows = {steps: [r for (t, r), e in found.items() if t == steps and e.value < bound] for steps in recipe.steps}
-    rows = _rows(found, recipe)
     measures = {"least error": min(found.values(), key=lambda e: e.value), "floor": exactly(floor)} | {
         f"step sizes in the window, T = {steps}": exactly(len(inside)) for steps, inside in windows.items()
     }
-    verdict, reason = rule(_checks(found, windows, recipe))
-    return Finding(verdict, reason, measures, rows, lambda path: _draw(path, found, drawn, exact, recipe, floor, bound))
+    checks, rows = _checks(found, windows, recipe), _rows(found, recipe)
+    return Finding(*rule(checks), measures, rows, lambda path: _draw(path, found, drawn, law, recipe, floor, bound))
 
 
 def _checks(
@@ -82,23 +76,22 @@ def _checks(
     ends = {r for r in (stable[0], stable[-1]) for steps in recipe.steps if r in windows[steps]}
     refused = [r for r in recipe.relative if (most, r) not in found]
     counts = [len(windows[steps]) for steps in sorted(recipe.steps)]
+    widens = counts == sorted(counts) and counts[-1] > counts[0]
     lowest = min(windows[most], default=float("inf"))
     return {
         f"the ends of the sweep, α/σ² = {stable[0]:g} and {stable[-1]:g}, are outside the window at every T": not ends,
-        f"step sizes inside the window, from T = {few} to {most}: {', '.join(map(str, counts))}": counts
-        == sorted(counts)
-        and counts[-1] > counts[0],
+        f"step sizes inside the window, from T = {few} to {most}: {', '.join(map(str, counts))}": widens,
         f"at T = {most} the window reaches down to α/σ² = {lowest:g}": lowest < min(windows[few], default=float("inf")),
         f"α/σ² = {', '.join(f'{r:g}' for r in refused)} is refused": refused == [r for r in recipe.relative if r >= 4],
     }
 
 
-def _floor(law: Density, recipe: StepSizeSweep) -> float:
+def _floor(law: sf.Density, recipe: StepSizeSweep) -> float:
     """Return the root mean square of the energy distance between two samples of the law itself."""
     values = []
     for k in range(_FLOORS):
-        generator = torch.Generator().manual_seed(derive_seed(recipe.seed, "floor", k))
-        values.append(energy_distance(law.sample(recipe.n, generator), law.sample(recipe.n, generator)).value)
+        stream = generator(recipe.seed, "floor", k)
+        values.append(sf.energy_distance(law.sample(recipe.n, stream), law.sample(recipe.n, stream)).value)
     return float(np.sqrt(np.mean(np.square(values))))
 
 
@@ -107,16 +100,10 @@ def _rows(found: dict[tuple[int, float], Estimate], recipe: StepSizeSweep) -> li
     rows: list[Row] = []
     for steps, relative in itertools.product(recipe.steps, recipe.relative):
         distance = found.get((steps, relative), Estimate(float("nan"), float("nan")))
-        step_size = relative * recipe.sigma_L**2
         rows.append(
-            {
-                "T": steps,
-                "alpha_over_sigma2": relative,
-                "step_size": step_size,
-                "energy_distance": distance.value,
-                "standard_error": distance.error,
-            }
-        )
+            {"T": steps, "alpha_over_sigma2": relative, "step_size": relative * recipe.sigma_L**2, "energy_distance": distance.value,
+             "standard_error": distance.error}
+        )  # fmt: skip
     return rows
 
 
@@ -124,7 +111,7 @@ def _draw(
     path: Path,
     found: dict[tuple[int, float], Estimate],
     drawn: dict[tuple[int, float], torch.Tensor],
-    exact: Exact,
+    law: sf.Density,
     recipe: StepSizeSweep,
     floor: float,
     bound: float,
@@ -134,14 +121,11 @@ def _draw(
     chosen = [stable[round(k * (len(stable) - 1) / 3)] for k in range(4)]
     tall = [recipe.steps[0], recipe.steps[-1]]
     figure, axes = canvas(3, 4, width=3.7, height=3.7)
-    terrain = Terrain.of(exact.marginal(torch.tensor(0.0)), Square(half=11.0))
+    terrain = Terrain.of(law, Square(half=11.0))
     for line, steps in zip(axes, tall, strict=False):
         for panel, relative in zip(line, chosen, strict=True):
             cloud(panel, drawn[steps, relative], terrain, f"T = {steps}, α/σ² = {relative:g}")
-    grid = axes[2, 0].get_gridspec()
-    for panel in axes[2]:
-        panel.remove()
-    below = figure.add_subplot(grid[2, :])
+    (below,) = merged(axes[2], 1)
     values = np.array(
         [[max(found[t, r].value, floor) if (t, r) in found else np.nan for r in recipe.relative] for t in recipe.steps]
     )

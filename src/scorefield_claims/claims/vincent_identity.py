@@ -15,15 +15,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield.densities import Ring
-from scorefield.metrics import fisher_divergence
-from scorefield.models import Exact, ScoreModel
-from scorefield.networks import MLP
-from scorefield.objectives import DAE, MultiLevelDSM
-from scorefield.preconditioning import Denoiser
-from scorefield.processes import VE
+import scorefield as sf
 from scorefield_claims.base import Claim, Finding, Recipe, exactly, rule
-from scorefield_claims.drawing import COLOURS, canvas, label, save
+from scorefield_claims.drawing import COLOURS, canvas, label, legend, save
 from scorefield_claims.learning import built, learned
 
 __all__ = ["CLAIM", "VincentIdentity"]
@@ -44,22 +38,22 @@ class VincentIdentity(Recipe):
     tolerance: float = 0.02
 
 
-def _build(recipe: VincentIdentity) -> ScoreModel:
+def _build(recipe: VincentIdentity) -> sf.ScoreModel:
     """Return a network around the one level."""
-    return Denoiser(MLP(2), VE(recipe.sigma / 4, recipe.sigma * 4), sigma_data=_RADIUS / 2**0.5)
+    return sf.Denoiser(sf.MLP(2), sf.VE(recipe.sigma / 4, recipe.sigma * 4), sigma_data=_RADIUS / 2**0.5)
 
 
 def _both(
-    model: ScoreModel, x: Float[Tensor, "b 2"], recipe: VincentIdentity
+    model: sf.ScoreModel, x: Float[Tensor, "b 2"], recipe: VincentIdentity
 ) -> tuple[Float[Tensor, " b"], Float[Tensor, " b"]]:
     """Return the autoencoder's loss and 2σ⁴ times that of score matching, each from its own definition, on the same noise."""
     sigma = torch.tensor([recipe.sigma], dtype=torch.float64)
-    autoencoder = DAE(recipe.sigma)(model, x, torch.Generator().manual_seed(recipe.seed))
-    matching = MultiLevelDSM(sigma, anneal_power=0)(model, x, torch.Generator().manual_seed(recipe.seed))
+    autoencoder = sf.DAE(recipe.sigma)(model, x, torch.Generator().manual_seed(recipe.seed))
+    matching = sf.MultiLevelDSM(sigma, anneal_power=0)(model, x, torch.Generator().manual_seed(recipe.seed))
     return autoencoder, 2 * recipe.sigma**4 * matching
 
 
-def _gaps(model: ScoreModel, x: Tensor, recipe: VincentIdentity) -> tuple[float, float]:
+def _gaps(model: sf.ScoreModel, x: Tensor, recipe: VincentIdentity) -> tuple[float, float]:
     """Return the largest relative gap of losses over examples, and the relative gap of the gradients of their means."""
     losses = _both(model, x, recipe)
     gradients = [
@@ -71,22 +65,22 @@ def _gaps(model: ScoreModel, x: Tensor, recipe: VincentIdentity) -> tuple[float,
 
 def measure(recipe: VincentIdentity) -> Finding:
     """Return whether losses, gradients and the trained scores agree."""
-    law = Ring(_RADIUS, recipe.thickness)
+    law = sf.Ring(_RADIUS, recipe.thickness)
     x = law.sample(recipe.batch, torch.Generator().manual_seed(recipe.seed)).double()
     untrained = built(lambda: _build(recipe), recipe.seed).double()
     loss_gap, gradient_gap = _gaps(untrained, x, recipe)
     sigma = torch.tensor([recipe.sigma], dtype=torch.float64)
-    objectives = {"autoencoder": DAE(recipe.sigma), "score matching": MultiLevelDSM(sigma, anneal_power=0)}
+    objectives = {"autoencoder": sf.DAE(recipe.sigma), "score matching": sf.MultiLevelDSM(sigma, anneal_power=0)}
     nets = {
         name: learned(lambda: _build(recipe), law, objective, steps=recipe.steps, seed=recipe.seed + k)
         for k, (name, objective) in enumerate(objectives.items())
     }
     t = untrained.process.time(sigma[0]).item()
-    errors = {name: fisher_divergence(net, law, t=t, n=recipe.n, seed=recipe.seed) for name, net in nets.items()}
+    errors = {name: sf.fisher_divergence(net, law, t=t, n=recipe.n, seed=recipe.seed) for name, net in nets.items()}
+    same, parallel = loss_gap < recipe.identity, gradient_gap < recipe.identity
     checks = {
-        f"on {recipe.batch} examples the losses differ by at most {loss_gap:.1e} of their value": loss_gap
-        < recipe.identity,
-        f"their gradients by {gradient_gap:.1e}": gradient_gap < recipe.identity,
+        f"on {recipe.batch} examples the losses differ by at most {loss_gap:.1e} of their value": same,
+        f"their gradients by {gradient_gap:.1e}": parallel,
     } | {
         f"the {name} network's score is off by {e.value:.2g} of the noise's variance": e.value < recipe.tolerance
         for name, e in errors.items()
@@ -97,15 +91,12 @@ def measure(recipe: VincentIdentity) -> Finding:
     } | {f"score error of the {name} network": e for name, e in errors.items()}
     rows = [{"network": name, "score_error": e.value, "standard_error": e.error} for name, e in errors.items()]
     losses = tuple(loss.detach() for loss in _both(untrained, x, recipe))
-
-    def draw(path: Path) -> None:
-        _draw(path, losses, nets, Exact(law, untrained.process), recipe)
-
-    return Finding(*rule(checks), measures, rows, draw)
+    exact = sf.Exact(law, untrained.process)
+    return Finding(*rule(checks), measures, rows, lambda path: _draw(path, losses, nets, exact, recipe))
 
 
 def _draw(
-    path: Path, losses: tuple[Tensor, ...], nets: dict[str, ScoreModel], exact: Exact, recipe: VincentIdentity
+    path: Path, losses: tuple[Tensor, ...], nets: dict[str, sf.ScoreModel], exact: sf.Exact, recipe: VincentIdentity
 ) -> None:
     """Draw one loss against the other, and the three scores along a radius."""
     figure, ((left, right),) = canvas(1, 2, width=5.4)
@@ -124,19 +115,12 @@ def _draw(
             along = (model.score(points, t).reshape(len(radius), -1, 2) * unit).sum(dim=2)
             style = {"color": "black", "linewidth": 3} if k == 0 else {"color": COLOURS[k], "linewidth": 1.6}
             right.plot(radius, along.mean(dim=1), label=name, **style)
-            right.fill_between(
-                radius, along.min(dim=1).values, along.max(dim=1).values, color=style["color"], alpha=0.15
-            )
-    right.axvspan(
-        _RADIUS - 2 * recipe.sigma, _RADIUS + 2 * recipe.sigma, color="0.9", zorder=0, label="95 % of the data"
-    )
-    right.legend(frameon=False, fontsize=10)
-    label(
-        right,
-        "score along the radius (bands: all directions)",
-        "distance from the centre",
-        "radial component of the score",
-    )
+            right.fill_between(radius, *along.aminmax(dim=1), color=style["color"], alpha=0.15)
+    ends = _RADIUS - 2 * recipe.sigma, _RADIUS + 2 * recipe.sigma
+    right.axvspan(*ends, color="0.9", zorder=0, label="95 % of the data")
+    legend(right)
+    title = "score along the radius (bands: all directions)"
+    label(right, title, "distance from the centre", "radial component of the score")
     save(figure, path)
 
 

@@ -1,23 +1,18 @@
 """Techniques 1, 2 and 4: the largest level, the ratio of neighbours, the step size."""
 
 import math
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from scipy import optimize, stats
 
-from scorefield._tensors import derive_seed
+import scorefield as sf
 from scorefield.advice import largest_distance, level_ratio, remaining_variance, step_size
-from scorefield.densities import Gaussian, GaussianMixture
-from scorefield.grids import Ladder, geometric
-from scorefield.metrics import Estimate
-from scorefield.metrics.estimate import mean
-from scorefield.models import Exact
-from scorefield.processes import VE
-from scorefield.samplers import AnnealedLangevin
-from scorefield.sampling import sample
-from scorefield_claims.base import exactly
-from scorefield_claims.ncsnv2.part import NCSNv2Techniques, Part, better, row
+from scorefield.metrics import Estimate, mean
+from scorefield_claims.base import below, exactly
+from scorefield_claims.chance import generator
+from scorefield_claims.ncsnv2.part import NCSNv2Techniques, Part, row
 
 __all__ = ["CONFIGURATIONS", "Published", "largest_level", "neighbours", "step_by_rule"]
 
@@ -45,15 +40,13 @@ _NCSN_RATIO = 100 ** (1 / 9)  # ten levels from 1 to 0.01
 
 def largest_level(recipe: NCSNv2Techniques) -> Part:
     """Technique 1: chains from N(0, σ_1²) on two modes far apart."""
-    law = GaussianMixture.song2019()
-    draws = law.sample(1000, torch.Generator().manual_seed(derive_seed(recipe.seed, "draws")))
+    law = sf.GaussianMixture.song2019()
+    draws = law.sample(1000, generator(recipe.seed, "draws"))
     found = {}
     for sigma_1 in (1.0, largest_distance(draws)):
-        exact = Exact(law, VE(0.5, max(sigma_1, 1.0)))
-        times = Ladder(geometric(sigma_1, 0.5, 10)).times(exact.process)
-        x = sample(
-            exact, AnnealedLangevin(0.5 * 0.5**2, 40), (recipe.n, 2), grid=times, seed=recipe.seed, batch_size=4096
-        ).x
+        exact = sf.Exact(law, sf.VE(0.5, max(sigma_1, 1.0)))
+        grid, sampler = sf.Ladder(sf.geometric(sigma_1, 0.5, 10)), sf.AnnealedLangevin(0.5 * 0.5**2, 40)
+        x = sf.sample(exact, sampler, (recipe.n, 2), grid=grid, seed=recipe.seed, batch_size=4096).x
         share = mean(law.responsibilities(x.double())[:, 0] > 0.5)
         found[sigma_1] = Estimate(abs(share.value - 0.2), share.error)
     (small, without), (large, with_it) = found.items()
@@ -62,25 +55,24 @@ def largest_level(recipe: NCSNv2Techniques) -> Part:
         f"with σ_1 = {small:g} by {without.value:.3f}"
     )
     return Part(
-        {text: better(with_it, without)},
+        {text: below(with_it, without)},
         {"1: error of a mode's share, σ_1 by distance": with_it, "1: error of a mode's share, σ_1 = 1": without},
         [row("1", f"sigma_1 = {sigma:.4g}", "share error", e) for sigma, e in found.items()],
     )
 
 
-def _overlap(dimension: int, ratio: float) -> float:
-    """Return the left side of Technique 2's equation."""
+def _overlap_beyond_half(dimension: int, ratio: float) -> float:
+    """Return the left side of Technique 2's equation less its right."""
     root = math.sqrt(2 * dimension) * (ratio - 1)
-    return float(stats.norm.cdf(root + 3 * ratio) - stats.norm.cdf(root - 3 * ratio))
+    return float(stats.norm.cdf(root + 3 * ratio) - stats.norm.cdf(root - 3 * ratio)) - 0.5
 
 
 def neighbours(recipe: NCSNv2Techniques) -> Part:
     """Technique 2: the closed form against the equation, and against norms of Gaussian draws."""
     gaps, rows = [], []
     for dimension in (5, 10, 64, 784, *(c.dimension for c in CONFIGURATIONS)):
-        root = optimize.root_scalar(
-            lambda g, d=dimension: _overlap(d, g) - 0.5, bracket=(1 + 1e-9, 1e3), xtol=1e-14
-        ).root
+        gap = partial(_overlap_beyond_half, dimension)
+        root = optimize.root_scalar(gap, bracket=(1 + 1e-9, 1e3), xtol=1e-14).root
         gaps.append(abs(level_ratio(dimension) / root - 1))
         rows.append(row("2", f"D = {dimension}", "ratio by formula", exactly(level_ratio(dimension))))
     refused = 0
@@ -89,27 +81,20 @@ def neighbours(recipe: NCSNv2Techniques) -> Part:
             level_ratio(dimension)
         except ValueError:
             refused += 1
-    shares = {
-        name: _expected_norms(784, ratio, recipe) for name, ratio in (("rule", level_ratio(784)), ("NCSN", _NCSN_RATIO))
-    }
-    rows += [
-        row("2", f"D = 784, ratio by {name}", "share of norms the next level expects", e) for name, e in shares.items()
-    ]
-    half = shares["rule"]
+    half, few = (_expected_norms(784, ratio, recipe) for ratio in (level_ratio(784), _NCSN_RATIO))
+    what = "share of norms the next level expects"
+    rows += [row("2", f"D = 784, ratio by {name}", what, e) for name, e in (("rule", half), ("NCSN", few))]
+    overlap = f"at D = 784 {half.value:.3f} of a level's samples suit the next (NCSN's ratio: {few.value:.3f})"
     return Part(
         {
             f"2: the closed form of γ solves its equation to {max(gaps):.0e} for D ≥ 5": max(gaps) < 1e-6,
             f"for D ≤ 4 it is refused ({refused} of 4)": refused == 4,
-            f"at D = 784 {half.value:.3f} of a level's samples suit the next (NCSN's ratio: {shares['NCSN'].value:.3f})": abs(
-                half.value - 0.5
-            )
-            < recipe.agrees
-            and shares["NCSN"].value < 0.01,
+            overlap: abs(half.value - 0.5) < recipe.agrees and few.value < 0.01,
         },
         {
             "2: largest gap of the closed form": exactly(max(gaps)),
             "2: overlap by rule": half,
-            "2: overlap of NCSN": shares["NCSN"],
+            "2: overlap of NCSN": few,
         },
         rows,
     )
@@ -117,7 +102,7 @@ def neighbours(recipe: NCSNv2Techniques) -> Part:
 
 def _expected_norms(dimension: int, ratio: float, recipe: NCSNv2Techniques) -> Estimate:
     """Return the share of norms of N(0, I) within three standard deviations of those of N(0, γ²I), taken as N(√D γ, γ²/2)."""
-    z = torch.randn(recipe.n, dimension, generator=torch.Generator().manual_seed(derive_seed(recipe.seed, "norms")))
+    z = torch.randn(recipe.n, dimension, generator=generator(recipe.seed, "norms"))
     return mean((z.norm(dim=1) - math.sqrt(dimension) * ratio).abs() < 3 * ratio / math.sqrt(2))
 
 
@@ -128,16 +113,10 @@ def step_by_rule(recipe: NCSNv2Techniques) -> Part:
         ratio = (c.sigma_1 / 0.01) ** (1 / (c.levels - 1))
         epsilon = step_size(ratio, 0.01, c.repeats)
         off[c.name] = c.step_size / epsilon - 1
+        stays = remaining_variance(c.step_size / 1e-4, ratio, c.repeats)
         rows.append(row("4", c.name, "step size by rule", exactly(epsilon)))
         rows.append(row("4", c.name, "published step size", exactly(c.step_size)))
-        rows.append(
-            row(
-                "4",
-                c.name,
-                "variance left at the published step size",
-                exactly(remaining_variance(c.step_size / 1e-4, ratio, c.repeats)),
-            )
-        )
+        rows.append(row("4", c.name, "variance left at the published step size", exactly(stays)))
     ratio, repeats = level_ratio(64), 5
     epsilon = step_size(ratio, 0.01, repeats)
     left = {scale: _variance_left(scale * epsilon, ratio, repeats, recipe) for scale in (0.25, 1.0, 4.0)}
@@ -145,36 +124,29 @@ def step_by_rule(recipe: NCSNv2Techniques) -> Part:
     rows += [row("4", f"simulated, {scale:g} times the rule", "variance left", e) for scale, e in left.items()]
     outside = {name: gap for name, gap in off.items() if abs(gap) > recipe.agrees}
     agreeing = len(off) - len(outside)
+    quarter, rule, four = (Estimate(abs(e.value - 1), e.error) for e in left.values())  # how far from one
+    best = abs(left[1.0].value / formula - 1) < recipe.agrees and below(rule, quarter) and below(rule, four)
+    aside = ", ".join(f"{name} ({gap:+.0%})" for name, gap in outside.items())
     return Part(
         {
-            f"4: {agreeing} of {len(off)} published step sizes follow from the rule within {recipe.agrees:.0%}": agreeing
-            > len(off) / 2,
+            f"4: {agreeing} of {len(off)} published step sizes follow from the rule within {recipe.agrees:.0%}": (
+                agreeing > len(off) / 2
+            ),
             f"in simulation the rule leaves {left[1.0].value:.3f} of the variance (formula {formula:.3f}), a quarter of it "
-            f"{left[0.25].value:.3f}, four times {left[4.0].value:.3f}": abs(left[1.0].value / formula - 1)
-            < recipe.agrees
-            and better(_from_one(left[1.0]), _from_one(left[0.25]))
-            and better(_from_one(left[1.0]), _from_one(left[4.0])),
+            f"{left[0.25].value:.3f}, four times {left[4.0].value:.3f}": best,
         },
         {"4: variance left by the rule": left[1.0], "4: variance left by the formula": exactly(formula)}
         | {f"4: published over rule − 1, {name}": exactly(gap) for name, gap in off.items()},
         rows,
-        "for Technique 4, one sets aside " + ", ".join(f"{name} ({gap:+.0%})" for name, gap in outside.items())
-        if outside
-        else "",
+        f"for Technique 4, one sets aside {aside}" if aside else "",
     )
-
-
-def _from_one(e: Estimate) -> Estimate:
-    """Return the distance of an estimate from one."""
-    return Estimate(abs(e.value - 1), e.error)
 
 
 def _variance_left(epsilon: float, ratio: float, repeats: int, recipe: NCSNv2Techniques) -> Estimate:
     """Return the variance, in units of σ_L², after annealing around a point of data in 64 dimensions: the paper's idealisation."""
-    levels = 40
-    sigma_1 = 0.01 * ratio ** (levels - 1)
-    point = Exact(Gaussian(torch.zeros(64), 1e-12), VE(0.01, sigma_1))
-    times = Ladder(geometric(sigma_1, 0.01, levels)).times(point.process)
-    sampler = AnnealedLangevin(epsilon, repeats, convention="code")
-    x = sample(point, sampler, (recipe.n // 10, 64), grid=times, seed=recipe.seed, denoise=False).x
+    levels, sigma_1 = 40, 0.01 * ratio**39
+    point = sf.Exact(sf.Gaussian(torch.zeros(64), 1e-12), sf.VE(0.01, sigma_1))
+    grid = sf.Ladder(sf.geometric(sigma_1, 0.01, levels))
+    sampler = sf.AnnealedLangevin(epsilon, repeats, convention="code")
+    x = sf.sample(point, sampler, (recipe.n // 10, 64), grid=grid, seed=recipe.seed, denoise=False).x
     return mean(x.double().square().mean(dim=1) / 1e-4)

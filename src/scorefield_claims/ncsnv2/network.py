@@ -6,23 +6,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from scorefield._tensors import derive_seed, like
+import scorefield as sf
 from scorefield.data import DensityBatches
-from scorefield.densities import GaussianMixture
-from scorefield.grids import Ladder, geometric
-from scorefield.metrics import Estimate, fisher_divergence
-from scorefield.models import Exact, FromScore
-from scorefield.networks import MLP
-from scorefield.objectives import MultiLevelDSM
-from scorefield.preconditioning import Denoiser
-from scorefield.processes import VE
-from scorefield.samplers import AnnealedLangevin
-from scorefield.sampling import sample
+from scorefield.metrics import Estimate, mean
 from scorefield.training import Optimization, TrainState, load_weights, train
-from scorefield_claims.base import Row
+from scorefield_claims.base import Row, below
+from scorefield_claims.chance import generator
 from scorefield_claims.distance import mmd_to
 from scorefield_claims.learning import built, learned
-from scorefield_claims.ncsnv2.part import NCSNv2Techniques, Part, better, row
+from scorefield_claims.ncsnv2.part import NCSNv2Techniques, Part, row
 
 __all__ = ["Averaging", "averaging", "denoising", "unconditional"]
 
@@ -33,21 +25,21 @@ Averaging = list[tuple[int, Estimate, Estimate]]
 class _OverSigma(nn.Module):
     """F(x, ·)/σ, where F is told ln σ or nothing."""
 
-    def __init__(self, dimension: int, process: VE, *, told: bool) -> None:
+    def __init__(self, dimension: int, process: sf.VE, *, told: bool) -> None:
         super().__init__()
-        self.net = MLP(dimension)
+        self.net = sf.MLP(dimension)
         self.process = process
         self.told = float(told)
 
     def forward(self, x: Float[Tensor, "b d"], t: Float[Tensor, "*b"]) -> Float[Tensor, "b d"]:
         """Return the score; x is brought to the scale of the data alone, which does not tell σ away."""
         _, sigma = self.process.alpha_sigma(t)
-        return self.net(x, self.told * torch.log(sigma) / 4) / like(sigma, x)
+        return self.net(x, self.told * torch.log(sigma) / 4) / sigma.to(x)[..., None]
 
 
-def _over_sigma(dimension: int, process: VE, told: bool) -> FromScore:
+def _over_sigma(dimension: int, process: sf.VE, told: bool) -> sf.FromScore:
     """Return the model around such a network."""
-    return FromScore(_OverSigma(dimension, process, told=told), process)
+    return sf.FromScore(_OverSigma(dimension, process, told=told), process)
 
 
 def unconditional(recipe: NCSNv2Techniques) -> Part:
@@ -55,17 +47,15 @@ def unconditional(recipe: NCSNv2Techniques) -> Part:
     found: dict[int, dict[str, Estimate]] = {}
     rows: list[Row] = []
     for dimension in recipe.dimensions:
-        corners = torch.randn(
-            4, dimension, generator=torch.Generator().manual_seed(derive_seed(recipe.seed, "corners"))
-        )
-        law = GaussianMixture(corners, 0.1**2)
-        process = VE(0.1, 3.0)
-        objective = MultiLevelDSM(geometric(3.0, 0.1, 20))
+        corners = torch.randn(4, dimension, generator=generator(recipe.seed, "corners"))
+        law = sf.GaussianMixture(corners, 0.1**2)
+        process = sf.VE(0.1, 3.0)
+        objective = sf.MultiLevelDSM(sf.geometric(3.0, 0.1, 20))
         found[dimension] = {}
         for name, told in (("told", True), ("not told", False)):
             build = partial(_over_sigma, dimension, process, told)
             model = learned(build, law, objective, steps=recipe.steps, seed=recipe.seed)
-            found[dimension][name] = fisher_divergence(model, law, n=recipe.n, seed=recipe.seed)
+            found[dimension][name] = sf.fisher_divergence(model, law, n=recipe.n, seed=recipe.seed)
             rows.append(row("3", f"D = {dimension}, {name}", "score error", found[dimension][name]))
     low, high = recipe.dimensions
     extra = {d: by["not told"].value / by["told"].value for d, by in found.items()}
@@ -80,27 +70,24 @@ def unconditional(recipe: NCSNv2Techniques) -> Part:
 
 def averaging(recipe: NCSNv2Techniques) -> tuple[Part, Averaging]:
     """Technique 5, first half: the error of last and averaged weights along a training at a constant rate."""
-    law, process = GaussianMixture.ring(8, 5.0, 0.5), VE(0.1, 10.0)
+    law, process = sf.GaussianMixture.ring(8, 5.0, 0.5), sf.VE(0.1, 10.0)
     settings = Optimization(
         steps=recipe.steps, learning_rate=2e-3, warmup=100, decay="constant", precision="fp32", seed=recipe.seed
     )
-    model, average = (built(lambda: Denoiser(MLP(2), process, 3.6), recipe.seed) for _ in range(2))
+    model, average = (built(lambda: sf.Denoiser(sf.MLP(2), process, 3.6), recipe.seed) for _ in range(2))
     state = TrainState.create(model, settings)
-    objective, every = MultiLevelDSM(geometric(10.0, 0.1, 10)), recipe.steps // (2 * recipe.checkpoints)
+    objective, every = sf.MultiLevelDSM(sf.geometric(10.0, 0.1, 10)), recipe.steps // (2 * recipe.checkpoints)
     path = []
     for record in train(state, DensityBatches(law, 256, recipe.seed), objective, settings):
         if record.step > recipe.steps // 2 and record.step % every == 0:
             load_weights(average, state.ema.state_dict())
-            errors = (fisher_divergence(m, law, n=recipe.n, seed=recipe.seed) for m in (model, average))
+            errors = (sf.fisher_divergence(m, law, n=recipe.n, seed=recipe.seed) for m in (model, average))
             path.append((record.step, *errors))
-    raw, averaged = (torch.tensor([step[k].value for step in path], dtype=torch.float64) for k in (1, 2))
-    spread = {
-        name: Estimate(e.mean().item(), e.std().item() / len(path) ** 0.5)
-        for name, e in (("last", raw), ("averaged", averaged))
-    }
-    text = f"5: averaged weights have a score error of {spread['averaged'].value:.2g}, the last ones {spread['last'].value:.2g}"
+    raw, averaged = (mean(torch.tensor([step[k].value for step in path], dtype=torch.float64)) for k in (1, 2))
+    spread = {"last": raw, "averaged": averaged}
+    text = f"5: averaged weights have a score error of {averaged.value:.2g}, the last ones {raw.value:.2g}"
     part = Part(
-        {text: better(spread["averaged"], spread["last"])},
+        {text: below(averaged, raw)},
         {f"5: score error of the {name} weights": e for name, e in spread.items()},
         [row("5", f"{name} weights", "score error over the second half of training", e) for name, e in spread.items()],
     )
@@ -109,19 +96,17 @@ def averaging(recipe: NCSNv2Techniques) -> tuple[Part, Averaging]:
 
 def denoising(recipe: NCSNv2Techniques) -> Part:
     """Technique 5, second half: thin modes, annealed down to noise as wide as they are, with and without the last step."""
-    law = GaussianMixture.ring(4, 1.0, 0.05)
-    exact = Exact(law, VE(0.05, 3.0))
-    times = Ladder(geometric(3.0, 0.05, 12)).times(exact.process)
-    sampler = AnnealedLangevin(0.3 * 0.05**2, 30)
+    law = sf.GaussianMixture.ring(4, 1.0, 0.05)
+    exact, grid = sf.Exact(law, sf.VE(0.05, 3.0)), sf.Ladder(sf.geometric(3.0, 0.05, 12))
+    sampler = sf.AnnealedLangevin(0.3 * 0.05**2, 30)
     found = {}
     for name, denoise in (("with", True), ("without", False)):
-        x = sample(exact, sampler, (recipe.n, 2), grid=times, seed=recipe.seed, denoise=denoise, batch_size=4096).x
+        x = sf.sample(exact, sampler, (recipe.n, 2), grid=grid, seed=recipe.seed, denoise=denoise, batch_size=4096).x
         found[name] = mmd_to(law, x, 0.1)
-    text = (
-        f"a noise-free last step brings MMD² to the data from {found['without'].value:.2g} to {found['with'].value:.2g}"
-    )
+    ends, plain = found.values()
+    text = f"a noise-free last step brings MMD² to the data from {plain.value:.2g} to {ends.value:.2g}"
     return Part(
-        {text: better(found["with"], found["without"])},
+        {text: below(ends, plain)},
         {f"5: MMD² to the data {name} the last step": e for name, e in found.items()},
         [row("5", f"{name} the last step", "MMD2 to the data", e) for name, e in found.items()],
     )

@@ -1,13 +1,12 @@
 """What a technique of NCSNv2 adds to the claim, and the settings all of them share."""
 
-import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from scorefield.metrics import Estimate
 from scorefield_claims.base import Recipe, Row
 
-__all__ = ["NCSNv2Techniques", "Part", "better", "row"]
+__all__ = ["NCSNv2Techniques", "Part", "row"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,15 +32,5 @@ class Part(NamedTuple):
 
 def row(technique: str, setting: str, quantity: str, value: Estimate) -> Row:
     """Return a row of the table."""
-    return {
-        "technique": technique,
-        "setting": setting,
-        "quantity": quantity,
-        "value": value.value,
-        "standard_error": value.error,
-    }
-
-
-def better(with_it: Estimate, without: Estimate) -> bool:
-    """Tell whether an error is smaller by more than two standard errors."""
-    return with_it.value + 2 * math.hypot(with_it.error, without.error) < without.value
+    named = {"technique": technique, "setting": setting, "quantity": quantity}
+    return {**named, "value": value.value, "standard_error": value.error}

@@ -1,0 +1,59 @@
+"""Results on disk, and whether they still stand. A claim's lie in a folder of its name: result.json, rows.csv and figure.png."""
+
+import json
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from scorefield_claims.basis import basis
+
+__all__ = ["SCHEMA", "Result", "Standing", "read", "standing"]
+
+SCHEMA = 2  # 1 had no "basis"
+
+Result = dict[str, Any]
+"""What result.json holds; ``cached`` is added where it was not computed now."""
+
+
+class Standing(NamedTuple):
+    """How a claim's result on disk stands to the code there is now.
+
+    Attributes:
+        state: "current" if all it rests on is as it was, "stale" if not, "missing" if there is none.
+        budget: it was measured at; "" where there is none.
+        commit: of the source it was measured with; "" outside a repository.
+        dirty: whether that source differed from its commit.
+        changed: what is not as it was, of `scorefield_claims.basis.Basis`; empty for results too old to tell.
+    """
+
+    state: Literal["current", "stale", "missing"]
+    budget: str = ""
+    commit: str = ""
+    dirty: bool = False
+    changed: tuple[str, ...] = ()
+
+
+def read(place: Path) -> Result | None:
+    """Return the result in a folder; None if there is none, or it is not whole."""
+    try:
+        result = json.loads((place / "result.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    whole = isinstance(result, dict) and all((place / name).exists() for name in ("figure.png", "rows.csv"))
+    return result if whole else None
+
+
+def standing(name: str, folder: Path) -> Standing:
+    """Return how a claim's result in a folder of results stands."""
+    result = read(folder / name)
+    if result is None:
+        return Standing("missing")
+    now = basis(name, result["budget"])
+    before = result.get("basis")
+    commit = result["environment"]["git"] or ""
+    return Standing(
+        state="current" if result["key"] == now.key else "stale",
+        budget=result["budget"],
+        commit=commit.removesuffix("-dirty"),  # so schema 1 had it
+        dirty=commit.endswith("-dirty") or bool(result["environment"].get("dirty")),
+        changed=tuple(now.changes(before)) if before else (),
+    )

@@ -45,8 +45,6 @@ from scorefield import (
     TwoMoons,
     geometric,
 )
-from scorefield.densities import Cross
-from scorefield.samplers import Midpoint
 
 
 def seeded(seed: int) -> torch.Generator:
@@ -84,7 +82,6 @@ DENSITIES: dict[str, Density] = {
     "annulus-noised": Ring(radius=2.0, std=0.1).diffuse(0.8, 0.3),
     "banana": Banana(spread=1.0, curvature=0.4, std=0.5),
     "banana-noised": Banana(spread=1.0, curvature=0.4, std=0.2).diffuse(0.8, 0.5),
-    "cross": Cross(),
     "moons": TwoMoons(radius=1.5, std=0.3),
     "checkerboard-noised": Checkerboard(side=4, size=5.0).diffuse(0.9, 0.3),
     "funnel": Funnel(dim=2, std=0.7),
@@ -186,7 +183,6 @@ SAMPLERS: dict[str, Route] = {
     "HeunChurned": Route(Heun(churn=10.0, churn_noise=1.0), down(100)),
     "AdaptiveODE": Route(AdaptiveODE(1e-4, 1e-4), down(1)),
     "DPMpp2M": Route(DPMpp2M(), down(40)),
-    "Midpoint": Route(Midpoint(), down(16)),
     "DDIM": Route(DDIM(eta=0.5), down(200)),
     "Ancestral": Route(Ancestral(), down(250)),
     "ReverseDiffusion": Route(ReverseDiffusion(), down(250)),

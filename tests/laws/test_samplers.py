@@ -86,7 +86,6 @@ BROKEN: dict[str, tuple[str, Sampler]] = {
     "Heun, twice the score": ("Heun", AlteredSampler(Heun(), score=lambda p, t: 2.0)),
     "HeunChurned, too much noise": ("HeunChurned", Heun(churn=10.0, churn_noise=1.3)),
     "AdaptiveODE, half the score": ("AdaptiveODE", AlteredSampler(AdaptiveODE(1e-4, 1e-4), score=lambda p, t: 0.5)),
-    "Midpoint, half the score": ("Midpoint", AlteredSampler(SAMPLERS["Midpoint"].sampler, score=lambda p, t: 0.5)),
     "DPMpp2M, half the score": ("DPMpp2M", AlteredSampler(DPMpp2M(), score=lambda p, t: 0.5)),
     "DDIM, half the noise": ("DDIM", AlteredSampler(DDIM(eta=0.5), noise=lambda t, s: 0.5)),
     "Ancestral, √2 missing": ("Ancestral", AlteredSampler(Ancestral(), noise=lambda t, s: 0.5**0.5)),

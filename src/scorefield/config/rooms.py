@@ -96,7 +96,6 @@ kinds(
     mixture_grid=d.GaussianMixture.grid,
     song2019=d.GaussianMixture.song2019,
     ring=d.Ring,
-    cross=d.Cross,
     banana=d.Banana,
     funnel=d.Funnel,
     moons=d.TwoMoons,
@@ -129,7 +128,6 @@ kinds(
     langevin_corrector=s.LangevinCorrector,
     mala=s.MALA,
     ald=s.AnnealedLangevin,
-    midpoint=s.Midpoint,
 )
 OBJECTIVE = kinds(
     Room("objective", open={"density": "needs a density to compare with; state it, or train on data.kind=density"}),
@@ -161,7 +159,6 @@ NETWORK = kinds(
     ),
     unet=n.UNet,
     mlp=n.MLP,
-    shallow=n.Shallow,
     cond_refinenet=n.CondRefineNet,
     ncsnv2=n.NCSNv2Net,
     noisy_classifier=n.NoisyClassifier,

@@ -3,7 +3,6 @@
 from scorefield.densities.base import Density
 from scorefield.densities.checkerboard import Checkerboard
 from scorefield.densities.combined import Product, Similarity
-from scorefield.densities.cross import Cross
 from scorefield.densities.curved import Banana, Funnel, Ring, TwoMoons
 from scorefield.densities.empirical import Empirical
 from scorefield.densities.gaussian import Gaussian, GaussianMixture
@@ -11,7 +10,6 @@ from scorefield.densities.gaussian import Gaussian, GaussianMixture
 __all__ = [
     "Banana",
     "Checkerboard",
-    "Cross",
     "Density",
     "Empirical",
     "Funnel",

@@ -4,7 +4,6 @@ from scorefield.networks.cond_refinenet import CondRefineNet
 from scorefield.networks.mlp import MLP
 from scorefield.networks.ncsnv2 import NCSNv2Net
 from scorefield.networks.noisy_classifier import NoisyClassifier
-from scorefield.networks.shallow import Shallow
 from scorefield.networks.unet import UNet
 
-__all__ = ["MLP", "CondRefineNet", "NCSNv2Net", "NoisyClassifier", "Shallow", "UNet"]
+__all__ = ["MLP", "CondRefineNet", "NCSNv2Net", "NoisyClassifier", "UNet"]

@@ -1,7 +1,6 @@
 """Transitions from noise to data: Langevin chains, reverse SDEs, probability-flow ODEs, and their compositions."""
 
 from scorefield.samplers.langevin import MALA, AnnealedLangevin, Langevin, LangevinCorrector
-from scorefield.samplers.midpoint import Midpoint
 from scorefield.samplers.ode import AdaptiveODE, Euler, Heun
 from scorefield.samplers.posterior import DDIM, Ancestral, DPMpp2M, ReverseDiffusion
 from scorefield.samplers.predictor_corrector import PredictorCorrector
@@ -19,7 +18,6 @@ __all__ = [
     "Heun",
     "Langevin",
     "LangevinCorrector",
-    "Midpoint",
     "PredictorCorrector",
     "ReverseDiffusion",
 ]

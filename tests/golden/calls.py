@@ -361,7 +361,7 @@ def _shown(sampler: sf.Sampler) -> str:
         repr(sampler)
         .replace("repeats=", "steps=")
         .replace(", relative_step=None", "")
-        .replace("churn_max=inf", "churn_max=1e9")
+        .replace("churn_max=inf", "churn_max=1000000000.0")
     )  # as it was then
     return re.sub(r"\d+\.\d+(e[-+]\d+)?", lambda number: f"{float(number[0]):.9g}", shown)
 

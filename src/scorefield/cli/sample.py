@@ -13,7 +13,7 @@ from torch import Tensor
 
 from scorefield._errors import ConfigError
 from scorefield.cli.console import Progress, warn
-from scorefield.config import merge, overrides, refusals
+from scorefield.config import merge, refusals
 from scorefield.config.base import Section
 from scorefield.config.load import validate
 from scorefield.config.migrate import flat_sampling
@@ -138,7 +138,7 @@ def choose(
     asked = {
         **({} if kind is None else {"kind": kind}),
         **({} if steps is None else {"steps": steps}),
-        **overrides(options),
+        **options,
     }
     own = loaded.config.sampling.model_dump(mode="json")
     values = merge({"sampling": own}, {"sampling": flat_sampling(asked, own, times=False)})

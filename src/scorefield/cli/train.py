@@ -12,8 +12,7 @@ from scorefield._errors import ConfigError
 from scorefield.cli.arguments import SECTIONS
 from scorefield.cli.console import Progress, warn
 from scorefield.cli.files import free_folder
-from scorefield.config import RunConfig, merge, overrides, parse_yaml, read_yaml, refusals, to_yaml, validate
-from scorefield.config.sampling import SamplingConfig
+from scorefield.config import RunConfig, merge, parse_yaml, read_yaml, refusals, to_yaml, validate
 from scorefield.models import ScoreModel
 from scorefield.runs import Run
 from scorefield.training import Accelerated, OneProcess, Parallel, pick_device
@@ -100,13 +99,14 @@ def configure(args: Namespace) -> RunConfig:
     # Sections given in part complete the default of their kind; checked here so that an error names the file it is in.
     values = merge(RunConfig().model_dump(mode="json"), values)
     validate(RunConfig, values, source)
-    asked: dict[str, Any] = overrides({section: args[section] for section in SECTIONS if args[section]})
+    asked: dict[str, Any] = {section: args[section] for section in SECTIONS if args[section]}
     asked |= {key: args[key] for key in ("seed", "name", "comment") if args[key] is not None}
     options = {"data": {"dir": args.data_dir}, "train": {"device": args.device}}
     given = {section: part for section, part in options.items() if None not in part.values()}
     values = merge(merge(values, asked), given)
     if args.fast_dev_run:
-        once = {"repeats": 1} if SamplingConfig.model_validate(values["sampling"]).sampler.kind == "ald" else {}
+        sampler = validate(RunConfig, values, "command line").sampling.sampler
+        once = {"repeats": 1} if sampler.kind == "ald" else {}
         values = merge(merge(values, _TINY), {"sampling": {"steps": 3, **once}})
     return validate(RunConfig, values, "command line" if asked or given else source)
 

@@ -1,7 +1,7 @@
 """The configuration of a run: typed, checked, and able to build what it describes."""
 
 from scorefield.config.kinds import describe, register
-from scorefield.config.load import merge, overrides, parse_yaml, read_yaml, refusals, to_yaml, validate
+from scorefield.config.load import merge, parse_yaml, read_yaml, refusals, to_yaml, validate
 from scorefield.config.migrate import stored
 from scorefield.config.plugins import load_plugins
 from scorefield.config.run import RunConfig
@@ -11,7 +11,6 @@ __all__ = [
     "describe",
     "load_plugins",
     "merge",
-    "overrides",
     "parse_yaml",
     "read_yaml",
     "refusals",

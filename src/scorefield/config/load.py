@@ -12,11 +12,10 @@ from pydantic import BaseModel, ValidationError
 from scorefield._errors import ConfigError
 from scorefield.config.migrate import migrated
 
-__all__ = ["merge", "overrides", "parse_yaml", "read_yaml", "refusals", "to_yaml", "validate"]
+__all__ = ["merge", "parse_yaml", "read_yaml", "refusals", "to_yaml", "validate"]
 
 _LIMIT = 2**18  # bytes: a configuration is a page of text
 _DEPTH = 12
-_NUMBER = re.compile(r"[-+.\d\[]|(null|true|false)$")
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -125,18 +124,6 @@ def _kind(section: Mapping[str, Any], default: object = None) -> object:
         sampler = _opened(section["sampler"])
         return _kind(sampler, default) if isinstance(sampler, dict) else default
     return section.get("kind", default)
-
-
-def overrides(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a command line says with its numbers as numbers: below the first dot of a dotted name they come as text."""
-    return {
-        key: overrides(value)
-        if isinstance(value, dict)
-        else parse_yaml(f"value: {value}", f"command line: {key}")["value"]
-        if isinstance(value, str) and _NUMBER.match(value)
-        else value
-        for key, value in values.items()
-    }
 
 
 def validate(model: type[Model], values: Mapping[str, Any], source: str) -> Model:

@@ -68,9 +68,11 @@ def flat_sampling(flat: Section, base: object = None, *, times: bool) -> dict[st
     before = named(base)
     kind = flat.get("kind", named(before.get("sampler")).get("kind"))
     if kind != named(before.get("sampler")).get("kind"):
-        before = usual.sampling(kind) if isinstance(kind, str) else {}
+        before = {}
     sampler = {**({} if kind is None else {"kind": kind}), **named(flat.get("sampler"))}
     grid, held = named(flat.get("grid")), named(before.get("grid"))
+    if "kind" not in held and isinstance(kind, str):
+        held = {**usual.sampling(kind)["grid"], **held}
     ladder = grid.get("kind", held.get("kind")) == "ladder"
     rungs: dict[str, Any] = {}
     for name, value in flat.items():
@@ -85,7 +87,7 @@ def flat_sampling(flat: Section, base: object = None, *, times: bool) -> dict[st
         elif name in _CORRECTOR and kind == "pc":
             sampler["corrector"] = {**named(sampler.get("corrector")), _CORRECTOR[name]: value}
         elif name not in ("kind", "grid", "sampler"):
-            sampler[name] = value
+            sampler[name] = {**named(sampler.get(name)), **value} if isinstance(value, Mapping) else value
     if rungs:
         grid["levels"] = rungs if named(held.get("levels")).get("kind") != "listed" else {"kind": "geometric", **rungs}
     if "kind" in grid and not ladder and "steps" in held:

@@ -24,6 +24,8 @@ extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ex
 extensions += ["sphinx.ext.mathjax", "sphinx-mathjax-offline"]  # formulas are set without a network, too
 html_theme = "furo"
 html_title = "scorefield"
+html_static_path = ["_static"]
+html_css_files = ["wide.css"]
 exclude_patterns = ["_build", "conf.py", "generate", "_generated/*.inc", "**/.ipynb_checkpoints"]
 suppress_warnings = ["mystnb.unknown_mime_type"]
 

@@ -2,13 +2,17 @@
 
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
+from importlib import import_module
+from inspect import isclass, isfunction
 from pathlib import Path
 
 import pytest
 
+import scorefield
 from scorefield._errors import ConfigError
 from scorefield.cli.arguments import build_parser
 from scorefield.cli.main import _parse
@@ -84,3 +88,15 @@ def test_python_on_a_page_runs(page: Path) -> None:
     namespace: dict[str, object] = {}
     for block in python_of(page):
         exec(compile(block, str(page), "exec"), namespace)  # noqa: S102
+
+
+def test_every_name_of_the_front_and_of_its_rooms_is_on_an_api_page() -> None:
+    api = runpy.run_path(str(DOCS / "generate" / "api.py"))
+    shown = set(re.findall(r"auto(?:class|function):: \S+\.(\w+)", "\n".join(api["pages"]().values())))
+    assert set(scorefield.__all__) <= shown
+    for room in api["ROOMS"]:
+        module = import_module(f"scorefield.{room}")
+        described = {name for name in module.__all__ if isclass(value := getattr(module, name)) or isfunction(value)}
+        assert described <= shown, room
+    rooms = {path.stem for path in Path(scorefield.__file__).parent.iterdir() if not path.stem.startswith(("_", "."))}
+    assert rooms - set(api["ROOMS"]) == {"cli", "py", "weights"} & rooms

@@ -1,13 +1,13 @@
-"""API pages: a page per package, its public names as ``from scorefield import …`` gives them, under the mathematics of their modules."""
+"""API pages: a page per room, its public names as they are imported, under the mathematics of their modules."""
 
 from importlib import import_module
 from pathlib import Path
 
 import scorefield
 
-__all__ = ["write"]
+__all__ = ["pages", "write"]
 
-PACKAGES = [
+ROOMS = (
     "processes",
     "densities",
     "networks",
@@ -15,6 +15,8 @@ PACKAGES = [
     "models",
     "preconditioning",
     "energy",
+    "classifier",
+    "units",
     "sampling",
     "samplers",
     "objectives",
@@ -23,42 +25,74 @@ PACKAGES = [
     "metrics",
     "data",
     "training",
+    "runs",
+    "loaded",
     "pretrained",
+    "evaluation",
+    "config",
     "advice",
     "plotting",
-]
+    "hub",
+    "interop",
+)
+PRIVATE = {  # pages of names whose module has none of its own: they are imported from scorefield
+    "noise": ("_tensors", ("Noise", "Source", "standard_normal", "uniform_like")),
+    "errors": (
+        "_errors",
+        ("ScorefieldError", "ConfigError", "DataError", "CheckpointError", "DivergedError", "MissingExtraError"),
+    ),
+}
 
 
 def write(folder: Path) -> None:
-    """Write one page per package."""
-    pages = folder / "api"
-    pages.mkdir(exist_ok=True)
-    for name in PACKAGES:
-        (pages / f"{name}.md").write_text(_page(name))
+    """Write one page per room."""
+    place = folder / "api"
+    place.mkdir(exist_ok=True)
+    for name, text in pages().items():
+        (place / f"{name}.md").write_text(text)
 
 
-def _page(name: str) -> str:
-    """Return the page of ``scorefield.<name>``."""
-    package = import_module(f"scorefield.{name}")
-    homes: dict[str, list[str]] = {}
-    for public in package.__all__:
-        value = getattr(package, public)
-        homes.setdefault(getattr(value, "__module__", package.__name__), []).append(public)
-    lines = [f".. automodule:: {package.__name__}", ""]
-    for home, names in homes.items():
-        if home not in (package.__name__, "typing", "collections.abc", "types"):
-            clash = home in (f"{package.__name__}.{public}" for public in names)  # a function named like its module
-            lines += [f".. automodule:: {home}", *(["   :no-index:"] if clash else []), ""]
-        lines += [line for public in sorted(names) for line in _entry(package.__name__, public)]
+def pages() -> dict[str, str]:
+    """Return the pages by name."""
+    rooms = {name: _page(name, _sections(f"scorefield.{name}")) for name in ROOMS}
+    private = {
+        name: _page(name, [f".. automodule:: scorefield.{module}", "", *_entries(f"scorefield.{module}", names)])
+        for name, (module, names) in PRIVATE.items()
+    }
+    return rooms | private
+
+
+def _page(name: str, lines: list[str]) -> str:
     return f"# {name}\n\n```{{eval-rst}}\n" + "\n".join(lines) + "\n```\n"
 
 
-def _entry(package: str, public: str) -> list[str]:
-    """Return the directive of one name, under the shortest path that imports it."""
-    value = getattr(import_module(package), public)
-    path = f"scorefield.{public}" if public in scorefield.__all__ else f"{package}.{public}"
-    if isinstance(value, type):
-        return [f".. autoclass:: {path}", "   :members:", "   :show-inheritance:", ""]
-    if callable(value) and hasattr(value, "__code__"):
-        return [f".. autofunction:: {path}", ""]
-    return []
+def _sections(room: str) -> list[str]:
+    """Return the directives of a room: module by module, and the names of each."""
+    package = import_module(room)
+    homes: dict[str, list[str]] = {}
+    for public in package.__all__:
+        home = getattr(getattr(package, public), "__module__", room)
+        # What a room passes on from another is on the other's page.
+        if not any(home.startswith(f"scorefield.{other}") for other in ROOMS) or f"{home}.".startswith(f"{room}."):
+            homes.setdefault(home, []).append(public)
+    lines = [f".. automodule:: {room}", ""]
+    for home, names in homes.items():
+        if home not in (room, "typing", "collections.abc", "types"):
+            clash = home in (f"{room}.{public}" for public in names)  # a function named like its module
+            lines += [f".. automodule:: {home}", *(["   :no-index:"] if clash else []), ""]
+        lines += _entries(room, sorted(names))
+    return lines
+
+
+def _entries(module: str, names: list[str] | tuple[str, ...]) -> list[str]:
+    """Return the directives of names, under the shortest path that imports them."""
+    lines: list[str] = []
+    for public in names:
+        value = getattr(import_module(module), public)
+        short = public in scorefield.__all__ or module.startswith("scorefield._")
+        path = f"scorefield.{public}" if short else f"{module}.{public}"
+        if isinstance(value, type):
+            lines += [f".. autoclass:: {path}", "   :members:", "   :show-inheritance:", ""]
+        elif callable(value) and hasattr(value, "__code__"):
+            lines += [f".. autofunction:: {path}", ""]
+    return lines

@@ -54,7 +54,7 @@ def _classes(folder: Path) -> None:
     sheet, panels = figure(3)
     for axes, scale in zip(panels, (0.0, 1.0, 4.0), strict=True):
         model = ClassifierGuided(exact, classifier, 2, scale)
-        x = sample(model, Heun(), (600, 2), grid=Karras(23).times(PROCESS)).x
+        x = sample(model, Heun(), (600, 2), grid=Karras(23)).x
         law(axes, Gaussian(CENTRES[2], VARIANCE), square)
         axes.scatter(*x.T, s=5, color=RED, alpha=0.6, linewidths=0)
         axes.set_title(f"scale {scale:g}")

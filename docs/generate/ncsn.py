@@ -16,12 +16,12 @@ from scorefield import (
     Karras,
     Ladder,
     Langevin,
-    Samples,
     geometric,
     mode_weights,
     sample,
 )
 from scorefield.plotting import Square
+from scorefield.sampling import Samples
 
 TARGET = GaussianMixture.song2019()
 SQUARE = Square(half=9.5)
@@ -54,11 +54,11 @@ def _chains(folder: Path) -> None:
     init = Square(half=8.0).uniform(DRAWS, torch.Generator().manual_seed(0))
     # So wide that the prior, centred at the origin, does not miss the mean of the data.
     exact = Exact(TARGET, VE(0.1, 1000.0))
-    levels = Ladder(geometric(10.0, 0.1, 10)).times(exact.process)
+    levels = Ladder(geometric(10.0, 0.1, 10))
     drawn: dict[str, Samples] = {
         "Langevin": sample(exact, Langevin(0.1), grid=Constant(0.0, 1000), init=init, denoise=False),
         "annealed Langevin": sample(exact, AnnealedLangevin(0.003, repeats=300), grid=levels, init=init, denoise=False),
-        "probability flow, Heun": sample(exact, Heun(), (DRAWS, 2), grid=Karras(47).times(exact.process)),
+        "probability flow, Heun": sample(exact, Heun(), (DRAWS, 2), grid=Karras(47)),
     }
     rows = []
     sheet, panels = figure(3)

@@ -5,7 +5,8 @@ from pathlib import Path
 import torch
 
 from generate.drawing import BLUE, GREEN, ORANGE, RED, arrows, figure, law, save, save_table
-from scorefield import DAE, DSM, MLP, VE, Exact, GaussianMixture, OneLevel, Ring, ScoreNet, TwoMoons, unit_weight
+from scorefield import DAE, DSM, MLP, VE, Exact, GaussianMixture, Ring, ScoreNet, TwoMoons
+from scorefield.objectives import OneLevel, unit_weight
 from scorefield.plotting import Square
 
 LINE = GaussianMixture([[-1.5], [1.0]], [0.15, 0.05], [0.4, 0.6])  # pyright: ignore[reportArgumentType]

@@ -16,6 +16,7 @@ from scorefield import (
     EulerMaruyama,
     Exact,
     GaussianMixture,
+    Grid,
     Heun,
     Karras,
     Process,
@@ -73,16 +74,13 @@ def _orders(folder: Path) -> None:
     """Error of paths of the flow against evaluations, for the ODE samplers, with fitted slopes."""
     exact = Exact(RING, VE(0.02, 20.0))
     init = 20.0 * torch.randn(64, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    ends = Karras(1).times(exact.process)
+    ends = Karras(1)
     truth = _carry(exact, AdaptiveODE(1e-10, 1e-10), init, ends)
     counts = [16, 32, 64, 128, 256]
     sheet, (axes,) = figure(1, width=5.4, height=3.4)
     samplers: dict[Sampler, str] = {Euler(): BLUE, DPMpp2M(): ORANGE, Heun(): RED}
     for sampler, colour in samplers.items():
-        errors = [
-            (_carry(exact, sampler, init, Karras(n).times(exact.process)) - truth).square().mean().sqrt().item()
-            for n in counts
-        ]
+        errors = [(_carry(exact, sampler, init, Karras(n)) - truth).square().mean().sqrt().item() for n in counts]
         spent = [n * sampler.evaluations for n in counts]
         slope = -np.polyfit(np.log(spent[-3:]), np.log(errors[-3:]), 1)[0]
         name = f"{type(sampler).__name__}, declared order {sampler.order}, fitted {slope:.2f}"
@@ -94,6 +92,6 @@ def _orders(folder: Path) -> None:
     save(sheet, folder, "orders")
 
 
-def _carry(exact: Exact, sampler: Sampler, init: Tensor, times: Tensor) -> Tensor:
+def _carry(exact: Exact, sampler: Sampler, init: Tensor, grid: Grid) -> Tensor:
     """Return where the flow takes ``init``."""
-    return sample(exact, sampler, grid=times, init=init, denoise=False).x
+    return sample(exact, sampler, grid=grid, init=init, denoise=False).x

@@ -8,33 +8,25 @@ import torch
 
 from generate.drawing import save_table
 from scorefield import (
-    DDIM,
-    MALA,
     VE,
     AdaptiveODE,
-    Ancestral,
     AnnealedLangevin,
-    DPMpp2M,
-    Euler,
-    EulerMaruyama,
     Exact,
     GaussianMixture,
-    Heun,
+    Karras,
     Ladder,
-    Langevin,
-    LangevinCorrector,
     LogSNR,
     PredictorCorrector,
-    ReverseDiffusion,
     Sampler,
     ScoreModel,
     energy_distance,
     geometric,
     sample,
-    shipped_models,
 )
+from scorefield.config.rooms import SAMPLER
+from scorefield.config.sampling import SamplingConfig
 from scorefield.grids import steps_of
-from scorefield.pretrained import load_trained
+from scorefield.pretrained import load_trained, shipped_models
 
 RESULTS = Path(__file__).parents[2] / "results"
 RING = GaussianMixture.ring()
@@ -72,17 +64,14 @@ def write(folder: Path) -> None:
     _claim(folder, "mnist-inpainting", _INPAINTING)
 
 
-def _everyone() -> list[Sampler]:
-    """Return one of each."""
-    return [
-        *(Euler(), Heun(), DPMpp2M(), AdaptiveODE(), DDIM(eta=0.5)),
-        *(EulerMaruyama(), ReverseDiffusion(), Ancestral()),
-        *(
-            PredictorCorrector(ReverseDiffusion(), LangevinCorrector(snr=0.16)),
-            AnnealedLangevin(step_size=2e-5, repeats=5),
-        ),
-        *(Langevin(0.01), MALA(0.01)),
-    ]
+_NEEDED = {"ddim": {"eta": 0.5}, "langevin": {"step_size": 0.01}, "mala": {"step_size": 0.01}}
+"""Settings of samplers that need some, or of which more is to be seen than by default."""
+
+
+def _everyone() -> list[tuple[Sampler, str]]:
+    """Return a sampler of every kind, and the kind of grid that is usual for it."""
+    usual = [SamplingConfig(sampler={"kind": kind, **_NEEDED.get(kind, {})}) for kind in SAMPLER.makers]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    return [(chosen.sampler.build(), chosen.grid.kind) for chosen in usual]
 
 
 class _Counting:
@@ -101,7 +90,7 @@ class _Counting:
 def _declared(folder: Path) -> None:
     """Evaluations and order as the classes state them, and whether a step draws noise."""
     rows = []
-    for sampler in _everyone():
+    for sampler, _ in _everyone():
         noise: Any = _Counting()
         exact, times = Exact(RING, PROCESS), LogSNR(2).times(PROCESS)
         memory, x = None, torch.ones(1, 2)
@@ -126,18 +115,19 @@ def _budget(folder: Path) -> None:
     exact = Exact(RING, PROCESS)
     truth = RING.sample(DRAWS, torch.Generator().manual_seed(1))
     alone = energy_distance(RING.sample(DRAWS, torch.Generator().manual_seed(2)), truth)
-    rows = [["draws of the law itself", *[f"{1e3 * alone.value:.1f} ± {1e3 * alone.error:.1f}"] * len(BUDGETS)]]
-    skipped = (AdaptiveODE, Langevin, MALA, AnnealedLangevin)
-    compared = [s for s in _everyone() if not isinstance(s, skipped)] + [AnnealedLangevin(0.5 * 0.01**2, repeats=2)]
-    for sampler in compared:
-        row = [f"`{_name(sampler)}`"]
+    rows = [
+        ["draws of the distribution itself", *[f"{1e3 * alone.value:.1f} ± {1e3 * alone.error:.1f}"] * len(BUDGETS)]
+    ]
+    for sampler, usual in _everyone():
+        if usual == "constant" or isinstance(sampler, AdaptiveODE):
+            continue  # it stays at its level, or takes as many evaluations as it needs
+        chain = AnnealedLangevin(0.5 * 0.01**2, repeats=2) if isinstance(sampler, AnnealedLangevin) else sampler
+        row = [f"`{_name(chain)}`"]
         for budget in BUDGETS:
-            transitions = max(1, (budget - 1) // sampler.evaluations)
-            flow = isinstance(sampler, Euler | Heun | DPMpp2M)
-            times = (karras if flow else log_snr)(PROCESS, transitions + 1)
-            if isinstance(sampler, AnnealedLangevin):
-                times = Ladder(geometric(20.0, 0.01, transitions)).times(PROCESS)
-            found = energy_distance(sample(exact, sampler, (DRAWS, 2), grid=times).x, truth)
+            transitions = max(1, int((budget - 1) // chain.evaluations))
+            levels = geometric(20.0, 0.01, transitions)
+            grid = {"karras": Karras(transitions), "log_snr": LogSNR(transitions), "ladder": Ladder(levels)}[usual]
+            found = energy_distance(sample(exact, chain, (DRAWS, 2), grid=grid).x, truth)
             row.append(f"{1e3 * found.value:.1f} ± {1e3 * found.error:.1f}")
         rows.append(row)
     save_table(folder, "budget", ["sampler", *(f"{b} evaluations" for b in BUDGETS)], rows)
@@ -152,7 +142,7 @@ def _mnist(folder: Path) -> None:
         ["network", f"{training['parameters']:,} parameters"],
         [
             "sampler",
-            f"{sampler['kind']}, {sampler['steps']} times, churn {sampler['churn']:g}, guide {found['guide']:g}",
+            f"{sampler['kind']}, {_transitions(sampler)} transitions, churn {sampler['churn']:g}, guide {found['guide']:g}",
         ],
         ["evaluations per digit", str(found["evaluations_per_sample"])],
         ["seconds per 64 digits", f"{64 * found['seconds']['sampling'] / found['n']:.1f}"],
@@ -163,6 +153,11 @@ def _mnist(folder: Path) -> None:
     save_table(folder, "mnist", ["what", "measured"], rows)
 
 
+def _transitions(sampler: dict[str, Any]) -> int:
+    """Return how many transitions a report's sampler makes; reports of the first edition count times instead."""
+    return sampler["grid_steps"] if "grid_steps" in sampler else sampler["steps"] - 1
+
+
 def _shipped(folder: Path) -> None:
     """The models of the package, as their checkpoints tell."""
     rows = []
@@ -171,7 +166,7 @@ def _shipped(folder: Path) -> None:
         config = loaded.config
         trained = f"{loaded.step} steps" + (f", {loaded.seconds / 60:.0f} minutes" if loaded.seconds else "")
         what = f"{config.model.kind}, {config.network.kind}"
-        drawn = config.sampling.kind if isinstance(loaded.model, ScoreModel) else "it reads, and draws nothing"
+        drawn = config.sampling.sampler.kind if isinstance(loaded.model, ScoreModel) else "it reads, and draws nothing"
         rows.append([f"`{name}`", what, f"{loaded.parameters:,}", trained, drawn])
     save_table(folder, "shipped", ["name", "what", "parameters", "trained", "draws by"], rows)
 

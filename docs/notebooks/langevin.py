@@ -12,8 +12,8 @@
 # %% [markdown]
 # # Langevin dynamics: basic, Metropolis-adjusted, annealed
 #
-# A score is enough to sample: climb it and shake. This notebook uses exact scores, so that every fault is the sampler's own, and shows
-# what each of three chains can and cannot do.
+# A score is enough to sample: a chain moves uphill along it and adds noise. This notebook uses exact scores, so that every error is the
+# sampler's own, and shows what each of three chains can and cannot do.
 
 # %%
 import os
@@ -24,22 +24,8 @@ import matplotlib.pyplot as plt
 import torch
 from PIL import Image
 
-from scorefield import (
-    MALA,
-    VE,
-    AnnealedLangevin,
-    Constant,
-    Exact,
-    Gaussian,
-    GaussianMixture,
-    Ladder,
-    Langevin,
-    diagnose_chains,
-    geometric,
-    mode_jumps,
-    mode_weights,
-    sample,
-)
+import scorefield as sf
+from scorefield.metrics import diagnose_chains, mode_jumps
 from scorefield.plotting import Square, Terrain, trajectory_panels
 
 FAST = os.environ.get("SCOREFIELD_FAST") == "1"
@@ -53,26 +39,25 @@ OUT = Path(tempfile.mkdtemp())
 # size, however long the chain.
 
 # %%
-process = VE(sigma_min=1e-3, sigma_max=10.0)
-gaussian = Exact(Gaussian([0.0, 0.0], 1.0), process)
+process = sf.VE(sigma_min=1e-3, sigma_max=10.0)
+gaussian = sf.Exact(sf.Gaussian([0.0, 0.0], 1.0), process)
 start = torch.zeros(CHAINS, 2)
 for alpha in (0.1, 0.5, 1.5):
-    x = sample(gaussian, Langevin(alpha), grid=Constant(0.0, 150), init=start, denoise=False).x
+    x = sf.sample(gaussian, sf.Langevin(alpha), grid=sf.Constant(0.0, 150), init=start, denoise=False).x
     print(f"α = {alpha}: variance {x.var():.3f}, formula {1 / (1 - alpha / 4):.3f}")
 
 # %% [markdown]
-# ## MALA: accept or reject, and the bias is gone
+# ## MALA: accepting or rejecting removes the bias
 #
 # The Metropolis–Hastings rule makes p exactly invariant, at any step size; too large a step is rejected more often. It needs log p,
 # which a learned score does not give, and an exact density or an `Energy` does.
 
 # %%
 rates = []
-mala = MALA(1.5)
-chain = sample(
+chain = sf.sample(
     gaussian,
-    mala,
-    grid=Constant(0.0, 150),
+    sf.MALA(step_size=1.5),
+    grid=sf.Constant(0.0, 150),
     init=start,
     denoise=False,
     on_step=lambda made: rates.append(made.memory.acceptance),
@@ -85,7 +70,9 @@ print(f"variance {chain.x.var():.3f}, accepted {rates[-1]:.2f}, evaluations {cha
 # Effective sample size and split R̂ need the whole trajectory of a few chains: as many frames as there are states.
 
 # %%
-few = sample(gaussian, Langevin(0.5), grid=Constant(0.0, 400), init=torch.zeros(8, 2), denoise=False, frames=401)
+few = sf.sample(
+    gaussian, sf.Langevin(0.5), grid=sf.Constant(0.0, 400), init=torch.zeros(8, 2), denoise=False, frames=401
+)
 try:
     print(diagnose_chains(few.trajectory))
 except ImportError as missing:
@@ -95,19 +82,19 @@ except ImportError as missing:
 # ## Two modes: mixing fails
 #
 # ⅕ of the mass around (−5, −5), ⅘ around (5, 5). Chains that start evenly in a square go to the nearest mode and stay: the weights they
-# show are those of the square, not of the law.
+# show are those of the square, not of the distribution.
 
 # %%
-mixture, square = GaussianMixture.song2019(), Square(half=8.0)
-wide = VE(sigma_min=0.1, sigma_max=10.0)
-exact = Exact(mixture, wide)
+mixture, square = sf.GaussianMixture.song2019(), Square(half=8.0)
+wide = sf.VE(sigma_min=0.1, sigma_max=10.0)
+exact = sf.Exact(mixture, wide)
 init = square.uniform(CHAINS, torch.Generator().manual_seed(0))
-plain = sample(exact, Langevin(0.1), grid=Constant(0.0, 500), init=init, denoise=False, frames=501)
+plain = sf.sample(exact, sf.Langevin(0.1), grid=sf.Constant(0.0, 500), init=init, denoise=False, frames=501)
 print("jumps between modes per step:", mode_jumps(plain.trajectory[100:, :200], mixture))
 
 
 def report(name, x):
-    w = mode_weights(x, mixture)
+    w = sf.mode_weights(x, mixture)
     print(
         f"{name}: smaller mode {w.shares[0]:.3f} [{w.low[0]:.3f}, {w.high[0]:.3f}], truth {w.expected[0]:.3f}, p = {w.p_value:.1g}"
     )
@@ -119,13 +106,13 @@ report("Langevin", plain.x)
 # ## Annealing
 #
 # Start where noise makes one mode of both, and hand the chain down a ladder of levels. One level of the ladder is one transition of the
-# grid; `steps` Langevin steps are made there, of size α_i = ε σ_i²/σ_L².
+# grid; `repeats` Langevin steps are made there, of size α_i = ε σ_i²/σ_L².
 
 # %%
-levels = Ladder(geometric(10.0, 0.1, 10)).times(wide)
+levels = sf.Ladder(sf.geometric(10.0, 0.1, 10))
 epsilon = 0.003
 for repeats in (10, 50) if FAST else (10, 100, 300):
-    annealed = sample(exact, AnnealedLangevin(epsilon, repeats=repeats), grid=levels, init=init, denoise=False)
+    annealed = sf.sample(exact, sf.AnnealedLangevin(epsilon, repeats=repeats), grid=levels, init=init, denoise=False)
     report(f"annealed, T = {repeats}, {annealed.evaluations} evaluations", annealed.x)
 
 # %% [markdown]
@@ -133,30 +120,30 @@ for repeats in (10, 50) if FAST else (10, 100, 300):
 
 # %%
 try:
-    sample(exact, AnnealedLangevin(0.1, repeats=1), grid=levels, init=init)
+    sf.sample(exact, sf.AnnealedLangevin(0.1, repeats=1), grid=levels, init=init)
 except ValueError as refusal:
     print(refusal)
 
 # %% [markdown]
-# ## The ways they take
+# ## The paths they take
 
 # %%
 some = init[:6]
 ways = {
-    "Langevin": sample(exact, Langevin(0.1), grid=Constant(0.0, 300), init=some, denoise=False, frames=301).trajectory,
-    "annealed": sample(
-        exact, AnnealedLangevin(epsilon, 30), grid=levels, init=some, denoise=False, frames=11
-    ).trajectory,
+    "Langevin": sf.sample(exact, sf.Langevin(0.1), grid=sf.Constant(0.0, 300), init=some, denoise=False, frames=301),
+    "annealed": sf.sample(exact, sf.AnnealedLangevin(epsilon, 30), grid=levels, init=some, denoise=False, frames=11),
 }
-trajectory_panels(OUT / "ways.png", ways, Terrain.of(mixture, square.wider(2.0)))
+trajectory_panels(
+    OUT / "ways.png", {name: drawn.trajectory for name, drawn in ways.items()}, Terrain.of(mixture, square.wider(2.0))
+)
 Image.open(OUT / "ways.png")
 
 # %%
 plt.figure(figsize=(5, 2.6))
-for sigma in geometric(10.0, 0.1, 10)[::3]:
+for sigma in sf.geometric(10.0, 0.1, 10)[::3]:
     line = torch.linspace(-20, 20, 300)[:, None].expand(-1, 2)
     height = mixture.diffuse(1.0, sigma).log_prob(line).exp()
     plt.plot(line[:, 0], height / height.max(), label=f"σ = {sigma:.2g}")
 plt.legend(frameon=False)
-plt.title("the law along the diagonal, level by level")
+plt.title("the distribution along the diagonal, level by level")
 plt.show()

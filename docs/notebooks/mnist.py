@@ -23,33 +23,8 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from scorefield import (
-    DSM,
-    EDM,
-    AdaptiveODE,
-    AnnealedLangevin,
-    ClassifierFree,
-    DataError,
-    Denoiser,
-    EulerMaruyama,
-    Heun,
-    Inpaint,
-    Karras,
-    Ladder,
-    LangevinCorrector,
-    LogNormal,
-    LogSNR,
-    PredictorCorrector,
-    ReverseDiffusion,
-    UNet,
-    data,
-    edm_weight,
-    fit,
-    geometric,
-    load_model,
-    sample,
-    shipped_models,
-)
+import scorefield as sf
+from scorefield import data
 from scorefield.plotting import sampler_comparison, save_grid
 
 FAST = os.environ.get("SCOREFIELD_FAST") == "1"
@@ -71,7 +46,7 @@ def show(name, x, columns=None):
 # %%
 try:
     images = data.mnist()
-except DataError as missing:
+except sf.ScorefieldError as missing:
     print(str(missing).splitlines()[0])
     images = data.digits()
 pixels = images.scaled(slice(0, 5_000))
@@ -80,37 +55,37 @@ print(images.name, len(images), images.event, f"mean {mean:.3f}, standard deviat
 
 # %%
 torch.manual_seed(0)
-process = EDM(sigma_min=0.002, sigma_max=40.0)
-net = UNet(1, images.event[-1], width=64 if FAST else 128, depth=1 if FAST else 2)
-model = Denoiser(net, process, sigma_data=std, mean_data=mean)
-objective = DSM(LogNormal(-0.7, 1.2), edm_weight(std))
-records = fit(model, images, objective, steps=120 if FAST else 4_000, batch_size=64, learning_rate=2e-3)
+process = sf.EDM(sigma_min=0.002, sigma_max=40.0)
+net = sf.UNet(1, images.event[-1], width=64 if FAST else 128, depth=1 if FAST else 2)
+model = sf.Denoiser(net, process, sigma_data=std, mean_data=mean)
+objective = sf.DSM(sf.LogNormal(-0.7, 1.2), sf.edm_weight(std))
+records = sf.fit(model, images, objective, steps=120 if FAST else 4_000, batch_size=64, learning_rate=2e-3)
 print(f"{sum(p.numel() for p in net.parameters()):,} parameters, loss {records[0].loss:.0f} → {records[-1].loss:.0f}")
-drawn = sample(model, Heun(), (N, *images.event), grid=Karras(17).times(process))
+drawn = sf.sample(model, sf.Heun(), (N, *images.event), grid=sf.Karras(17))
 show("trained_here", drawn.x)
 
 # %% [markdown]
-# In fast mode that is a few seconds of training, and looks it. The same from the shell, with checkpoints, resume and pictures on the
-# way: `scorefield train --config configs/mnist.yaml`.
+# In fast mode that is a few seconds of training, and the digits show it. The same from the shell, with checkpoints, resume and pictures
+# on the way: `scorefield train --config configs/mnist.yaml`.
 #
 # ## Five samplers on one network
 
 # %%
-loaded = load_model("mnist")
-model, event, process = loaded.model, loaded.event, loaded.model.process
+loaded = sf.load_model("mnist")
+model, event = loaded.model, loaded.event
 runs = {
-    "Heun, churned": (Heun(churn=10.0, churn_min=0.05, churn_max=10.0), Karras(17).times(process)),
-    "probability-flow ODE, adaptive": (AdaptiveODE(1e-2, 1e-2), LogSNR(1).times(process)),
-    "reverse SDE": (EulerMaruyama(), LogSNR(99 if FAST else 299).times(process)),
+    "Heun, churned": (sf.Heun(churn=10.0, churn_min=0.05, churn_max=10.0), sf.Karras(17)),
+    "probability-flow ODE, adaptive": (sf.AdaptiveODE(1e-2, 1e-2), sf.LogSNR(1)),
+    "reverse SDE": (sf.EulerMaruyama(), sf.LogSNR(99 if FAST else 299)),
     "predictor-corrector": (
-        PredictorCorrector(ReverseDiffusion(), LangevinCorrector(0.16)),
-        LogSNR(49 if FAST else 149).times(process),
+        sf.PredictorCorrector(sf.ReverseDiffusion(), sf.LangevinCorrector(0.16)),
+        sf.LogSNR(49 if FAST else 149),
     ),
-    "annealed Langevin": (AnnealedLangevin(0.3 * 0.02**2, repeats=3), Ladder(geometric(10.0, 0.02, 60)).times(process)),
+    "annealed Langevin": (sf.AnnealedLangevin(0.3 * 0.02**2, repeats=3), sf.Ladder(sf.geometric(10.0, 0.02, 60))),
 }
 grids = {}
-for name, (sampler, times) in runs.items():
-    drawn = sample(model, sampler, (N, *event), grid=times, seed=0)
+for name, (sampler, grid) in runs.items():
+    drawn = sf.sample(model, sampler, (N, *event), grid=grid, seed=0)
     grids[f"{name}\n{drawn.evaluations} evaluations"] = drawn.x
 sampler_comparison(OUT / "samplers.png", grids)
 Image.open(OUT / "samplers.png")
@@ -119,28 +94,21 @@ Image.open(OUT / "samplers.png")
 # On its way: the state of eight digits at ten moments of the flow, the noise fading.
 
 # %%
-path = sample(model, Heun(), (8, *event), grid=Karras(17).times(process), frames=10).trajectory
+path = sf.sample(model, sf.Heun(), (8, *event), grid=sf.Karras(17), frames=10).trajectory
 scale = path.flatten(1).abs().amax(dim=1).clamp_min(1.0).reshape(-1, 1, 1, 1, 1)
 show("path", (path / scale).flatten(0, 1), columns=8)
 
 # %% [markdown]
 # ## The digit asked for
 #
-# A network that was told the digit in training draws the one asked for; classifier-free guidance exaggerates it.
+# A network that was told the digit in training draws the one asked for; classifier-free guidance, of this `weight`, exaggerates it.
+# `load_model` gives a model that draws itself, by the sampler of its configuration.
 
 # %%
-if "mnist-class" in shipped_models():
-    told = load_model("mnist-class").model
-    labels = torch.arange(N) % 10
-    guided = ClassifierFree(told, labels, weight=1.0)
-    drawn = sample(guided, Heun(), (N, *event), grid=Karras(17).times(told.process))
-    print(labels.tolist(), f"{drawn.evaluations} evaluations")
-    picture = show("classes", drawn.x)
-else:
-    print(f"skipped: no class-conditional model ships with this version (shipped: {', '.join(shipped_models())})")
-    print("train one: scorefield train --config configs/mnist-class.yaml")
-    picture = None
-picture
+labels = torch.arange(N) % 10
+drawn = sf.load_model("mnist-class").sample(N, labels=labels, weight=1.0, seed=0)
+print(labels.tolist(), f"{drawn.evaluations} evaluations")
+show("classes", drawn.x)
 
 # %% [markdown]
 # ## Inpainting
@@ -149,16 +117,14 @@ picture
 # known of them, two restorations of each. The model never saw a mask.
 
 # %%
-truth = sample(
-    model, Heun(churn=10.0, churn_min=0.05, churn_max=10.0), (8, *event), grid=Karras(17).times(process), seed=5
-).x
+truth = sf.sample(model, sf.Heun(churn=10.0, churn_min=0.05, churn_max=10.0), (8, *event), grid=sf.Karras(17), seed=5).x
 left = torch.zeros(event, dtype=torch.bool)
 left[..., : event[-1] // 2] = True
 random = torch.rand(event, generator=torch.Generator().manual_seed(0)) < 0.4
 for name, mask in (("left half", left), ("40 % of the pixels", random)):
-    problem = Inpaint(model, truth, mask[None])
-    sampler = PredictorCorrector(ReverseDiffusion(), LangevinCorrector(0.16))
-    restored = [sample(problem, sampler, (8, *event), grid=LogSNR(59).times(process), seed=k).x for k in (0, 1)]
+    problem = sf.Inpaint(model, truth, mask[None])
+    sampler = sf.PredictorCorrector(sf.ReverseDiffusion(), sf.LangevinCorrector(0.16))
+    restored = [sf.sample(problem, sampler, (8, *event), grid=sf.LogSNR(59), seed=k).x for k in (0, 1)]
     assert all(torch.equal(x[:, mask], truth[:, mask]) for x in restored)
     save_grid(OUT / f"{name}.png", torch.cat([truth, torch.where(mask, truth, 0.5), *restored]), columns=8)
 Image.open(OUT / "left half.png")

@@ -25,26 +25,7 @@ import matplotlib.pyplot as plt
 import torch
 from PIL import Image
 
-from scorefield import (
-    DSM,
-    MLP,
-    SSMVR,
-    VE,
-    Banana,
-    Denoiser,
-    Exact,
-    GaussianMixture,
-    Heun,
-    Karras,
-    LogNormal,
-    ScoreNet,
-    edm_weight,
-    fisher_divergence,
-    fit,
-    mmd,
-    mode_weights,
-    sample,
-)
+import scorefield as sf
 from scorefield.plotting import Square, Terrain, score_panels
 
 FAST = os.environ.get("SCOREFIELD_FAST") == "1"
@@ -58,9 +39,9 @@ OUT = Path(tempfile.mkdtemp())
 # A banana: log density, score and samples in closed form, before and after noise of any level.
 
 # %%
-banana = Banana()
-process = VE(sigma_min=0.05, sigma_max=100.0)
-exact = Exact(banana, process)
+banana = sf.Banana()
+process = sf.VE(sigma_min=0.05, sigma_max=100.0)
+exact = sf.Exact(banana, process)
 x = banana.sample(4)
 print(banana.log_prob(x), banana.score(x), exact.marginal(torch.tensor(0.5)).score(x), sep="\n")
 
@@ -75,10 +56,10 @@ print(banana.log_prob(x), banana.score(x), exact.marginal(torch.tensor(0.5)).sco
 torch.manual_seed(0)
 draws = banana.sample(10_000, torch.Generator().manual_seed(0))
 std, mean = draws.std().item(), draws.mean().item()
-model = Denoiser(MLP(dim=2), process, sigma_data=std, mean_data=mean)
-print("before:", fisher_divergence(model, banana, n=2_000))
-records = fit(model, banana, DSM(LogNormal(0.0, 1.8), edm_weight(std)), steps=STEPS)
-print("after: ", fisher_divergence(model, banana, n=2_000), "  (0 is the exact score, 1 knows nothing)")
+model = sf.Denoiser(sf.MLP(dim=2), process, sigma_data=std, mean_data=mean)
+print("before:", sf.fisher_divergence(model, banana, n=2_000))
+records = sf.fit(model, banana, sf.DSM(sf.LogNormal(0.0, 1.8), sf.edm_weight(std)), steps=STEPS)
+print("after: ", sf.fisher_divergence(model, banana, n=2_000), "  (0 is the exact score, 1 knows nothing)")
 
 # %%
 losses = torch.tensor([record.loss for record in records])
@@ -102,9 +83,8 @@ Image.open(OUT / "field.png")
 # The same sampler on both scores: what differs is learning, not sampling.
 
 # %%
-times = Karras(23).times(process)
-learned, true = (sample(m, Heun(), (DRAWS, 2), grid=times, seed=0) for m in (model, exact))
-print("MMD², learned against exact samples:", mmd(learned.x[:2000], banana.sample(2000)))
+learned, true = (sf.sample(m, sf.Heun(), (DRAWS, 2), grid=sf.Karras(23), seed=0) for m in (model, exact))
+print("MMD², learned against exact samples:", sf.mmd(learned.x[:2000], banana.sample(2000)))
 terrain = Terrain.of(banana, Square((0.0, 4.0), 9.0))
 figure, panels = plt.subplots(1, 2, figsize=(8, 4))
 for axes, (title, drawn) in zip(panels, {"learned score": learned, "exact score": true}.items(), strict=True):
@@ -121,13 +101,13 @@ plt.show()
 # and four fifths of the mass, far apart.
 
 # %%
-mixture = GaussianMixture.song2019()
+mixture = sf.GaussianMixture.song2019()
 torch.manual_seed(0)
-narrow = VE(sigma_min=0.1, sigma_max=1.0)
-sliced = ScoreNet(MLP(dim=2), narrow)
-fit(sliced, mixture, SSMVR(ratio=0.1), steps=STEPS)
+narrow = sf.VE(sigma_min=0.1, sigma_max=1.0)
+sliced = sf.ScoreNet(sf.MLP(dim=2), narrow)
+sf.fit(sliced, mixture, sf.SSMVR(ratio=0.1), steps=STEPS)
 t = narrow.time(torch.tensor(0.1, dtype=torch.float64))
-score_panels(OUT / "sliced.png", sliced, Exact(mixture, narrow), t, Square(half=9.0))
+score_panels(OUT / "sliced.png", sliced, sf.Exact(mixture, narrow), t, Square(half=9.0))
 Image.open(OUT / "sliced.png")
 
 # %% [markdown]
@@ -136,11 +116,11 @@ Image.open(OUT / "sliced.png")
 
 # %%
 torch.manual_seed(0)
-wide = VE(sigma_min=0.05, sigma_max=500.0)
-all_levels = Denoiser(MLP(dim=2), wide, sigma_data=5.0, mean_data=3.0)
-fit(all_levels, mixture, DSM(LogNormal(0.5, 1.8), edm_weight(5.0)), steps=STEPS)
-drawn = sample(all_levels, Heun(), (DRAWS, 2), grid=Karras(31).times(wide))
-weights = mode_weights(drawn.x, mixture)
+wide = sf.VE(sigma_min=0.05, sigma_max=500.0)
+all_levels = sf.Denoiser(sf.MLP(dim=2), wide, sigma_data=5.0, mean_data=3.0)
+sf.fit(all_levels, mixture, sf.DSM(sf.LogNormal(0.5, 1.8), sf.edm_weight(5.0)), steps=STEPS)
+drawn = sf.sample(all_levels, sf.Heun(), (DRAWS, 2), grid=sf.Karras(31))
+weights = sf.mode_weights(drawn.x, mixture)
 print(
     f"share of the smaller mode: {weights.shares[0]:.3f} [{weights.low[0]:.3f}, {weights.high[0]:.3f}], truth {weights.expected[0]:.3f}"
 )

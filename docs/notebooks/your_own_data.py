@@ -24,24 +24,9 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
-from scorefield import (
-    DSM,
-    EDM,
-    MLP,
-    VE,
-    Denoiser,
-    Heun,
-    Karras,
-    LogNormal,
-    UNet,
-    advice,
-    c2st,
-    data,
-    edm_weight,
-    fit,
-    sample,
-    soundness,
-)
+import scorefield as sf
+from scorefield import advice, data
+from scorefield.metrics import soundness
 from scorefield.plotting import save_grid
 
 FAST = os.environ.get("SCOREFIELD_FAST") == "1"
@@ -89,17 +74,17 @@ std, mean = x.std().item(), x.mean().item()
 
 # %%
 torch.manual_seed(0)
-process = EDM(sigma_min=0.005, sigma_max=rules.sigma_1)
-model = Denoiser(UNet(1, 16, width=64 if FAST else 128, depth=1), process, std, mean)
-records = fit(
+process = sf.EDM(sigma_min=0.005, sigma_max=rules.sigma_1)
+model = sf.Denoiser(sf.UNet(1, 16, width=64 if FAST else 128, depth=1), process, std, mean)
+records = sf.fit(
     model,
     train,
-    DSM(LogNormal(-0.7, 1.2), edm_weight(std)),
+    sf.DSM(sf.LogNormal(-0.7, 1.2), sf.edm_weight(std)),
     steps=300 if FAST else 5_000,
     batch_size=64,
     learning_rate=2e-3,
 )
-drawn = sample(model, Heun(), (64, 1, 16, 16), grid=Karras(17).times(process))
+drawn = sf.sample(model, sf.Heun(), (64, 1, 16, 16), grid=sf.Karras(17))
 print(soundness(drawn.x))
 save_grid(OUT / "samples.png", drawn.x[:32], columns=16)
 Image.open(OUT / "samples.png")
@@ -123,8 +108,9 @@ print(f"samples nearer than the nearest held-out picture: {(ours < fresh.min()).
 # %% [markdown]
 # ## Arrays
 #
-# Numbers that are no pictures: a `.npy` or `.npz`, or a tensor as it is. And a test that sees more than eyes do: can a classifier tell
-# samples from held-out data? One half means it cannot.
+# A table of numbers comes from a `.npy` or `.npz`, or is a tensor as it is. `Units.of` measures location and scale of each column; the
+# model works in standardised coordinates, and what it draws is in the units of the table. And a test that sees more than eyes do: can a
+# classifier tell samples from held-out data? An accuracy of one half means that it cannot.
 
 # %%
 table = OUT / "table.npy"
@@ -133,11 +119,11 @@ np.save(table, np.concatenate([u, u**2 - 1 + 0.3 * generator.normal(size=(6_000,
 rows = data.from_array_file(table).x
 known, unseen = rows[:4_000], rows[4_000:]
 torch.manual_seed(0)
-process = VE(sigma_min=0.02, sigma_max=50.0)
-points = Denoiser(MLP(dim=2), process, known.std().item(), known.mean().item())
-fit(points, known, DSM(LogNormal(-0.5, 1.6), edm_weight(known.std().item())), steps=800 if FAST else 8_000)
-drawn = sample(points, Heun(), (len(unseen), 2), grid=Karras(23).times(process))
-accuracy, p = c2st(drawn.x, unseen)
+process = sf.VE(sigma_min=0.01, sigma_max=30.0)
+points = sf.Denoiser(sf.MLP(dim=2), process, sigma_data=0.5).in_units(sf.Units.of(known))
+sf.fit(points, known, sf.DSM(sf.LogNormal(-0.5, 1.6), sf.edm_weight(0.5)), steps=800 if FAST else 8_000)
+drawn = sf.sample(points, sf.Heun(), (len(unseen), 2), grid=sf.Karras(23))
+accuracy, p = sf.c2st(drawn.x, unseen)
 print(f"a classifier tells samples from data with accuracy {accuracy}")
 
 # %% [markdown]

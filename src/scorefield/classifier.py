@@ -25,7 +25,7 @@ class Classifier(NoisyModel):
     `scorefield.ClassifierGuided` asks for.
 
     Args:
-        net: (x, c_noise) ↦ logits, with ``features`` and ``classes``, such as `scorefield.NoisyClassifier`.
+        net: (x, c_noise) ↦ logits, with ``features`` and ``classes``, such as `scorefield.networks.NoisyClassifier`.
         process: the forward process.
         sigma_data: standard deviation of the data over all examples and coordinates.
         mean_data: their mean.

@@ -36,7 +36,7 @@ class LoadedModel(Generic[Model]):
     """A model with averaged weights, in evaluation mode, and what is known of its training.
 
     Attributes:
-        model: a `scorefield.ScoreModel`, or the `scorefield.Classifier` of `scorefield.load_classifier`.
+        model: a `scorefield.ScoreModel`, or the `scorefield.Classifier` of `scorefield.pretrained.load_classifier`.
         config: of its run.
         event: the shape of one sample.
         source: the folder it was read from.

@@ -170,7 +170,7 @@ class ScoreModel(NoisyModel, abc.ABC):
     def prior(self, t: Time) -> Moments:
         """Return mean and standard deviation of the Gaussian that stands for p_t where sampling starts.
 
-        N(α m, σ² + α² s²) where the data's mean m and standard deviation s are known; N(0, `Process.prior_std`²) where they are not.
+        N(α m, σ² + α² s²) where the data's mean m and standard deviation s are known; N(0, r²) with r = `Process.prior_std` where not.
         """
         t = as_time(t)
         if self.moments is None:

@@ -141,9 +141,9 @@ def _at_unit_scale(model: Networked, x: State, t: Time) -> State:
 class LadderNet(Networked, Scored):
     """NCSN's model: one network, L noise levels, the level's index its condition.
 
-    On a level the network's output is the score, whoever divides by σ_i: `scorefield.CondRefineNet` learns to, `scorefield.NCSNv2Net`
-    does it itself. Between levels the nearest level's noise estimate stands in, since it varies slowly with σ where the score itself
-    grows as 1/σ:  s(x, σ) = (σ_i/σ) F(x, i).
+    On a level the network's output is the score, whoever divides by σ_i: `scorefield.networks.CondRefineNet` learns to,
+    `scorefield.networks.NCSNv2Net` does it itself. Between levels the nearest level's noise estimate stands in, since it varies slowly
+    with σ where the score itself grows as 1/σ:  s(x, σ) = (σ_i/σ) F(x, i).
 
     Args:
         net: (x, index of the level, shape (b,)) ↦ s(x, σ_i).

@@ -141,7 +141,7 @@ def save(
 ) -> None:
     """Write a model trained in Python into ``folder``, for `load_model`, the command line and others.
 
-    What is stored is its parts, described (`scorefield.describe`), and its weights; of its training nothing is known.
+    What is stored is its parts, described (`scorefield.config.describe`), and its weights; of its training nothing is known.
 
     Args:
         model: a Denoiser, NoiseNet, ScoreNet, LadderNet, Energy or Classifier around a network of a registered kind

@@ -39,7 +39,7 @@ _GROUP = "scorefield.kinds"
 
 @dataclass(frozen=True)
 class Itself:
-    """A kind that is an object already and has no settings, such as the function `scorefield.sigma_weight`."""
+    """A kind that is an object already and has no settings, such as the function `scorefield.objectives.sigma_weight`."""
 
     value: Any
 

@@ -94,7 +94,7 @@ _Minimise: Any = create_model(
 
 
 class TrainConfig(_Minimise):
-    """How to minimise (the fields of `scorefield.Optimization`), and how often to look."""
+    """How to minimise (the fields of `scorefield.training.Optimization`), and how often to look."""
 
     batch_size: PositiveInt = 128
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"

@@ -4,8 +4,8 @@
     ncsnv2      [model, optimizer, epoch, step] and, with averaging, the averaged parameters by name
     score_sde   {model, optimizer, step, ema: {shadow_params, ...}}, the averaged parameters a list in the model's order
 
-Their model is a state dict, often with ``module.`` before every name. Two networks are known: `scorefield.CondRefineNet` and
-`scorefield.NCSNv2Net`, on images in [0, 1]; which one a file holds is told by its names, and its sizes by the shapes of its tensors.
+Their model is a state dict, often with ``module.`` before every name. Two networks are known: `scorefield.networks.CondRefineNet` and
+`scorefield.networks.NCSNv2Net`, on images in [0, 1]; which one a file holds is told by its names, its sizes by the shapes of its tensors.
 """
 
 from collections.abc import Mapping

@@ -22,7 +22,7 @@ __all__ = ["RefineNet"]
 
 
 class RefineNet(nn.Module, abc.ABC):
-    """The trunk of `scorefield.CondRefineNet` and `scorefield.NCSNv2Net`, which are final.
+    """The trunk of `scorefield.networks.CondRefineNet` and `scorefield.networks.NCSNv2Net`, which are final.
 
     Args:
         channels: channels of the images.

@@ -153,6 +153,8 @@ ROUTE_PROCESSES: dict[str, Process] = {
     "SubVP": SubVP(),
     "EDM": EDM(sigma_min=0.05, sigma_max=10.0),
 }
+HALF = {(t, p) for i, t in enumerate(TARGETS) for k, p in enumerate(ROUTE_PROCESSES) if (i + k) % 2 == 0}
+"""Every target and every process, each with half of the others: what the quick tests cross with all samplers."""
 
 
 @dataclass(frozen=True)

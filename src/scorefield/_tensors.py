@@ -7,7 +7,8 @@ A state ``x`` has shape ``(b, *d)`` for any event shape ``d``; a time, and any s
 import copy
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from jaxtyping import Float, Int
@@ -18,12 +19,14 @@ from scorefield._errors import ConfigError
 __all__ = [
     "Noise",
     "Source",
+    "as_constant",
     "as_time",
     "derive_seed",
     "flatten",
     "gradient",
     "like",
     "match_rows",
+    "recording",
     "standard_normal",
     "sum_event",
     "take_rows",
@@ -44,7 +47,19 @@ def like(a: Tensor, x: Tensor) -> Tensor:
 
 def as_time(t: Tensor | float) -> Tensor:
     """Return a time as a tensor; a number becomes one of shape ()."""
-    return t if isinstance(t, Tensor) else torch.tensor(t, dtype=torch.float64)
+    return as_constant(t) if isinstance(t, Tensor) else torch.tensor(t, dtype=torch.float64)
+
+
+def as_constant(a: Tensor) -> Tensor:
+    """Return ``a``, or a copy that derivatives may depend on where it was made in inference mode, which has been left."""
+    return a.clone() if a.is_inference() and not torch.is_inference_mode_enabled() else a
+
+
+@contextmanager
+def recording(on: bool = True) -> Iterator[None]:
+    """Record gradients, or not, whatever the caller chose: inference mode, in which none can be recorded, is left as well."""
+    with torch.inference_mode(False), torch.set_grad_enabled(on):
+        yield
 
 
 def flatten(x: Float[Tensor, "b *d"]) -> Float[Tensor, "b n"]:
@@ -67,8 +82,8 @@ def gradient(
     log_prob: Callable[[Tensor], Tensor], x: Float[Tensor, "b *d"], *, create_graph: bool
 ) -> Float[Tensor, "b *d"]:
     """Return ∇ log p(x) of each row by automatic differentiation; with ``create_graph`` it can be differentiated in its turn."""
-    with torch.enable_grad():
-        x = x if x.requires_grad else x.detach().requires_grad_(True)
+    with recording():
+        x = x if x.requires_grad else as_constant(x).detach().requires_grad_(True)
         (found,) = torch.autograd.grad(log_prob(x).sum(), x, create_graph=create_graph)
     return found
 

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from scorefield._tensors import as_time, gradient, like, sum_event
-from scorefield.models import Scored, State, Time, network_inputs
+from scorefield.models import Scored, State, Time, network_inputs, same_shape
 from scorefield.processes import Process
 
 __all__ = ["Energy"]
@@ -38,7 +38,8 @@ class Energy(Scored):
         alpha, sigma = self.process.alpha_sigma(as_time(t))
         scale = torch.sqrt(alpha**2 + sigma**2)
         y = x / like(scale, x)
-        value = sum_event(y * self.net(*network_inputs(self, y, torch.log(sigma / alpha) / 4)).to(y))
+        output = self.net(*network_inputs(self, y, torch.log(sigma / alpha) / 4)).to(y)
+        value = sum_event(y * same_shape(output, y, self.net))
         return 0.5 * sum_event(y**2) + (scale / sigma).to(value) * value
 
     def score(self, x: State, t: Time) -> State:

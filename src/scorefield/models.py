@@ -40,6 +40,7 @@ __all__ = [
     "network_inputs",
     "probability_flow",
     "require_same_units",
+    "same_shape",
 ]
 
 State = Float[Tensor, "b *d"]
@@ -214,7 +215,7 @@ class FromScore(Scored):
 
     def score(self, x: State, t: Time) -> State:
         """Return the function's value."""
-        return self.function(x, as_time(t))
+        return same_shape(self.function(x, as_time(t)), x, self.function)
 
 
 class Exact(Scored):
@@ -255,6 +256,20 @@ def probability_flow(model: ScoreModel) -> Callable[[State, Float[Tensor, " b"],
         return like(rho, y) * model.rows(rows).noise(like(alpha, y) * y, t)
 
     return slope
+
+
+def same_shape(value: State, x: State, what: nn.Module | Callable[..., State]) -> State:
+    """Return what a network or a function made of x, if it has the shape of x: another would broadcast, and mean something else.
+
+    Raises:
+        ConfigError: it has not.
+    """
+    if value.shape != x.shape:
+        name = type(what).__name__ if isinstance(what, nn.Module) else getattr(what, "__name__", repr(what))
+        raise ConfigError(
+            f"the network must return the shape it is given, {tuple(x.shape)}; {name} returned {tuple(value.shape)}"
+        )
+    return value
 
 
 def require_same_units(model: NoisyModel, what: str, other: NoisyModel) -> None:

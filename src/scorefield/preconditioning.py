@@ -20,9 +20,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from scorefield._errors import ConfigError
 from scorefield._tensors import as_time, like
-from scorefield.models import Scored, ScoreModel, State, Time, network_inputs
+from scorefield.models import Scored, ScoreModel, State, Time, network_inputs, same_shape
 from scorefield.processes import VE, Process
 from scorefield.units import Moments
 
@@ -50,12 +49,7 @@ class Networked(ScoreModel):
         Raises:
             ConfigError: the network returns another shape than it was given.
         """
-        value = self.net(*network_inputs(self, x, noise)).to(x.dtype)
-        if value.shape != x.shape:
-            raise ConfigError(
-                f"the network must return the shape it is given, {tuple(x.shape)}; {type(self.net).__name__} returned {tuple(value.shape)}"
-            )
-        return value
+        return same_shape(self.net(*network_inputs(self, x, noise)).to(x.dtype), x, self.net)
 
 
 class Denoiser(Networked):
@@ -156,11 +150,11 @@ class LadderNet(Networked, Scored):
         if levels.ndim != 1 or len(levels) < 2 or (levels <= 0).any() or (levels.diff() >= 0).any():
             raise ValueError(f"levels must be at least two descending positive numbers; received {levels.tolist()}")
         super().__init__(net, VE(sigma_min=levels[-1].item(), sigma_max=levels[0].item()))
-        self.register_buffer("levels", levels.double(), persistent=False)
+        self.levels = levels.double()  # no buffer: half() would round it
 
     def score(self, x: State, t: Time) -> State:
         """Return (σ_i/σ) F(x, i): on a level the network's own output."""
         _, sigma = self.process.alpha_sigma(as_time(t))
-        sigma = sigma.to(self.levels.device)
-        index = (torch.log(sigma)[..., None] - torch.log(self.levels)).abs().argmin(dim=-1)
-        return like(self.levels[index] / sigma, x) * self.output(x, index)
+        levels = self.levels.to(sigma.device)
+        index = (torch.log(sigma)[..., None] - torch.log(levels)).abs().argmin(dim=-1)
+        return like(levels[index] / sigma, x) * self.output(x, index)

@@ -1,4 +1,7 @@
-"""What the laws are tested on: add a line here, and every law runs on a new density, process or sampler."""
+"""What the laws are tested on: add a line here, and every law runs on a new density, process or sampler.
+
+A class whose settings all have defaults needs no line: it is found, and gets a case of its own.
+"""
 
 import math
 from collections.abc import Callable
@@ -46,6 +49,8 @@ from scorefield import (
     geometric,
 )
 
+from .everything import by_default, public
+
 
 def seeded(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
@@ -91,6 +96,7 @@ DENSITIES: dict[str, Density] = {
     "empirical": Empirical(normal(7, 2)).diffuse(0.9, 0.5),
     "empirical-image": Empirical(normal(5, 1, 4, 4)).diffuse(0.9, 0.7),
 }
+DENSITIES |= by_default(public(Density), DENSITIES.values(), lambda cls: cls())
 PLANAR = {name: density for name, density in DENSITIES.items() if density.event == (2,)}
 
 PROCESSES: dict[str, Process] = {
@@ -102,6 +108,7 @@ PROCESSES: dict[str, Process] = {
     "PowerVE": PowerVE(),
     "EDM": EDM(),
 }
+PROCESSES |= by_default(public(Process), PROCESSES.values(), lambda cls: cls())
 
 
 @dataclass(frozen=True)
@@ -146,6 +153,8 @@ ROUTE_PROCESSES: dict[str, Process] = {
     "SubVP": SubVP(),
     "EDM": EDM(sigma_min=0.05, sigma_max=10.0),
 }
+HALF = {(t, p) for i, t in enumerate(TARGETS) for k, p in enumerate(ROUTE_PROCESSES) if (i + k) % 2 == 0}
+"""Every target and every process, each with half of the others: what the quick tests cross with all samplers."""
 
 
 @dataclass(frozen=True)
@@ -191,3 +200,17 @@ SAMPLERS: dict[str, Route] = {
     "LangevinCorrector": Route(LangevinCorrector(snr=0.18), stay(1.0, 450)),
     "AnnealedLangevin": Route(AnnealedLangevin(step_size=0.02, repeats=40), rungs(5.0, 0.5, 14)),
 }
+
+
+def usual(sampler: Sampler) -> Route:
+    """Return the route of a sampler of which nothing is told: down from t_max where it follows a path, else long at one level."""
+    return Route(sampler, stay(1.0, 450) if sampler.order is None else down(300))
+
+
+CONDITIONED = ("RePaint", "DPS", "Particles", "MALA")
+"""Samplers whose model must state a problem or know log p, which these laws' models do not; see test_everything.py."""
+SAMPLERS |= by_default(
+    {name: cls for name, cls in public(Sampler).items() if name not in CONDITIONED},
+    [route.sampler for route in SAMPLERS.values()],
+    lambda cls: usual(cls()),
+)

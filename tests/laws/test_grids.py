@@ -23,10 +23,13 @@ from scorefield import (
     linear,
     sigmoid,
 )
+from scorefield.grids import Counted
 
 from .cases import PROCESSES
+from .everything import public
 
 GRIDS: dict[str, Callable[[int], Grid]] = {"uniform": Uniform, "karras": Karras, "log_snr": LogSNR}
+GRIDS |= {name: cls for name, cls in public(Counted).items() if cls not in GRIDS.values()}
 EDM_18 = (
     "80 57.5859847 40.7855738 28.3745846 19.3524530 12.9100824 8.40093531 5.31519452 3.25682152 1.92333984 1.08817064 "
     ".585348123 .296442284 .139516469 .0599473112 .0229345184 .00752801996 .002"

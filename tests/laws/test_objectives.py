@@ -14,12 +14,14 @@ from scorefield import (
     EDM,
     VE,
     VP,
+    CrossEntropy,
     Exact,
     Gaussian,
     LogNormal,
     MultiLevelDSM,
     Noise,
     Objective,
+    OneLevel,
     Process,
     ScoreModel,
     UniformTime,
@@ -31,6 +33,7 @@ from scorefield import (
 
 from .altered import rescored
 from .cases import PROCESSES, TARGETS, seeded, times_inside
+from .everything import by_default, public
 from .statistics import LEVEL, accept, ks_p, mean_p
 
 VARIANCE = torch.tensor([0.4, 1.5], dtype=torch.float64)
@@ -110,6 +113,34 @@ def test_a_model_that_is_not_the_truth_is_rejected(name: str) -> None:
     for law in (value_at_truth, minimum_at_truth):
         with pytest.raises(AssertionError):
             law(name, wrong, 40_000, LEVEL / len(OBJECTIVES))
+
+
+LEAST = by_default(public(object, ["objectives"]), [UniformTime(), LogNormal(), CrossEntropy()], lambda cls: cls())
+
+
+@pytest.mark.parametrize("name", LEAST)
+def test_an_objective_of_usual_settings_is_least_at_the_truth(name: str) -> None:
+    """The mean loss of the score c s is quadratic in c and least at 1: a z-test, family level 1e-3; c = 2 is rejected."""
+    process = VE(sigma_min=0.01, sigma_max=3.0)  # some score the data themselves, at t_min
+
+    def slope(centre: float) -> Tensor:
+        low, here, high = (
+            losses(LEAST[name], rescored(Exact(DATA, process), lambda t, c=c: centre * c), 20_000)
+            for c in (0.9, 1.0, 1.1)
+        )
+        assert (low + high - 2 * here).mean() > 0
+        return (high - low).detach() / 0.2
+
+    accept(mean_p(slope(1.0)), LEVEL / len(LEAST))
+    with pytest.raises(AssertionError):
+        accept(mean_p(slope(2.0)), LEVEL)
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+def test_one_level_is_the_time_of_its_ratio(process: str) -> None:
+    p = PROCESSES[process]
+    t = OneLevel(0.7)(p, torch.rand(5, generator=seeded(0), dtype=torch.float64))
+    torch.testing.assert_close(p.ratio(t), torch.full((5,), 0.7, dtype=torch.float64))
 
 
 class HalfMissing:

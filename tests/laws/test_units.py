@@ -51,7 +51,7 @@ from scorefield._errors import ConfigError
 from scorefield.models import Time
 from scorefield.units import Units
 
-from .cases import ROUTE_PROCESSES, SAMPLERS, TARGETS, Target, normal
+from .cases import HALF, ROUTE_PROCESSES, SAMPLERS, TARGETS, Target, normal
 from .chains import affine
 from .guided import CLASSES, dense, told
 from .nets import Nothing
@@ -87,8 +87,10 @@ def finds_the_law(model: Exact, sampler: Sampler, times: Tensor, level: float) -
     accept([*mean_p(x, expected.mean), *mean_p((x - expected.mean) ** 2, expected.std**2)], level)
 
 
-@pytest.mark.parametrize(("name", "process"), FOLLOWING)
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize(
+    ("name", "process", "target"),
+    [pytest.param(n, p, t, marks=() if (t, p) in HALF else pytest.mark.slow) for n, p in FOLLOWING for t in TARGETS],
+)
 def test_a_law_far_away_is_found_from_the_models_own_prior(name: str, process: str, target: str) -> None:
     """Family level 1e-3 over all samplers, processes and targets."""
     p = ROUTE_PROCESSES[process]

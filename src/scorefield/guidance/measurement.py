@@ -20,7 +20,7 @@ from torch import Tensor
 from typing_extensions import TypeVar
 
 from scorefield._errors import ConfigError, DivergedError
-from scorefield._tensors import Noise, as_time, like, match_rows, sum_event
+from scorefield._tensors import Noise, as_constant, as_time, like, match_rows, recording, sum_event
 from scorefield.grids import Step
 from scorefield.guidance.operators import LinearOperator, Measurement, Rescaled
 from scorefield.models import ScoreModel, State, Time
@@ -102,14 +102,14 @@ class LinearGaussian(ScoreModel):
 
     def guide(self, x: State, t: Time) -> Guide:
         """Return D, ∇ log p(y | x_t) and log p(y | x_t)."""
-        recording = torch.is_grad_enabled()
-        with torch.enable_grad():
-            x = x if x.requires_grad else x.detach().requires_grad_(True)
+        onwards = torch.is_grad_enabled()
+        with recording():
+            x = x if x.requires_grad else as_constant(x).detach().requires_grad_(True)
             denoised = self.model.denoise(x, t)
-            found = denoised if recording else denoised.detach()
+            found = denoised if onwards else denoised.detach()
             misfit = self.misfit(found)
             weighted = self.inside.solve(misfit, self.spread(t), self.variance)
-            (pull,) = torch.autograd.grad(denoised, x, self.inside.adjoint(weighted), create_graph=recording)
+            (pull,) = torch.autograd.grad(denoised, x, self.inside.adjoint(weighted), create_graph=onwards)
         return Guide(found, pull, -0.5 * sum_event(misfit * weighted))
 
     def misfit(self, x0: State) -> Measurement:
@@ -165,8 +165,8 @@ class DPS(Sampler[Memory]):
             ConfigError: a model without a measurement.
         """
         problem = measured(model)
-        with torch.enable_grad():
-            here = x.detach().requires_grad_(True)
+        with recording():
+            here = as_constant(x).detach().requires_grad_(True)
             denoised = problem.model.denoise(here, step.t)
             measures = problem.inside.measures.to(x)
             misfit = problem.misfit(denoised.detach()) / measures

@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from scorefield._ode import integrate
-from scorefield._tensors import Noise, flatten, like
+from scorefield._tensors import Noise, as_constant, flatten, like, recording
 from scorefield.densities import Density
 from scorefield.models import ScoreModel, State, probability_flow
 
@@ -161,8 +161,8 @@ def _value_and_products(
     function: Callable[[State], State], y: State, directions: Float[Tensor, "k b *d"]
 ) -> tuple[State, Float[Tensor, "b k"]]:
     """Return f(y) and vᵀ J v for every direction, by one forward and k backward passes."""
-    with torch.enable_grad():
-        y = y.detach().requires_grad_(True)
+    with recording():
+        y = as_constant(y).detach().requires_grad_(True)
         value = function(y)
         products = []
         for k, v in enumerate(directions):

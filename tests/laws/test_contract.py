@@ -1,0 +1,253 @@
+"""What every model takes: numbers as times, networks of any precision, inference mode, parts in modes of their own; and what it refuses."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from scorefield import (
+    DPS,
+    MLP,
+    VE,
+    VP,
+    AutoGuided,
+    Classifier,
+    ClassifierFree,
+    ClassifierGuided,
+    Denoiser,
+    Energy,
+    Euler,
+    Exact,
+    FromScore,
+    Heun,
+    Inpaint,
+    LadderNet,
+    LinearGaussian,
+    NoiseNet,
+    Particles,
+    Project,
+    Sampler,
+    ScoreModel,
+    ScoreNet,
+    TwoMoons,
+    UNet,
+    geometric,
+    log_likelihood,
+    sample,
+)
+from scorefield._errors import ConfigError
+
+from .cases import PLANAR, normal
+from .guided import told
+from .nets import Wave, beside
+
+PROCESS = VE(sigma_min=0.05, sigma_max=5.0)
+LEVELS = geometric(5.0, 0.05, 6)
+TIMES = PROCESS.time(torch.tensor([4.0, 2.0, 1.0, 0.3], dtype=torch.float64))
+OF_NETWORKS: dict[str, Callable[[nn.Module], ScoreModel]] = {
+    "Denoiser": lambda net: Denoiser(net, PROCESS, sigma_data=0.5),
+    "NoiseNet": lambda net: NoiseNet(net, PROCESS),
+    "ScoreNet": lambda net: ScoreNet(net, PROCESS),
+    "LadderNet": lambda net: LadderNet(net, LEVELS),
+    "Energy": lambda net: Energy(net, PROCESS),
+}
+every = pytest.mark.parametrize("name", OF_NETWORKS)
+SCORES = [name for name in OF_NETWORKS if name != "LadderNet"]
+
+
+def logits(x: Tensor, t: Any) -> Tensor:
+    return x @ torch.tensor([[1.0, -1.0, 0.3], [0.2, 0.4, 0.0]]).to(x)
+
+
+class Logits(nn.Module):
+    classes = 3
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        return logits(x, condition)
+
+
+def guided(model: ScoreModel) -> dict[str, ScoreModel]:
+    problem = Project(torch.tensor([[0.6, 0.9]]), (2,)), torch.tensor([[1.0]]), 0.2
+    return {
+        "AutoGuided": AutoGuided(model, FromScore(lambda x, t: -x, PROCESS), 0.5),
+        "ClassifierFree": ClassifierFree(told(PROCESS), 1, 0.5),
+        "ClassifierGuided": ClassifierGuided(model, logits, 1),
+        "ClassifierGuided by a Classifier": ClassifierGuided(model, Classifier(Logits(), PROCESS, 1.0), 1),
+        "Inpaint": Inpaint(model, torch.ones(1, 2), torch.tensor([True, False])),
+        "LinearGaussian": LinearGaussian(model, *problem),
+    }
+
+
+def models() -> dict[str, ScoreModel]:
+    torch.manual_seed(0)
+    nets = {name: make(Wave() if name == "LadderNet" else MLP(dim=2, width=8)) for name, make in OF_NETWORKS.items()}
+    moons = Exact(TwoMoons(radius=1.5, std=0.3), PROCESS)
+    function = FromScore(lambda x, t: -x / beside(1 + PROCESS.alpha_sigma(t)[1] ** 2, x).to(x), PROCESS)
+    return nets | {"Exact": moons, "FromScore": function} | guided(moons)
+
+
+MODELS = [*OF_NETWORKS, "Exact", "FromScore", *guided(FromScore(lambda x, t: -x, PROCESS))]
+of_models = pytest.mark.parametrize("name", MODELS)
+VIEWS = ("denoise", "score", "noise", "velocity")
+
+
+@of_models
+@pytest.mark.usefixtures("seeded")
+def test_a_time_may_be_a_number(name: str) -> None:
+    model, x = models()[name], normal(3, 2).float()
+    for view in VIEWS:
+        found = getattr(model, view)(x, 0.5)
+        assert torch.equal(found, getattr(model, view)(x, torch.tensor(0.5, dtype=torch.float64)))
+        assert found.dtype == torch.float32
+    assert torch.equal(model.score(x, 1), model.score(x, 1.0))
+    assert torch.equal(model.prior(0.5).std, model.prior(torch.tensor(0.5, dtype=torch.float64)).std)
+
+
+@every
+@pytest.mark.parametrize("t", [0.5, torch.tensor(0.5, dtype=torch.float64), torch.tensor([0.2, 0.4, 0.9])], ids=str)
+def test_a_network_is_given_one_condition_per_row(name: str, t: Any) -> None:
+    net = Wave()
+    OF_NETWORKS[name](net).denoise(normal(3, 2).float(), t)
+    x, condition = net.seen
+    assert (x.dtype, condition.shape) == (torch.float32, (3,))
+    assert condition.dtype == (torch.long if name == "LadderNet" else torch.float32)
+
+
+class Narrow(nn.Module):
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        return x[:, :1]
+
+
+@every
+def test_an_output_that_would_broadcast_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"given, \(3, 2\); Narrow returned \(3, 1\)"):
+        OF_NETWORKS[name](Narrow()).denoise(normal(3, 2), 0.5)
+
+
+def test_a_function_whose_value_would_broadcast_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"given, \(3, 2\); .* returned \(3, 1\)"):
+        FromScore(lambda x, t: x[:, :1], PROCESS).score(normal(3, 2), 0.5)
+
+
+def stirred(net: nn.Module) -> nn.Module:
+    """Return a network whose last layer no longer starts at zero."""
+    with torch.no_grad():
+        for part in net.parameters():
+            part += 0.1 * torch.randn_like(part)
+    return net
+
+
+NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
+    "mlp": (lambda: MLP(dim=2, width=16), (2,)),
+    "unet": (lambda: stirred(UNet(1, 8, width=8, depth=1)), (1, 8, 8)),
+}
+
+
+@pytest.mark.parametrize("net", NETWORKS)
+@pytest.mark.parametrize("name", SCORES)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-4), (torch.float16, 0.05), (torch.bfloat16, 0.3)])
+@pytest.mark.usefixtures("seeded")
+def test_a_network_of_another_precision_is_sampled_from(
+    net: str, name: str, dtype: torch.dtype, tolerance: float
+) -> None:
+    make, event = NETWORKS[net]
+    model = OF_NETWORKS[name](make())
+    expected = sample(model, Heun(), (3, *event), grid=TIMES).x
+    found = sample(model.to(dtype), Heun(), (3, *event), grid=TIMES).x
+    assert found.dtype == torch.float32
+    assert (found - expected).abs().max() <= tolerance * expected.std()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_ladder_of_another_precision_has_the_levels_it_had(dtype: torch.dtype) -> None:
+    model = LadderNet(Wave(), LEVELS)
+    x = normal(3, 2).float()
+    expected = model.score(x, TIMES[:3])
+    torch.testing.assert_close(model.to(dtype).score(x, TIMES[:3]), expected, rtol=0, atol=0)
+    assert torch.equal(model.levels, LEVELS)
+
+
+@pytest.fixture
+def double() -> Any:
+    """float64 as the default, and what it was before afterwards."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(before)
+
+
+@pytest.mark.parametrize("net", NETWORKS)
+@pytest.mark.usefixtures("seeded")
+def test_a_default_of_float64_breaks_no_network(net: str, request: pytest.FixtureRequest) -> None:
+    make, event = NETWORKS[net]
+    older = OF_NETWORKS["NoiseNet"](make())
+    expected = sample(older, Heun(), (3, *event), grid=TIMES).x
+    request.getfixturevalue("double")
+    assert torch.equal(sample(older, Heun(), (3, *event), grid=TIMES).x, expected)
+    for name in SCORES:
+        drawn = sample(OF_NETWORKS[name](make()), Heun(), (3, *event), grid=TIMES).x
+        assert drawn.dtype == torch.float32
+        assert drawn.isfinite().all()
+
+
+@pytest.mark.parametrize("density", PLANAR)
+@pytest.mark.usefixtures("double")
+def test_a_default_of_float64_breaks_no_density(density: str) -> None:
+    assert sample(Exact(PLANAR[density], VP()), Euler(), (3, 2), grid=torch.tensor([0.9, 0.5, 0.1])).x.isfinite().all()
+
+
+@pytest.mark.usefixtures("seeded")
+def test_parts_keep_their_own_modes() -> None:
+    model = Denoiser(nn.Sequential(), PROCESS, 1.0)
+    model.net = MLP(dim=2, width=8)
+    model.train()
+    frozen = next(iter(model.net.children()))
+    frozen.eval()
+    modes = {name: part.training for name, part in model.named_modules()}
+    assert len(set(modes.values())) == 2
+    sample(model, Heun(), (2, 2), grid=TIMES)
+    assert {name: part.training for name, part in model.named_modules()} == modes
+
+
+# --- inference mode --------------------------------------------------------------------------------------------------------------
+
+
+@of_models
+@pytest.mark.usefixtures("seeded")
+def test_a_model_says_the_same_in_inference_mode(name: str) -> None:
+    model, x, times = models()[name], normal(3, 2).float(), torch.tensor([0.5, 0.4, 0.3], dtype=torch.float64)
+    with torch.no_grad():
+        expected = {view: [getattr(model, view)(x, t) for t in (0.5, times)] for view in VIEWS}
+    drawn = [sample(model, s, init=2 * x, grid=TIMES).x for s in (Heun(), Euler())]
+    with torch.inference_mode():
+        inside, when = x.clone(), times.clone()
+        for view in VIEWS:
+            for t, value in zip((0.5, when), expected[view], strict=True):
+                assert torch.equal(getattr(model, view)(inside, t), value)
+        for sampler, value in zip((Heun(), Euler()), drawn, strict=True):
+            assert torch.equal(sample(model, sampler, init=2 * inside, grid=TIMES).x, value)
+
+
+@pytest.mark.parametrize("name", ["Denoiser", "Energy", "Exact", "ClassifierGuided", "Inpaint", "LinearGaussian"])
+@pytest.mark.usefixtures("seeded")
+def test_likelihoods_are_the_same_in_inference_mode(name: str) -> None:
+    model, x = models()[name], normal(3, 2).double()
+    how: Any = {"rtol": 1e-3, "atol": 1e-3}
+    expected = log_likelihood(model, x, **how).log_prob
+    with torch.inference_mode():
+        assert torch.equal(log_likelihood(model, x.clone(), **how).log_prob, expected)
+
+
+@pytest.mark.parametrize("sampler", [DPS(Euler(), 0.1), Particles(4)], ids=["DPS", "Particles"])
+@pytest.mark.usefixtures("seeded")
+def test_samplers_that_differentiate_do_so_in_inference_mode(sampler: Sampler) -> None:
+    model = models()["LinearGaussian"]
+    expected = sample(model, sampler, (3, 2), grid=TIMES).x
+    with torch.inference_mode():
+        assert torch.equal(sample(model, sampler, (3, 2), grid=TIMES).x, expected)
+        again = LinearGaussian(
+            Exact(TwoMoons(1.5, 0.3), PROCESS), Project(torch.tensor([[0.6, 0.9]])), torch.ones(1, 1), 0.2
+        )
+        assert torch.equal(sample(again, sampler, (3, 2), grid=TIMES).x, expected)

@@ -4,10 +4,11 @@ r"""Muon (Jordan et al. 2024): momentum, made orthogonal, for the kernels of con
 
 A kernel (out, in, h, w) is the matrix (out, in·h·w). ``orthogonal`` sends all singular values near 1, so that directions in which the
 gradient is small are learnt as fast as those in which it is large. The factor gives U the size of Adam's updates (Liu et al. 2025,
-arXiv:2502.16982): one learning rate η serves both. Cost: five products of small matrices per kernel and step, however large the batch.
+arXiv:2502.16982): one learning rate η serves both. Cost: two products with every kernel and twenty of small square matrices, however large
+the batch; 4 % of a training step of configs/mnist.yaml on two cores.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -37,34 +38,62 @@ class Muon(torch.optim.Adam):
         """Take a step; without a closure."""
         held: dict[Tensor, Tensor] = {}
         for group in self.param_groups:
-            for weight in group["params"]:
-                if weight.grad is not None and weight.ndim == 4 and min(weight.shape[:2]) >= _LEAST:
-                    held[weight], weight.grad = weight.grad, None  # which Adam passes over
-                    self._turn(weight, held[weight], group["lr"])
+            kernels = {
+                weight: weight.grad
+                for weight in group["params"]
+                if weight.grad is not None and weight.ndim == 4 and min(weight.shape[:2]) >= _LEAST
+            }
+            if kernels:
+                self._turn(kernels, group["lr"])
+            held |= kernels
+        for weight in held:
+            weight.grad = None  # which Adam passes over
         super().step()
         for weight, gradient in held.items():
             weight.grad = gradient
 
-    def _turn(self, weight: Tensor, gradient: Tensor, lr: float) -> None:
-        """Take the orthogonal step of one kernel."""
-        state = self.state[weight]
-        if not state:
-            state |= {
-                "step": torch.zeros(()),
-                "momentum": torch.zeros_like(weight),
-            }  # Adam looks for a step in every state
-        state["step"] += 1
-        momentum = state["momentum"].mul_(_MOMENTUM).add_(gradient)
-        update = orthogonal((gradient + _MOMENTUM * momentum).flatten(1))
-        weight.sub_(update.view_as(weight), alpha=lr * 0.2 * max(update.shape) ** 0.5)
+    def _turn(self, kernels: dict[Tensor, Tensor], lr: float) -> None:
+        """Take the orthogonal steps of kernels with these gradients."""
+        for weight in kernels:
+            if not self.state[weight]:  # Adam looks for a step in every state
+                self.state[weight] |= {"step": torch.zeros(()), "momentum": torch.zeros_like(weight)}
+            self.state[weight]["step"] += 1
+        gradients = list(kernels.values())
+        momenta = [self.state[weight]["momentum"] for weight in kernels]
+        torch._foreach_mul_(momenta, _MOMENTUM)  # pyright: ignore[reportPrivateImportUsage]
+        torch._foreach_add_(momenta, gradients)  # pyright: ignore[reportPrivateImportUsage]
+        ahead = torch._foreach_add(gradients, momenta, alpha=_MOMENTUM)  # pyright: ignore[reportPrivateImportUsage]
+        for weight, update in zip(kernels, orthogonal([x.flatten(1) for x in ahead]), strict=True):
+            weight.sub_(update.view_as(weight), alpha=lr * 0.2 * max(update.shape) ** 0.5)
 
 
-def orthogonal(matrix: Float[Tensor, "r c"]) -> Float[Tensor, "r c"]:
-    """Return U Sʹ Vᵀ for U S Vᵀ, with Sʹ between about 0.7 and 1.2: five steps of a quintic iteration, in bfloat16."""
-    x = matrix.bfloat16() / (matrix.norm() + 1e-12)
-    tall = x.shape[0] > x.shape[1]
-    x = x.mT if tall else x
+def orthogonal(matrices: Sequence[Float[Tensor, "_ _"]]) -> list[Float[Tensor, "_ _"]]:
+    """Return U S′ Vᵀ for each X = U S Vᵀ, with S′ between about 0.7 and 1.2: X / ‖X‖ after five steps X ← (a I + b X Xᵀ + c (X Xᵀ)²) X.
+
+    All of it is one polynomial of G = X Xᵀ times X; the polynomials of all G of one size are found at once, and where X has more rows than
+    columns, Xᵀ takes its place.
+    """
+    wide = [x.mT if x.shape[0] > x.shape[1] else x for x in matrices]
+    turned = list(wide)
+    for rows in {len(x) for x in wide}:
+        chosen = [k for k, x in enumerate(wide) if len(x) == rows]
+        factors = _factors(torch.stack([wide[k] @ wide[k].mT for k in chosen]))
+        for k, p in zip(chosen, factors, strict=True):
+            turned[k] = p @ wide[k]
+    return [y.mT if x.shape[0] > x.shape[1] else y for x, y in zip(matrices, turned, strict=True)]
+
+
+def _factors(g: Float[Tensor, "n r r"]) -> Float[Tensor, "n r r"]:
+    """Return P, of which P X is the result, for each G = X Xᵀ, whose trace is ‖X‖².
+
+        Q = a I + b G + c G²,   P ← Q P,   G ← Q G Q
+
+    are the five steps without X, as G, P and Q commute. In bfloat16 they would lose the small singular values, which G has squared.
+    """
+    norm = g.diagonal(dim1=1, dim2=2).sum(1).sqrt()[:, None, None] + 1e-12
+    g, p = g / norm**2, torch.eye(g.shape[1]).to(g) / norm
     for _ in range(5):
-        square = x @ x.mT
-        x = 3.4445 * x + (-4.7750 * square + 2.0315 * square @ square) @ x
-    return (x.mT if tall else x).to(matrix)
+        q = torch.baddbmm(g, g, g, beta=-4.7750, alpha=2.0315)
+        q.diagonal(dim1=1, dim2=2).add_(3.4445)
+        p, g = q @ p, q @ g @ q
+    return p

@@ -20,7 +20,8 @@ def public(kind: type, rooms: Iterable[str] = ROOMS) -> dict[str, type]:
             concrete = (
                 inspect.isclass(value) and not inspect.isabstract(value) and not getattr(value, "_is_protocol", False)
             )
-            if concrete and issubclass(value, kind) and value is not kind:
+            second = getattr(value, "__name__", name) != name  # PiGDM, TwistedDiffusion: another name of a class
+            if concrete and issubclass(value, kind) and value is not kind and not second:
                 found[name] = value
     return found
 

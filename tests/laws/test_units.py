@@ -229,7 +229,7 @@ def operators(event: tuple[int, ...]) -> dict[str, LinearOperator]:
     }
 
 
-def stated(model: ScoreModel, u: Units, A: LinearOperator, event: tuple[int, ...]) -> tuple[ScoreModel, ScoreModel]:
+def stated(model: ScoreModel, u: Units, A: LinearOperator, event: tuple[int, ...]) -> tuple[LinearGaussian, ScoreModel]:
     """Return one problem stated in the data's units, and by hand in standard coordinates."""
     x = u.outside(0.5 * normal(5, *event, seed=8))
     noise = 0.1 * u.scale.max().item()
@@ -249,8 +249,11 @@ def stated(model: ScoreModel, u: Units, A: LinearOperator, event: tuple[int, ...
 def test_measurements_are_of_data_in_their_units(units: str, name: str, sampler: Sampler) -> None:
     model, u = both(units)
     event = UNITS[units][0].event
-    found, expected = (drawn(m, sampler, event) for m in stated(model, u, operators(event)[name], event))
+    problem, by_hand = stated(model, u, operators(event)[name], event)
+    found, expected = (drawn(m, sampler, event) for m in (problem, by_hand))
     close(found, u.outside(expected), u, 2e-3)
+    later = LinearGaussian(model, problem.A, problem.y, problem.variance**0.5).in_units(u)
+    assert torch.equal(drawn(later, sampler, event), found)
 
 
 def test_a_scale_per_column_is_solved_for_as_precisely_as_one_for_all() -> None:

@@ -12,7 +12,7 @@ which is exact for data N(m, σ_d² I), and approximate for all other.
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import torch
 from jaxtyping import Float
@@ -25,7 +25,7 @@ from scorefield.grids import Step
 from scorefield.guidance.operators import LinearOperator, Measurement, Rescaled
 from scorefield.models import ScoreModel, State, Time
 from scorefield.sampling import Sampler
-from scorefield.units import UNCHANGED
+from scorefield.units import UNCHANGED, Units
 
 __all__ = ["DPS", "Guide", "LinearGaussian", "measured"]
 
@@ -88,6 +88,10 @@ class LinearGaussian(ScoreModel):
         self.register_buffer("y", y, persistent=False)
         self.variance = noise**2
         self.sigma_data = sigma_data
+
+    def in_units(self, units: Units | None) -> Self:
+        """Return a view of this model whose data, which A measures, are in other units."""
+        return self._with(units=units, inside=Rescaled(self.A, units or UNCHANGED, self.y))
 
     def denoise(self, x: State, t: Time) -> State:
         """Return D + (σ²/α) ∇ log p(y | x)."""

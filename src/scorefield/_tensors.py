@@ -199,4 +199,4 @@ def match_rows(a: Tensor, x: Float[Tensor, "b *d"]) -> Tensor:
         raise ConfigError(
             f"labels and observations must be one for all samples or one for each; received {len(a)} for {len(x)} samples"
         )
-    return a.to(x.device)
+    return as_constant(a.to(x.device))

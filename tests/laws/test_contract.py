@@ -1,5 +1,6 @@
 """What every model takes: numbers as times, networks of any precision, inference mode, parts in modes of their own; and what it refuses."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -169,6 +170,17 @@ def test_a_ladder_of_another_precision_has_the_levels_it_had(dtype: torch.dtype)
     assert torch.equal(model.levels, LEVELS)
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+@pytest.mark.usefixtures("seeded")
+def test_what_a_model_was_told_keeps_its_precision(dtype: torch.dtype) -> None:
+    """An observation comes back bit for bit, whatever the network's weights are rounded to; so does a measurement."""
+    net, known = Denoiser(MLP(dim=2, width=8), PROCESS, 1.0), torch.tensor([[math.pi, 0.0]])
+    model = Inpaint(net, known, torch.tensor([True, False])).to(dtype)
+    assert next(model.parameters()).dtype == dtype
+    assert torch.equal(sample(model, Heun(), (3, 2), grid=TIMES).x[:, 0], known[:, 0].expand(3))
+    assert torch.equal(LinearGaussian(net, Project(torch.ones(1, 2), (2,)), known[:, :1], 0.1).to(dtype).y, known[:, :1])
+
+
 @pytest.fixture
 def double() -> Any:
     """float64 as the default, and what it was before afterwards."""
@@ -251,3 +263,11 @@ def test_samplers_that_differentiate_do_so_in_inference_mode(sampler: Sampler) -
             Exact(TwoMoons(1.5, 0.3), PROCESS), Project(torch.tensor([[0.6, 0.9]])), torch.ones(1, 1), 0.2
         )
         assert torch.equal(sample(again, sampler, (3, 2), grid=TIMES).x, expected)
+
+
+def test_labels_given_in_inference_mode_are_heard_by_guides_that_differentiate() -> None:
+    model, labels = FromScore(lambda x, t: -x, PROCESS), [0, 1, 2]
+    expected = sample(ClassifierGuided(model, logits, torch.tensor(labels)), Heun(), (3, 2), grid=TIMES).x
+    with torch.inference_mode():
+        guided = ClassifierGuided(model, logits, torch.tensor(labels))
+        assert torch.equal(sample(guided, Heun(), (3, 2), grid=TIMES).x, expected)

@@ -118,10 +118,10 @@ class NoisyModel(nn.Module):
         return self._with(units=units)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """Move to a device or another precision, which is of the weights: what the model was told, such as an observation, keeps its own."""
-        told = {name: value for name, value in self._buffers.items() if value is not None}
+        """Move to a device or another precision. Only weights are rounded: buffers, such as an observation, keep their precision."""
+        given = {name: value for name, value in self._buffers.items() if value is not None}
         super()._apply(fn, recurse)
-        self._buffers.update({name: value.to(self._buffers[name].device) for name, value in told.items()})  # pyright: ignore[reportOptionalMemberAccess]
+        self._buffers.update({name: value.to(self._buffers[name].device) for name, value in given.items()})  # pyright: ignore[reportOptionalMemberAccess]
         return self
 
     def _with(self, **parts: Any) -> Self:  # noqa: ANN401 whatever the parts are

@@ -153,8 +153,6 @@ ROUTE_PROCESSES: dict[str, Process] = {
     "SubVP": SubVP(),
     "EDM": EDM(sigma_min=0.05, sigma_max=10.0),
 }
-HALF = {(t, p) for i, t in enumerate(TARGETS) for k, p in enumerate(ROUTE_PROCESSES) if (i + k) % 2 == 0}
-"""Every target and every process, each with half of the others: what the quick tests cross with all samplers."""
 
 
 @dataclass(frozen=True)
@@ -180,31 +178,36 @@ def down(steps: int) -> Callable[[Process, int], Tensor]:
     return lambda process, fine: LogSNR(fine * steps).times(process)
 
 
+def coarse(times: Tensor) -> Tensor:
+    """Return some sixteen transitions of a route, for what holds of any grid."""
+    return times[torch.linspace(0, len(times) - 1, 17).round().long().unique()]
+
+
 def rungs(high: float, low: float, count: int) -> Callable[[Process, int], Tensor]:
     """Return a ladder of levels."""
     return lambda process, fine: Ladder(geometric(high, low, fine * count)).times(process)
 
 
 SAMPLERS: dict[str, Route] = {
-    "Euler": Route(Euler(), down(100)),
-    "Heun": Route(Heun(), down(16)),
-    "EulerMaruyama": Route(EulerMaruyama(), down(200)),
-    "HeunChurned": Route(Heun(churn=10.0, churn_noise=1.0), down(100)),
+    "Euler": Route(Euler(), down(80)),
+    "Heun": Route(Heun(), down(24)),
+    "EulerMaruyama": Route(EulerMaruyama(), down(100)),
+    "HeunChurned": Route(Heun(churn=10.0, churn_noise=1.0), down(60)),
     "AdaptiveODE": Route(AdaptiveODE(1e-4, 1e-4), down(1)),
     "DPMpp2M": Route(DPMpp2M(), down(40)),
-    "DDIM": Route(DDIM(eta=0.5), down(200)),
+    "DDIM": Route(DDIM(eta=0.5), down(100)),
     "Ancestral": Route(Ancestral(), down(250)),
-    "ReverseDiffusion": Route(ReverseDiffusion(), down(250)),
-    "PredictorCorrector": Route(PredictorCorrector(EulerMaruyama(), LangevinCorrector(snr=0.1)), down(150)),
-    "Langevin": Route(Langevin(step_size=0.12), stay(1.0, 450)),
-    "LangevinCorrector": Route(LangevinCorrector(snr=0.18), stay(1.0, 450)),
+    "ReverseDiffusion": Route(ReverseDiffusion(), down(150)),
+    "PredictorCorrector": Route(PredictorCorrector(EulerMaruyama(), LangevinCorrector(snr=0.1)), down(80)),
+    "Langevin": Route(Langevin(step_size=0.12), stay(1.0, 300)),
+    "LangevinCorrector": Route(LangevinCorrector(snr=0.18), stay(1.0, 300)),
     "AnnealedLangevin": Route(AnnealedLangevin(step_size=0.02, repeats=40), rungs(5.0, 0.5, 14)),
 }
 
 
 def usual(sampler: Sampler) -> Route:
     """Return the route of a sampler of which nothing is told: down from t_max where it follows a path, else long at one level."""
-    return Route(sampler, stay(1.0, 450) if sampler.order is None else down(300))
+    return Route(sampler, stay(1.0, 300) if sampler.order is None else down(150))
 
 
 CONDITIONED = ("RePaint", "DPS", "Particles", "MALA")

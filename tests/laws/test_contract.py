@@ -172,13 +172,15 @@ def test_a_ladder_of_another_precision_has_the_levels_it_had(dtype: torch.dtype)
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
 @pytest.mark.usefixtures("seeded")
-def test_what_a_model_was_told_keeps_its_precision(dtype: torch.dtype) -> None:
+def test_an_observation_keeps_its_precision(dtype: torch.dtype) -> None:
     """An observation comes back bit for bit, whatever the network's weights are rounded to; so does a measurement."""
     net, known = Denoiser(MLP(dim=2, width=8), PROCESS, 1.0), torch.tensor([[math.pi, 0.0]])
     model = Inpaint(net, known, torch.tensor([True, False])).to(dtype)
     assert next(model.parameters()).dtype == dtype
     assert torch.equal(sample(model, Heun(), (3, 2), grid=TIMES).x[:, 0], known[:, 0].expand(3))
-    assert torch.equal(LinearGaussian(net, Project(torch.ones(1, 2), (2,)), known[:, :1], 0.1).to(dtype).y, known[:, :1])
+    assert torch.equal(
+        LinearGaussian(net, Project(torch.ones(1, 2), (2,)), known[:, :1], 0.1).to(dtype).y, known[:, :1]
+    )
 
 
 @pytest.fixture
@@ -265,7 +267,7 @@ def test_samplers_that_differentiate_do_so_in_inference_mode(sampler: Sampler) -
         assert torch.equal(sample(again, sampler, (3, 2), grid=TIMES).x, expected)
 
 
-def test_labels_given_in_inference_mode_are_heard_by_guides_that_differentiate() -> None:
+def test_labels_given_in_inference_mode_guide_by_differentiation() -> None:
     model, labels = FromScore(lambda x, t: -x, PROCESS), [0, 1, 2]
     expected = sample(ClassifierGuided(model, logits, torch.tensor(labels)), Heun(), (3, 2), grid=TIMES).x
     with torch.inference_mode():

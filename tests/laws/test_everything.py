@@ -24,11 +24,11 @@ from scorefield.samplers import Heun
 
 from . import cases, guided, test_contract, test_grids, test_models, test_objectives, test_processes
 from .altered import AlteredDensity, AlteredSampler
-from .cases import DENSITIES, PROCESSES, ROUTE_PROCESSES, SAMPLERS, Route, normal, seeded, stay, usual
+from .cases import DENSITIES, PROCESSES, SAMPLERS, Route, normal, seeded, stay, usual
 from .everything import by_default, public, without_a_law
 from .statistics import LEVEL, accept, mean_p
 from .test_models import rows_agree, views_agree
-from .test_samplers import reaches_the_law
+from .test_samplers import CENTRED, COPIES, reaches_the_law
 from .test_sampling import MODEL, each_sample_belongs_to_its_seed
 
 HERE = Path(__file__).parent
@@ -107,10 +107,10 @@ def test_a_newcomer_gets_a_case_and_one_that_must_be_told_is_named(monkeypatch: 
     ]
     assert any("never makes one" in line for line in without_a_law(found, told, {"Choosy": "nothing"}, ""))
     assert any("no public class" in line for line in without_a_law(found, told, {"Nobody": "Nobody()"}, ""))
-    reaches_the_law(made["Newcomer"], "gaussian", ROUTE_PROCESSES["VP"], LEVEL, n=1000)
+    reaches_the_law(made["Newcomer"], "gaussian", COPIES["VP"], LEVEL, n=1000)
     mutant = AlteredSampler(made["Newcomer"].sampler, score=lambda p, t: 0.5)
     with pytest.raises(AssertionError):
-        reaches_the_law(Route(mutant, made["Newcomer"].times), "gaussian", ROUTE_PROCESSES["VP"], LEVEL, n=1000)
+        reaches_the_law(Route(mutant, made["Newcomer"].times), "gaussian", COPIES["VP"], LEVEL, n=1000)
 
 
 # --- laws of classes that had none -----------------------------------------------------------------------------------------------
@@ -129,9 +129,9 @@ def test_every_model_guided_or_not_has_four_views_of_one_estimand_at_one_time_or
 def test_mala_reaches_the_exact_law_and_half_its_noise_does_not(target: str) -> None:
     """KS and binomial tests at level 1e-3 over both targets."""
     route = Route(MALA(0.4), stay(1.0, 300))
-    reaches_the_law(route, target, ROUTE_PROCESSES["VE"], LEVEL / 2)
+    reaches_the_law(route, target, CENTRED, LEVEL / 2)
     with pytest.raises(AssertionError):
-        reaches_the_law(Route(Hasty(0.4), route.times), target, ROUTE_PROCESSES["VE"], LEVEL / 2)
+        reaches_the_law(Route(Hasty(0.4), route.times), target, CENTRED, LEVEL / 2)
 
 
 class Hasty(MALA):

@@ -4,6 +4,7 @@ A name is a shipped model's, the path of a run or of a checkpoint, or ``hf:ORG/N
 Only what begins with ``hf:`` goes to the network; `from_pretrained` adds that itself, as users of the Hub expect.
 """
 
+import os
 import warnings
 from collections.abc import Callable, Mapping
 from importlib.resources import files
@@ -232,9 +233,9 @@ def _find(name: str, warn: Warn) -> checkpoint.Checkpoint:
     if name in shipped_models():
         return checkpoint.load(Path(str(files("scorefield"))) / "weights" / name)
     path = download(name) if name.startswith(HUB) else Path(name)
-    if (path / "manifest.json").exists():
+    if os.path.exists(path / "manifest.json"):  # of whatever name: Path's own refuses what is too long
         return checkpoint.load(path)
-    if (path / "checkpoints").is_dir():
+    if os.path.isdir(path / "checkpoints"):
         found = checkpoint.latest(path / "checkpoints", warn)
         if found is None:
             raise CheckpointError(f"{path}: has no checkpoint yet; train it with scorefield train --run {path}")

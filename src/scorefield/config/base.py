@@ -6,7 +6,7 @@ __all__ = ["Section"]
 
 
 class Section(BaseModel):
-    """A frozen group of settings; unknown keys, NaN, infinities and integers beyond 64 bits are refused.
+    """A frozen group of settings; unknown keys, NaN, infinities, integers beyond 64 bits and text that is not UTF-8 are refused.
 
     Sections import torch only inside ``build``, so that reading and printing a configuration stays fast.
     """
@@ -15,7 +15,9 @@ class Section(BaseModel):
 
     @field_validator("*")
     @classmethod
-    def _of_64_bits(cls, value: object) -> object:
+    def _can_be_stored(cls, value: object) -> object:
         if type(value) is int and abs(value) >= 2**63:
             raise ValueError("expected an integer below 2^63; received a larger one")
+        if isinstance(value, str) and any("\ud800" <= letter <= "\udfff" for letter in value):
+            raise ValueError("expected text that can be written in UTF-8; received bytes that cannot")
         return value

@@ -24,7 +24,9 @@ Model = TypeVar("Model", bound=BaseModel)
 class _StrictLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader), Composer):
     """Plain data only: no tags (code), no aliases (bombs), no duplicate keys, bounded depth."""
 
-    get_single_node = Composer.get_single_node  # libyaml finds the tokens, five times as fast, and what they make is decided here
+    get_single_node = (
+        Composer.get_single_node
+    )  # libyaml finds the tokens, five times as fast, and what they make is decided here
 
     def __init__(self, stream: str) -> None:
         super().__init__(stream)
@@ -107,14 +109,20 @@ def parse_yaml(text: str | bytes, source: str) -> dict[str, Any]:
         raise ConfigError(f"{source}: not UTF-8 text (byte {error.start})") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        where = "" if mark is None else f", line {mark.line + 1}"
+        before = str(text).encode()[
+            : getattr(error, "position", 0)
+        ]  # a letter that YAML does not take has a place alone
+        where = f", line {(before.count(10) if mark is None else mark.line) + 1}"
         reason = getattr(error, "problem", None) or str(error).splitlines()[0]
         invalid = "" if isinstance(error, _Refusal) else "not valid YAML: "
         raise ConfigError(f"{source}{where}: {invalid}{reason}") from None
     if value is None:
         return {}
-    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-        raise ConfigError(f"{source}: expected a mapping of keys to values; received {type(value).__name__}")
+    if not isinstance(value, dict):
+        raise ConfigError(f"{source}: expected a mapping of keys to values; received {_short(value)}")
+    wrong = next((key for key in value if not isinstance(key, str)), None)
+    if wrong is not None:
+        raise ConfigError(f"{source}: expected the name of a section or setting; received the key {_short(wrong)}")
     return value
 
 

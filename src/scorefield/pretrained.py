@@ -7,6 +7,7 @@ Only what begins with ``hf:`` goes to the network; `from_pretrained` adds that i
 import os
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
@@ -204,7 +205,11 @@ def save_pretrained(
         CheckpointError: found, but damaged or of another kind; or ``folder`` exists already.
     """
     loaded = load_trained(str(name))
-    export(checkpoint.load(loaded.source), Path(folder))
+    found, data = checkpoint.load(loaded.source), loaded.config.data
+    # Where the data were is nobody else's business; what they were called may be.
+    named = data.model_copy(update={"path": data.path and Path(data.path).name, "dir": None})
+    config = loaded.config.model_copy(update={"data": named}).model_dump(mode="json")
+    export(replace(found, state={**found.state, "config": config}), Path(folder))
     save_card(folder, evaluation=evaluation, license_id=license_id)
 
 

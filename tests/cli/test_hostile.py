@@ -3,6 +3,7 @@
 import json
 import random
 import re
+import sys
 import time
 from collections.abc import Iterator
 from importlib import import_module
@@ -33,6 +34,7 @@ def _imported() -> None:
 
 def answer(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> tuple[int, str]:
     """Run a command that must end well or be refused in words; return its code and what it said on stderr."""
+    sys.stderr.reconfigure(errors="backslashreplace")  # as the interpreter's own
     began = time.process_time()
     try:
         code = main(arguments)
@@ -180,7 +182,13 @@ def test_E3_fuzzed_bytes_are_taken_or_refused(capsys, tmp_path: Path, count: int
 
 
 NUMBERS = [0, 1, -1, 3, 2**31, 2**63, 10**400, 0.0, -0.5, 1e-300, 1e308, float("nan"), float("inf"), float("-inf")]
-WORDS = ["", "a\0b", "x" * 300, "!!int 3", *"ve heun none 1e400 🦆 ../x 2026-11-27 yes [1 {{}}".split()]
+WORDS = [
+    "",
+    "a\0b",
+    "x" * 300,
+    "!!int 3",
+    *["ve", "heun", "none", "1e400", "🦆", "../x", "2026-11-27", "yes", "[1", "{{}}"],
+]
 ATOMS = st.sampled_from([None, True, False, *NUMBERS, *WORDS])
 VALUES = st.recursive(
     ATOMS,

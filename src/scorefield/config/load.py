@@ -68,9 +68,14 @@ class _StrictLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader), Composer):
 class _Dumper(yaml.SafeDumper):
     """Writes what the loader reads back."""
 
+    def quoted(self, text: str) -> yaml.ScalarNode:
+        """Return text; one with line ends of Unicode's own is quoted such that they are escaped, for within other quotes they are spaces."""
+        return self.represent_scalar(f"{_YAML}str", text, style='"' if set(text) & set("\x85\u2028\u2029") else None)
+
 
 _YAML = "tag:yaml.org,2002:"
 _NUMBERS = (f"{_YAML}int", f"{_YAML}float")
+_Dumper.add_representer(str, _Dumper.quoted)
 for _side in (_StrictLoader, _Dumper):  # 1e-3 is a number, whatever YAML 1.1 says
     _side.add_implicit_resolver(
         f"{_YAML}float", re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")

@@ -69,7 +69,7 @@ class _Dumper(yaml.SafeDumper):
     """Writes what the loader reads back."""
 
     def quoted(self, text: str) -> yaml.ScalarNode:
-        """Return text; one with line ends of Unicode's own is quoted such that they are escaped, for within other quotes they are spaces."""
+        """Return text, quoted such that line ends of Unicode's own are escaped: within other quotes they read back as spaces."""
         return self.represent_scalar(f"{_YAML}str", text, style='"' if set(text) & set("\x85\u2028\u2029") else None)
 
 

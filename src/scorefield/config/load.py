@@ -21,7 +21,7 @@ _DEPTH = 12
 Model = TypeVar("Model", bound=BaseModel)
 
 
-class _StrictLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader), Composer):
+class _StrictLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader), Composer):  # pyright: ignore[reportGeneralTypeIssues]
     """Plain data only: no tags (code), no aliases (bombs), no duplicate keys, bounded depth."""
 
     get_single_node = (

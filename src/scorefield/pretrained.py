@@ -4,8 +4,10 @@ A name is a shipped model's, the path of a run or of a checkpoint, or ``hf:ORG/N
 Only what begins with ``hf:`` goes to the network; `from_pretrained` adds that itself, as users of the Hub expect.
 """
 
+import os
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
@@ -203,7 +205,11 @@ def save_pretrained(
         CheckpointError: found, but damaged or of another kind; or ``folder`` exists already.
     """
     loaded = load_trained(str(name))
-    export(checkpoint.load(loaded.source), Path(folder))
+    found, data = checkpoint.load(loaded.source), loaded.config.data
+    # Where the data were is nobody else's business; what they were called may be.
+    named = data.model_copy(update={"path": data.path and Path(data.path).name, "dir": None})
+    config = loaded.config.model_copy(update={"data": named}).model_dump(mode="json")
+    export(replace(found, state={**found.state, "config": config}), Path(folder))
     save_card(folder, evaluation=evaluation, license_id=license_id)
 
 
@@ -232,9 +238,9 @@ def _find(name: str, warn: Warn) -> checkpoint.Checkpoint:
     if name in shipped_models():
         return checkpoint.load(Path(str(files("scorefield"))) / "weights" / name)
     path = download(name) if name.startswith(HUB) else Path(name)
-    if (path / "manifest.json").exists():
+    if os.path.exists(path / "manifest.json"):  # of whatever name: Path's own refuses what is too long
         return checkpoint.load(path)
-    if (path / "checkpoints").is_dir():
+    if os.path.isdir(path / "checkpoints"):
         found = checkpoint.latest(path / "checkpoints", warn)
         if found is None:
             raise CheckpointError(f"{path}: has no checkpoint yet; train it with scorefield train --run {path}")

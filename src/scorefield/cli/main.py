@@ -48,6 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if type(error).__name__ == "OutOfMemoryError":  # torch's, without importing torch to say so
             return _fail(f"out of device memory; use a smaller batch size or train.accumulate ({error})", 1, verbose)
+        if "can't allocate memory" in str(error):  # on the CPU torch has no class for it
+            return _fail("out of memory; use a smaller network, --batch-size or train.batch_size", 1, verbose)
         traceback.print_exc()
         return _fail(
             f"this is a bug in scorefield ({type(error).__name__}: {error}); please report the lines above", _BUG, False

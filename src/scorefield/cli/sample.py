@@ -1,6 +1,7 @@
 """``scorefield sample``: draw from a trained model and write what the extension asks for."""
 
 import json
+import os
 import re
 import time
 from pathlib import Path
@@ -201,7 +202,7 @@ def write(out: Path, drawn: Samples) -> None:
 def check_out(name: str, kinds: tuple[str, ...]) -> Path:
     """Return the path of --out; refuse what cannot work before anything is computed."""
     out = Path(name)
-    if out.suffix not in kinds:
+    if os.path.splitext(name)[1] not in kinds:  # as Pillow has it: to Path, "..png" has an extension
         raise ConfigError(f"--out {out}: the extension must be {', '.join(kinds[:-1])} or {kinds[-1]}")
     if not out.parent.is_dir():
         raise ConfigError(f"--out {out}: the folder {out.parent} does not exist")

@@ -35,7 +35,8 @@ def run(args: Namespace) -> int:
             out.write_text(to_yaml(configuration(advice, section, dataset.event)), encoding="utf-8")
         except OSError as error:
             raise ConfigError(f"--out {out}: cannot be written: {error.strerror}") from error
-        print(f"\n{out}: written. Train with: scorefield train --config {out}")
+        if not args.json:
+            print(f"\n{out}: written. Train with: scorefield train --config {out}")
     return 0
 
 

@@ -93,7 +93,7 @@ def configure(args: Namespace) -> RunConfig:
     source = "standard input" if args.config == "-" else args.config or "command line"
     values: dict[str, Any] = {}
     if args.config == "-":
-        values = parse_yaml(sys.stdin.read(), source)
+        values = parse_yaml(sys.stdin.buffer.read(2**20), source)  # which refuses so much
     elif args.config is not None:
         values = read_yaml(Path(args.config))
     # Sections given in part complete the default of their kind; checked here so that an error names the file it is in.

@@ -1,5 +1,7 @@
 """Trained models by name: what `LoadedModel` promises."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -21,7 +23,7 @@ ADAPTIVE = AdaptiveODE(1e-2, 1e-2)
     ],
 )
 def test_a_sample_is_the_same_in_batches_of_1_7_and_64(
-    name: str, settings: dict[str, object], precision: Precision
+    name: str, settings: dict[str, Any], precision: Precision
 ) -> None:
     """Equal to 1e-6, where images are of order 1. Sample 4 of mnist is one that amplifies a last digit to 2e-4."""
     model, seeds = load_model(name), range(16)

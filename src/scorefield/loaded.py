@@ -9,7 +9,7 @@ the model of the classes asked for, guided as its run says, in the precision of 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypedDict, TypeVar, Unpack
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ from scorefield.evaluation import ImageJudge, evaluate_samples, real_data
 from scorefield.grids import Counted, Grid
 from scorefield.guidance import ClassifierFree
 from scorefield.likelihood import LogLikelihood, log_likelihood
+from scorefield.likelihood.flow import FlowSettings
 from scorefield.models import Labels, NoisyModel, ScoreModel, label_rows
 from scorefield.networks.precision import LowPrecision, Precision, uses_bf16
 from scorefield.preconditioning import Networked
@@ -29,6 +30,19 @@ from scorefield.sampling import Sampler, Samples, Transition, sample
 __all__ = ["LoadedModel", "guided", "lowered"]
 
 Model = TypeVar("Model", bound=NoisyModel, covariant=True)
+
+
+class Drawing(TypedDict, total=False):
+    """Settings of `LoadedModel.sample` beside number, seed and labels."""
+
+    weight: float
+    guide: float | None
+    sampler: Sampler | None
+    grid: Grid | Tensor | None
+    steps: int | None
+    precision: Precision
+    batch_size: int
+    on_step: Callable[[Transition], object] | None
 
 
 @dataclass(frozen=True)
@@ -154,7 +168,7 @@ class LoadedModel(Generic[Model]):
             on_step=on_step,
         )
 
-    def log_likelihood(self: "LoadedModel[ScoreModel]", x: Tensor, **settings: Any) -> LogLikelihood:  # noqa: ANN401
+    def log_likelihood(self: "LoadedModel[ScoreModel]", x: Tensor, **settings: Unpack[FlowSettings]) -> LogLikelihood:
         """Return log p(x) of data, in nats; settings are those of `scorefield.log_likelihood`."""
         return log_likelihood(self.model, x.to(next(self.model.parameters()).device), **settings)
 
@@ -168,7 +182,7 @@ class LoadedModel(Generic[Model]):
         classes: Sequence[int] | None = None,
         data_dir: str | None = None,
         on_measure: Callable[[str], object] | None = None,
-        **drawing: Any,  # noqa: ANN401
+        **drawing: Unpack[Drawing],
     ) -> dict[str, Any]:
         """Measure samples against data the model was not trained on, and lay real data beside them.
 

@@ -15,7 +15,7 @@ network can first be run on the truth.
 import abc
 import copy
 from collections.abc import Callable
-from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+from typing import ClassVar, Protocol, Self, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -102,7 +102,7 @@ class NoisyModel(nn.Module):
         `sample` and adaptive solvers do, asks here for the model of a part. Rows may repeat. All other models are their own rows.
         """
         parts = {name: part for name, part in self._modules.items() if isinstance(part, NoisyModel)}
-        taken: dict[str, Any] = {name: part.rows(index) for name, part in parts.items()}
+        taken: dict[str, object] = {name: part.rows(index) for name, part in parts.items()}
         for name in self.per_row:
             value = getattr(self, name)
             taken[name] = None if value is None else take_rows(value, index)
@@ -124,7 +124,7 @@ class NoisyModel(nn.Module):
         self._buffers.update({name: value.to(self._buffers[name].device) for name, value in given.items()})  # pyright: ignore[reportOptionalMemberAccess]
         return self
 
-    def _with(self, **parts: Any) -> Self:  # noqa: ANN401 whatever the parts are
+    def _with(self, **parts: object) -> Self:
         """Return a copy of this module in which the attributes named are other objects, and all else is shared."""
         view = copy.copy(self)
         view._modules, view._buffers = self._modules.copy(), self._buffers.copy()

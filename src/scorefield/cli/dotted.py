@@ -38,7 +38,7 @@ def gathered(arguments: Sequence[str]) -> list[str]:
     return [*kept, *(f"--{head}={json.dumps(section)}" for head, section in deep.items())]
 
 
-def _value(text: str) -> Any:  # noqa: ANN401 whatever was said
+def _value(text: str) -> object:
     """Return a number, list or mapping where the text is one."""
     try:
         return json.loads(text)

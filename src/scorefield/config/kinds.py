@@ -167,7 +167,7 @@ class Room:
     def __post_init__(self) -> None:
         _ROOMS[self.noun] = self
 
-    def find(self, kind: str) -> Any:  # noqa: ANN401 a class, a function or an Itself
+    def find(self, kind: str) -> "Maker | Itself":
         """Return what makes a kind.
 
         Raises:
@@ -286,7 +286,7 @@ def parameters(maker: Maker | Itself) -> dict[str, Parameter]:
     return found
 
 
-def _said(annotation: object) -> Any:  # noqa: ANN401 a type
+def _said(annotation: object) -> object:
     """Return the type of what a configuration says of a parameter; None for what it cannot say."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:

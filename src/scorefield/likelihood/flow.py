@@ -13,6 +13,7 @@ Grathwohl et al. 2019), held fixed along the path: then the estimate is of the i
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypedDict
 
 import torch
 from jaxtyping import Float
@@ -43,6 +44,17 @@ class LogLikelihood:
     standard_error: Float[Tensor, " b"]
     latent: State
     evaluations: float
+
+
+class FlowSettings(TypedDict, total=False):
+    """Settings of `log_likelihood`."""
+
+    t: float | None
+    probes: int | None
+    rtol: float
+    atol: float
+    seed: int
+    terminal: Density | None
 
 
 def log_likelihood(

@@ -6,7 +6,7 @@ calibrated classifier's confidence falls with its accuracy.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from types import ModuleType
 
 import torch
 import torch.nn.functional as F
@@ -89,7 +89,7 @@ def _at(classifier: Classifier, x0: Tensor, labels: Tensor, ratio: float, seed: 
     )
 
 
-def _functional() -> Any:  # noqa: ANN401 the module
+def _functional() -> ModuleType:
     """Return torchmetrics' classification metrics, imported when first asked for."""
     try:
         from torchmetrics.functional import classification

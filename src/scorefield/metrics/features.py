@@ -7,7 +7,7 @@ With features of Inception these are FID (Heusel et al. 2017) and KID (Bińkowsk
 print them under other names, and compare them at equal n, for the Fréchet distance of two samples of one law is about C/n, not 0.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -16,6 +16,9 @@ from scorefield._errors import MissingExtraError
 from scorefield.metrics.estimate import Estimate
 from scorefield.metrics.resampling import half_sampling
 from scorefield.metrics.two_sample import kernel_mmd, pair
+
+if TYPE_CHECKING:
+    from torchmetrics.image.fid import FrechetInceptionDistance
 
 __all__ = ["frechet_distance", "kernel_distance"]
 
@@ -70,7 +73,7 @@ class _Given(nn.Identity):
         self.num_features = features
 
 
-def _torchmetrics_fid() -> Any:  # noqa: ANN401 the class
+def _torchmetrics_fid() -> "type[FrechetInceptionDistance]":
     """Return torchmetrics' class, imported when first asked for: that takes seconds."""
     try:
         from torchmetrics.image.fid import FrechetInceptionDistance

@@ -6,7 +6,7 @@ W₂²       = min over couplings of E‖X − Y‖²
 C2ST      = accuracy of the best classifier at telling X from Y: ½ when the laws agree (Lopez-Paz & Oquab 2017)
 """
 
-from typing import Any
+from types import ModuleType
 
 import torch
 from jaxtyping import Float
@@ -108,7 +108,7 @@ def _median_distance(a: Tensor, b: Tensor) -> float:
     return torch.pdist(torch.cat([a[:1000], b[:1000]])).median().item()
 
 
-def _ot() -> Any:  # noqa: ANN401 the module
+def _ot() -> ModuleType:
     """Return POT, imported when first asked for."""
     try:
         import ot

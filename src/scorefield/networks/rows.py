@@ -17,7 +17,7 @@ _FEWEST = 16
 class Linear(nn.Linear):
     """`torch.nn.Linear` on at least 16 rows."""
 
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 PyTorch's name
+    def forward(self, input: Tensor) -> Tensor:
         """Return x Wᵀ + b."""
         if len(input) >= _FEWEST or not kernel_depends_on_rows(input):
             return super().forward(input)

@@ -26,7 +26,7 @@ from scorefield._tensors import as_time, like, match_rows, take_rows
 from scorefield.densities import Density
 from scorefield.grids import Step
 from scorefield.processes import Process
-from scorefield.units import UNCHANGED, Moments, Units
+from scorefield.units import INSIDE, UNCHANGED, Moments, Units
 
 __all__ = [
     "Exact",
@@ -108,6 +108,14 @@ class NoisyModel(nn.Module):
             taken[name] = None if value is None else take_rows(value, index)
         changed = {name: part for name, part in taken.items() if part is not getattr(self, name)}
         return self._with(**changed) if changed else self
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The data's smallest and largest value, black and white in pictures: `Units.ends` or mean ∓ 2 std; 0 and 1 without units."""
+        if self.units is None:
+            return 0.0, 1.0
+        mean, reach = self.units.location.mean().item(), 2 * INSIDE * self.units.scale.mean().item()
+        return self.units.ends or (mean - reach, mean + reach)
 
     def standardise(self, x: State) -> State:
         """Return data in the model's own coordinates."""

@@ -160,7 +160,11 @@ def save(
         raise ConfigError(f"{type(model).__name__} has no network to save; expected a Denoiser, NoiseNet, ScoreNet …")
     event = event or _event_of(net)
     units = model.units
-    placed = {} if units is None else {"location": units.location.tolist(), "scale": units.scale.tolist()}
+    placed = (
+        {}
+        if units is None
+        else {"location": units.location.tolist(), "scale": units.scale.tolist(), "ends": units.ends}
+    )
     values = {
         "name": name,
         "comment": comment,

@@ -8,12 +8,27 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from scorefield._errors import ConfigError
 from scorefield._tensors import gradient, standard_normal
 from scorefield.units import Moments
 
-__all__ = ["Density", "KnownScore", "Noised", "Scale"]
+__all__ = ["Density", "KnownScore", "Noised", "Scale", "one_scale"]
 
 Scale = Float[Tensor, "*b"] | float
+
+
+def one_scale(scale: Scale) -> Tensor:
+    """Return α or σ if it is one number for all rows.
+
+    Raises:
+        ConfigError: there is one per row.
+    """
+    scale = torch.as_tensor(scale)
+    if scale.ndim > 0:
+        raise ConfigError(
+            "a density noised to a level per row has no settings that describe it; describe it before diffuse()"
+        )
+    return scale
 
 
 class Density(abc.ABC):

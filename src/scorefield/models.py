@@ -123,7 +123,8 @@ class NoisyModel(nn.Module):
 
     def in_units(self, units: Units | None) -> Self:
         """Return a view of this model, of the same parameters, whose data are in other units: x = location + scale · y."""
-        return self._with(units=units)
+        parts = {name: part.in_units(units) for name, part in self._modules.items() if isinstance(part, NoisyModel)}
+        return self._with(units=units, **parts)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Move to a device or another precision. Only weights are rounded: buffers, such as an observation, keep their precision."""
@@ -163,6 +164,10 @@ class ScoreModel(NoisyModel, abc.ABC):
     @abc.abstractmethod
     def denoise(self, x: State, t: Time) -> State:
         """Return E[x_0 | x_t = x]; t a number, or of shape () or (b,)."""
+
+    def certain(self, denoised: State) -> State:
+        """Return E[x_0 | x_t] in which the coordinates that the model knows for certain have their values; most models know none."""
+        return denoised
 
     def during(self, step: Step) -> "ScoreModel":
         """Return the model with which `sample` takes a step: this one, or the part of it that counts there."""

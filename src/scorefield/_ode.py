@@ -13,8 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._errors import DivergedError
 from scorefield._tensors import flatten, like
+from scorefield.errors import DivergedError
 
 __all__ = ["DORMAND_PRINCE", "Tableau", "integrate"]
 

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from scorefield._errors import ConfigError
 from scorefield._tensors import as_time, like, match_rows
+from scorefield.errors import ConfigError
 from scorefield.models import NoisyModel, State, Time, network_inputs
 from scorefield.processes import Process
 

@@ -14,8 +14,8 @@ from typing import Any, Generic, TypedDict, TypeVar, Unpack
 import torch
 from torch import Tensor
 
-from scorefield._errors import ConfigError
 from scorefield.config import RunConfig
+from scorefield.errors import ConfigError
 from scorefield.evaluation import ImageJudge, evaluate_samples, real_data
 from scorefield.grids import Counted, Grid
 from scorefield.guidance import ClassifierFree

@@ -21,9 +21,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from scorefield._errors import ConfigError
 from scorefield._tensors import as_time, like, match_rows, take_rows
 from scorefield.densities import Density
+from scorefield.errors import ConfigError
 from scorefield.grids import Step
 from scorefield.processes import Process
 from scorefield.units import INSIDE, UNCHANGED, Moments, Units

@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from scorefield._errors import CheckpointError, ConfigError
 from scorefield.classifier import Classifier
 from scorefield.config import RunConfig, describe, refusals, stored, validate
+from scorefield.errors import CheckpointError, ConfigError
 from scorefield.hub import HUB, download, model_card, results_table
 from scorefield.loaded import LoadedModel, guided, lowered
 from scorefield.metrics import Judge

@@ -14,8 +14,8 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import TypeVar
 
-from scorefield._errors import DivergedError
 from scorefield._tensors import Noise, flatten
+from scorefield.errors import DivergedError
 from scorefield.grids import Grid, Step, steps_of, times_of
 from scorefield.models import ScoreModel, State
 

@@ -25,8 +25,8 @@ from pydantic_core import CoreSchema, core_schema
 from torch import Tensor
 from typing_extensions import TypeAliasType
 
-from scorefield._errors import ConfigError
 from scorefield.config.base import Section
+from scorefield.errors import ConfigError
 
 __all__ = ["Itself", "Kind", "Numbers", "Room", "describe", "kinds", "parameters", "register"]
 

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._errors import ConfigError
 from scorefield._tensors import gradient, standard_normal
+from scorefield.errors import ConfigError
 from scorefield.units import Moments
 
 __all__ = ["Density", "KnownScore", "Noised", "Scale", "one_scale"]

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scorefield._errors import ConfigError
+from scorefield.errors import ConfigError
 from scorefield.evaluation.data import RealData
 from scorefield.metrics import Estimate, ImageJudge, class_shares, evaluate, memorisation, soundness
 from scorefield.metrics.estimate import mean

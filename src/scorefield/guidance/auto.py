@@ -11,7 +11,7 @@ Guidance repairs what is drawn where the image takes its form, and costs diversi
 
 import math
 
-from scorefield._errors import ConfigError, require_finite
+from scorefield.errors import ConfigError, require_finite
 from scorefield.grids import Step
 from scorefield.guidance.guided import Guided
 from scorefield.models import ScoreModel, State, Time, require_same_units

@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._errors import ConfigError, require_finite
 from scorefield._tensors import as_time, gradient, like, match_rows
+from scorefield.errors import ConfigError, require_finite
 from scorefield.guidance.guided import Guided
 from scorefield.models import Labels, NoisyModel, ScoreModel, State, Time, label_rows, require_same_units
 

@@ -15,8 +15,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from typing_extensions import TypeVar
 
-from scorefield._errors import ConfigError
 from scorefield._tensors import Noise, as_time, match_rows
+from scorefield.errors import ConfigError
 from scorefield.grids import Step
 from scorefield.guidance.guided import Guided
 from scorefield.models import ScoreModel, State, Time

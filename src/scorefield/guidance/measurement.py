@@ -19,8 +19,8 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import TypeVar
 
-from scorefield._errors import ConfigError, DivergedError
 from scorefield._tensors import Noise, as_constant, as_time, like, match_rows, recording, sum_event
+from scorefield.errors import ConfigError, DivergedError
 from scorefield.grids import Step
 from scorefield.guidance.guided import Guided
 from scorefield.guidance.operators import LinearOperator, Measurement, Rescaled

@@ -16,8 +16,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from scorefield._errors import ConfigError, DivergedError
 from scorefield._tensors import flatten, like, sum_event
+from scorefield.errors import ConfigError, DivergedError
 from scorefield.models import State
 from scorefield.units import Units
 

@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from scorefield._errors import MissingExtraError
 from scorefield._tensors import Noise
 from scorefield.classifier import Classifier
+from scorefield.errors import MissingExtraError
 from scorefield.metrics.estimate import Estimate, mean
 
 __all__ = ["Calibration", "calibration"]

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._errors import MissingExtraError
+from scorefield.errors import MissingExtraError
 from scorefield.metrics.estimate import Estimate, Kernel, row_means, rows, share
 
 __all__ = ["c2st", "energy_distance", "mmd", "sliced_wasserstein", "wasserstein"]

@@ -14,8 +14,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._errors import ConfigError
 from scorefield._tensors import Noise, sum_event
+from scorefield.errors import ConfigError
 from scorefield.grids import Step
 from scorefield.models import KnowsDensity, ScoreModel, State
 from scorefield.sampling import Sampler

@@ -97,10 +97,10 @@ class LoadedModel(Generic[Model]):
             )
         if guide and weight != 0:
             raise ConfigError(
-                f"guide {guide} and weight {weight} are two ways to exaggerate; choose one, and leave the other out"
+                f"guide {guide} and weight {weight} are two ways to strengthen guidance; choose one, and leave the other out"
             )
         if labels is None and weight != 0:
-            raise ConfigError(f"weight {weight} exaggerates a class; say which")
+            raise ConfigError(f"weight {weight} strengthens the condition on a class; give labels")
         loaded = lowered(self) if uses_bf16(precision, next(self.model.parameters()).device) else self
         if weight != 0:
             assert labels is not None  # noqa: S101 for the type checker: refused above
@@ -144,8 +144,8 @@ class LoadedModel(Generic[Model]):
             sampler: another than the configuration's.
             grid: another than the configuration's.
             steps: transitions of the configuration's grid.
-            precision: of the networks; "auto" is bfloat16 where the device multiplies it natively, but for adaptive solvers, which would
-                take rounding for curvature.
+            precision: of the networks; "auto" is bfloat16 where the device multiplies it natively, except under adaptive solvers, whose
+                error estimate would see the rounding.
             batch_size: samples drawn at a time.
             frames: states to keep along the way.
             on_step: called after every transition.
@@ -193,7 +193,7 @@ class LoadedModel(Generic[Model]):
             judge: reads features and classes of images; without one they are compared as vectors.
             classes: the classes of the samples, which take turns; all of the data when absent.
             data_dir: where data files are.
-            on_measure: told the name of every measure when it is done.
+            on_measure: called with the name of every measure when it is done.
             drawing: settings of `sample`.
 
         Returns:

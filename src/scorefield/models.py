@@ -8,7 +8,7 @@ is the one estimand; Tweedie's formula turns it into every other view of the sam
     noise     ẑ = E[z | x_t]     = (x_t − α D) / σ  =  −σ s
     velocity  v = dx_t/dt of the probability-flow ODE  =  f x_t − ½ g² s
 
-A closed-form score (`Exact`), somebody else's function (`FromScore`) and a trained network are one type, so that whatever runs on a
+A closed-form score (`Exact`), any other function (`FromScore`) and a trained network are one type, so that whatever runs on a
 network can first be run on the truth.
 """
 
@@ -98,8 +98,8 @@ class NoisyModel(nn.Module):
     def rows(self, index: Int[Tensor, " k"]) -> Self:
         """Return the model of the rows ``index`` of a batch.
 
-        A model whose rows have conditions of their own (a label, an observation) is one model per row; whoever takes a batch apart, as
-        `sample` and adaptive solvers do, asks here for the model of a part. Rows may repeat. All other models are their own rows.
+        A model whose rows have conditions of their own (a label, an observation) is one model per row; code that takes a batch apart, as
+        `sample` and adaptive solvers do, gets the model of a part here. Rows may repeat. All other models are their own rows.
         """
         parts = {name: part for name, part in self._modules.items() if isinstance(part, NoisyModel)}
         taken: dict[str, object] = {name: part.rows(index) for name, part in parts.items()}
@@ -170,7 +170,7 @@ class ScoreModel(NoisyModel, abc.ABC):
         return denoised
 
     def during(self, step: Step) -> "ScoreModel":
-        """Return the model with which `sample` takes a step: this one, or the part of it that counts there."""
+        """Return the model with which `sample` takes a step: this one, or the part of it that is needed there."""
         return self
 
     def score(self, x: State, t: Time) -> State:
@@ -259,7 +259,7 @@ class Exact(Scored):
         return self.marginal(t).log_prob(x)
 
     def marginal(self, t: Time) -> Density:
-        """Return p_t, the exact law of x_t."""
+        """Return p_t, the exact distribution of x_t."""
         return self.density.diffuse(*self.process.alpha_sigma(as_time(t).double()))
 
 

@@ -55,7 +55,7 @@ def load_model(
         device: where the model is wanted.
         precision: of its network. Samples in bfloat16 take half the time of those in float32, and differ from them by less than the
             network errs; likelihoods and adaptive solvers, which would mistake rounding for curvature, want float32.
-        warn: told of checkpoints that were damaged and passed over.
+        warn: called with a message for every damaged checkpoint that was passed over.
 
     Raises:
         ConfigError: nothing of that name, or bf16 asked of a device without.
@@ -147,7 +147,7 @@ def save(
         model: a Denoiser, NoiseNet, ScoreNet, LadderNet, Energy or Classifier around a network of a registered kind
             (`scorefield.register`), in whatever units.
         folder: must not exist.
-        event: the shape of one sample; that of the network where it tells.
+        event: the shape of one sample; the network's own where it has one.
         name: of the model.
         comment: kept beside it.
 

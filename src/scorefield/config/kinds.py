@@ -5,7 +5,7 @@ A `Room` is one noun of the library (process, sampler, …) and its kinds, each 
     PROCESS = kinds(Room("process", Process), ve=VE, edm=EDM)
     PROCESS.read({"kind": "ve", "sigma_min": 0.02}).build()        # VE(0.02, 50.0)
 
-The settings of a kind are the parameters of its signature, but for those the run brings (`Room.given`). A parameter whose type is
+The settings of a kind are the parameters of its signature, except those that the run supplies (`Room.given`). A parameter whose type is
 another noun is a section of that noun's room. Where nothing has to be brought, the object is made as soon as its settings are read, so that
 what its constructor refuses is refused there, by the name of the setting.
 """

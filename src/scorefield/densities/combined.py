@@ -61,12 +61,12 @@ class Product(KnownScore):
 
 
 class Similarity(KnownScore):
-    """The law of Y = c Q X + m, Q orthogonal: the affine images under which isotropic noise stays isotropic.
+    """The distribution of Y = c Q X + m, Q orthogonal: the affine images under which isotropic noise stays isotropic.
 
         p_Y(y) = p_X(Qᵀ(y − m)/c) / c^D        αY + σZ = c Q (αX + (σ/c) Z′) + αm
 
     Args:
-        density: the law of X, over events of D numbers.
+        density: the distribution of X, over events of D numbers.
         scale: c > 0.
         rotation: Q, shape (D, D) over the flattened event; the identity when absent.
         shift: m, broadcast against the event.
@@ -139,7 +139,7 @@ class Similarity(KnownScore):
         return self.scale * self._turn(x, back=False) + self._offset(x)
 
     def diffuse(self, alpha: Scale, sigma: Scale) -> "Similarity":
-        """Return the law of αY + σZ."""
+        """Return the distribution of αY + σZ."""
         noised = copy.copy(self)
         noised.density = self.density.diffuse(alpha, torch.as_tensor(sigma, dtype=torch.float64) / self.scale)
         noised.alpha = torch.as_tensor(alpha, dtype=torch.float64) * self.alpha

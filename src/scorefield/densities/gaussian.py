@@ -3,7 +3,7 @@ r"""Gaussians and their mixtures, any covariance, closed under noising.
     p(x) = Σ_k w_k N(x; μ_k, Σ_k)          Σ_k = U_k diag(λ_k) U_kᵀ
     αX + σZ ~ Σ_k w_k N(α μ_k, α²Σ_k + σ²I)   with the same U_k and eigenvalues α²λ_k + σ²
 
-so the noised law is the same object under another (α, σ), and noising twice composes: (a, s)∘(α, σ) = (aα, √(a²σ² + s²)).
+so the noised distribution is the same object under another (α, σ), and noising twice composes: (a, s)∘(α, σ) = (aα, √(a²σ² + s²)).
 """
 
 import copy
@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from scorefield._tensors import flatten, like, standard_normal
-from scorefield.densities.base import KnownScore, one_scale
+from scorefield.densities.base import KnownScore, compose, one_scale
 from scorefield.units import Moments
 
 __all__ = ["Gaussian", "GaussianMixture"]
@@ -88,7 +88,7 @@ class GaussianMixture(KnownScore):
 
     @classmethod
     def song2019(cls) -> "GaussianMixture":
-        """Return ⅕ N((−5, −5), I) + ⅘ N((5, 5), I), the toy law of Song & Ermon (2019), section 3.2."""
+        """Return ⅕ N((−5, −5), I) + ⅘ N((5, 5), I), the toy distribution of Song & Ermon (2019), section 3.2."""
         return cls([[-5.0, -5.0], [5.0, 5.0]], 1.0, [0.2, 0.8])  # pyright: ignore[reportArgumentType]
 
     @property
@@ -163,11 +163,9 @@ class GaussianMixture(KnownScore):
         return x.reshape(n, *self.shape).to(torch.get_default_dtype())
 
     def diffuse(self, alpha: Scale, sigma: Scale) -> "GaussianMixture":
-        """Return the law of αX + σZ: the same components under composed scales."""
-        a, s = (torch.as_tensor(v, dtype=torch.float64) for v in (alpha, sigma))
+        """Return the distribution of αX + σZ: the same components under composed scales."""
         noised = copy.copy(self)
-        noised.alpha = a * self.alpha.to(a.device)
-        noised.sigma = torch.sqrt((a * self.sigma.to(a.device)) ** 2 + s**2)
+        noised.alpha, noised.sigma = compose(alpha, sigma, (self.alpha, self.sigma))
         return noised
 
 

@@ -38,7 +38,7 @@ def evaluate_samples(
         judge: reads features and classes of images; without one samples are compared as vectors.
         classes: that were asked for, in turn; all of the data's when absent.
         seed: of the halves behind the errors.
-        on_measure: told the name of every measure when it is done.
+        on_measure: called with the name of every measure when it is done.
     """
     seen, reference, real, train = data.on_scale(x), *(d.scaled() for d in (data.reference, data.real, data.train))
     measures: dict[str, Any] = {}

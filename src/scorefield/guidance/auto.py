@@ -22,7 +22,7 @@ __all__ = ["AutoGuided"]
 class AutoGuided(Guided):
     """D + w (D − D_weak) (Karras et al. 2024, Eq. 3, where their weight is 1 + w).
 
-    It is the score of no noised law unless w = 0: draw from it, but ask the model itself for likelihoods and posteriors.
+    It is the score of no noised distribution unless w = 0: draw from it, but ask the model itself for likelihoods and posteriors.
 
     Args:
         model: the one to be improved.

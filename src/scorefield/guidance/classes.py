@@ -1,9 +1,9 @@
-r"""Class conditions: p(x | label) from a classifier, or from a network that was told the labels.
+r"""Class conditions: p(x | label) from a classifier, or from a network that is given the labels.
 
     ∇ log p(x_t | label) = ∇ log p(x_t) + ∇ log p(label | x_t)
 
-Either term on the right can be exaggerated: with a classifier by ``scale`` (Dhariwal & Nichol 2021, Algorithm 1), without one by writing
-the classifier as a ratio of two scores (Ho & Salimans 2022). Only the unexaggerated sum is the score of a noised law.
+Either term on the right can be weighted more: with a classifier by ``scale`` (Dhariwal & Nichol 2021, Algorithm 1), without one by writing
+the classifier as a ratio of two scores (Ho & Salimans 2022). Only the plain sum is the score of a noised distribution.
 """
 
 from collections.abc import Callable
@@ -50,7 +50,7 @@ class ClassifierGuided(Guided):
     """score + scale · ∇ log p(label | x_t)  (Dhariwal & Nichol 2021, Algorithm 1).
 
     With the exact classifier and scale 1 it is the score of the class. A larger scale raises the classifier's probabilities to that power
-    at every level, which is not the noised law of any data: samples get surer and less diverse.
+    at every level, which is not the noised distribution of any data: samples get surer and less diverse.
 
     Args:
         model: of p_t, whatever the class.

@@ -2,7 +2,7 @@ r"""Linear inverse problems: y = A x_0 + ς z, and the posterior p(x_0 | y) as a
 
     ∇ log p(x_t | y) = ∇ log p(x_t) + ∇ log p(y | x_t)
 
-The likelihood needs the law of x_0 given x_t, of which a score model knows the mean D. Taking it to be N(D, r² I),
+The likelihood needs the distribution of x_0 given x_t, of which a score model knows the mean D. Taking it to be N(D, r² I),
 
     ΠGDM   p(y | x_t) = N(A D, r² A Aᵀ + ς² I),    r² = σ_d²ρ²/(σ_d² + ρ²)       (Song, Vahdat, Mardani & Kautz 2023, Eq. 7)
            ∇ log p(y | x_t) = (∂D/∂x)ᵀ Aᵀ (r² A Aᵀ + ς² I)⁻¹ (y − A D)

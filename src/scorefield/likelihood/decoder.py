@@ -144,7 +144,7 @@ class ByteDecoder:
         neighbours: list[_Neighbour],
         trust: Float64[Tensor, "k c"],
     ) -> tuple[Float64[Tensor, "b *d"], Float64[Tensor, "b *d"]]:
-        """Return 1 + Σ_k w_k [b = b_k] at the byte decoded, and what it is on average over T, which makes probabilities of it."""
+        """Return 1 + Σ_k w_k [b = b_k] at the byte decoded, and its mean under T, by which it is divided to normalise."""
         boost, total = torch.ones(2, *bytes_.shape, dtype=torch.float64)
         for row, (byte, context) in zip(trust, neighbours, strict=True):
             w = row[context]

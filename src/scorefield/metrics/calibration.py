@@ -1,6 +1,6 @@
 r"""How well a classifier of noisy states knows what it knows, noise level by noise level.
 
-A classifier is calibrated when, of the examples it is c sure of, it is right about a share c. As noise grows nobody can be right: a
+A classifier is calibrated when, of the examples it is c sure of, it is right about a share c. With more noise no classifier can be right: a
 calibrated classifier's confidence falls with its accuracy.
 """
 

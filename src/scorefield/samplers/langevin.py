@@ -53,7 +53,7 @@ def _langevin(model: ScoreModel, x: State, step: Step, alpha: float, noise: Nois
 class Langevin(Sampler[Chain]):
     """Unadjusted Langevin dynamics at a fixed noise level (a `scorefield.Constant` grid).
 
-    Its stationary law differs from p_t by O(α): for N(0, σ²) the variance is σ² / (1 − α/4σ²).
+    Its stationary distribution differs from p_t by O(α): for N(0, σ²) the variance is σ² / (1 − α/4σ²).
 
     Cost: one evaluation per step.
     """

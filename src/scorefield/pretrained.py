@@ -54,7 +54,7 @@ def load_model(
         name: a path, a shipped model's name, or hf:ORG/NAME.
         device: where the model is wanted.
         precision: of its network. Samples in bfloat16 take half the time of those in float32, and differ from them by less than the
-            network errs; likelihoods and adaptive solvers, which would mistake rounding for curvature, want float32.
+            network errs; likelihoods and adaptive solvers, whose error estimates would see the rounding, want float32.
         warn: called with a message for every damaged checkpoint that was passed over.
 
     Raises:

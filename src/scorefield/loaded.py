@@ -184,7 +184,7 @@ class LoadedModel(Generic[Model]):
         on_measure: Callable[[str], object] | None = None,
         **drawing: Unpack[Drawing],
     ) -> dict[str, Any]:
-        """Measure samples against data the model was not trained on, and lay real data beside them.
+        """Measure samples against held-out data, and real data in the same way for comparison.
 
         Args:
             x: samples, in the data's units; n are drawn when absent, as ``drawing`` says (see `sample`).

@@ -218,7 +218,7 @@ class Scored(ScoreModel):
 
 @runtime_checkable
 class KnowsDensity(Protocol):
-    """A model that knows log p_t, be it up to a number that depends on t alone."""
+    """A model that knows log p_t, up to a number that depends on t alone."""
 
     def log_prob(self, x: State, t: Time) -> Float[Tensor, " b"]:
         """Return log p_t(x)."""

@@ -58,7 +58,7 @@ def load_model(
         warn: called with a message for every damaged checkpoint that was passed over.
 
     Raises:
-        ConfigError: nothing of that name, or bf16 asked of a device without.
+        ConfigError: nothing of that name, or bf16 on a device without it.
         CheckpointError: found, but damaged or of another kind.
     """
     loaded = _load(name, device, warn, ScoreModel)

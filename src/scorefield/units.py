@@ -2,8 +2,9 @@ r"""Location and scale of data: the affine map between the units data come in an
 
     x = m + c ⊙ y        data x in its own units (columns of 1e-3 beside 1e5, images of 0 to 255), y what the process noises
 
-A model carries its map, works with y inside and speaks of x outside: samples, masks, measurements, likelihoods and files are in the
-data's units.  log p(x) = log p(y) − Σ log c.
+A model carries its map and computes with y; everything it takes and returns is x: samples, masks, measurements, likelihoods and files.
+
+    log p(x) = log p(y) − Σ log c.
 """
 
 import math

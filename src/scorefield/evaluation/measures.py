@@ -27,7 +27,7 @@ def evaluate_samples(
     seed: int = 0,
     on_measure: Callable[[str], object] | None = None,
 ) -> dict[str, Any]:
-    """Return all that is said of samples and of real data, except likelihoods.
+    """Return all measures of samples and of real data, except likelihoods.
 
     ``measures`` (`scorefield.metrics.evaluate`), shares of the ``classes`` and ``as_asked`` where there is a judge, ``memorisation`` where
     data were held out, and ``soundness``.

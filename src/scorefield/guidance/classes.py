@@ -50,7 +50,7 @@ class ClassifierGuided(Guided):
     """score + scale · ∇ log p(label | x_t)  (Dhariwal & Nichol 2021, Algorithm 1).
 
     With the exact classifier and scale 1 it is the score of the class. A larger scale raises the classifier's probabilities to that power
-    at every level, which is not the noised distribution of any data: samples get surer and less diverse.
+    at every level, which is not the noised distribution of any data: samples become more typical of the class and less diverse.
 
     Args:
         model: of p_t, whatever the class.
@@ -58,7 +58,7 @@ class ClassifierGuided(Guided):
         labels: a class for all samples, or one per sample.
         scale: of the classifier's gradient.
 
-    A function is asked in the model's own coordinates. A `NoisyModel`, such as `scorefield.Classifier`, says in which it works.
+    A function gets states in the model's own coordinates. A `NoisyModel`, such as `scorefield.Classifier`, must have its units.
 
     Raises:
         ConfigError: a scale that is not finite, or a classifier of data in other units than the model's.

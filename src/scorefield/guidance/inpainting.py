@@ -2,8 +2,8 @@ r"""Inpainting by replacement: what is known of x_t is the observation, noised t
 
     x_t^known ~ N(α_t observed, σ_t² I)              (Song & Ermon 2019, Algorithm 2; Song et al. 2021, appendix I.2)
 
-The unknown part follows the unconditional model given this noised context. That is not the posterior: at time t the model hears of the
-observation through the noise of t, and never of what later steps will reveal (Trippe et al. 2023, section 3). Resampling lessens the
+The unknown part follows the unconditional model given this noised context. That is not the posterior: at time t the model sees the
+observation through the noise of t, without the detail that later steps will reveal (Trippe et al. 2023, section 3). Resampling lessens the
 bias and `scorefield.Particles` removes it; ``docs/guidance_bias.md`` has it measured.
 """
 

@@ -1,4 +1,4 @@
-r"""Linear measurements A: what a camera, a mask or a projection does to an image, with the two things guidance asks of it.
+r"""Linear measurements A: what a camera, a mask or a projection does to an image, with the two operations that guidance needs.
 
     apply    x ↦ A x
     adjoint  v ↦ Aᵀ v

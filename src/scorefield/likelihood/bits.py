@@ -8,7 +8,7 @@ Two ways to fill the gaps between bytes, both upper bounds on −log₂ P(bytes)
 with m = 0 and w = 1/256 for images in [0, 1], and from the ends of the data in other units (`scorefield.units.Units`), in which bits are
 the same.
 
-Under the first a model must know every byte's edges, at noise far below w. Under the second it is asked at a noise it was trained for,
+Under the first a model must know every byte's edges, at noise far below w. Under the second it is evaluated at a noise it was trained for,
 and a decoder, `scorefield.likelihood.decoder`, makes bytes of what is left (Ho et al. 2020, section 3.3, and Kingma et al. 2021,
 section 3, with other decoders). The decoder alone also makes a code of the diffusion itself, without its flow: `variational_bound`.
 """

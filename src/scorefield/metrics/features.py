@@ -29,7 +29,7 @@ def frechet_distance(
     """Return the Fréchet distance by torchmetrics, in float64, with sample means and unbiased sample covariances.
 
     Covariances need not be of full rank, so n may be smaller than f; the distance is then dominated by its bias. The error is that of
-    `half_sampling` both sides, and excludes the bias: lay the distance of two samples of data, at the same n, beside it. Where the
+    `half_sampling` both sides, and excludes the bias: compare with the distance of two samples of data at the same n. Where the
     distributions agree, the distance is all bias and the error some two times too large.
 
     Args:
@@ -66,7 +66,7 @@ def _frechet(a: Float[Tensor, "n f"], b: Float[Tensor, "m f"]) -> tuple[float]:
 
 
 class _Given(nn.Identity):
-    """The extractor of features that are there already; torchmetrics asks how many."""
+    """The extractor of features that are there already; torchmetrics reads their number."""
 
     def __init__(self, features: int) -> None:
         super().__init__()

@@ -17,7 +17,7 @@ class Judge:
     Values beyond the ends of its data, such as 0 and 1, are clipped first: that is what a picture of them would show.
 
     Args:
-        classifier: asked at its process's smallest noise level.
+        classifier: evaluated at its process's smallest noise level.
     """
 
     def __init__(self, classifier: Classifier) -> None:

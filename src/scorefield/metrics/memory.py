@@ -4,7 +4,7 @@ r"""Does a sampler copy its training data? Nearest neighbours, with the test set
     T   = #{samples whose nearest example of training and test set together is a training one}
 
 C_T (Meehan, Chaudhuri & Dasgupta 2020) is below 0 when samples lie closer to the training set than fresh data does. Copies do, and so do
-samples that are merely smoother than data. T asks what only copying answers: does a sampler favour the examples it was trained on over
+samples that are merely smoother than data. T detects copying alone: does a sampler favour the examples it was trained on over
 others of the same distribution? If it does not, training and test examples are exchangeable. With c_r the samples nearest to example r,
 N = N_train + N_test and p = N_train/N, drawing those names anew gives
 

@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from scorefield._errors import CheckpointError, ConfigError
 from scorefield.classifier import Classifier
 from scorefield.config import RunConfig, describe, refusals, stored, validate
+from scorefield.errors import CheckpointError, ConfigError
 from scorefield.hub import HUB, download, model_card, results_table
 from scorefield.loaded import LoadedModel, guided, lowered
 from scorefield.metrics import Judge
@@ -56,11 +56,11 @@ def load_model(
         name: a path, a shipped model's name, or hf:ORG/NAME.
         device: where the model is wanted.
         precision: of its network. Samples in bfloat16 take half the time of those in float32, and differ from them by less than the
-            network errs; likelihoods and adaptive solvers, which would mistake rounding for curvature, want float32.
-        warn: told of checkpoints that were damaged and passed over.
+            network errs; likelihoods and adaptive solvers, whose error estimates would see the rounding, want float32.
+        warn: called with a message for every damaged checkpoint that was passed over.
 
     Raises:
-        ConfigError: nothing of that name, or bf16 asked of a device without.
+        ConfigError: nothing of that name, or bf16 on a device without it.
         CheckpointError: found, but damaged or of another kind.
     """
     loaded = _load(name, device, warn, ScoreModel)
@@ -149,7 +149,7 @@ def save(
         model: a Denoiser, NoiseNet, ScoreNet, LadderNet, Energy or Classifier around a network of a registered kind
             (`scorefield.register`), in whatever units.
         folder: must not exist.
-        event: the shape of one sample; that of the network where it tells.
+        event: the shape of one sample; the network's own where it has one.
         name: of the model.
         comment: kept beside it.
 
@@ -162,7 +162,11 @@ def save(
         raise ConfigError(f"{type(model).__name__} has no network to save; expected a Denoiser, NoiseNet, ScoreNet …")
     event = event or _event_of(net)
     units = model.units
-    placed = {} if units is None else {"location": units.location.tolist(), "scale": units.scale.tolist()}
+    placed = (
+        {}
+        if units is None
+        else {"location": units.location.tolist(), "scale": units.scale.tolist(), "ends": units.ends}
+    )
     values = {
         "name": name,
         "comment": comment,

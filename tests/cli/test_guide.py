@@ -47,7 +47,7 @@ def test_a_guide_that_is_not_there_is_refused(run: Path, tmp_path: Path, capsys:
     assert main(["sample", str(plain), "--guide", "1"]) == 2
     assert "keeps no weaker version; train one that does with guide.step" in capsys.readouterr().err
     assert main(["sample", str(run), "--class", "1", "--weight", "1", "--guide", "1"]) == 2
-    assert "two ways to exaggerate" in capsys.readouterr().err
+    assert "two ways to strengthen guidance" in capsys.readouterr().err
 
 
 def test_an_interval_that_descends_is_refused_before_training(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -60,7 +60,6 @@ def test_the_report_is_about_what_is_written(capsys, run: Path, tmp_path: Path, 
     hidden = np.broadcast_to(got["hidden"], got["truth"].shape)
     seen = got["x"][:, hidden].astype(float)
     assert got["x"].shape == (3, 1, 8, 8)
-    assert 0 <= got["x"].min() <= got["x"].max() <= 1
     errors = ((seen - got["truth"][hidden]) ** 2).mean(1)
     assert told["masked_mse"] == pytest.approx(errors, abs=1e-6)
     assert told["masked_mse_mean"] == pytest.approx(errors.mean(), abs=1e-6)
@@ -314,10 +313,21 @@ def test_pictures_that_cannot_be_read_are_exit_3(capsys, run: Path, tmp_path: Pa
             refused(capsys, ask(run, tmp_path / "x.npz", option, str(tmp_path / name)), name, word, code=3)
 
 
-def test_numbers_outside_the_range_of_pictures_are_refused(capsys, tmp_path: Path):
-    np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(60, 1, 8, 8)))
+def test_images_in_other_units_are_restored_and_beyond_the_ends_of_the_data_refused(capsys, tmp_path: Path):
+    x = 255 * np.random.default_rng(0).random(size=(60, 1, 8, 8), dtype=np.float32)
+    np.save(tmp_path / "x.npy", x)
     run = train(tmp_path / "run", "--data.kind", "path", "--data.path", str(tmp_path / "x.npy"))
-    refused(capsys, ask(run, tmp_path / "x.npz"), "--image 3", "values from", "[0, 1]")
+    assert main(ask(run, tmp_path / "x.npz", "--method", "replace")) == 0
+    got = npz(tmp_path / "x.npz")
+    known = ~np.broadcast_to(got["hidden"], got["truth"].shape)
+    assert got["x"].shape == (3, 1, 8, 8)
+    assert np.array_equal(got["truth"], x[3])
+    assert (got["x"][:, known] == x[3][known]).all()
+    Image.fromarray(np.full((8, 8), 255, dtype=np.uint8)).save(tmp_path / "white.png")
+    assert main(ask(run, tmp_path / "x.npz", "--method", "replace", "--image", str(tmp_path / "white.png"))) == 0
+    np.testing.assert_allclose(npz(tmp_path / "x.npz")["truth"], x.max(), rtol=1e-6)
+    np.save(tmp_path / "x.npy", 2 * x)
+    refused(capsys, ask(run, tmp_path / "x.npz"), "--image 3", "values from", "the model's data lie in [")
     np.save(tmp_path / "x.npy", np.zeros((60, 9, 8), dtype=np.uint8))
     refused(capsys, ask(run, tmp_path / "x.npz"), "(1, 9, 8)", "(1, 8, 8)")
 

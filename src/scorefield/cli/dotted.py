@@ -60,7 +60,7 @@ def _refuse_tricks(argument: str) -> None:
         raise ConfigError(f"{argument[:60]!r}: too deep or too long for an argument; write it to a file for --config")
 
 
-def _value(text: str) -> Any:  # noqa: ANN401 whatever was said
+def _value(text: str) -> object:
     """Return a number, list or mapping where the text is one."""
     try:
         return json.loads(text)

@@ -72,7 +72,7 @@ def run(args: Namespace) -> int:
     report["environment"] = environment(device)
     picture = len(loaded.event) == 3 and loaded.event[0] in (1, 3)
     if picture:
-        save_grid(out / "grid.png", x[:_SHOWN])
+        save_grid(out / "grid.png", x[:_SHOWN], ends=loaded.model.ends)
     (out / "evaluation.json").write_text(json.dumps(report, indent=2) + "\n")
     (out / "README.md").write_text(page(report, loaded.config.name, picture=picture))
     print(json.dumps(report) if args.json else f"{render(report)}\n\nWritten to {out}")
@@ -113,7 +113,9 @@ def _drawn(args: Namespace, loaded: LoadedModel[ScoreModel], out: Path) -> tuple
     """Return samples, also written to the folder, and the part of the report on how they were drawn."""
     choice = choose(loaded, args.sampler, args.steps, args.options)
     drawn, seconds = draw(args, loaded, choice, labels=labels_of(args, loaded))
-    write(out / "samples.npz", drawn)  # they may have taken an hour: --from-samples measures them again
+    write(
+        out / "samples.npz", drawn, loaded.model.ends
+    )  # they may have taken an hour: --from-samples measures them again
     return drawn.x.cpu(), _was_drawn(args) | {
         **setting(args, loaded, choice),
         "evaluations_per_sample": drawn.evaluations,

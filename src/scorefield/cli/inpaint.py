@@ -5,7 +5,7 @@ from jsonargparse import Namespace
 from scorefield.cli.images import read_mask
 from scorefield.cli.restore import Problem, restore, subject
 from scorefield.guidance import Mask
-from scorefield.plotting import veil
+from scorefield.plotting import to_unit, veil
 
 __all__ = ["run"]
 
@@ -21,6 +21,6 @@ def run(args: Namespace) -> int:
         y=observe.apply(it.truth),
         hidden=hidden,
         title="masked (blue: hidden)",
-        picture=veil(it.truth, hidden),
+        picture=veil(to_unit(it.truth, it.loaded.model.ends), hidden),
     )
     return restore(args, it, problem)

@@ -56,7 +56,7 @@ def run(args: Namespace) -> int:
     choice = choose(loaded, args.sampler, args.steps, args.options)
     frames = args.frames if out.suffix in _FILMS else 0
     drawn, seconds = draw(args, loaded, choice, labels=labels_of(args, loaded), frames=frames)
-    write(out, drawn)
+    write(out, drawn, loaded.model.ends)
     report = {
         "out": str(out),
         "model": str(loaded.source),
@@ -184,17 +184,17 @@ def parse_seeds(text: str, option: str = "--seeds") -> list[int]:
     return seeds
 
 
-def write(out: Path, drawn: Samples) -> None:
-    """Write samples as the extension of ``out`` says."""
+def write(out: Path, drawn: Samples, ends: tuple[float, float]) -> None:
+    """Write samples as the extension of ``out`` says; the ends of their values are black and white."""
     try:
         if out.suffix == ".npz":
             np.savez_compressed(out, x=drawn.x.cpu().numpy())  # what was drawn, not what a picture would show
         elif out.suffix in _FILMS:
             if drawn.trajectory is None:
                 raise ConfigError("--frames must be at least 1 for a film")
-            save_film(out, drawn.trajectory.cpu())
+            save_film(out, drawn.trajectory.cpu(), ends=ends)
         else:
-            save_grid(out, drawn.x)
+            save_grid(out, drawn.x, ends=ends)
     except OSError as error:
         raise ConfigError(f"--out {out}: cannot be written: {error.strerror or error}") from error
 

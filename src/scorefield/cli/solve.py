@@ -13,6 +13,7 @@ from scorefield._tensors import derive_seed
 from scorefield.cli.images import parameter
 from scorefield.cli.restore import NOISE, Problem, restore, subject
 from scorefield.guidance import Blur, Downsample, LinearOperator, MatrixFree, Project
+from scorefield.plotting import to_unit
 
 __all__ = ["run"]
 
@@ -36,7 +37,7 @@ def run(args: Namespace) -> int:
         y=y,
         hidden=None,
         title="measured" if image else f"{y.shape[1]} measurements, put back",
-        picture=interpolate(y, it.loaded.event[1:]) if image else _least(A, y),
+        picture=to_unit(interpolate(y, it.loaded.event[1:]) if image else _least(A, y), it.loaded.model.ends),
     )
     return restore(args, it, problem)
 

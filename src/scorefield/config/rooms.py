@@ -40,17 +40,18 @@ __all__ = [
 
 
 class ModelKind(Kind):
-    """A model, and the units of its data: x = location + scale · y. Measured on the data where they are absent."""
+    """A model and the units of its data: x = location + scale · y, values between the ends. Measured on the data where absent."""
 
     location: Numbers | None = None
     scale: Numbers | None = None
+    ends: tuple[float, float] | None = None
 
     def placed(self, model: NoisyModel) -> NoisyModel:
         """Return the model in the units of its data."""
         values = 0.0 if self.location is None else self.location, 1.0 if self.scale is None else self.scale
-        if values == (0.0, 1.0):
+        if values == (0.0, 1.0) and self.ends is None:
             return model
-        return model.in_units(Units(*(torch.tensor(value, dtype=torch.float64) for value in values)))
+        return model.in_units(Units(*(torch.tensor(value, dtype=torch.float64) for value in values), ends=self.ends))
 
 
 def _levels(value: object) -> object:

@@ -1,21 +1,21 @@
 r"""How well a classifier of noisy states knows what it knows, noise level by noise level.
 
-A classifier is calibrated when, of the examples it is c sure of, it is right about a share c. As noise grows nobody can be right: a
+A classifier is calibrated when, of the examples it is c sure of, it is right about a share c. With more noise no classifier can be right: a
 calibrated classifier's confidence falls with its accuracy.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from types import ModuleType
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from scorefield._errors import MissingExtraError
 from scorefield._tensors import Noise
 from scorefield.classifier import Classifier
+from scorefield.errors import MissingExtraError
 from scorefield.metrics.estimate import Estimate, mean
 
 __all__ = ["Calibration", "calibration"]
@@ -89,7 +89,7 @@ def _at(classifier: Classifier, x0: Tensor, labels: Tensor, ratio: float, seed: 
     )
 
 
-def _functional() -> Any:  # noqa: ANN401 the module
+def _functional() -> ModuleType:
     """Return torchmetrics' classification metrics, imported when first asked for."""
     try:
         from torchmetrics.functional import classification

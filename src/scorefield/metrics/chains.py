@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._errors import MissingExtraError
+from scorefield.errors import MissingExtraError
 
 __all__ = ["ChainDiagnostics", "diagnose_chains"]
 

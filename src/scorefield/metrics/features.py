@@ -1,21 +1,24 @@
-r"""Distances between two laws of features, such as a judge's of images.
+r"""Distances between two distributions of features, such as a judge's of images.
 
 Fréchet    ‖μ_a − μ_b‖² + tr(Σ_a + Σ_b − 2 (Σ_a Σ_b)^½)                   W₂² between Gaussians of these moments
 kernel     E k(A, A′) + E k(B, B′) − 2 E k(A, B),   k(u, v) = (u·v/d + 1)³   MMD², which sees third moments too
 
 With features of Inception these are FID (Heusel et al. 2017) and KID (Bińkowski et al. 2018). With other features they are other numbers:
-print them under other names, and compare them at equal n, for the Fréchet distance of two samples of one law is about C/n, not 0.
+print them under other names, and compare them at equal n, for the Fréchet distance of two samples of one distribution is about C/n, not 0.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from scorefield._errors import MissingExtraError
+from scorefield.errors import MissingExtraError
 from scorefield.metrics.estimate import Estimate
 from scorefield.metrics.resampling import half_sampling
 from scorefield.metrics.two_sample import kernel_mmd, pair
+
+if TYPE_CHECKING:
+    from torchmetrics.image.fid import FrechetInceptionDistance
 
 __all__ = ["frechet_distance", "kernel_distance"]
 
@@ -26,8 +29,8 @@ def frechet_distance(
     """Return the Fréchet distance by torchmetrics, in float64, with sample means and unbiased sample covariances.
 
     Covariances need not be of full rank, so n may be smaller than f; the distance is then dominated by its bias. The error is that of
-    `half_sampling` both sides, and excludes the bias: lay the distance of two samples of data, at the same n, beside it. Where the laws
-    agree, the distance is all bias and the error some two times too large.
+    `half_sampling` both sides, and excludes the bias: compare with the distance of two samples of data at the same n. Where the
+    distributions agree, the distance is all bias and the error some two times too large.
 
     Args:
         features_a: one row per sample.
@@ -43,7 +46,7 @@ def frechet_distance(
 
 
 def kernel_distance(features_a: Float[Tensor, "n f"], features_b: Float[Tensor, "m f"]) -> Estimate:
-    """Return MMD² under the cubic kernel: unbiased at any n, so negative at times when the laws agree.
+    """Return MMD² under the cubic kernel: unbiased at any n, so negative at times when the distributions agree.
 
     All pairs are used. KID as published averages the same estimate over random subsets of 1000, which has the same expectation, a larger
     spread, and quotes the spread over subsets where this gives a standard error.
@@ -63,14 +66,14 @@ def _frechet(a: Float[Tensor, "n f"], b: Float[Tensor, "m f"]) -> tuple[float]:
 
 
 class _Given(nn.Identity):
-    """The extractor of features that are there already; torchmetrics asks how many."""
+    """The extractor of features that are there already; torchmetrics reads their number."""
 
     def __init__(self, features: int) -> None:
         super().__init__()
         self.num_features = features
 
 
-def _torchmetrics_fid() -> Any:  # noqa: ANN401 the class
+def _torchmetrics_fid() -> "type[FrechetInceptionDistance]":
     """Return torchmetrics' class, imported when first asked for: that takes seconds."""
     try:
         from torchmetrics.image.fid import FrechetInceptionDistance

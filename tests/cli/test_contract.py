@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from scorefield.cli import main
+from scorefield.cli.arguments import build_parser
 from scorefield.cli.sample import parse_seeds
 
+COMMANDS = list(build_parser()._subcommands_action.choices)
 TINY = ["--data.kind", "digits", "--network.width", "8", "--network.depth", "1", "--device", "cpu"]
 
 
@@ -215,22 +217,7 @@ def shell(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[s
     )
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        [],
-        ["train"],
-        ["sample"],
-        ["quickstart"],
-        ["doctor"],
-        ["toy"],
-        ["convert"],
-        ["suggest"],
-        ["inpaint"],
-        ["solve"],
-        ["evaluate"],
-    ],
-)
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)], ids=" ".join)
 def test_G2_help_needs_no_torch(command: list[str]):
     code = (
         "import sys; from scorefield.cli import main\n"

@@ -117,7 +117,6 @@ kinds(
     SAMPLER,
     heun=s.Heun,
     euler=s.Euler,
-    ralston=s.Ralston,
     dpmpp2m=s.DPMpp2M,
     ddim=s.DDIM,
     ode=s.AdaptiveODE,

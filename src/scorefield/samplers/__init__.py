@@ -4,7 +4,6 @@ from scorefield.samplers.langevin import MALA, AnnealedLangevin, Langevin, Lange
 from scorefield.samplers.ode import AdaptiveODE, Euler, Heun
 from scorefield.samplers.posterior import DDIM, Ancestral, DPMpp2M, ReverseDiffusion
 from scorefield.samplers.predictor_corrector import PredictorCorrector
-from scorefield.samplers.ralston import Ralston
 from scorefield.samplers.sde import EulerMaruyama
 
 __all__ = [
@@ -20,6 +19,5 @@ __all__ = [
     "Langevin",
     "LangevinCorrector",
     "PredictorCorrector",
-    "Ralston",
     "ReverseDiffusion",
 ]

@@ -30,7 +30,6 @@ from scorefield import (
     min_snr_weight,
     sigma_weight,
 )
-from scorefield.objectives import TSM
 
 from .altered import rescored
 from .cases import PROCESSES, TARGETS, seeded, times_inside
@@ -63,21 +62,12 @@ def ladder_at_truth(process: Process, objective: MultiLevelDSM) -> float:
     return (0.5 * objective.levels**objective.anneal_power * gap).mean().item()
 
 
-def target_at_truth(process: Process, objective: TSM) -> float:
-    """Return E ½ w(t) σ⁴/α⁴ Σ_d v_d/λ_d²: x_0 has variance v = λσ²/(α²λ + σ²) given x_t, and its score −(x_0 − m)/λ."""
-    t = objective.times(process, (torch.arange(200_000, dtype=torch.float64) + 0.5) / 200_000)
-    alpha, sigma = (scale[:, None] for scale in process.alpha_sigma(t))
-    spread = (sigma**6 / alpha**4 / (VARIANCE * (alpha**2 * VARIANCE + sigma**2))).sum(1)
-    return (0.5 * objective.weight(process, t) * spread).mean().item()
-
-
 # name: (objective, process, value at the truth)
 OBJECTIVES: dict[str, tuple[Objective, Process, Callable[[Process, Any], float]]] = {
     "DSM VE": (DSM(), LADDER, dsm_at_truth),
     "DSM VP": (DSM(), VP(), dsm_at_truth),
     "DSM VP unit weight": (DSM(weight=unit_weight), VP(), dsm_at_truth),
     "DSM EDM": (DSM(times=LogNormal(), weight=edm_weight(1.0)), EDM(), dsm_at_truth),
-    "TSM VE": (TSM(DATA), LADDER, target_at_truth),
     "ladder p=2": (MultiLevelDSM(LEVELS), LADDER, ladder_at_truth),
     "ladder p=1": (MultiLevelDSM(LEVELS, anneal_power=1.0), LADDER, ladder_at_truth),
     "ladder p=4": (MultiLevelDSM(LEVELS, anneal_power=4.0), LADDER, ladder_at_truth),

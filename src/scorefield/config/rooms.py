@@ -139,7 +139,6 @@ OBJECTIVE = kinds(
     implicit=o.ImplicitSM,
     fdssm=o.FiniteDifferenceSSM,
     fisher=o.FisherDivergence,
-    target=o.TSM,
     cross_entropy=o.CrossEntropy,
 )
 

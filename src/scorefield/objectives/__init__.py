@@ -5,7 +5,6 @@ from scorefield.objectives.classification import CrossEntropy
 from scorefield.objectives.denoising import DAE, DSM, MultiLevelDSM
 from scorefield.objectives.levels import LogNormal, OneLevel, UniformTime
 from scorefield.objectives.score_matching import SSM, SSMVR, FiniteDifferenceSSM, FisherDivergence, ImplicitSM
-from scorefield.objectives.target import TSM
 from scorefield.objectives.weights import edm_weight, likelihood_weight, min_snr_weight, sigma_weight, unit_weight
 
 __all__ = [
@@ -13,7 +12,6 @@ __all__ = [
     "DSM",
     "SSM",
     "SSMVR",
-    "TSM",
     "CrossEntropy",
     "FiniteDifferenceSSM",
     "FisherDivergence",

@@ -22,7 +22,7 @@ __all__ = [
 PRECISIONS = ("auto", "fp32", "bf16")
 MASKS = ("left", "right", "top", "bottom", "center", "vertical", "horizontal")
 REPLACED = ("replace", "repaint")  # methods that put the known pixels back
-MEASURED = ("pigdm", "diffpir", "dps", "particles")  # methods for any linear measurement
+MEASURED = ("pigdm", "dps", "particles")  # methods for any linear measurement
 
 
 def command(description: str) -> ArgumentParser:
@@ -175,7 +175,7 @@ def _restoring(parser: ArgumentParser, methods: tuple[str, ...], default: str, o
     parser.add_argument(
         "--noise",
         type=float,
-        help="of pigdm, diffpir, dps, particles: standard deviation of the measurement's noise; 0.05 by default",
+        help="of pigdm, dps, particles: standard deviation of the measurement's noise; 0.05 by default",
     )
     parser.add_argument("--zeta", type=float, help="of dps: the length of its pull; 1 by default")
     parser.add_argument("--particles", type=int, help="of particles: how many for each sample; 16 by default")

@@ -20,7 +20,7 @@ from scorefield.cli.sample import check_out, choose, count, labels_of, precision
 from scorefield.config import refusals
 from scorefield.config.sampling import SamplingConfig
 from scorefield.grids import times_of
-from scorefield.guidance import DPS, DiffPIR, Inpaint, LinearGaussian, LinearOperator, Particles, RePaint
+from scorefield.guidance import DPS, Inpaint, LinearGaussian, LinearOperator, Particles, RePaint
 from scorefield.loaded import LoadedModel
 from scorefield.models import ScoreModel
 from scorefield.plotting import grid_image, picture_row, to_unit
@@ -142,8 +142,6 @@ def _steered(
     if problem.hidden is not None and args.method in ("replace", "repaint"):
         model = Inpaint(model, it.truth, ~problem.hidden)
         return model, RePaint(sampler, int(_setting(args, "resample"))) if args.method == "repaint" else sampler
-    if args.method == "diffpir":
-        return DiffPIR(model, problem.A, problem.y, _setting(args, "noise")), sampler
     sigma_data = getattr(it.loaded.config.model, "sigma_data", None)
     model = LinearGaussian(model, problem.A, problem.y, _setting(args, "noise"), sigma_data or _SIGMA_DATA)
     if args.method == "pigdm":

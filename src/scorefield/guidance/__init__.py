@@ -11,7 +11,6 @@ from scorefield.guidance.masks import HIDDEN_PARTS, hidden_part
 from scorefield.guidance.measurement import DPS, LinearGaussian
 from scorefield.guidance.operators import Blur, Downsample, LinearOperator, Mask, MatrixFree, Project
 from scorefield.guidance.particles import Particles
-from scorefield.guidance.proximal import DiffPIR
 
 PiGDM = LinearGaussian
 """The rule of `LinearGaussian`, by its name in Song, Vahdat, Mardani & Kautz (2023)."""
@@ -25,7 +24,6 @@ __all__ = [
     "Blur",
     "ClassifierFree",
     "ClassifierGuided",
-    "DiffPIR",
     "Downsample",
     "Inpaint",
     "LinearGaussian",

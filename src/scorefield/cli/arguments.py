@@ -61,7 +61,6 @@ def build_parser() -> ArgumentParser:
     )
     commands.add_subcommand("reproduce", reproduce.parser(), help="measure claims of the papers, and say which hold")
     commands.add_subcommand("convert", _convert(), help="weights of NCSN, NCSNv2 and score-SDE in, and out again")
-    commands.add_subcommand("models", _models(), help="list the models that ship with the package")
     commands.add_subcommand("doctor", _doctor(), help="say what this machine has, and what is missing")
     return parser
 
@@ -164,12 +163,6 @@ def _convert() -> ArgumentParser:
         "--config", type=str, metavar="FILE", help="YAML with what weights do not tell: levels, sampling"
     )
     parser.add_argument("--size", type=int, help="height and width of the images; 28 for one channel, 32 for three")
-    return parser
-
-
-def _models() -> ArgumentParser:
-    parser = command("List the models that ship with the package: their names, data, shapes and sizes.")
-    parser.add_argument("--json", action="store_true", help="report as one JSON list")
     return parser
 
 

@@ -14,7 +14,6 @@ CLAIMS = {
     "likelihoods": "the probability flow computes exact likelihoods (Song et al. 2021, section 4.3)",
     "ode-equals-sde": "the probability flow and the reverse SDE reach one law (Song et al. 2021, section 4.3)",
     "solver-orders": "Euler and DDIM are of order 1, Heun and DPM-Solver++(2M) of order 2",
-    "ddim-is-euler": "deterministic DDIM is Euler's method on the probability flow (Song, Meng & Ermon 2021, section 4.3)",
     "ablation-levels": "one noise level fails, ten work, fifty need a step size by rule",
     "ncsnv2-techniques": "each of the five techniques of NCSNv2 helps (Song & Ermon 2020)",
     "mnist-samplers": "on one network the probability flow draws as well as samplers that add noise, for less (Song et al. 2021)",

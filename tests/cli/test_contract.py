@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import time
-from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -24,10 +23,12 @@ from scorefield._errors import (
     ScorefieldError,
 )
 from scorefield.cli import main
+from scorefield.cli.arguments import build_parser
 from scorefield.cli.sample import parse_seeds
 from scorefield.config import RunConfig, parse_yaml, validate
 from scorefield.config.rooms import ROOMS
 
+COMMANDS = list(build_parser()._subcommands_action.choices)
 TINY = ["--data.kind", "digits", "--network.width", "8", "--network.depth", "1", "--device", "cpu"]
 
 
@@ -314,9 +315,6 @@ def shell(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[s
         check=False,
         env={**os.environ, **environment},
     )
-
-
-COMMANDS = import_module("scorefield.cli.main").build_parser()._subcommands_action.choices
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)], ids=" ".join)

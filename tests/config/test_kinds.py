@@ -32,7 +32,7 @@ NOUNS = {
 
 
 def public() -> list[type]:
-    """Return every concrete public class of a noun, and every objective."""
+    """Return every concrete public class of a noun, and every objective and law of its times."""
     found = [
         value
         for room, noun in NOUNS.items()
@@ -40,8 +40,8 @@ def public() -> list[type]:
         if isclass(value := getattr(import_module(f"scorefield.{room}"), name)) and issubclass(value, noun)
     ]
     objectives = import_module("scorefield.objectives")
-    found += [getattr(objectives, name) for name in objectives.__all__ if hasattr(getattr(objectives, name), "times")]
-    bases = {sf.Process, sf.Grid, sf.Sampler, sf.Density, NoisyModel}
+    found += [value for name in objectives.__all__ if isclass(value := getattr(objectives, name))]
+    bases = {sf.Process, sf.Grid, sf.Sampler, sf.Density, sf.Objective, NoisyModel}
     return [value for value in dict.fromkeys(found) if not isabstract(value) and value not in bases]
 
 

@@ -1,8 +1,9 @@
 """What every command accepts. Nothing heavy is imported, so that ``--help`` answers at once."""
 
+from importlib.util import find_spec
 from typing import Any
 
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, set_parsing_settings
 
 import scorefield
 from scorefield.cli import reproduce
@@ -36,7 +37,8 @@ TOY_OBJECTIVES = ("dsm", "multilevel", "dae", "ssm", "ssmvr", "implicit", "fdssm
 
 
 def build_parser() -> ArgumentParser:
-    """Return the parser of the whole command line."""
+    """Return the parser of the whole command line; with shtab installed, ``--print_completion shtab-zsh`` is a script for zsh."""
+    set_parsing_settings(add_print_completion_argument=find_spec("shtab") is not None)
     parser = ArgumentParser(
         prog="scorefield", description="Score-based generative models: train, sample, check.", exit_on_error=False
     )

@@ -6,16 +6,14 @@ calibrated classifier's confidence falls with its accuracy.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import ModuleType
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from scorefield._tensors import Noise
 from scorefield.classifier import Classifier
-from scorefield.errors import MissingExtraError
 from scorefield.metrics.estimate import Estimate, mean
 
 __all__ = ["Calibration", "calibration"]
@@ -82,17 +80,13 @@ def _at(classifier: Classifier, x0: Tensor, labels: Tensor, ratio: float, seed: 
         n=len(x0),
         accuracy=mean(guess == labels),
         confidence=mean(confidence),
-        calibration_error=_functional()
-        .multiclass_calibration_error(logits.softmax(dim=1), labels, num_classes=logits.shape[1], n_bins=_BINS)
-        .item(),
+        calibration_error=_calibration_error(confidence, guess == labels),
         nll=mean(F.cross_entropy(logits, labels, reduction="none")),
     )
 
 
-def _functional() -> ModuleType:
-    """Return torchmetrics' classification metrics, imported when first asked for."""
-    try:
-        from torchmetrics.functional import classification
-    except ImportError as error:
-        raise MissingExtraError("calibration errors need torchmetrics: pip install 'scorefield[metrics]'") from error
-    return classification
+def _calibration_error(confidence: Float[Tensor, " n"], right: Bool[Tensor, " n"]) -> float:
+    """Return Σ over bins of |Σ right − confidence|/n: each bin's gap between accuracy and confidence, weighted by its examples."""
+    bins = (confidence * _BINS).long().clamp(max=_BINS - 1)
+    gaps = confidence.new_zeros(_BINS).index_add(0, bins, right.to(confidence) - confidence)
+    return gaps.abs().sum().item() / len(confidence)

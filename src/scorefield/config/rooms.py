@@ -161,6 +161,8 @@ NETWORK = kinds(
     mlp=n.MLP,
     cond_refinenet=n.CondRefineNet,
     ncsnv2=n.NCSNv2Net,
+    ncsnpp=n.NCSNpp,
+    adm=n.ADM,
     noisy_classifier=n.NoisyClassifier,
 )
 _MEASURE = "needs it measured: resolve(dataset) the configuration first, or state it"

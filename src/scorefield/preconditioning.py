@@ -5,6 +5,7 @@ With ρ = σ/α, the noise-to-signal ratio, and F the network:
     Denoiser    D = c_skip x/α + c_out F(c_in x/α, ¼ ln ρ)           (Karras et al. 2022, Eq. 7 and Table 1)
     NoiseNet    ẑ = F(c_in x, c_noise)                                  (Ho et al. 2020)
     ScoreNet    s = F(c_in x, c_noise) / σ                              (Song & Ermon 2020, Technique 3)
+    VelocityNet v = F(c_in x, c_noise),   v = α z − σ x_0               (Salimans & Ho 2022, section 4)
     LadderNet   s = F(x, i),              i the nearest of L levels  (Song & Ermon 2019)
 
 The contract of a network is F(x, noise) or F(x, noise, labels): x of shape (b, *d) in the dtype of its own parameters, ``noise`` the
@@ -26,7 +27,7 @@ from scorefield.models import Scored, ScoreModel, State, Time, network_inputs, s
 from scorefield.processes import VE, Process
 from scorefield.units import Moments
 
-__all__ = ["Denoiser", "LadderNet", "Networked", "NoiseNet", "ScoreNet"]
+__all__ = ["Denoiser", "LadderNet", "Networked", "NoiseNet", "ScoreNet", "VelocityNet"]
 
 
 class Networked(ScoreModel):
@@ -159,6 +160,15 @@ class ScoreNet(_Scaled):
         """Return s = F/σ."""
         _, sigma = self.scales(x, t)
         return self.scaled_output(x, t) / sigma
+
+
+class VelocityNet(_Scaled):
+    """The network predicts v = α z − σ x_0 of a process with α² + σ² = 1 (Salimans & Ho 2022): α v = z − σ x_t, so s = −(σ x + α v)/σ."""
+
+    def score(self, x: State, t: Time) -> State:
+        """Return s = −(σ x + α v)/σ."""
+        alpha, sigma = self.scales(x, t)
+        return -(sigma * x + alpha * self.scaled_output(x, t)) / sigma
 
 
 class LadderNet(Networked, Scored):

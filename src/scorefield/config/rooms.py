@@ -18,7 +18,7 @@ from scorefield.energy import Energy
 from scorefield.models import NoisyModel
 from scorefield.objectives.levels import TimeLaw
 from scorefield.objectives.weights import EDMWeight, MinSNRWeight, Weight
-from scorefield.preconditioning import Denoiser, LadderNet, NoiseNet, ScoreNet
+from scorefield.preconditioning import Denoiser, LadderNet, NoiseNet, ScoreNet, VelocityNet
 from scorefield.sampling import Sampler
 from scorefield.units import Units
 
@@ -67,7 +67,7 @@ def listed(levels: Tensor) -> Float[Tensor, " L"]:
     return levels
 
 
-PROCESS = kinds(Room("process", p.Process), ve=p.VE, edm=p.EDM, vp=p.VP, subvp=p.SubVP, power_ve=p.PowerVE)
+PROCESS = kinds(Room("process", p.Process), ve=p.VE, edm=p.EDM, vp=p.VP, subvp=p.SubVP, power_ve=p.PowerVE, ddpm=p.DDPM)
 
 _ENDS = "needs the process's largest and smallest σ/α; state it"
 LEVELS = kinds(
@@ -177,6 +177,7 @@ MODEL = kinds(
     denoiser=Denoiser,
     noise=NoiseNet,
     score=ScoreNet,
+    velocity=VelocityNet,
     ladder=LadderNet,
     energy=Energy,
     classifier=Classifier,

@@ -6,6 +6,7 @@ With ρ = σ/α, the noise-to-signal ratio, and F the network:
     NoiseNet    ẑ = F(c_in x, c_noise)                                  (Ho et al. 2020)
     ScoreNet    s = F(c_in x, c_noise) / σ                              (Song & Ermon 2020, Technique 3)
     VelocityNet v = F(c_in x, c_noise),   v = α z − σ x_0               (Salimans & Ho 2022, section 4)
+    DataNet     D = F(c_in x, c_noise)
     LadderNet   s = F(x, i),              i the nearest of L levels  (Song & Ermon 2019)
 
 The contract of a network is F(x, noise) or F(x, noise, labels): x of shape (b, *d) in the dtype of its own parameters, ``noise`` the
@@ -27,7 +28,7 @@ from scorefield.models import Scored, ScoreModel, State, Time, network_inputs, s
 from scorefield.processes import VE, Process
 from scorefield.units import Moments
 
-__all__ = ["Denoiser", "LadderNet", "Networked", "NoiseNet", "ScoreNet", "VelocityNet"]
+__all__ = ["DataNet", "Denoiser", "LadderNet", "Networked", "NoiseNet", "ScoreNet", "VelocityNet"]
 
 
 class Networked(ScoreModel):
@@ -109,7 +110,7 @@ _CONDITIONS: dict[Condition, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
 }
 
 
-class _Scaled(Networked, Scored):
+class _Scaled(Networked):
     """What `NoiseNet` and `ScoreNet` share: how state and noise are put to the network.
 
     Args:
@@ -144,7 +145,7 @@ class _Scaled(Networked, Scored):
         return self.output(x, _CONDITIONS[self.c_noise](t, alpha, sigma))
 
 
-class NoiseNet(_Scaled):
+class NoiseNet(_Scaled, Scored):
     """The network predicts the noise in x_t: ẑ = F(c_in x, c_noise)."""
 
     def score(self, x: State, t: Time) -> State:
@@ -153,7 +154,7 @@ class NoiseNet(_Scaled):
         return -self.scaled_output(x, t) / sigma
 
 
-class ScoreNet(_Scaled):
+class ScoreNet(_Scaled, Scored):
     """The network predicts σ times the score, the scale NCSNv2 found scores to have at every level: σ s = F(c_in x, c_noise)."""
 
     def score(self, x: State, t: Time) -> State:
@@ -163,12 +164,20 @@ class ScoreNet(_Scaled):
 
 
 class VelocityNet(_Scaled):
-    """The network predicts v = α z − σ x_0 of a process with α² + σ² = 1 (Salimans & Ho 2022): α v = z − σ x_t, so s = −(σ x + α v)/σ."""
+    """The network predicts v = α z − σ x_0 of a process with α² + σ² = 1 (Salimans & Ho 2022), where x_0 = α x_t − σ v."""
 
-    def score(self, x: State, t: Time) -> State:
-        """Return s = −(σ x + α v)/σ."""
+    def denoise(self, x: State, t: Time) -> State:
+        """Return α x − σ v."""
         alpha, sigma = self.scales(x, t)
-        return -(sigma * x + alpha * self.scaled_output(x, t)) / sigma
+        return alpha * x - sigma * self.scaled_output(x, t)
+
+
+class DataNet(_Scaled):
+    """The network predicts the data: D = F(c_in x, c_noise)."""
+
+    def denoise(self, x: State, t: Time) -> State:
+        """Return the network's output."""
+        return self.scaled_output(x, t)
 
 
 class LadderNet(Networked, Scored):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from scorefield import EDM, VE, VP, Denoiser, Exact, Gaussian, LadderNet, NoiseNet, Process, ScoreNet, geometric
-from scorefield.preconditioning import VelocityNet
+from scorefield.preconditioning import DataNet, VelocityNet
 
 from .cases import PROCESSES, normal, seeded, times_inside
 from .nets import Nothing, Wave, beside
@@ -95,7 +95,7 @@ def test_noise_and_score_networks_see_unit_scale_and_mean_what_they_say(process:
     torch.testing.assert_close(ScoreNet(net, process).score(x, t), raw / sigma, rtol=1e-6, atol=1e-8)
 
 
-def test_the_velocity_is_that_of_noise_and_data() -> None:
+def test_velocity_and_data_are_what_networks_of_them_predict() -> None:
     """v = α ẑ − σ D: with α² + σ² = 1 the model's noise and denoised state give the network's output back."""
     net, process, x = Wave(), VP(), normal(4, 2)
     t = times_inside(process, 4)
@@ -103,6 +103,7 @@ def test_the_velocity_is_that_of_noise_and_data() -> None:
     model = VelocityNet(net, process)
     raw = net(x, torch.log(sigma / alpha)[:, 0] / 4)
     torch.testing.assert_close(alpha * model.noise(x, t) - sigma * model.denoise(x, t), raw, rtol=1e-5, atol=1e-6)
+    assert torch.equal(DataNet(net, process).denoise(x, t), raw)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from scorefield.energy import Energy
 from scorefield.models import NoisyModel
 from scorefield.objectives.levels import TimeLaw
 from scorefield.objectives.weights import EDMWeight, MinSNRWeight, Weight
-from scorefield.preconditioning import Denoiser, LadderNet, NoiseNet, ScoreNet, VelocityNet
+from scorefield.preconditioning import DataNet, Denoiser, LadderNet, NoiseNet, ScoreNet, VelocityNet
 from scorefield.sampling import Sampler
 from scorefield.units import Units
 
@@ -163,6 +163,7 @@ NETWORK = kinds(
     ncsnv2=n.NCSNv2Net,
     ncsnpp=n.NCSNpp,
     adm=n.ADM,
+    unet2d=n.UNet2D,
     noisy_classifier=n.NoisyClassifier,
 )
 _MEASURE = "needs it measured: resolve(dataset) the configuration first, or state it"
@@ -178,6 +179,7 @@ MODEL = kinds(
     noise=NoiseNet,
     score=ScoreNet,
     velocity=VelocityNet,
+    data=DataNet,
     ladder=LadderNet,
     energy=Energy,
     classifier=Classifier,

@@ -136,18 +136,20 @@ MUTANTS = [
     Mutant("Muon: gradients lost", "training/muon.py", "weight.grad = gradient", "pass"),
     Mutant("min-SNR: the larger", "objectives/weights.py", "clamp(max=self.gamma", "clamp(min=self.gamma"),
     Mutant(
-        "checkpoint: tensors not compared", "training/checkpoint_files.py", "np.array_equal(bits(x), bits(y))", "True"
+        "checkpoint: what was written not compared", "training/checkpoint_files.py", ".read_bytes() != data", " is None"
     ),
-    Mutant("checkpoint: JSON not compared", "training/checkpoint_files.py", ".read_bytes() != data", " is None"),
-    Mutant("checkpoint: any hash is right", "training/checkpoint_files.py", "!= sha256:", "is None:"),
+    Mutant("checkpoint: any hash is right", "training/checkpoint_files.py", "!= entry:", "is None:"),
     Mutant(
-        "checkpoint: files for their owner",
+        "checkpoint: shared memory twice",
         "training/checkpoint_files.py",
-        "shutil.copymode(path.with_name(STATE), path)",
-        "pass",
+        "x.clone() if storage in storages else x",
+        "x",
     ),
     Mutant(
-        "checkpoint: the former copy goes first", "training/checkpoint.py", "_step_aside(path)\n", "_discard(path)\n"
+        "checkpoint: the former copy goes first",
+        "training/checkpoint.py",
+        "_step_aside(path, temporary)\n",
+        "_discard(path, temporary)\n",
     ),
     Mutant("finiteness: a sum is always well", "sampling.py", "torch.isfinite(x.sum()) or", "x.sum() is not None or"),
     Mutant("bits: a byte told by a later one", "likelihood/decoder.py", "(-1, 1), (0, -2)", "(1, -1), (0, -2)"),

@@ -4,14 +4,29 @@ import os
 import sys
 from types import TracebackType
 
+import torch
 from tqdm.auto import tqdm
 
-__all__ = ["Progress", "warn"]
+from scorefield.training import pick_device
+
+__all__ = ["Progress", "choose_device", "warn"]
 
 
 def warn(message: str) -> None:
     """Print a warning to stderr."""
     print(f"scorefield: warning: {message}", file=sys.stderr)
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device called ``name``, saying on stderr what "auto" fell back to.
+
+    Raises:
+        ConfigError: CUDA asked for where there is none.
+    """
+    device = pick_device(name)
+    if name == "auto" and device.type == "cpu" and os.environ.get("RANK", "0") == "0":
+        print("scorefield: no CUDA device: computing on the CPU", file=sys.stderr)
+    return device
 
 
 class Progress:

@@ -13,7 +13,7 @@ from jsonargparse import Namespace
 from torch import Tensor
 
 from scorefield._errors import ConfigError
-from scorefield.cli.console import Progress, warn
+from scorefield.cli.console import Progress, choose_device, warn
 from scorefield.cli.drawing_arguments import MEASURED
 from scorefield.cli.images import read_truth
 from scorefield.cli.sample import check_out, choose, count, labels_of, precision, setting
@@ -26,7 +26,6 @@ from scorefield.models import ScoreModel
 from scorefield.plotting import grid_image, picture_row, to_unit
 from scorefield.pretrained import load_judge, load_model
 from scorefield.sampling import Sampler, sample
-from scorefield.training import pick_device
 
 __all__ = ["NOISE", "Problem", "Subject", "restore", "subject"]
 
@@ -70,7 +69,7 @@ def subject(args: Namespace) -> Subject:
     for option, (_, methods) in _SETTINGS.items():
         if args.get(option) is not None and args.method not in methods:
             raise ConfigError(f"--{option} belongs to --method {' or '.join(methods)}; received --method {args.method}")
-    loaded = load_model(args.model, pick_device(args.device), warn=warn)
+    loaded = load_model(args.model, choose_device(args.device), warn=warn)
     truth, name = read_truth(args.image, loaded, args.data_dir)
     return Subject(loaded, truth, name, out)
 

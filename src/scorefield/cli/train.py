@@ -10,12 +10,12 @@ from jsonargparse import Namespace
 
 from scorefield._errors import ConfigError
 from scorefield.cli.arguments import SECTIONS
-from scorefield.cli.console import Progress, warn
+from scorefield.cli.console import Progress, choose_device, warn
 from scorefield.cli.files import free_folder
 from scorefield.config import RunConfig, merge, parse_yaml, read_yaml, refusals, to_yaml, validate
 from scorefield.models import ScoreModel
 from scorefield.runs import Run
-from scorefield.training import Accelerated, OneProcess, Parallel, pick_device
+from scorefield.training import Accelerated, OneProcess, Parallel
 from scorefield.training.signals import StopSignals
 
 __all__ = ["configure", "follow", "run"]
@@ -43,6 +43,7 @@ def run(args: Namespace) -> int:
                 f"{error} (--resume goes on, --override accepts changes, --run DIR is another)"
             ) from error
         code = follow(made)
+    made.parallel.leave()
     if code == 0 and made.first:
         _farewell(made)
     return code
@@ -59,7 +60,10 @@ def _place(args: Namespace, config: RunConfig) -> Path:
 def follow(run: Run) -> int:
     """Train to the end, a signal or a divergence, showing progress; return the exit code."""
     state, steps = run.state, run.config.train.steps
-    with StopSignals() as stop, Progress(steps, run.config.name, start=state.step, show=run.first) as progress:
+    with (
+        StopSignals(lambda: run.drawing) as stop,
+        Progress(steps, run.config.name, start=state.step, show=run.first) as progress,
+    ):
         for record in run:
             progress.advance(loss=f"{record.loss:.3f}")
             if _stopped(stop, run.parallel):
@@ -113,9 +117,8 @@ def configure(args: Namespace) -> RunConfig:
 
 def _parallel(device: str) -> Parallel:
     """Return the processes this one belongs to: those torchrun started, or itself alone."""
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        return Accelerated(device)
-    return OneProcess(pick_device(device))
+    chosen = choose_device(device)
+    return Accelerated(chosen.type) if int(os.environ.get("WORLD_SIZE", "1")) > 1 else OneProcess(chosen)
 
 
 def _describe(run: Run) -> None:

@@ -4,12 +4,11 @@ import os
 import sys
 from types import TracebackType
 
-import torch
 from tqdm.auto import tqdm
 
 from scorefield.training import pick_device
 
-__all__ = ["Progress", "choose_device", "warn"]
+__all__ = ["Progress", "tell_device", "warn"]
 
 
 def warn(message: str) -> None:
@@ -17,16 +16,10 @@ def warn(message: str) -> None:
     print(f"scorefield: warning: {message}", file=sys.stderr)
 
 
-def choose_device(name: str) -> torch.device:
-    """Return the device called ``name``, saying on stderr what "auto" fell back to.
-
-    Raises:
-        ConfigError: CUDA asked for where there is none.
-    """
-    device = pick_device(name)
-    if name == "auto" and device.type == "cpu" and os.environ.get("RANK", "0") == "0":
+def tell_device(asked: str) -> None:
+    """Say on stderr what "auto" fell back to."""
+    if asked == "auto" and pick_device(asked).type == "cpu":
         print("scorefield: no CUDA device: computing on the CPU", file=sys.stderr)
-    return device
 
 
 class Progress:

@@ -11,7 +11,7 @@ from torch import Tensor
 from scorefield._errors import ConfigError
 from scorefield.classifier import Classifier
 from scorefield.cli.calibrate import calibrate
-from scorefield.cli.console import Progress, choose_device, warn
+from scorefield.cli.console import Progress, warn
 from scorefield.cli.files import make_folder
 from scorefield.cli.sample import choose, count, draw, labels_of, parse_seeds, setting, write
 from scorefield.config import refusals
@@ -21,7 +21,7 @@ from scorefield.loaded import LoadedModel
 from scorefield.models import ScoreModel
 from scorefield.plotting import save_grid
 from scorefield.pretrained import load_judge, load_trained
-from scorefield.training import environment
+from scorefield.training import environment, pick_device
 
 __all__ = ["run"]
 
@@ -32,7 +32,7 @@ _JUDGE = "mnist-judge"
 
 def run(args: Namespace) -> int:
     """Draw, measure, write; return the exit code."""
-    device = choose_device(args.device)
+    device = pick_device(args.device)
     trained = load_trained(args.model, device, warn=warn)
     if isinstance(trained.model, Classifier):
         return calibrate(args, cast(LoadedModel[Classifier], trained))

@@ -13,7 +13,7 @@ from jsonargparse import Namespace
 from torch import Tensor
 
 from scorefield._errors import ConfigError
-from scorefield.cli.console import Progress, choose_device, warn
+from scorefield.cli.console import Progress, tell_device, warn
 from scorefield.cli.drawing_arguments import MEASURED
 from scorefield.cli.images import read_truth
 from scorefield.cli.sample import check_out, choose, count, labels_of, precision, setting
@@ -69,7 +69,7 @@ def subject(args: Namespace) -> Subject:
     for option, (_, methods) in _SETTINGS.items():
         if args.get(option) is not None and args.method not in methods:
             raise ConfigError(f"--{option} belongs to --method {' or '.join(methods)}; received --method {args.method}")
-    loaded = load_model(args.model, choose_device(args.device), warn=warn)
+    loaded = load_model(args.model, pick_device(args.device), warn=warn)
     truth, name = read_truth(args.image, loaded, args.data_dir)
     return Subject(loaded, truth, name, out)
 
@@ -85,6 +85,7 @@ def restore(args: Namespace, it: Subject, problem: Problem) -> int:
         sampler, grid = choice.build(model.process)
         model, sampler = _steered(args, model, sampler, it, problem)
         steps = (len(times_of(grid, model.process)) - 1) * -(-n // args.batch_size)
+    tell_device(args.device)
     began = time.perf_counter()
     with Progress(steps, f"restoring {n}") as progress, refusals("sampler"):
         drawn = sample(

@@ -12,7 +12,7 @@ from jsonargparse import Namespace
 from torch import Tensor
 
 from scorefield._errors import ConfigError
-from scorefield.cli.console import Progress, choose_device, warn
+from scorefield.cli.console import Progress, tell_device, warn
 from scorefield.config import merge, refusals
 from scorefield.config.base import Section
 from scorefield.config.load import validate
@@ -51,7 +51,7 @@ class _Choice(Section):
 def run(args: Namespace) -> int:
     """Draw and write samples; return the exit code."""
     out = check_out(args.out, (".png", ".npz", *_FILMS))
-    loaded = load_model(args.model, choose_device(args.device), warn=warn)
+    loaded = load_model(args.model, pick_device(args.device), warn=warn)
     choice = choose(loaded, args.sampler, args.steps, args.options)
     frames = args.frames if out.suffix in _FILMS else 0
     drawn, seconds = draw(args, loaded, choice, labels=labels_of(args, loaded), frames=frames)
@@ -82,6 +82,7 @@ def draw(
     with refusals("sampler"):
         sampler, grid = choice.build(loaded.model.process)
         steps = (len(times_of(grid, loaded.model.process)) - 1) * -(-n // args.batch_size)
+    tell_device(args.device)
     with Progress(steps, f"sampling {n}") as progress, refusals("sampler"):
         drawn = loaded.sample(
             n,

@@ -10,12 +10,12 @@ from jsonargparse import Namespace
 
 from scorefield._errors import ConfigError
 from scorefield.cli.arguments import SECTIONS
-from scorefield.cli.console import Progress, choose_device, warn
+from scorefield.cli.console import Progress, tell_device, warn
 from scorefield.cli.files import free_folder
 from scorefield.config import RunConfig, merge, parse_yaml, read_yaml, refusals, to_yaml, validate
 from scorefield.models import ScoreModel
 from scorefield.runs import Run
-from scorefield.training import Accelerated, OneProcess, Parallel
+from scorefield.training import Accelerated, OneProcess, Parallel, pick_device
 from scorefield.training.signals import StopSignals
 
 __all__ = ["configure", "follow", "run"]
@@ -60,6 +60,8 @@ def _place(args: Namespace, config: RunConfig) -> Path:
 def follow(run: Run) -> int:
     """Train to the end, a signal or a divergence, showing progress; return the exit code."""
     state, steps = run.state, run.config.train.steps
+    if run.first:
+        tell_device(run.config.train.device)
     with (
         StopSignals(lambda: run.drawing) as stop,
         Progress(steps, run.config.name, start=state.step, show=run.first) as progress,
@@ -117,8 +119,9 @@ def configure(args: Namespace) -> RunConfig:
 
 def _parallel(device: str) -> Parallel:
     """Return the processes this one belongs to: those torchrun started, or itself alone."""
-    chosen = choose_device(device)
-    return Accelerated(chosen.type) if int(os.environ.get("WORLD_SIZE", "1")) > 1 else OneProcess(chosen)
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        return Accelerated(device)
+    return OneProcess(pick_device(device))
 
 
 def _describe(run: Run) -> None:

@@ -23,7 +23,7 @@ CALLS: dict[str, Any] = {
 }
 
 children = multiprocessing.get_context("forkserver")  # imports torch once; each child is forked from there
-children.set_forkserver_preload(["scorefield.training.checkpoint", "scorefield.runs.lock"])
+children.set_forkserver_preload(["scorefield.cli.main", "scorefield.cli.train"])
 
 
 def content(mark: int) -> dict[str, dict[str, Tensor]]:

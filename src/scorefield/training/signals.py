@@ -22,9 +22,10 @@ class StopSignals:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.received is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
-        first, self.received = self.received is None, number
-        if first and self._drawing():
-            raise InterruptedError(f"{signal.Signals(number).name} came")
+        if self.received is None:
+            self.received = number
+            if self._drawing():
+                raise InterruptedError(f"{signal.Signals(number).name} came")
 
     def __enter__(self) -> "StopSignals":
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -33,6 +33,9 @@ GUARDS = {
     "likelihood": ["../test_likelihood.py", "test_units.py"],
     "guidance/auto.py": ["test_guidance_auto.py"],
     "training": ["../training/test_loop.py"],
+    "training/state.py": ["../training/test_loop.py", "../training/test_stops.py"],
+    "training/signals.py": ["../training/test_stops.py"],
+    "runs": ["../training/test_stops.py"],
     "training/muon.py": ["../training/test_muon.py"],
     "training/checkpoint.py": ["../training/test_checkpoint.py"],
     "training/checkpoint_files.py": ["../training/test_checkpoint.py"],
@@ -138,6 +141,11 @@ MUTANTS = [
     Mutant(
         "checkpoint: what was written not compared", "training/checkpoint_files.py", ".read_bytes() != data", " is None"
     ),
+    Mutant("a run: what is not finite is saved", "runs/run.py", ":= self.state.not_finite()) is not None", ":= None)"),
+    Mutant("a run: half a line stays", "runs/folder.py", "file.truncate(size)", "pass"),
+    Mutant("a run: the kept lines forgotten", "runs/folder.py", "self._unwritten += json", "self._unwritten = json"),
+    Mutant("a signal waits for the picture", "training/signals.py", "if self._drawing():", "if False:"),
+    Mutant("the last signal is the code", "training/signals.py", "if self.received is None:", "if True:"),
     Mutant("checkpoint: any hash is right", "training/checkpoint_files.py", "!= entry:", "is None:"),
     Mutant(
         "checkpoint: shared memory twice",

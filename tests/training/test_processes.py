@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,7 +13,8 @@ from processes import CASES, half_and_half, trained
 from safetensors.torch import load_file
 from small import images, small_run
 
-from scorefield.training import OneProcess, checkpoint
+from scorefield._errors import ScorefieldError
+from scorefield.training import Accelerated, OneProcess, checkpoint
 
 BOUND = {torch.float32: 1e-6, torch.float64: 1e-12}
 
@@ -84,3 +86,20 @@ def test_B4_a_dead_process_ends_the_job(tmp_path: Path):
     assert found.step == 4
     assert len((run / "metrics.jsonl").read_text().splitlines()) == 5
     assert [path.name for path in tmp_path.iterdir()] == ["dying"]
+
+
+def test_B4_the_others_say_that_one_has_ended(monkeypatch: pytest.MonkeyPatch):
+    """B4: what a process learns of another's death is told in words, with exit code 1 and not that of a bug."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("[pair.cc:538] Connection closed by peer\nmore")
+
+    alone = SimpleNamespace(num_processes=1, process_index=0, device="cpu", reduce=refuse, wait_for_everyone=refuse)
+    monkeypatch.setattr("accelerate.Accelerator", lambda cpu: alone)
+    parallel = Accelerated("cpu")
+    for work in (lambda: parallel.sum_([torch.zeros(2)]), parallel.wait, parallel.leave):
+        with pytest.raises(
+            ScorefieldError, match=r"another process of this run has ended \(.*closed by peer\)"
+        ) as caught:
+            work()
+        assert caught.value.exit_code == 1

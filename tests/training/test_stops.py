@@ -170,6 +170,9 @@ def spoil(run: Run, where: str, value: float, objective: Wrong, batches: Batches
     if where == "gradient":
         objective.gradient = value
         return "the gradient of .*weight.* is not finite"
+    if where == "norm":
+        objective.gradient = 1e30
+        return "the gradient's norm is not finite"
     if where == "data":
         whole = batches.batch
         batches.batch = lambda k: Batch(whole(k).x * value, None)  # pyright: ignore[reportAttributeAccessIssue]
@@ -181,7 +184,7 @@ def spoil(run: Run, where: str, value: float, objective: Wrong, batches: Batches
 
 
 @pytest.mark.parametrize("value", BAD)
-@pytest.mark.parametrize("where", ["loss", "gradient", "weights", "data"])
+@pytest.mark.parametrize("where", ["loss", "gradient", "norm", "weights", "data"])
 def test_A14_what_is_not_finite_stops_the_next_step(tmp_path: Path, where: str, value: str):
     """A14: training stops within a step, names step and tensor, and leaves the last finite checkpoint the newest."""
     run, _ = small_run(tmp_path)

@@ -8,6 +8,8 @@ from scorefield.training import StepRecord
 
 __all__ = ["tensorboard"]
 
+_ELSE = "scalars go to metrics.jsonl only"
+
 
 @contextmanager
 def tensorboard(path: Path, warn: Callable[[str], None]) -> Iterator[Callable[[StepRecord, float], None]]:
@@ -33,12 +35,11 @@ def tensorboard(path: Path, warn: Callable[[str], None]) -> Iterator[Callable[[S
         warn(f"{_ELSE}; tensorboard is not installed (pip install 'scorefield[tensorboard]')")
     except OSError as error:
         warn(f"{_ELSE} ({error})")
-    yield write
     try:
-        if writer is not None:
-            writer.close()
-    except Exception as error:
-        warn(f"{_ELSE} ({error})")
-
-
-_ELSE = "scalars go to metrics.jsonl only"
+        yield write
+    finally:
+        try:
+            if writer is not None:
+                writer.close()
+        except Exception as error:
+            warn(f"{_ELSE} ({error})")

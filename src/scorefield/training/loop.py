@@ -205,9 +205,8 @@ def _clip(state: TrainState, limit: float | None) -> float:
 
 def _diagnosis(state: TrainState, batch: Batch, loss: float) -> str:
     """Return what stopped being finite first, on the way from the state and the data to the gradient, and what helps."""
-    gradients = [
-        name for name, p in state.model.named_parameters() if p.grad is not None and not p.grad.isfinite().all()
-    ]
+    gradients = ((name, p.grad) for name, p in state.model.named_parameters() if p.grad is not None)
+    wrong = next((f"gradient of {name}" for name, grad in gradients if not grad.isfinite().all()), "gradient's norm")
     if name := state.not_finite():
         what = f"{name} is not finite"
     elif not batch.x.isfinite().all():
@@ -215,7 +214,7 @@ def _diagnosis(state: TrainState, batch: Batch, loss: float) -> str:
     elif not math.isfinite(loss):
         what = f"the loss is {loss}"
     else:
-        what = f"the gradient of {gradients[0]} is not finite"
+        what = f"the {wrong} is not finite"
     return (
         f"training diverged at step {state.step + 1}: {what}. The state is that of step {state.step}. "
         "Lower the learning rate, clip gradients, use fp32, or look for non-finite values in the data."

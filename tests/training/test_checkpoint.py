@@ -602,7 +602,7 @@ def test_A8_all_bad_lists_each_and_none_is_none(tmp_path: Path):
         latest(tmp_path, fail)
     for part in (
         "step-00000001/model.safetensors",
-        "size and sha256",
+        "size and SHA-256",
         "step-00000002/manifest.json",
         "a regular file; found None",
     ):
@@ -694,11 +694,11 @@ MANIFESTS: dict[str, tuple[dict[str, Any], str]] = {
     "itself": ({"schema": 1, "files": {"manifest.json": ENTRY}}, "found 'manifest.json'"),
     "no files": ({"schema": 1, "files": {}}, "the fields schema and files"),
     "more fields": ({"schema": 1, "files": {"a.safetensors": ENTRY}, "code": "x"}, "the fields schema and files"),
-    "entry as list": ({"schema": 1, "files": {"model.safetensors": []}}, "size and sha256"),
-    "size as truth": ({"schema": 1, "files": {"model.safetensors": ENTRY | {"size": True}}}, "size and sha256"),
-    "size as real": ({"schema": 1, "files": {"model.safetensors": ENTRY | {"size": 1.0}}}, "size and sha256"),
-    "more in entry": ({"schema": 1, "files": {"model.safetensors": ENTRY | {"url": "x"}}}, "size and sha256"),
-    "negative size": ({"schema": 1, "files": {"model.safetensors": ENTRY | {"size": -1}}}, "size and sha256"),
+    "entry as list": ({"schema": 1, "files": {"model.safetensors": []}}, "size and SHA-256"),
+    "size as truth": ({"schema": 1, "files": {"model.safetensors": ENTRY | {"size": True}}}, "size and SHA-256"),
+    "size as real": ({"schema": 1, "files": {"model.safetensors": ENTRY | {"size": 1.0}}}, "size and SHA-256"),
+    "more in entry": ({"schema": 1, "files": {"model.safetensors": ENTRY | {"url": "x"}}}, "size and SHA-256"),
+    "negative size": ({"schema": 1, "files": {"model.safetensors": ENTRY | {"size": -1}}}, "size and SHA-256"),
     "missing file": ({"schema": 1, "files": {"a.safetensors": ENTRY}}, "a regular file; found None"),
 }
 

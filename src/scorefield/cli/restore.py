@@ -26,6 +26,7 @@ from scorefield.models import ScoreModel
 from scorefield.plotting import grid_image, picture_row, to_unit
 from scorefield.pretrained import load_judge, load_model
 from scorefield.sampling import Sampler, sample
+from scorefield.training import pick_device
 
 __all__ = ["NOISE", "Problem", "Subject", "restore", "subject"]
 

@@ -113,7 +113,7 @@ def read_verified(path: Path, entry: dict[str, JSON]) -> bytes:
     """Return the content of a file that agrees with its entry in the manifest."""
     data = read(path)
     if (found := _entry(data)) != entry:
-        raise _damaged(path, f"the size and sha256 of the manifest, {entry!r:.200}", found)
+        raise _damaged(path, f"the size and SHA-256 of the manifest, {entry!r:.200}", found)
     return data
 
 

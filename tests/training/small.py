@@ -3,6 +3,7 @@
 import contextlib
 import os
 import resource
+import signal
 import sys
 import time
 from pathlib import Path
@@ -43,6 +44,9 @@ def small_run(path: Path, data: Dataset | None = None, *, parallel: Any = None, 
 def child_runs(arguments: list[str], errors: Path, *, bytes_left: int | None = None, seconds_a_step: float = 0) -> None:
     """Be the command line with these arguments, stderr in a file, with little memory or with slow steps where asked."""
     torch.set_num_threads(1)
+    signal.signal(
+        signal.SIGINT, signal.SIG_DFL
+    )  # else one that comes before the command has begun is multiprocessing's to tell
     sys.stderr = errors.open("w", buffering=1)
     if bytes_left is not None:
         used = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")

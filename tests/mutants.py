@@ -33,6 +33,9 @@ GUARDS = {
     "likelihood": ["../test_likelihood.py", "test_units.py"],
     "guidance/auto.py": ["test_guidance_auto.py"],
     "training": ["../training/test_loop.py"],
+    "training/state.py": ["../training/test_loop.py", "../training/test_stops.py"],
+    "training/signals.py": ["../training/test_stops.py"],
+    "runs": ["../training/test_stops.py"],
     "training/muon.py": ["../training/test_muon.py"],
     "training/checkpoint.py": ["../training/test_checkpoint.py"],
     "training/checkpoint_files.py": ["../training/test_checkpoint.py"],
@@ -136,18 +139,25 @@ MUTANTS = [
     Mutant("Muon: gradients lost", "training/muon.py", "weight.grad = gradient", "pass"),
     Mutant("min-SNR: the larger", "objectives/weights.py", "clamp(max=self.gamma", "clamp(min=self.gamma"),
     Mutant(
-        "checkpoint: tensors not compared", "training/checkpoint_files.py", "np.array_equal(bits(x), bits(y))", "True"
+        "checkpoint: what was written not compared", "training/checkpoint_files.py", ".read_bytes() != data", " is None"
     ),
-    Mutant("checkpoint: JSON not compared", "training/checkpoint_files.py", ".read_bytes() != data", " is None"),
-    Mutant("checkpoint: any hash is right", "training/checkpoint_files.py", "!= sha256:", "is None:"),
+    Mutant("a run: what is not finite is saved", "runs/run.py", ":= self.state.not_finite()) is not None", ":= None)"),
+    Mutant("a run: half a line stays", "runs/folder.py", "file.truncate(size)", "pass"),
+    Mutant("a run: the kept lines forgotten", "runs/folder.py", "self._unwritten += json", "self._unwritten = json"),
+    Mutant("a signal waits for the picture", "training/signals.py", "if self._drawing():", "if False:"),
+    Mutant("the last signal is the code", "training/signals.py", "if self.received is None:", "if True:"),
+    Mutant("checkpoint: any hash is right", "training/checkpoint_files.py", "!= entry:", "is None:"),
     Mutant(
-        "checkpoint: files for their owner",
+        "checkpoint: shared memory twice",
         "training/checkpoint_files.py",
-        "shutil.copymode(path.with_name(STATE), path)",
-        "pass",
+        "x.clone() if storage in storages else x",
+        "x",
     ),
     Mutant(
-        "checkpoint: the former copy goes first", "training/checkpoint.py", "_step_aside(path)\n", "_discard(path)\n"
+        "checkpoint: the former copy goes first",
+        "training/checkpoint.py",
+        "_step_aside(path, temporary)\n",
+        "_discard(path, temporary)\n",
     ),
     Mutant("finiteness: a sum is always well", "sampling.py", "torch.isfinite(x.sum()) or", "x.sum() is not None or"),
     Mutant("bits: a byte told by a later one", "likelihood/decoder.py", "(-1, 1), (0, -2)", "(1, -1), (0, -2)"),

@@ -6,12 +6,20 @@ from types import TracebackType
 
 from tqdm.auto import tqdm
 
-__all__ = ["Progress", "warn"]
+from scorefield.training import pick_device
+
+__all__ = ["Progress", "tell_device", "warn"]
 
 
 def warn(message: str) -> None:
     """Print a warning to stderr."""
     print(f"scorefield: warning: {message}", file=sys.stderr)
+
+
+def tell_device(asked: str) -> None:
+    """Say on stderr what "auto" fell back to."""
+    if asked == "auto" and pick_device(asked).type == "cpu":
+        print("scorefield: no CUDA device: computing on the CPU", file=sys.stderr)
 
 
 class Progress:

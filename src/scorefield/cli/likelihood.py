@@ -6,7 +6,7 @@ import time
 from jsonargparse import Namespace
 
 from scorefield._errors import ConfigError
-from scorefield.cli.console import Progress, warn
+from scorefield.cli.console import Progress, tell_device, warn
 from scorefield.config import refusals
 from scorefield.evaluation import bits, nats, parts_of, real_data, render_likelihood
 from scorefield.pretrained import load_model
@@ -22,6 +22,7 @@ def run(args: Namespace) -> int:
     device = pick_device(args.device)
     loaded = load_model(args.model, device, warn=warn)
     data = real_data(loaded.config.data, loaded.event, args.n, data_dir=args.data_dir, seed=args.seed)
+    tell_device(args.device)
     began, n = time.perf_counter(), len(data.reference)
     with refusals("likelihood"), Progress(parts_of(data, n), "likelihood") as progress:
         found = (bits if data.in_bytes else nats)(loaded.model, data, n, args.seed, progress.advance)

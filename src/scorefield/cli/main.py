@@ -43,13 +43,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left; so do we, quietly
         return 0
-    except MemoryError:
-        return _fail("out of memory; use a smaller --batch-size or train.batch_size", 1, verbose)
     except Exception as error:
-        if type(error).__name__ == "OutOfMemoryError":  # torch's, without importing torch to say so
-            return _fail(f"out of device memory; use a smaller batch size or train.accumulate ({error})", 1, verbose)
-        if "can't allocate memory" in str(error):  # on the CPU torch has no class for it
-            return _fail("out of memory; use a smaller network, --batch-size or train.batch_size", 1, verbose)
+        if _out_of_memory(error):
+            advice = "use a smaller --batch-size or train.batch_size, or a larger train.accumulate"
+            return _fail(f"out of memory; {advice} ({' '.join(str(error).split())[:200]})", 1, verbose)
         traceback.print_exc()
         return _fail(
             f"this is a bug in scorefield ({type(error).__name__}: {error}); please report the lines above", _BUG, False
@@ -67,6 +64,14 @@ def _parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
         if message.startswith("unrecognized arguments") and ".yaml" in message:
             message += "; a configuration follows --config"
         raise ConfigError(f"{message} (see --help)") from error
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """Tell whether memory ran out: torch says so by a class of its own on a GPU, and in words alone on a CPU."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    words = ("allocate memory", "not enough memory", "bad_alloc", "bad allocation")
+    return isinstance(error, RuntimeError | OSError) and any(word in str(error) for word in words)
 
 
 def _fail(message: str, code: int, verbose: bool) -> int:

@@ -13,7 +13,7 @@ from jsonargparse import Namespace
 from torch import Tensor
 
 from scorefield._errors import ConfigError
-from scorefield.cli.console import Progress, warn
+from scorefield.cli.console import Progress, tell_device, warn
 from scorefield.cli.drawing_arguments import MEASURED
 from scorefield.cli.images import read_truth
 from scorefield.cli.sample import check_out, choose, count, labels_of, precision, setting
@@ -86,6 +86,7 @@ def restore(args: Namespace, it: Subject, problem: Problem) -> int:
         sampler, grid = choice.build(model.process)
         model, sampler = _steered(args, model, sampler, it, problem)
         steps = (len(times_of(grid, model.process)) - 1) * -(-n // args.batch_size)
+    tell_device(args.device)
     began = time.perf_counter()
     with Progress(steps, f"restoring {n}") as progress, refusals("sampler"):
         drawn = sample(

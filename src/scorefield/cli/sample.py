@@ -13,7 +13,7 @@ from jsonargparse import Namespace
 from torch import Tensor
 
 from scorefield._errors import ConfigError
-from scorefield.cli.console import Progress, warn
+from scorefield.cli.console import Progress, tell_device, warn
 from scorefield.config import merge, refusals
 from scorefield.config.base import Section
 from scorefield.config.load import validate
@@ -83,6 +83,7 @@ def draw(
     with refusals("sampler"):
         sampler, grid = choice.build(loaded.model.process)
         steps = (len(times_of(grid, loaded.model.process)) - 1) * -(-n // args.batch_size)
+    tell_device(args.device)
     with Progress(steps, f"sampling {n}") as progress, refusals("sampler"):
         drawn = loaded.sample(
             n,

@@ -10,7 +10,7 @@ from jsonargparse import Namespace
 
 from scorefield._errors import ConfigError
 from scorefield.cli.arguments import SECTIONS
-from scorefield.cli.console import Progress, warn
+from scorefield.cli.console import Progress, tell_device, warn
 from scorefield.cli.files import free_folder
 from scorefield.config import RunConfig, merge, parse_yaml, read_yaml, refusals, to_yaml, validate
 from scorefield.models import ScoreModel
@@ -43,6 +43,7 @@ def run(args: Namespace) -> int:
                 f"{error} (--resume goes on, --override accepts changes, --run DIR is another)"
             ) from error
         code = follow(made)
+    made.parallel.leave()
     if code == 0 and made.first:
         _farewell(made)
     return code
@@ -59,7 +60,12 @@ def _place(args: Namespace, config: RunConfig) -> Path:
 def follow(run: Run) -> int:
     """Train to the end, a signal or a divergence, showing progress; return the exit code."""
     state, steps = run.state, run.config.train.steps
-    with StopSignals() as stop, Progress(steps, run.config.name, start=state.step, show=run.first) as progress:
+    if run.first:
+        tell_device(run.config.train.device)
+    with (
+        StopSignals(lambda: run.drawing) as stop,
+        Progress(steps, run.config.name, start=state.step, show=run.first) as progress,
+    ):
         for record in run:
             progress.advance(loss=f"{record.loss:.3f}")
             if _stopped(stop, run.parallel):

@@ -41,7 +41,7 @@ GUARDS = {
     "guidance/measurement.py": ["test_guidance_measurement.py", "test_units.py"],
     "guidance/operators.py": ["test_guidance_measurement.py", "test_units.py"],
     "guidance/particles.py": ["test_guidance_particles.py"],
-    "samplers": ["test_langevin.py", "test_mala.py", "test_samplers.py"],
+    "samplers": ["test_langevin.py", "test_mala.py", "test_strong_order.py", "test_samplers.py"],
     "objectives": ["test_objectives.py", "test_score_matching.py"],
     "densities": ["test_densities.py"],
     "metrics/memory.py": ["../metrics/test_memory.py"],

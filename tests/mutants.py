@@ -487,6 +487,15 @@ MUTANTS = [
         "return list(node.orelse) if",
         "return node if",
     ),
+    Mutant(
+        "log p: Gaussian probes", "likelihood/flow.py", "1 - 2 * (noise.normal() < 0).to(x)", "noise.normal().to(x)"
+    ),
+    Mutant(
+        "SSM: Gaussian for Rademacher projections",
+        "objectives/score_matching.py",
+        "torch.where(z >= 0, 1.0, -1.0).to(z)",
+        "z",
+    ),
     Mutant("workers: left alive by Ctrl-C", "cli/workers.py", "process.terminate()", "pass"),
     Mutant("workers: outlive a killed command", "cli/workers.py", "    os._exit(1)\n", ""),
     Mutant("workers: one that died is an error", "cli/workers.py", "except BrokenProcessPool", "except KeyError"),

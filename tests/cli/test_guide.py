@@ -31,7 +31,9 @@ def test_the_run_says_how_strongly_it_is_guided(run: Path):
     np.testing.assert_array_equal(guided, draw(run, "--guide", "3"))
     assert not np.array_equal(guided, draw(run, "--guide", "0"))
     assert not np.array_equal(guided, draw(run, "--guide", "1"))
-    assert load_model(str(run)).weak is not None
+    loaded = load_model(str(run))
+    assert loaded.weak is not None
+    assert loaded.steered(guide=0.0) is loaded.model  # a weaker version that counts for nothing is not evaluated
 
 
 def test_an_exported_model_keeps_its_guide(run: Path, tmp_path: Path):

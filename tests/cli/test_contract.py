@@ -383,6 +383,19 @@ def test_G4_a_broken_pipe_is_quiet():
     assert "BrokenPipe" not in done.stderr
 
 
+def test_G4_a_reader_who_left_is_no_failure():
+    end, begin = os.pipe()
+    os.close(end)
+    done = subprocess.run(
+        [sys.executable, "-m", "scorefield", "train", "--print_config"],
+        stdout=begin,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(begin)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_G8_unicode_and_spaces_in_paths(tmp_path: Path):
     path = tmp_path / "mes données ∇"
     assert main(["train", *TINY, "--run", str(path), "--fast-dev-run"]) == 0

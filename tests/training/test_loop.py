@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from scorefield import DSM, VE, Denoiser, GaussianMixture, Optimization, TrainState, fit, train
+from scorefield._tensors import Noise
 from scorefield.data import DensityBatches
 from scorefield.networks import MLP, UNet
 from scorefield.training import StepRecord, checkpoint
@@ -137,6 +138,17 @@ def test_clipping_bounds_the_step_taken():
     assert max(taken) <= 1e-3 * (1 + 1e-5)
 
 
+def test_the_norm_is_of_the_gradient_of_the_mean_loss_per_coordinate():
+    """So that a threshold of clipping means the same for images of any size."""
+    state, batches = fresh(), DensityBatches(TARGET, 32, 3)
+    noise = Noise(range(32), (2,), stream=f"train {SETTINGS.seed}")
+    loss = DSM()(state.model, batches.batch(0).x, noise).mean() / 2
+    gradients = torch.autograd.grad(loss, list(state.model.parameters()))
+    (record,) = advance(state, until=1)
+    assert record.loss == pytest.approx(2 * loss.item(), rel=1e-5)
+    assert record.grad_norm == pytest.approx(torch.nn.utils.get_total_norm(gradients).item(), rel=1e-5)
+
+
 def test_a_model_without_parameters_is_refused():
     from scorefield import Exact
 
@@ -210,6 +222,21 @@ def test_dropout_is_a_function_of_seed_and_step_and_leaves_the_global_generator_
         return found
 
     assert losses(1, 7) == losses(1, 8) != losses(2, 7)
+
+
+class Diary(Dropping):
+    """One that writes down what it would draw."""
+
+    def forward(self, x: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        self.drawn = [*getattr(self, "drawn", []), torch.rand(()).item()]
+        return super().forward(x, noise)
+
+
+def test_every_step_drops_something_else():
+    torch.manual_seed(0)
+    net = Diary()
+    fit(Denoiser(net, PROCESS, sigma_data=1.4), TARGET, DSM(), steps=4, batch_size=8)
+    assert len(set(net.drawn)) == 4
 
 
 POINTS = TARGET.sample(64, torch.Generator().manual_seed(0))

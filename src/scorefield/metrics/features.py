@@ -15,9 +15,6 @@ from scorefield.metrics.estimate import Estimate
 from scorefield.metrics.resampling import half_sampling
 from scorefield.metrics.two_sample import kernel_mmd, pair
 
-if TYPE_CHECKING:
-    pass
-
 __all__ = ["frechet_distance", "kernel_distance"]
 
 

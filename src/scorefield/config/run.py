@@ -29,6 +29,7 @@ from scorefield.config.migrate import named
 from scorefield.config.rooms import DENSITY, MODEL, NETWORK, OBJECTIVE, PROCESS, ModelKind
 from scorefield.config.sampling import SamplingConfig
 from scorefield.data import Dataset
+from scorefield.data.arrays import Channels
 from scorefield.grids import ends
 from scorefield.guidance import AutoGuided
 from scorefield.models import NoisyModel, ScoreModel
@@ -46,12 +47,15 @@ _DRAWN = 50_000  # examples of a density
 class DataConfig(Section):
     """What to learn: an embedded or downloaded data set, a path of your own (a folder of images, .npy, .npz), or draws from a density.
 
-    ``examples`` of the density are drawn, 50 000 where it is absent, and as many others to test with. ``keep`` makes it unbalanced:
-    {3: 0.35} keeps 35 % of the threes (`scorefield.data.keep_share`).
+    ``array`` and ``channels`` say what an array file leaves open (`scorefield.data.from_array_file`). ``dir`` is where downloaded files,
+    and a path that is not absolute, are looked for. ``examples`` of the density are drawn, 50 000 where it is absent, and as many others
+    to test with. ``keep`` makes data unbalanced: {3: 0.35} keeps 35 % of the threes (`scorefield.data.keep_share`).
     """
 
     kind: Literal["digits", "mnist", "fashion_mnist", "kmnist", "path", "density"] = "mnist"
     path: str | None = None
+    array: str | None = None
+    channels: Channels | None = None
     size: PositiveInt | None = None
     dir: str | None = None
     density: Annotated[Kind, DENSITY] | None = None
@@ -77,7 +81,8 @@ class DataConfig(Section):
         if (self.kind == "path") != (self.path is not None):
             raise ConfigError("data.path goes with data.kind=path, and only with it; set both or neither")
         if self.path is not None:
-            return data.from_path(Path(self.path), size=self.size)
+            path = Path(self.dir or "", self.path)
+            return data.from_path(path, self.size, array=self.array, channels=self.channels)
         if self.kind == "digits":
             return data.digits(train=train)
         return {"mnist": data.mnist, "fashion_mnist": data.fashion_mnist, "kmnist": data.kmnist}[self.kind](

@@ -62,6 +62,14 @@ class DataConfig(Section):
     examples: PositiveInt | None = None
     keep: dict[NonNegativeInt, Annotated[float, Field(ge=0, le=1)]] | None = None
 
+    @field_validator("keep", mode="before")
+    @classmethod
+    def _spaced(cls, keep: object) -> object:
+        # YAML reads {3:0.35} as the time 3:00:21, and {3:.35} as a word, each of no value.
+        if isinstance(keep, Mapping) and None in keep.values():
+            raise ValueError("expected the share of each class, with a space after the colon, such as {3: 0.35}")
+        return keep
+
     def load(self, *, train: bool = True) -> data.Dataset:
         """Return the training set, or else the test set; a path of your own has one set, which is both."""
         dataset = self._whole(train)

@@ -42,6 +42,7 @@ __all__ = ["DataConfig", "RunConfig", "TrainConfig"]
 
 
 _DRAWN = 50_000  # examples of a density
+_CHANNELS = 4  # more of them on the first axis of a series or volume are told by data.channels
 
 
 class DataConfig(Section):
@@ -76,6 +77,10 @@ class DataConfig(Section):
         for label, share in sorted((self.keep or {}).items()):
             dataset = data.keep_share(dataset, label, share)
         return dataset
+
+    def on_grid(self, event: tuple[int, ...]) -> bool:
+        """Return whether an event is channels on a grid: an image, or a series or volume of which the first axis can be told to be them."""
+        return len(event) == 3 or (len(event) in (2, 4) and (self.channels is not None or event[0] <= _CHANNELS))
 
     def _whole(self, train: bool) -> data.Dataset:
         """Return the set with all of its classes whole."""
@@ -209,7 +214,7 @@ class RunConfig(Section):
         sigma_1, sigma_L = ends(process)
         rungs = getattr(self.model, "levels", None)
         levels = rungs.build(sigma_1=sigma_1, sigma_L=sigma_L) if isinstance(rungs, Kind) else None
-        image = len(event) == 3
+        image = self.data.on_grid(event)
         with torch.random.fork_rng(devices=[]):  # layers draw their initial weights from the global generator
             torch.manual_seed(derive_seed(self.seed, "init"))
             net = self.network.build(

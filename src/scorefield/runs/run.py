@@ -267,7 +267,7 @@ class Run:
             loss = [line["loss"] for line in lines]
             loss_curve(self.path / "loss.png", [int(line["step"]) for line in lines], loss)
         model, event = self._drawn_from(), self.data.event
-        if not isinstance(model, ScoreModel) or len(event) != 3:
+        if not isinstance(model, ScoreModel) or len(event) != 3 or event[0] not in (1, 3):
             return
         grid = self.folder.samples / f"step-{self.state.step:08d}.png"
         if done:

@@ -49,3 +49,13 @@ def test_a_film_of_no_frames_is_refused_before_anything_is_drawn(tmp_path, monke
     monkeypatch.setattr(command, "draw", lambda *_, **__: pytest.fail("drawn"))
     assert main(["sample", "digits", "--frames", "0", "--out", str(tmp_path / "s.gif")]) == 2
     assert "--frames" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [["--class", "4"], ["--class", "4", "--weight", "1"]])
+def test_a_class_of_a_model_without_classes_names_the_model_and_one_that_has(tmp_path, capsys, options) -> None:
+    assert main(["sample", "mnist", *options, "-n", "1", "--out", str(tmp_path / "s.npz")]) == 2
+    errors = capsys.readouterr().err
+    assert "mnist was trained without classes; mnist-class" in errors
+    assert "Denoiser" not in errors
+    assert main(["sample", "mnist-class", "--class", "12", "-n", "1", "--out", str(tmp_path / "s.npz")]) == 2
+    assert "--class 12: mnist-class knows the classes 0 to 9" in capsys.readouterr().err

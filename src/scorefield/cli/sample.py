@@ -125,8 +125,13 @@ def labels_of(args: Namespace, loaded: LoadedModel[ScoreModel]) -> Tensor | None
         return None
     classes = torch.tensor(parse_seeds(args["class"], "--class"))
     known = loaded.model.classes
-    if known is not None and classes.max() >= known:
-        raise ConfigError(f"--class {args['class']}: {loaded.source} knows the classes 0 to {known - 1}")
+    if known is None:
+        raise ConfigError(
+            f"--class {args['class']}: {args.model} was trained without classes; mnist-class knows the digits, or train one on data with "
+            "labels, with network.classes"
+        )
+    if classes.max() >= known:
+        raise ConfigError(f"--class {args['class']}: {args.model} knows the classes 0 to {known - 1}")
     return classes[torch.arange(count(args)[0]) % len(classes)]
 
 

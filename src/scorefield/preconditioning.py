@@ -24,8 +24,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from scorefield.errors import ConfigError
 from scorefield._tensors import as_time, like
+from scorefield.errors import ConfigError
 from scorefield.models import Scored, ScoreModel, State, Time, network_inputs, same_shape
 from scorefield.processes import VE, Process
 from scorefield.units import Moments

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from scorefield import AdaptiveODE, AutoGuided, Euler, load_model
-from scorefield import load_model
 from scorefield._errors import ConfigError
 from scorefield.cli.main import main
 from scorefield.training import checkpoint

@@ -7,6 +7,7 @@ A state ``x`` has shape ``(b, *d)`` for any event shape ``d``; a time, and any s
 import copy
 import hashlib
 import math
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -31,11 +32,16 @@ __all__ = [
     "sum_event",
     "take_rows",
     "uniform_like",
+    "whole",
 ]
 
 
 def like(a: Tensor, x: Tensor) -> Tensor:
     """Return ``a`` of shape () or (b,) shaped to broadcast against ``x`` of shape (b, *d), in the dtype and device of x."""
+    if not isinstance(x, Tensor):  # pyright: ignore[reportUnnecessaryIsInstance]  arrays come, whatever types say
+        raise ConfigError(
+            f"a state must be a tensor of shape (b, *d); received {type(x).__name__}: torch.as_tensor makes one"
+        )
     if a.ndim == 0:
         return a.to(x)
     if a.ndim == 1 and x.ndim >= 1 and a.shape[0] in (1, x.shape[0]):
@@ -76,6 +82,18 @@ def derive_seed(*parts: int | str) -> int:
     """Return a 63-bit seed that is a hash of ``parts``: independent streams from (seed, step, purpose) and no state."""
     text = "\x1f".join(str(part) for part in parts).encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") >> 1
+
+
+def whole(seed: object) -> int:
+    """Return a seed as Python's own integer, whichever library it comes from.
+
+    Raises:
+        ValueError: it is no whole number.
+    """
+    try:
+        return operator.index(seed)  # pyright: ignore[reportArgumentType]  what has no index is refused
+    except (TypeError, ValueError):
+        raise ValueError(f"seeds must be whole numbers; received {seed!r}") from None
 
 
 def gradient(

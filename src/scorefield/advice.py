@@ -3,7 +3,7 @@ r"""Settings from data: Song & Ermon (2020), "Improved techniques for training s
     1   σ_1 = max ‖x_i − x_j‖                                          chains can cross the data
     2   Φ(√(2D)(γ − 1) + 3γ) − Φ(√(2D)(γ − 1) − 3γ) = ½                neighbouring levels overlap
         For D ≥ 5 the second term is all of it, √(2D)(γ − 1) = 3γ:     γ = √(2D) / (√(2D) − 3)
-        For D ≤ 4 the levels always overlap by more, and there is no solution.
+        For D ≤ 4 the levels always overlap by more, and there is no solution: ten levels are taken, as NCSN has.
     4   ε minimises  r(ε) = (1 − ε/σ_L²)^{2T} (γ² − c) + c,  c = 2 / (2 − ε/σ_L²)    the variance T steps leave, in units of the level's
 
 with ε in the convention of their code, x ← x + ε s + √(2ε) z at the last level. r never falls below 1.
@@ -13,14 +13,17 @@ import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float64, Int
 from scipy import optimize
 from torch import Tensor
 
 from scorefield._tensors import flatten
 
-__all__ = ["Advice", "largest_distance", "level_ratio", "remaining_variance", "step_size", "suggest"]
+__all__ = ["Advice", "largest_distance", "level_ratio", "remaining_variance", "step_size", "suggest", "taken"]
 
+_FEW = 10  # levels where Technique 2 asks for none
+_OVERLAPPING = 4  # dimensions in which neighbours overlap by more than half at any ratio
+_COLUMNS = 1024  # coordinates in float64 at a time
 _SAMPLED = 4096  # examples among which distances are taken: 17 million pairs, a second
 
 
@@ -32,7 +35,7 @@ class Advice:
         dimension: D, numbers per example.
         sigma_1: largest noise level, by Technique 1.
         sigma_L: smallest noise level, as asked.
-        ratio: γ, by Technique 2.
+        ratio: γ of neighbouring levels; at most that of Technique 2.
         levels: L.
         repeats: T, as asked.
         step_size: ε, by Technique 4, in the convention of the code.
@@ -67,19 +70,26 @@ def suggest(data: Float[Tensor, "n *d"], *, sigma_L: float = 0.01, repeats: int 
         seed: chooses the examples among which distances are taken.
 
     Raises:
-        ValueError: fewer than two examples, data that is not finite or all equal, or D ≤ 4, where Technique 2 has no solution.
+        ValueError: fewer than two different examples, data that is not finite, or a sigma_L that is not between 0 and their distance.
     """
     if len(data) < 2 or not torch.isfinite(data).all():
         raise ValueError(
             f"data must be at least two finite examples; received {len(data)} of shape {tuple(data.shape[1:])}"
         )
     dimension = data[0].numel()
-    ratio = level_ratio(dimension)
     sampled = min(len(data), _SAMPLED)
     sigma_1 = largest_distance(data, seed=seed)
-    if not sigma_1 > sigma_L:
-        raise ValueError(f"sigma_L must be smaller than the spread of the data, {sigma_1:.3g}; received {sigma_L}")
-    levels = math.ceil(math.log(sigma_1 / sigma_L) / math.log(ratio)) + 1
+    if sigma_1 == 0:
+        raise ValueError(
+            "expected examples that differ, for noise levels follow from their distances; received equal ones"
+        )
+    if not 0 < sigma_L < sigma_1:
+        raise ValueError(
+            f"sigma_L must be positive and smaller than the largest distance of two examples, {sigma_1:.3g}; received {sigma_L}"
+        )
+    levels = _FEW
+    if dimension > _OVERLAPPING:
+        levels = math.ceil(math.log(sigma_1 / sigma_L) / math.log(level_ratio(dimension))) + 1
     used = (sigma_1 / sigma_L) ** (1 / (levels - 1))
     epsilon = step_size(used, sigma_L, repeats)
     return Advice(
@@ -105,7 +115,7 @@ def level_ratio(dimension: int) -> float:
         ValueError: D ≤ 4, where neighbouring levels overlap by more than half at any γ.
     """
     root = math.sqrt(2 * dimension)
-    if root <= 3:
+    if dimension <= _OVERLAPPING:
         raise ValueError(
             f"Technique 2 has no solution for D ≤ 4 numbers per example (D = {dimension}): neighbouring levels overlap at any ratio. "
             "Choose the ladder by hand, such as ten levels with geometric(sigma_1, sigma_L, 10)."
@@ -115,10 +125,25 @@ def level_ratio(dimension: int) -> float:
 
 def largest_distance(data: Float[Tensor, "n *d"], *, seed: int = 0) -> float:
     """Return max ‖x_i − x_j‖ over at most 4096 examples: exact for smaller sets, a lower bound beyond."""
-    rows = flatten(data).double()
+    rows = flatten(data)
     if len(rows) > _SAMPLED:
-        rows = rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))[:_SAMPLED]]
-    return max(torch.cdist(part, rows).max().item() for part in rows.split(512))
+        rows = rows[taken(len(rows), seed=seed)]
+    return max(_squares(part, rows).max().item() for part in rows.split(512)) ** 0.5
+
+
+def taken(n: int, *, seed: int = 0) -> Int[Tensor, " m"]:
+    """Return which of n examples are looked at: all, or 4096 of them."""
+    if n <= _SAMPLED:
+        return torch.arange(n)
+    return torch.randperm(n, generator=torch.Generator().manual_seed(seed))[:_SAMPLED]
+
+
+def _squares(a: Float[Tensor, "m d"], b: Float[Tensor, "n d"]) -> Float64[Tensor, "m n"]:
+    """Return ‖a_i − b_j‖², in float64 over some coordinates at a time; of equal rows exactly 0, since all are taken from the first."""
+    total = torch.zeros(len(a), len(b), dtype=torch.float64)
+    for x, y in zip(a.split(_COLUMNS, dim=1), b.split(_COLUMNS, dim=1), strict=True):
+        total += torch.cdist(x.double() - y[0].double(), y.double() - y[0].double()).square_()
+    return total
 
 
 def remaining_variance(relative: float, ratio: float, repeats: int) -> float:

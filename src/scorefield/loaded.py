@@ -116,7 +116,7 @@ class LoadedModel(Generic[Model]):
         n: int = 1,
         *,
         seed: int = 0,
-        seeds: Sequence[int] | None = None,
+        seeds: Sequence[int] | Tensor | None = None,
         labels: Labels | None = None,
         weight: float = 0.0,
         guide: float | None = None,

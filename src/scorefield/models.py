@@ -169,6 +169,10 @@ class ScoreModel(NoisyModel, abc.ABC):
         """Return E[x_0 | x_t] in which the coordinates that the model knows for certain have their values; most models know none."""
         return denoised
 
+    def forward(self, x: State, t: Time) -> State:
+        """Return `denoise` (x, t): what calling a model means."""
+        return self.denoise(x, t)
+
     def during(self, step: Step) -> "ScoreModel":
         """Return the model with which `sample` takes a step: this one, or the part of it that is needed there."""
         return self
@@ -278,18 +282,19 @@ def probability_flow(model: ScoreModel) -> Callable[[State, Float[Tensor, " b"],
     return slope
 
 
-def same_shape(value: State, x: State, what: nn.Module | Callable[..., State]) -> State:
-    """Return what a network or a function made of x, if it has the shape of x: another would broadcast, and mean something else.
+def same_shape(value: object, x: State, what: nn.Module | Callable[..., State]) -> State:
+    """Return what a network or a function made of x, if it is a tensor of the shape of x: another would broadcast, and mean something else.
 
     Raises:
         ConfigError: it has not.
     """
-    if value.shape != x.shape:
-        name = type(what).__name__ if isinstance(what, nn.Module) else getattr(what, "__name__", repr(what))
-        raise ConfigError(
-            f"the network must return the shape it is given, {tuple(x.shape)}; {name} returned {tuple(value.shape)}"
-        )
-    return value
+    if isinstance(value, Tensor) and value.shape == x.shape:
+        return value
+    name = type(what).__name__ if isinstance(what, nn.Module) else getattr(what, "__name__", repr(what))
+    got = tuple(value.shape) if isinstance(value, Tensor) else f"a {type(value).__name__}"
+    raise ConfigError(
+        f"the network must return a tensor of the shape it is given, {tuple(x.shape)}; {name} returned {got}"
+    )
 
 
 def require_same_units(model: NoisyModel, what: str, other: NoisyModel) -> None:

@@ -16,6 +16,7 @@ labels has an attribute ``classes``, how many there are; labels absent, and the 
 gives the model of p(x | label) that shares its parameters.
 """
 
+import inspect
 from collections.abc import Callable
 from typing import Literal
 
@@ -24,6 +25,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from scorefield._tensors import as_time, like
+from scorefield.errors import ConfigError
 from scorefield.models import Scored, ScoreModel, State, Time, network_inputs, same_shape
 from scorefield.processes import VE, Process
 from scorefield.units import Moments
@@ -45,6 +47,7 @@ class Networked(ScoreModel):
         self.net = net
         self.process = process
         self.classes = getattr(net, "classes", None)
+        _check_signature(net, () if self.classes is None else ("labels",))
 
     def output(self, x: State, noise: Tensor) -> State:
         """Return F(x, noise), or F(x, noise, labels), in the dtype of x.
@@ -52,7 +55,27 @@ class Networked(ScoreModel):
         Raises:
             ConfigError: the network returns another shape than it was given.
         """
-        return same_shape(self.net(*network_inputs(self, x, noise)).to(x.dtype), x, self.net)
+        return same_shape(self.net(*network_inputs(self, x, noise)), x, self.net).to(x.dtype)
+
+
+def _check_signature(net: nn.Module, labels: tuple[str, ...]) -> None:
+    """Refuse a network that cannot be called as the contract says, before anything is trained.
+
+    Raises:
+        ConfigError: naming the call, and what its forward takes.
+    """
+    try:
+        found = inspect.signature(net.forward)
+    except (TypeError, ValueError):  # of some compiled modules nothing is known
+        return
+    for arguments in {("x", "noise"), ("x", "noise", *labels)}:
+        try:
+            found.bind(*arguments)
+        except TypeError:
+            raise ConfigError(
+                f"a network is called as net({', '.join(arguments)}), noise of shape (b,); {type(net).__name__}.forward takes {found}: "
+                "give it these arguments, or wrap it in a module that does"
+            ) from None
 
 
 class Denoiser(Networked):

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from typing_extensions import TypeVar
 
-from scorefield._tensors import Noise, flatten
+from scorefield._tensors import Noise, flatten, whole
 from scorefield.errors import DivergedError
 from scorefield.grids import Grid, Step, steps_of, times_of
 from scorefield.models import ScoreModel, State
@@ -81,7 +81,7 @@ def sample(
     *,
     grid: Grid | Float[Tensor, " n"],
     seed: int = 0,
-    seeds: Sequence[int] | None = None,
+    seeds: Sequence[int] | Int[Tensor, " n"] | None = None,
     init: State | None = None,
     denoise: bool = True,
     frames: int = 0,
@@ -117,7 +117,7 @@ def sample(
     if batch_size is not None and batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, or absent to draw all at once; received {batch_size}")
     n, event = shape[0], tuple(shape[1:])
-    stream, rows = (f"seed {seed}", range(n)) if seeds is None else ("seeds", seeds)
+    stream, rows = (f"seed {whole(seed)}", range(n)) if seeds is None else ("seeds", [whole(k) for k in seeds])
     device = _home(model, init)
     dtype = torch.float32 if init is None else init.dtype
     parts: list[_Part] = []
@@ -184,7 +184,9 @@ def _run(
     return _Part(model.restore(x), kept, spent)
 
 
-def _shape(shape: Sequence[int] | None, init: Tensor | None, seeds: Sequence[int] | None) -> tuple[int, ...]:
+def _shape(
+    shape: Sequence[int] | None, init: Tensor | None, seeds: Sequence[int] | Int[Tensor, " n"] | None
+) -> tuple[int, ...]:
     """Return (n, *d) from whichever arguments give it; refuse those that disagree."""
     if shape is None:
         if init is None:
@@ -194,8 +196,14 @@ def _shape(shape: Sequence[int] | None, init: Tensor | None, seeds: Sequence[int
         raise ValueError(f"init must have the shape asked for, {tuple(shape)}; received {tuple(init.shape)}")
     if len(shape) < 2 or shape[0] < 1:
         raise ValueError(f"shape must be (n, *d) with n ≥ 1 samples of an event of shape d; received {tuple(shape)}")
-    if seeds is not None and len(seeds) != shape[0]:
-        raise ValueError(f"seeds must be one per sample, {shape[0]}; received {len(seeds)}")
+    try:
+        count = shape[0] if seeds is None else len(seeds)
+    except TypeError:
+        raise ValueError(
+            f"seeds must be one whole number per sample; received {seeds!r}: a single one is seed="
+        ) from None
+    if count != shape[0]:
+        raise ValueError(f"seeds must be whole numbers, one per sample, {shape[0]}; received {count}")
     return tuple(shape)
 
 

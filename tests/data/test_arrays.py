@@ -58,7 +58,7 @@ def test_layouts_of_byte_images(tmp_path):
 def test_names_in_an_archive(tmp_path):
     labels = np.array([0, 2, 1, 1, 0, 5], dtype=np.int32)
     for arrays in (
-        {"x": BYTES, "labels": labels, "weights": np.ones(3)},
+        {"x": BYTES, "labels": labels},
         {"images": BYTES, "y": labels.astype(np.uint8)},
         {"arr_0": BYTES, "y": labels},
     ):
@@ -69,29 +69,124 @@ def test_names_in_an_archive(tmp_path):
     assert from_array_file(npz(tmp_path, anything=BYTES)).labels is None
 
 
+def test_one_of_several_arrays_is_learned_when_it_is_named(tmp_path):
+    arrays = {
+        "x": BYTES[:, 0],
+        "theta": np.arange(12.0).reshape(6, 2),
+        "y": np.linspace(0, 1, 6),
+        "labels": np.arange(6),
+    }
+    path = npz(tmp_path, **arrays)
+    for read in (from_array_file, from_path):
+        data = read(path, array="theta")
+        np.testing.assert_array_equal(data.x.numpy(), arrays["theta"])
+        assert data.labels.tolist() == [0, 1, 2, 3, 4, 5]
+    assert from_array_file(npz(tmp_path, x=BYTES, y=np.linspace(0, 1, 6)), array="x").labels is None
+    with pytest.raises(DataError, match=r"theta float64 \(6, 2\).*one called z"):
+        from_array_file(npz(tmp_path, **arrays), array="z")
+
+
+LABELS = {
+    "from 0": [0, 1, 2, 0, 1, 2],
+    "a class missing": [0, 1, 3, 0, 1, 3],
+    "from 1 to 5": [1, 2, 3, 4, 5, 1],
+}
+
+
+@pytest.mark.parametrize("shape", [(6,), (6, 1)], ids=["row", "column"])
+@pytest.mark.parametrize("dtype", ["uint8", "int8", ">i4", "int64", "uint64", "float16", "float64", "bool"])
+@pytest.mark.parametrize("name", LABELS)
+def test_whole_numbers_of_any_type_are_labels(name, dtype, shape, tmp_path):
+    labels = np.array(LABELS[name]).astype(dtype).reshape(shape)
+    data = from_array_file(npz(tmp_path, x=BYTES, labels=labels))
+    assert data.labels.dtype == torch.int64
+    assert data.labels.tolist() == labels.astype(int).reshape(6).tolist()
+
+
+@pytest.mark.parametrize(
+    "dtype", ["int8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float16", "longdouble"]
+)
+def test_numbers_of_any_type_become_float32(dtype, tmp_path):
+    x = np.arange(12).reshape(6, 2).astype(dtype)
+    data = from_array_file(npy(tmp_path, x))
+    assert data.x.dtype == torch.float32
+    assert data.x.tolist() == x.astype(float).tolist()
+
+
+CHANNELS = {
+    "bytes without": ((6, 16, 8), np.uint8, None, (1, 16, 8)),
+    "bytes, colours last": ((6, 16, 8, 3), np.uint8, None, (3, 16, 8)),
+    "bytes, narrow": ((6, 3, 16, 3), np.uint8, None, (3, 16, 3)),
+    "bytes of many": ((6, 5, 16, 8), np.uint8, None, (5, 16, 8)),
+    "with transparency": ((6, 16, 8, 4), np.uint8, "last", (4, 16, 8)),
+    "sixteen of 8 × 4": ((6, 16, 8, 4), np.uint8, "first", (16, 8, 4)),
+    "floats last": ((6, 16, 8, 1), np.float32, "last", (1, 16, 8)),
+    "floats without": ((6, 16, 8), np.float32, "none", (1, 16, 8)),
+    "volumes last": ((6, 8, 8, 8, 2), np.float32, "last", (2, 8, 8, 8)),
+    "volumes without": ((6, 8, 8, 8), np.float32, "none", (1, 8, 8, 8)),
+    "series last": ((6, 32, 2), np.float32, "last", (2, 32)),
+    "series without": ((6, 32), np.float32, "none", (1, 32)),
+    "bytes, a series": ((6, 2, 32), np.uint8, "first", (2, 32)),
+}
+
+
+@pytest.mark.parametrize("name", CHANNELS)
+def test_channels_come_first(name, tmp_path):
+    shape, dtype, channels, event = CHANNELS[name]
+    x = np.random.default_rng(0).integers(0, 256, shape).astype(dtype)
+    got = from_path(npy(tmp_path, x), channels=channels).x.numpy()
+    assert got.shape[1:] == event
+    moved = event != shape[1:] and len(event) == len(shape) - 1
+    np.testing.assert_array_equal(np.moveaxis(got, 1, -1) if moved else got.reshape(shape), x)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
+@pytest.mark.parametrize("event", [(16, 8, 4), (16, 8, 2), (4, 4, 4), (8, 8, 8, 3)])
+def test_channels_that_may_be_elsewhere_are_asked_for(event, dtype, tmp_path):
+    with pytest.raises(DataError, match=r"data\.channels=last, or first"):
+        from_array_file(npy(tmp_path, np.zeros((6, *event), dtype)))
+
+
+def test_float_images_with_channels_last_are_asked_for(tmp_path):
+    for channels in (1, 3):
+        with pytest.raises(DataError, match=r"data\.channels"):
+            from_array_file(npy(tmp_path, np.zeros((6, 16, 16, channels))))
+
+
 NAN = np.where(np.arange(12).reshape(6, 2) == 3, np.nan, 1.0)
+SECONDS = 1.7e9 + np.arange(6.0)[:, None]
 WRONG = {
-    "two candidates": ({"a": BYTES, "b": BYTES}, r"\['a', 'b'\]"),
-    "both data names": ({"x": BYTES, "images": BYTES}, "both x and images"),
+    "two candidates": ({"a": BYTES, "b": BYTES}, r"arrays a uint8 \(6, 4, 5\), b uint8 .* data\.array=NAME"),
+    "data and parameters": ({"x": BYTES, "theta": np.zeros((6, 2))}, r"theta float64 \(6, 2\).* data\.array"),
+    "data and weights": ({"x": BYTES, "labels": np.zeros(6, int), "weights": np.ones(6)}, "weights float64"),
+    "both data names": ({"x": BYTES, "images": BYTES}, r"images uint8 .* data\.array"),
     "both label names": ({"x": BYTES, "y": np.zeros(6, int), "labels": np.zeros(6, int)}, "both labels and y"),
-    "labels alone": ({"y": np.zeros(6, int)}, r"\['y'\]"),
-    "nothing": ({}, r"\[\]"),
+    "labels alone": ({"y": np.zeros(6, int)}, r"y int64 \(6,\)"),
+    "nothing": ({}, "arrays of none"),
     "too few labels": ({"x": BYTES, "y": np.zeros(5, int)}, r"shape \(5,\)"),
-    "one-hot labels": ({"x": BYTES, "y": np.zeros((6, 10), int)}, r"shape \(6, 10\)"),
-    "float labels": ({"x": BYTES, "y": np.zeros(6)}, "float64"),
-    "negative label": ({"x": BYTES, "y": np.array([0, 0, -1, 0, 0, 0])}, "value -1"),
-    "integers": (np.zeros((6, 2), np.int32), "int32"),
+    "too many labels": ({"x": BYTES, "y": np.zeros(7, int)}, r"shape \(7,\)"),
+    "one-hot labels": ({"x": BYTES, "y": np.zeros((6, 10), int)}, r"shape \(6, 10\).*argmax"),
+    "float labels": ({"x": BYTES, "y": np.arange(6) / 2}, "from 0 to 2.5, of type float64"),
+    "a label missing": ({"x": BYTES, "y": np.where(NAN[:, 1] > 0, 1, np.nan)}, "nan"),
+    "negative label": ({"x": BYTES, "y": np.array([0, 0, -1, 0, 0, 0])}, "from -1 to 0"),
+    "names for labels": ({"x": BYTES, "y": np.array(list("abcabc"))}, "<U1.*numpy.unique"),
     "complex": (np.zeros((6, 2), complex), "complex128"),
     "text": (np.array([["a"], ["b"]]), "<U1"),
     "dates": (np.array([["2020-01-01"]], "datetime64[D]"), "datetime64"),
     "records": (np.zeros((6, 2), [("a", "f4")]), "type"),
-    "one axis": (np.zeros(6), r"shape \(6,\)"),
+    "one axis": (np.zeros(6), r"shape \(6,\).*reshape"),
     "a number": (np.array(1.0), r"shape \(\)"),
     "no examples": (np.zeros((0, 2)), r"shape \(0, 2\)"),
     "empty events": (np.zeros((6, 0)), r"shape \(6, 0\)"),
-    "not a number": (NAN, "1 examples with NaN"),
-    "infinite": (np.full((6, 2), np.inf), "6 examples"),
+    "not a number": (NAN, r"1 examples with NaN .* at positions 1 \("),
+    "half precision": (NAN.astype(np.float16), "1 examples with NaN"),
+    "infinite": (np.full((6, 2), np.inf), "6 examples .* 0, 1, 2, 3, 4, …"),
     "too large for float32": (np.full((6, 2), 1e300), "6 examples"),
+    "seconds since 1970": (
+        np.hstack([np.ones_like(SECONDS), SECONDS]),
+        "column 1: numbers from 1700000000 to 1700000005",
+    ),
+    "whole seconds": (SECONDS.astype(int), "column 0"),
 }
 
 
@@ -120,6 +215,51 @@ def test_E1_nothing_is_unpickled(tmp_path):
         with pytest.raises(DataError, match=r"numpy\.save"):
             from_array_file(path)
     assert not marker.exists()
+
+
+def test_what_float32_can_tell_apart_is_kept(tmp_path):
+    for x in (
+        np.arange(60.0)[:, None] + 1e6,
+        np.full((6, 2), 0.1) + 1e-17 * np.arange(6)[:, None],
+        np.full((6, 2), 1.7e9),
+    ):
+        assert from_array_file(npy(tmp_path, x)).x.shape == x.shape
+
+
+FOREIGN = {
+    "table.csv": (b"a,b\n1,2\n", "numpy.genfromtxt"),
+    "table.tsv": (b"1\t2\n", "numpy.genfromtxt"),
+    "table.txt": (b"1 2\n", "numpy.genfromtxt"),
+    "table.parquet": (b"PAR1", "pandas.read_parquet"),
+    "table.xlsx": (b"PK\x03\x04", "pandas.read_excel"),
+    "table.pt": (b"PK\x03\x04", "torch.load"),
+    "table.mat": (b"MATLAB", "loadmat"),
+    "table.h5": (b"\x89HDF", "h5py"),
+    "table.json": (b"[[1, 2]]", "numpy.save"),
+    "table.pkl": (pickle.dumps([1]), "numpy.save"),
+    "table": (b"1 2\n", "numpy.save"),
+    "picture.png": (b"\x89PNG", "folder"),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_files_of_other_kinds_are_told_what_is_read(name, tmp_path):
+    content, remedy = FOREIGN[name]
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(
+        DataError, match=r"(?i)a \.npy or \.npz file.*" + remedy if remedy != "folder" else remedy
+    ) as caught:
+        from_path(tmp_path / name)
+    assert "allow_pickle" not in str(caught.value)
+
+
+def test_a_path_that_is_not_there_says_where_it_was_looked_for(tmp_path, monkeypatch):
+    (tmp_path / "inner").mkdir()
+    monkeypatch.chdir(tmp_path / "inner")
+    with pytest.raises(DataError, match=r"'pictures': found no such file or folder in .*inner.*folder of pictures"):
+        from_path("pictures")
+    with pytest.raises(DataError, match="no such file"):
+        from_path(tmp_path / "none.npy")
 
 
 def test_damaged_headers_and_archives(tmp_path):
@@ -167,8 +307,9 @@ def test_from_path_takes_arrays_and_no_size_for_them(tmp_path):
     assert len(from_path(npy(tmp_path, BYTES))) == 6
     with pytest.raises(ConfigError, match="size=8"):
         from_path(tmp_path / "mine.npy", size=8)
-    with pytest.raises(DataError, match="no such file"):
-        from_path(tmp_path / "none.npy")
+    for asked in ({"array": "x"}, {"channels": "last"}):
+        with pytest.raises(ConfigError, match="needs a"):
+            from_path(tmp_path, **asked)
 
 
 @pytest.mark.parametrize("member", ["../escaped.npy", "/escaped.npy", "x/../../escaped.npy", "..\\escaped.npy", "link"])

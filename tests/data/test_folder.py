@@ -54,6 +54,17 @@ def test_jpeg_is_near(tmp_path):
     assert np.abs(one(tmp_path)[0].astype(int) - smooth).max() <= 8
 
 
+def test_sub_folders_that_hold_all_pictures_are_the_classes(tmp_path):
+    for name in ("dog/b.png", "cat/x/a.png", "dog/a.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(GREY).save(tmp_path / name)
+    assert from_folder(tmp_path).labels.tolist() == [0, 1, 1]
+    assert from_folder(tmp_path / "dog").labels is None
+    assert from_folder(tmp_path / "cat").labels is None  # one folder is no classes
+    Image.fromarray(GREY).save(tmp_path / "bird.png")
+    assert from_folder(tmp_path).labels is None
+
+
 def test_order_is_that_of_paths_and_sub_folders_are_entered(tmp_path):
     for i, name in enumerate(["b/z.png", "a.png", "c.png", "b/a.png"]):
         (tmp_path / name).parent.mkdir(exist_ok=True)

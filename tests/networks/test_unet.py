@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from scorefield._errors import ConfigError
 from scorefield.networks import UNet
 from scorefield.networks.blocks import ResidualBlock
+from scorefield.networks.unet import Shuffle
 
 pytestmark = pytest.mark.usefixtures("seeded")  # initial weights are drawn from the global generator
 
@@ -35,11 +36,13 @@ def mnist_net() -> UNet:
     return awake(UNet(1, 28, classes=10))
 
 
-@pytest.mark.parametrize("size", [(8, 8), (28, 28), (32, 32), (17, 23), (1, 5)], ids=str)
+@pytest.mark.parametrize(
+    "size", [(8, 8), (28, 28), (32, 32), (17, 23), (1, 5), (64,), (45,), (3,), (8, 16, 9)], ids=str
+)
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("finest", [0, 1, 2])
 def test_output_has_the_shape_of_the_input_and_sees_every_pixel(
-    channels: int, size: tuple[int, int], finest: int
+    channels: int, size: tuple[int, ...], finest: int
 ) -> None:
     net = awake(UNet(channels, size, width=16, finest=finest))
     x = images(2, channels, *size).requires_grad_()
@@ -186,7 +189,31 @@ def test_levels_want_an_index() -> None:
         UNet(1, 28, width=16, levels=5)(images(2, 1, 28, 28), torch.zeros(2))
 
 
-@pytest.mark.parametrize("size", [0, (28,), (28, 28, 28)])
+def test_the_shuffle_of_any_grid_is_that_of_pixels() -> None:
+    x = images(2, 12, 3, 5)
+    assert torch.equal(Shuffle()(x), nn.PixelShuffle(2)(x))
+    y = Shuffle()(images(2, 4, 5))
+    assert torch.equal(y, images(2, 4, 5).reshape(2, 2, 2, 5).movedim(2, -1).flatten(2))
+    volume = images(2, 8, 3, 4, 5)
+    corners = [volume[:, k] for k in range(8)]
+    assert all(
+        torch.equal(Shuffle()(volume)[:, 0, k // 4 :: 2, k // 2 % 2 :: 2, k % 2 :: 2], corners[k]) for k in range(8)
+    )
+
+
+def test_a_volume_of_equal_slices_is_seen_as_deep_as_it_is_wide() -> None:
+    """Whichever axis a ramp lies along, the network says the same when its weights are turned with it."""
+    net = awake(UNet(1, (8, 8, 8), width=8))
+    x, noise = images(2, 1, 8, 8, 8), torch.zeros(2)
+    y = net(x, noise)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            if parameter.ndim == 5:
+                parameter.copy_(parameter.transpose(2, 4).clone())
+    assert (net(x.transpose(2, 4), noise).transpose(2, 4) - y).abs().max() <= 1e-5
+
+
+@pytest.mark.parametrize("size", [0, (), (8, 0), (8, 8, 8, 8)])
 def test_impossible_sizes_are_refused(size: int | tuple[int, ...]) -> None:
     with pytest.raises(ConfigError, match="height, width"):
         UNet(1, size)  # pyright: ignore[reportArgumentType]

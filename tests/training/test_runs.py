@@ -76,7 +76,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def kill_and_resume(run: Path, moments: list[int]) -> None:
     """Kill -9 after each number of logged steps, then let the run finish."""
     for moment in moments:
-        process = start(run, "--resume")
+        process = start(run, *(["--resume"] if run.exists() else []))
         wait_for(run, moment, process)
         process.kill()
         process.communicate()

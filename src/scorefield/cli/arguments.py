@@ -133,7 +133,15 @@ def _suggest() -> ArgumentParser:
         "data", type=str, metavar="DATA", help="digits, mnist, fashion_mnist, kmnist, or a path of your own"
     )
     parser.add_argument("--data-dir", type=str, metavar="DIR", help="where data files are (or SCOREFIELD_DATA)")
-    parser.add_argument("--sigma_L", type=float, default=0.01, help="smallest noise level")
+    parser.add_argument("--size", type=int, help="cut pictures of a folder square, and resize them to this many pixels")
+    parser.add_argument("--array", type=str, metavar="NAME", help="which array of an .npz, where there are several")
+    parser.add_argument("--channels", type=str, metavar="WHERE", help="first, last or none: where an array has them")
+    parser.add_argument(
+        "--sigma_L",
+        type=float,
+        default=0.01,
+        help="smallest noise level; bytes are in [0, 1], other data has standard deviation 1/2",
+    )
     parser.add_argument("--repeats", type=int, default=5, help="Langevin steps per level")
     parser.add_argument("--out", type=str, metavar="FILE", help="write a configuration")
     parser.add_argument("--json", action="store_true", help="report as one JSON object")

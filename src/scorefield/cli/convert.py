@@ -12,6 +12,7 @@ from scorefield import advice
 from scorefield._errors import CheckpointError, ConfigError
 from scorefield.cli.console import warn
 from scorefield.config import RunConfig, merge, read_yaml, refusals, to_yaml, validate
+from scorefield.grids import ends
 from scorefield.interop import Imported, Moments, read_weights, write_weights
 from scorefield.models import NoisyModel
 from scorefield.preconditioning import LadderNet
@@ -57,7 +58,8 @@ def _bring_in(args: Namespace) -> int:
     print(f"{out}: {imported.network.kind} of ngf {imported.network.ngf}, {weights} of step {imported.step}")
     print(f"assumed, since weights do not tell: images of {size} x {size} pixels (--size)")
     if imported.sigmas is None:
-        print(f"assumed, since the file does not tell: the ladder's ends, {model.process} (--config)")
+        low, high = sorted(ends(model.process))
+        print(f"assumed, since the file does not tell: noise levels from {high:.6g} to {low:.6g} (--config)")
     print(f"Sample it with:\n  scorefield sample {out} -n 64 --out samples.png")
     return 0
 

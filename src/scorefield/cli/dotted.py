@@ -1,22 +1,30 @@
-"""Options of three names and more, such as ``--sampling.sampler.kind ald``: the parser forgets all but the last one of a section."""
+"""Options that the parser would misread.
+
+Of three names and more, such as ``--sampling.sampler.kind ald``: it forgets all but the last one of a section. Names of files, which
+are no YAML: a folder may be called 2024, no or [x]. Shares of classes without spaces, {3:0.35}, which YAML takes for a time.
+"""
 
 import json
 import re
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote, unquote
 
 from scorefield._errors import ConfigError
 
-__all__ = ["gathered"]
+__all__ = ["gathered", "names_restored"]
 
 _DEEP = re.compile(r"--(\w+\.\w+)\.(\w+(?:\.\w+)*)(?:=(.*))?", re.DOTALL)
 _NESTING = re.compile(r"[\[{]|[-?:]\s")
 _MOST = 1000  # openings of lists and mappings: from 10 000 on, all within each other, the parser's stack overflows
+_NAMES = ("--data.path", "--data.dir", "--data.array")
+_HELD = "name "  # begins what stands for a name while the parser reads the rest
+_SHARES = "--data.keep"
 _SHALLOW = re.compile(r"--(\w+\.\w+)(?:=(.*))?", re.DOTALL)
 
 
 def gathered(arguments: Sequence[str]) -> list[str]:
-    """Return arguments in which such options are one option for each section: ``--sampling.sampler={"kind": "ald"}``.
+    """Return arguments that it reads as they were meant: ``--sampling.sampler={"kind": "ald"}``, ``--data.keep={3: 0.35}``.
 
     Raises:
         ConfigError: YAML that would take all memory or the stack: the parser reads every value as YAML first.
@@ -27,6 +35,16 @@ def gathered(arguments: Sequence[str]) -> list[str]:
     queue = iter(arguments)
     for argument in queue:
         _refuse_tricks(argument)
+        option, joined, text = argument.partition("=")
+        if option in (*_NAMES, _SHARES) and (text := text if joined else next(queue, "")):
+            _refuse_tricks(text)
+            text = (
+                re.sub(r"(\d):(?=\S)", r"\1: ", text)
+                if option == _SHARES
+                else _HELD + quote(text, safe="", errors="surrogateescape")
+            )
+            kept.append(f"{option}={text}")
+            continue
         found = _DEEP.fullmatch(argument)
         kind = _SHALLOW.fullmatch(argument)
         if found is not None:
@@ -46,6 +64,13 @@ def gathered(arguments: Sequence[str]) -> list[str]:
             section = section[part]
         section[name] = _value(value)
     return [*kept, *(f"--{head}={json.dumps(section)}" for head, section in deep.items())]
+
+
+def names_restored(data: Any) -> None:  # noqa: ANN401 a section, or what another command calls data
+    """Put names of files back into the section ``data`` that was parsed."""
+    for name, value in data.items() if isinstance(data, dict) else ():
+        if isinstance(value, str) and value.startswith(_HELD):
+            data[name] = unquote(value.removeprefix(_HELD), errors="surrogateescape")
 
 
 def _refuse_tricks(argument: str) -> None:

@@ -51,8 +51,7 @@ def sample_parser() -> ArgumentParser:
     parser.add_argument(
         "--out",
         type=str,
-        default="samples.png",
-        help=".png grid; .gif or .mp4 the path; .npz the array, images in [0, 1]",
+        help="samples.png by default, or samples.npz of what is no picture: .png grid; .gif or .mp4 the path; .npz the array",
     )
     parser.add_argument("--frames", type=int, default=40, help="frames of a film")
     return parser

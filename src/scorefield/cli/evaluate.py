@@ -12,7 +12,7 @@ from scorefield._errors import ConfigError
 from scorefield.classifier import Classifier
 from scorefield.cli.calibrate import calibrate
 from scorefield.cli.console import Progress, warn
-from scorefield.cli.files import make_folder
+from scorefield.cli.files import make_folder, pictured
 from scorefield.cli.sample import choose, count, draw, labels_of, parse_seeds, setting, write
 from scorefield.config import refusals
 from scorefield.data import from_array_file
@@ -70,7 +70,7 @@ def run(args: Namespace) -> int:
         "seconds": loaded.seconds,
     }
     report["environment"] = environment(device)
-    picture = len(loaded.event) == 3 and loaded.event[0] in (1, 3)
+    picture = pictured(loaded.event)
     if picture:
         save_grid(out / "grid.png", x[:_SHOWN], ends=loaded.model.ends)
     (out / "evaluation.json").write_text(json.dumps(report, indent=2) + "\n")
@@ -87,12 +87,14 @@ def _read(args: Namespace, event: tuple[int, ...]) -> Tensor:
         raise ConfigError(
             f"--from-samples draws nothing, so {', '.join(idle)} cannot matter; leave one or the other out"
         )
-    x = from_array_file(Path(args.from_samples)).scaled()
-    if tuple(x.shape[1:]) != event:
+    data = from_array_file(Path(args.from_samples), channels="first")  # as `write` has them
+    if data.event != event:
+        data = from_array_file(Path(args.from_samples))
+    if data.event != event:
         raise ConfigError(
-            f"--from-samples {args.from_samples}: holds samples of shape {tuple(x.shape[1:])}; the model draws {event}"
+            f"--from-samples {args.from_samples}: holds samples of shape {data.event}; the model draws {event}"
         )
-    return x
+    return data.scaled()
 
 
 def _was_drawn(args: Namespace) -> dict[str, Any]:

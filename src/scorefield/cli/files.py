@@ -6,7 +6,7 @@ from pathlib import Path
 
 from scorefield._errors import ConfigError
 
-__all__ = ["free_folder", "make_folder"]
+__all__ = ["free_folder", "make_folder", "pictured"]
 
 
 def make_folder(path: Path) -> Path:
@@ -28,3 +28,8 @@ def free_folder(base: Path) -> Path:
     """Return ``base``, or the first of base-2, base-3 … that does not exist."""
     names = (base if k == 1 else base.with_name(f"{base.name}-{k}") for k in itertools.count(1))
     return next(path for path in names if not path.exists())
+
+
+def pictured(event: tuple[int, ...]) -> bool:
+    """Return whether a sample of this shape is a picture: grey or colours, height, width."""
+    return len(event) == 3 and event[0] in (1, 3)

@@ -14,7 +14,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from scorefield._errors import ConfigError, ScorefieldError
 from scorefield.cli.arguments import build_parser
-from scorefield.cli.dotted import gathered
+from scorefield.cli.dotted import gathered, names_restored
 from scorefield.cli.memory import keep_freed
 
 __all__ = ["main"]
@@ -56,7 +56,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
     """Return the parsed arguments; whatever the parser objects to is a ConfigError."""
     try:
-        return parser.parse_args(gathered(arguments))
+        args = parser.parse_args(gathered(arguments))
+        names_restored(args[args.subcommand].get("data"))
+        return args
     except (KeyboardInterrupt, SystemExit):
         raise
     except Exception as error:

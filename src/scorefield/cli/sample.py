@@ -14,6 +14,7 @@ from torch import Tensor
 
 from scorefield._errors import ConfigError
 from scorefield.cli.console import Progress, tell_device, warn
+from scorefield.cli.files import pictured
 from scorefield.config import merge, refusals
 from scorefield.config.base import Section
 from scorefield.config.load import validate
@@ -51,8 +52,16 @@ class _Choice(Section):
 
 def run(args: Namespace) -> int:
     """Draw and write samples; return the exit code."""
-    out = check_out(args.out, (".png", ".npz", *_FILMS))
+    out = None if args.out is None else check_out(args.out, (".png", ".npz", *_FILMS))
     loaded = load_model(args.model, pick_device(args.device), warn=warn)
+    if out is None:
+        out = check_out("samples.png" if pictured(loaded.event) else "samples.npz", (".png", ".npz"))
+    if out.suffix != ".npz" and not pictured(loaded.event):
+        raise ConfigError(
+            f"--out {out}: {loaded.source} draws samples of shape {loaded.event}, which are no pictures; write .npz"
+        )
+    if out.suffix in _FILMS and args.frames < 1:
+        raise ConfigError("--frames must be at least 1 for a film")
     choice = choose(loaded, args.sampler, args.steps, args.options)
     frames = args.frames if out.suffix in _FILMS else 0
     drawn, seconds = draw(args, loaded, choice, labels=labels_of(args, loaded), frames=frames)
@@ -116,8 +125,13 @@ def labels_of(args: Namespace, loaded: LoadedModel[ScoreModel]) -> Tensor | None
         return None
     classes = torch.tensor(parse_seeds(args["class"], "--class"))
     known = loaded.model.classes
-    if known is not None and classes.max() >= known:
-        raise ConfigError(f"--class {args['class']}: {loaded.source} knows the classes 0 to {known - 1}")
+    if known is None:
+        raise ConfigError(
+            f"--class {args['class']}: {args.model} was trained without classes; mnist-class knows the digits, or train one on data with "
+            "labels, with network.classes"
+        )
+    if classes.max() >= known:
+        raise ConfigError(f"--class {args['class']}: {args.model} knows the classes 0 to {known - 1}")
     return classes[torch.arange(count(args)[0]) % len(classes)]
 
 

@@ -11,7 +11,7 @@ from jsonargparse import Namespace
 from scorefield._errors import ConfigError
 from scorefield.cli.arguments import SECTIONS
 from scorefield.cli.console import Progress, tell_device, warn
-from scorefield.cli.files import free_folder
+from scorefield.cli.files import free_folder, pictured
 from scorefield.config import RunConfig, merge, parse_yaml, read_yaml, refusals, to_yaml, validate
 from scorefield.models import ScoreModel
 from scorefield.runs import Run
@@ -88,7 +88,7 @@ def _farewell(run: Run) -> None:
     """Say what to do next."""
     done = f"{run.path}: trained to step {run.state.step}."
     if isinstance(run.state.ema, ScoreModel):
-        suffix = "png" if len(run.data.event) == 3 else "npz"
+        suffix = "png" if pictured(run.data.event) else "npz"
         print(f"{done} Sample it with:\n  scorefield sample {run.path} -n 64 --out samples.{suffix}")
     else:
         print(f"{done} Measure it with:\n  scorefield evaluate {run.path}")

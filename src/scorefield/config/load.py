@@ -208,6 +208,8 @@ def to_yaml(config: BaseModel) -> str:
 def _reason(kind: str, message: str) -> str:
     if kind == "extra_forbidden":
         return "no such setting (run with --print_config to see all)"
+    if kind == "string_type":
+        return "expected text: what YAML reads as something else stands in quotes"
     message = message.removeprefix("Value error, ")
     return message[0].lower() + message[1:]
 

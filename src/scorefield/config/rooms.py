@@ -145,7 +145,10 @@ OBJECTIVE = kinds(
     cross_entropy=o.CrossEntropy,
 )
 
-_IMAGES = "needs images of shape (channels, height, width); the data has {event}; use mlp"
+_IMAGES = (
+    "needs images, series or volumes with channels, such as (1, 28, 28) or (1, 256); the data has {event}; "
+    "use mlp, or say where the channels are: data.channels=first, last or none"
+)
 _INDEX = "is told the index of a noise level; use model.kind=ladder"
 NETWORK = kinds(
     Room(

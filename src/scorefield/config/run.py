@@ -29,6 +29,7 @@ from scorefield.config.migrate import named
 from scorefield.config.rooms import DENSITY, MODEL, NETWORK, OBJECTIVE, PROCESS, ModelKind
 from scorefield.config.sampling import SamplingConfig
 from scorefield.data import Dataset
+from scorefield.data.arrays import Channels
 from scorefield.grids import ends
 from scorefield.guidance import AutoGuided
 from scorefield.models import NoisyModel, ScoreModel
@@ -41,22 +42,34 @@ __all__ = ["DataConfig", "RunConfig", "TrainConfig"]
 
 
 _DRAWN = 50_000  # examples of a density
+_CHANNELS = 4  # more of them on the first axis of a series or volume are told by data.channels
 
 
 class DataConfig(Section):
     """What to learn: an embedded or downloaded data set, a path of your own (a folder of images, .npy, .npz), or draws from a density.
 
-    ``examples`` of the density are drawn, 50 000 where it is absent, and as many others to test with. ``keep`` makes it unbalanced:
-    {3: 0.35} keeps 35 % of the threes (`scorefield.data.keep_share`).
+    ``array`` and ``channels`` say what an array file leaves open (`scorefield.data.from_array_file`). ``dir`` is where downloaded files,
+    and a path that is not absolute, are looked for. ``examples`` of the density are drawn, 50 000 where it is absent, and as many others
+    to test with. ``keep`` makes data unbalanced: {3: 0.35} keeps 35 % of the threes (`scorefield.data.keep_share`).
     """
 
     kind: Literal["digits", "mnist", "fashion_mnist", "kmnist", "path", "density"] = "mnist"
     path: str | None = None
+    array: str | None = None
+    channels: Channels | None = None
     size: PositiveInt | None = None
     dir: str | None = None
     density: Annotated[Kind, DENSITY] | None = None
     examples: PositiveInt | None = None
     keep: dict[NonNegativeInt, Annotated[float, Field(ge=0, le=1)]] | None = None
+
+    @field_validator("keep", mode="before")
+    @classmethod
+    def _spaced(cls, keep: object) -> object:
+        # YAML reads {3:0.35} as the time 3:00:21, and {3:.35} as a word, each of no value.
+        if isinstance(keep, Mapping) and None in keep.values():
+            raise ValueError("expected the share of each class, with a space after the colon, such as {3: 0.35}")
+        return keep
 
     def load(self, *, train: bool = True) -> data.Dataset:
         """Return the training set, or else the test set; a path of your own has one set, which is both."""
@@ -64,6 +77,10 @@ class DataConfig(Section):
         for label, share in sorted((self.keep or {}).items()):
             dataset = data.keep_share(dataset, label, share)
         return dataset
+
+    def on_grid(self, event: tuple[int, ...]) -> bool:
+        """Return whether an event is channels on a grid: an image, or a series or volume of which the first axis can be told to be them."""
+        return len(event) == 3 or (len(event) in (2, 4) and (self.channels is not None or event[0] <= _CHANNELS))
 
     def _whole(self, train: bool) -> data.Dataset:
         """Return the set with all of its classes whole."""
@@ -77,7 +94,8 @@ class DataConfig(Section):
         if (self.kind == "path") != (self.path is not None):
             raise ConfigError("data.path goes with data.kind=path, and only with it; set both or neither")
         if self.path is not None:
-            return data.from_path(Path(self.path), size=self.size)
+            path = Path(self.dir or "", self.path)
+            return data.from_path(path, self.size, array=self.array, channels=self.channels)
         if self.kind == "digits":
             return data.digits(train=train)
         return {"mnist": data.mnist, "fashion_mnist": data.fashion_mnist, "kmnist": data.kmnist}[self.kind](
@@ -196,7 +214,7 @@ class RunConfig(Section):
         sigma_1, sigma_L = ends(process)
         rungs = getattr(self.model, "levels", None)
         levels = rungs.build(sigma_1=sigma_1, sigma_L=sigma_L) if isinstance(rungs, Kind) else None
-        image = len(event) == 3
+        image = self.data.on_grid(event)
         with torch.random.fork_rng(devices=[]):  # layers draw their initial weights from the global generator
             torch.manual_seed(derive_seed(self.seed, "init"))
             net = self.network.build(

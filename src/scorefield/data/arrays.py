@@ -1,113 +1,218 @@
-"""One's own arrays: a ``.npy`` or ``.npz`` file becomes a data set. Nothing in such a file is ever executed."""
+"""One's own arrays become a data set, from a ``.npy`` or ``.npz`` file or from memory. Nothing in a file is ever executed."""
 
 import os
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int64, Shaped, UInt8
+from jaxtyping import Int64, Shaped
 from torch import Tensor
 
 from scorefield.data._files import refusal, regular_file
 from scorefield.data.dataset import Dataset
 
-__all__ = ["from_array_file"]
+__all__ = ["ARRAYS", "Channels", "class_numbers", "dataset_of", "from_array_file"]
 
-_EXPECTED = "a .npy or .npz file of numbers"
-_DATA_KEYS = ("x", "images")
+Channels = Literal["first", "last", "none"]
+
+ARRAYS = "a .npy or .npz file of numbers"
 _LABEL_KEYS = ("labels", "y")
+_MAGIC = (b"\x93NUMPY", b"PK\x03\x04", b"PK\x05\x06")
+_SAVE = "Save it again with numpy.save or numpy.savez; arrays of Python objects are not read."
+_READERS = {
+    **dict.fromkeys((".csv", ".tsv", ".txt", ".dat"), 'numpy.genfromtxt("{name}", delimiter=",", skip_header=1)'),
+    **dict.fromkeys((".parquet", ".pq"), 'pandas.read_parquet("{name}").to_numpy()'),
+    **dict.fromkeys((".xls", ".xlsx"), 'pandas.read_excel("{name}").to_numpy()'),
+    **dict.fromkeys((".pt", ".pth"), 'torch.load("{name}").numpy()'),
+    ".mat": 'scipy.io.loadmat("{name}")["x"]',
+    **dict.fromkeys((".h5", ".hdf5"), 'h5py.File("{name}")["x"][:]'),
+}
+"""What turns a file of another kind into an array."""
+
+_MOST_CHANNELS = 4  # of what looks like colours, with transparency
+_LEVELS = 32  # that float32 has to tell apart between the smallest and the largest number
 
 
-def from_array_file(path: str | os.PathLike[str]) -> Dataset:
+def from_array_file(
+    path: str | os.PathLike[str], *, array: str | None = None, channels: Channels | None = None
+) -> Dataset:
     """Return the examples of a ``.npy`` or ``.npz`` file as a data set named after the file.
 
-    The data has shape (n, *d) and is one of: bytes, which are images (n, h, w), (n, c, h, w) or (n, h, w,
-    c) with c = 1 or 3, brought to (n, c, h, w), or any other shape, left as it is; booleans, which become
-    bytes 0 and 255; floating-point numbers, which become float32 and are otherwise left as they are.
+    Numbers, channels and errors are those of `dataset_of`. Of an ``.npz`` the data is the only array besides the labels, or the one
+    that is named; the optional labels are class numbers, one per example, in ``labels`` or ``y``.
 
-    In an ``.npz`` the data is the array ``x`` or ``images``, or the only one besides the labels; the optional
-    labels are integers from 0, one per example, in ``labels`` or ``y``.
+    Args:
+        path: the file.
+        array: the name of the array to learn, where an ``.npz`` holds several; all others but labels are left out then.
+        channels: where the channels are.
 
     Raises:
-        DataError: not such a file, damaged, needs pickle, arrays that cannot be told apart, another type or
-            shape, numbers that are not finite in float32.
+        DataError: not such a file, damaged, needs pickle, several arrays of which none is named.
     """
-    path = regular_file(path, _EXPECTED)
-    try:
-        arrays = _read(path)
-    # A reader fed with damaged bytes may raise anything; all of it means the same to the owner of the file.
-    except Exception as error:
-        remedy = "Save it again with numpy.save or numpy.savez; arrays of Python objects are not read."
-        raise refusal(path, f"data that cannot be read ({error})", _EXPECTED, remedy) from error
-    key = _data_key(path, arrays)
-    x = _examples(path, arrays.pop(key))
-    labels = _labels(path, arrays, len(x))
-    return Dataset(x, labels, path.stem)
+    path = regular_file(path, ARRAYS)
+    arrays = _read(path)
+    key = _chosen(path, arrays, array)
+    x = arrays.pop(key)
+    names = [name for name in _LABEL_KEYS if name in arrays]
+    if array is not None:  # whoever named the data has seen the rest: what cannot be labels is left out
+        names = [name for name in names if _counts(arrays[name], len(x))]
+    if len(names) > 1:
+        raise refusal(path, "both labels and y", "one of them", f"Save the file with one, or say data.array={key}.")
+    return dataset_of(x, arrays[names[0]] if names else None, path.stem, source=path, channels=channels)
+
+
+def dataset_of(
+    x: Shaped[np.ndarray, "..."] | Tensor,
+    labels: object,
+    name: str,
+    *,
+    source: str | os.PathLike[str] | None = None,
+    channels: Channels | None = None,
+) -> Dataset:
+    """Return examples as a data set.
+
+    Args:
+        x: shape (n, *d). Bytes stay bytes and booleans become bytes 0 and 255, levels of images; all other numbers become float32.
+        labels: class numbers, one per example; None where there are none.
+        name: of the data set.
+        source: what errors call it, a path for one; the name when absent.
+        channels: where the channels of examples are: the "first" of their axes, the "last", which is brought to the front, or there are
+            "none", and an axis of one channel is added. By default the first, but for bytes: shape (n, h, w) has none, and
+            (n, h, w, 1 or 3) has them last.
+
+    Raises:
+        DataError: other types of numbers, one axis only, axes of which the channels cannot be told, numbers that are not finite in
+            float32 or that it cannot tell apart, labels that are not class numbers.
+    """
+    source = name if source is None else source
+    if isinstance(x, np.ndarray):
+        x = _numeric(source, x)
+    if x.is_complex():
+        raise refusal(source, f"numbers of type {_type(x)}", "real numbers", "Stack real and imaginary parts.")
+    if x.ndim < 2 or x.numel() == 0:
+        remedy = "Put the examples along the first axis; numbers are examples of shape (1,): reshape(-1, 1)."
+        raise refusal(source, f"shape {tuple(x.shape)}", "(n, *event), nothing empty", remedy)
+    x = _channels_first(source, x.detach(), channels)
+    found = x.to(torch.uint8).mul_(255) if x.dtype == torch.bool else _real(source, x)
+    return Dataset(found.contiguous(), None if labels is None else class_numbers(source, labels, len(x)), name)
+
+
+def class_numbers(source: str | os.PathLike[str], labels: object, n: int) -> Int64[Tensor, " n"]:
+    """Return labels in int64: whole numbers from 0 of any type, one for each of n examples, shape (n,) or (n, 1).
+
+    Raises:
+        DataError: something else.
+    """
+    found = np.asarray(labels.detach().cpu() if isinstance(labels, Tensor) else labels)
+    if _counts(found, n):
+        return torch.from_numpy(found.reshape(-1).astype(np.int64))
+    what = f"labels of type {found.dtype} and shape {found.shape}"
+    if found.shape == (n,) and found.dtype.kind in "if":
+        what = f"labels from {found.min():g} to {found.max():g}, of type {found.dtype}"
+    remedy = "numpy.unique(labels, return_inverse=True)[1] numbers any values from 0; or leave them out."
+    if found.ndim == 2 and len(found) == n:
+        remedy = "Of one-hot rows take labels.argmax(axis=1); or leave them out."
+    raise refusal(source, what, f"class numbers from 0, one for each of {n} examples", remedy)
+
+
+def _counts(labels: Shaped[np.ndarray, "..."], n: int) -> bool:
+    """Return whether labels are whole numbers from 0, one for each of n examples."""
+    if labels.shape not in ((n,), (n, 1)) or labels.dtype.kind not in "biuf":
+        return False
+    with np.errstate(invalid="ignore", over="ignore"):
+        return bool((labels >= 0).all() and (labels < 2**53).all() and (labels == np.floor(labels)).all())
 
 
 def _read(path: Path) -> dict[str, Shaped[np.ndarray, "..."]]:
     """Return the arrays of a file by name; the one in a ``.npy`` is x."""
-    loaded = np.load(path, allow_pickle=False)
-    if isinstance(loaded, np.ndarray):
-        return {"x": loaded}
-    with loaded:
-        return {key: np.asarray(loaded[key]) for key in loaded.files}  # members of other kinds come as bytes
+    reader = _READERS.get(path.suffix.lower())
+    if reader is not None:
+        remedy = f'Convert it: numpy.save("{path.stem}.npy", {reader.format(name=path.name)})'
+        raise refusal(path, f"a {path.suffix} file", f"{ARRAYS}, or a folder of pictures", remedy)
+    try:
+        with path.open("rb") as file:
+            known = file.read(6).startswith(_MAGIC)
+        if known:
+            loaded = np.load(path, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                return {"x": loaded}
+            with loaded:
+                return {key: np.asarray(loaded[key]) for key in loaded.files}  # members of other kinds come as bytes
+    # A reader fed with damaged bytes may raise anything; all of it means the same to the owner of the file.
+    except Exception as error:
+        raise refusal(path, f"data that cannot be read ({error})", ARRAYS, _SAVE) from error
+    raise refusal(path, "a file that does not begin as NumPy's do", f"{ARRAYS}, or a folder of pictures", _SAVE)
 
 
-def _one_of(path: Path, names: tuple[str, ...], arrays: dict[str, Shaped[np.ndarray, "..."]]) -> str | None:
-    """Return the one of ``names`` that is among the arrays, if any."""
-    present = [name for name in names if name in arrays]
-    if len(present) > 1:
-        raise refusal(path, f"both {' and '.join(present)}", "one of them", "Save the file with one.")
-    return present[0] if present else None
+def _chosen(path: Path, arrays: dict[str, Shaped[np.ndarray, "..."]], wanted: str | None) -> str:
+    """Return the name of the array to learn."""
+    rest = [name for name in arrays if name not in _LABEL_KEYS] if wanted is None else [wanted]
+    if len(rest) == 1 and rest[0] in arrays:
+        return rest[0]
+    found = ", ".join(f"{name} {value.dtype} {value.shape}" for name, value in arrays.items())
+    expected = "one, with or without class numbers in labels or y" if wanted is None else f"one called {wanted}"
+    raise refusal(path, f"the arrays {found or 'of none'}", expected, "Say which to learn: data.array=NAME.")
 
 
-def _data_key(path: Path, arrays: dict[str, Shaped[np.ndarray, "..."]]) -> str:
-    key = _one_of(path, _DATA_KEYS, arrays)
-    rest = [name for name in arrays if name not in _LABEL_KEYS]
-    if key is None and len(rest) != 1:
-        expected = f"the data under {' or '.join(_DATA_KEYS)}, or alone besides {' or '.join(_LABEL_KEYS)}"
-        raise refusal(path, f"arrays {sorted(arrays)}", expected, "Save the array you mean under the name x.")
-    return key or rest[0]
+def _numeric(source: str | os.PathLike[str], x: Shaped[np.ndarray, "..."]) -> Tensor:
+    """Return an array as a tensor, in the same memory where the machine's numbers are the array's."""
+    if x.dtype.kind not in "biufc":
+        remedy = "Take the columns that are numbers: x.astype('float32')."
+        raise refusal(source, f"values of type {x.dtype}", "numbers", remedy)
+    if x.dtype.itemsize > 8 and x.dtype.kind == "f":
+        x = x.astype(np.float64)
+    if not x.dtype.isnative or any(stride < 0 for stride in x.strides):
+        x = x.astype(x.dtype.newbyteorder("="), order="C")
+    return torch.from_numpy(x if x.flags.writeable else x.copy())
 
 
-def _examples(path: Path, x: Shaped[np.ndarray, "..."]) -> UInt8[Tensor, "n *d"] | Float32[Tensor, "n *d"]:
-    if x.ndim < 2 or x.size == 0:
-        remedy = "Save the examples along the first axis; numbers are examples of shape (1,)."
-        raise refusal(path, f"shape {x.shape}", "(n, *event), nothing empty", remedy)
-    if x.dtype == np.bool_:
-        x = x.astype(np.uint8) * 255
-    if x.dtype == np.uint8:
-        return torch.from_numpy(np.ascontiguousarray(_channels_first(x)))
-    if not np.issubdtype(x.dtype, np.floating):
-        remedy = "Save grey levels as uint8, anything else as float32."
-        raise refusal(path, f"numbers of type {x.dtype}", "uint8, bool or floating-point", remedy)
-    with np.errstate(over="ignore"):
-        x = np.ascontiguousarray(x, dtype=np.float32)
-    bad = len(x) - int(np.isfinite(x).reshape(len(x), -1).all(axis=1).sum())
-    if bad:
-        remedy = "Remove or repair these examples."
-        raise refusal(path, f"{bad} examples with NaN or infinite numbers", "finite float32 numbers", remedy)
-    return torch.from_numpy(x)
+def _channels_first(source: str | os.PathLike[str], x: Tensor, channels: Channels | None) -> Tensor:
+    """Return examples with their channels on the first of their axes, where there are any."""
+    bytes_ = x.dtype in (torch.uint8, torch.bool)
+    if channels is None and x.ndim >= 4 and x.shape[1] not in (1, 3) and x.shape[-1] <= _MOST_CHANNELS:
+        if not (bytes_ and x.ndim == 4 and x.shape[-1] in (1, 3)):
+            found = f"shape {tuple(x.shape)}, whose channels may be the first axis of an example or the last"
+            raise refusal(source, found, "(n, channels, ...)", "Say where they are: data.channels=last, or first.")
+        channels = "last"
+    if channels == "last":
+        return x.movedim(-1, 1)
+    return x[:, None] if channels == "none" or (channels is None and bytes_ and x.ndim == 3) else x
 
 
-def _channels_first(x: UInt8[np.ndarray, "n *any"]) -> UInt8[np.ndarray, "n *d"]:
-    """Return images as (n, c, h, w), and anything else as it is."""
-    if x.ndim == 3:
-        return x[:, None]
-    if x.ndim == 4 and x.shape[1] not in (1, 3) and x.shape[3] in (1, 3):
-        return np.moveaxis(x, 3, 1)
-    return x
+def _real(source: str | os.PathLike[str], x: Tensor) -> Tensor:
+    """Return bytes as they are and other numbers in float32."""
+    if x.dtype == torch.uint8:
+        return x
+    found = x.float()
+    bad = [~torch.isfinite(part).flatten(1).all(dim=1) for part in found.split(_part(x))]
+    rows = torch.cat(bad).nonzero().flatten().tolist()
+    if rows:
+        shown = ", ".join(map(str, rows[:5])) + (", …" if len(rows) > 5 else "")
+        what = f"{len(rows)} examples with NaN or infinite numbers, at positions {shown} (counted from 0)"
+        raise refusal(source, what, "finite float32 numbers", "Remove or repair these examples.")
+    if x.dtype in (torch.float64, torch.int32, torch.int64):
+        _told_apart(source, x)
+    return found
 
 
-def _labels(path: Path, arrays: dict[str, Shaped[np.ndarray, "..."]], n: int) -> Int64[Tensor, " n"] | None:
-    key = _one_of(path, _LABEL_KEYS, arrays)
-    if key is None:
-        return None
-    labels = arrays[key]
-    integers = labels.shape == (n,) and np.issubdtype(labels.dtype, np.integer)
-    if not integers or labels.min() < 0:
-        found = f"the value {labels.min()}" if integers else f"type {labels.dtype} and shape {labels.shape}"
-        remedy = "Save class numbers, or no labels."
-        raise refusal(path, f"{key} with {found}", f"integers from 0, one for each of {n} examples", remedy)
-    return torch.from_numpy(labels.astype(np.int64))
+def _told_apart(source: str | os.PathLike[str], x: Tensor) -> None:
+    """Refuse numbers so large beside their differences, such as times in seconds since 1970, that float32 loses these."""
+    axes = [0] if x.ndim == 2 else list(range(x.ndim))
+    low, high = x.amin(axes).double().reshape(-1), x.amax(axes).double().reshape(-1)
+    size, spread = torch.maximum(low.abs(), high.abs()), high - low
+    # Differences in the last digits of float64 are rounding of a constant.
+    lost = ((spread > 1e-12 * size) & (spread < _LEVELS * 2.0**-23 * size)).nonzero().flatten().tolist()
+    if lost:
+        where = f"column {lost[0]}: " if x.ndim == 2 else ""
+        what = f"{where}numbers from {low[lost[0]].item():.15g} to {high[lost[0]].item():.15g}"
+        raise refusal(source, what, "differences that float32 can tell", "Subtract the smallest number from them.")
+
+
+def _part(x: Tensor) -> int:
+    """Return how many examples hold about four million numbers."""
+    return max(1, 2**22 // max(1, x[0].numel()))
+
+
+def _type(x: Tensor) -> str:
+    return str(x.dtype).removeprefix("torch.")

@@ -5,8 +5,8 @@ is positions kB..(k+1)B−1 of it, so all batches have equal size, every example
 stream does not depend on the batch size. Dequantisation noise belongs to the position too.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from torch.utils.data import IterableDataset
 
 from scorefield._errors import ConfigError
 from scorefield._tensors import derive_seed
+from scorefield.data.arrays import class_numbers, dataset_of
 from scorefield.data.dataset import Dataset, dequantize_rows
 
 __all__ = ["Batch", "Batches", "DensityBatches", "LoaderBatches", "Samplable", "batches_of"]
@@ -40,6 +41,15 @@ class Samplable(Protocol):
 
     def sample(self, n: int, generator: torch.Generator) -> Float[Tensor, "n *d"]:
         """Return n independent draws."""
+        ...
+
+
+@runtime_checkable
+class ArrayLike(Protocol):
+    """What NumPy makes an array of, such as a table of pandas."""
+
+    def __array__(self) -> np.ndarray:
+        """Return the array."""
         ...
 
 
@@ -167,37 +177,55 @@ class LoaderBatches:
                 f"a loader must yield float tensors of shape (b, *d), or pairs of them and labels; received {type(x).__name__}"
                 + (f" of {x.dtype} and shape {tuple(x.shape)}" if isinstance(x, Tensor) else "")
             )
-        return Batch(x, labels)
+        return Batch(x, None if labels is None else class_numbers("a batch of the loader", labels, len(x)))
 
 
 def batches_of(data: object, batch_size: int, seed: int) -> "Batches | DensityBatches | LoaderBatches":
     """Return the batches of whatever examples come in.
 
     Args:
-        data: a density, a `Dataset`, a tensor or NumPy array of shape (n, *d), a sequence of examples (with labels or without, such as a
-            map-style `torch.utils.data.Dataset`), or a loader.
+        data: a density, a `Dataset`, a tensor or NumPy array of shape (n, *d), a pair of those and labels (n,), a sequence of examples
+            (with labels or without, such as a map-style `torch.utils.data.Dataset`), or a loader.
         batch_size: rows of a batch; a loader has its own.
         seed: names the order and the noise.
 
     Raises:
         ConfigError: something else, or examples that cannot be put side by side.
+        DataError: numbers or labels that `dataset_of` refuses.
     """
     if isinstance(data, Dataset):
         return Batches(data, batch_size, seed)
     if isinstance(data, Samplable):
         return DensityBatches(data, batch_size, seed)
-    if isinstance(data, np.ndarray):
-        data = torch.from_numpy(data)
-    if isinstance(data, Tensor):
-        return Batches(Dataset(data if data.dtype == torch.uint8 else data.float(), None, "tensor"), batch_size, seed)
-    if isinstance(data, Sequence | TorchDataset) and not isinstance(data, IterableDataset):
+    if _with_labels(data):
+        return Batches(_examples(*data), batch_size, seed)
+    if isinstance(data, Tensor | ArrayLike):
+        return Batches(_examples(data, None), batch_size, seed)
+    if isinstance(data, Sequence | TorchDataset) and not isinstance(data, IterableDataset | str):
         return Batches(_stacked(data), batch_size, seed)
-    if isinstance(data, Iterable):
+    if isinstance(data, Iterable) and not isinstance(data, str | Mapping):
         return LoaderBatches(data)
     raise ConfigError(
-        "expected a density, a Dataset, a tensor or array of shape (n, *d), a sequence of examples or a loader of batches; "
-        f"received {type(data).__name__}"
+        "expected a density, a Dataset, a tensor or array of shape (n, *d), a pair of those and labels, a sequence of examples or a "
+        f"loader of batches; received {type(data).__name__}. scorefield.data.from_path reads files"
     )
+
+
+def _with_labels(data: object) -> TypeGuard[tuple[Any, Any]]:
+    """Return whether data are a pair of examples (n, *d) and labels (n,), rather than two examples, which have one shape."""
+    if not (
+        isinstance(data, tuple | list)
+        and len(data) == 2
+        and all(isinstance(part, Tensor | np.ndarray) for part in data)
+    ):
+        return False
+    x, labels = data
+    return x.ndim >= 2 and labels.ndim == 1 and len(x) == len(labels)
+
+
+def _examples(x: "Tensor | ArrayLike", labels: object) -> Dataset:
+    """Return examples in memory, their axes as they come."""
+    return dataset_of(x if isinstance(x, Tensor) else np.asarray(x), labels, "the data", channels="first")
 
 
 def _pair(item: object) -> tuple[Any, Any]:
@@ -209,14 +237,13 @@ def _pair(item: object) -> tuple[Any, Any]:
 
 def _stacked(examples: "Sequence[object] | TorchDataset[object]") -> Dataset:
     """Return a sequence of examples, or of pairs of examples and labels, as one data set in memory."""
-    rows = [examples[k] for k in range(len(examples))]  # pyright: ignore[reportArgumentType]  map-style sets have a length
+    rows = [_pair(examples[k]) for k in range(len(examples))]  # pyright: ignore[reportArgumentType]  map-style sets have a length
     try:
-        x = torch.stack([torch.as_tensor(_pair(row)[0]) for row in rows])
-        classes = [_pair(row)[1] for row in rows]
-        labels = None if None in classes else torch.tensor([int(label) for label in classes])
+        x = torch.stack([torch.as_tensor(x) for x, _ in rows])
     except (RuntimeError, TypeError, ValueError) as error:
         raise ConfigError(f"the examples cannot be put side by side as tensors of one shape: {error}") from error
-    return Dataset(x if x.dtype == torch.uint8 else x.float(), labels, "examples")
+    classes = [label for _, label in rows]
+    return _examples(x, None if None in classes else np.asarray(classes))
 
 
 def _rank_rows(batch_size: int, rank: int, world: int) -> slice:

@@ -32,7 +32,7 @@ class Dataset:
         name: what figures and records call it.
 
     Raises:
-        DataError: no example, another type of numbers, or not one label per example.
+        DataError: no example, another type of numbers, or not one label from 0 per example.
     """
 
     # Types and shapes are checked below, with errors for people; annotations of them would speak first.
@@ -51,6 +51,8 @@ class Dataset:
                 f"{self.name}: found labels of {labels.dtype} and shape {tuple(labels.shape)}; expected int64, "
                 f"one for each of {len(x)} examples. Convert them, or leave them out."
             )
+        if labels is not None and labels.min() < 0:
+            raise DataError(f"{self.name}: found the label {labels.min()}; expected class numbers from 0.")
 
     def __len__(self) -> int:
         return len(self.x)

@@ -4,7 +4,8 @@ What each kind of file means, so that nothing is guessed: hidden files and other
 are passed over, sub-folders are entered, links are followed to files but not to folders, and of an
 animation the first picture counts. Every picture is turned as its EXIF orientation says; transparent ones
 are laid on white; 16-bit grey is rounded to 8 bits. If all pictures are grey so is the data set (c = 1),
-else it is RGB (c = 3).
+else it is RGB (c = 3). Where all pictures lie in two or more sub-folders, these are the classes, numbered in
+the order of their names.
 """
 
 import os
@@ -14,12 +15,13 @@ from typing import NoReturn
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Int64, UInt8
 from PIL import Image, ImageOps
+from torch import Tensor
 
 from scorefield._errors import ConfigError, DataError
 from scorefield.data._files import refusal, regular_file
-from scorefield.data.arrays import from_array_file
+from scorefield.data.arrays import ARRAYS, Channels, from_array_file
 from scorefield.data.dataset import Dataset
 
 __all__ = ["from_folder", "from_path", "read_image"]
@@ -31,22 +33,37 @@ _EXPECTED = "a picture"
 _GREY = ("1", "L", "LA")
 
 
-def from_path(path: str | os.PathLike[str], size: int | None = None) -> Dataset:
+def from_path(
+    path: str | os.PathLike[str],
+    size: int | None = None,
+    *,
+    array: str | None = None,
+    channels: Channels | None = None,
+) -> Dataset:
     """Return one's own data: a folder of images (`from_folder`) or a .npy or .npz file (`from_array_file`).
 
     Raises:
-        ConfigError: a size is given for an array file, which is never resized.
-        DataError: as those two do.
+        ConfigError: a size is given for an array file, which is never resized, or a name or channels for a folder.
+        DataError: nothing is there, or as those two do.
     """
-    if os.path.isdir(path):
+    folder = os.path.isdir(path)
+    asked = {"array": array, "channels": channels} if folder else {"size": size}
+    for name, value in asked.items():
+        if value is not None:
+            wanted = ARRAYS if folder else "a folder of images"
+            raise ConfigError(f"{name}={value} needs {wanted}; received {os.fspath(path)!r}. Leave it out.")
+    if folder:
         return from_folder(path, size)
-    if size is not None:
-        raise ConfigError(f"size={size} needs a folder of images; received {os.fspath(path)!r}. Leave it out.")
-    return from_array_file(path)
+    if not os.path.lexists(path):
+        where = "" if os.path.isabs(path) else f" in {os.getcwd()!r}, the folder this was started in"
+        raise refusal(path, f"no such file or folder{where}", f"{ARRAYS}, or a folder of pictures", "Check the path.")
+    if Path(path).suffix.lower() in SUFFIXES:
+        raise refusal(path, "one picture", f"a folder of pictures, or {ARRAYS}", "Name the folder that it is in.")
+    return from_array_file(path, array=array, channels=channels)
 
 
 def from_folder(path: str | os.PathLike[str], size: int | None = None) -> Dataset:
-    """Return the images below a folder, in the order of their paths: x of shape (n, c, h, w) in bytes, no labels.
+    """Return the images below a folder, in the order of their paths: x of shape (n, c, h, w) in bytes, labels where folders are classes.
 
     Args:
         path: the folder, which gives the data set its name.
@@ -69,7 +86,16 @@ def from_folder(path: str | os.PathLike[str], size: int | None = None) -> Datase
             raise refusal(file, found, expected, "Give a size to have all pictures cut and resized.")
     channels = max(len(picture) for picture in pictures)
     x = np.stack([np.broadcast_to(picture, (channels, *picture.shape[1:])) for picture in pictures])
-    return Dataset(torch.from_numpy(x), None, Path(path).resolve().name)
+    return Dataset(torch.from_numpy(x), _classes(Path(path), files), Path(path).resolve().name)
+
+
+def _classes(path: Path, files: list[Path]) -> Int64[Tensor, " n"] | None:
+    """Return the number of the sub-folder that each picture lies in; None where there are no two, or some lie in none."""
+    parts = [file.relative_to(path).parts for file in files]
+    folders = sorted({part[0] for part in parts})
+    if len(folders) < 2 or any(len(part) == 1 for part in parts):
+        return None
+    return torch.tensor([folders.index(part[0]) for part in parts])
 
 
 def _images_below(path: str | os.PathLike[str]) -> list[Path]:

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 import tempfile
 import warnings
 from pathlib import Path
@@ -25,9 +26,11 @@ def read(path: Path) -> object:
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from error
     except pickle.UnpicklingError as error:
+        asked = re.search(r"GLOBAL (\S+)", str(error))
+        found = f"{asked[1]}, which is code to run" if asked else "a file that is damaged, or asks for code to run"
         raise CheckpointError(
-            f"{path}: refused; nothing was executed. Expected a torch file of tensors, numbers, lists and dicts; found one that is damaged "
-            f"or asks for code to run ({_first_line(error)}). Save it again as a state dict, with the program that wrote it"
+            f"{path}: refused; nothing was executed. Expected a torch file of tensors, numbers, lists and dicts; found {found}. "
+            "Save it again as a state dict, with the program that wrote it"
         ) from error
     except Exception as error:  # whatever torch says to a damaged archive
         raise CheckpointError(

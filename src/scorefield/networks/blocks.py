@@ -15,7 +15,9 @@ from scorefield._errors import ConfigError
 from scorefield.networks.mlp import FourierFeatures
 from scorefield.networks.rows import Linear
 
-__all__ = ["Conditioning", "ResidualBlock", "channel_norm", "zeroed"]
+__all__ = ["Conditioning", "Maps", "ResidualBlock", "channel_norm", "convolution", "zeroed"]
+
+Maps = Float[Tensor, "b c *size"]
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -27,12 +29,17 @@ def zeroed(module: Module) -> Module:
     return module
 
 
-def channel_norm(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+def convolution(axes: int) -> type[nn.Conv1d] | type[nn.Conv2d] | type[nn.Conv3d]:
+    """Return the convolution of grids of one, two or three axes."""
+    return (nn.Conv1d, nn.Conv2d, nn.Conv3d)[axes - 1]
+
+
+def channel_norm(x: Maps) -> Maps:
     """Return ``x`` with mean 0 and variance 1 over the channels of each pixel (layer norm, no parameters).
 
     In channels_last memory the channels of a pixel are neighbours, so this is one pass over contiguous rows.
     """
-    return F.layer_norm(x.permute(0, 2, 3, 1), (x.shape[1],)).permute(0, 3, 1, 2)
+    return F.layer_norm(x.movedim(1, -1), (x.shape[1],)).movedim(-1, 1)
 
 
 class Conditioning(nn.Module):
@@ -51,9 +58,7 @@ class Conditioning(nn.Module):
         self.label = None if classes is None else nn.Embedding(classes + 1, features)
         self.mix = nn.Sequential(Linear(features, features), nn.SiLU(), Linear(features, features), nn.SiLU())
 
-    def forward(
-        self, x: Float[Tensor, "b c h w"], noise: Tensor, labels: Int[Tensor, " b"] | None
-    ) -> Float[Tensor, "b f"]:
+    def forward(self, x: Maps, noise: Tensor, labels: Int[Tensor, " b"] | None) -> Float[Tensor, "b f"]:
         """Return the vector of each example of ``x``, in the dtype of x; noise of shape () or (b,).
 
         Raises:
@@ -83,15 +88,16 @@ class ResidualBlock(nn.Module):
     second one starts at zero, so that a new block is the identity.
     """
 
-    def __init__(self, width: int, features: int, dropout: float) -> None:
+    def __init__(self, width: int, features: int, dropout: float, axes: int = 2) -> None:
         super().__init__()
         self.modulation = zeroed(Linear(features, 2 * width))
-        self.conv_in = nn.Conv2d(width, width, 3, padding=1)
-        self.conv_out = zeroed(nn.Conv2d(width, width, 3, padding=1))
+        self.conv_in = convolution(axes)(width, width, 3, padding=1)
+        self.conv_out = zeroed(convolution(axes)(width, width, 3, padding=1))
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Float[Tensor, "b c h w"], condition: Float[Tensor, "b f"]) -> Float[Tensor, "b c h w"]:
+    def forward(self, x: Maps, condition: Float[Tensor, "b f"]) -> Maps:
         """Return ``x`` plus the block's correction."""
-        scale, shift = self.modulation(condition)[:, :, None, None].chunk(2, dim=1)
+        modulation = self.modulation(condition)
+        scale, shift = modulation.reshape(*modulation.shape, *[1] * (x.ndim - 2)).chunk(2, dim=1)
         h = self.conv_in(channel_norm(x) * (1 + scale) + shift)
         return x + self.conv_out(self.dropout(F.silu(h)))

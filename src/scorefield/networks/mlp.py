@@ -5,9 +5,11 @@ import math
 from typing import Annotated
 
 import torch
-from annotated_types import Ge
-from jaxtyping import Float
+from annotated_types import Ge, Le
+from jaxtyping import Float, Int
 from torch import Tensor, nn
+
+from scorefield._errors import ConfigError
 
 __all__ = ["MLP"]
 
@@ -19,12 +21,23 @@ class MLP(nn.Module):
         dim: number of coordinates of an event, whose shape may be any: (dim,), a series (1, dim), a volume.
         width: units per hidden layer.
         depth: hidden layers.
+        classes: number of labels; None for a network that takes none. Each has a vector that is added to the features of the noise.
+
+    Raises:
+        ConfigError: when called, for events of another number of coordinates.
     """
 
-    def __init__(self, dim: int, width: Annotated[int, Ge(1)] = 128, depth: Annotated[int, Ge(1)] = 3) -> None:
+    def __init__(
+        self,
+        dim: int,
+        width: Annotated[int, Ge(1)] = 128,
+        depth: Annotated[int, Ge(1)] = 3,
+        classes: Annotated[int, Ge(2), Le(100_000)] | None = None,
+    ) -> None:
         super().__init__()
-        self.dim, self.width, self.depth = dim, width, depth
+        self.dim, self.width, self.depth, self.classes = dim, width, depth, classes
         self.features = FourierFeatures(16)
+        self.label = None if classes is None else nn.Embedding(classes + 1, 16)  # the last is 'no label'
         sizes = [dim + 16, *[width] * depth]
         hidden = [layer for pair in itertools.pairwise(sizes) for layer in (nn.Linear(*pair), nn.SiLU())]
         self.layers = nn.Sequential(*hidden, nn.Linear(width, dim))
@@ -34,9 +47,18 @@ class MLP(nn.Module):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
                 nn.init.zeros_(layer.bias)
 
-    def forward(self, x: Float[Tensor, "b *d"], noise: Float[Tensor, "*b"]) -> Float[Tensor, "b *d"]:
-        """Return the output for states x under condition ``noise`` of shape () or (b,)."""
+    def forward(
+        self, x: Float[Tensor, "b *d"], noise: Float[Tensor, "*b"], labels: Int[Tensor, " b"] | None = None
+    ) -> Float[Tensor, "b *d"]:
+        """Return the output for states x under condition ``noise`` of shape () or (b,) and, where there are classes, labels from 0."""
+        if x.shape[1:].numel() != self.dim:
+            raise ConfigError(
+                f"examples have shape {tuple(x.shape[1:])}, {x.shape[1:].numel()} numbers; the network was built for dim={self.dim}"
+            )
         condition = self.features(noise.to(x)).expand(x.shape[0], -1)
+        if self.label is not None:
+            nothing = torch.full((x.shape[0],), self.label.num_embeddings - 1, device=x.device)
+            condition = condition + self.label(nothing if labels is None else labels)
         return self.layers(torch.cat([x.flatten(1), condition], dim=1)).reshape(x.shape)
 
 

@@ -3,16 +3,15 @@
 from itertools import pairwise
 from typing import Annotated
 
-import torch
 import torch.nn.functional as F
 from annotated_types import Ge, Le, Lt
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from scorefield._errors import ConfigError
-from scorefield.networks.blocks import Conditioning, channel_norm
+from scorefield.networks.blocks import Conditioning, Maps, channel_norm, convolution
 from scorefield.networks.rows import Linear
-from scorefield.networks.unet import Stage, grid_widths, shrink
+from scorefield.networks.unet import Stage, channels_last, grid_widths, shrink, widened
 
 __all__ = ["NoisyClassifier"]
 
@@ -24,7 +23,7 @@ class NoisyClassifier(nn.Module):
 
     Args:
         channels: channels of the images.
-        size: height and width of the images, or the one number that is both.
+        size: height and width of the images, or the one number that is both; of series (length,), of volumes their three sides.
         classes: number of labels.
         width: channels on the coarsest grid, and length of the features.
         depth: residual blocks on each grid.
@@ -34,7 +33,7 @@ class NoisyClassifier(nn.Module):
     def __init__(
         self,
         channels: int,
-        size: int | tuple[int, int],
+        size: int | tuple[int, ...],
         classes: Annotated[int, Ge(2), Le(100_000)] = 10,
         *,
         width: Annotated[int, Ge(4), Le(4096)] = 128,
@@ -47,16 +46,16 @@ class NoisyClassifier(nn.Module):
         if classes < 2:
             raise ConfigError(f"a classifier needs at least two classes; received {classes}")
         widths = grid_widths(self.shape, width)
-        features = 2 * width
+        features, axes = 2 * width, len(self.shape) - 1
         self.multiple = 2 ** (len(widths) - 1)
         self.classes = classes
         self.condition = Conditioning(features, None, None)
-        self.stem = nn.Conv2d(channels, widths[0], 3, padding=1)
-        self.stages = nn.ModuleList(Stage(depth, w, features, dropout) for w in widths)
-        self.shrink = nn.ModuleList(shrink(finer, coarser) for finer, coarser in pairwise(widths))
+        self.stem = convolution(axes)(channels, widths[0], 3, padding=1)
+        self.stages = nn.ModuleList(Stage(depth, w, features, dropout, axes) for w in widths)
+        self.shrink = nn.ModuleList(shrink(finer, coarser, axes) for finer, coarser in pairwise(widths))
         self.head = nn.Sequential(nn.Dropout(dropout), Linear(width, classes))
 
-    def features(self, x: Float[Tensor, "b c h w"], noise: Tensor) -> Float[Tensor, "b f"]:
+    def features(self, x: Maps, noise: Tensor) -> Float[Tensor, "b f"]:
         """Return the vector from which the label is read.
 
         Args:
@@ -69,13 +68,11 @@ class NoisyClassifier(nn.Module):
         if x.shape[1:] != self.shape:
             raise ConfigError(f"images have shape {tuple(x.shape[1:])}, but the network was built for {self.shape}")
         condition = self.condition(x, noise, None)
-        height, width = x.shape[2:]
-        h = F.pad(x, (0, -width % self.multiple, 0, -height % self.multiple))
-        h = self.stem(h).contiguous(memory_format=torch.channels_last)
+        h = channels_last(self.stem(widened(x, self.multiple)))
         for stage, coarser in zip(self.stages, [*self.shrink, nn.Identity()], strict=True):
             h = coarser(stage(h, condition))
-        return F.silu(channel_norm(h)).mean(dim=(2, 3))
+        return F.silu(channel_norm(h)).mean(dim=tuple(range(2, x.ndim)))
 
-    def forward(self, x: Float[Tensor, "b c h w"], noise: Tensor) -> Float[Tensor, "b k"]:
+    def forward(self, x: Maps, noise: Tensor) -> Float[Tensor, "b k"]:
         """Return the logits of the labels."""
         return self.head(self.features(x, noise))

@@ -49,10 +49,9 @@ class RefineNet(nn.Module, abc.ABC):
         self.ngf = ngf
         if min(channels, ngf) < 1:
             raise ConfigError(f"channels and ngf must be at least 1; received channels={channels}, ngf={ngf}")
-        if size is not None and (size[0] % 2 or size[1] % 2):
-            raise ConfigError(
-                f"a RefineNet halves images of even sides; received {size[0]} x {size[1]} pixels; use a UNet"
-            )
+        if size is not None and (len(size) != 2 or size[0] % 2 or size[1] % 2):
+            sides = " x ".join(map(str, size))
+            raise ConfigError(f"a RefineNet halves images of even sides; received {sides} pixels; use a UNet")
         wide = 2 * ngf
         # In the order of the published weights: optimisers number parameters by it.
         self.begin_conv = nn.Conv2d(channels, ngf, 3, padding=1)

@@ -1,4 +1,4 @@
-"""A small U-Net for images, proportioned by measurement for a machine without a GPU.
+"""A small U-Net for images, series and volumes, proportioned by measurement for a machine without a GPU.
 
     pixels ─ conv ─ blocks ──────────────────────────────(+)─ blocks ─ norm ─ silu ─ conv ─ pixels
                       └ halve ─ blocks ──────(+)─ blocks ─┘ grow
@@ -20,7 +20,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from scorefield._errors import ConfigError
-from scorefield.networks.blocks import Conditioning, ResidualBlock, channel_norm, zeroed
+from scorefield.networks.blocks import Conditioning, Maps, ResidualBlock, channel_norm, convolution, zeroed
 from scorefield.networks.rows import kernel_depends_on_rows
 
 __all__ = ["UNet"]
@@ -29,37 +29,60 @@ __all__ = ["UNet"]
 class Stage(nn.Module):
     """Residual blocks one after another, on one grid and under one condition."""
 
-    def __init__(self, blocks: int, width: int, features: int, dropout: float) -> None:
+    def __init__(self, blocks: int, width: int, features: int, dropout: float, axes: int) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(ResidualBlock(width, features, dropout) for _ in range(blocks))
+        self.blocks = nn.ModuleList(ResidualBlock(width, features, dropout, axes) for _ in range(blocks))
 
-    def forward(self, x: Float[Tensor, "b c h w"], condition: Float[Tensor, "b f"]) -> Float[Tensor, "b c h w"]:
+    def forward(self, x: Maps, condition: Float[Tensor, "b f"]) -> Maps:
         """Return ``x`` after the last block."""
         for block in self.blocks:
             x = block(x, condition)
         return x
 
 
-def shrink(finer: int, coarser: int) -> nn.Module:
+def shrink(finer: int, coarser: int, axes: int) -> nn.Module:
     """Return a layer that turns each 2×2 square of the grid into one pixel of more channels."""
-    return nn.Conv2d(finer, coarser, 2, stride=2)
+    return convolution(axes)(finer, coarser, 2, stride=2)
 
 
-def grow(coarser: int, finer: int) -> nn.Module:
+def grow(coarser: int, finer: int, axes: int) -> nn.Module:
     """Return a layer that turns each pixel of the grid into a 2×2 square of fewer channels."""
-    return nn.Sequential(nn.Conv2d(coarser, 4 * finer, 1), nn.PixelShuffle(2))
+    shuffle = nn.PixelShuffle(2) if axes == 2 else Shuffle()  # PyTorch's own is faster
+    return nn.Sequential(convolution(axes)(coarser, 2**axes * finer, 1), shuffle)
+
+
+class Shuffle(nn.Module):
+    """`torch.nn.PixelShuffle` (2) for grids of any number of axes: of 2^axes neighbouring channels each goes to a corner of a cube."""
+
+    def forward(self, x: Maps) -> Maps:
+        """Return maps of half the side and 2^axes times the channels on the finer grid."""
+        axes = x.ndim - 2
+        corners = x.reshape(len(x), -1, *[2] * axes, *x.shape[2:])
+        order = [place for k in range(axes) for place in (2 + axes + k, 2 + k)]
+        return corners.permute(0, 1, *order).reshape(len(x), -1, *(2 * side for side in x.shape[2:]))
+
+
+def widened(x: Maps, multiple: int) -> Maps:
+    """Return maps with zeros behind the end of each axis, so that its length is a multiple of a number."""
+    return F.pad(x, [margin for side in reversed(x.shape[2:]) for margin in (0, -side % multiple)])
+
+
+def channels_last(x: Maps) -> Maps:
+    """Return maps in which the channels of a pixel are neighbours, where PyTorch has such an order."""
+    order = {4: torch.channels_last, 5: torch.channels_last_3d}.get(x.ndim, torch.contiguous_format)
+    return x.contiguous(memory_format=order)
 
 
 def grid_widths(shape: tuple[int, ...], width: int) -> list[int]:
-    """Return the channels of each grid for images of ``shape`` (c, h, w), from the finest to the coarsest, which is 7 to 13 pixels wide.
+    """Return the channels of each grid for maps of ``shape`` (c, *size), from the finest to the coarsest, which is 7 to 13 pixels wide.
 
     Raises:
-        ConfigError: the shape is not that of an image.
+        ConfigError: the shape is not that of a series, an image or a volume.
     """
-    if len(shape) != 3 or min(shape) < 1:
+    if not 2 <= len(shape) <= 4 or min(shape) < 1:
         raise ConfigError(
-            f"images have at least one channel and one pixel; received the shape {shape}: give the size as one number "
-            "or as (height, width)"
+            f"images have at least one channel and one pixel, and a grid of one to three axes; received the shape {shape}: give the size "
+            "as one number, or as (height, width), (length,) or (depth, height, width)"
         )
     halvings = max(0, int(math.log2(min(shape[1:]) / 7)))
     return [width // min(4, 2**k) for k in reversed(range(halvings + 1))]
@@ -73,7 +96,8 @@ class UNet(nn.Module):
 
     Args:
         channels: channels of the images.
-        size: height and width of the images, or the one number that is both; odd sizes are padded inside.
+        size: height and width of the images, or the one number that is both; the length of series, (length,), or the three sides of
+            volumes. Odd sizes are padded inside.
         width: channels on the coarsest grid; each finer grid has half as many, but no fewer than a quarter.
         depth: residual blocks on the coarsest grid; the grids between have one on the way down and one on the way up.
         finest: residual blocks on the finest grid, each way, where there is a coarser one. They are a quarter of the
@@ -89,7 +113,7 @@ class UNet(nn.Module):
     def __init__(
         self,
         channels: int,
-        size: int | tuple[int, int],
+        size: int | tuple[int, ...],
         *,
         width: Annotated[int, Ge(4), Le(4096)] = 128,
         depth: Annotated[int, Ge(1)] = 2,
@@ -102,22 +126,20 @@ class UNet(nn.Module):
         self.width, self.depth, self.finest, self.dropout = width, depth, finest, dropout
         self.shape = (channels, *((size, size) if isinstance(size, int) else size))
         widths = grid_widths(self.shape, width)
-        features = 2 * width
+        features, axes = 2 * width, len(self.shape) - 1
         finer = [(w, 1 if k else finest) for k, w in enumerate(widths[:-1])]
         self.multiple = 2 ** (len(widths) - 1)
         self.classes = classes
         self.condition = Conditioning(features, classes, levels)
-        self.stem = nn.Conv2d(channels, widths[0], 3, padding=1)
-        self.encode = nn.ModuleList(Stage(blocks, w, features, dropout) for w, blocks in finer)
-        self.shrink = nn.ModuleList(shrink(finer, coarser) for finer, coarser in pairwise(widths))
-        self.middle = Stage(depth, width, features, dropout)
-        self.grow = nn.ModuleList(grow(coarser, finer) for coarser, finer in pairwise(widths[::-1]))
-        self.decode = nn.ModuleList(Stage(blocks, w, features, dropout) for w, blocks in reversed(finer))
-        self.head = zeroed(nn.Conv2d(widths[0], channels, 3, padding=1))
+        self.stem = convolution(axes)(channels, widths[0], 3, padding=1)
+        self.encode = nn.ModuleList(Stage(blocks, w, features, dropout, axes) for w, blocks in finer)
+        self.shrink = nn.ModuleList(shrink(finer, coarser, axes) for finer, coarser in pairwise(widths))
+        self.middle = Stage(depth, width, features, dropout, axes)
+        self.grow = nn.ModuleList(grow(coarser, finer, axes) for coarser, finer in pairwise(widths[::-1]))
+        self.decode = nn.ModuleList(Stage(blocks, w, features, dropout, axes) for w, blocks in reversed(finer))
+        self.head = zeroed(convolution(axes)(widths[0], channels, 3, padding=1))
 
-    def forward(
-        self, x: Float[Tensor, "b c h w"], noise: Tensor, labels: Int[Tensor, " b"] | None = None
-    ) -> Float[Tensor, "b c h w"]:
+    def forward(self, x: Maps, noise: Tensor, labels: Int[Tensor, " b"] | None = None) -> Maps:
         """Return the network's value at ``x``.
 
         Args:
@@ -138,9 +160,7 @@ class UNet(nn.Module):
             pair = None if labels is None else labels.expand(2)
             return self.forward(x.expand(2, *self.shape), noise.expand(2), pair)[:1]
         condition = self.condition(x, noise, labels)
-        height, width = x.shape[2:]
-        h = F.pad(x, (0, -width % self.multiple, 0, -height % self.multiple))
-        h = self.stem(h).contiguous(memory_format=torch.channels_last)
+        h = channels_last(self.stem(widened(x, self.multiple)))
         kept: list[Tensor] = []
         for encode, shrink in zip(self.encode, self.shrink, strict=True):
             h = encode(h, condition)
@@ -149,4 +169,4 @@ class UNet(nn.Module):
         h = self.middle(h, condition)
         for grow, decode in zip(self.grow, self.decode, strict=True):
             h = decode(grow(h) + kept.pop(), condition)
-        return self.head(F.silu(channel_norm(h)))[..., :height, :width]
+        return self.head(F.silu(channel_norm(h)))[:, :, *map(slice, x.shape[2:])]

@@ -23,6 +23,7 @@ from scorefield.training import (
     Parallel,
     StepRecord,
     TrainState,
+    check_labels,
     checkpoint,
     environment,
     load_weights,
@@ -90,6 +91,7 @@ class Run:
             self._objective = self.config.build_objective()
             self._settings = self.config.train.build(self.config.seed, self.config.guide.step)
             self.state = TrainState.create(model, self._settings)
+        check_labels(model.classes, self.data.labels)
         self._held = ExitStack()
         self._folder: RunFolder | None = None
         self._told = False
@@ -125,17 +127,22 @@ class Run:
         self.close()
 
     def resume(self, *, override: bool = False) -> Self:
-        """Put the newest good checkpoint in place, if there is one.
+        """Put the newest good checkpoint in place, if there is one yet.
 
         Args:
             override: go on although the configuration changed.
 
         Raises:
             ConfigError: the configuration changed in what decides the steps.
-            CheckpointError: there are checkpoints, and all are damaged.
+            CheckpointError: the folder is not that of a run, or all of its checkpoints are damaged.
         """
+        if not (self.path / "checkpoints").is_dir():
+            raise CheckpointError(
+                f"{self.path}: holds no run to go on with; check its name, or start one there without resuming"
+            )
         found = checkpoint.latest(self.folder.checkpoints, self.warn)
         if found is None:
+            self.warn(f"{self.path}: has no checkpoint yet; starting at step 0")
             return self
         before = _configuration(found).model_dump(mode="json")
         changes = _differences(before, self.config.model_dump(mode="json"))
@@ -174,6 +181,12 @@ class Run:
         guide, last = self.config.guide.step or 0, self.config.train.steps
         if guide > last:
             self.warn(f"guide.step {guide} lies beyond the last step, {last}: the run keeps no guide")
+        classes, labels = self.state.model.classes, self.data.labels
+        unseen = set() if classes is None or labels is None else set(range(classes)) - set(labels.tolist())
+        if unseen:
+            self.warn(
+                f"no example has the label {min(unseen)}, of {classes} classes: the model will not know what it looks like"
+            )
 
     def __iter__(self) -> Iterator[StepRecord]:
         self.begin()
@@ -254,7 +267,7 @@ class Run:
             loss = [line["loss"] for line in lines]
             loss_curve(self.path / "loss.png", [int(line["step"]) for line in lines], loss)
         model, event = self._drawn_from(), self.data.event
-        if not isinstance(model, ScoreModel) or len(event) != 3:
+        if not isinstance(model, ScoreModel) or len(event) != 3 or event[0] not in (1, 3):
             return
         grid = self.folder.samples / f"step-{self.state.step:08d}.png"
         if done:

@@ -2,7 +2,7 @@
 
 from scorefield.training import checkpoint
 from scorefield.training.environment import environment
-from scorefield.training.loop import BatchStream, StepRecord, fit, train
+from scorefield.training.loop import BatchStream, StepRecord, check_labels, fit, train
 from scorefield.training.optimization import Optimization
 from scorefield.training.parallel import Accelerated, OneProcess, Parallel, pick_device
 from scorefield.training.state import TrainState, load_weights
@@ -15,6 +15,7 @@ __all__ = [
     "Parallel",
     "StepRecord",
     "TrainState",
+    "check_labels",
     "checkpoint",
     "environment",
     "fit",

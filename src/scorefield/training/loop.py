@@ -25,7 +25,7 @@ from scorefield.training.optimization import Optimization
 from scorefield.training.parallel import OneProcess, Parallel
 from scorefield.training.state import TrainState, load_weights
 
-__all__ = ["BatchStream", "StepRecord", "fit", "train"]
+__all__ = ["BatchStream", "StepRecord", "check_labels", "fit", "train"]
 
 Model = TypeVar("Model", bound=NoisyModel)
 
@@ -183,15 +183,31 @@ def _conditioned(model: NoisyModel, labels: Tensor | None, first: int, settings:
     """Return the model conditioned on the labels of its rows, where it takes any, but for those that are dropped.
 
     Raises:
-        ConfigError: a model that takes labels, and data without.
+        ConfigError: as `check_labels` does.
     """
-    if model.classes is None:
+    check_labels(model.classes, labels)
+    if model.classes is None or labels is None:
         return model
-    if labels is None:
-        raise ConfigError("the network takes labels, but the data has none: build it without classes, or bring labels")
     seeds = range(first, first + len(labels))
     u = Noise(seeds, (1,), stream=f"labels {settings.seed}").uniform()
     return model.condition(torch.where(u < settings.label_dropout, model.classes, labels))
+
+
+def check_labels(classes: int | None, labels: Tensor | None) -> None:
+    """Refuse data that a model of so many classes cannot be trained on; one without classes looks at no labels.
+
+    Raises:
+        ConfigError: no labels, or others than 0 to classes − 1: the number ``classes`` itself would mean 'no label'.
+    """
+    if classes is None:
+        return
+    if labels is None:
+        raise ConfigError("the network takes labels, but the data has none: build it without classes, or bring labels")
+    if len(labels) and labels.max() >= classes:
+        raise ConfigError(
+            f"the network has {classes} classes, labelled 0 to {classes - 1}; the data has labels from {labels.min()} to {labels.max()}: "
+            f"build it with classes={int(labels.max()) + 1}, or number the labels from 0"
+        )
 
 
 def _clip(state: TrainState, limit: float | None) -> float:

@@ -1,0 +1,27 @@
+"""``--resume`` goes on with what is there, and with nothing else."""
+
+from pathlib import Path
+
+import pytest
+
+from scorefield.cli import main
+
+TINY = ["--data.kind", "digits", "--network.kind", "mlp", "--network.width", "8", "--device", "cpu", "--fast-dev-run"]
+
+
+@pytest.mark.parametrize("made", [False, True], ids=["no folder", "a folder of something else"])
+def test_a_mistyped_folder_is_refused_and_not_made(tmp_path: Path, capsys, made: bool) -> None:
+    run = tmp_path / "runs" / "mnits"
+    if made:
+        run.mkdir(parents=True)
+    assert main(["train", *TINY, "--run", str(run), "--resume"]) == 4
+    assert "holds no run to go on with; check its name" in capsys.readouterr().err
+    assert run.exists() == made
+    assert not made or not list(run.iterdir())
+
+
+def test_a_run_that_died_before_its_first_checkpoint_begins_again_and_says_so(tmp_path: Path, capsys) -> None:
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    assert main(["train", *TINY, "--run", str(tmp_path / "run"), "--resume"]) == 0
+    assert "has no checkpoint yet; starting at step 0" in capsys.readouterr().err
+    assert main(["train", *TINY, "--run", str(tmp_path / "run"), "--resume"]) == 0

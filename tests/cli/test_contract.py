@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from scorefield.cli import main
-from scorefield.cli.sample import parse_seeds
+from scorefield.cli.drawing import parse_seeds
 
 TINY = ["--data.kind", "digits", "--network.width", "8", "--network.depth", "1", "--device", "cpu"]
 
@@ -54,7 +54,8 @@ def refused(capsys: pytest.CaptureFixture[str], arguments: list[str], code: int,
         (["train", "--config", "/no/such.yaml"], ["/no/such.yaml"]),
         (["train", "--name", "../escape"], ["name", "../escape"]),
         (["train", "--data.kind", "digits", "--run", "/proc/nowhere"], ["/proc/nowhere"]),
-        (["train", "--device", "tpu"], ["train.device", "tpu"]),
+        (["train", "--device", "tpu"], ["--device", "expected auto, cpu, cuda or cuda:N", "tpu"]),
+        (["train", "--train.device", "mps"], ["train.device", "expected auto, cpu, cuda or cuda:N", "mps"]),
         (["sample", "no-such-model"], ["no-such-model", "shipped"]),
         (["sample", "x", "--out", "x.bmp"], ["x.bmp", ".png"]),
         (["sample", "x", "--out", "/no/such/x.png"], ["/no/such"]),
@@ -82,7 +83,7 @@ def test_G1_a_damaged_checkpoint_is_exit_4(capsys, run: Path, tmp_path: Path):
 
 def test_G1_divergence_is_exit_5(capsys, tmp_path: Path):
     arguments = ["train", *TINY, "--run", str(tmp_path / "run"), "--train.steps", "50", "--train.learning_rate", "1e30"]
-    refused(capsys, [*arguments, "--train.warmup", "0", "--sampling.steps", "2"], 5, "diverged at step")
+    refused(capsys, [*arguments, "--train.warmup", "0", "--sampling.steps", "2"], 5, "diverged at step", lines=2)
 
 
 def test_an_existing_run_is_not_overwritten(capsys, run: Path):
@@ -94,7 +95,7 @@ def test_cuda_without_a_gpu_is_exit_2(capsys):
 
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
-    refused(capsys, ["train", "--data.kind", "digits", "--device", "cuda", "--dry-run"], 2, "--device cpu")
+    refused(capsys, ["train", "--data.kind", "digits", "--device", "cuda", "--dry-run"], 2, "use cpu")
 
 
 def test_the_run_folder_holds_what_it_should(run: Path):
@@ -276,7 +277,7 @@ def test_G4_no_colour_no_progress_when_not_a_terminal(run: Path, tmp_path: Path)
     assert done.returncode == 0
     assert "\x1b" not in done.stdout + done.stderr
     assert "\r" not in done.stdout + done.stderr
-    assert done.stderr == ""
+    assert done.stderr == "scorefield: drawing 2 samples: 3 steps\n"
 
 
 def test_G4_a_picture_needs_no_home_that_can_be_written(tmp_path: Path, monkeypatch):

@@ -9,8 +9,8 @@ from PIL import Image
 from restoring import npz, refused, report, train
 
 from scorefield.cli import main
-from scorefield.cli.drawing_arguments import MASKS
 from scorefield.cli.images import read_mask
+from scorefield.cli.options import MASKS
 from scorefield.data import digits
 from scorefield.guidance import HIDDEN_PARTS
 

@@ -9,7 +9,7 @@ from PIL import Image
 from restoring import npz, refused, report, train
 
 from scorefield.cli import main
-from scorefield.cli.solve import operator
+from scorefield.cli.images import operator
 from scorefield.guidance import Blur, Downsample
 
 METHODS = ["pigdm", "dps", "particles"]

@@ -3,8 +3,9 @@
 0 ok · 1 run failed · 2 bad usage or configuration · 3 data · 4 checkpoint · 5 diverged · 70 bug · 130/143 signals
 """
 
+import errno
 import logging
-import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -12,46 +13,92 @@ from importlib import import_module
 
 from jsonargparse import ArgumentParser, Namespace
 
+import scorefield
 from scorefield._errors import ConfigError, ScorefieldError
-from scorefield.cli.arguments import build_parser
+from scorefield.cli import console
 from scorefield.cli.dotted import gathered
 from scorefield.cli.memory import keep_freed
+from scorefield.cli.options import LEVELS
+from scorefield.cli.threads import use_threads
 
-__all__ = ["main"]
+__all__ = ["COMMANDS", "build_parser", "main"]
+
+COMMANDS = ("quickstart", "toy", "train", "sample", "inpaint", "solve", "evaluate", "likelihood", "suggest")
+COMMANDS += ("reproduce", "convert", "doctor")
+"""Modules of this package with ``parser()`` and ``run(args)``; the first line of a module is the command's in ``--help``."""
 
 _BUG = 70
+_UNWRITTEN = (errno.EACCES, errno.EDQUOT, errno.EIO, errno.ENOSPC, errno.EPERM, errno.EROFS)
+_REFUSED = re.compile(
+    r'Parser key "(?P<key>[^"]+)":\s+Not of type (?P<expected>a(?: finite|uto| whole).*?): (?P<why>.*)'
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    verbose = "--verbose" in arguments
+    arguments = _with_level(sys.argv[1:] if argv is None else argv)
+    console.open_streams()
     keep_freed()
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # no word about its cache where no home can be written
     try:
+        console.speak("debug" if "--verbose=debug" in arguments else "info")  # of a refusal, too
         args = _parse(build_parser(), arguments)
         chosen = args[args.subcommand]
+        console.speak(chosen.verbose)
+        use_threads(chosen.threads, fixed=args.subcommand in ("train", "quickstart", "toy"))
         if chosen.get("plugin"):
             import_module("scorefield.config").load_plugins(chosen.plugin)
         code = import_module(f"scorefield.cli.{args.subcommand}").run(chosen)
         sys.stdout.flush()
         return code
     except ScorefieldError as error:
-        return _fail(str(error), error.exit_code, verbose)
+        return _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
-        return _fail("interrupted", 130, verbose=False)
+        return _fail("interrupted", 130)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left; so do we, quietly
+        console.abandon_output()  # the reader left; so do we, quietly
         return 0
     except MemoryError:
-        return _fail("out of memory; use a smaller --batch-size or train.batch_size", 1, verbose)
+        return _fail("out of memory; use a smaller --batch-size or train.batch_size", 1)
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in _UNWRITTEN:
+            console.abandon_output()
+            return _fail(f"{error.filename or 'standard output'}: {error.strerror}", 1)
         if type(error).__name__ == "OutOfMemoryError":  # torch's, without importing torch to say so
-            return _fail(f"out of device memory; use a smaller batch size or train.accumulate ({error})", 1, verbose)
-        traceback.print_exc()
+            return _fail(f"out of device memory; use a smaller batch size or train.accumulate ({error})", 1)
+        console.tell(traceback.format_exc())
         return _fail(
-            f"this is a bug in scorefield ({type(error).__name__}: {error}); please report the lines above", _BUG, False
+            f"this is a bug in scorefield ({type(error).__name__}: {error}); please report the lines above", _BUG
         )
+
+
+def build_parser() -> ArgumentParser:
+    """Return the parser of the whole command line."""
+    parser = ArgumentParser(
+        prog="scorefield", description="Score-based generative models: train, sample, check.", exit_on_error=False
+    )
+    parser.add_argument("--version", action="version", version=f"scorefield {scorefield.__version__}")
+    commands = parser.add_subcommands(required=True, metavar="COMMAND")
+    for name in COMMANDS:
+        module = import_module(f"scorefield.cli.{name}")
+        summary = (module.__doc__ or "").partition("\n")[0].partition(": ")[2].rstrip(".")
+        commands.add_subcommand(name, module.parser(), help=summary)
+    return parser
+
+
+def _with_level(arguments: Sequence[str]) -> list[str]:
+    """Return arguments in which ``--verbose`` alone is ``--verbose=debug``: what follows it may be the name of a model."""
+    joined: list[str] = []
+    for argument in arguments:
+        if joined and joined[-1] == "--verbose":
+            told = argument in LEVELS
+            joined[-1] = f"--verbose={argument if told else 'debug'}"
+            if told:
+                continue
+        joined.append(argument)
+    if joined and joined[-1] == "--verbose":
+        joined[-1] += "=debug"
+    return joined
 
 
 def _parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
@@ -61,15 +108,27 @@ def _parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
     except (KeyboardInterrupt, SystemExit):
         raise
     except Exception as error:
-        message = " ".join(line.strip() for line in str(error).splitlines() if line.strip())[:500]
-        if message.startswith("unrecognized arguments") and ".yaml" in message:
-            message += "; a configuration follows --config"
-        raise ConfigError(f"{message} (see --help)") from error
+        raise ConfigError(_objection(str(error), arguments)) from error
 
 
-def _fail(message: str, code: int, verbose: bool) -> int:
+def _objection(text: str, arguments: list[str]) -> str:
+    """Return in one line what the parser objects to."""
+    refused = _REFUSED.search(text)
+    if refused is not None:
+        key, why = refused["key"].rpartition(".")[2], refused["why"]
+        said = (argument.partition("=")[0] for argument in arguments)
+        option = next((name for name in said if name.lstrip("-").replace("-", "_") == key), key)
+        received = why.split("'")[1] if why.endswith("'") else why.partition(" ")[0]
+        return f"{option}: expected {refused['expected']}; received {received}"
+    message = " ".join(line.strip() for line in text.splitlines() if line.strip())[:500]
+    if message.startswith("unrecognized arguments") and ".yaml" in message:
+        message += "; a configuration follows --config"
+    return f"{message} (see --help)"
+
+
+def _fail(message: str, code: int) -> int:
     """Print the message, and the traceback when asked, to stderr."""
-    if verbose:
-        traceback.print_exc()
-    print(f"scorefield: {message}", file=sys.stderr)
+    if console.level() == "debug" and sys.exc_info()[0] is not None and code not in (130, _BUG):
+        console.tell(traceback.format_exc())
+    console.tell(f"scorefield: {message}")
     return code

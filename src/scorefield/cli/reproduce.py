@@ -1,6 +1,5 @@
 """``scorefield reproduce``: measure claims of the papers, and say which hold."""
 
-import sys
 import time
 import traceback
 from functools import partial
@@ -10,8 +9,9 @@ from typing import Any, NamedTuple
 from jsonargparse import ArgumentParser, Namespace
 
 from scorefield._errors import ConfigError
-from scorefield.cli.drawing_arguments import command
+from scorefield.cli.console import Progress, level, tell
 from scorefield.cli.files import make_folder
+from scorefield.cli.options import command
 from scorefield_claims.catalogue import BUDGETS, CLAIMS
 
 __all__ = ["parser", "run"]
@@ -61,7 +61,6 @@ def run(args: Namespace) -> int:
     if args.status:
         print(_table(("claim", "result", "measured at", "changed since"), [_status(n, Path(args.out)) for n in names]))
         return 0
-    from scorefield.cli.console import Progress  # tqdm comes with it, and every --help reads this file
     from scorefield.cli.workers import each  # torch comes with it, and a wrong name should not wait
 
     folder = make_folder(Path(args.out))
@@ -69,7 +68,7 @@ def run(args: Namespace) -> int:
     with Progress(len(names), "claims") as progress:
         for name, found in each(partial(_one, budget=args.budget, folder=folder, force=args.force), names):
             measured[name] = found or _Measured((name, "CRASHED", _DIED, ""), f"{name}: CRASHED, {_DIED}")
-            _tell(measured[name], verbose=args.verbose)
+            _tell(measured[name])
             progress.advance(last=f"{name} {measured[name].row[1]}")
     print(_table(("claim", "verdict", "measured", "seconds"), [measured[name].row for name in names]))
     return int(any(found.row[1] == "CRASHED" for found in measured.values()))
@@ -120,12 +119,14 @@ def _one(name: str, *, budget: str, folder: Path, force: bool) -> _Measured:
     return _Measured(row, _finding(result, folder / name))
 
 
-def _tell(found: _Measured, *, verbose: bool) -> None:
+def _tell(found: _Measured) -> None:
     """Print what was found; a crash to stderr, with its traceback where that is wanted."""
-    crashed = found.row[1] == "CRASHED"
-    print(found.text, file=sys.stderr if crashed else sys.stdout, flush=True)
-    if verbose and found.trace:
-        print(found.trace, file=sys.stderr)
+    if found.row[1] != "CRASHED":
+        print(found.text, flush=True)
+        return
+    tell(found.text)
+    if level() == "debug":
+        tell(found.trace)
 
 
 def _finding(result: dict[str, Any], place: Path) -> str:

@@ -162,7 +162,7 @@ def to_yaml(config: BaseModel) -> str:
 
 def _reason(kind: str, message: str) -> str:
     if kind == "extra_forbidden":
-        return "no such setting (run with --print_config to see all)"
+        return "no such setting"
     message = message.removeprefix("Value error, ")
     return message[0].lower() + message[1:]
 

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from scorefield._errors import MissingExtraError
+from scorefield._errors import needing
 from scorefield._tensors import Noise
 from scorefield.classifier import Classifier
 from scorefield.metrics.estimate import Estimate, mean
@@ -91,8 +91,6 @@ def _at(classifier: Classifier, x0: Tensor, labels: Tensor, ratio: float, seed: 
 
 def _functional() -> Any:  # noqa: ANN401 the module
     """Return torchmetrics' classification metrics, imported when first asked for."""
-    try:
+    with needing("calibration errors", "torchmetrics"):
         from torchmetrics.functional import classification
-    except ImportError as error:
-        raise MissingExtraError("calibration errors need torchmetrics: pip install 'scorefield[metrics]'") from error
     return classification

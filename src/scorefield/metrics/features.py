@@ -12,12 +12,12 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from scorefield._errors import MissingExtraError
+from scorefield._errors import needing
 from scorefield.metrics.estimate import Estimate
 from scorefield.metrics.resampling import half_sampling
 from scorefield.metrics.two_sample import kernel_mmd, pair
 
-__all__ = ["frechet_distance", "kernel_distance"]
+__all__ = ["frechet_distance", "kernel_distance", "require_fid"]
 
 
 def frechet_distance(
@@ -54,6 +54,15 @@ def kernel_distance(features_a: Float[Tensor, "n f"], features_b: Float[Tensor, 
     return kernel_mmd(lambda u, v: (u @ v.T / u.shape[1] + 1) ** 3, a, b)
 
 
+def require_fid() -> None:
+    """Refuse to begin what will need Fréchet distances where they cannot be computed.
+
+    Raises:
+        MissingExtraError: torchmetrics is missing or broken.
+    """
+    _torchmetrics_fid()
+
+
 def _frechet(a: Float[Tensor, "n f"], b: Float[Tensor, "m f"]) -> tuple[float]:
     """Return the distance; what rounding leaves below zero is zero."""
     metric = _torchmetrics_fid()(feature=_Given(a.shape[1]))
@@ -72,8 +81,6 @@ class _Given(nn.Identity):
 
 def _torchmetrics_fid() -> Any:  # noqa: ANN401 the class
     """Return torchmetrics' class, imported when first asked for: that takes seconds."""
-    try:
+    with needing("Fréchet distances", "torchmetrics"):
         from torchmetrics.image.fid import FrechetInceptionDistance
-    except ImportError as error:
-        raise MissingExtraError("Fréchet distances need torchmetrics: pip install 'scorefield[metrics]'") from error
     return FrechetInceptionDistance

@@ -35,9 +35,9 @@ class RunFolder:
             for folder in (path, self.checkpoints, self.samples):
                 folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ConfigError(f"{path}: cannot be a run folder: {error.strerror}; choose another with --run") from error
+            raise ConfigError(f"{path}: cannot be a run folder: {error.strerror}; choose another") from error
         if not os.access(path, os.W_OK):
-            raise ConfigError(f"{path}: not writable; choose another with --run")
+            raise ConfigError(f"{path}: not writable; choose another")
 
     def truncate_metrics(self, step: int) -> None:
         """Drop the lines after ``step``: those a killed run wrote after its last checkpoint, and a line cut short."""

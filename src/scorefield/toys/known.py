@@ -1,4 +1,4 @@
-"""What ``scorefield toy`` knows by name: densities of the plane, and the noise levels and samplers that follow from their lengths."""
+"""Densities of the plane by name, and the noise levels and samplers that follow from their lengths."""
 
 import math
 from dataclasses import dataclass

@@ -56,6 +56,20 @@ class Advice:
     mean_data: float
     sampled: int
 
+    def explained(self, name: str, n: int) -> str:
+        """Return the settings with their reasons, as text; the data are n examples of ``name``."""
+        steps = f"{self.step_size:.3g}   in the convention of the NCSN code ({2 * self.step_size:.3g} in the paper's)"
+        among = f"all {n}" if self.sampled == n else f"{self.sampled} of {n}"
+        return f"""{name}: {n} examples of {self.dimension} numbers, mean {self.mean_data:.4g}, standard deviation {self.sigma_data:.4g}
+
+sigma_1   {self.sigma_1:.4g}   the largest distance between two examples (among {among}): noise that lets chains cross the data
+sigma_L   {self.sigma_L:.4g}   as asked: noise that cannot be seen
+levels    {self.levels}   so that neighbours overlap by half: ratio {self.ratio:.4f} in {self.dimension} dimensions
+repeats   {self.repeats}   as asked: Langevin steps on each level
+step_size {steps}: leaves {self.variance:.3f} times a level's variance
+snr       {self.snr:.3f}   the Langevin corrector with the same relative step
+ema       0.999   averaged weights, and a noise-free last step (always on)"""
+
 
 def suggest(data: Float[Tensor, "n *d"], *, sigma_L: float = 0.01, repeats: int = 5, seed: int = 0) -> Advice:
     """Return settings for NCSN training and annealed Langevin sampling of ``data``.

@@ -257,7 +257,18 @@ def test_G2_help_is_fast():
     assert min(times) < 0.5
 
 
-LATER = ("accelerate", "huggingface_hub", "imageio", "matplotlib", "pandas", "requests", "scipy", "sklearn", "sympy")
+LATER = (
+    "accelerate",
+    "huggingface_hub",
+    "imageio",
+    "matplotlib",
+    "pandas",
+    "pooch",
+    "requests",
+    "scipy",
+    "sklearn",
+    "sympy",
+)
 LATER += ("tensorboard", "torch._dynamo", "torch._inductor", "torchmetrics")
 
 

@@ -28,7 +28,8 @@ COMMANDS += ("reproduce", "convert", "doctor")
 """Modules of this package with ``parser()`` and ``run(args)``; the first line of a module is the command's in ``--help``."""
 
 _BUG = 70
-_UNWRITTEN = (errno.EACCES, errno.EDQUOT, errno.EIO, errno.ENOSPC, errno.EPERM, errno.EROFS)
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+_FULL = (errno.EDQUOT, errno.EIO, errno.ENOSPC)
 _REFUSED = re.compile(
     r'Parser key "(?P<key>[^"]+)":\s+Not of type (?P<expected>a(?: finite|uto| whole).*?): (?P<why>.*)'
 )
@@ -41,8 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     keep_freed()
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # no word about its cache where no home can be written
     try:
-        console.speak("debug" if "--verbose=debug" in arguments else "info")  # of a refusal, too
-        args = _parse(build_parser(), arguments)
+        console.speak("info")
+        args = _parse(build_parser([name for name in COMMANDS if name in arguments[:1]] or COMMANDS), arguments)
         chosen = args[args.subcommand]
         console.speak(chosen.verbose)
         use_threads(chosen.threads, fixed=args.subcommand in ("train", "quickstart", "toy"))
@@ -61,9 +62,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MemoryError:
         return _fail("out of memory; use a smaller --batch-size or train.batch_size", 1)
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in _UNWRITTEN:
+        if isinstance(error, OSError) and error.errno in _FORBIDDEN + _FULL:
             console.abandon_output()
-            return _fail(f"{error.filename or 'standard output'}: {error.strerror}", 1)
+            return _fail(f"{error.filename or 'a file'}: {error.strerror}", 2 if error.errno in _FORBIDDEN else 1)
         if type(error).__name__ == "OutOfMemoryError":  # torch's, without importing torch to say so
             return _fail(f"out of device memory; use a smaller batch size or train.accumulate ({error})", 1)
         console.tell(traceback.format_exc())
@@ -72,14 +73,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
 
 
-def build_parser() -> ArgumentParser:
-    """Return the parser of the whole command line."""
+def build_parser(wanted: Sequence[str] = COMMANDS) -> ArgumentParser:
+    """Return the parser of the whole command line, or of some of its commands: all of them take longer to make than to read one."""
     parser = ArgumentParser(
         prog="scorefield", description="Score-based generative models: train, sample, check.", exit_on_error=False
     )
     parser.add_argument("--version", action="version", version=f"scorefield {scorefield.__version__}")
     commands = parser.add_subcommands(required=True, metavar="COMMAND")
-    for name in COMMANDS:
+    for name in wanted:
         module = import_module(f"scorefield.cli.{name}")
         summary = (module.__doc__ or "").partition("\n")[0].partition(": ")[2].rstrip(".")
         commands.add_subcommand(name, module.parser(), help=summary)
@@ -117,7 +118,9 @@ def _objection(text: str, arguments: list[str]) -> str:
     if refused is not None:
         key, why = refused["key"].rpartition(".")[2], refused["why"]
         said = (argument.partition("=")[0] for argument in arguments)
-        option = next((name for name in said if name.lstrip("-").replace("-", "_") == key), key)
+        option = next(
+            (name for name in said if name.lstrip("-").replace("-", "_") == key), f"{'--' if key[1:] else '-'}{key}"
+        )
         received = why.split("'")[1] if why.endswith("'") else why.partition(" ")[0]
         return f"{option}: expected {refused['expected']}; received {received}"
     message = " ".join(line.strip() for line in text.splitlines() if line.strip())[:500]

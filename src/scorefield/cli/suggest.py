@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
 
 from jsonargparse import ArgumentParser, Namespace
 
@@ -10,11 +9,6 @@ from scorefield.cli.console import stage
 from scorefield.cli.files import writable
 from scorefield.cli.kinds import table
 from scorefield.cli.options import Positive, Whole1, command, data_dir, report
-
-if TYPE_CHECKING:
-    from scorefield.advice import Advice
-    from scorefield.config import RunConfig
-    from scorefield.config.run import DataConfig
 
 __all__ = ["parser", "run"]
 
@@ -36,6 +30,7 @@ def run(args: Namespace) -> int:
     from scorefield.advice import suggest
     from scorefield.config import refusals, to_yaml, validate
     from scorefield.config.run import DataConfig
+    from scorefield.config.suggested import suggested
 
     out = None if args.out is None else writable(args.out)
     kind = args.data if args.data in _named() else "path"
@@ -48,9 +43,9 @@ def run(args: Namespace) -> int:
     if args.json:
         print(json.dumps(asdict(advice)))
     else:
-        print(explain(advice, dataset.name, len(dataset)))
+        print(advice.explained(dataset.name, len(dataset)))
     if out is not None:
-        out.write_text(to_yaml(configuration(advice, section, dataset.event)), encoding="utf-8")
+        out.write_text(to_yaml(suggested(advice, section, dataset.event)), encoding="utf-8")
         print(f"\n{out}: written. Train with: scorefield train --config {out}")
     return 0
 
@@ -58,38 +53,3 @@ def run(args: Namespace) -> int:
 def _named() -> list[str]:
     """Return the data sets that have names."""
     return [kind for kind in table()["kinds of data"] if kind not in ("path", "density")]
-
-
-def explain(a: "Advice", name: str, n: int) -> str:
-    """Return the settings with their reasons."""
-    steps = f"{a.step_size:.3g}   in the convention of the NCSN code ({2 * a.step_size:.3g} in the paper's)"
-    among = f"all {n}" if a.sampled == n else f"{a.sampled} of {n}"
-    return f"""{name}: {n} examples of {a.dimension} numbers, mean {a.mean_data:.4g}, standard deviation {a.sigma_data:.4g}
-
-sigma_1   {a.sigma_1:.4g}   the largest distance between two examples (among {among}): noise that lets chains cross the data
-sigma_L   {a.sigma_L:.4g}   as asked: noise that cannot be seen
-levels    {a.levels}   so that neighbours overlap by half: ratio {a.ratio:.4f} in {a.dimension} dimensions
-repeats   {a.repeats}   as asked: Langevin steps on each level
-step_size {steps}: leaves {a.variance:.3f} times a level's variance
-snr       {a.snr:.3f}   the Langevin corrector with the same relative step
-ema       0.999   averaged weights, and a noise-free last step (always on)"""
-
-
-def configuration(a: "Advice", data: "DataConfig", event: tuple[int, ...]) -> "RunConfig":
-    """Return a run that trains on the suggested ladder and samples down it."""
-    from scorefield.config import RunConfig, validate
-
-    levels = {"kind": "geometric", "sigma_1": a.sigma_1, "sigma_L": a.sigma_L, "levels": a.levels}
-    values: dict[str, Any] = {
-        "name": "suggested",
-        "data": data.model_dump(),
-        "process": {"kind": "ve", "sigma_min": a.sigma_L, "sigma_max": a.sigma_1},
-        "network": {"kind": "unet" if len(event) == 3 else "mlp"},
-        "model": {"kind": "denoiser", "sigma_data": a.sigma_data, "mean_data": a.mean_data},
-        "objective": {"kind": "multilevel_dsm", "levels": levels},
-        "sampling": {
-            "sampler": {"kind": "ald", "repeats": a.repeats, "relative_step": 2 * a.step_size / a.sigma_L**2},
-            "grid": {"kind": "ladder", "levels": levels},
-        },
-    }
-    return validate(RunConfig, values, "suggestion")

@@ -73,7 +73,7 @@ def run(args: Namespace) -> int:
     metrics: dict[str, Any] = {
         "name": args.name,
         "density": toy.text,
-        "settings": {"objective": args.objective, "seed": args.seed, **sizes, **_derived(toy, levels)},
+        "settings": {"objective": args.objective, "seed": args.seed, **sizes, **toys.described(toy, levels)},
         "field": toys.field_errors(model, exact, levels.t, toy.square, seed=args.seed),
         "samples": toys.sample_measures(rows, shares, final),
     }
@@ -120,24 +120,6 @@ def _sizes(args: Namespace, toy: "Toy") -> dict[str, int]:
         return _TINY
     many = isinstance(toy.density, GaussianMixture)
     return {"steps": args.steps, "batch_size": 512, "n": args.n or (20_000 if many else 1_000), "frames": 48}
-
-
-def _derived(toy: "Toy", levels: "Plan") -> dict[str, Any]:
-    """Return the settings that followed from the density."""
-    from scorefield.toys import chains
-
-    samplers = {
-        name: {"sampler": str(chain.sampler), "transitions": len(chain.times) - 1}
-        for name, chain in chains(toy, levels).items()
-    }
-    return {
-        "sigma_min": levels.process.sigma_min,
-        "sigma_max": levels.process.sigma_max,
-        "sigma_1": levels.sigma_1,
-        "sigma_data": levels.sigma_data,
-        "mean_data": levels.mean_data,
-        "samplers": samplers,
-    }
 
 
 def _farewell(out: Path, metrics: dict[str, Any], *, modes: bool) -> str:

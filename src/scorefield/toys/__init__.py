@@ -1,7 +1,7 @@
 """Toys: densities of the plane whose score is known. Their scores are learned, sampled, measured and drawn beside the exact ones."""
 
 from scorefield.toys.comparison import draw, pictures, transitions
-from scorefield.toys.known import TOYS, Chain, Plan, Toy, chains, plan
+from scorefield.toys.known import TOYS, Chain, Plan, Toy, chains, described, plan
 from scorefield.toys.learning import OBJECTIVES, learn, objective
 from scorefield.toys.measures import Rows, field_errors, sample_measures, table, weights
 
@@ -13,6 +13,7 @@ __all__ = [
     "Rows",
     "Toy",
     "chains",
+    "described",
     "draw",
     "field_errors",
     "learn",

@@ -288,6 +288,11 @@ def test_metrics_that_are_missing_or_broken_are_told_before_drawing(
     assert "pip install 'scorefield[metrics]'" in error
 
 
+def test_numbers_are_written_as_people_write_them(capsys):
+    assert main(["train", *TINY, "--process.sigma_max", "19.999999999999996", "--dry-run"]) == 0
+    assert "process edm with sigma_min 0.002, sigma_max 20\n" in capsys.readouterr().out
+
+
 # Recipes, and walks through
 
 

@@ -209,6 +209,8 @@ def _describe(run: "Run") -> None:
     train = config.train
     epochs = train.steps * train.batch_size / len(data)
     print(f"data     {data.name}: {len(data)} examples of shape {data.event}")
-    print(f"model    {type(model).__name__} of {config.network.kind}, {weights:,} parameters, {config.process}")
+    numbers = (f"{name} {value:g}" for name, value in config.process.model_dump().items() if name != "kind")
+    process = f"{config.process.kind} with {', '.join(numbers)}"
+    print(f"model    {config.model.kind} of {config.network.kind}, {weights:,} parameters, process {process}")
     print(f"training {train.steps} steps of {train.batch_size}, {epochs:.1f} epochs, on {run.parallel.device}")
     print(f"run      {run.path} (dry run: nothing written)")

@@ -11,6 +11,7 @@ import pytest
 
 from scorefield.cli import main
 from scorefield.cli.drawing import parse_seeds
+from scorefield.cli.main import COMMANDS
 
 TINY = ["--data.kind", "digits", "--network.width", "8", "--network.depth", "1", "--device", "cpu"]
 
@@ -216,22 +217,7 @@ def shell(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[s
     )
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        [],
-        ["train"],
-        ["sample"],
-        ["quickstart"],
-        ["doctor"],
-        ["toy"],
-        ["convert"],
-        ["suggest"],
-        ["inpaint"],
-        ["solve"],
-        ["evaluate"],
-    ],
-)
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)], ids=str)
 def test_G2_help_needs_no_torch(command: list[str]):
     code = (
         "import sys; from scorefield.cli import main\n"

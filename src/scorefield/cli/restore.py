@@ -89,7 +89,7 @@ def restore(args: Namespace, it: Subject, problem: Problem) -> int:
         model, sampler = _steered(args, model, sampler, it, problem)
         steps = (len(times_of(grid, model.process)) - 1) * -(-n // args.batch_size)
     began = time.perf_counter()
-    with Progress(steps, f"restoring {it.name} {n} times") as progress, refusals("sampler"):
+    with Progress(steps, f"restoring {it.name}, {n} times") as progress, refusals("sampler"):
         drawn = sample(
             *(model, sampler, (n, *it.loaded.event)),
             grid=grid,

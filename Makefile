@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip --disable-pip-version-check --quiet --no-input
 
-.PHONY: quickstart test test-all mutants lint docs bench report clean
+.PHONY: quickstart test test-all mutants extras lint docs bench report clean
 
 quickstart: $(VENV)/.user
 	$(BIN)/scorefield quickstart
@@ -19,6 +19,10 @@ test-all: $(VENV)/.dev
 # Breaks the library in one place at a time; the tests must notice each.
 mutants: $(VENV)/.dev
 	$(BIN)/python tests/mutants.py
+
+# Each extra in a fresh environment, torch untouched; TURN=N takes the one whose turn it is.
+extras:
+	$(PYTHON) -m tools.extras $(if $(TURN),--turn $(TURN))
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -27,11 +27,12 @@ _RESOLVING = ("socket.getaddrinfo", "socket.gethostbyaddr", "socket.gethostbynam
 
 
 def leave_home() -> None:
-    """Take home, caches and the web from this process and from those it starts: their web clients find a proxy that is dead."""
+    """Take home, terminal, caches and web from this process and from those it starts: their web clients find a proxy that is dead."""
     for name in [name for name in os.environ if name.startswith(_CACHES)]:
         del os.environ[name]
     web = {f"{scheme}_proxy": "http://{}:{}".format(*_NOBODY) for scheme in ("http", "https", "all")}
     web |= {"no_proxy": "localhost,127.0.0.1,::1"}
+    os.environ.pop("TERM", None)
     os.environ |= {"HOME": str(HOME), **web, **{name.upper(): value for name, value in web.items()}}
 
 

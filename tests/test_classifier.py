@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from scorefield import EDM, VP, Classifier, ConfigError, CrossEntropy, NoisyClassifier, Process
 from scorefield.metrics import calibration
+from scorefield.metrics.calibration import _calibration_error
 from scorefield.objectives import OneLevel
 
 pytestmark = pytest.mark.usefixtures("seeded")  # initial weights are drawn from the global generator
@@ -92,7 +93,7 @@ def test_times_of_rows_and_one_time_agree() -> None:
 def test_a_classifier_refuses_what_it_cannot_know() -> None:
     model = Classifier(NoisyClassifier(1, 8, 3, width=16), EDM(), 0.3)
     x, t = torch.randn(2, 1, 8, 8), torch.tensor(0.5, dtype=torch.float64)
-    with pytest.raises(ConfigError, match="was told no labels"):
+    with pytest.raises(ConfigError, match="is conditioned on no labels"):
         model.log_prob(x, t)
     with pytest.raises(ConfigError, match="between 0 and 2"):
         model.condition(torch.tensor([0, 4]))
@@ -132,6 +133,16 @@ def test_calibration_of_the_exact_posterior_and_of_one_that_is_too_sure() -> Non
     assert too_sure[1].confidence.value - too_sure[1].accuracy.value > 4 * too_sure[1].accuracy.error
     assert too_sure[1].calibration_error > (15 / too_sure[1].n) ** 0.5
     assert too_sure[1].nll.value > exact[1].nll.value
+
+
+def test_the_calibration_error_is_torchmetrics() -> None:
+    from torchmetrics.functional.classification import multiclass_calibration_error
+
+    shares = (2 * torch.randn(3000, 10, generator=torch.Generator().manual_seed(0))).softmax(1)
+    labels = torch.randint(0, 10, (3000,), generator=torch.Generator().manual_seed(1))
+    confidence, guess = shares.max(1)
+    expected = multiclass_calibration_error(shares, labels, num_classes=10, n_bins=15).item()
+    assert _calibration_error(confidence, guess == labels) == pytest.approx(expected, rel=1e-5)
 
 
 class Listening(nn.Module):

@@ -65,6 +65,29 @@ def test_a_process_of_its_own_finds_no_web(client: str) -> None:
     assert "Connection refused" in done.stderr
 
 
+EVERYTHING = """
+import sys
+def refuse(event, arguments):
+    if event in ("socket.bind", "socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto"):
+        print(event, arguments, file=sys.stderr)
+        sys.stderr.flush()
+        import os; os._exit(9)
+sys.addaudithook(refuse)
+import importlib, pkgutil, scorefield
+for module in pkgutil.walk_packages(scorefield.__path__, "scorefield."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+print(len([name for name in sys.modules if name.startswith("scorefield.")]))
+"""
+
+
+def test_E10_nothing_that_is_imported_asks_for_a_network() -> None:
+    """No address at all, not even of this machine; commands are run under the hook of tests in cli/test_every_command.py."""
+    done = subprocess.run([sys.executable, "-c", EVERYTHING], capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 100
+
+
 def test_nothing_can_be_written_at_home() -> None:
     with pytest.raises(OSError, match="Not a directory"):
         Path.home().mkdir(parents=True)

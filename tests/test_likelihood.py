@@ -14,6 +14,7 @@ from scorefield import (
     Gaussian,
     GaussianMixture,
     SubVP,
+    Units,
     bits_per_dim,
     decode,
     encode,
@@ -268,6 +269,38 @@ def test_what_is_not_bytes_and_what_the_process_does_not_reach_is_refused():
     for t in (-0.1, 1.0):
         with pytest.raises(ValueError, match=r"\[0, 1\); received"):
             log_likelihood(model, torch.zeros(2, 1, 2, 2), t=t)
+
+
+def of_levels(black: float, white: float) -> Units:
+    """Return the units of data in which bytes are the levels from ``black`` to ``white``, around a model of (byte + ½)/256."""
+    width = (white - black) / 255
+    return Units(torch.tensor(black - width / 2), torch.tensor(256 * width), ends=(black, white))
+
+
+UNITS = {"0 to 255": of_levels(0, 255), "-1 to 1": of_levels(-1, 1), "standardised": of_levels(-0.1307 / 0.3081, 2.8)}
+
+
+@pytest.mark.parametrize("units", UNITS)
+def test_bits_are_the_same_whatever_the_units_of_the_data(units: str):
+    """Sixteen images, equally likely: log₂ 16 bits each under a decoder, and equal bits under all three ways to count them."""
+    images = pictures(16)
+    own = Exact(Empirical((images.double() + 0.5) / 256), VE(0.001, 10.0))
+    bits = []
+    for model in (own, own.in_units(UNITS[units])):
+        decoder = ByteDecoder(model, images.repeat(200, 1, 1, 1), ratio=0.02)
+        counted = [bits_per_dim(model, images, decoder=given, probes=16)[0] for given in (None, decoder)]
+        bits.append(torch.stack([*counted, variational_bound(model, images, decoder)]))
+    torch.testing.assert_close(bits[1], bits[0], rtol=1e-4, atol=1e-3)
+    assert abs(bits[1][1].mean().item() - math.log2(16) / 4) < 0.1
+
+
+@pytest.mark.parametrize("values", [(128.0, 140.0), (-0.7, 0.9), (0.0, 2.0)])
+def test_a_model_that_does_not_say_what_bytes_stand_for_is_refused(values: tuple[float, float]):
+    images = pictures(4)
+    model = Exact(Empirical(images.double() / 256), VE(0.001, 10.0)).in_units(Units(*map(torch.tensor, values)))
+    for ask in (bits_per_dim, ByteDecoder):
+        with pytest.raises(ValueError, match=r"which values the bytes 0 and 255.*ends=\(0, 255\)"):
+            ask(model, images)
 
 
 def test_bits_per_dim_of_a_known_law():

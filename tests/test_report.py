@@ -2,7 +2,9 @@
 
 import importlib.util
 import json
+import re
 import shutil
+from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 
@@ -100,6 +102,19 @@ def test_two_builds_are_equal_to_the_byte_and_follow_the_results(driver: ModuleT
     write_claim(tree, "langevin-weights", "FAIL", QUOTED["langevin-weights"], value=0.35)
     (path,) = driver.build(name, tree, tree / "out2")
     assert path.read_bytes() != pdfs[0]
+
+
+@needs_typst
+@pytest.mark.parametrize("name", ["report", "poster"])
+def test_what_is_committed_is_what_the_results_make(driver: ModuleType, tmp_path: Path, name: str) -> None:
+    """Bytes are those of one compiler: of the version that constraints.txt names."""
+    pinned = re.search(r"^typst==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+    assert pinned is not None
+    if version("typst") != pinned[1]:
+        pytest.skip(f"typst {version('typst')} is installed, and {pinned[1]} made {name}.pdf")
+    (path,) = driver.build(name, ROOT, tmp_path)
+    committed = ROOT / "report" / path.name
+    assert path.read_bytes() == committed.read_bytes(), f"{committed} is not of these results: make report"
 
 
 @needs_typst

@@ -39,7 +39,7 @@ ROOMS = (
 PRIVATE = {  # pages of names whose module has none of its own: they are imported from scorefield
     "noise": ("_tensors", ("Noise", "Source", "standard_normal", "uniform_like")),
     "errors": (
-        "_errors",
+        "errors",
         ("ScorefieldError", "ConfigError", "DataError", "CheckpointError", "DivergedError", "MissingExtraError"),
     ),
 }

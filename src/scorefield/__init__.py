@@ -16,7 +16,7 @@ import lazy_loader
 __version__ = "0.1.0"
 
 _first_use, _, __all__ = lazy_loader.attach_stub(__name__, __file__)
-_ROOMS = ("_errors", "_tensors", "config", "densities", "grids", "guidance", "likelihood", "metrics", "networks")
+_ROOMS = ("errors", "_tensors", "config", "densities", "grids", "guidance", "likelihood", "metrics", "networks")
 _ROOMS += ("objectives", "pretrained", "processes", "sampling", "training", "units")
 
 
@@ -24,6 +24,8 @@ def __getattr__(name: str) -> object:
     if name in __all__:
         return _first_use(name)
     if not name.startswith("_"):
+        if name in _ROOMS:
+            return import_module(f"scorefield.{name}")
         # Names of the first edition's front, which are in their rooms now, are found there.
         for room in (import_module(f"scorefield.{room}") for room in _ROOMS):
             if name in room.__all__:

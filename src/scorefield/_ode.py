@@ -1,4 +1,4 @@
-r"""Embedded Runge–Kutta with an error control of its own for every row of a batch.
+r"""Embedded Runge–Kutta pairs with separate error control for every row of a batch.
 
 A method is its tableau: stages k_i = f(y + h Σ_j a_ij k_j, u + c_i h), the step y + h Σ b_i k_i, its error estimate h Σ e_i k_i. A step is
 accepted where the root mean square ε of error / (atol + rtol max(|y|, |y′|)) is at most one, and the next is longer or shorter by
@@ -13,8 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._errors import DivergedError
 from scorefield._tensors import flatten, like
+from scorefield.errors import DivergedError
 
 __all__ = ["DORMAND_PRINCE", "Tableau", "integrate"]
 

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from scorefield._errors import ConfigError
+from scorefield.errors import ConfigError
 
 __all__ = [
     "Noise",

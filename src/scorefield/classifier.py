@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from scorefield._errors import ConfigError
 from scorefield._tensors import as_time, like, match_rows
+from scorefield.errors import ConfigError
 from scorefield.models import NoisyModel, State, Time, network_inputs
 from scorefield.processes import Process
 
@@ -21,7 +21,7 @@ class Classifier(NoisyModel):
 
         logits = F((x/α − m)/√(ρ² + σ_d²), ¼ ln ρ),      ρ = σ/α
 
-    Told labels (`condition`), it also knows their log probability. As a function (x, t) ↦ logits it is what
+    Conditioned on labels (`condition`), it also knows their log probability. As a function (x, t) ↦ logits it is what
     `scorefield.ClassifierGuided` asks for.
 
     Args:
@@ -52,13 +52,13 @@ class Classifier(NoisyModel):
         return self.net.features(*self._inputs(x, t))  # pyright: ignore[reportCallIssue]
 
     def log_prob(self, x: State, t: Time) -> Float[Tensor, " b"]:
-        """Return log p(label | x_t = x) of the label each row was told; 0 for 'no label'.
+        """Return log p(label | x_t = x) of the label that each row is conditioned on; 0 for 'no label'.
 
         Raises:
-            ConfigError: it was told none.
+            ConfigError: it is conditioned on none.
         """
         if self.labels is None or self.classes is None:
-            raise ConfigError("the classifier was told no labels: ask classifier.condition(labels)")
+            raise ConfigError("the classifier is conditioned on no labels: ask classifier.condition(labels)")
         labels = match_rows(self.labels, x).expand(len(x)).to(x.device)
         return -F.cross_entropy(self(x, t).float(), labels, ignore_index=self.classes, reduction="none")
 

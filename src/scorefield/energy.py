@@ -3,8 +3,9 @@ r"""A score that is a gradient by construction: the model is an energy, and its 
     E(x, t) = ½ ‖x‖²/(α² + σ²) + (c/σ) ⟨x̃, F(x̃, ¼ ln ρ)⟩,      x̃ = x/c,  c = √(α² + σ²),  ρ = σ/α
     p_t(x) ∝ exp(−E(x, t)),      s = −∇ₓE
 
-The first term is the noised law of data of unit variance. The factor c/σ gives the second a gradient of size 1/σ, the size of a score, when
-F's is of order one. Any network whose output is shaped like its input serves (Du & Mordatch 2019; Salimans & Ho 2021 compare the choices).
+The first term is the noised distribution of data of unit variance. The factor c/σ gives the second a gradient of size 1/σ, the size of a
+score, when F's is of order one. Any network whose output is shaped like its input serves (Du & Mordatch 2019; Salimans & Ho 2021 compare
+the choices).
 """
 
 import torch

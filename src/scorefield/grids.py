@@ -130,8 +130,7 @@ class Counted(Grid):
     steps: Count
 
     def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise ValueError(f"steps must be at least 1 transition; received {self.steps}")
+        _at_least(1, self.steps)
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import scorefield
-from scorefield._errors import ConfigError
 from scorefield.config import RunConfig, to_yaml
+from scorefield.errors import ConfigError
 
 __all__ = ["HUB", "download", "model_card", "results_table"]
 

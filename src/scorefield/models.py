@@ -8,25 +8,25 @@ is the one estimand; Tweedie's formula turns it into every other view of the sam
     noise     ẑ = E[z | x_t]     = (x_t − α D) / σ  =  −σ s
     velocity  v = dx_t/dt of the probability-flow ODE  =  f x_t − ½ g² s
 
-A closed-form score (`Exact`), somebody else's function (`FromScore`) and a trained network are one type, so that whatever runs on a
+A closed-form score (`Exact`), any other function (`FromScore`) and a trained network are one type, so that whatever runs on a
 network can first be run on the truth.
 """
 
 import abc
 import copy
 from collections.abc import Callable
-from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+from typing import ClassVar, Protocol, Self, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from scorefield._errors import ConfigError
 from scorefield._tensors import as_time, like, match_rows, take_rows
 from scorefield.densities import Density
+from scorefield.errors import ConfigError
 from scorefield.grids import Step
 from scorefield.processes import Process
-from scorefield.units import UNCHANGED, Moments, Units
+from scorefield.units import INSIDE, UNCHANGED, Moments, Units
 
 __all__ = [
     "Exact",
@@ -98,16 +98,24 @@ class NoisyModel(nn.Module):
     def rows(self, index: Int[Tensor, " k"]) -> Self:
         """Return the model of the rows ``index`` of a batch.
 
-        A model whose rows have conditions of their own (a label, an observation) is one model per row; whoever takes a batch apart, as
-        `sample` and adaptive solvers do, asks here for the model of a part. Rows may repeat. All other models are their own rows.
+        A model whose rows have conditions of their own (a label, an observation) is one model per row; code that takes a batch apart, as
+        `sample` and adaptive solvers do, gets the model of a part here. Rows may repeat. All other models are their own rows.
         """
         parts = {name: part for name, part in self._modules.items() if isinstance(part, NoisyModel)}
-        taken: dict[str, Any] = {name: part.rows(index) for name, part in parts.items()}
+        taken: dict[str, object] = {name: part.rows(index) for name, part in parts.items()}
         for name in self.per_row:
             value = getattr(self, name)
             taken[name] = None if value is None else take_rows(value, index)
         changed = {name: part for name, part in taken.items() if part is not getattr(self, name)}
         return self._with(**changed) if changed else self
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The data's smallest and largest value, black and white in pictures: `Units.ends` or mean ∓ 2 std; 0 and 1 without units."""
+        if self.units is None:
+            return 0.0, 1.0
+        mean, reach = self.units.location.mean().item(), 2 * INSIDE * self.units.scale.mean().item()
+        return self.units.ends or (mean - reach, mean + reach)
 
     def standardise(self, x: State) -> State:
         """Return data in the model's own coordinates."""
@@ -115,7 +123,8 @@ class NoisyModel(nn.Module):
 
     def in_units(self, units: Units | None) -> Self:
         """Return a view of this model, of the same parameters, whose data are in other units: x = location + scale · y."""
-        return self._with(units=units)
+        parts = {name: part.in_units(units) for name, part in self._modules.items() if isinstance(part, NoisyModel)}
+        return self._with(units=units, **parts)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Move to a device or another precision. Only weights are rounded: buffers, such as an observation, keep their precision."""
@@ -124,7 +133,7 @@ class NoisyModel(nn.Module):
         self._buffers.update({name: value.to(self._buffers[name].device) for name, value in given.items()})  # pyright: ignore[reportOptionalMemberAccess]
         return self
 
-    def _with(self, **parts: Any) -> Self:  # noqa: ANN401 whatever the parts are
+    def _with(self, **parts: object) -> Self:
         """Return a copy of this module in which the attributes named are other objects, and all else is shared."""
         view = copy.copy(self)
         view._modules, view._buffers = self._modules.copy(), self._buffers.copy()
@@ -156,8 +165,12 @@ class ScoreModel(NoisyModel, abc.ABC):
     def denoise(self, x: State, t: Time) -> State:
         """Return E[x_0 | x_t = x]; t a number, or of shape () or (b,)."""
 
+    def certain(self, denoised: State) -> State:
+        """Return E[x_0 | x_t] in which the coordinates that the model knows for certain have their values; most models know none."""
+        return denoised
+
     def during(self, step: Step) -> "ScoreModel":
-        """Return the model with which `sample` takes a step: this one, or the part of it that counts there."""
+        """Return the model with which `sample` takes a step: this one, or the part of it that is needed there."""
         return self
 
     def score(self, x: State, t: Time) -> State:
@@ -205,7 +218,7 @@ class Scored(ScoreModel):
 
 @runtime_checkable
 class KnowsDensity(Protocol):
-    """A model that knows log p_t, be it up to a number that depends on t alone."""
+    """A model that knows log p_t, up to a number that depends on t alone."""
 
     def log_prob(self, x: State, t: Time) -> Float[Tensor, " b"]:
         """Return log p_t(x)."""
@@ -246,7 +259,7 @@ class Exact(Scored):
         return self.marginal(t).log_prob(x)
 
     def marginal(self, t: Time) -> Density:
-        """Return p_t, the exact law of x_t."""
+        """Return p_t, the exact distribution of x_t."""
         return self.density.diffuse(*self.process.alpha_sigma(as_time(t).double()))
 
 

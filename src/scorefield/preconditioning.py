@@ -29,7 +29,7 @@ __all__ = ["Denoiser", "LadderNet", "Networked", "NoiseNet", "ScoreNet"]
 
 
 class Networked(ScoreModel):
-    """A formula around a network, which may be told the class of each row.
+    """A formula around a network, which may be conditioned on the class of each row.
 
     Attributes:
         net: the network.
@@ -135,8 +135,8 @@ def _at_unit_scale(model: Networked, x: State, t: Time) -> State:
 class LadderNet(Networked, Scored):
     """NCSN's model: one network, L noise levels, the level's index its condition.
 
-    On a level the network's output is the score, whoever divides by σ_i: `scorefield.networks.CondRefineNet` learns to,
-    `scorefield.networks.NCSNv2Net` does it itself. Between levels the nearest level's noise estimate stands in, since it varies slowly
+    On a level the network's output is the score itself: `scorefield.networks.CondRefineNet` learns its scale,
+    `scorefield.networks.NCSNv2Net` divides by σ_i. Between levels the nearest level's noise estimate stands in, since it varies slowly
     with σ where the score itself grows as 1/σ:  s(x, σ) = (σ_i/σ) F(x, i).
 
     Args:

@@ -4,8 +4,10 @@ A name is a shipped model's, the path of a run or of a checkpoint, or ``hf:ORG/N
 Only what begins with ``hf:`` goes to the network; `from_pretrained` adds that itself, as users of the Hub expect.
 """
 
+import os
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,9 +15,9 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from scorefield._errors import CheckpointError, ConfigError
 from scorefield.classifier import Classifier
 from scorefield.config import RunConfig, describe, refusals, stored, validate
+from scorefield.errors import CheckpointError, ConfigError
 from scorefield.hub import HUB, download, model_card, results_table
 from scorefield.loaded import LoadedModel, guided, lowered
 from scorefield.metrics import Judge
@@ -54,11 +56,11 @@ def load_model(
         name: a path, a shipped model's name, or hf:ORG/NAME.
         device: where the model is wanted.
         precision: of its network. Samples in bfloat16 take half the time of those in float32, and differ from them by less than the
-            network errs; likelihoods and adaptive solvers, which would mistake rounding for curvature, want float32.
-        warn: told of checkpoints that were damaged and passed over.
+            network errs; likelihoods and adaptive solvers, whose error estimates would see the rounding, want float32.
+        warn: called with a message for every damaged checkpoint that was passed over.
 
     Raises:
-        ConfigError: nothing of that name, or bf16 asked of a device without.
+        ConfigError: nothing of that name, or bf16 on a device without it.
         CheckpointError: found, but damaged or of another kind.
     """
     loaded = _load(name, device, warn, ScoreModel)
@@ -150,7 +152,7 @@ def save(
         model: a Denoiser, NoiseNet, ScoreNet, LadderNet, Energy or Classifier around a network of a registered kind
             (`scorefield.register`), in whatever units.
         folder: must not exist.
-        event: the shape of one sample; that of the network where it tells.
+        event: the shape of one sample; the network's own where it has one.
         name: of the model.
         comment: kept beside it.
 
@@ -163,7 +165,11 @@ def save(
         raise ConfigError(f"{type(model).__name__} has no network to save; expected a Denoiser, NoiseNet, ScoreNet …")
     event = event or _event_of(net)
     units = model.units
-    placed = {} if units is None else {"location": units.location.tolist(), "scale": units.scale.tolist()}
+    placed = (
+        {}
+        if units is None
+        else {"location": units.location.tolist(), "scale": units.scale.tolist(), "ends": units.ends}
+    )
     values = {
         "name": name,
         "comment": comment,
@@ -206,7 +212,11 @@ def save_pretrained(
         CheckpointError: found, but damaged or of another kind; or ``folder`` exists already.
     """
     loaded = load_trained(str(name))
-    export(checkpoint.load(loaded.source), Path(folder))
+    found, data = checkpoint.load(loaded.source), loaded.config.data
+    # Where the data were is nobody else's business; what they were called may be.
+    named = data.model_copy(update={"path": data.path and Path(data.path).name, "dir": None})
+    config = loaded.config.model_copy(update={"data": named}).model_dump(mode="json")
+    export(replace(found, state={**found.state, "config": config}), Path(folder))
     save_card(folder, evaluation=evaluation, license_id=license_id)
 
 
@@ -235,9 +245,9 @@ def _find(name: str, warn: Warn) -> checkpoint.Checkpoint:
     if name in shipped_models():
         return checkpoint.load(Path(str(files("scorefield"))) / "weights" / name)
     path = download(name) if name.startswith(HUB) else Path(name)
-    if (path / "manifest.json").exists():
+    if os.path.exists(path / "manifest.json"):  # of whatever name: Path's own refuses what is too long
         return checkpoint.load(path)
-    if (path / "checkpoints").is_dir():
+    if os.path.isdir(path / "checkpoints"):
         found = checkpoint.latest(path / "checkpoints", warn)
         if found is None:
             raise CheckpointError(f"{path}: has no checkpoint yet; train it first")

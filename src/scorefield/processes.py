@@ -27,7 +27,7 @@ State = Float[Tensor, "b *d"]
 
 
 class Process(abc.ABC):
-    """A forward process: the law of x_t given x_0 is N(α_t x_0, σ_t² I).
+    """A forward process: the distribution of x_t given x_0 is N(α_t x_0, σ_t² I).
 
     Times lie in [t_min, t_max]; data is at the small end. ``t`` has shape () or (b,), and so has everything returned.
     """

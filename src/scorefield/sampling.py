@@ -14,8 +14,8 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import TypeVar
 
-from scorefield._errors import DivergedError
 from scorefield._tensors import Noise, flatten
+from scorefield.errors import DivergedError
 from scorefield.grids import Grid, Step, steps_of, times_of
 from scorefield.models import ScoreModel, State
 
@@ -25,7 +25,7 @@ Memory = TypeVar("Memory", default=Any)
 
 
 class Sampler(abc.ABC, Generic[Memory]):
-    """One transition from the law at time t towards the law at time s ≤ t; what it remembers between steps is a ``Memory``.
+    """One transition from p_t towards p_s, s ≤ t; what it remembers between steps is a ``Memory``.
 
     Attributes:
         order: the order of convergence in the step size (of paths for an ODE, of moments for an SDE), or None for a chain that does
@@ -100,7 +100,7 @@ def sample(
         seed: names the whole draw; sample i is then the i-th of that draw.
         seeds: one non-negative integer per sample, instead of ``seed``.
         init: states at the grid's first time, in the model's own coordinates (α y_0 + σ z); draws of `ScoreModel.prior` when absent.
-        denoise: end with x ← E[x_0 | x] at the last time, one evaluation more; without it the result has the law at the last time.
+        denoise: end with x ← E[x_0 | x] at the last time, one evaluation more; without it the result is distributed as at the last time.
         frames: states to keep along the way, evenly spaced.
         batch_size: samples drawn at a time, to bound memory; all when absent.
         on_step: called after every transition, before the state is checked: for a progress bar, or a `scorefield.Trace`. States it sees
@@ -208,7 +208,7 @@ def _home(model: ScoreModel, init: Tensor | None) -> torch.device:
 
 @contextmanager
 def _evaluating(model: ScoreModel) -> Iterator[None]:
-    """Put every part of the model in evaluation mode, and each back in its own afterwards: dropout would be noise of nobody's choosing."""
+    """Put every part of the model in evaluation mode, and each back in its own afterwards: dropout would add noise."""
     training = [part for part in model.modules() if part.training]
     for part in training:
         part.training = False

@@ -2,8 +2,9 @@ r"""Location and scale of data: the affine map between the units data come in an
 
     x = m + c ⊙ y        data x in its own units (columns of 1e-3 beside 1e5, images of 0 to 255), y what the process noises
 
-A model carries its map, works with y inside and speaks of x outside: samples, masks, measurements, likelihoods and files are in the
-data's units.  log p(x) = log p(y) − Σ log c.
+A model carries its map and computes with y; everything it takes and returns is x: samples, masks, measurements, likelihoods and files.
+
+    log p(x) = log p(y) − Σ log c.
 """
 
 import math
@@ -42,13 +43,15 @@ class Units:
     Args:
         location: m, a number or one per coordinate.
         scale: c, positive, likewise.
+        ends: the smallest and the largest value of images, in their own units: black and white, the bytes 0 and 255. None if unknown.
 
     Raises:
-        ValueError: values that are not finite, or a scale that is not positive.
+        ValueError: values that are not finite, a scale that is not positive, or ends that do not ascend.
     """
 
     location: Float[Tensor, "*d"]
     scale: Float[Tensor, "*d"]
+    ends: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         for name in ("location", "scale"):
@@ -58,6 +61,8 @@ class Units:
                 f"location must be finite and scale finite and positive; received location {self.location.tolist()} and "
                 f"scale {self.scale.tolist()}"
             )
+        if self.ends is not None and not -math.inf < self.ends[0] < self.ends[1] < math.inf:
+            raise ValueError(f"ends must be two finite ascending values of the data; received {self.ends}")
 
     @classmethod
     def of(cls, x: Float[Tensor, "n *d"]) -> "Units":
@@ -73,7 +78,10 @@ class Units:
         # What rounding leaves of a constant is no spread.
         constant = std <= 1e-6 * (mean.abs() + std)
         scale = torch.where(constant, mean.abs().clamp_min(1.0), std / INSIDE)
-        return cls(mean, scale) if x.ndim == 2 else cls(mean.squeeze(0), scale.squeeze(0))
+        if x.ndim == 2:
+            return cls(mean, scale)
+        low, high = min(part.min().item() for part in parts), max(part.max().item() for part in parts)
+        return cls(mean.squeeze(0), scale.squeeze(0), (low, high) if low < high else None)
 
     def inside(self, x: Float[Tensor, "b *d"]) -> Float[Tensor, "b *d"]:
         """Return y = (x − m)/c, computed in float64 and returned in the dtype of x: values far from 0 lose no digits to their mean."""

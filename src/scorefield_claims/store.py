@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -22,6 +22,8 @@ from scorefield_claims.catalogue import module_of
 from scorefield_claims.results import SCHEMA, Result, read
 
 __all__ = ["find", "reproduce", "source"]
+
+Value = TypeVar("Value")
 
 
 def find(name: str) -> Claim[Any]:
@@ -104,12 +106,12 @@ def _interval(estimate: Estimate) -> dict[str, float | None]:
     return {name: _finite(number) for name, number in found.items()}
 
 
-def _finite(value: Any) -> Any:  # noqa: ANN401 whatever a row holds
+def _finite(value: Value) -> Value | None:
     """Return a value as JSON knows it: it has no NaN and no infinity."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401
+def _plain(value: object) -> object:
     """Return settings as JSON knows them: numbers, text, lists and mappings; all else by its text."""
     if isinstance(value, Mapping):
         return {str(name): _plain(part) for name, part in value.items()}

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from test_mnist_claims import TINY as TINY_OF_MNIST
 
 from scorefield_claims.base import Claim, Recipe, Verdict
 from scorefield_claims.catalogue import BUDGETS, CLAIMS
@@ -29,6 +30,11 @@ TINY: dict[str, dict[str, Any]] = {
     "noise-helps-sliced": {"steps": 40, "width": 16},
 }
 EXACT = {"ring-mixing", "solver-orders"}  # nothing is learned, and tiny is enough
+
+
+def test_every_claim_is_measured_in_small():
+    missing = set(CLAIMS) - set(TINY) - {name.replace("_", "-") for name in TINY_OF_MNIST}
+    assert not missing, f"add settings that take seconds to TINY: {missing}"
 
 
 @pytest.mark.parametrize("name", CLAIMS)

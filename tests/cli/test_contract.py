@@ -1,5 +1,6 @@
 """The contract of the command line: exit codes, one-line errors, quiet pipes, fast help, round trips."""
 
+import io
 import json
 import os
 import subprocess
@@ -8,10 +9,24 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
+from hypothesis import HealthCheck, Phase, assume, given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from scorefield._errors import (
+    CheckpointError,
+    ConfigError,
+    DataError,
+    DivergedError,
+    MissingExtraError,
+    ScorefieldError,
+)
 from scorefield.cli import main
 from scorefield.cli.drawing import parse_seeds
 from scorefield.cli.main import COMMANDS
+from scorefield.config import RunConfig, parse_yaml, validate
+from scorefield.config.rooms import ROOMS
 
 TINY = ["--data.kind", "digits", "--network.width", "8", "--network.depth", "1", "--device", "cpu"]
 
@@ -87,13 +102,50 @@ def test_G1_divergence_is_exit_5(capsys, tmp_path: Path):
     refused(capsys, [*arguments, "--train.warmup", "0", "--sampling.steps", "2"], 5, "diverged at step", lines=2)
 
 
+TORCH_CPU = "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "words"),
+    [
+        (ScorefieldError("a run failed"), 1, ["a run failed"]),
+        (MemoryError(), 1, ["out of memory", "batch"]),
+        (RuntimeError(TORCH_CPU), 1, ["out of memory", "batch"]),
+        (torch.OutOfMemoryError("no memory"), 1, ["out of device memory", "batch"]),
+        (ConfigError("a setting"), 2, ["a setting"]),
+        (MissingExtraError("an extra"), 2, ["an extra"]),
+        (DataError("a file"), 3, ["a file"]),
+        (CheckpointError("a checkpoint"), 4, ["a checkpoint"]),
+        (DivergedError("infinite"), 5, ["infinite"]),
+        (RuntimeError("nobody expects"), 70, ["Traceback", "nobody expects", "bug in scorefield", "report"]),
+        (KeyError("x"), 70, ["Traceback", "KeyError", "bug in scorefield", "report"]),
+        (KeyboardInterrupt(), 130, ["interrupted"]),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,
+)
+def test_G1_the_table_of_exit_codes(
+    capsys, monkeypatch: pytest.MonkeyPatch, raised: BaseException, code: int, words: list[str]
+):
+    """What a command raises decides; 143, of SIGTERM, and 130 with a checkpoint are tested in tests/training/test_runs.py."""
+
+    def fail(_: object) -> int:
+        raise raised
+
+    monkeypatch.setattr("scorefield.cli.doctor.run", fail)
+    assert main(["doctor"]) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    for word in words:
+        assert word in err
+    assert ("Traceback" in err) == (code == 70)
+    assert code == 70 or err.count("\n") == 1
+
+
 def test_an_existing_run_is_not_overwritten(capsys, run: Path):
     refused(capsys, ["train", *TINY, "--run", str(run), "--fast-dev-run"], 2, "--resume")
 
 
 def test_cuda_without_a_gpu_is_exit_2(capsys):
-    import torch
-
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
     refused(capsys, ["train", "--data.kind", "digits", "--device", "cuda", "--dry-run"], 2, "use cpu")
@@ -113,25 +165,73 @@ def test_the_run_folder_holds_what_it_should(run: Path):
     assert (run / "samples" / "step-00000004.png").stat().st_size > 0
 
 
-def test_G3_print_config_round_trips(capsys, tmp_path: Path):
-    chosen = [
-        "--process.kind",
-        "vp",
-        "--train.steps",
-        "7",
-        "--sampling.kind",
-        "pc",
-        "--sampling.snr",
-        "0.1",
-        "--comment",
-        "héllo: x",
-    ]
-    assert main(["train", *chosen, "--print_config"]) == 0
-    first = capsys.readouterr().out
-    path = tmp_path / "config.yaml"
-    path.write_text(first, encoding="utf-8")
-    assert main(["train", "--config", str(path), "--print_config"]) == 0
-    assert capsys.readouterr().out == first
+def settings_of(noun: str) -> st.SearchStrategy[dict[str, object]]:
+    """Sections of any kind of a noun, some of its settings other than usual; not all of them are accepted."""
+    numbers = st.sampled_from([None, True, 0, 1, 2, 7, 0.1, 0.25, 0.9, 3.5, 1e-5])
+
+    def of_kind(kind: str) -> st.SearchStrategy[dict[str, object]]:
+        names = sorted(name for name, field in ROOMS[noun].model(kind).model_fields.items() if name != "kind")
+        some = st.dictionaries(st.sampled_from(names), numbers, max_size=2) if names else st.just({})
+        return some.map(lambda found: {"kind": kind, **found})
+
+    return st.sampled_from(sorted(ROOMS[noun].makers)).flatmap(of_kind)
+
+
+CHOICES = st.fixed_dictionaries(
+    {},
+    optional={
+        **{noun: settings_of(noun) for noun in ("process", "network", "model", "objective")},
+        "sampling": st.fixed_dictionaries({"sampler": settings_of("sampler")}, optional={"grid": settings_of("grid")}),
+        "data": st.fixed_dictionaries({"kind": st.just("density"), "density": settings_of("density")}),
+        "train": st.fixed_dictionaries(
+            {}, optional={"steps": st.integers(1, 10**9), "learning_rate": st.floats(1e-9, 1)}
+        ),
+        "guide": st.fixed_dictionaries({"step": st.integers(1, 99), "weight": st.floats(0, 1e9)}),
+        "seed": st.integers(0, 2**63 - 1),
+        "comment": st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20),
+    },
+)
+
+
+def accepted(values: dict[str, object]) -> bool:
+    try:
+        RunConfig.model_validate(values)
+    except ValidationError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("count", [20, pytest.param(200, marks=pytest.mark.slow)])
+def test_G3_print_config_round_trips(capsys, monkeypatch: pytest.MonkeyPatch, count: int):
+    read_back: list[str] = []
+
+    health = [HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much, HealthCheck.too_slow]
+
+    @settings(
+        max_examples=count,
+        phases=[Phase.generate],
+        deadline=None,
+        database=None,
+        derandomize=True,
+        suppress_health_check=health,
+    )
+    @given(CHOICES)
+    def there_and_back(values: dict[str, object]) -> None:
+        assume(accepted(values))
+        given_in = [
+            f"--{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in values.items()
+        ]
+        assert main(["train", *given_in, "--print_config"]) == 0, capsys.readouterr().err
+        first = capsys.readouterr().out
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(first.encode())))
+        assert main(["train", "--config", "-", "--print_config"]) == 0, first
+        assert capsys.readouterr().out == first
+        assert validate(RunConfig, parse_yaml(first, "print"), "print") == RunConfig.model_validate(values)
+        read_back.append(first)
+
+    there_and_back()
+    assert len(read_back) >= count
+    assert len(set(read_back)) > count / 2
 
 
 def test_every_shipped_configuration_is_valid(capsys):
@@ -217,7 +317,7 @@ def shell(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[s
     )
 
 
-@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)], ids=str)
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)], ids=" ".join)
 def test_G2_help_needs_no_torch(command: list[str]):
     code = (
         "import sys; from scorefield.cli import main\n"
@@ -233,12 +333,13 @@ def test_G2_help_needs_no_torch(command: list[str]):
 
 
 @pytest.mark.slow
-def test_G2_help_is_fast():
+@pytest.mark.parametrize("command", COMMANDS)
+def test_G2_help_is_fast(command: str):
     """The fastest of five starts: other work on the machine may slow any one of them."""
     times = []
     for _ in range(5):
         began = time.perf_counter()
-        assert shell("train", "--help").returncode == 0
+        assert shell(command, "--help").returncode == 0
         times.append(time.perf_counter() - began)
     assert min(times) < 0.5
 

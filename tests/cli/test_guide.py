@@ -49,7 +49,7 @@ def test_a_guide_that_is_not_there_is_refused(run: Path, tmp_path: Path, capsys:
     labelled = tmp_path / "labelled"
     assert main(["train", *TINY, "--network.classes", "10", "--guide.step", "2", "--run", str(labelled)]) == 0
     assert main(["sample", str(labelled), "--class", "1", "--weight", "1", "--guide", "1"]) == 2
-    assert "two ways to exaggerate" in capsys.readouterr().err
+    assert "two ways to strengthen guidance" in capsys.readouterr().err
 
 
 def test_an_interval_that_descends_is_refused_before_training(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

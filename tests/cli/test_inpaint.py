@@ -10,11 +10,9 @@ from restoring import npz, refused, report, train
 
 from scorefield.cli import main
 from scorefield.cli.images import read_mask
-from scorefield.cli.options import MASKS
+from scorefield.cli.options import MASKS, MEASURED, REPLACED
 from scorefield.data import digits
 from scorefield.guidance import HIDDEN_PARTS
-
-METHODS = ["replace", "repaint", "pigdm", "dps", "particles"]
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +49,7 @@ def test_known_pixels_are_written_bit_for_bit(run: Path, tmp_path: Path, method:
     assert np.array_equal(got["y"], got["truth"][~hidden])
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", REPLACED + MEASURED)
 def test_the_report_is_about_what_is_written(capsys, run: Path, tmp_path: Path, method: str):
     out = tmp_path / "x.npz"
     more = ["--particles", "2"] if method == "particles" else []
@@ -60,7 +58,6 @@ def test_the_report_is_about_what_is_written(capsys, run: Path, tmp_path: Path, 
     hidden = np.broadcast_to(got["hidden"], got["truth"].shape)
     seen = got["x"][:, hidden].astype(float)
     assert got["x"].shape == (3, 1, 8, 8)
-    assert 0 <= got["x"].min() <= got["x"].max() <= 1
     errors = ((seen - got["truth"][hidden]) ** 2).mean(1)
     assert told["masked_mse"] == pytest.approx(errors, abs=1e-6)
     assert told["masked_mse_mean"] == pytest.approx(errors.mean(), abs=1e-6)
@@ -68,7 +65,7 @@ def test_the_report_is_about_what_is_written(capsys, run: Path, tmp_path: Path, 
     assert told["diversity"] == pytest.approx(np.mean(pairs), abs=1e-6)
     misfit = ((got["x"][:, ~hidden] - got["y"]) ** 2).mean() ** 0.5
     assert told["misfit"] == pytest.approx(misfit, abs=1e-6)
-    assert (told["misfit"] == 0) == (method in ("replace", "repaint"))
+    assert (told["misfit"] == 0) == (method in REPLACED)
     assert (told["method"], told["n"], told["hidden"], told["image"]) == (method, 3, 0.5, "digits 3")
     assert told["seconds"] > 0
 
@@ -314,10 +311,21 @@ def test_pictures_that_cannot_be_read_are_exit_3(capsys, run: Path, tmp_path: Pa
             refused(capsys, ask(run, tmp_path / "x.npz", option, str(tmp_path / name)), name, word, code=3)
 
 
-def test_numbers_outside_the_range_of_pictures_are_refused(capsys, tmp_path: Path):
-    np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(60, 1, 8, 8)))
+def test_images_in_other_units_are_restored_and_beyond_the_ends_of_the_data_refused(capsys, tmp_path: Path):
+    x = 255 * np.random.default_rng(0).random(size=(60, 1, 8, 8), dtype=np.float32)
+    np.save(tmp_path / "x.npy", x)
     run = train(tmp_path / "run", "--data.kind", "path", "--data.path", str(tmp_path / "x.npy"))
-    refused(capsys, ask(run, tmp_path / "x.npz"), "--image 3", "values from", "[0, 1]")
+    assert main(ask(run, tmp_path / "x.npz", "--method", "replace")) == 0
+    got = npz(tmp_path / "x.npz")
+    known = ~np.broadcast_to(got["hidden"], got["truth"].shape)
+    assert got["x"].shape == (3, 1, 8, 8)
+    assert np.array_equal(got["truth"], x[3])
+    assert (got["x"][:, known] == x[3][known]).all()
+    Image.fromarray(np.full((8, 8), 255, dtype=np.uint8)).save(tmp_path / "white.png")
+    assert main(ask(run, tmp_path / "x.npz", "--method", "replace", "--image", str(tmp_path / "white.png"))) == 0
+    np.testing.assert_allclose(npz(tmp_path / "x.npz")["truth"], x.max(), rtol=1e-6)
+    np.save(tmp_path / "x.npy", 2 * x)
+    refused(capsys, ask(run, tmp_path / "x.npz"), "--image 3", "values from", "the model's data lie in [")
     np.save(tmp_path / "x.npy", np.zeros((60, 9, 8), dtype=np.uint8))
     refused(capsys, ask(run, tmp_path / "x.npz"), "(1, 9, 8)", "(1, 8, 8)")
 

@@ -4,7 +4,6 @@ import errno
 import os
 import subprocess
 import sys
-import types
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from jsonargparse._common import Action
 from scorefield.cli import console, main, threads
 from scorefield.cli.console import Progress
 from scorefield.cli.main import COMMANDS, build_parser
+from scorefield.errors import MissingExtraError, needing
 
 TINY = ["--data.kind", "digits", "--network.width", "8", "--network.depth", "1", "--device", "cpu"]
 NEEDED = {
@@ -270,22 +270,14 @@ def test_a_folder_without_permission_is_refused_at_once(capsys, monkeypatch, tmp
     assert "not writable" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("wrong", "words"), [(None, "need torchmetrics"), (RuntimeError("no nms"), "no nms")])
-def test_metrics_that_are_missing_or_broken_are_told_before_drawing(
-    capsys, monkeypatch, tmp_path, mnist_dir, wrong, words
-):
-    class Broken(types.ModuleType):
-        def __getattr__(self, name: str) -> object:
-            raise wrong
-
-    monkeypatch.setattr("scorefield.loaded.LoadedModel.sample", drawn)
-    monkeypatch.setitem(sys.modules, "torchmetrics.image.fid", Broken("fid") if wrong else None)
-    command = ["evaluate", "mnist", "-n", "20", "--data-dir", str(mnist_dir), "--out", str(tmp_path / "e")]
-    assert main(command) == 2
-    error = capsys.readouterr().err
-    assert error.count("\n") == 1
-    assert words in error
-    assert "pip install 'scorefield[metrics]'" in error
+@pytest.mark.parametrize(
+    ("wrong", "words"), [(ModuleNotFoundError("ot"), "need POT: pip"), (RuntimeError("no nms"), "no nms")], ids=str
+)
+def test_an_extra_that_is_missing_or_broken_is_no_bug(wrong: Exception, words: str):
+    with pytest.raises(MissingExtraError, match=words) as refused, needing("Wasserstein distances", "POT"):
+        raise wrong
+    assert refused.value.exit_code == 2
+    assert "pip install 'scorefield[metrics]'" in str(refused.value)
 
 
 def test_numbers_are_written_as_people_write_them(capsys):

@@ -10,9 +10,8 @@ from restoring import npz, refused, report, train
 
 from scorefield.cli import main
 from scorefield.cli.images import operator
+from scorefield.cli.options import MEASURED
 from scorefield.guidance import Blur, Downsample
-
-METHODS = ["pigdm", "dps", "particles"]
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +75,7 @@ def test_operators_are_those_of_their_names():
 
 
 @pytest.mark.parametrize("problem", PROBLEMS)
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", MEASURED)
 def test_the_report_is_about_what_is_written(
     capsys, run: Path, colours: Path, tmp_path: Path, method: str, problem: str
 ):
@@ -95,7 +94,7 @@ def test_the_report_is_about_what_is_written(
     assert told["problem"] == f"{problem}, noise 0.05"
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", MEASURED)
 def test_what_is_drawn_answers_to_the_measurement(capsys, run: Path, tmp_path: Path, method: str):
     """A network of four steps knows nothing, so that whatever fits the block means does so by guidance; clipping to [0, 1] costs some."""
     arguments = ask(run, tmp_path / "x.npz", "--steps", "30", "--noise", "0.02", "--method", method)

@@ -32,7 +32,7 @@ NOUNS = {
 
 
 def public() -> list[type]:
-    """Return every concrete public class of a noun, and every objective."""
+    """Return every concrete public class of a noun, and every objective and law of its times."""
     found = [
         value
         for room, noun in NOUNS.items()
@@ -40,8 +40,8 @@ def public() -> list[type]:
         if isclass(value := getattr(import_module(f"scorefield.{room}"), name)) and issubclass(value, noun)
     ]
     objectives = import_module("scorefield.objectives")
-    found += [getattr(objectives, name) for name in objectives.__all__ if hasattr(getattr(objectives, name), "times")]
-    bases = {sf.Process, sf.Grid, sf.Sampler, sf.Density, NoisyModel}
+    found += [value for name in objectives.__all__ if isclass(value := getattr(objectives, name))]
+    bases = {sf.Process, sf.Grid, sf.Sampler, sf.Density, sf.Objective, NoisyModel}
     return [value for value in dict.fromkeys(found) if not isabstract(value) and value not in bases]
 
 
@@ -82,6 +82,38 @@ def test_an_object_is_described_and_built_again(noun: str, value: object) -> Non
     section = describe(value)
     assert json.loads(json.dumps(section)) == section
     assert ROOMS[noun].read(section).build() == value
+
+
+_TURN = torch.tensor([[0.6, -0.8], [0.8, 0.6]])
+_LAWS = {
+    "one variance": sf.GaussianMixture([[0.0, 1.0], [2.0, -1.0]], 0.3, [0.3, 0.7]),
+    "a variance each": sf.GaussianMixture([[0.0, 1.0], [2.0, -1.0], [0.0, 0.0]], [0.3, 0.5, 1.0]),
+    "variances": sf.GaussianMixture([[0.0, 1.0]], [[0.3, 0.5]]),
+    "matrices": sf.GaussianMixture([[0.0, 1.0]], [[[1.0, 0.4], [0.4, 0.5]]]),
+    "gaussian": sf.Gaussian([0.5, 1.0], [[1.0, 0.4], [0.4, 0.5]]),
+    "round": sf.Gaussian([0.5, 1.0], 0.3),
+    "product": sf.Product(sf.Gaussian([0.5], 0.3), sf.Gaussian([1.0], 2.0)),
+    "similarity": sf.Similarity(sf.Gaussian([0.5, 1.0], 0.3), 2.0, _TURN, torch.tensor([1.0, -3.0])),
+}
+
+
+@pytest.mark.parametrize("name", _LAWS)
+def test_a_density_is_described_with_its_noise_and_built_again(name: str) -> None:
+    x = torch.randn(20, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    for density in (_LAWS[name], _LAWS[name].diffuse(0.7, 0.4), _LAWS[name].diffuse(0.7, 0.4).diffuse(0.5, 1.0)):
+        built = ROOMS["density"].read(describe(density)).build()
+        torch.testing.assert_close(built.log_prob(x), density.log_prob(x), rtol=1e-9, atol=1e-9)
+
+
+def test_a_density_of_a_level_per_row_and_one_that_keeps_its_noise_apart_are_not_described() -> None:
+    levels = torch.tensor([0.1, 0.2])
+    for density, words in (
+        (_LAWS["matrices"].diffuse(1.0, levels), "a level per row"),
+        (_LAWS["similarity"].diffuse(levels, levels), "a level per row"),
+        (sf.Ring().diffuse(1.0, 0.5), "cannot say its 'alpha'"),
+    ):
+        with pytest.raises(sf.ConfigError, match=words):
+            describe(density)
 
 
 @pytest.mark.parametrize(

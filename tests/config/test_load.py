@@ -1,10 +1,8 @@
 """Configuration text from anywhere: plain data or one clear line, never code, never a traceback."""
 
-import random
 from pathlib import Path
 
 import pytest
-import yaml
 
 from scorefield._errors import ConfigError
 from scorefield.config import RunConfig, merge, parse_yaml, read_yaml, to_yaml, validate
@@ -20,17 +18,18 @@ BOMB = "a: &a [x, x]\n" + "\n".join(
         ("a: 1\na: 2", "twice"),
         ("train: {steps: 1, steps: 2}", "twice"),
         (BOMB, "aliases"),
-        ("x: !!python/object/apply:os.system [echo]", "not valid YAML"),
+        ("x: !!python/object/apply:os.system [echo]", "tags"),
         ("a: " + "[" * 10_000, "deep"),
         ("a: [" + "{b: " * 40 + "1" + "}" * 40 + "]", "deep"),
         ("- 1\n- 2", "mapping"),
         ("just text", "mapping"),
-        ("1: 2", "mapping"),
+        ("1: 2", "key 1"),
         ("a: [1, 2", "line"),
         ("a: 1\n\tb: 2", "line"),
-        ("a: \x00", "not valid YAML"),
+        ("b: 1\na: \x00", "line 2: not valid YAML"),
         ("? [1, 2]\n: 3", "not valid YAML"),
-        ("a: 2026-13-45", "not valid YAML"),
+        ("a: !!timestamp x", "tags"),
+        ("a: " + "9" * 5000, "not a number"),
     ],
 )
 def test_E3_hostile_yaml_is_one_line(text: str, word: str):
@@ -76,46 +75,6 @@ def test_merge_keeps_a_section_of_the_same_kind_and_replaces_another():
 def test_yaml_of_a_configuration_reads_back_equal():
     config = validate(RunConfig, {"process": {"kind": "ve"}, "comment": "a: b # c\n'd'"}, "x")
     assert validate(RunConfig, parse_yaml(to_yaml(config), "x"), "x") == config
-
-
-def mutate(text: str, chance: random.Random) -> str:
-    """Return ``text`` with a few characters changed, lost, doubled or moved."""
-    characters = list(text)
-    for _ in range(chance.randint(1, 8)):
-        at = chance.randrange(len(characters))
-        action = chance.randrange(4)
-        if action == 0:
-            characters[at] = chance.choice("{}[]:,&*!|>-#'\"%@\t\n 0é\x01")
-        elif action == 1:
-            del characters[at]
-        elif action == 2:
-            characters[at:at] = characters[at : at + chance.randint(1, 20)]
-        else:
-            characters[at] = str(chance.choice([10**400, "1e400", ".nan", "~", "yes"]))
-    return "".join(characters)
-
-
-def fuzz(count: int) -> int:
-    """Feed mutated configurations; return how many were refused. Anything but a ConfigError fails the test."""
-    chance, base, refusals = random.Random(0), to_yaml(RunConfig()), 0
-    defaults = yaml.safe_load(base)
-    for _ in range(count):
-        text = mutate(base, chance)
-        try:
-            validate(RunConfig, merge(defaults, parse_yaml(text, "fuzz")), "fuzz")
-        except ConfigError as error:
-            refusals += 1
-            assert str(error).count("\n") <= 1
-    return refusals
-
-
-def test_E3_fuzzed_configurations_are_accepted_or_refused():
-    assert fuzz(150) > 50
-
-
-@pytest.mark.slow
-def test_E3_ten_thousand_fuzzed_configurations():
-    assert fuzz(10_000) > 3000
 
 
 def test_unbalanced_data_is_a_setting_that_reads_back():

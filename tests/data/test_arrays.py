@@ -3,12 +3,15 @@
 import io
 import pickle
 import random
+import re
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+import scorefield
 from scorefield._errors import ConfigError, DataError
 from scorefield.data import from_array_file, from_path
 
@@ -166,3 +169,29 @@ def test_from_path_takes_arrays_and_no_size_for_them(tmp_path):
         from_path(tmp_path / "mine.npy", size=8)
     with pytest.raises(DataError, match="no such file"):
         from_path(tmp_path / "none.npy")
+
+
+@pytest.mark.parametrize("member", ["../escaped.npy", "/escaped.npy", "x/../../escaped.npy", "..\\escaped.npy", "link"])
+def test_E7_nothing_leaves_an_archive(member, tmp_path):
+    """Archives are read in memory: no member is ever a file, wherever its name points."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    with zipfile.ZipFile(folder / "a.npz", "w") as archive:
+        info = zipfile.ZipInfo(member)
+        info.external_attr = 0o120777 << 16 if member == "link" else 0
+        stored = io.BytesIO()
+        np.save(stored, np.ones((6, 2), np.float32))
+        archive.writestr(info, b"/etc/passwd" if member == "link" else stored.getvalue())
+    if member == "link":
+        with pytest.raises(DataError, match=r"a\.npz"):
+            from_array_file(folder / "a.npz")
+    else:
+        assert len(from_array_file(folder / "a.npz")) == 6
+    assert [path.name for path in tmp_path.rglob("*")] == ["in", "a.npz"]
+    assert not Path("/escaped.npy").exists()
+
+
+def test_E7_no_code_unpacks_archives_into_folders():
+    source = Path(scorefield.__file__).parent
+    unpacking = re.compile(r"extractall|\.extract\(|unpack_archive|import tarfile|import zipfile")
+    assert [path.name for path in source.rglob("*.py") if unpacking.search(path.read_text(encoding="utf-8"))] == []

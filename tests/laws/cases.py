@@ -210,7 +210,7 @@ def usual(sampler: Sampler) -> Route:
     return Route(sampler, stay(1.0, 300) if sampler.order is None else down(150))
 
 
-CONDITIONED = ("RePaint", "DPS", "Particles", "MALA")
+CONDITIONED = (*public(Sampler, ["guidance"]), "MALA")
 """Samplers whose model must state a problem or know log p, which these laws' models do not; see test_everything.py."""
 SAMPLERS |= by_default(
     {name: cls for name, cls in public(Sampler).items() if name not in CONDITIONED},

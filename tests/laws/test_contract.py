@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from inspect import signature
 from typing import Any
 
 import pytest
@@ -23,7 +24,6 @@ from scorefield import (
     Exact,
     FromScore,
     Heun,
-    Inpaint,
     LadderNet,
     LinearGaussian,
     NoiseNet,
@@ -41,6 +41,7 @@ from scorefield import (
 from scorefield._errors import ConfigError
 
 from .cases import PLANAR, normal
+from .everything import by_default, public
 from .guided import told
 from .nets import Wave, beside
 
@@ -69,16 +70,25 @@ class Logits(nn.Module):
         return logits(x, condition)
 
 
+KNOWN = {"observed": torch.ones(1, 2), "mask": torch.tensor([True, False])}
+MEASURED = {"A": Project(torch.tensor([[0.6, 0.9]]), (2,)), "y": torch.tensor([[1.0]]), "noise": 0.2}
+
+
 def guided(model: ScoreModel) -> dict[str, ScoreModel]:
-    problem = Project(torch.tensor([[0.6, 0.9]]), (2,)), torch.tensor([[1.0]]), 0.2
-    return {
+    """Return guided models; one that asks for known coordinates or a measurement alone needs no line."""
+    told_of: dict[str, ScoreModel] = {
         "AutoGuided": AutoGuided(model, FromScore(lambda x, t: -x, PROCESS), 0.5),
         "ClassifierFree": ClassifierFree(told(PROCESS), 1, 0.5),
         "ClassifierGuided": ClassifierGuided(model, logits, 1),
         "ClassifierGuided by a Classifier": ClassifierGuided(model, Classifier(Logits(), PROCESS, 1.0), 1),
-        "Inpaint": Inpaint(model, torch.ones(1, 2), torch.tensor([True, False])),
-        "LinearGaussian": LinearGaussian(model, *problem),
     }
+    given = {"model": model, **KNOWN, **MEASURED}
+
+    def asked(cls: Any) -> ScoreModel:
+        wanted = [name for name, setting in signature(cls).parameters.items() if setting.default is setting.empty]
+        return cls(**{name: given[name] for name in wanted if name in given})
+
+    return told_of | by_default(public(ScoreModel, ["guidance"]), told_of.values(), asked)
 
 
 def models() -> dict[str, ScoreModel]:

@@ -41,9 +41,9 @@ def texts(**files: str) -> dict[str, str]:
 
 def kinds() -> dict[str, tuple[Mapping[str, type], Iterable[object], Mapping[str, str], str]]:
     """Return of each kind: the public classes, the cases there are, the classes whose laws stand elsewhere, and where to add a case."""
-    samplers = texts(
-        RePaint="guidance_inpainting", DPS="guidance_measurement", Particles="guidance_particles", MALA="mala"
-    )
+    guidance: dict[str, type] = public(ScoreModel, ["guidance"]) | public(Sampler, ["guidance"])
+    biases = dict.fromkeys(guidance, "".join(path.read_text() for path in HERE.glob("test_guidance_*.py")))
+    samplers = texts(MALA="mala") | {name: biases[name] for name in public(Sampler, ["guidance"])}
     grids: dict[str, type] = public(Grid)
     counted = [cls(3) for cls in test_grids.GRIDS.values()]
     denoising = [objective for objective, *_ in test_objectives.OBJECTIVES.values()]
@@ -64,6 +64,7 @@ def kinds() -> dict[str, tuple[Mapping[str, type], Iterable[object], Mapping[str
         "processes": (public(Process), [*PROCESSES.values()], {}, "PROCESSES of cases.py"),
         "grids": (grids, counted, texts(Ladder="grids", Constant="grids"), "GRIDS of test_grids.py"),
         "objectives": (public(object, ["objectives"]), objectives, elsewhere, "OBJECTIVES of test_objectives.py"),
+        "guidance": (guidance, [], biases, "a test_guidance_*.py"),
         "models": (public(ScoreModel), models, {}, "models() of test_contract.py"),
         "operators": (public(LinearOperator), operators, {}, "OPERATORS of guided.py"),
     }

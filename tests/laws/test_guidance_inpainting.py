@@ -10,6 +10,9 @@ from scorefield import (
     VE,
     AdaptiveODE,
     Ancestral,
+    AutoGuided,
+    ClassifierGuided,
+    Downsample,
     Euler,
     Exact,
     Gaussian,
@@ -17,12 +20,14 @@ from scorefield import (
     Heun,
     Inpaint,
     Ladder,
+    LinearGaussian,
     LogSNR,
     Noise,
     RePaint,
     Sampler,
     ScoreModel,
     Step,
+    Units,
     sample,
 )
 from scorefield import geometric as levels
@@ -264,3 +269,28 @@ def test_bad_input_is_refused_with_a_reason(name: str) -> None:
     call, message = BAD[name]
     with pytest.raises(ValueError, match=message):
         call()
+
+
+# --- inside other guides ---------------------------------------------------------------------------------------------------------
+
+
+def _guides(model: ScoreModel) -> dict[str, Callable[[ScoreModel], ScoreModel]]:
+    """Return guides, each around an `Inpaint`: they move what is hidden, and not what is known."""
+    weights = normal(16, 2, seed=4).float()
+    return {
+        "AutoGuided": lambda inner: AutoGuided(inner, model, 0.7),
+        "ClassifierGuided": lambda inner: ClassifierGuided(inner, lambda x, t: x.flatten(1) @ weights, 1),
+        "LinearGaussian": lambda inner: LinearGaussian(inner, Downsample(2), torch.zeros(1, 1, 2, 2), 0.5),
+        "Inpaint": lambda inner: Inpaint(inner, torch.zeros(1, 1, 4, 4), torch.eye(4)[None, None] > 0),
+    }
+
+
+@pytest.mark.parametrize("guide", ["AutoGuided", "ClassifierGuided", "LinearGaussian", "Inpaint"])
+@pytest.mark.parametrize("units", [None, Units(torch.tensor(0.1307), torch.tensor(0.6162))], ids=["own", "other"])
+def test_known_pixels_inside_another_guide_equal_the_observation_bit_for_bit(guide: str, units: Units | None) -> None:
+    model = Exact(IMAGES, PROCESS).in_units(units)
+    guided = _guides(model)[guide](Inpaint(model, OBSERVED, MASK))
+    x = sample(guided, Heun(), (5, 1, 4, 4), grid=TIMES, seed=1).x
+    elsewhere = ~torch.eye(4, dtype=torch.bool).expand(5, 1, 4, 4) if guide == "Inpaint" else torch.ones_like(MASK)
+    assert torch.equal(x[MASK & elsewhere], OBSERVED[MASK & elsewhere])
+    assert (x[~MASK] != OBSERVED[~MASK]).all()

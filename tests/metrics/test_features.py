@@ -69,6 +69,21 @@ def test_the_frechet_distance_of_one_law_is_a_bias_that_falls_like_1_over_n() ->
     assert values[0] > 2 * values[1] > 4 * values[2] > 0
 
 
+def test_the_frechet_distance_is_torchmetrics_fid() -> None:
+    from torchmetrics.image.fid import FrechetInceptionDistance
+
+    a, b, given = normal(60, 7, seed=1), 1.2 * normal(80, 7, seed=2) + 0.1, torch.nn.Identity()
+    given.num_features = 7
+    metric = FrechetInceptionDistance(feature=given)
+    metric.update(a, real=False)
+    metric.update(b, real=True)
+    assert frechet_distance(a, b).value == pytest.approx(metric.compute().item(), rel=1e-10)
+    assert frechet_distance(a[:, :1], b[:, :1]).value == pytest.approx(
+        between_gaussians(*(moment for x in (a[:, 0], b[:, 0]) for moment in (x.mean(), x.var().reshape(1, 1)))),
+        rel=1e-8,
+    )
+
+
 def test_the_kernel_distance_is_torchmetrics_kid_of_one_subset_of_all() -> None:
     from torchmetrics.image.kid import KernelInceptionDistance
 

@@ -18,7 +18,7 @@ __all__ = ["parser", "run"]
 _EXTRAS = {
     "tensorboard": ("tensorboard",),
     "video": ("imageio", "imageio-ffmpeg"),
-    "metrics": ("torchmetrics", "POT", "arviz-stats", "torchdiffeq"),
+    "metrics": ("POT", "arviz-stats", "torchdiffeq"),
     "demo": ("gradio",),
     "report": ("typst",),
 }

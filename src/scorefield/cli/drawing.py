@@ -185,14 +185,14 @@ def is_picture(event: tuple[int, ...]) -> bool:
     return len(event) == 3 and event[0] in (1, 3)
 
 
-def write(out: Path, drawn: Samples) -> None:
-    """Write samples as the extension of ``out`` says."""
+def write(out: Path, drawn: Samples, ends: tuple[float, float]) -> None:
+    """Write samples as the extension of ``out`` says; the ends of their values are black and white."""
     try:
         if out.suffix == ".npz":
             np.savez_compressed(out, x=drawn.x.cpu().numpy())  # what was drawn, not what a picture would show
         elif drawn.trajectory is not None:
-            save_film(out, drawn.trajectory.cpu())
+            save_film(out, drawn.trajectory.cpu(), ends=ends)
         else:
-            save_grid(out, drawn.x)
+            save_grid(out, drawn.x, ends=ends)
     except OSError as error:
         raise ConfigError(f"--out {out}: cannot be written: {error.strerror or error}") from error

@@ -59,7 +59,6 @@ def run(args: Namespace) -> int:
     from scorefield.cli.drawing import count, is_picture, parse_seeds
     from scorefield.config import refusals
     from scorefield.evaluation import bits, evaluate_samples, page, parts_of, real_data, render
-    from scorefield.metrics.features import require_fid
     from scorefield.plotting import save_grid
     from scorefield.pretrained import load_judge, load_trained
     from scorefield.training import environment, pick_device
@@ -79,8 +78,6 @@ def run(args: Namespace) -> int:
     _check_likelihood(args, data)
     named = args.judge or (_JUDGE if loaded.config.data.kind == "mnist" else None)
     judge = None if named is None else load_judge(named, device)
-    if judge is not None:
-        require_fid()  # drawing may take an hour
     out = make_folder(Path(args.out or f"evaluation-{loaded.config.name}"))
     x, report = _drawn(args, loaded, out) if given is None else (given, _was_drawn(args))
     began = time.perf_counter()
@@ -107,7 +104,7 @@ def run(args: Namespace) -> int:
     report["environment"] = environment(device)
     picture = is_picture(loaded.event)
     if picture:
-        save_grid(out / "grid.png", x[:_SHOWN])
+        save_grid(out / "grid.png", x[:_SHOWN], ends=loaded.model.ends)
     (out / "evaluation.json").write_text(json.dumps(report, indent=2) + "\n")
     (out / "README.md").write_text(page(report, loaded.config.name, picture=picture))
     print(json.dumps(report) if args.json else f"{render(report)}\n\nWritten to {out}")
@@ -152,7 +149,9 @@ def _drawn(args: Namespace, loaded: "LoadedModel[ScoreModel]", out: Path) -> tup
 
     choice = choose(loaded, args.sampler, args.steps, args.options)
     drawn, seconds = draw(args, loaded, choice, labels=labels_of(args, loaded))
-    write(out / "samples.npz", drawn)  # they may have taken an hour: --from-samples measures them again
+    write(
+        out / "samples.npz", drawn, loaded.model.ends
+    )  # they may have taken an hour: --from-samples measures them again
     return drawn.x.cpu(), _was_drawn(args) | {
         **setting(args, loaded, choice),
         "evaluations_per_sample": drawn.evaluations,

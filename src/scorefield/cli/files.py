@@ -42,7 +42,7 @@ def writable(name: str, kinds: tuple[str, ...] = ()) -> Path:
         ConfigError: another extension, no such folder, no permission.
     """
     out = Path(name)
-    if kinds and out.suffix not in kinds:
+    if kinds and os.path.splitext(name)[1] not in kinds:  # as Pillow has it: to Path, "..png" has an extension
         raise ConfigError(f"--out {out}: the extension must be {', '.join(kinds[:-1])} or {kinds[-1]}")
     if not out.parent.is_dir():
         raise ConfigError(f"--out {out}: the folder {out.parent} does not exist")

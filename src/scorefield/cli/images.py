@@ -27,7 +27,7 @@ _MOST = 4096  # random projections: a matrix of as many rows is held, and its sq
 def read_truth(
     text: str, loaded: LoadedModel[ScoreModel], data_dir: str | None
 ) -> tuple[Float[Tensor, "1 c h w"], str]:
-    """Return the image called ``text``, values in [0, 1], and what to call it.
+    """Return the image called ``text``, in the units of the model's data, and what to call it.
 
     Raises:
         ConfigError: a model of something else than images, an image of another size, a number out of range.
@@ -39,7 +39,8 @@ def read_truth(
         )
     if re.fullmatch(r"[-+]?\d+", text):
         return _numbered(int(text), loaded, data_dir)
-    return _picture(Path(text), loaded.event), Path(text).name
+    low, high = loaded.model.ends
+    return low + (high - low) * _picture(Path(text), loaded.event), Path(text).name
 
 
 def read_mask(text: str, event: tuple[int, ...], seed: int) -> Bool[Tensor, "1 h w"]:
@@ -128,16 +129,16 @@ def _numbered(
             f"--image {index}: {data.name} has images of shape {data.event}; the model draws {loaded.event}"
         )
     x = data.scaled(torch.tensor([index]))
-    low, high = x.min().item(), x.max().item()
-    if low < 0 or high > 1:
+    (low, high), (black, white) = (x.min().item(), x.max().item()), loaded.model.ends
+    if low < black or high > white:
         raise ConfigError(
-            f"--image {index}: values from {low:.4g} to {high:.4g}; images are restored, and drawn, in [0, 1]"
+            f"--image {index}: values from {low:.4g} to {high:.4g}; the model's data lie in [{black:g}, {white:g}]"
         )
     return x, f"{data.name} {index}"
 
 
 def _picture(path: Path, event: tuple[int, ...]) -> Float[Tensor, "1 c h w"]:
-    """Return a picture in the shape of ``event``."""
+    """Return a picture in the shape of ``event``, values in [0, 1]."""
     x = torch.tensor(read_image(path), dtype=torch.float32) / 255
     if x.shape[1:] != event[1:]:
         raise ConfigError(

@@ -2,7 +2,7 @@
 
 from jsonargparse import ArgumentParser, Namespace
 
-from scorefield.cli.options import MASKS, MEASURED, Whole1, command, restoring
+from scorefield.cli.options import MASKS, MEASURED, REPLACED, Whole1, command, restoring
 
 __all__ = ["parser", "run"]
 
@@ -13,7 +13,7 @@ def parser() -> ArgumentParser:
         "Hide a part of an image and restore it n times. Writes truth, masked image and restorations side by side, and reports their "
         "errors over the hidden pixels."
     )
-    restoring(parser, ("repaint", "replace", *MEASURED), out="inpaint.png")
+    restoring(parser, (*REPLACED, *MEASURED), out="inpaint.png")
     parser.add_argument(
         "--mask",
         type=str,
@@ -30,7 +30,7 @@ def run(args: Namespace) -> int:
     from scorefield.cli.images import read_mask
     from scorefield.cli.restore import Problem, restore, subject
     from scorefield.guidance import Mask
-    from scorefield.plotting import veil
+    from scorefield.plotting import to_unit, veil
 
     it = subject(args)
     hidden = read_mask(args.mask, it.loaded.event, args.seed)
@@ -41,6 +41,6 @@ def run(args: Namespace) -> int:
         y=observe.apply(it.truth),
         hidden=hidden,
         title="masked (blue: hidden)",
-        picture=veil(it.truth, hidden),
+        picture=veil(to_unit(it.truth, it.loaded.model.ends), hidden),
     )
     return restore(args, it, problem)

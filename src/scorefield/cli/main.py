@@ -10,8 +10,9 @@ import sys
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
+from importlib.util import find_spec
 
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
 import scorefield
 from scorefield._errors import ConfigError, ScorefieldError
@@ -67,6 +68,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _fail(f"{error.filename or 'a file'}: {error.strerror}", 2 if error.errno in _FORBIDDEN else 1)
         if type(error).__name__ == "OutOfMemoryError":  # torch's, without importing torch to say so
             return _fail(f"out of device memory; use a smaller batch size or train.accumulate ({error})", 1)
+        if "can't allocate memory" in str(error):  # on the CPU torch has no class for it
+            return _fail("out of memory; use a smaller network, --batch-size or train.batch_size", 1)
         console.tell(traceback.format_exc())
         return _fail(
             f"this is a bug in scorefield ({type(error).__name__}: {error}); please report the lines above", _BUG
@@ -74,7 +77,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def build_parser(wanted: Sequence[str] = COMMANDS) -> ArgumentParser:
-    """Return the parser of the whole command line, or of some of its commands: all of them take longer to make than to read one."""
+    """Return the parser of the whole command line, or of some of its commands: all of them take longer to make than to read one.
+
+    With shtab installed, ``--print_completion shtab-zsh`` is a script for zsh.
+    """
+    set_parsing_settings(add_print_completion_argument=find_spec("shtab") is not None)
     parser = ArgumentParser(
         prog="scorefield", description="Score-based generative models: train, sample, check.", exit_on_error=False
     )

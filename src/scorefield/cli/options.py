@@ -12,6 +12,7 @@ __all__ = [
     "LEVELS",
     "MASKS",
     "MEASURED",
+    "REPLACED",
     "Finite",
     "NotNegative",
     "Positive",
@@ -41,6 +42,8 @@ _Device = restricted_string_type("auto, cpu, cuda or cuda:N", r"^(auto|cpu|cuda(
 LEVELS = ("debug", "info", "warning", "critical")
 """How much is said on the way."""
 MASKS = ("left", "right", "top", "bottom", "center", "vertical", "horizontal")
+REPLACED = ("repaint", "replace")
+"""Methods that put the known pixels back."""
 MEASURED = ("pigdm", "dps", "particles")
 """Methods of `restoring` for any linear measurement."""
 

@@ -25,7 +25,7 @@ from scorefield.grids import times_of
 from scorefield.guidance import DPS, Inpaint, LinearGaussian, LinearOperator, Particles, RePaint
 from scorefield.loaded import LoadedModel
 from scorefield.models import ScoreModel
-from scorefield.plotting import grid_image, picture_row, to_unit
+from scorefield.plotting import grid_image, picture_row
 from scorefield.pretrained import load_judge, load_model
 from scorefield.sampling import Sampler, sample
 from scorefield.training import pick_device
@@ -63,7 +63,7 @@ class Problem(NamedTuple):
     """Pixels of which y says nothing; None where every pixel was measured, if only with others."""
     title: str
     picture: Float[Tensor, "1 c h w"]
-    """What can be shown of y."""
+    """What can be shown of y, in [0, 1]."""
 
 
 def subject(args: Namespace) -> Subject:
@@ -99,7 +99,7 @@ def restore(args: Namespace, it: Subject, problem: Problem) -> int:
             on_step=lambda _: progress.advance(),
         )
     seconds = time.perf_counter() - began
-    x = to_unit(drawn.x.cpu())
+    x = drawn.x.cpu()
     reason = _unread(it.loaded)
     judge = load_judge() if reason is None else None
     report = {
@@ -177,9 +177,9 @@ def _write(x: Float[Tensor, "n c h w"], it: Subject, problem: Problem, report: d
         drawings = "restoration" if len(x) == 1 else f"{len(x)} restorations"
         rows = math.ceil((len(x) / 2) ** 0.5)  # about twice as wide as high
         panels = {
-            "ground truth": grid_image(it.truth),
+            "ground truth": grid_image(it.truth, ends=it.loaded.model.ends),
             problem.title: grid_image(problem.picture),
-            f"{drawings} by {report['method']}": grid_image(x, columns=math.ceil(len(x) / rows)),
+            f"{drawings} by {report['method']}": grid_image(x, math.ceil(len(x) / rows), it.loaded.model.ends),
         }
         picture_row(it.out, panels, f"{it.name}, {problem.what}: {_measured(report)}")
     except OSError as error:

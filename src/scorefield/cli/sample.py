@@ -41,7 +41,7 @@ def run(args: Namespace) -> int:
     choice = choose(loaded, args.sampler, args.steps, args.options)
     frames = args.frames if out.suffix in FILMS else 0
     drawn, seconds = draw(args, loaded, choice, labels=labels_of(args, loaded), frames=frames)
-    write(out, drawn)
+    write(out, drawn, loaded.model.ends)
     told = {
         "out": str(out),
         "model": str(loaded.source),

@@ -32,6 +32,7 @@ def run(args: Namespace) -> int:
     from scorefield._tensors import derive_seed
     from scorefield.cli.images import operator
     from scorefield.cli.restore import NOISE, Problem, restore, subject
+    from scorefield.plotting import to_unit
 
     it = subject(args)
     A = operator(args.problem, it.loaded.event, args.seed)
@@ -40,14 +41,14 @@ def run(args: Namespace) -> int:
     generator = torch.Generator().manual_seed(derive_seed(args.seed, "measurement"))
     y = y + noise * torch.randn(y.shape, generator=generator)
     image = y.ndim == 4
+    one = torch.ones((), dtype=torch.float64)
+    picture = interpolate(y, it.loaded.event[1:]) if image else A.adjoint(A.solve(y, one, 1e-6))
     problem = Problem(
         what=f"{args.problem}, noise {noise:g}",
         A=A,
         y=y,
         hidden=None,
         title="measured" if image else f"{y.shape[1]} measurements, put back",
-        picture=interpolate(y, it.loaded.event[1:])
-        if image
-        else A.adjoint(A.solve(y, torch.ones((), dtype=torch.float64), 1e-6)),
+        picture=to_unit(picture, it.loaded.model.ends),
     )
     return restore(args, it, problem)

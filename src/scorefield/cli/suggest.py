@@ -46,7 +46,8 @@ def run(args: Namespace) -> int:
         print(advice.explained(dataset.name, len(dataset)))
     if out is not None:
         out.write_text(to_yaml(suggested(advice, section, dataset.event)), encoding="utf-8")
-        print(f"\n{out}: written. Train with: scorefield train --config {out}")
+        if not args.json:
+            print(f"\n{out}: written. Train with: scorefield train --config {out}")
     return 0
 
 

@@ -177,7 +177,7 @@ def _read(config: str | None) -> tuple[str, dict[str, Any]]:
     if config is None:
         return "command line", {}
     if config == "-":
-        text = sys.stdin.read()
+        text = sys.stdin.buffer.read(2**20)  # so much is refused
         if not text.strip():
             raise ConfigError("--config -: expected a configuration on standard input, which is closed or empty")
         return "standard input", parse_yaml(text, "standard input")

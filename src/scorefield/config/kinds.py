@@ -5,7 +5,7 @@ A `Room` is one noun of the library (process, sampler, …) and its kinds, each 
     PROCESS = kinds(Room("process", Process), ve=VE, edm=EDM)
     PROCESS.read({"kind": "ve", "sigma_min": 0.02}).build()        # VE(0.02, 50.0)
 
-The settings of a kind are the parameters of its signature, but for those the run brings (`Room.given`). A parameter whose type is
+The settings of a kind are the parameters of its signature, except those that the run supplies (`Room.given`). A parameter whose type is
 another noun is a section of that noun's room. Where nothing has to be brought, the object is made as soon as its settings are read, so that
 what its constructor refuses is refused there, by the name of the setting.
 """
@@ -25,8 +25,8 @@ from pydantic_core import CoreSchema, core_schema
 from torch import Tensor
 from typing_extensions import TypeAliasType
 
-from scorefield._errors import ConfigError
 from scorefield.config.base import Section
+from scorefield.errors import ConfigError
 
 __all__ = ["Itself", "Kind", "Numbers", "Room", "describe", "kinds", "parameters", "register"]
 
@@ -167,7 +167,7 @@ class Room:
     def __post_init__(self) -> None:
         _ROOMS[self.noun] = self
 
-    def find(self, kind: str) -> Any:  # noqa: ANN401 a class, a function or an Itself
+    def find(self, kind: str) -> "Maker | Itself":
         """Return what makes a kind.
 
         Raises:
@@ -286,7 +286,7 @@ def parameters(maker: Maker | Itself) -> dict[str, Parameter]:
     return found
 
 
-def _said(annotation: object) -> Any:  # noqa: ANN401 a type
+def _said(annotation: object) -> object:
     """Return the type of what a configuration says of a parameter; None for what it cannot say."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:

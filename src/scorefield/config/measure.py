@@ -35,11 +35,11 @@ def measured(dataset: Dataset, model: Mapping[str, Any], *, units: bool = True) 
     told = [name for name in ("location", "scale", *_OF_DATA) if found.get(name) is not None]
     own = dataset.x.dtype == torch.uint8 or not units or (bool(told) and set(told) <= set(_OF_DATA))
     standard = not own and "location" not in told and "scale" not in told
-    if own:
-        defaults: dict[str, Any] = {"location": 0.0, "scale": 1.0}
-    else:
+    defaults: dict[str, Any] = {"location": 0.0, "scale": 1.0}
+    if dataset.x.dtype != torch.uint8:
         of = Units.of(dataset.x)
-        defaults = {"location": of.location.tolist(), "scale": of.scale.tolist()}
+        defaults = defaults if own else {"location": of.location.tolist(), "scale": of.scale.tolist()}
+        defaults["ends"] = of.ends
     found |= {name: value for name, value in defaults.items() if found.get(name) is None}
     open_ = [name for name in _OF_DATA if name in found and found[name] is None]
     if not open_:

@@ -1,5 +1,6 @@
 """Python files of a user's own that register kinds (`scorefield.register`). They are named on the command line, and nowhere else."""
 
+import os
 import sys
 from collections.abc import Iterable
 from importlib.util import module_from_spec, spec_from_file_location
@@ -17,12 +18,14 @@ def load_plugins(paths: Iterable[str]) -> None:
         ConfigError: a file that is missing or fails.
     """
     for path in paths:
+        if not os.path.isfile(path):  # of whatever name: Path's own refuses what is too long
+            raise ConfigError(f"--plugin {path}: expected a Python file that exists")
         file = Path(path).resolve()
         name = f"scorefield_plugin_{file.stem}"
         loaded = sys.modules.get(name)
         if loaded is not None and loaded.__file__ == str(file):
             continue
-        spec = spec_from_file_location(name, file) if file.is_file() and file.suffix == ".py" else None
+        spec = spec_from_file_location(name, file) if file.suffix == ".py" else None
         if spec is None or spec.loader is None:
             raise ConfigError(f"plugin {path}: expected a Python file that exists")
         module = module_from_spec(spec)

@@ -1,6 +1,7 @@
 """Every kind that a configuration can name: the one place where the library's classes are listed by name."""
 
 from collections.abc import Mapping
+from inspect import isclass
 
 import torch
 from jaxtyping import Float
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 
 from scorefield import densities as d
 from scorefield import grids as g
+from scorefield import guidance
 from scorefield import networks as n
 from scorefield import objectives as o
 from scorefield import processes as p
@@ -40,17 +42,18 @@ __all__ = [
 
 
 class ModelKind(Kind):
-    """A model, and the units of its data: x = location + scale · y. Measured on the data where they are absent."""
+    """A model and the units of its data: x = location + scale · y, values between the ends. Measured on the data where absent."""
 
     location: Numbers | None = None
     scale: Numbers | None = None
+    ends: tuple[float, float] | None = None
 
     def placed(self, model: NoisyModel) -> NoisyModel:
         """Return the model in the units of its data."""
         values = 0.0 if self.location is None else self.location, 1.0 if self.scale is None else self.scale
-        if values == (0.0, 1.0):
+        if values == (0.0, 1.0) and self.ends is None:
             return model
-        return model.in_units(Units(*(torch.tensor(value, dtype=torch.float64) for value in values)))
+        return model.in_units(Units(*(torch.tensor(value, dtype=torch.float64) for value in values), ends=self.ends))
 
 
 def _levels(value: object) -> object:
@@ -191,10 +194,13 @@ UNREACHED = {
     "AutoGuided": "the section `guide` of a run is its settings",
     "ClassifierFree": "the class is said when samples are drawn",
     "ClassifierGuided": "the class and its classifier come from Python",
-    "Inpaint": _OBSERVATION,
-    "RePaint": _OBSERVATION,
-    "LinearGaussian": _OBSERVATION,
-    "DPS": _OBSERVATION,
-    "Particles": _OBSERVATION,
 }
 """Public classes without a kind, and why."""
+UNREACHED |= {
+    name: _OBSERVATION
+    for name in guidance.__all__
+    if name not in UNREACHED
+    and isclass(value := getattr(guidance, name))
+    and issubclass(value, Sampler | NoisyModel)
+    and value.__name__ == name  # PiGDM, TwistedDiffusion: another name of a class
+}

@@ -1,4 +1,4 @@
-"""What a density is: a law whose log-probability, score, samples and noised versions are all known."""
+"""What a density is: a distribution whose log-probability, score, samples and noised versions are all known."""
 
 import abc
 from dataclasses import dataclass, field, replace
@@ -9,11 +9,33 @@ from jaxtyping import Float
 from torch import Tensor
 
 from scorefield._tensors import gradient, standard_normal
+from scorefield.errors import ConfigError
 from scorefield.units import Moments
 
-__all__ = ["Density", "KnownScore", "Noised", "Scale"]
+__all__ = ["Density", "KnownScore", "Noised", "Scale", "compose", "one_scale"]
 
 Scale = Float[Tensor, "*b"] | float
+
+
+def compose(alpha: Scale, sigma: Scale, before: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Return the scales of αX + σZ where X has the scales ``before``, (a, s): αa and √(α²s² + σ²)."""
+    scale, noise = (torch.as_tensor(v, dtype=torch.float64) for v in (alpha, sigma))
+    a, s = (v.to(scale.device) for v in before)
+    return scale * a, torch.sqrt((scale * s) ** 2 + noise**2)
+
+
+def one_scale(scale: Scale) -> Tensor:
+    """Return α or σ if it is one number for all rows.
+
+    Raises:
+        ConfigError: there is one per row.
+    """
+    scale = torch.as_tensor(scale)
+    if scale.ndim > 0:
+        raise ConfigError(
+            "a density noised to a level per row has no settings that describe it; describe it before diffuse()"
+        )
+    return scale
 
 
 class Density(abc.ABC):
@@ -42,14 +64,14 @@ class Density(abc.ABC):
 
     @abc.abstractmethod
     def diffuse(self, alpha: Scale, sigma: Scale) -> "Density":
-        """Return the exact law of αX + σZ, Z ~ N(0, I).
+        """Return the exact distribution of αX + σZ, Z ~ N(0, I).
 
-        With α, σ of shape (b,) the result is one law per row: row i of its arguments and draws belongs to (α_i, σ_i).
+        With α, σ of shape (b,) the result is one distribution per row: row i of its arguments and draws belongs to (α_i, σ_i).
         """
 
     def score(self, x: Float[Tensor, "b *d"]) -> Float[Tensor, "b *d"]:
         """Return ∇ log p(x), by automatic differentiation."""
-        # Guidance asks for the Jacobian of a score; nobody else should carry its graph.
+        # Guidance differentiates a score; without a gradient to record, no graph is kept.
         return gradient(self.log_prob, x, create_graph=torch.is_grad_enabled() and x.requires_grad)
 
 
@@ -69,10 +91,9 @@ class Noised(Density):
     sigma: Float[Tensor, "*b"] = field(default=torch.zeros((), dtype=torch.float64), kw_only=True)
 
     def diffuse(self, alpha: Scale, sigma: Scale) -> Self:
-        """Return the law of αX + σZ: the same density under composed scales."""
-        a, s = (torch.as_tensor(v, dtype=torch.float64) for v in (alpha, sigma))
-        noise = torch.sqrt((a * self.sigma.to(a.device)) ** 2 + s**2)
-        return replace(self, alpha=a * self.alpha.to(a.device), sigma=noise)
+        """Return the distribution of αX + σZ: the same density under composed scales."""
+        alpha, sigma = compose(alpha, sigma, (self.alpha, self.sigma))
+        return replace(self, alpha=alpha, sigma=sigma)
 
     def _scales(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return α and σ as columns that broadcast against (b, nodes)."""

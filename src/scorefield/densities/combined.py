@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from scorefield._tensors import flatten
-from scorefield.densities.base import Density, KnownScore, Scale
+from scorefield.densities.base import Density, KnownScore, Scale, one_scale
 from scorefield.units import Moments
 
 __all__ = ["Product", "Similarity"]
@@ -61,12 +61,12 @@ class Product(KnownScore):
 
 
 class Similarity(KnownScore):
-    """The law of Y = c Q X + m, Q orthogonal: the affine images under which isotropic noise stays isotropic.
+    """The distribution of Y = c Q X + m, Q orthogonal: the affine images under which isotropic noise stays isotropic.
 
         p_Y(y) = p_X(Qᵀ(y − m)/c) / c^D        αY + σZ = c Q (αX + (σ/c) Z′) + αm
 
     Args:
-        density: the law of X, over events of D numbers.
+        density: the distribution of X, over events of D numbers.
         scale: c > 0.
         rotation: Q, shape (D, D) over the flattened event; the identity when absent.
         shift: m, broadcast against the event.
@@ -87,7 +87,7 @@ class Similarity(KnownScore):
         self.density = density
         self.scale = scale
         self.rotation = rotation
-        self.shift = torch.as_tensor(shift, dtype=torch.float64).expand(density.event)
+        self._shift = torch.as_tensor(shift, dtype=torch.float64).expand(density.event)
         self.alpha: Scale = torch.ones((), dtype=torch.float64)
 
     @property
@@ -101,7 +101,12 @@ class Similarity(KnownScore):
         own = self.density.moments
         if own is None or self.rotation is not None:
             return None
-        return Moments(self.scale * own.mean + torch.as_tensor(self.alpha) * self.shift, self.scale * own.std)
+        return Moments(self.scale * own.mean + torch.as_tensor(self.alpha) * self._shift, self.scale * own.std)
+
+    @property
+    def shift(self) -> Float[Tensor, "*d"]:
+        """αm."""
+        return one_scale(self.alpha) * self._shift
 
     def _turn(self, x: Tensor, back: bool) -> Tensor:
         """Return Qx, or Qᵀx."""
@@ -113,7 +118,7 @@ class Similarity(KnownScore):
     def _offset(self, x: Tensor) -> Tensor:
         """Return αm for every row."""
         alpha = torch.as_tensor(self.alpha).to(x).reshape(-1, *[1] * len(self.event))
-        return alpha * self.shift.to(x)
+        return alpha * self._shift.to(x)
 
     def _pull(self, y: Tensor) -> Tensor:
         """Return the x that maps to y."""
@@ -121,7 +126,7 @@ class Similarity(KnownScore):
 
     def log_prob(self, x: Float[Tensor, "b *d"]) -> Float[Tensor, " b"]:
         """Return log p_Y(x)."""
-        volume = self.shift.numel() * torch.log(torch.tensor(self.scale, dtype=torch.float64)).item()
+        volume = self._shift.numel() * torch.log(torch.tensor(self.scale, dtype=torch.float64)).item()
         return self.density.log_prob(self._pull(x)) - volume
 
     def score(self, x: Float[Tensor, "b *d"]) -> Float[Tensor, "b *d"]:
@@ -134,7 +139,7 @@ class Similarity(KnownScore):
         return self.scale * self._turn(x, back=False) + self._offset(x)
 
     def diffuse(self, alpha: Scale, sigma: Scale) -> "Similarity":
-        """Return the law of αY + σZ."""
+        """Return the distribution of αY + σZ."""
         noised = copy.copy(self)
         noised.density = self.density.diffuse(alpha, torch.as_tensor(sigma, dtype=torch.float64) / self.scale)
         noised.alpha = torch.as_tensor(alpha, dtype=torch.float64) * self.alpha

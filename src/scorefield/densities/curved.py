@@ -1,4 +1,4 @@
-r"""Curved laws on a one-dimensional skeleton: ring, banana, funnel, two moons.
+r"""Curved distributions on a one-dimensional skeleton: ring, banana, funnel, two moons.
 
 Each is a Gaussian given one latent number u, so that noising leaves a one-dimensional integral:
 

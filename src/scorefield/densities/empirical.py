@@ -1,4 +1,4 @@
-r"""The law of a data set, and the ideal denoiser that comes with it.
+r"""The distribution of a data set, and the ideal denoiser that comes with it.
 
     p(x)     = 1/n Σ_i δ(x − x_i)
     p_{α,σ}  = 1/n Σ_i N(x; α x_i, σ² I),   E[x_0 | x] = Σ_i softmax_i(−‖x − αx_i‖²/2σ²) x_i
@@ -24,7 +24,7 @@ _PAIRS_AT_ONCE = 2**23  # distances held at a time: 64 MiB in float64, whatever 
 
 @dataclass(frozen=True)
 class Empirical(KnownScore, Noised):
-    """The uniform law on the rows of ``data``, noised by (α, σ).
+    """The uniform distribution on the rows of ``data``, noised by (α, σ).
 
     Args:
         data: shape (n, *d).

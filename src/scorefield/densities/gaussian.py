@@ -3,7 +3,7 @@ r"""Gaussians and their mixtures, any covariance, closed under noising.
     p(x) = Σ_k w_k N(x; μ_k, Σ_k)          Σ_k = U_k diag(λ_k) U_kᵀ
     αX + σZ ~ Σ_k w_k N(α μ_k, α²Σ_k + σ²I)   with the same U_k and eigenvalues α²λ_k + σ²
 
-so the noised law is the same object under another (α, σ), and noising twice composes: (a, s)∘(α, σ) = (aα, √(a²σ² + s²)).
+so the noised distribution is the same object under another (α, σ), and noising twice composes: (a, s)∘(α, σ) = (aα, √(a²σ² + s²)).
 """
 
 import copy
@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from scorefield._tensors import flatten, like, standard_normal
-from scorefield.densities.base import KnownScore
+from scorefield.densities.base import KnownScore, compose, one_scale
 from scorefield.units import Moments
 
 __all__ = ["Gaussian", "GaussianMixture"]
@@ -67,8 +67,7 @@ class GaussianMixture(KnownScore):
         if mu.ndim < 2:
             raise ValueError(f"means must have shape (k, *d), one row per component; received {tuple(mu.shape)}")
         rows = flatten(mu)
-        self.means = mu
-        self.covariances = torch.as_tensor(covariances, dtype=torch.float64)
+        self._given = torch.as_tensor(covariances, dtype=torch.float64)
         self.components = _Components(rows, *_diagonalise(_finite("covariances", covariances), rows, mu.shape))
         self.log_weights = _log_weights(weights, len(rows))
         self.shape = tuple(mu.shape[1:])
@@ -89,13 +88,25 @@ class GaussianMixture(KnownScore):
 
     @classmethod
     def song2019(cls) -> "GaussianMixture":
-        """Return ⅕ N((−5, −5), I) + ⅘ N((5, 5), I), the toy law of Song & Ermon (2019), section 3.2."""
+        """Return ⅕ N((−5, −5), I) + ⅘ N((5, 5), I), the toy distribution of Song & Ermon (2019), section 3.2."""
         return cls([[-5.0, -5.0], [5.0, 5.0]], 1.0, [0.2, 0.8])  # pyright: ignore[reportArgumentType]
 
     @property
     def event(self) -> tuple[int, ...]:
         """The shape d of one event."""
         return self.shape
+
+    @property
+    def means(self) -> Float[Tensor, "k *d"]:
+        """αμ_k; with `covariances` and `weights` the arguments that make this mixture, noise included."""
+        return one_scale(self.alpha) * self.components.means.reshape(-1, *self.shape)
+
+    @property
+    def covariances(self) -> Tensor:
+        """α²Σ_k + σ²I, in the form in which Σ_k was given: a variance, variances or matrices."""
+        alpha, sigma = one_scale(self.alpha), one_scale(self.sigma)
+        eye = 1.0 if self.components.basis is None else torch.eye(self._given.shape[-1], dtype=torch.float64)
+        return alpha**2 * self._given + sigma**2 * eye
 
     @property
     def weights(self) -> Float[Tensor, " k"]:
@@ -152,11 +163,9 @@ class GaussianMixture(KnownScore):
         return x.reshape(n, *self.shape).to(torch.get_default_dtype())
 
     def diffuse(self, alpha: Scale, sigma: Scale) -> "GaussianMixture":
-        """Return the law of αX + σZ: the same components under composed scales."""
-        a, s = (torch.as_tensor(v, dtype=torch.float64) for v in (alpha, sigma))
+        """Return the distribution of αX + σZ: the same components under composed scales."""
         noised = copy.copy(self)
-        noised.alpha = a * self.alpha.to(a.device)
-        noised.sigma = torch.sqrt((a * self.sigma.to(a.device)) ** 2 + s**2)
+        noised.alpha, noised.sigma = compose(alpha, sigma, (self.alpha, self.sigma))
         return noised
 
 
@@ -173,7 +182,6 @@ class Gaussian(KnownScore):
         if mu.ndim == 0:
             raise ValueError("mean must have the shape of an event, at least (1,); received a single number")
         sigma = torch.as_tensor(covariance, dtype=torch.float64)
-        self.mean, self.covariance = mu, sigma
         self.mixture = GaussianMixture(mu[None], sigma if sigma.ndim == 0 else sigma[None])
 
     @property
@@ -185,6 +193,16 @@ class Gaussian(KnownScore):
     def moments(self) -> Moments:
         """αμ, and the square root of the diagonal of α²Σ + σ²I."""
         return self.mixture.moments
+
+    @property
+    def mean(self) -> Float[Tensor, "*d"]:
+        """αμ."""
+        return self.mixture.means[0]
+
+    @property
+    def covariance(self) -> Tensor:
+        """α²Σ + σ²I, in the form in which Σ was given."""
+        return self.mixture.covariances if self.mixture.covariances.ndim == 0 else self.mixture.covariances[0]
 
     def log_prob(self, x: Float[Tensor, "b *d"]) -> Float[Tensor, " b"]:
         """Return log N(x; αμ, α²Σ + σ²I)."""

@@ -2,9 +2,9 @@
 
 import torch
 
-from scorefield._errors import ConfigError
 from scorefield.config.run import DataConfig
 from scorefield.data import Dataset
+from scorefield.errors import ConfigError
 
 __all__ = ["labelled_examples"]
 

@@ -8,10 +8,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._errors import ConfigError
 from scorefield._tensors import derive_seed
 from scorefield.config.run import DataConfig
 from scorefield.data import Dataset, quantize
+from scorefield.errors import ConfigError
 
 __all__ = ["RealData", "real_data"]
 

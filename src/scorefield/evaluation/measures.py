@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scorefield._errors import ConfigError
+from scorefield.errors import ConfigError
 from scorefield.evaluation.data import RealData
 from scorefield.metrics import Estimate, ImageJudge, class_shares, evaluate, memorisation, soundness
 from scorefield.metrics.estimate import mean
@@ -27,7 +27,7 @@ def evaluate_samples(
     seed: int = 0,
     on_measure: Callable[[str], object] | None = None,
 ) -> dict[str, Any]:
-    """Return all that is said of samples and of real data, except likelihoods.
+    """Return all measures of samples and of real data, except likelihoods.
 
     ``measures`` (`scorefield.metrics.evaluate`), shares of the ``classes`` and ``as_asked`` where there is a judge, ``memorisation`` where
     data were held out, and ``soundness``.
@@ -38,7 +38,7 @@ def evaluate_samples(
         judge: reads features and classes of images; without one samples are compared as vectors.
         classes: that were asked for, in turn; all of the data's when absent.
         seed: of the halves behind the errors.
-        on_measure: told the name of every measure when it is done.
+        on_measure: called with the name of every measure when it is done.
     """
     seen, reference, real, train = data.on_scale(x), *(d.scaled() for d in (data.reference, data.real, data.train))
     measures: dict[str, Any] = {}

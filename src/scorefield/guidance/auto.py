@@ -11,17 +11,18 @@ Guidance repairs what is drawn where the image takes its form, and costs diversi
 
 import math
 
-from scorefield._errors import ConfigError, require_finite
+from scorefield.errors import ConfigError, require_finite
 from scorefield.grids import Step
+from scorefield.guidance.guided import Guided
 from scorefield.models import ScoreModel, State, Time, require_same_units
 
 __all__ = ["AutoGuided"]
 
 
-class AutoGuided(ScoreModel):
+class AutoGuided(Guided):
     """D + w (D − D_weak) (Karras et al. 2024, Eq. 3, where their weight is 1 + w).
 
-    It is the score of no noised law unless w = 0: draw from it, but ask the model itself for likelihoods and posteriors.
+    It is the score of no noised distribution unless w = 0: draw from it, but ask the model itself for likelihoods and posteriors.
 
     Args:
         model: the one to be improved.
@@ -39,15 +40,12 @@ class AutoGuided(ScoreModel):
     def __init__(
         self, model: ScoreModel, weak: ScoreModel, weight: float, interval: tuple[float, float] = (0.0, math.inf)
     ) -> None:
-        super().__init__()
+        super().__init__(model, model.evaluations + weak.evaluations)
         require_finite("weight", weight)
         require_same_units(model, "the weaker model", weak)
         if not 0 <= interval[0] < interval[1]:
             raise ConfigError(f"interval must be two ascending noise-to-signal ratios; received {interval}")
-        self.model = model
         self.weak = weak
-        self.process, self.units, self.moments = model.process, model.units, model.moments
-        self.evaluations = model.evaluations + weak.evaluations
         self.weight = weight
         self.interval = interval
 
@@ -59,4 +57,4 @@ class AutoGuided(ScoreModel):
     def denoise(self, x: State, t: Time) -> State:
         """Return D + w (D − D_weak)."""
         denoised = self.model.denoise(x, t)
-        return denoised + self.weight * (denoised - self.weak.denoise(x, t))
+        return self.certain(denoised + self.weight * (denoised - self.weak.denoise(x, t)))

@@ -1,9 +1,9 @@
-r"""Class conditions: p(x | label) from a classifier, or from a network that was told the labels.
+r"""Class conditions: p(x | label) from a classifier, or from a network that is given the labels.
 
     ∇ log p(x_t | label) = ∇ log p(x_t) + ∇ log p(label | x_t)
 
-Either term on the right can be exaggerated: with a classifier by ``scale`` (Dhariwal & Nichol 2021, Algorithm 1), without one by writing
-the classifier as a ratio of two scores (Ho & Salimans 2022). Only the unexaggerated sum is the score of a noised law.
+Either term on the right can be weighted more: with a classifier by ``scale`` (Dhariwal & Nichol 2021, Algorithm 1), without one by writing
+the classifier as a ratio of two scores (Ho & Salimans 2022). Only the plain sum is the score of a noised distribution.
 """
 
 from collections.abc import Callable
@@ -12,14 +12,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._errors import ConfigError, require_finite
 from scorefield._tensors import as_time, gradient, like, match_rows
+from scorefield.errors import ConfigError, require_finite
+from scorefield.guidance.guided import Guided
 from scorefield.models import Labels, NoisyModel, ScoreModel, State, Time, label_rows, require_same_units
 
 __all__ = ["ClassifierFree", "ClassifierGuided"]
 
 
-class ClassifierFree(ScoreModel):
+class ClassifierFree(Guided):
     """(1 + w) conditional − w unconditional, in any view: noise, score, denoised (Ho & Salimans 2022, Eq. 6).
 
     The weight is theirs: w = 0 is the conditional model, w = −1 the unconditional one. Others write s = 1 + w.
@@ -33,11 +34,8 @@ class ClassifierFree(ScoreModel):
     """
 
     def __init__(self, model: ScoreModel, labels: Labels, weight: float) -> None:
-        super().__init__()
+        super().__init__(model, 2 * model.evaluations)
         require_finite("weight", weight)
-        self.model = model
-        self.process, self.units, self.moments = model.process, model.units, model.moments
-        self.evaluations = 2 * model.evaluations
         self.labels = label_rows(labels)
         self.weight = weight
         model.condition(self.labels)  # refuses labels that it does not know
@@ -45,14 +43,14 @@ class ClassifierFree(ScoreModel):
     def denoise(self, x: State, t: Time) -> State:
         """Return (1 + w) D(x, t | label) − w D(x, t)."""
         conditional, free = self.model.condition(self.labels), self.model.condition(None)
-        return (1 + self.weight) * conditional.denoise(x, t) - self.weight * free.denoise(x, t)
+        return self.certain((1 + self.weight) * conditional.denoise(x, t) - self.weight * free.denoise(x, t))
 
 
-class ClassifierGuided(ScoreModel):
+class ClassifierGuided(Guided):
     """score + scale · ∇ log p(label | x_t)  (Dhariwal & Nichol 2021, Algorithm 1).
 
     With the exact classifier and scale 1 it is the score of the class. A larger scale raises the classifier's probabilities to that power
-    at every level, which is not the noised law of any data: samples get surer and less diverse.
+    at every level, which is not the noised distribution of any data: samples become more typical of the class and less diverse.
 
     Args:
         model: of p_t, whatever the class.
@@ -60,7 +58,7 @@ class ClassifierGuided(ScoreModel):
         labels: a class for all samples, or one per sample.
         scale: of the classifier's gradient.
 
-    A function is asked in the model's own coordinates. A `NoisyModel`, such as `scorefield.Classifier`, says in which it works.
+    A function gets states in the model's own coordinates. A `NoisyModel`, such as `scorefield.Classifier`, must have its units.
 
     Raises:
         ConfigError: a scale that is not finite, or a classifier of data in other units than the model's.
@@ -75,13 +73,10 @@ class ClassifierGuided(ScoreModel):
         labels: Labels,
         scale: float = 1.0,
     ) -> None:
-        super().__init__()
+        super().__init__(model, model.evaluations + 2)
         require_finite("scale", scale)
         if isinstance(classifier, NoisyModel):
             require_same_units(model, "the classifier", classifier)
-        self.model = model
-        self.process, self.units, self.moments = model.process, model.units, model.moments
-        self.evaluations = model.evaluations + 2
         self.classifier = classifier
         self.labels = label_rows(labels)
         self.scale = scale
@@ -91,7 +86,7 @@ class ClassifierGuided(ScoreModel):
         """Return D + (σ²/α) scale ∇ log p(label | x)."""
         alpha, sigma = self.process.alpha_sigma(as_time(t))
         uphill = gradient(lambda x: self.log_probability(x, t), x, create_graph=torch.is_grad_enabled())
-        return self.model.denoise(x, t) + like(self.scale * sigma**2 / alpha, x) * uphill
+        return self.certain(self.model.denoise(x, t) + like(self.scale * sigma**2 / alpha, x) * uphill)
 
     def log_probability(self, x: State, t: Time) -> Float[Tensor, " b"]:
         """Return log p(label | x_t = x) of each row's label."""

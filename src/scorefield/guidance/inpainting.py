@@ -2,8 +2,8 @@ r"""Inpainting by replacement: what is known of x_t is the observation, noised t
 
     x_t^known ~ N(α_t observed, σ_t² I)              (Song & Ermon 2019, Algorithm 2; Song et al. 2021, appendix I.2)
 
-The unknown part follows the unconditional model given this noised context. That is not the posterior: at time t the model hears of the
-observation through the noise of t, and never of what later steps will reveal (Trippe et al. 2023, section 3). Resampling lessens the
+The unknown part follows the unconditional model given this noised context. That is not the posterior: at time t the model sees the
+observation through the noise of t, without the detail that later steps will reveal (Trippe et al. 2023, section 3). Resampling lessens the
 bias and `scorefield.Particles` removes it; ``docs/guidance_bias.md`` has it measured.
 """
 
@@ -15,9 +15,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from typing_extensions import TypeVar
 
-from scorefield._errors import ConfigError
 from scorefield._tensors import Noise, as_time, match_rows
+from scorefield.errors import ConfigError
 from scorefield.grids import Step
+from scorefield.guidance.guided import Guided
 from scorefield.models import ScoreModel, State, Time
 from scorefield.sampling import Sampler
 
@@ -26,7 +27,7 @@ __all__ = ["Inpaint", "RePaint"]
 Memory = TypeVar("Memory", default=Any)
 
 
-class Inpaint(ScoreModel):
+class Inpaint(Guided):
     """Replacement as a score: the known coordinates have the score of N(α_t observed, σ_t² I), the others the model's.
 
     D = observed where known. So every sampler draws the known coordinates as the observation noised to the level where it stands: a
@@ -47,17 +48,18 @@ class Inpaint(ScoreModel):
     mask: Bool[Tensor, "n *d"]
 
     def __init__(self, model: ScoreModel, observed: Float[Tensor, "n *d"], mask: Bool[Tensor, "..."]) -> None:
-        super().__init__()
+        super().__init__(model, model.evaluations)
         observed, mask = _checked(observed, mask)
-        self.model = model
-        self.process, self.units, self.moments = model.process, model.units, model.moments
-        self.evaluations = model.evaluations
         self.register_buffer("observed", observed, persistent=False)
         self.register_buffer("mask", mask, persistent=False)
 
     def denoise(self, x: State, t: Time) -> State:
         """Return the observation where it is known, D(x, t) elsewhere; in the model's own coordinates, as x."""
-        return self.replace(self.model.denoise(x, t), self.known)
+        return self.certain(self.model.denoise(x, t))
+
+    def certain(self, denoised: State) -> State:
+        """Return the observation where it is known, and where a model inside of this one knows it."""
+        return self.replace(super().certain(denoised), self.known)
 
     def restore(self, x: State) -> State:
         """Return states in the data's units, with the observation itself, bit for bit, where x is what the model makes of it."""

@@ -2,7 +2,7 @@ r"""Linear inverse problems: y = A x_0 + ς z, and the posterior p(x_0 | y) as a
 
     ∇ log p(x_t | y) = ∇ log p(x_t) + ∇ log p(y | x_t)
 
-The likelihood needs the law of x_0 given x_t, of which a score model knows the mean D. Taking it to be N(D, r² I),
+The likelihood needs the distribution of x_0 given x_t, of which a score model knows the mean D. Taking it to be N(D, r² I),
 
     ΠGDM   p(y | x_t) = N(A D, r² A Aᵀ + ς² I),    r² = σ_d²ρ²/(σ_d² + ρ²)       (Song, Vahdat, Mardani & Kautz 2023, Eq. 7)
            ∇ log p(y | x_t) = (∂D/∂x)ᵀ Aᵀ (r² A Aᵀ + ς² I)⁻¹ (y − A D)
@@ -19,9 +19,10 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import TypeVar
 
-from scorefield._errors import ConfigError, DivergedError
 from scorefield._tensors import Noise, as_constant, as_time, like, match_rows, recording, sum_event
+from scorefield.errors import ConfigError, DivergedError
 from scorefield.grids import Step
+from scorefield.guidance.guided import Guided
 from scorefield.guidance.operators import LinearOperator, Measurement, Rescaled
 from scorefield.models import ScoreModel, State, Time
 from scorefield.sampling import Sampler
@@ -43,7 +44,7 @@ class Guide(NamedTuple):
     """log p(y | x_t), up to a number that depends on t alone."""
 
 
-class LinearGaussian(ScoreModel):
+class LinearGaussian(Guided):
     """The model of x_0 given a measurement y = A x_0 + ς z, by ΠGDM's rule.
 
     Its score is for any sampler. It is also the statement of the problem, from which `DPS` and `Particles` read A, y and ς.
@@ -74,15 +75,12 @@ class LinearGaussian(ScoreModel):
         noise: float,
         sigma_data: float = 1.0,
     ) -> None:
-        super().__init__()
+        super().__init__(model, 2 * model.evaluations)
         if not (math.isfinite(noise) and noise >= 0 and math.isfinite(sigma_data) and sigma_data > 0):
             raise ConfigError(
                 f"noise must be a standard deviation ≥ 0 and sigma_data one > 0; received {noise} and {sigma_data}"
             )
         _check_problem(A, y, noise)
-        self.model = model
-        self.process, self.units, self.moments = model.process, model.units, model.moments
-        self.evaluations = 2 * model.evaluations
         self.A = A
         self.inside = Rescaled(A, model.units or UNCHANGED, y)
         self.register_buffer("y", y, persistent=False)
@@ -91,13 +89,13 @@ class LinearGaussian(ScoreModel):
 
     def in_units(self, units: Units | None) -> Self:
         """Return a view of this model whose data, which A measures, are in other units."""
-        return self._with(units=units, inside=Rescaled(self.A, units or UNCHANGED, self.y))
+        return super().in_units(units)._with(inside=Rescaled(self.A, units or UNCHANGED, self.y))
 
     def denoise(self, x: State, t: Time) -> State:
         """Return D + (σ²/α) ∇ log p(y | x)."""
         alpha, sigma = self.process.alpha_sigma(as_time(t))
         guide = self.guide(x, t)
-        return guide.denoised + like(sigma**2 / alpha, x) * guide.pull
+        return self.certain(guide.denoised + like(sigma**2 / alpha, x) * guide.pull)
 
     def spread(self, t: Time) -> Float[Tensor, "*b"]:
         """Return r², the variance of x_0 given x_t."""

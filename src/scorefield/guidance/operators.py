@@ -1,4 +1,4 @@
-r"""Linear measurements A: what a camera, a mask or a projection does to an image, with the two things guidance asks of it.
+r"""Linear measurements A: what a camera, a mask or a projection does to an image, with the two operations that guidance needs.
 
     apply    x ↦ A x
     adjoint  v ↦ Aᵀ v
@@ -16,8 +16,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from scorefield._errors import ConfigError, DivergedError
 from scorefield._tensors import flatten, like, sum_event
+from scorefield.errors import ConfigError, DivergedError
 from scorefield.models import State
 from scorefield.units import Units
 

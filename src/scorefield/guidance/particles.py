@@ -8,7 +8,7 @@ For each sample, K particles. With p(x_s | x_t) = N(μ, v I) the model's own tra
 
 (Wu et al. 2023, Algorithm 1). The twists p̂ cancel but for the last, at the end of the grid, where r² ≪ ς² makes it p(y | x_0) itself. So
 as K grows, a particle drawn by its last weight is a draw of the posterior of the model's chain, however crude the guidance was; and the
-law of the chain is that of the data as its steps grow.
+distribution of the chain is that of the data as its steps grow.
 """
 
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from scorefield._errors import ConfigError, DivergedError
 from scorefield._tensors import Noise, sum_event
+from scorefield.errors import ConfigError, DivergedError
 from scorefield.grids import Step
 from scorefield.guidance.measurement import Guide, LinearGaussian, measured
 from scorefield.models import ScoreModel, State
@@ -40,7 +40,7 @@ class Cloud(NamedTuple):
 class Particles(Sampler[Cloud]):
     """Sequential Monte Carlo on a `LinearGaussian` problem; every sample has its own particles, and depends on its own seed alone.
 
-    Samples are thus independent draws, whose law converges to the posterior as ``count`` and the grid's steps grow.
+    Samples are thus independent draws, whose distribution converges to the posterior as ``count`` and the grid's steps grow.
 
     Args:
         count: K, particles per sample.

@@ -2,10 +2,13 @@ r"""Bits per dimension of 8-bit images: what a density of real numbers says of i
 
 Two ways to fill the gaps between bytes, both upper bounds on −log₂ P(bytes) in expectation over one draw of noise:
 
-    uniform     y = (byte + U)/256                  −log₂ p(y)/D + 8
-    Gaussian    z = α (byte + ½)/256 + σ ε          [log₂ q(z | bytes) − log₂ p_t(z) − log₂ P(bytes | z)]/D
+    uniform     y = m + (byte + U) w                −log₂ p(y)/D − log₂ w
+    Gaussian    z = α (m + (byte + ½) w) + σ ε      [log₂ q(z | bytes) − log₂ p_t(z) − log₂ P(bytes | z)]/D
 
-Under the first a model must know every byte's edges, at noise far below 1/256. Under the second it is asked at a noise it was trained for,
+with m = 0 and w = 1/256 for images in [0, 1], and from the ends of the data in other units (`scorefield.units.Units`), in which bits are
+the same.
+
+Under the first a model must know every byte's edges, at noise far below w. Under the second it is evaluated at a noise it was trained for,
 and a decoder, `scorefield.likelihood.decoder`, makes bytes of what is left (Ho et al. 2020, section 3.3, and Kingma et al. 2021,
 section 3, with other decoders). The decoder alone also makes a code of the diffusion itself, without its flow: `variational_bound`.
 """
@@ -17,13 +20,11 @@ from jaxtyping import Float, Float64, UInt8
 from torch import Tensor
 
 from scorefield._tensors import Noise, derive_seed, flatten
-from scorefield.likelihood.decoder import ByteDecoder, check_bytes
+from scorefield.likelihood.decoder import ByteDecoder, Cells, check_bytes
 from scorefield.likelihood.flow import log_likelihood
 from scorefield.models import ScoreModel
 
 __all__ = ["bits_per_dim", "variational_bound"]
-
-_BYTES = 256
 
 
 def bits_per_dim(
@@ -42,7 +43,7 @@ def bits_per_dim(
     Gaussian, at the decoder's noise level.
 
     Raises:
-        ValueError: images not of bytes.
+        ValueError: images not of bytes, or a model that does not say which values of its data bytes stand for.
     """
     check_bytes(images)
     scale = 1 / (math.log(2) * math.prod(images.shape[1:]))
@@ -53,9 +54,10 @@ def bits_per_dim(
         return (log_q.to(log_p) - log_p - decoder.log_prob(images, z).to(log_p)) * scale, found.standard_error * scale
     generator = torch.Generator().manual_seed(derive_seed(seed, "dequantize"))
     u = torch.rand(images.shape, generator=generator, dtype=torch.float64)
-    y = ((images.cpu().double() + u) / _BYTES).to(images.device, torch.float32)
+    cells = Cells.of(model)
+    y = cells.place(images.cpu(), u).to(images.device)
     found = log_likelihood(model, y, probes=probes, rtol=rtol, atol=atol, seed=seed)
-    return 8 - found.log_prob * scale, found.standard_error * scale
+    return -math.log2(cells.width) - found.log_prob * scale, found.standard_error * scale
 
 
 @torch.no_grad()
@@ -64,7 +66,7 @@ def variational_bound(
 ) -> Float64[Tensor, " b"]:
     r"""Return what the diffusion, undone step by step, needs for 8-bit images in bits per dimension, bounded from above in expectation.
 
-        −log P(bytes) ≤ KL(q(x_T | y) ‖ prior) + ∫ E‖y − D(x_t)‖²/ρ² d ln ρ − E log P(bytes | z),   y = (byte + ½)/256
+        −log P(bytes) ≤ KL(q(x_T | y) ‖ prior) + ∫ E‖y − D(x_t)‖²/ρ² d ln ρ − E log P(bytes | z),   y = m + (byte + ½) w
 
     with the integral over ln ρ from the decoder's level to the last, and z at the decoder's level (Kingma et al. 2021). Equality holds for
     an exact score and decoder: half the mean squared error, integrated over 1/ρ², is the information (Guo, Shamai & Verdú 2005).
@@ -88,7 +90,7 @@ def variational_bound(
     process = model.process
     first, last = (torch.tensor(t, dtype=torch.float64) for t in (decoder.t, process.t_max))
     z, _ = decoder.noised(images, seed)
-    y = model.standardise((images.float() + 0.5) / _BYTES)
+    y = model.standardise(decoder.cells.place(images, 0.5))
     low, high = (process.ratio(t).log().item() for t in (first, last))
     nats = -decoder.log_prob(images, z)
     for k in range(levels):

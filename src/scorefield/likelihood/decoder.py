@@ -12,13 +12,13 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Float64, Int, Int64, UInt8
+from jaxtyping import Float, Float32, Float64, Int, Int64, UInt8
 from torch import Tensor
 
 from scorefield._tensors import Noise, derive_seed, flatten
 from scorefield.models import ScoreModel, State
 
-__all__ = ["ByteDecoder", "check_bytes"]
+__all__ = ["ByteDecoder", "Cells", "check_bytes"]
 
 _BYTES, _WHITE = 256, 250
 _PSEUDOCOUNT = 3 / _BYTES  # of every byte behind every denoised value, so that none is impossible
@@ -36,6 +36,40 @@ class _Neighbour(NamedTuple):
     context: Int64[Tensor, "b *d"]
 
 
+class Cells(NamedTuple):
+    """Which values of a model's data a byte b stands for: those from start + b · width to start + (b + 1) · width, in the data's units.
+
+    Without units bytes are the images in [0, 1) of `scorefield.data.dequantize`: (b + U)/256. Where a model declares the ``ends`` of its
+    data, they are the middles of the cells of 0 and 255.
+    """
+
+    start: float
+    width: float
+
+    @classmethod
+    def of(cls, model: ScoreModel) -> "Cells":
+        """Return the cells of a model.
+
+        Raises:
+            ValueError: a model in units in which data in [0, 1] cannot be, and which does not declare its ends.
+        """
+        units = model.units
+        if units is not None and units.ends is not None:
+            low, high = units.ends
+            width = (high - low) / (_BYTES - 1)
+            return cls(low - width / 2, width)
+        if units is not None and ((units.location - 0.5).abs().max() > 0.5 or units.scale.max() > 1):
+            raise ValueError(
+                f"the model's data are in other units than [0, 1], {units.described}, and it does not say which values the bytes 0 and 255 "
+                "stand for; declare them: model.in_units(Units(location, scale, ends=(0, 255)))"
+            )
+        return cls(0.0, 1 / _BYTES)
+
+    def place(self, images: UInt8[Tensor, "b *d"], within: Float[Tensor, "b *d"] | float) -> Float32[Tensor, "b *d"]:
+        """Return the real numbers that are ``within``, 0 to 1, their cells."""
+        return (self.start + self.width * (images.double() + within)).float()
+
+
 class ByteDecoder:
     """P(bytes | z) of 8-bit images: see the module.
 
@@ -51,7 +85,8 @@ class ByteDecoder:
     Cost: one evaluation per image.
 
     Raises:
-        ValueError: images not of bytes, or a ratio that the model's process does not reach.
+        ValueError: images not of bytes, a ratio that the model's process does not reach, or a model that does not say which values of its
+            data bytes stand for (`scorefield.units.Units.ends`).
     """
 
     def __init__(self, model: ScoreModel, images: UInt8[Tensor, "n *d"], *, ratio: float = 0.02, seed: int = 0) -> None:
@@ -63,7 +98,7 @@ class ByteDecoder:
             raise ValueError(
                 f"ratio must be a noise-to-signal ratio of the model's process, from {low:g} to below {high:g}; received {ratio:g}"
             )
-        self.model, self.ratio = model, ratio
+        self.model, self.ratio, self.cells = model, ratio, Cells.of(model)
         self.t = model.process.time(torch.tensor(ratio, dtype=torch.float64)).item()
         counts = torch.full((_BYTES, _BYTES), _PSEUDOCOUNT, dtype=torch.float64)
         first: list[Int64[Tensor, "..."]] = []
@@ -83,7 +118,7 @@ class ByteDecoder:
         check_bytes(images)
         t = torch.tensor(self.t, dtype=torch.float64)
         _, sigma = self.model.process.alpha_sigma(t)
-        y = self.model.standardise((images.float() + 0.5) / _BYTES)
+        y = self.model.standardise(self.cells.place(images, 0.5))
         noise = Noise(range(len(images)), tuple(images.shape[1:]), stream=f"bytes {seed}", device=y.device).normal()
         log_q = -0.5 * flatten(noise).double().square().sum(1) - flatten(y).shape[1] * math.log(
             sigma.item() * math.sqrt(2 * math.pi)
@@ -100,7 +135,7 @@ class ByteDecoder:
     def _bins(self, z: State) -> Int64[Tensor, "b *d"]:
         """Return the denoised image, to the nearest byte below."""
         denoised = self.model.restore(self.model.denoise(z, self.t))
-        return (denoised * _BYTES).floor().clamp(0, _BYTES - 1).long().cpu()
+        return ((denoised - self.cells.start) / self.cells.width).floor().clamp(0, _BYTES - 1).long().cpu()
 
     def _boost(
         self,
@@ -109,7 +144,7 @@ class ByteDecoder:
         neighbours: list[_Neighbour],
         trust: Float64[Tensor, "k c"],
     ) -> tuple[Float64[Tensor, "b *d"], Float64[Tensor, "b *d"]]:
-        """Return 1 + Σ_k w_k [b = b_k] at the byte decoded, and what it is on average over T, which makes probabilities of it."""
+        """Return 1 + Σ_k w_k [b = b_k] at the byte decoded, and its mean under T, by which it is divided to normalise."""
         boost, total = torch.ones(2, *bytes_.shape, dtype=torch.float64)
         for row, (byte, context) in zip(trust, neighbours, strict=True):
             w = row[context]

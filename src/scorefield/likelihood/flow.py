@@ -13,6 +13,7 @@ Grathwohl et al. 2019), held fixed along the path: then the estimate is of the i
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypedDict
 
 import torch
 from jaxtyping import Float
@@ -25,7 +26,7 @@ from scorefield.models import ScoreModel, State, probability_flow
 
 __all__ = ["LogLikelihood", "decode", "encode", "interpolate", "log_likelihood"]
 
-_EXACT_UP_TO = 64  # coordinates: beyond, D products per evaluation cost more than the noise of an estimate is worth
+_EXACT_UP_TO = 64  # coordinates; beyond, an estimate by a few probes is cheaper than D products per evaluation
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,17 @@ class LogLikelihood:
     standard_error: Float[Tensor, " b"]
     latent: State
     evaluations: float
+
+
+class FlowSettings(TypedDict, total=False):
+    """Settings of `log_likelihood`."""
+
+    t: float | None
+    probes: int | None
+    rtol: float
+    atol: float
+    seed: int
+    terminal: Density | None
 
 
 def log_likelihood(
@@ -66,8 +78,8 @@ def log_likelihood(
         rtol: relative tolerance of the solver.
         atol: absolute tolerance of the solver.
         seed: of the probes; those of example i depend on (seed, i).
-        terminal: the law at t_max. `ScoreModel.prior` when absent; the true one, where it is known, separates the solver's error from the
-            mismatch of the prior.
+        terminal: the distribution at t_max. `ScoreModel.prior` when absent; the true one, where it is known, separates the solver's error
+            from the mismatch of the prior.
 
     Cost: 1 + D (exact) or 1 + probes (estimated) evaluations' worth of work per evaluation of the ODE.
 
@@ -96,7 +108,7 @@ def log_likelihood(
 
 
 def _standard_error(products: Float[Tensor, "b k"]) -> Float[Tensor, " b"]:
-    """Return the standard error of the mean over probes, which one probe does not tell."""
+    """Return the standard error of the mean over probes, which is unknown from one probe."""
     count = products.shape[1]
     return products.std(1) / math.sqrt(count) if count > 1 else torch.full_like(products[:, 0], math.nan)
 

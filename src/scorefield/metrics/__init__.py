@@ -1,4 +1,4 @@
-"""Is it right? Distances between samples, distances to a known law, chains that mix, samples that are sound.
+"""Is it right? Distances between samples, distances to a known distribution, chains that mix, samples that are sound.
 
 A number that was estimated comes with its standard error, as an `Estimate`.
 """

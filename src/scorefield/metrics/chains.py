@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._errors import needing
+from scorefield.errors import needing
 
 __all__ = ["ChainDiagnostics", "diagnose_chains"]
 

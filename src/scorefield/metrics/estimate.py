@@ -3,7 +3,7 @@ r"""A number with its standard error, and the U-statistics most of them are.
     U = 1/(n(n−1)) Σ_{i≠j} h(x_i, x_j)          unbiased for E h(X, X′)                (Hoeffding 1948)
 
 The standard error is that of the mean of the n projections, 2 std(h₁)/√n with h₁(x) = E h(x, X′). Where U is degenerate, as for two
-samples of one law, U's own spread is of the smaller order 1/n: then a value of a few such errors is no evidence of a difference.
+samples of one distribution, U's own spread is of the smaller order 1/n: then a value of a few such errors is no evidence of a difference.
 """
 
 from collections.abc import Callable

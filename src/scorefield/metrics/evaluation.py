@@ -1,7 +1,7 @@
 """The quality of samples in a list of numbers, each with its error, and beside each what real data get.
 
-A distance between two samples is not 0 when their laws agree, and a share is not 1: how far from it depends on n, on features and on the
-data. The number real data get at the same n says how far, and is the one to reach.
+A distance between two samples is not 0 when their distributions agree, and a share is not 1: how far from it depends on n, on features and
+on the data. The number real data get at the same n says how far, and is the one to reach.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -80,7 +80,7 @@ def evaluate(
     Args:
         samples: to be evaluated.
         reference: data the model was not trained on, such as test images.
-        real: other data of the same law, such as training images; as many as samples, or its numbers are of another n.
+        real: other data of the same distribution, such as training images; as many as samples, or its numbers are of another n.
         judge: reads features and classes.
         seed: of the halves behind the errors.
 

@@ -14,10 +14,10 @@ _CHUNK = 1000
 class Judge:
     """What a classifier says of images as they are, without noise.
 
-    Values outside of [0, 1] are clipped first: that is what a picture of them would show.
+    Values beyond the ends of its data, such as 0 and 1, are clipped first: that is what a picture of them would show.
 
     Args:
-        classifier: asked at its process's smallest noise level.
+        classifier: evaluated at its process's smallest noise level.
     """
 
     def __init__(self, classifier: Classifier) -> None:
@@ -38,4 +38,4 @@ class Judge:
         return torch.tensor(self.classifier.process.t_min, dtype=torch.float64)
 
     def _parts(self, x: Tensor) -> tuple[Tensor, ...]:
-        return x.to(next(self.classifier.parameters()).device, torch.float32).clamp(0, 1).split(_CHUNK)
+        return x.to(next(self.classifier.parameters()).device, torch.float32).clamp(*self.classifier.ends).split(_CHUNK)

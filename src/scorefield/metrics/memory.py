@@ -4,13 +4,13 @@ r"""Does a sampler copy its training data? Nearest neighbours, with the test set
     T   = #{samples whose nearest example of training and test set together is a training one}
 
 C_T (Meehan, Chaudhuri & Dasgupta 2020) is below 0 when samples lie closer to the training set than fresh data does. Copies do, and so do
-samples that are merely smoother than data. T asks what only copying answers: does a sampler favour the examples it was trained on over
-others of the same law? If it does not, it is all one which examples are called training ones. With c_r the samples nearest to example r,
+samples that are merely smoother than data. T detects copying alone: does a sampler favour the examples it was trained on over
+others of the same distribution? If it does not, training and test examples are exchangeable. With c_r the samples nearest to example r,
 N = N_train + N_test and p = N_train/N, drawing those names anew gives
 
     E T = n p,        Var T = N_train N_test / (N (N − 1)) · (Σ_r c_r² − n²/N)
 
-whatever the law of the samples is.
+whatever the distribution of the samples is.
 """
 
 from dataclasses import dataclass
@@ -76,7 +76,7 @@ def nearest_neighbours(
 def memorisation(
     samples: Float[Tensor, "n *d"], train: Float[Tensor, "m *d"], test: Float[Tensor, "t *d"]
 ) -> Memorisation:
-    """Return whether ``samples`` remember ``train``, with ``test``, drawn from the same law and never trained on, as control.
+    """Return whether ``samples`` remember ``train``, with ``test``, drawn from the same distribution and never trained on, as control.
 
     All three on one scale, such as images in [0, 1]; or features of them, such as a judge's, which see copies that are shifted or blurred.
 

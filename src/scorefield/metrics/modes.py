@@ -1,7 +1,7 @@
 r"""Does a sample have every mode of a mixture, or every class, in its right share, and does a chain go from one mode to another?
 
 Sample x belongs to the mode of largest responsibility, so the shares to expect are those the regions have under the mixture, estimated by
-its own draws where modes overlap. Classes are told by a classifier; whatever it confuses is in the shares.
+its own draws where modes overlap. Classes are read by a classifier; its mistakes are part of the shares.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ class ModeWeights:
     Attributes:
         n: samples counted.
         shares: of each mode, with the ends ``low`` and ``high`` of the 95 % Wilson interval.
-        expected: share of each mode's region under the mixture, or of each class as told.
+        expected: share of each mode's region under the mixture, or of each class as given.
         p_value: of the χ² test that counts follow ``expected``.
     """
 

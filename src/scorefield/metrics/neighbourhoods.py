@@ -1,4 +1,4 @@
-r"""Do samples lie where data lie, and everywhere data lie? Balls out to the k-th neighbour stand for the support of a law.
+r"""Do samples lie where data lie, and everywhere data lie? Balls out to the k-th neighbour stand for the support of a distribution.
 
     B(x_i; X) = {z : ‖z − x_i‖ ≤ distance from x_i to its k-th nearest neighbour in X}
 
@@ -6,7 +6,7 @@ r"""Do samples lie where data lie, and everywhere data lie? Balls out to the k-t
     density   = 1/(k m) Σ_j Σ_i 1[y_j ∈ B(x_i; X)]             coverage = share of data x_i whose B(x_i; X) holds some y_j
 
 for n data X and m samples Y (Kynkäänniemi et al. 2019, Eq. 1-2; Naeem et al. 2020, Eq. 3-4). Samples that miss modes of the data lose
-recall and coverage, samples outside of the data lose precision and density. When the laws agree E density = 1 exactly, and
+recall and coverage, samples outside of the data lose precision and density. When the distributions agree E density = 1 exactly, and
 E coverage = 1 − Π_{l=1…k} (n − l)/(m + n − l), which is 1 − 2^{−k} nearly when m = n; precision and recall are equal, but not 1.
 """
 

@@ -26,13 +26,13 @@ __all__ = ["fisher_divergence", "kernel_stein_discrepancy"]
 def fisher_divergence(
     model: ScoreModel, target: Density, *, t: float | None = None, n: int = 10_000, seed: int = 0
 ) -> Estimate:
-    """Return the σ²-weighted Fisher divergence of a model to a known law, per coordinate.
+    """Return the σ²-weighted Fisher divergence of a model to a known distribution, per coordinate.
 
     It is the mean squared error of the model's noise estimate: 0 for the exact score, about 1 for a model that knows nothing.
 
     Args:
         model: exact or learned, under any process.
-        target: the law of x_0.
+        target: the distribution of x_0.
         t: the one time to look at; every noise level of the process counts alike when absent.
         n: draws of (x_0, t, z).
         seed: of the draws.
@@ -53,7 +53,7 @@ def fisher_divergence(
 
 
 def _standardised(target: Density, units: Units | None) -> Density:
-    """Return the law of (X − m)/c.
+    """Return the distribution of (X − m)/c.
 
     Raises:
         ValueError: a scale of its own for each coordinate, under which isotropic noise has no closed form.
@@ -71,7 +71,7 @@ def _standardised(target: Density, units: Units | None) -> Density:
 def kernel_stein_discrepancy(
     x: Float[Tensor, "n *d"], score: Callable[[Tensor], Tensor], *, scale: float = 1.0
 ) -> Estimate:
-    """Return KSD² of samples to the law whose score is given: no samples of that law and no normaliser are needed.
+    """Return KSD² of samples to the distribution whose score is given: no samples of that distribution and no normaliser are needed.
 
     Args:
         x: samples.

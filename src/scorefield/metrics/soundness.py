@@ -1,4 +1,4 @@
-"""Are samples sound, before anything is said about their law: finite, in range, neither flat nor saturated, not all alike."""
+"""Are samples sound, before anything is said about their distribution: finite, in range, neither flat nor saturated, not all alike."""
 
 from dataclasses import dataclass
 

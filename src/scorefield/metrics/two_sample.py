@@ -1,18 +1,18 @@
-r"""How far apart two laws are, from samples of each; any event shape, compared as flat vectors.
+r"""How far apart two distributions are, from samples of each; any event shape, compared as flat vectors.
 
 MMD²(k)   = E k(X, X′) + E k(Y, Y′) − 2 E k(X, Y)           Gretton et al. (2012), Lemma 6, unbiased
 energy    = 2 E‖X − Y‖ − E‖X − X′‖ − E‖Y − Y′‖              the same with k = −‖·‖ (Sejdinovic et al. 2013)
 W₂²       = min over couplings of E‖X − Y‖²
-C2ST      = accuracy of the best classifier at telling X from Y: ½ when the laws agree (Lopez-Paz & Oquab 2017)
+C2ST      = accuracy of the best classifier at telling X from Y: ½ when the distributions agree (Lopez-Paz & Oquab 2017)
 """
 
-from typing import Any
+from types import ModuleType
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._errors import needing
+from scorefield.errors import needing
 from scorefield.metrics.estimate import Estimate, Kernel, row_means, rows, share
 
 __all__ = ["c2st", "energy_distance", "mmd", "sliced_wasserstein", "wasserstein"]
@@ -38,7 +38,7 @@ def mmd(x: Rows, y: Rows, *, bandwidth: float | None = None) -> Estimate:
 
 
 def energy_distance(x: Rows, y: Rows) -> Estimate:
-    """Return the energy distance, unbiased: 0 in expectation exactly when the laws agree; no bandwidth to choose.
+    """Return the energy distance, unbiased: 0 in expectation exactly when the distributions agree; no bandwidth to choose.
 
     Cost: O((n + m)² D), in bounded memory.
     """
@@ -46,7 +46,7 @@ def energy_distance(x: Rows, y: Rows) -> Estimate:
 
 
 def wasserstein(x: Rows, y: Rows) -> float:
-    """Return the exact W₂ between the two empirical laws (not between the laws: it does not vanish at finite n).
+    """Return the exact W₂ between the two empirical distributions (not between the distributions: it does not vanish at finite n).
 
     Cost: O(n³) at worst, O(n m) memory; seconds at n = 5000. Needs the ``metrics`` extra.
     """
@@ -108,7 +108,7 @@ def _median_distance(a: Tensor, b: Tensor) -> float:
     return torch.pdist(torch.cat([a[:1000], b[:1000]])).median().item()
 
 
-def _ot() -> Any:  # noqa: ANN401 the module
+def _ot() -> ModuleType:
     """Return POT, imported when first asked for."""
     with needing("Wasserstein distances", "POT"):
         import ot

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from scorefield._errors import ConfigError
 from scorefield.networks.mlp import FourierFeatures
+from scorefield.networks.rows import Linear
 
 __all__ = ["Conditioning", "ResidualBlock", "channel_norm", "zeroed"]
 
@@ -48,7 +49,7 @@ class Conditioning(nn.Module):
         self.levels = levels
         self.noise = FourierFeatures(features) if levels is None else nn.Embedding(levels, features)
         self.label = None if classes is None else nn.Embedding(classes + 1, features)
-        self.mix = nn.Sequential(nn.Linear(features, features), nn.SiLU(), nn.Linear(features, features), nn.SiLU())
+        self.mix = nn.Sequential(Linear(features, features), nn.SiLU(), Linear(features, features), nn.SiLU())
 
     def forward(
         self, x: Float[Tensor, "b c h w"], noise: Tensor, labels: Int[Tensor, " b"] | None
@@ -84,7 +85,7 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, width: int, features: int, dropout: float) -> None:
         super().__init__()
-        self.modulation = zeroed(nn.Linear(features, 2 * width))
+        self.modulation = zeroed(Linear(features, 2 * width))
         self.conv_in = nn.Conv2d(width, width, 3, padding=1)
         self.conv_out = zeroed(nn.Conv2d(width, width, 3, padding=1))
         self.dropout = nn.Dropout(dropout)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from scorefield._errors import ConfigError
 from scorefield.networks.blocks import Conditioning, channel_norm
+from scorefield.networks.rows import Linear
 from scorefield.networks.unet import Stage, grid_widths, shrink
 
 __all__ = ["NoisyClassifier"]
@@ -53,7 +54,7 @@ class NoisyClassifier(nn.Module):
         self.stem = nn.Conv2d(channels, widths[0], 3, padding=1)
         self.stages = nn.ModuleList(Stage(depth, w, features, dropout) for w in widths)
         self.shrink = nn.ModuleList(shrink(finer, coarser) for finer, coarser in pairwise(widths))
-        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(width, classes))
+        self.head = nn.Sequential(nn.Dropout(dropout), Linear(width, classes))
 
     def features(self, x: Float[Tensor, "b c h w"], noise: Tensor) -> Float[Tensor, "b f"]:
         """Return the vector from which the label is read.

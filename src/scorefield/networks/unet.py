@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from scorefield._errors import ConfigError
 from scorefield.networks.blocks import Conditioning, ResidualBlock, channel_norm, zeroed
+from scorefield.networks.rows import kernel_depends_on_rows
 
 __all__ = ["UNet"]
 
@@ -133,6 +134,9 @@ class UNet(nn.Module):
                 f"images have shape {tuple(x.shape[1:])}, but the network was built for {self.shape}: "
                 "resize them, or build it with their channels and size"
             )
+        if len(x) == 1 and kernel_depends_on_rows(x):  # one image is computed as two, to be the same as in any batch
+            pair = None if labels is None else labels.expand(2)
+            return self.forward(x.expand(2, *self.shape), noise.expand(2), pair)[:1]
         condition = self.condition(x, noise, labels)
         height, width = x.shape[2:]
         h = F.pad(x, (0, -width % self.multiple, 0, -height % self.multiple))

@@ -16,12 +16,12 @@ __all__ = ["CrossEntropy"]
 class CrossEntropy:
     """−log p(label | x_t), t drawn per example (Song et al. 2021, appendix I; Dhariwal & Nichol 2021, section 4).
 
-    Its minimiser is the posterior of the label under the noised law, whatever the law of t.
+    Its minimiser is the posterior of the label under the noised distribution, whatever the distribution of t.
 
     Args:
-        times: the law of t, by default uniform.
+        times: the distribution of t, by default uniform.
 
-    Cost: one evaluation of a `Classifier` that was told the labels of its rows.
+    Cost: one evaluation of a `Classifier` conditioned on the labels of its rows.
     """
 
     times: TimeLaw = field(default_factory=UniformTime)

@@ -2,8 +2,8 @@ r"""Denoising score matching.
 
     J_DSM(θ) = E ½ λ ‖s_θ(x̃) − ∇ log p(x̃ | x)‖²,   ∇ log N(x̃; αx, σ²I) = −(x̃ − αx)/σ² = −z/σ
 
-equals explicit score matching on the noised law up to a constant in θ (Vincent 2011, Eq. 9 and appendix). Every loss here is a half
-sum over the event, so that values compare across objectives.
+equals explicit score matching on the noised distribution up to a constant in θ (Vincent 2011, Eq. 9 and appendix). Every loss here is a
+half sum over the event, so that values compare across objectives.
 """
 
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ class DSM:
     """Continuous-time denoising score matching (Song et al. 2021, Eq. 7): ½ w(t) ‖D(x_t, t) − x_0‖² with t drawn per example.
 
     Args:
-        times: the law of t, by default uniform.
+        times: the distribution of t, by default uniform.
         weight: w(t), by default λ = σ² on the score.
 
     Cost: one evaluation.

@@ -4,7 +4,7 @@ r"""Score matching without a denoising target: what can be said of ∇ log p fro
     implicit   E [½‖s‖² + tr ∇s]                            = explicit − E ½‖∇ log p‖²   (Hyvärinen 2005, Theorem 1)
     sliced     E [½ (vᵀs)² + vᵀ∇s v],  E vvᵀ = I            = implicit in expectation    (Song et al. 2019, Eq. 8)
 
-p is the law of x_0 noised to one level; with ``ratio`` None it is that of x_0 itself, scored at t_min.
+p is the distribution of x_0 noised to one level; with ``ratio`` None it is that of x_0 itself, scored at t_min.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ class ImplicitSM:
     """Hyvärinen's objective with the exact trace: ½‖s‖² + tr ∇s.
 
     Args:
-        ratio: σ/α of the law that is matched; None for the data itself.
+        ratio: σ/α of the distribution that is matched; None for the data itself.
 
     Cost: one evaluation and D backward passes: for small D.
     """
@@ -55,8 +55,8 @@ class SSM:
     """Sliced score matching: ½ (vᵀs)² + vᵀ∇s v with one random v per example.
 
     Args:
-        ratio: σ/α of the law that is matched; None for the data itself.
-        projection: the law of v: "gaussian", "rademacher", or "sphere", √D times a uniform direction, so that E vvᵀ = I for each.
+        ratio: σ/α of the distribution that is matched; None for the data itself.
+        projection: the distribution of v: "gaussian", "rademacher", or "sphere", √D times a uniform direction, so that E vvᵀ = I for each.
 
     Cost: one evaluation and one backward pass.
     """
@@ -96,9 +96,9 @@ class FiniteDifferenceSSM:
         ½‖(s₊ + s₋)/2‖² + vᵀ(s₊ − s₋)/(2ε),   s± = s(x ± εv);  the error is O(ε²)
 
     Args:
-        ratio: σ/α of the law that is matched; None for the data itself.
+        ratio: σ/α of the distribution that is matched; None for the data itself.
         epsilon: ε.
-        projection: the law of v.
+        projection: the distribution of v.
 
     Cost: two evaluations, no graph of gradients.
     """
@@ -123,12 +123,12 @@ class FiniteDifferenceSSM:
 class FisherDivergence:
     """Explicit score matching: ½ w(t) ‖D(x_t, t) − E[x_0 | x_t]‖², the truth taken from ``density``.
 
-    With λ = σ² on the score (the default weight) it is the σ²-weighted Fisher divergence to each noised law; `DSM` with the same times and
-    weight differs from it by a constant in the model.
+    With λ = σ² on the score (the default weight) it is the σ²-weighted Fisher divergence to each noised distribution; `DSM` with the same
+    times and weight differs from it by a constant in the model.
 
     Args:
-        density: the law of x_0, in closed form.
-        times: the law of t.
+        density: the distribution of x_0, in closed form.
+        times: the distribution of t.
         weight: w(t).
 
     Cost: one evaluation, and one of the exact score.
@@ -150,7 +150,7 @@ class FisherDivergence:
 def _score_at(
     model: ScoreModel, x0: State, ratio: float | None, noise: Source
 ) -> tuple[State, Callable[[State], State]]:
-    """Return a state of the law that is matched, ready to be differentiated, and the model's score there."""
+    """Return a state of the distribution that is matched, ready to be differentiated, and the model's score there."""
     if ratio is None:
         x, t = x0, torch.tensor(model.process.t_min, dtype=torch.float64, device=x0.device)
     else:

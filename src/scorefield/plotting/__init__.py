@@ -1,4 +1,4 @@
-"""Pictures: images and films of their making, curves, scores and samples in the plane. Nothing is shown; all is written where asked."""
+"""Pictures: images and films of their making, curves, scores and samples in the plane. All is written to files."""
 
 import lazy_loader
 

@@ -20,7 +20,7 @@ from scorefield.sampling import Samples
 
 __all__ = ["sample_panels", "save_path_film", "trajectory_panels"]
 
-# Okabe & Ito's colours, told apart by every kind of sight.
+# Okabe & Ito's colours, distinguishable with every kind of colour vision.
 _COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#000000", "#56B4E9", "#8a7a00")
 _DOTS = 2000  # more would be a blot
 
@@ -77,7 +77,7 @@ def save_path_film(
     square: Square,
     fps: int = 12,
 ) -> None:
-    """Write a .gif of samples on their way, each frame over the exact law of its own noise level, zooming in on ``square``."""
+    """Write a .gif of samples on their way, each frame over the exact distribution of its own noise level, zooming in on ``square``."""
     frames = [_frame(x, t, exact, square) for x, t in zip(trajectory, times, strict=True)]
     colours = frames[-1].quantize(64)
     frames = [frame.quantize(palette=colours, dither=Image.Dither.NONE) for frame in frames]

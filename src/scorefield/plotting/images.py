@@ -1,4 +1,4 @@
-"""Grids and films of images with values in [0, 1]."""
+"""Grids and films of images. Black and white are the ``ends`` of the data's values: 0 and 1, or what `ScoreModel.ends` says."""
 
 import math
 from pathlib import Path
@@ -9,20 +9,23 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from scorefield._errors import ConfigError
+from scorefield.errors import ConfigError
 
 __all__ = ["exposed", "grid_image", "save_film", "save_grid", "to_unit"]
 
+Ends = tuple[float, float]
+UNIT: Ends = (0.0, 1.0)
 _SHORT_SIDE = 56  # pixels an image is enlarged to at least: an 8×8 digit should be seen without a lens
 
 
-def to_unit(x: Float[Tensor, "n *d"]) -> Float[Tensor, "n *d"]:
-    """Return samples as the images they stand for: clamped to [0, 1]."""
-    return x.clamp(0, 1)
+def to_unit(x: Float[Tensor, "n *d"], ends: Ends = UNIT) -> Float[Tensor, "n *d"]:
+    """Return samples as the images they stand for: their ends brought to 0 and 1, what is beyond clamped."""
+    low, high = ends
+    return ((x - low) / (high - low)).clamp(0, 1)
 
 
-def grid_image(x: Float[Tensor, "n c h w"], columns: int | None = None) -> Image.Image:
-    """Return n images of one or three channels, values in [0, 1], as one picture, row by row, enlarged by whole pixels.
+def grid_image(x: Float[Tensor, "n c h w"], columns: int | None = None, ends: Ends = UNIT) -> Image.Image:
+    """Return n images of one or three channels as one picture, row by row, enlarged by whole pixels.
 
     Raises:
         ConfigError: samples that are not images.
@@ -36,7 +39,7 @@ def grid_image(x: Float[Tensor, "n c h w"], columns: int | None = None) -> Image
     rows = math.ceil(n / columns)
     gap = 1
     sheet = torch.ones(c, rows * (h + gap) + gap, columns * (w + gap) + gap)
-    for k, image in enumerate(to_unit(x.float().cpu())):
+    for k, image in enumerate(to_unit(x.float().cpu(), ends)):
         top, left = gap + (k // columns) * (h + gap), gap + (k % columns) * (w + gap)
         sheet[:, top : top + h, left : left + w] = image
     pixels = (sheet * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
@@ -45,21 +48,21 @@ def grid_image(x: Float[Tensor, "n c h w"], columns: int | None = None) -> Image
     return picture.resize((picture.width * zoom, picture.height * zoom), Image.Resampling.NEAREST)
 
 
-def save_grid(path: Path, x: Float[Tensor, "n c h w"], columns: int | None = None) -> None:
+def save_grid(path: Path, x: Float[Tensor, "n c h w"], columns: int | None = None, ends: Ends = UNIT) -> None:
     """Write `grid_image` to ``path``; equal samples give equal bytes."""
-    grid_image(x, columns).save(path)
+    grid_image(x, columns, ends).save(path)
 
 
-def save_film(path: Path, trajectory: Float[Tensor, "f n c h w"], fps: int = 12) -> None:
+def save_film(path: Path, trajectory: Float[Tensor, "f n c h w"], fps: int = 12, ends: Ends = UNIT) -> None:
     """Write a .gif or .mp4 of a grid of images on their way from noise to data, the last frame held.
 
     Each frame is shown on its own scale, its 1st to 99th percentile, until the noise has come down to the data's range: noise of
-    standard deviation 80 clamped to [0, 1] would be a flicker of black and white.
+    standard deviation 80 clamped to the range of the data would be a flicker of black and white.
 
     Raises:
         ConfigError: another extension, or .mp4 without the ``video`` extra.
     """
-    frames = [grid_image(exposed(frame)) for frame in trajectory]
+    frames = [grid_image(exposed(frame, ends)) for frame in trajectory]
     frames += [frames[-1]] * fps
     if path.suffix == ".gif":
         frames[0].save(path, save_all=True, append_images=frames[1:], duration=round(1000 / fps), loop=0, optimize=True)
@@ -69,10 +72,10 @@ def save_film(path: Path, trajectory: Float[Tensor, "f n c h w"], fps: int = 12)
         raise ConfigError(f"a film is written as .gif or .mp4; received {path.name}")
 
 
-def exposed(frame: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-    """Return images with their range, 1st to 99th percentile, brought to [0, 1] where it is wider."""
+def exposed(frame: Float[Tensor, "n c h w"], ends: Ends = UNIT) -> Float[Tensor, "n c h w"]:
+    """Return images with their range, 1st to 99th percentile and at least the ends, brought to [0, 1]."""
     low, high = torch.quantile(frame.flatten()[:100_000].float(), torch.tensor([0.01, 0.99])).tolist()
-    low, high = min(low, 0.0), max(high, 1.0)
+    low, high = min(low, ends[0]), max(high, ends[1])
     return (frame - low) / (high - low)
 
 

@@ -15,7 +15,7 @@ _VEIL = (0.25, 0.5, 0.85)  # a blue of middle lightness: neither ink nor paper
 
 
 def veil(x: Float[Tensor, "n c h w"], hidden: Bool[Tensor, "#n #c h w"]) -> Float[Tensor, "n 3 h w"]:
-    """Return images in colour, with one blue, that no grey image has, where pixels are hidden."""
+    """Return images in [0, 1] in colour, with one blue, that no grey image has, where pixels are hidden."""
     return torch.where(hidden, x.new_tensor(_VEIL)[:, None, None], x.expand(-1, 3, -1, -1))
 
 

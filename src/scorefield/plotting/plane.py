@@ -42,7 +42,7 @@ class Square:
         return torch.from_numpy(np.stack([x.ravel(), y.ravel()], axis=1))
 
     def uniform(self, n: int, generator: torch.Generator) -> Float[Tensor, "n 2"]:
-        """Return n draws from the uniform law on the square."""
+        """Return n draws from the uniform distribution on the square."""
         return torch.tensor(self.centre) + self.half * (2 * torch.rand(n, 2, generator=generator) - 1)
 
     def frame(self, axes: Axes) -> None:
@@ -100,7 +100,7 @@ class Terrain:
 
 
 def mass_level(density: Density, mass: float, *, n: int = 10_000, seed: int = 0) -> float:
-    """Return the log-density above which ``mass`` of the law lies: the (1 − mass)-quantile of log p over n draws."""
+    """Return the log-density above which ``mass`` of the distribution lies: the (1 − mass)-quantile of log p over n draws."""
     draws = density.sample(n, torch.Generator().manual_seed(seed)).double()
     return torch.quantile(in_parts(density.log_prob, draws), 1 - mass).item()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield.plotting.images import exposed, grid_image
+from scorefield.plotting.images import UNIT, Ends, exposed, grid_image
 from scorefield.plotting.panels import picture_row
 
 __all__ = ["neighbour_strip", "sigma_strip"]
@@ -15,7 +15,11 @@ _CELL = 0.85  # inches: room for a column's title
 
 
 def sigma_strip(
-    path: Path, states: Float[Tensor, "L n c h w"], sigmas: Sequence[float], final: Float[Tensor, "n c h w"]
+    path: Path,
+    states: Float[Tensor, "L n c h w"],
+    sigmas: Sequence[float],
+    final: Float[Tensor, "n c h w"],
+    ends: Ends = UNIT,
 ) -> None:
     """Write n samples on their way down the noise levels: a row each, a column per level, the last one the noise-free step.
 
@@ -26,23 +30,28 @@ def sigma_strip(
         states: x at the end of each level.
         sigmas: the levels, descending.
         final: E[x_0 | x] of the last state.
+        ends: the data's values that are black and white.
     """
     columns = {f"σ = {sigma:.2g}": x for sigma, x in zip(sigmas, states, strict=True)}
-    _write(path, {title: exposed(x) for title, x in {**columns, "denoised": final}.items()})
+    _write(path, {title: exposed(x, ends) for title, x in {**columns, "denoised": final}.items()})
 
 
 def neighbour_strip(
-    path: Path, x: Float[Tensor, "n c h w"], neighbours: Float[Tensor, "n k c h w"], heading: str = ""
+    path: Path,
+    x: Float[Tensor, "n c h w"],
+    neighbours: Float[Tensor, "n k c h w"],
+    heading: str = "",
+    ends: Ends = UNIT,
 ) -> None:
     """Write n samples, each followed by its k nearest neighbours: ``train.scaled(indices.flatten())`` in the shape (n, k, c, h, w).
 
     The indices are those of `scorefield.metrics.nearest_neighbours`.
     """
     columns = {"nearest" if k == 1 else f"{k}.": near for k, near in enumerate(neighbours.unbind(dim=1), start=1)}
-    _write(path, {"sample": x, **columns}, heading)
+    _write(path, {"sample": x, **columns}, heading, ends)
 
 
-def _write(path: Path, columns: Mapping[str, Float[Tensor, "n c h w"]], heading: str = "") -> None:
+def _write(path: Path, columns: Mapping[str, Float[Tensor, "n c h w"]], heading: str = "", ends: Ends = UNIT) -> None:
     rows = len(next(iter(columns.values())))
-    grids = {title: grid_image(images, columns=1) for title, images in columns.items()}
+    grids = {title: grid_image(images, 1, ends) for title, images in columns.items()}
     picture_row(path, grids, heading, height=_CELL * rows)

@@ -32,10 +32,12 @@ class RunFolder:
         self.checkpoints = path / "checkpoints"
         self.samples = path / "samples"
         try:
+            str(path).encode()  # libraries that write here want UTF-8
             for folder in (path, self.checkpoints, self.samples):
                 folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigError(f"{path}: cannot be a run folder: {error.strerror}; choose another") from error
+        except (OSError, ValueError) as error:  # ValueError: NUL in the name, or bytes that are not UTF-8
+            reason = getattr(error, "strerror", error)
+            raise ConfigError(f"{path}: cannot be a run folder: {reason}; choose another") from error
         if not os.access(path, os.W_OK):
             raise ConfigError(f"{path}: not writable; choose another")
 

@@ -24,7 +24,7 @@ _FRAMES = 62  # at most: sixty transitions, the first state and the noise-free s
 def draw_grid(path: Path, model: ScoreModel, config: RunConfig, event: tuple[int, ...]) -> None:
     """Write a grid of samples, drawn as the configuration says, the same noise every time."""
     sampler, grid = config.sampling.build(model.process)
-    save_grid(path, sample(model, sampler, (_SHOWN, *event), grid=grid, seed=0).x)
+    save_grid(path, sample(model, sampler, (_SHOWN, *event), grid=grid, seed=0).x, ends=model.ends)
 
 
 def draw_way(folder: Path, grid: Path, model: ScoreModel, config: RunConfig, event: tuple[int, ...]) -> None:
@@ -42,11 +42,11 @@ def draw_way(folder: Path, grid: Path, model: ScoreModel, config: RunConfig, eve
         times = torch.cat([times[:-1].repeat_interleave(per_level), times[-1:]])
     frames = min(len(times) + 1, _FRAMES)
     drawn = sample(model, sampler, (_SHOWN, *event), grid=times, seed=0, frames=frames)
-    save_grid(grid, drawn.x)
+    save_grid(grid, drawn.x, ends=model.ends)
     if drawn.trajectory is None:
         return
     trajectory = drawn.trajectory.cpu()
-    save_film(folder / "movie.gif", trajectory[:, :_FILMED])
+    save_film(folder / "movie.gif", trajectory[:, :_FILMED], ends=model.ends)
     if isinstance(sampler, AnnealedLangevin):
         _strip(folder / "sigma-strip.png", model, trajectory, times, per_level)
 
@@ -64,4 +64,4 @@ def _strip(path: Path, model: ScoreModel, trajectory: Tensor, times: Tensor, per
     some = torch.linspace(0, len(ends) - 1, min(_COLUMNS, len(ends))).round().int().tolist()
     shown = [ends[k] for k in some]
     _, sigma = model.process.alpha_sigma(times[[made[k] - 1 for k in shown]])
-    sigma_strip(path, trajectory[shown, :_ROWS], sigma.tolist(), trajectory[-1, :_ROWS])
+    sigma_strip(path, trajectory[shown, :_ROWS], sigma.tolist(), trajectory[-1, :_ROWS], model.ends)

@@ -1,6 +1,7 @@
 """A run: a configuration, its data, its folder. What ``scorefield train`` does is to iterate over one."""
 
 import json
+import os
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -74,7 +75,8 @@ class Run:
         self.path = Path(path)
         self.data = config.data.load() if data is None else data
         # What an earlier sitting measured of the data stands, whatever this edition would measure.
-        before = checkpoint.latest(self.path / "checkpoints", lambda _: None)
+        written = self.path / "checkpoints"
+        before = checkpoint.latest(written, lambda _: None) if os.path.isdir(written) else None
         self.config = config.resolve(self.data, None if before is None else _configuration(before))
         self.parallel = parallel or OneProcess(pick_device(config.train.device))
         self.warn = warn

@@ -14,8 +14,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._errors import ConfigError
 from scorefield._tensors import Noise, sum_event
+from scorefield.errors import ConfigError
 from scorefield.grids import Step
 from scorefield.models import KnowsDensity, ScoreModel, State
 from scorefield.sampling import Sampler
@@ -53,7 +53,7 @@ def _langevin(model: ScoreModel, x: State, step: Step, alpha: float, noise: Nois
 class Langevin(Sampler[Chain]):
     """Unadjusted Langevin dynamics at a fixed noise level (a `scorefield.Constant` grid).
 
-    Its stationary law differs from p_t by O(α): for N(0, σ²) the variance is σ² / (1 − α/4σ²).
+    Its stationary distribution differs from p_t by O(α): for N(0, σ²) the variance is σ² / (1 − α/4σ²).
 
     Cost: one evaluation per step.
     """

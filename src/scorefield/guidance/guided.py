@@ -1,0 +1,28 @@
+"""What every model around another shares: the other's process, units and moments, and what the other knows for certain."""
+
+from scorefield.models import ScoreModel, State
+
+__all__ = ["Guided"]
+
+
+class Guided(ScoreModel):
+    """A score model made of another one.
+
+    Args:
+        model: the one that is guided.
+        evaluations: network evaluations that one call costs.
+    """
+
+    def __init__(self, model: ScoreModel, evaluations: int) -> None:
+        super().__init__()
+        self.model = model
+        self.process, self.units, self.moments = model.process, model.units, model.moments
+        self.evaluations = evaluations
+
+    def certain(self, denoised: State) -> State:
+        """Return E[x_0 | x_t] in which the coordinates that the model knows, such as those of an `Inpaint`, have their values."""
+        return self.model.certain(denoised)
+
+    def restore(self, x: State) -> State:
+        """Return states in the data's units, as the model does."""
+        return self.model.restore(x)

@@ -5,8 +5,10 @@ import math
 import pytest
 import torch
 
+from scorefield import LangevinCorrector
 from scorefield.advice import largest_distance, level_ratio, remaining_variance, step_size, suggest
 from scorefield.cli import main
+from scorefield.config import read_yaml
 
 # (D, sigma_1, sigma_L, L and T as configured, γ*, L*, r at the configured ε, that ε, ε*) of NCSNv2's released configurations.
 PUBLISHED = {
@@ -57,6 +59,16 @@ def test_a_step_size_mutant_is_worse():
     assert all(remaining_variance(best * factor / 1e-4, 1.04, 5) > at_best for factor in (0.5, 0.9, 1.1, 2.0))
 
 
+def test_the_ladder_is_as_short_as_its_ratio_allows_and_the_corrector_takes_the_same_step():
+    x = torch.randn(200, 100, generator=torch.Generator().manual_seed(0))
+    found = suggest(x, sigma_L=0.05, repeats=5)
+    whole = found.sigma_1 / found.sigma_L
+    assert found.ratio == pytest.approx(whole ** (1 / (found.levels - 1)))
+    assert found.ratio <= level_ratio(100) < whole ** (1 / (found.levels - 2))
+    corrector = LangevinCorrector(found.snr)
+    assert 4 * (corrector.snr * found.sigma_L) ** 2 == pytest.approx(2 * found.step_size)  # α, the paper's
+
+
 @pytest.mark.parametrize("bad", [torch.zeros(1, 9), torch.full((4, 9), math.nan), torch.zeros(5, 9)])
 def test_bad_data_is_refused(bad: torch.Tensor):
     with pytest.raises(ValueError, match="received"):
@@ -68,3 +80,8 @@ def test_the_command_writes_a_configuration_that_train_accepts(capsys, tmp_path)
     assert main(["suggest", "digits", "--out", str(out)]) == 0
     assert "sigma_1" in capsys.readouterr().out
     assert main(["train", "--config", str(out), "--dry-run"]) == 0
+    config = read_yaml(out)["sampling"]
+    levels, sampler = config["grid"]["levels"], config["sampler"]
+    used = (levels["sigma_1"] / levels["sigma_L"]) ** (1 / (levels["levels"] - 1))
+    alpha = 2 * step_size(used, levels["sigma_L"], sampler["repeats"])  # ε of the code, α of the paper
+    assert sampler["relative_step"] * levels["sigma_L"] ** 2 == pytest.approx(alpha)

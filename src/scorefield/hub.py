@@ -12,6 +12,7 @@ from typing import Any
 import scorefield
 from scorefield.config import RunConfig, to_yaml
 from scorefield.errors import ConfigError
+from scorefield.interop.diffusers import is_pipeline
 
 __all__ = ["HUB", "download", "model_card", "results_table"]
 
@@ -19,7 +20,7 @@ HUB = "hf:"
 """What a name on the Hub begins with: a path can look like ORG/NAME, and a mistyped path should not be looked up in public."""
 
 _NAME = re.compile(rf"{HUB}([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@([A-Za-z0-9][\w./-]*))?", re.ASCII)
-_FILES = ["manifest.json", "state.json", "*.safetensors", "README.md"]
+_FILES = ["manifest.json", "state.json", "*.safetensors", "README.md", "*config.json", "model_index.json"]
 _DATASETS = ("mnist", "fashion_mnist")  # those the Hub knows by the names used here
 
 
@@ -46,8 +47,10 @@ def download(name: str) -> Path:
             f"{name}: the Hub gave no such model, and its cache has none ({_reason(error)}); check name, connection and "
             f"HF_HUB_OFFLINE, fetch it where there is a network (hf download {repository}), or name a folder"
         ) from error
-    if not (folder / "manifest.json").exists():
-        raise ConfigError(f"{name}: holds no manifest.json, so it is no model of scorefield.save_pretrained")
+    if not (folder / "manifest.json").exists() and not is_pipeline(folder):
+        raise ConfigError(
+            f"{name}: holds neither a manifest.json, as models of scorefield.save_pretrained do, nor a pipeline of diffusers"
+        )
     return folder
 
 

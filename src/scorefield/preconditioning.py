@@ -3,8 +3,10 @@ r"""From a network's raw output to a score model: what the network is asked to p
 With ρ = σ/α, the noise-to-signal ratio, and F the network:
 
     Denoiser    D = c_skip x/α + c_out F(c_in x/α, ¼ ln ρ)           (Karras et al. 2022, Eq. 7 and Table 1)
-    NoiseNet    ẑ = F(c x, ¼ ln ρ),       c = 1/√(α² + σ²)            (Ho et al. 2020)
-    ScoreNet    s = F(c x, ¼ ln ρ) / σ                               (Song & Ermon 2020, Technique 3)
+    NoiseNet    ẑ = F(c_in x, c_noise)                                  (Ho et al. 2020)
+    ScoreNet    s = F(c_in x, c_noise) / σ                              (Song & Ermon 2020, Technique 3)
+    VelocityNet v = F(c_in x, c_noise),   v = α z − σ x_0               (Salimans & Ho 2022, section 4)
+    DataNet     D = F(c_in x, c_noise)
     LadderNet   s = F(x, i),              i the nearest of L levels  (Song & Ermon 2019)
 
 The contract of a network is F(x, noise) or F(x, noise, labels): x of shape (b, *d) in the dtype of its own parameters, ``noise`` the
@@ -14,6 +16,7 @@ labels has an attribute ``classes``, how many there are; labels absent, and the 
 gives the model of p(x | label) that shares its parameters.
 """
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -25,7 +28,7 @@ from scorefield.models import Scored, ScoreModel, State, Time, network_inputs, s
 from scorefield.processes import VE, Process
 from scorefield.units import Moments
 
-__all__ = ["Denoiser", "LadderNet", "Networked", "NoiseNet", "ScoreNet"]
+__all__ = ["DataNet", "Denoiser", "LadderNet", "Networked", "NoiseNet", "ScoreNet", "VelocityNet"]
 
 
 class Networked(ScoreModel):
@@ -98,38 +101,83 @@ class Denoiser(Networked):
         return self.mean_data + c_skip * y + c_out * self.output(c_in * y, torch.log(ratio) / 4)
 
 
-class NoiseNet(Networked):
-    """The network predicts the noise in x_t.
+Condition = Literal["log_ratio", "log_sigma", "log_half_sigma", "time"]
+_CONDITIONS: dict[Condition, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+    "log_ratio": lambda t, alpha, sigma: torch.log(sigma / alpha) / 4,
+    "log_sigma": lambda t, alpha, sigma: torch.log(sigma),
+    "log_half_sigma": lambda t, alpha, sigma: torch.log(sigma / 2),
+    "time": lambda t, alpha, sigma: 999 * t,
+}
+
+
+class _Scaled(Networked):
+    """What `NoiseNet` and `ScoreNet` share: how state and noise are put to the network.
 
     Args:
-        net: (x / √(α² + σ²), c_noise) ↦ ẑ.
+        net: (c_in x, c_noise) ↦ a tensor shaped like x.
         process: the forward process.
+        c_in: 1/√(α² + σ²), by which data of unit variance has unit variance at every level ("unit"), or 1 ("raw").
+        c_noise: ¼ ln ρ ("log_ratio", Karras et al. 2022), ln σ ("log_sigma", Song et al. 2021 on VE), ln(σ/2)
+            ("log_half_sigma", as Karras et al. 2022 have it) or 999 t ("time", Song et al. 2021 on VP and sub-VP).
     """
 
+    def __init__(
+        self,
+        net: nn.Module,
+        process: Process,
+        c_in: Literal["unit", "raw"] = "unit",
+        c_noise: Condition = "log_ratio",
+    ) -> None:
+        super().__init__(net, process)
+        if c_in not in ("unit", "raw") or c_noise not in _CONDITIONS:
+            raise ValueError(
+                f'c_in must be "unit" or "raw", c_noise one of {", ".join(_CONDITIONS)}; received {c_in!r} and {c_noise!r}'
+            )
+        self.c_in: Literal["unit", "raw"] = c_in
+        self.c_noise: Condition = c_noise
+
+    def scaled_output(self, x: State, t: Time) -> State:
+        """Return F(c_in x, c_noise)."""
+        t = as_time(t)
+        alpha, sigma = self.process.alpha_sigma(t)
+        if self.c_in == "unit":
+            x = x / like(torch.sqrt(alpha**2 + sigma**2), x)
+        return self.output(x, _CONDITIONS[self.c_noise](t, alpha, sigma))
+
+
+class NoiseNet(_Scaled, Scored):
+    """The network predicts the noise in x_t: ẑ = F(c_in x, c_noise)."""
+
+    def score(self, x: State, t: Time) -> State:
+        """Return s = −ẑ/σ."""
+        _, sigma = self.scales(x, t)
+        return -self.scaled_output(x, t) / sigma
+
+
+class ScoreNet(_Scaled, Scored):
+    """The network predicts σ times the score, the scale NCSNv2 found scores to have at every level: σ s = F(c_in x, c_noise)."""
+
+    def score(self, x: State, t: Time) -> State:
+        """Return s = F/σ."""
+        _, sigma = self.scales(x, t)
+        return self.scaled_output(x, t) / sigma
+
+
+class VelocityNet(_Scaled):
+    """The network predicts v = α z − σ x_0 of a process with α² + σ² = 1 (Salimans & Ho 2022), where x_0 = α x_t − σ v."""
+
     def denoise(self, x: State, t: Time) -> State:
-        """Return (x − σ ẑ) / α."""
+        """Return α x − σ v."""
         alpha, sigma = self.scales(x, t)
-        return (x - sigma * _at_unit_scale(self, x, t)) / alpha
+        return alpha * x - sigma * self.scaled_output(x, t)
 
 
-class ScoreNet(Networked):
-    """The network predicts σ times the score: the scale NCSNv2 found scores to have at every level.
-
-    Args:
-        net: (x / √(α² + σ²), c_noise) ↦ σ s.
-        process: the forward process.
-    """
+class DataNet(_Scaled):
+    """The network predicts the data: D = F(c_in x, c_noise)."""
 
     def denoise(self, x: State, t: Time) -> State:
-        """Return (x + σ² s) / α with s = F/σ."""
-        alpha, sigma = self.scales(x, t)
-        return (x + sigma * _at_unit_scale(self, x, t)) / alpha
-
-
-def _at_unit_scale(model: Networked, x: State, t: Time) -> State:
-    """Return F(x/√(α² + σ²), ¼ ln ρ): the input a network sees when the data has unit variance."""
-    alpha, sigma = model.process.alpha_sigma(as_time(t))
-    return model.output(x / like(torch.sqrt(alpha**2 + sigma**2), x), torch.log(sigma / alpha) / 4)
+        """Return the network's output."""
+        return self.scaled_output(x, t)
 
 
 class LadderNet(Networked, Scored):

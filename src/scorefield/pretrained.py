@@ -16,9 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from scorefield.classifier import Classifier
-from scorefield.config import RunConfig, describe, refusals, stored, validate
+from scorefield.config import RunConfig, describe, merge, refusals, stored, validate
 from scorefield.errors import CheckpointError, ConfigError
 from scorefield.hub import HUB, download, model_card, results_table
+from scorefield.interop.diffusers import is_pipeline, read_pipeline
 from scorefield.loaded import LoadedModel, guided, lowered
 from scorefield.metrics import Judge
 from scorefield.models import NoisyModel, ScoreModel
@@ -53,7 +54,7 @@ def load_model(
     """Return the score model of a run folder, a checkpoint folder, the Hub, or one shipped with the package (`shipped_models`).
 
     Args:
-        name: a path, a shipped model's name, or hf:ORG/NAME.
+        name: a path, a shipped model's name, or hf:ORG/NAME; a folder or a repository may be a pipeline of diffusers.
         device: where the model is wanted.
         precision: of its network. Samples in bfloat16 take half the time of those in float32, and differ from them by less than the
             network errs; likelihoods and adaptive solvers, whose error estimates would see the rounding, want float32.
@@ -244,7 +245,9 @@ def shipped_models() -> list[str]:
 def _find(name: str, warn: Warn) -> checkpoint.Checkpoint:
     if name in shipped_models():
         return checkpoint.load(Path(str(files("scorefield"))) / "weights" / name)
-    path = download(name) if name.startswith(HUB) else Path(name)
+    path = download(name) if name.startswith(HUB) else Path(name.removeprefix("diffusers:"))
+    if is_pipeline(path) or name.startswith("diffusers:"):
+        return _of_pipeline(path)
     if os.path.exists(path / "manifest.json"):  # of whatever name: Path's own refuses what is too long
         return checkpoint.load(path)
     if os.path.isdir(path / "checkpoints"):
@@ -257,3 +260,13 @@ def _find(name: str, warn: Warn) -> checkpoint.Checkpoint:
         f"{name}: neither a run folder, nor a checkpoint, nor a shipped model (shipped: {known}); "
         f"a model of the Hugging Face Hub is named {HUB}ORG/NAME"
     )
+
+
+def _of_pipeline(path: Path) -> checkpoint.Checkpoint:
+    """Return a pipeline of diffusers as a checkpoint of ours would be."""
+    pipeline = read_pipeline(path)
+    config = merge(
+        RunConfig().model_dump(mode="json"),
+        {"name": path.resolve().name, "data": {"kind": "path"}, **pipeline.settings},
+    )
+    return checkpoint.Checkpoint(path, 0, {"ema": pipeline.weights}, {"config": config, "event": list(pipeline.event)})

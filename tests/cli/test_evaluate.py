@@ -159,6 +159,18 @@ def test_samples_of_a_class_are_compared_with_that_class(mnist: list[str], tmp_p
     assert other["measures"]["precision"]["samples"]["value"] == 0
 
 
+def test_classes_take_turns_and_no_share_is_beyond_one(mnist: list[str], tmp_path: Path) -> None:
+    images, labels = digits(800, seed=1)
+    kinds = [images[labels == k][:20] for k in (3, 4)]
+    turns = np.stack(kinds, axis=1).reshape(-1, 28, 28)
+    turns[-1] = kinds[0][0]  # one of forty is not what was asked for
+    found = report(tmp_path / "out", *mnist, "--class", "3,4", *from_images(tmp_path, turns))
+    asked = found["measures"]["as_asked"]["samples"]
+    assert asked["value"] == pytest.approx(39 / 40)
+    recall = found["measures"]["recall"]["samples"]
+    assert recall["low"] < recall["value"] == recall["high"] == 1  # though its error is as large above as below
+
+
 def test_other_data_are_compared_as_vectors(tmp_path: Path) -> None:
     run = str(tmp_path / "run")
     assert main(["train", "--data.kind", "digits", *TINY, "--run", run]) == 0

@@ -1,11 +1,12 @@
 """A run that keeps a weaker version of itself draws with its guidance, and without where it is told so."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from scorefield import load_model
+from scorefield import AdaptiveODE, AutoGuided, Euler, load_model
 from scorefield.cli.main import main
 from scorefield.training import checkpoint
 from scorefield.training.export import export
@@ -31,7 +32,9 @@ def test_the_run_says_how_strongly_it_is_guided(run: Path):
     np.testing.assert_array_equal(guided, draw(run, "--guide", "3"))
     assert not np.array_equal(guided, draw(run, "--guide", "0"))
     assert not np.array_equal(guided, draw(run, "--guide", "1"))
-    assert load_model(str(run)).weak is not None
+    loaded = load_model(str(run))
+    assert loaded.weak is not None
+    assert loaded.steered(guide=0.0) is loaded.model  # a weaker version that counts for nothing is not evaluated
 
 
 def test_an_exported_model_keeps_its_guide(run: Path, tmp_path: Path):
@@ -60,3 +63,28 @@ def test_an_interval_that_descends_is_refused_before_training(tmp_path: Path, ca
     assert "guide.interval" in (error := capsys.readouterr().err)
     assert "must ascend" in error
     assert not (tmp_path / "run").exists()
+
+
+def test_a_weaker_version_is_of_the_same_class_and_classifier_free_guidance_does_without_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    run = str(tmp_path / "run")
+    assert main(["train", *TINY, "--network.classes", "10", "--guide.step", "2", "--run", run]) == 0
+    steered = load_model(run).steered(labels=7)
+    assert isinstance(steered, AutoGuided)
+    for part in (steered.model, steered.weak):
+        assert part.labels is not None
+        assert part.labels.tolist() == [7]
+    out = ["-n", "1", "--steps", "1", "--out", str(tmp_path / "x.npz"), "--json"]
+    for more, weight in (([], 1.0), (["--class", "7", "--weight", "2"], 0.0)):
+        capsys.readouterr()
+        assert main(["sample", run, *out, *more]) == 0
+        assert json.loads(capsys.readouterr().out)["guide"] == weight
+
+
+def test_what_auto_means_is_decided_by_the_sampler(run: Path, monkeypatch: pytest.MonkeyPatch):
+    asked: list[str] = []
+    monkeypatch.setattr("scorefield.loaded.uses_bf16", lambda precision, device: asked.append(precision))
+    for sampler in (Euler(), AdaptiveODE(0.1, 0.1)):
+        load_model(str(run)).sample(1, sampler=sampler, steps=1)
+    assert asked == ["auto", "fp32"]

@@ -194,6 +194,20 @@ def test_registering_says_what_it_cannot_take() -> None:
         register("noun", x=sf.VE)
 
 
+def test_initial_weights_are_those_of_the_seed() -> None:
+    def weights(seed: int) -> torch.Tensor:
+        values = {
+            "seed": seed,
+            "network": {"kind": "mlp", "width": 4},
+            "model": {"kind": "denoiser", "location": 0.0, "scale": 1.0, "mean_data": 0.0, "sigma_data": 1.0},
+        }
+        model = validate(RunConfig, values, "here").build_model((2,))
+        return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+    assert torch.equal(weights(1), weights(1))
+    assert not torch.equal(weights(1), weights(2))
+
+
 def test_a_model_in_the_datas_units_is_built_from_its_configuration() -> None:
     torch.manual_seed(0)
     section = {"kind": "denoiser", "sigma_data": 0.5, "mean_data": 0.0, "location": [1.0, 300.0], "scale": [2.0, 1e-3]}

@@ -42,6 +42,15 @@ def test_numbers_are_standardised_and_the_measurements_kept_to_the_last_digit(da
         assert (again.model.sigma_data, again.model.mean_data) == (0.5, 0.0)
 
 
+def test_a_column_that_never_changes_is_measured_in_its_own_size() -> None:
+    """What a model errs by there is then a share of it, as everywhere; of zeros there is none, and their unit is 1."""
+    constant = torch.tensor([300.0, -0.001, 0.0]).expand(20, 3)
+    units = Units.of(torch.cat([constant, torch.arange(20.0)[:, None]], dim=1))
+    torch.testing.assert_close(units.location[:3].float(), constant[0])
+    assert units.scale[:3].tolist() == pytest.approx([300, 1, 1])
+    assert units.scale[3].item() == pytest.approx(2 * np.arange(20).std())
+
+
 def test_bytes_keep_their_units_and_readable_numbers() -> None:
     config = resolved(BYTES)
     x = BYTES.scaled()

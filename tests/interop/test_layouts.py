@@ -154,10 +154,11 @@ def test_another_network_is_named(tmp_path: Path) -> None:
 
 
 def test_broken_weights_are_refused(tmp_path: Path) -> None:
-    net = network("ncsnv2")
-    with torch.no_grad():
-        net.end_conv.bias.fill_(torch.nan)
-    refused(tmp_path, [state(net), {}], "ncsn", "end_conv.bias in the model is not finite")
+    for value in (torch.nan, torch.inf):
+        net = network("ncsnv2")
+        with torch.no_grad():
+            net.end_conv.bias[0] = value
+        refused(tmp_path, [state(net), {}], "ncsn", "end_conv.bias in the model is not finite")
     net = network("ncsnv2")
     partly = dict(list(shadow(net).items())[:-1])
     refused(tmp_path, [state(net), {}, 0, 2, partly], "ncsnv2", "averaged weights are not those")
@@ -178,7 +179,10 @@ def test_weights_without_usable_moments_are_still_weights(tmp_path: Path, optimi
     assert (found.moments, found.step) == ({}, 0)
 
 
-@pytest.mark.parametrize("odd", [ODD, {"step": torch.nan}, {"exp_avg": torch.ones(3)}], ids=str)
+OTHERS = {"exp_avg": torch.ones(3), "exp_avg_sq": torch.ones(3)}
+
+
+@pytest.mark.parametrize("odd", [ODD, {"step": torch.nan}, {"exp_avg": torch.ones(3)}, OTHERS], ids=str)
 def test_one_odd_moment_spoils_them_all(tmp_path: Path, odd: dict) -> None:
     value = contents("ncsn", network("cond_refinenet"))
     value[1]["state"][5] |= odd

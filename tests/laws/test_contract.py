@@ -39,6 +39,7 @@ from scorefield import (
     sample,
 )
 from scorefield._errors import ConfigError
+from scorefield.preconditioning import DataNet, VelocityNet
 
 from .cases import PLANAR, normal
 from .everything import by_default, public
@@ -51,6 +52,8 @@ TIMES = PROCESS.time(torch.tensor([4.0, 2.0, 1.0, 0.3], dtype=torch.float64))
 OF_NETWORKS: dict[str, Callable[[nn.Module], ScoreModel]] = {
     "Denoiser": lambda net: Denoiser(net, PROCESS, sigma_data=0.5),
     "NoiseNet": lambda net: NoiseNet(net, PROCESS),
+    "VelocityNet": lambda net: VelocityNet(net, PROCESS),
+    "DataNet": lambda net: DataNet(net, PROCESS),
     "ScoreNet": lambda net: ScoreNet(net, PROCESS),
     "LadderNet": lambda net: LadderNet(net, LEVELS),
     "Energy": lambda net: Energy(net, PROCESS),

@@ -39,8 +39,8 @@ def plane(density: Density, fine: int = 16) -> tuple[Tensor, Tensor, float]:
 # --- the laws: functions of a density, so that a broken one can be shown to fail them -------------------------------------------
 
 
-def score_is_gradient(density: Density) -> None:
-    x = points(density).requires_grad_(True)
+def score_is_gradient(density: Density, x: Tensor | None = None) -> None:
+    x = (points(density) if x is None else x).requires_grad_(True)
     (gradient,) = torch.autograd.grad(density.log_prob(x).sum(), x)
     torch.testing.assert_close(density.score(x.detach()), gradient, rtol=1e-10, atol=1e-10)
 
@@ -113,6 +113,22 @@ sizes = pytest.mark.parametrize("n", [20_000, pytest.param(400_000, marks=pytest
 def test_the_score_is_the_gradient_of_log_prob(name: str) -> None:
     score_is_gradient(DENSITIES[name])
     score_is_gradient(DENSITIES[name].diffuse(0.6, 0.7))
+
+
+@given(
+    name=st.sampled_from(sorted(DENSITIES)),
+    alpha=st.floats(0.05, 1.0),
+    sigma=st.floats(0.05, 5.0),
+    stretch=st.floats(0.1, 4.0),
+    seed=st.integers(0, 10**6),
+)
+@settings(max_examples=200, deadline=None, derandomize=True)
+def test_D1_the_score_is_the_gradient_at_any_noise_and_any_distance(
+    name: str, alpha: float, sigma: float, stretch: float, seed: int
+) -> None:
+    """D1: 200 cases over all densities, to 1e-10 in float64; "score of equal weights" below is the mutant."""
+    density = DENSITIES[name].diffuse(alpha, sigma)
+    score_is_gradient(density, stretch * density.sample(8, seeded(seed)).double())
 
 
 @planar

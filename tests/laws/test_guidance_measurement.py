@@ -1,10 +1,12 @@
 """Laws of linear measurements: ΠGDM is Bayes' rule for isotropic Gaussian data, under every operator, process and sampler."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 import torch
+from scipy import integrate
 from torch import Tensor
 
 from scorefield import (
@@ -34,6 +36,7 @@ from scorefield import (
     Noise,
     PredictorCorrector,
     Process,
+    Product,
     Project,
     ReverseDiffusion,
     Ring,
@@ -276,6 +279,94 @@ def test_samples_have_these_moments() -> None:
     drawn = sample(problem(process), Heun(), init=init.float(), grid=times, batch_size=7_000).x.double()
     torch.testing.assert_close(drawn.mean(0), POSTERIOR.mean, rtol=0, atol=0.03)
     torch.testing.assert_close(torch.cov(drawn.T), POSTERIOR.covariance, rtol=0, atol=0.03)
+
+
+# --- ΠGDM beyond isotropic Gaussian data -----------------------------------------------------------------------------------------
+
+
+def guided_law(c: float, m: float, y: float, d: float, process: VE) -> tuple[float, float]:
+    """Return the mean and variance at t_min of ΠGDM's flow for a coordinate N(m, c) that is measured itself, y = x_0 + ς z.
+
+    Taking r² = dρ²/(d + ρ²) for the true c ρ²/(c + ρ²), with u = x − m and k = c/(c + ρ²), its flow is
+
+        du/dρ = a(ρ) u − b(ρ) (y − m),   b = ρ k/(r² + ς²),   a = ρ/(c + ρ²) + k b,
+
+    linear, begun with the exact posterior's law at t_max. In w = ρ² the integral of k b dρ is that of a rational function.
+    """
+    s2 = NOISE**2
+    p, q = s2 * d, d + s2
+    B, E = (d - c) / (p - q * c), (d - p / q) / (c - p / q) ** 2
+
+    def primitive(rho: float) -> float:
+        """∫ a dρ."""
+        w = rho**2
+        rational = -B / (w + c) + E / q * (math.log(q * w + p) - math.log(w + c))
+        return 0.5 * math.log(c + w) + 0.5 * c**2 * rational
+
+    low, high = process.sigma_min, process.sigma_max
+    kept = c * s2 / (c + s2)
+    gain = c / (c + s2)
+    shrunk = math.exp(primitive(low) - primitive(high))
+
+    def source(rho: float) -> float:
+        r2 = d * rho**2 / (d + rho**2)
+        return math.exp(primitive(low) - primitive(rho)) * rho * c / (c + rho**2) / (r2 + s2)
+
+    pulled = integrate.quad(source, low, high, epsabs=0, epsrel=1e-10, limit=500)[0]
+    return m + (shrunk * gain + pulled) * (y - m), shrunk**2 * (kept + high**2)
+
+
+def errs_by_the_closed_form(build: Build, c: float) -> None:
+    """The moments of a run, by the exact recursion: within 2e-3 of the mean and 0.5 % of the variance above, and biased as stated."""
+    process, d, m, y = VE(sigma_min=0.05, sigma_max=10.0), STD**2, 1.0, 2.0
+    base = Exact(Gaussian([m, 0.0], torch.tensor([c, 0.5])), process)
+    model = build(base, Project(torch.tensor([[1.0, 0.0]])), torch.tensor([[y]], dtype=torch.float64), NOISE, STD)
+    gain = c / (c + NOISE**2)
+    exact = Moments(
+        torch.tensor([m + gain * (y - m), 0.0], dtype=torch.float64),
+        torch.diag(torch.tensor([gain * NOISE**2, 0.5], dtype=torch.float64)),
+    )
+    times = LogSNR(STEPS).times(process)
+    begin, truth = (exact.noised(process, t) for t in (times[0], times[-1]))
+    found = begin.through(model, Heun(), times, 0, EVENT)
+    mean, variance = guided_law(c, m, y, d, process)
+    assert found.mean[0].item() == pytest.approx(mean, abs=2e-3)
+    assert found.covariance[0, 0].item() == pytest.approx(variance, rel=5e-3)
+    assert found.covariance[1, 1].item() == pytest.approx(
+        truth.covariance[1, 1].item(), rel=1e-3
+    )  # not measured, and right
+    bias = variance / truth.covariance[0, 0].item()
+    assert bias < 0.97 if c > d else bias > 1.03
+
+
+@pytest.mark.parametrize("c", [0.1, 0.3, 1.5, 4.0])
+def test_pigdm_on_other_gaussian_data_errs_by_its_closed_form(c: float) -> None:
+    """Variances c beside the assumed 0.64: too small a σ_d pulls too much and leaves too little variance, too large a one too much."""
+    errs_by_the_closed_form(LinearGaussian, c)
+
+
+def test_pigdm_with_another_spread_errs_by_something_else() -> None:
+    with pytest.raises(AssertionError):
+        errs_by_the_closed_form(lambda *problem: Mutant(*problem, "r for r²"), 1.5)
+
+
+def sees_only_what_is_isotropic(std: float) -> None:
+    """Two Gaussian coordinates of standard deviation STD, and beside them a ring: measured through the first two alone."""
+    gaussian, process = Gaussian([1.0, -0.5], STD**2), ROUTES["VP"]
+    matrix = torch.tensor([[0.6, 0.9, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0]], dtype=torch.float64)
+    y = torch.tensor([[1.4, 0.2]], dtype=torch.float64)
+    guided = LinearGaussian(Exact(Product(gaussian, Ring(2.0, 0.4)), process), Project(matrix), y, NOISE, std)
+    centre, covariance = posterior(MEAN, STD**2 * torch.eye(2, dtype=torch.float64), matrix[:, :2], y[0], NOISE)
+    exact = Exact(Product(Gaussian(centre, covariance), Ring(2.0, 0.4)), process)
+    x, t = 2 * normal(6, 4, seed=6), times_inside(process, 6)
+    torch.testing.assert_close(guided.score(x, t), exact.score(x, t), rtol=1e-9, atol=1e-9)
+
+
+def test_pigdm_is_bayes_rule_wherever_it_sees_only_what_is_isotropic() -> None:
+    """The rest of the data may be anything, if it does not depend on what is measured; of another σ_d it is not."""
+    sees_only_what_is_isotropic(STD)
+    with pytest.raises(AssertionError):
+        sees_only_what_is_isotropic(0.9 * STD)
 
 
 # --- DPS -------------------------------------------------------------------------------------------------------------------------

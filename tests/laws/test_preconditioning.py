@@ -1,11 +1,13 @@
 """What the raw output of a network means: the formulas of each parameterisation, their limits, and the scale the network sees."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
 
 from scorefield import EDM, VE, VP, Denoiser, Exact, Gaussian, LadderNet, NoiseNet, Process, ScoreNet, geometric
+from scorefield.preconditioning import DataNet, VelocityNet
 
 from .cases import PROCESSES, normal, seeded, times_inside
 from .nets import Nothing, Wave, beside
@@ -91,6 +93,39 @@ def test_noise_and_score_networks_see_unit_scale_and_mean_what_they_say(process:
     raw = net(x / (alpha**2 + sigma**2).sqrt(), (sigma / alpha)[:, 0].log() / 4)
     torch.testing.assert_close(NoiseNet(net, process).noise(x, t), raw, rtol=1e-6, atol=1e-8)
     torch.testing.assert_close(ScoreNet(net, process).score(x, t), raw / sigma, rtol=1e-6, atol=1e-8)
+
+
+def test_velocity_and_data_are_what_networks_of_them_predict() -> None:
+    """v = α ẑ − σ D: with α² + σ² = 1 the model's noise and denoised state give the network's output back."""
+    net, process, x = Wave(), VP(), normal(4, 2)
+    t = times_inside(process, 4)
+    alpha, sigma = (beside(a, x) for a in process.alpha_sigma(t))
+    model = VelocityNet(net, process)
+    raw = net(x, torch.log(sigma / alpha)[:, 0] / 4)
+    torch.testing.assert_close(alpha * model.noise(x, t) - sigma * model.denoise(x, t), raw, rtol=1e-5, atol=1e-6)
+    assert torch.equal(DataNet(net, process).denoise(x, t), raw)
+
+
+@pytest.mark.parametrize(
+    ("c_noise", "expected"),
+    [
+        ("log_ratio", lambda t, alpha, sigma: (sigma / alpha).log() / 4),
+        ("log_sigma", lambda t, alpha, sigma: sigma.log()),
+        ("log_half_sigma", lambda t, alpha, sigma: (sigma / 2).log()),
+        ("time", lambda t, alpha, sigma: 999 * t),
+    ],
+)
+def test_networks_are_told_the_noise_in_the_way_that_is_asked_for(c_noise: Any, expected: Any) -> None:
+    net, process, x = Wave(), VP(), normal(4, 2)
+    t = times_inside(process, 4)
+    raw = net(x, expected(t, *process.alpha_sigma(t)))
+    torch.testing.assert_close(NoiseNet(net, process, "raw", c_noise).noise(x, t), raw, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("settings", [{"c_in": "none"}, {"c_noise": "sigma"}])
+def test_other_ways_are_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="c_in must be"):
+        NoiseNet(Wave(), VP(), **settings)
 
 
 @pytest.mark.parametrize("sigma_data", [0.0, -1.0, math.nan])

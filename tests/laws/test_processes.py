@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from scorefield import EDM, VE, VP, PowerVE, Process, SubVP
+from scorefield.processes import DDPM
 
 from .cases import PROCESSES, seeded, times_inside
 from .statistics import LEVEL, accept, mean_p, variance_p
@@ -36,7 +37,42 @@ TEXTBOOK: dict[type[Process], Callable[..., tuple[Tensor, Tensor]]] = {
     SubVP: lambda p, t: (-_beta(p, t) / 2, (_beta(p, t) * (1 - torch.exp(-2 * _integral(p, t)))).sqrt()),
     PowerVE: lambda p, t: (0 * t, p.base**t),
     EDM: lambda p, t: (0 * t, (2 * t).sqrt()),
+    DDPM: lambda p, t: (-(p.alpha_sigma(t)[1] ** 2) * _slope(p, t), p.alpha_sigma(t)[1] * (2 * _slope(p, t)).sqrt()),
 }
+
+
+def _slope(p: DDPM, t: Tensor) -> Tensor:
+    """d ln ρ / dt between two levels: α = (1 + ρ²)^{−½}, so that f = −σ² of it."""
+    steps = p.log_ratios.diff() * (len(p.log_ratios) - 1)
+    return steps[(t * (len(p.log_ratios) - 1)).long()]
+
+
+SCHEDULES = {
+    "linear": (DDPM(), 1e-4 + (0.02 - 1e-4) * torch.arange(1000, dtype=torch.float64) / 999),
+    "scaled_linear": (
+        DDPM(beta_min=0.00085, beta_max=0.012, schedule="scaled_linear"),
+        (0.00085**0.5 + (0.012**0.5 - 0.00085**0.5) * torch.arange(1000, dtype=torch.float64) / 999) ** 2,
+    ),
+    "listed": (DDPM(betas=(0.1, 0.3, 0.2)), torch.tensor([0.1, 0.3, 0.2], dtype=torch.float64)),
+}
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_the_levels_of_ddpm_are_products_of_one_minus_beta(schedule: str) -> None:
+    """Ho et al. (2020), section 2: ᾱ_i = Π (1 − β_j), and α_i² + σ_i² = 1."""
+    process, betas = SCHEDULES[schedule]
+    t = torch.arange(len(betas), dtype=torch.float64) / (len(betas) - 1)
+    alpha, sigma = process.alpha_sigma(t)
+    torch.testing.assert_close(alpha**2, torch.cumprod(1 - betas, 0), rtol=1e-12, atol=0.0)
+    torch.testing.assert_close(alpha**2 + sigma**2, torch.ones_like(t), rtol=1e-12, atol=0.0)
+
+
+def test_the_cosine_schedule_is_a_cosine_until_it_is_cut() -> None:
+    """Nichol & Dhariwal (2021), Eq. 17: ᾱ_i = f(i + 1)/f(0) while β < 0.999."""
+    i = torch.arange(1, 900, dtype=torch.float64) / 1000
+    alpha, _ = DDPM(schedule="cosine").alpha_sigma((1000 * i - 1) / 999)
+    f = torch.cos((i + 0.008) / 1.008 * math.pi / 2) ** 2
+    torch.testing.assert_close(alpha**2, f / math.cos(0.008 / 1.008 * math.pi / 2) ** 2, rtol=1e-10, atol=0.0)
 
 
 @every
@@ -157,6 +193,9 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     "VE NaN": (lambda: VE(math.nan, 1.0), "sigma_min must be a finite positive"),
     "EDM infinite": (lambda: EDM(0.1, math.inf), "sigma_max must be a finite positive"),
     "EDM descending": (lambda: EDM(2.0, 1.0), "sigma_min must be smaller"),
+    "DDPM levels": (lambda: DDPM(levels=1), "levels must be at least 2"),
+    "DDPM ends": (lambda: DDPM(beta_min=0.5), "beta_min must be smaller"),
+    "DDPM betas": (lambda: DDPM(betas=(0.1, 1.0)), "between 0 and 1"),
     "PowerVE base": (lambda: PowerVE(1.0), "base"),
     "PowerVE t_min": (lambda: PowerVE(t_min=1.0), "t_min must be smaller"),
     "VP descending": (lambda: VP(20.0, 0.1), "beta_min must be smaller"),

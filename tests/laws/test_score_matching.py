@@ -80,6 +80,27 @@ def test_slicing_is_unbiased(objective, projection: str) -> None:
     assert abs(z_score(values, expected)) < 4.4
 
 
+@pytest.mark.parametrize(
+    ("projection", "variance"),
+    [
+        ("gaussian", lambda m: 2 * m.square().sum()),
+        ("rademacher", lambda m: 2 * (m - m.diag().diag()).square().sum()),
+        ("sphere", lambda m: 2 * 3 / 5 * (m - m.trace() / 3 * torch.eye(3)).square().sum()),
+    ],
+)
+def test_each_projection_has_its_own_variance(projection: str, variance) -> None:
+    """Of vᵀMv, D = 3, at level 1e-5: all are unbiased, so only the variance tells one from another. M symmetric, or v sees its half."""
+    for matrix in (torch.diag(torch.tensor([1.0, -2.0, 3.0])).double(), torch.eye(3).double(), TRUTH):
+        x = torch.zeros(N, 3, dtype=torch.float64)
+        curvature = SSMVR(projection=projection)(linear(matrix), x, seeded(7))  # pyright: ignore[reportArgumentType]
+        squares = (curvature - matrix.trace()).square()
+        expected = variance(matrix).item()
+        if expected < 1e-12:
+            assert squares.max().item() < 1e-20
+        else:
+            assert abs(z_score(squares, expected)) < 4.4
+
+
 def test_a_sphere_without_its_dimension_is_rejected() -> None:
     """The projection of unit length, the commonest slip, misses the trace by a factor D."""
     matrix, x = normal(3, 3, seed=4), data(1).expand(N, 3)

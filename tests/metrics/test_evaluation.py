@@ -1,11 +1,23 @@
 """The list of measures: what is in it, what it is compared with, what it sees."""
 
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from laws.cases import normal
+from scorefield import VE, Exact, Gaussian, log_likelihood
+from scorefield._tensors import derive_seed
+from scorefield.config.run import DataConfig
+from scorefield.data import Dataset, digits
+from scorefield.evaluation.calibration import labelled_examples
+from scorefield.evaluation.data import RealData, real_data
+from scorefield.evaluation.likelihood import nats
 from scorefield.metrics import Measure, evaluate
+from scorefield.models import Scored
 
 JUDGED = ["confidence", "sure", "frechet_distance", "kernel_distance", "precision", "recall", "density", "coverage"]
 VECTORS = ["mmd", "energy_distance", "sliced_wasserstein", "c2st"]
@@ -47,3 +59,36 @@ def test_data_stand_beside_samples_against_the_same_reference() -> None:
     assert found["frechet_distance"].real.value > 10 > 1 > found["frechet_distance"].samples.value
     assert found["recall"].real.value < 0.1 < 0.6 < found["recall"].samples.value
     assert found["confidence"].real.value == pytest.approx(found["confidence"].samples.value, abs=0.05)
+
+
+def test_halves_of_a_data_set_have_nothing_in_common(tmp_path: Path) -> None:
+    """Nor have test and training examples: what stands for good samples is not what they are compared with."""
+    np.save(tmp_path / "x.npy", np.arange(40, dtype=np.float32)[:, None])
+    found = real_data(DataConfig(kind="path", path=str(tmp_path / "x.npy")), (1,), 20)
+    assert sorted(torch.cat([found.reference.x, found.real.x]).flatten().tolist()) == list(range(40))
+    test = {image.tobytes() for image in digits(train=False).x.numpy()}
+    given = labelled_examples(DataConfig(kind="digits"), (1, 8, 8), 100)
+    assert all(image.tobytes() in test for image in given.x.numpy())
+
+
+def test_the_error_of_traces_is_that_of_the_mean() -> None:
+    """√(Σ e²)/n of the errors e of n examples, which are independent."""
+    size = 70  # too many coordinates for an exact trace
+    root = torch.eye(size) + 0.3 * torch.randn(size, size, generator=torch.Generator().manual_seed(0)) / size**0.5
+    data = Dataset(torch.randn(4, size, generator=torch.Generator().manual_seed(1)) @ root.T, None, "x")
+    model = Scaled(Exact(Gaussian(torch.zeros(size), root @ root.T), VE(0.1, 5.0)))
+    found = nats(model, RealData(data, data, data, held_out=True), 4, seed=0)
+    errors = log_likelihood(model, data.x, seed=derive_seed(0, "likelihood", 0)).standard_error
+    assert found["nats"]["error_of_trace"] == pytest.approx(errors.square().sum().sqrt().item() / 4, rel=1e-5)
+
+
+class Scaled(Scored):
+    """A model with a parameter, which tells where it lives."""
+
+    def __init__(self, model: Exact) -> None:
+        super().__init__()
+        self.model, self.process = model, model.process
+        self.one = torch.nn.Parameter(torch.ones(()))
+
+    def score(self, x: Tensor, t: Any) -> Tensor:
+        return self.one * self.model.score(x, t)

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from scorefield._errors import ConfigError
 from scorefield.networks import UNet
+from scorefield.networks.blocks import ResidualBlock
 
 pytestmark = pytest.mark.usefixtures("seeded")  # initial weights are drawn from the global generator
 
@@ -67,6 +68,19 @@ def test_finest_counts_the_blocks_of_the_finest_grid_alone() -> None:
 def test_a_new_network_answers_zero() -> None:
     x = images(2, 1, 28, 28)
     assert torch.equal(UNet(1, 28)(x, torch.zeros(2)), torch.zeros_like(x))
+
+
+@torch.no_grad()
+def test_a_block_is_its_formula() -> None:
+    block = ResidualBlock(8, 6, 0.0)
+    for parameter in block.parameters():
+        parameter.normal_(std=0.3)
+    x, condition = images(2, 8, 5, 5), images(2, 6, seed=1)
+    scale, shift = (condition @ block.modulation.weight.T + block.modulation.bias).chunk(2, dim=1)
+    mean, std = x.mean(1, keepdim=True), (x.var(1, correction=0, keepdim=True) + 1e-5).sqrt()
+    normal = (1 + scale[..., None, None]) * (x - mean) / std + shift[..., None, None]
+    expected = x + block.conv_out(torch.nn.functional.silu(block.conv_in(normal)))
+    torch.testing.assert_close(block(x, condition), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_examples_do_not_see_each_other(mnist_net: UNet) -> None:

@@ -13,6 +13,7 @@ from scorefield.models import Exact
 from scorefield.plotting import (
     Square,
     Terrain,
+    fields,
     mass_level,
     sample_panels,
     save_path_film,
@@ -71,6 +72,23 @@ def test_an_error_free_score_is_drawn_twice_alike_and_a_wrong_one_is_not(tmp_pat
     # The first panel shows the truth in both pictures, the second does not.
     assert (same[100:500, 60 : third - 20] == other[100:500, 60 : third - 20]).all()
     assert (same[100:500, third + 20 : 2 * third - 20] != other[100:500, third + 20 : 2 * third - 20]).mean() > 0.2
+
+
+def test_the_error_of_a_score_is_relative_to_what_scores_are_there_and_typically(tmp_path: Path, monkeypatch):
+    """Of N(0, V) the score vanishes at 0, and E‖s‖² = 2/V; a law moved by ½ errs by ½/V everywhere."""
+    shown = []
+    draw = fields._map
+    monkeypatch.setattr(
+        fields, "_map", lambda axes, square, values, *rest: shown.append(values) or draw(axes, square, values, *rest)
+    )
+    process = VE(0.1, 10.0)
+    t = process.time(torch.tensor(1.0, dtype=torch.float64))
+    exact, moved = (Exact(Gaussian([x, 0.0]), process) for x in (0.0, 0.5))
+    square = Square(half=4)
+    score_panels(tmp_path / "x.png", moved, exact, t, square)
+    x, V = square.points(160), 2.0
+    expected = (0.5 / V) / torch.sqrt(x.square().sum(1) / V**2 + 2 / V)
+    torch.testing.assert_close(shown[2], expected, rtol=0.05, atol=0)  # E‖s‖² is a mean over 4000 draws
 
 
 def test_flat_and_unbounded_log_densities_can_be_drawn(tmp_path: Path):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from scorefield.plotting import neighbour_strip, sigma_strip, strips
+from scorefield.plotting import grid_image, neighbour_strip, sigma_strip, strips
 
 
 @pytest.fixture
@@ -25,6 +25,14 @@ def brightness(picture) -> list[float]:
     """Return the mean grey of each 56-pixel cell of a column of 8×8 images, enlarged sevenfold with gaps of seven."""
     grey = np.asarray(picture) / 255
     return [round(grey[7 + 63 * k : 63 + 63 * k, 7:63].mean(), 2) for k in range(picture.height // 63)]
+
+
+def test_a_grid_shows_the_nearest_grey_level() -> None:
+    levels = torch.arange(256).reshape(1, 1, 16, 16)
+    for between in (-0.4, 0.0, 0.4):
+        picture = np.asarray(grid_image((levels + between) / 255))
+        zoom = picture.shape[0] // 18
+        assert (picture[zoom + 1 :: zoom, zoom + 1 :: zoom][:16, :16] == levels[0, 0].numpy()).all()
 
 
 def test_columns_are_levels_and_rows_are_samples(drawn: dict) -> None:

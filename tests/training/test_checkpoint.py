@@ -24,7 +24,6 @@ import safetensors.torch
 import torch
 from checkpoint_faults import (
     CALLS,
-    WRITES,
     child_dies_at,
     child_saves_forever,
     children,
@@ -41,9 +40,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from scorefield._errors import CheckpointError, ConfigError
-from scorefield.training import checkpoint, checkpoint_files
-from scorefield.training.checkpoint import clean, latest, load, read_tensors, save
+from scorefield._errors import CheckpointError
+from scorefield.training import checkpoint_files
+from scorefield.training.checkpoint import clean, latest, load, save
 
 DTYPES = [
     *(torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.complex64, torch.bool),
@@ -159,11 +158,6 @@ def test_a_file_is_what_safetensors_writes(tmp_path: Path, dtype: torch.dtype):
     assert (path / "model.safetensors").read_bytes() == safetensors.torch.save(group)
 
 
-def test_tensors_are_written_from_where_they_lie():
-    w = torch.zeros(3)
-    assert checkpoint_files.storable("model", {"w": w})["w"].data_ptr() == w.data_ptr()
-
-
 def test_files_are_as_readable_as_the_umask_lets_them(tmp_path: Path):
     (tmp_path / "file").touch()
     path = write(tmp_path, 1, 1)
@@ -196,26 +190,13 @@ for _ in range(100_000):
 
 @pytest.mark.parametrize(
     "value",
-    [(1, 2), {1: 2}, float("nan"), float("inf"), torch.zeros(1), {1, 2}, b"bytes", NESTED, "x" * 2**24],
-    ids=["tuple", "int key", "nan", "inf", "tensor", "set", "bytes", "deep", "large"],
+    [(1, 2), {1: 2}, float("nan"), float("inf"), torch.zeros(1), {1, 2}, b"bytes", NESTED],
+    ids=["tuple", "int key", "nan", "inf", "tensor", "set", "bytes", "deep"],
 )
 def test_state_that_would_not_read_back_is_refused(tmp_path: Path, value: Any):
-    with pytest.raises(CheckpointError, match="state of step 3 cannot be stored"):
+    with pytest.raises(CheckpointError, match="the state cannot be stored"):
         save(tmp_path, 3, {}, {"value": value})
     assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("group", ["", "..", "a/b", "/abs", "a.b", "é", "a\n", "-x", "a" * 65, "a\0"])
-def test_group_names_that_are_no_plain_file_names_are_refused(tmp_path: Path, group: str):
-    with pytest.raises(ConfigError, match="group"):
-        save(tmp_path, 1, {group: {}}, {})
-
-
-def test_arguments_out_of_range(tmp_path: Path):
-    with pytest.raises(ConfigError, match="received -1"):
-        save(tmp_path, -1, {}, {})
-    with pytest.raises(ConfigError, match="received 0"):
-        save(tmp_path, 1, {}, {}, keep=0)
 
 
 # ------------------------------------------------------------------------------------------- keeping and replacing
@@ -276,38 +257,13 @@ def test_A9_a_new_one_that_does_not_verify_replaces_nothing(tmp_path: Path, name
     assert not leftovers(tmp_path)
 
 
-def test_saving_a_step_again_is_a_no_op_if_identical_and_replaces_if_not(tmp_path: Path):
+def test_saving_a_step_again_replaces_it(tmp_path: Path):
     path = write(tmp_path, 1, 1)
-    before = (path / "manifest.json").stat().st_ino
-    assert write(tmp_path, 1, 1) == path
-    assert (path / "manifest.json").stat().st_ino == before
     damage(path)
     assert mark_of(load(write(tmp_path, 1, 1))) == 1
     (path / "notes.txt").write_text("not ours")
     assert mark_of(load(write(tmp_path, 1, 2))) == 2
     assert {p.name for p in tmp_path.iterdir()} == {"step-00000001", "last"}
-
-
-@pytest.mark.parametrize(
-    ("groups", "state"),
-    [
-        ({"a": {"w": torch.ones(4)}}, {"mark": 2}),
-        ({"a": {"w": -torch.ones(4)}}, {"mark": 1}),
-        ({"a": {"w": torch.ones(2, 2)}}, {"mark": 1}),
-        ({"a": {"w": torch.ones(4).view(torch.int32)}}, {"mark": 1}),
-        ({"a": {"v": torch.ones(4)}}, {"mark": 1}),
-        ({"a": {}}, {"mark": 1}),
-        ({"b": {"w": torch.ones(4)}}, {"mark": 1}),
-    ],
-    ids=["state", "value", "shape", "type", "name", "tensors", "group"],
-)
-def test_any_difference_replaces(tmp_path: Path, groups: dict[str, dict[str, Tensor]], state: dict[str, Any]):
-    save(tmp_path, 1, {"a": {"w": torch.ones(4)}}, {"mark": 1})
-    found = load(save(tmp_path, 1, groups, state))
-    assert (found.tensors.keys(), found.state) == (groups.keys(), state)
-    for group, expected in groups.items():
-        assert found.tensors[group].keys() == expected.keys()
-        assert all(same(found.tensors[group][name], x) for name, x in expected.items())
 
 
 @pytest.mark.parametrize("damaged", ["step-00000001", "step-00000001~", None])
@@ -363,7 +319,7 @@ def check_survival(folder: Path, scenario: str) -> None:
 @pytest.mark.parametrize("lasting", [False, True], ids=["once", "from then on"])
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_A5_a_fault_at_any_call_leaves_a_good_checkpoint(
-    tmp_path: Path, three_steps: Path, scenario: str, lasting: bool, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, three_steps: Path, scenario: str, lasting: bool
 ):
     points = count_calls(prepare(three_steps, tmp_path / "count", scenario))
     if scenario == "new step":
@@ -371,19 +327,11 @@ def test_A5_a_fault_at_any_call_leaves_a_good_checkpoint(
     for i, (name, k) in enumerate(points):
         folder = tmp_path / f"{i}"
         run = prepare(three_steps, folder, scenario)
-        said = None
-        with intercepted(error_at(name, k, lasting=lasting), nothing):
-            try:
-                run()
-            except CheckpointError as error:
-                said = str(error)
-        if said is None:  # one look at what may be there already failed, so it was written again
-            assert name == "open"
-            assert not lasting
-            assert mark_of(latest(folder, fail)) == SCENARIOS[scenario][1]
-        else:
-            assert os.strerror(errno.EIO) in said
-        monkeypatch.setattr(checkpoint, "_TOKEN", f"{i + 1:08x}")  # as if this process had started anew
+        with (
+            intercepted(error_at(name, k, lasting=lasting), nothing),
+            pytest.raises(CheckpointError, match=os.strerror(errno.EIO)),
+        ):
+            run()
         check_survival(folder, scenario)
         shutil.rmtree(folder)
 
@@ -436,7 +384,8 @@ def test_A5_order_of_syncs_and_renames(tmp_path: Path, monkeypatch: pytest.Monke
     names: dict[int, str] = {}
 
     def known(path: Any) -> str:
-        return "tmp" if Path(path).name.startswith(".tmp") else Path(path).name
+        name = Path(path).name
+        return f"tmp/{name}" if Path(path).parent.name.startswith(".tmp") else name
 
     def watch(owner: Any, name: str, event: Callable[..., str]) -> None:
         original = getattr(owner, name)
@@ -455,7 +404,6 @@ def test_A5_order_of_syncs_and_renames(tmp_path: Path, monkeypatch: pytest.Monke
     open_ = os.open
     monkeypatch.setattr(os, "open", opened)
     watch(Path, "write_bytes", lambda path, _data: f"write {known(path)}")
-    watch(safetensors.torch, "save_file", lambda _tensors, path: f"write {known(path)}")
     watch(os, "fsync", lambda fd: f"sync {names[fd]}")
     for name in ("rename", "replace"):
         watch(os, name, lambda a, b: f"{known(a)} -> {known(b)}")
@@ -467,46 +415,29 @@ def test_A5_order_of_syncs_and_renames(tmp_path: Path, monkeypatch: pytest.Monke
             for name in ("state.json", "model.safetensors", "ema.safetensors", "manifest.json")
             for verb in ("write", "sync")
         ),
-        "sync tmp",
+        "sync tmp/step-00000001",
     ]
-    after = [f"sync {tmp_path.name}", "write tmp", "sync tmp", "tmp -> last", f"sync {tmp_path.name}"]
-    assert events == [
-        *(*place, "tmp -> step-00000001", *after),
-        *(*place, "step-00000001 -> step-00000001~", "tmp -> step-00000001", *after, "step-00000001~ -> tmp"),
+    folder = f"sync {tmp_path.name}"
+    after = [
+        "tmp/step-00000001 -> step-00000001",
+        folder,
+        "write tmp/last",
+        "sync tmp/last",
+        "tmp/last -> last",
+        folder,
     ]
+    aside = "step-00000001 -> step-00000001~"
+    assert events[:-1] == [*place, *after, *place, aside, *after]
+    assert events[-1].startswith("step-00000001~ -> tmp/")
 
 
-def dead_pid() -> int:
-    process = subprocess.Popen(["true"])
-    process.wait()
-    return process.pid
-
-
-def test_clean_removes_leftovers_of_the_dead_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_clean_removes_leftovers_alone(tmp_path: Path):
     write(tmp_path, 1, 1)
-    dead, mine = dead_pid(), os.getpid()
-    token = checkpoint._TOKEN
-    gone = [f".tmp-{dead}-{token}-0", f".tmp-{mine}-00000000-3", ".tmp-999999999-abcdef01-12"]
-    stay = [
-        *(f".tmp-{mine}-{token}-0", f".tmp-1-{token}-0", f".tmp-{os.getppid()}-00000000-0"),
-        *(".tmp-mine", f".tmp-{dead}", ".tmp-0-abcdef01-1", "tmp", f"x.tmp-{dead}-{token}-0"),
-    ]
-    for name in gone + stay:
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "file").touch()
-    (tmp_path / f".tmp-{dead}-{token}-1").write_text("a file")
-    (tmp_path / f".tmp-{dead}-{token}-2").symlink_to(tmp_path / "tmp")
+    (tmp_path / "tmp").mkdir()
+    for name in (".tmp-4711-0a1b2c3d-0", ".tmp-x_y"):  # as the first edition named them, and as this one does
+        shutil.copytree(tmp_path / "step-00000001", tmp_path / name / "step-00000002")
     clean(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {*stay, "step-00000001", "last"}
-    assert (tmp_path / "tmp" / "file").exists()
-
-    def belongs_to_another(_pid: int, _signal: int) -> None:
-        raise PermissionError
-
-    (tmp_path / gone[0]).mkdir()
-    monkeypatch.setattr(os, "kill", belongs_to_another)
-    clean(tmp_path)
-    assert (tmp_path / gone[0]).exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"tmp", "step-00000001", "last"}
 
 
 def test_clean_of_a_folder_that_is_not_there_or_not_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -514,9 +445,9 @@ def test_clean_of_a_folder_that_is_not_there_or_not_a_folder(tmp_path: Path, mon
     (tmp_path / "file").touch()
     with pytest.raises(CheckpointError, match="readable folder"):
         clean(tmp_path / "file")
-    leftover = tmp_path / f".tmp-{dead_pid()}-abcdef01-1"
-    leftover.touch()
-    monkeypatch.setattr(os, "unlink", lambda *_: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
+    leftover = tmp_path / ".tmp-x"
+    leftover.mkdir()
+    monkeypatch.setattr(os, "rmdir", lambda *_, **__: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
     with pytest.raises(CheckpointError, match=re.escape(leftover.name)):
         clean(tmp_path)
 
@@ -543,7 +474,7 @@ def test_A6_full_disk(tmpfs: Path):
         with pytest.raises(CheckpointError) as caught:
             save(tmpfs, 2, big, {}, keep=1)
         needed, free = map(int, re.findall(r"needs (\d+) bytes, (\d+) are free", str(caught.value))[0])
-        assert 4 * (size + 2**18) < needed < 4 * (size + 2**18) + 2000
+        assert needed == 4 * (size + 2**18)
         assert 2**20 - 50_000 < free < 2**20  # what failed to fit was taken back
         assert str(tmpfs) in str(caught.value)
         assert caught.value.exit_code == 4
@@ -563,7 +494,7 @@ def test_A7_read_only_disk(tmpfs: Path):
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS])
 def test_A6_refused_writes(tmp_path: Path, number: int):
     write(tmp_path, 1, 1)
-    points = [("mkdir", 1), *((name, k) for name in WRITES for k in (0, 1)), ("fsync", 0), ("fsync", 4), ("rename", 0)]
+    points = [("mkdir", 1), ("write_bytes", 0), ("write_bytes", 1), ("fsync", 0), ("fsync", 4), ("rename", 0)]
     for name, k in points:
         with (
             intercepted(error_at(name, k, lasting=True, number=number), nothing),
@@ -636,7 +567,7 @@ def test_A8_every_byte_of_the_manifest_and_state_counts(tmp_path: Path):
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "state.json", "model.safetensors", "ema.safetensors"])
-@pytest.mark.parametrize("how", ["cut", "flip", "remove", "empty", "directory", "symlink", "fifo"])
+@pytest.mark.parametrize("how", ["cut", "flip", "remove", "empty", "directory", "fifo"])
 def test_A8_falls_back_with_one_warning_that_names_both(tmp_path: Path, name: str, how: str):
     for step in (1, 2, 3):
         write(tmp_path, step, step)
@@ -647,9 +578,6 @@ def test_A8_falls_back_with_one_warning_that_names_both(tmp_path: Path, name: st
         file.write_bytes({"cut": data[:-1], "flip": flipped(data, data.index(b":"), 1), "empty": b""}[how])
     elif how == "directory":
         file.mkdir()
-    elif how == "symlink":
-        (tmp_path / "copy").write_bytes(data)
-        file.symlink_to(tmp_path / "copy")
     elif how == "fifo":
         os.mkfifo(file)
     warnings: list[str] = []
@@ -672,7 +600,12 @@ def test_A8_all_bad_lists_each_and_none_is_none(tmp_path: Path):
     (write(tmp_path, 2, 2) / "manifest.json").unlink()
     with pytest.raises(CheckpointError) as caught:
         latest(tmp_path, fail)
-    for part in ("step-00000001/model.safetensors", "bytes", "step-00000002/manifest.json", "FileNotFound"):
+    for part in (
+        "step-00000001/model.safetensors",
+        "size and SHA-256",
+        "step-00000002/manifest.json",
+        "a regular file; found None",
+    ):
         assert part in str(caught.value)
     assert caught.value.exit_code == 4
 
@@ -724,12 +657,11 @@ STATES = {
     "state as list": (b'{"schema": 1, "step": 1, "state": []}', "a step and a state"),
     "a list": (b"[]", "a JSON object"),
     "nothing": (b"", "JSON in UTF-8"),
-    "NaN": (b'{"schema": 1, "step": NaN, "state": {}}', "NaN is not JSON"),
+    "NaN": (b'{"schema": 1, "step": NaN, "state": {}}', "a step and a state"),
     "not UTF-8": (b"\xff\xfe{}", "JSON in UTF-8"),
     "byte order mark": (b'\xef\xbb\xbf{"schema": 1, "step": 1, "state": {}}', "JSON in UTF-8"),
     "deep": (b"[" * 10**6, "JSON in UTF-8"),
     "huge number": (b'{"schema": 1' + b"0" * 5000 + b"}", "JSON in UTF-8"),
-    "large": (b" " * (2**24 + 1), "at most 16777216 bytes"),
 }
 
 
@@ -762,13 +694,12 @@ MANIFESTS: dict[str, tuple[dict[str, Any], str]] = {
     "itself": ({"schema": 1, "files": {"manifest.json": ENTRY}}, "found 'manifest.json'"),
     "no files": ({"schema": 1, "files": {}}, "the fields schema and files"),
     "more fields": ({"schema": 1, "files": {"a.safetensors": ENTRY}, "code": "x"}, "the fields schema and files"),
-    "entry as list": ({"schema": 1, "files": {"a.safetensors": []}}, "size and sha256"),
-    "size as truth": ({"schema": 1, "files": {"a.safetensors": ENTRY | {"size": True}}}, "size and sha256"),
-    "size as real": ({"schema": 1, "files": {"a.safetensors": ENTRY | {"size": 1.0}}}, "size and sha256"),
-    "more in entry": ({"schema": 1, "files": {"a.safetensors": ENTRY | {"url": "x"}}}, "size and sha256"),
-    "negative size": ({"schema": 1, "files": {"model.safetensors": ENTRY | {"size": -1}}}, "size and sha256"),
-    "missing file": ({"schema": 1, "files": {"a.safetensors": ENTRY}}, "FileNotFoundError"),
-    "large": ({"schema": 1, "files": {"state.json": ENTRY | {"size": 2**24 + 1}}}, "expected 16777217 bytes"),
+    "entry as list": ({"schema": 1, "files": {"model.safetensors": []}}, "size and SHA-256"),
+    "size as truth": ({"schema": 1, "files": {"model.safetensors": ENTRY | {"size": True}}}, "size and SHA-256"),
+    "size as real": ({"schema": 1, "files": {"model.safetensors": ENTRY | {"size": 1.0}}}, "size and SHA-256"),
+    "more in entry": ({"schema": 1, "files": {"model.safetensors": ENTRY | {"url": "x"}}}, "size and SHA-256"),
+    "negative size": ({"schema": 1, "files": {"model.safetensors": ENTRY | {"size": -1}}}, "size and SHA-256"),
+    "missing file": ({"schema": 1, "files": {"a.safetensors": ENTRY}}, "a regular file; found None"),
 }
 
 
@@ -776,7 +707,7 @@ MANIFESTS: dict[str, tuple[dict[str, Any], str]] = {
 def test_forged_manifest(tmp_path: Path, case: str):
     path = write(tmp_path, 1, 1)
     fields, message = MANIFESTS[case]
-    if fields["files"] and case != "large":
+    if fields["files"]:
         real = json.loads((path / "manifest.json").read_text())["files"]
         fields = fields | {"files": {"state.json": real["state.json"]} | fields["files"]}
     (path / "manifest.json").write_bytes(checkpoint_files.encode(fields))
@@ -800,7 +731,12 @@ def test_files_beside_the_manifest_are_not_read(tmp_path: Path):
     assert mark_of(load(path)) == 1
 
 
-# ------------------------------------------------------------------------------------------- lone weights files
+# ------------------------------------------------------------------------------------------- weights files
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read a weights file as `load` reads those of a checkpoint."""
+    return checkpoint_files.read_tensors(path, checkpoint_files.read(path))
 
 
 def test_read_tensors(tmp_path: Path):
@@ -970,7 +906,7 @@ def test_E2_a_header_of_100_MB_is_refused_at_once(tmp_path: Path):
     file.write_bytes(struct.pack("<Q", 10**8) + b"{")
     os.truncate(file, 10**8 + 8)
     start = time.process_time()
-    with pytest.raises(CheckpointError, match="a header of at most 1048576 bytes; found 100000000 bytes"):
+    with pytest.raises(CheckpointError, match="a header of at most 1048576 bytes; found 100000000"):
         read_tensors(file)
     assert time.process_time() - start < 2
 

@@ -10,10 +10,21 @@ from types import TracebackType
 
 from scorefield.cli.options import LEVELS
 
-__all__ = ["Progress", "abandon_output", "level", "note", "open_streams", "speak", "stage", "tell", "warn"]
+__all__ = [
+    "Progress",
+    "abandon_output",
+    "level",
+    "note",
+    "open_streams",
+    "speak",
+    "stage",
+    "tell",
+    "tell_device",
+    "warn",
+]
 
 _SECONDS = 30  # between two lines on one stage
-_PATIENCE = 2.0  # seconds: what is done sooner need not be told
+_PATIENCE = 5.0  # seconds: what is done sooner need not be told
 _level = "info"
 _notes: list[str] = []
 
@@ -51,7 +62,7 @@ def note(message: str) -> None:
 
 @contextmanager
 def stage(title: str) -> Iterator[None]:
-    """Say what is being done, if it takes longer than two seconds."""
+    """Say what is being done, if it takes longer than five seconds."""
     timer = threading.Timer(_PATIENCE, _say, (title,))
     timer.daemon = True
     timer.start()
@@ -66,6 +77,14 @@ def _say(message: str) -> None:
         while _notes:
             tell(f"scorefield: {_notes.pop(0)}")
         tell(f"scorefield: {message}")
+
+
+def tell_device(asked: str) -> None:
+    """Say what "auto" fell back to."""
+    from scorefield.training import pick_device
+
+    if asked == "auto" and pick_device(asked).type == "cpu":
+        _say("no CUDA device: computing on the CPU")
 
 
 def open_streams() -> None:

@@ -12,7 +12,7 @@ from jsonargparse import Namespace
 from torch import Tensor
 
 from scorefield._errors import ConfigError, MissingExtraError
-from scorefield.cli.console import Progress
+from scorefield.cli.console import Progress, tell_device
 from scorefield.config import merge, refusals
 from scorefield.config.base import Section
 from scorefield.config.load import validate
@@ -65,6 +65,7 @@ def draw(
     with refusals("sampler"):
         sampler, grid = choice.build(loaded.model.process)
         steps = (len(times_of(grid, loaded.model.process)) - 1) * -(-n // args.batch_size)
+    tell_device(args.device)
     with Progress(steps, f"drawing {n} samples") as progress, refusals("sampler"):
         drawn = loaded.sample(
             n,

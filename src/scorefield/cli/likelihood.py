@@ -5,7 +5,7 @@ import time
 
 from jsonargparse import ArgumentParser, Namespace
 
-from scorefield.cli.console import Progress, warn
+from scorefield.cli.console import Progress, tell_device, warn
 from scorefield.cli.options import Whole2, command, data_dir, device, model, report
 
 __all__ = ["parser", "run"]
@@ -36,6 +36,7 @@ def run(args: Namespace) -> int:
     place = pick_device(args.device)
     loaded = load_model(args.model, place, warn=warn)
     data = real_data(loaded.config.data, loaded.event, args.n, data_dir=args.data_dir, seed=args.seed)
+    tell_device(args.device)
     began, n = time.perf_counter(), len(data.reference)
     with refusals("likelihood"), Progress(parts_of(data, n), f"likelihood of {n} examples") as progress:
         found = (bits if data.in_bytes else nats)(loaded.model, data, n, args.seed, progress.advance)

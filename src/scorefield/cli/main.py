@@ -60,16 +60,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         console.abandon_output()  # the reader left; so do we, quietly
         return 0
-    except MemoryError:
-        return _fail("out of memory; use a smaller --batch-size or train.batch_size", 1)
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _FORBIDDEN + _FULL:
             console.abandon_output()
             return _fail(f"{error.filename or 'a file'}: {error.strerror}", 2 if error.errno in _FORBIDDEN else 1)
-        if type(error).__name__ == "OutOfMemoryError":  # torch's, without importing torch to say so
-            return _fail(f"out of device memory; use a smaller batch size or train.accumulate ({error})", 1)
-        if "can't allocate memory" in str(error):  # on the CPU torch has no class for it
-            return _fail("out of memory; use a smaller network, --batch-size or train.batch_size", 1)
+        if _out_of_memory(error):
+            advice = "use a smaller --batch-size or train.batch_size, or a larger train.accumulate"
+            return _fail(f"out of memory; {advice} ({' '.join(str(error).split())[:200]})", 1)
         console.tell(traceback.format_exc())
         return _fail(
             f"this is a bug in scorefield ({type(error).__name__}: {error}); please report the lines above", _BUG
@@ -134,6 +131,14 @@ def _objection(text: str, arguments: list[str]) -> str:
     if message.startswith("unrecognized arguments") and ".yaml" in message:
         message += "; a configuration follows --config"
     return f"{message} (see --help)"
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """Tell whether memory ran out: torch says so by a class of its own on a GPU, and in words alone on a CPU."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    words = ("allocate memory", "not enough memory", "bad_alloc", "bad allocation")
+    return isinstance(error, RuntimeError | OSError) and any(word in str(error) for word in words)
 
 
 def _fail(message: str, code: int) -> int:

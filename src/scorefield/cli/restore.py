@@ -13,7 +13,7 @@ from jsonargparse import Namespace
 from torch import Tensor
 
 from scorefield._errors import ConfigError
-from scorefield.cli.console import Progress, warn
+from scorefield.cli.console import Progress, tell_device, warn
 from scorefield.cli.drawing import choose, count, labels_of, precision, setting
 from scorefield.cli.files import writable
 from scorefield.cli.images import read_truth
@@ -88,6 +88,7 @@ def restore(args: Namespace, it: Subject, problem: Problem) -> int:
         sampler, grid = choice.build(model.process)
         model, sampler = _steered(args, model, sampler, it, problem)
         steps = (len(times_of(grid, model.process)) - 1) * -(-n // args.batch_size)
+    tell_device(args.device)
     began = time.perf_counter()
     with Progress(steps, f"restoring {it.name}, {n} times") as progress, refusals("sampler"):
         drawn = sample(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from jsonargparse import ArgumentParser, Namespace
 
 from scorefield._errors import ConfigError
-from scorefield.cli.console import Progress, stage, tell, warn
+from scorefield.cli.console import Progress, stage, tell, tell_device, warn
 from scorefield.cli.files import free_folder, recipes
 from scorefield.cli.kinds import settings
 from scorefield.cli.options import command, data_dir, device, plugin
@@ -97,6 +97,7 @@ def run(args: Namespace) -> int:
                 f"{error} (--resume goes on, --override accepts changes, --run DIR is another)"
             ) from error
         code = follow(made)
+    made.parallel.leave()
     if code == 0 and made.first:
         _farewell(made)
     return code
@@ -116,7 +117,12 @@ def follow(run: "Run") -> int:
 
     state, steps = run.state, run.config.train.steps
     title = f"training {run.config.name}"
-    with StopSignals() as stop, Progress(steps, title, start=state.step, show=run.first) as progress:
+    if run.first:
+        tell_device(run.config.train.device)
+    with (
+        StopSignals(lambda: run.drawing) as stop,
+        Progress(steps, title, start=state.step, show=run.first) as progress,
+    ):
         for record in run:
             progress.advance(loss=f"{record.loss:.3f}")
             if _stopped(stop, run.parallel):

@@ -20,7 +20,7 @@ from scorefield.energy import Energy
 from scorefield.models import NoisyModel
 from scorefield.objectives.levels import TimeLaw
 from scorefield.objectives.weights import EDMWeight, MinSNRWeight, Weight
-from scorefield.preconditioning import Denoiser, LadderNet, NoiseNet, ScoreNet
+from scorefield.preconditioning import DataNet, Denoiser, LadderNet, NoiseNet, ScoreNet, VelocityNet
 from scorefield.sampling import Sampler
 from scorefield.units import Units
 
@@ -70,7 +70,7 @@ def listed(levels: Tensor) -> Float[Tensor, " L"]:
     return levels
 
 
-PROCESS = kinds(Room("process", p.Process), ve=p.VE, edm=p.EDM, vp=p.VP, subvp=p.SubVP, power_ve=p.PowerVE)
+PROCESS = kinds(Room("process", p.Process), ve=p.VE, edm=p.EDM, vp=p.VP, subvp=p.SubVP, power_ve=p.PowerVE, ddpm=p.DDPM)
 
 _ENDS = "needs the process's largest and smallest σ/α; state it"
 LEVELS = kinds(
@@ -164,6 +164,9 @@ NETWORK = kinds(
     mlp=n.MLP,
     cond_refinenet=n.CondRefineNet,
     ncsnv2=n.NCSNv2Net,
+    ncsnpp=n.NCSNpp,
+    adm=n.ADM,
+    unet2d=n.UNet2D,
     noisy_classifier=n.NoisyClassifier,
 )
 _MEASURE = "needs it measured: resolve(dataset) the configuration first, or state it"
@@ -178,6 +181,8 @@ MODEL = kinds(
     denoiser=Denoiser,
     noise=NoiseNet,
     score=ScoreNet,
+    velocity=VelocityNet,
+    data=DataNet,
     ladder=LadderNet,
     energy=Energy,
     classifier=Classifier,

@@ -7,7 +7,8 @@ The likelihood needs the distribution of x_0 given x_t, of which a score model k
     ΠGDM   p(y | x_t) = N(A D, r² A Aᵀ + ς² I),    r² = σ_d²ρ²/(σ_d² + ρ²)       (Song, Vahdat, Mardani & Kautz 2023, Eq. 7)
            ∇ log p(y | x_t) = (∂D/∂x)ᵀ Aᵀ (r² A Aᵀ + ς² I)⁻¹ (y − A D)
 
-which is exact for data N(m, σ_d² I), and approximate for all other.
+which is exact for data N(m, σ_d² I), and for all other where what A sees is such data and independent of the rest. For Gaussian data of
+another variance, σ_d below it pulls too much and leaves too little variance; above it, too little and too much.
 """
 
 import math

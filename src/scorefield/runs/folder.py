@@ -1,5 +1,6 @@
 """The folder of a run: resolved configuration, environment, metrics line by line, checkpoints, pictures."""
 
+import errno
 import json
 import os
 from dataclasses import asdict
@@ -31,6 +32,7 @@ class RunFolder:
         self.metrics = path / "metrics.jsonl"
         self.checkpoints = path / "checkpoints"
         self.samples = path / "samples"
+        self._unwritten = ""
         try:
             str(path).encode()  # libraries that write here want UTF-8
             for folder in (path, self.checkpoints, self.samples):
@@ -45,19 +47,32 @@ class RunFolder:
         """Drop the lines after ``step``: those a killed run wrote after its last checkpoint, and a line cut short."""
         if not self.metrics.exists():
             return
-        kept = []
-        for line in self.metrics.read_text().splitlines():
+        kept = 0
+        for line in self.metrics.read_bytes().splitlines(keepends=True):
             try:
-                if json.loads(line)["step"] <= step:
-                    kept.append(line + "\n")
+                if json.loads(line)["step"] > step:
+                    break
             except (ValueError, KeyError, TypeError):
                 break  # the line being written when the process died
-        self.metrics.write_text("".join(kept))
+            kept += len(line)
+        os.truncate(self.metrics, kept)  # needs no space, where a copy might find none
 
     def log(self, record: StepRecord) -> None:
-        """Append one line to metrics.jsonl."""
-        with self.metrics.open("a") as file:
-            file.write(json.dumps(asdict(record)) + "\n")
+        """Append one line to metrics.jsonl, after those that could not be written before.
+
+        Raises:
+            OSError: the disk is full or failing; the file is as it was, and the line is kept for the next call.
+        """
+        self._unwritten += json.dumps(asdict(record)) + "\n"
+        with self.metrics.open("ab", buffering=0) as file:
+            size = file.tell()
+            try:
+                if file.write(self._unwritten.encode()) < len(self._unwritten):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            except OSError:
+                file.truncate(size)
+                raise
+        self._unwritten = ""
 
     def read_metrics(self) -> list[dict[str, float]]:
         """Return the logged lines; none where the run was shorter than its first."""

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
-from scorefield._errors import CheckpointError, ConfigError
+from scorefield._errors import CheckpointError, ConfigError, DivergedError
 from scorefield.config import RunConfig, refusals, stored, to_yaml, validate
 from scorefield.data import Batches, Dataset
 from scorefield.models import NoisyModel, ScoreModel
@@ -17,7 +17,7 @@ from scorefield.plotting import loss_curve
 from scorefield.runs.folder import RunFolder
 from scorefield.runs.lock import RunLock
 from scorefield.runs.pictures import draw_grid, draw_way
-from scorefield.runs.scalars import tensorboard, write_scalars
+from scorefield.runs.scalars import tensorboard
 from scorefield.training import (
     OneProcess,
     Parallel,
@@ -56,7 +56,7 @@ class Run:
         path: the folder. It is locked from the first access until the run ends or is closed.
         data: the training set; that of the configuration when absent.
         parallel: the processes of the run; one on the device of the configuration when absent. The first of them writes.
-        warn: told of damaged checkpoints that were passed over, and of pictures that could not be drawn.
+        warn: told of damaged checkpoints that were passed over, of pictures that could not be drawn, of metrics that could not be written.
 
     Raises:
         ConfigError: a configuration that cannot be built, a folder that cannot be written to, is in use, or holds another run.
@@ -80,6 +80,11 @@ class Run:
         self.config = config.resolve(self.data, None if before is None else _configuration(before))
         self.parallel = parallel or OneProcess(pick_device(config.train.device))
         self.warn = warn
+        rows, world = self.config.train.batch_size, self.parallel.world
+        if rows < world:
+            raise ConfigError(
+                f"train.batch_size {rows} is less than the {world} processes: each needs a row; start fewer of them"
+            )
         with refusals("configuration"):
             model = self.config.build_model(self.data.event).to(self.parallel.device)
             self._objective = self.config.build_objective()
@@ -87,7 +92,10 @@ class Run:
             self.state = TrainState.create(model, self._settings)
         self._held = ExitStack()
         self._folder: RunFolder | None = None
+        self._told = False
         self._seconds, self._began = 0.0, time.perf_counter()
+        self.drawing = False
+        """Whether a picture is being drawn: to break that off costs the run nothing."""
 
     @property
     def first(self) -> bool:
@@ -144,7 +152,7 @@ class Run:
         """Write what the folder says of its run, and drop what a killed run logged after its last checkpoint; iterating begins with it.
 
         Raises:
-            ConfigError: the folder holds a run, which was not resumed.
+            ConfigError: the folder holds a run, which was not resumed, or cannot be written to.
         """
         folder, step = self.folder, self.state.step
         found = checkpoint.latest(folder.checkpoints, self.warn) if step == 0 else None
@@ -154,10 +162,15 @@ class Run:
             )
         if not self.first:
             return
-        if step == 0:
-            (self.path / "environment.json").write_text(json.dumps(environment(self.parallel.device), indent=2))
-        folder.config.write_text(to_yaml(self.config))
-        folder.truncate_metrics(step)
+        try:
+            if step == 0:
+                (self.path / "environment.json").write_text(json.dumps(environment(self.parallel.device), indent=2))
+            folder.config.write_text(to_yaml(self.config))
+            folder.truncate_metrics(step)
+        except OSError as error:
+            raise ConfigError(
+                f"{self.path}: cannot be written to: {error}; free some space, or choose another"
+            ) from error
         guide, last = self.config.guide.step or 0, self.config.train.steps
         if guide > last:
             self.warn(f"guide.step {guide} lies beyond the last step, {last}: the run keeps no guide")
@@ -169,13 +182,13 @@ class Run:
             self.data, config.batch_size, self.config.seed, rank=self.parallel.rank, world=self.parallel.world
         )
         with ExitStack() as stack:
-            writer = stack.enter_context(tensorboard(self.path, self.warn)) if self.first else None
+            curve = stack.enter_context(tensorboard(self.path, self.warn)) if self.first else None
             rows, clock = config.batch_size * config.log_every, time.perf_counter()
             for record in train(self.state, batches, self._objective, self._settings, self.parallel):
-                if self.first and record.step % config.log_every == 0:
-                    self.folder.log(record)
+                if curve is not None and record.step % config.log_every == 0:
+                    self._log(record)
                     now = time.perf_counter()
-                    write_scalars(writer, record, rows / (now - clock))
+                    curve(record, rows / (now - clock))
                     clock = now
                 if record.step % config.checkpoint_every == 0:
                     self.save()
@@ -186,7 +199,17 @@ class Run:
         self.draw()
 
     def save(self) -> None:
-        """Write a checkpoint that holds all of the run's state, and what is needed to sample from it."""
+        """Write a checkpoint that holds all of the run's state, and what is needed to sample from it.
+
+        Raises:
+            DivergedError: the state is not finite; the checkpoints before stay.
+            CheckpointError: the disk is full or failing.
+        """
+        if (name := self.state.not_finite()) is not None:
+            raise DivergedError(
+                f"training diverged at step {self.state.step}: {name} is not finite, and is not saved. "
+                "Lower the learning rate, clip gradients or use fp32, and go on from the last checkpoint."
+            )
         if not self.first:
             return
         extra = {
@@ -206,9 +229,23 @@ class Run:
         if not self.first:
             return
         try:
-            self._draw()
+            self.drawing = True
+            try:
+                self._draw()
+            finally:
+                self.drawing = False
         except Exception as error:
             self.warn(f"step {self.state.step}: the picture could not be drawn ({type(error).__name__}: {error})")
+
+    def _log(self, record: StepRecord) -> None:
+        try:
+            self.folder.log(record)
+        except OSError as error:
+            if not self._told:
+                self.warn(
+                    f"step {record.step}: {self.folder.metrics}: {error}; its lines are kept until there is space"
+                )
+            self._told = True
 
     def _draw(self) -> None:
         done = self.state.step >= self.config.train.steps

@@ -1,47 +1,45 @@
-"""A run's scalars for TensorBoard, where it is installed."""
+"""A run's scalars for TensorBoard, where it is installed. No curve ends a training: what fails is told once and left."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
 
 from scorefield.training import StepRecord
 
-__all__ = ["tensorboard", "write_scalars"]
+__all__ = ["tensorboard"]
 
-
-class Writer(Protocol):
-    """A TensorBoard SummaryWriter, or what can stand for it."""
-
-    def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> object:
-        """Record one number."""
-        ...
+_ELSE = "scalars go to metrics.jsonl only"
 
 
 @contextmanager
-def tensorboard(path: Path, warn: Callable[[str], None]) -> Iterator[Writer | None]:
-    """Open a TensorBoard writer where the extra is installed; ``warn`` is told where it is not."""
+def tensorboard(path: Path, warn: Callable[[str], None]) -> Iterator[Callable[[StepRecord, float], None]]:
+    """Yield what writes a record and the speed in examples per second; ``warn`` is told where that cannot be, or no longer."""
+    writer = None
+
+    def write(record: StepRecord, speed: float) -> None:
+        nonlocal writer
+        values = {"loss": record.loss, "grad_norm": record.grad_norm, "learning_rate": record.learning_rate}
+        try:
+            for tag, value in (values | {"examples_per_second": speed}).items():
+                if writer is not None:
+                    writer.add_scalar(tag, value, record.step)
+        except Exception as error:  # of the thread that writes: whatever it met
+            writer = None
+            warn(f"{_ELSE} ({error})")
+
     try:
         from torch.utils.tensorboard import SummaryWriter
+
+        writer = SummaryWriter(str(path / "tensorboard"))
     except ImportError:
-        warn("tensorboard is not installed: scalars go to metrics.jsonl only (pip install 'scorefield[tensorboard]')")
-        yield None
-        return
-    writer = SummaryWriter(str(path / "tensorboard"))
+        warn(f"{_ELSE}; tensorboard is not installed (pip install 'scorefield[tensorboard]')")
+    except OSError as error:
+        warn(f"{_ELSE} ({error})")
     try:
-        yield writer
+        yield write
     finally:
-        writer.close()
-
-
-def write_scalars(writer: Writer | None, record: StepRecord, speed: float) -> None:
-    """Write what a step says, and the speed in examples per second, where there is a writer."""
-    if writer is None:
-        return
-    for tag, value in (
-        ("loss", record.loss),
-        ("grad_norm", record.grad_norm),
-        ("learning_rate", record.learning_rate),
-        ("examples_per_second", speed),
-    ):
-        writer.add_scalar(tag, value, record.step)
+        try:
+            if writer is not None:
+                writer.close()
+        except Exception as error:
+            warn(f"{_ELSE} ({error})")

@@ -88,10 +88,11 @@ def train(
         k, rate = state.step, settings.rate(state.step)
         for group in state.optimizer.param_groups:
             group["lr"] = rate
-        loss = _gradient(state, batches, objective, settings, parallel)
+        batch = batches.batch(k)
+        loss = _gradient(state, batch, batches, objective, settings, parallel)
         norm = _clip(state, settings.clip)
         if not (math.isfinite(loss) and math.isfinite(norm)):
-            raise DivergedError(_diagnosis(state, k + 1, loss))
+            raise DivergedError(_diagnosis(state, batch, loss))
         state.optimizer.step()
         state.average.update_parameters(state.model)
         state.step = k + 1
@@ -142,11 +143,15 @@ def fit(
 
 
 def _gradient(
-    state: TrainState, batches: BatchStream, objective: Objective[Any], settings: Optimization, parallel: Parallel
+    state: TrainState,
+    batch: Batch,
+    batches: BatchStream,
+    objective: Objective[Any],
+    settings: Optimization,
+    parallel: Parallel,
 ) -> float:
     """Leave in every parameter the gradient of the mean loss over the global batch; return that loss."""
     first = state.step * batches.batch_size + batches.rows.start
-    batch = batches.batch(state.step)
     x0 = state.model.standardise(batch.x.to(parallel.device))
     conditioned = _conditioned(state.model, batch.labels, first, settings)
     state.optimizer.zero_grad(set_to_none=False)
@@ -198,11 +203,19 @@ def _clip(state: TrainState, limit: float | None) -> float:
     return norm.item()
 
 
-def _diagnosis(state: TrainState, step: int, loss: float) -> str:
-    """Return what stopped being finite, and what helps."""
-    names = [n for n, p in state.model.named_parameters() if p.grad is not None and not torch.isfinite(p.grad).all()]
-    what = f"the loss is {loss}" if not math.isfinite(loss) else f"the gradient of {names[0]} is not finite"
+def _diagnosis(state: TrainState, batch: Batch, loss: float) -> str:
+    """Return what stopped being finite first, on the way from the state and the data to the gradient, and what helps."""
+    gradients = ((name, p.grad) for name, p in state.model.named_parameters() if p.grad is not None)
+    wrong = next((f"gradient of {name}" for name, grad in gradients if not grad.isfinite().all()), "gradient's norm")
+    if name := state.not_finite():
+        what = f"{name} is not finite"
+    elif not batch.x.isfinite().all():
+        what = f"the data of batch {state.step} are not finite"
+    elif not math.isfinite(loss):
+        what = f"the loss is {loss}"
+    else:
+        what = f"the {wrong} is not finite"
     return (
-        f"training diverged at step {step}: {what}. The state is that of step {step - 1}. "
+        f"training diverged at step {state.step + 1}: {what}. The state is that of step {state.step}. "
         "Lower the learning rate, clip gradients, use fp32, or look for non-finite values in the data."
     )

@@ -6,13 +6,14 @@ with the rest. Noise belongs to rows, not to processes, so any number of process
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol, cast
 
 import torch
 from torch import Tensor
 
-from scorefield._errors import ConfigError
+from scorefield._errors import ConfigError, ScorefieldError
 
 __all__ = ["Accelerated", "OneProcess", "Parallel", "checked_device", "pick_device"]
 
@@ -43,6 +44,10 @@ class Parallel(Protocol):
         """Return when every process has come here."""
         ...
 
+    def leave(self) -> None:
+        """Part from the others, at the end of the work, when every process has come here."""
+        ...
+
 
 class OneProcess:
     """A run of its own, on one device."""
@@ -56,6 +61,9 @@ class OneProcess:
 
     def wait(self) -> None:
         """Return at once."""
+
+    def leave(self) -> None:
+        """Do nothing: there are no others."""
 
 
 class Accelerated:
@@ -79,13 +87,32 @@ class Accelerated:
     def sum_(self, tensors: Sequence[Tensor]) -> None:
         """Replace each tensor by its sum over processes, in one message."""
         flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
-        total = cast(Tensor, self._accelerator.reduce(flat, reduction="sum"))
+        with _together():
+            total = cast(Tensor, self._accelerator.reduce(flat, reduction="sum"))
         for tensor, part in zip(tensors, total.split([t.numel() for t in tensors]), strict=True):
             tensor.copy_(part.reshape(tensor.shape))
 
     def wait(self) -> None:
         """Return when every process has come here."""
-        self._accelerator.wait_for_everyone()
+        with _together():
+            self._accelerator.wait_for_everyone()
+
+    def leave(self) -> None:
+        """Part from the others: a process that just ends may abort, and take those with it that are still at work."""
+        self.wait()
+        self._accelerator.end_training()
+
+
+@contextmanager
+def _together() -> Iterator[None]:
+    """Say in words that a process that is waited for has ended."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise ScorefieldError(
+            f"another process of this run has ended ({str(error).splitlines()[0]}); its own message says why. "
+            "Start all of them again to go on from the last checkpoint"
+        ) from error
 
 
 def pick_device(name: str) -> torch.device:

@@ -1,22 +1,31 @@
-"""Stopping when asked: the first SIGINT or SIGTERM lets the step in hand finish, a second SIGINT does not wait."""
+"""Stopping when asked: the first SIGINT or SIGTERM lets the step in hand finish, but no picture; a second SIGINT does not wait."""
 
 import signal
+from collections.abc import Callable
 from types import FrameType, TracebackType
 
 __all__ = ["StopSignals"]
 
 
 class StopSignals:
-    """A context in which ``received`` becomes the number of the first SIGINT or SIGTERM, instead of the process dying."""
+    """A context in which ``received`` becomes the number of the first SIGINT or SIGTERM, instead of the process dying.
 
-    def __init__(self) -> None:
+    Args:
+        drawing: tells whether the work in hand is a picture, minutes perhaps; the signal breaks it off as an InterruptedError.
+    """
+
+    def __init__(self, drawing: Callable[[], bool] = lambda: False) -> None:
+        self._drawing = drawing
         self.received: int | None = None
         self._former: dict[int, object] = {}
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.received is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.received = number
+        if self.received is None:
+            self.received = number
+            if self._drawing():
+                raise InterruptedError(f"{signal.Signals(number).name} came")
 
     def __enter__(self) -> "StopSignals":
         for number in (signal.SIGINT, signal.SIGTERM):

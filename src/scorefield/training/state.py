@@ -72,6 +72,11 @@ class TrainState:
         groups = {"model": self.model.state_dict(), "ema": self.ema.state_dict(), "optim": moments}
         return groups if self.guide is None else groups | {"guide": self.guide}
 
+    def not_finite(self) -> str | None:
+        """Return the name of a tensor of the state that holds NaN or infinity, such as model.net.weight, or None."""
+        named = ((f"{group}.{name}", x) for group, tensors in self.tensors().items() for name, x in tensors.items())
+        return next((name for name, x in named if not x.isfinite().all()), None)
+
     def restore(self, step: int, tensors: Mapping[str, Mapping[str, Tensor]]) -> None:
         """Put a checkpoint's step and tensors in place of these.
 

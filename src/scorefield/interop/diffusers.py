@@ -1,0 +1,166 @@
+"""Pixel pipelines of diffusers as configurations of ours: the network stays its own, the noise levels and the prediction become ours.
+
+A pipeline is a folder with ``unet/config.json``, ``unet/diffusion_pytorch_model.safetensors`` and ``scheduler/scheduler_config.json``, or
+these files at its root. What its scheduler says of sampling (clipping, spacing of steps) is no part of a score and is left out.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from scorefield._errors import CheckpointError, ConfigError
+
+__all__ = ["Pipeline", "is_pipeline", "read_pipeline"]
+
+_DISCRETE = (
+    *(
+        "DDPMScheduler",
+        "DDIMScheduler",
+        "PNDMScheduler",
+        "DDPMParallelScheduler",
+        "DDIMParallelScheduler",
+        "UniPCMultistepScheduler",
+    ),
+    *("DPMSolverMultistepScheduler", "DPMSolverSinglestepScheduler", "DEISMultistepScheduler", "LMSDiscreteScheduler"),
+    *("EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler", "HeunDiscreteScheduler", "KDPM2DiscreteScheduler"),
+)
+_EDM = ("EDMEulerScheduler", "EDMDPMSolverMultistepScheduler")
+_VE = ("ScoreSdeVeScheduler",)
+
+
+class Pipeline(NamedTuple):
+    """A pipeline's model.
+
+    Attributes:
+        settings: the sections process, network and model of a configuration.
+        event: the shape of an image.
+        weights: of the network, under diffusers' names.
+    """
+
+    settings: dict[str, Any]
+    event: tuple[int, int, int]
+    weights: dict[str, Tensor]
+
+
+def is_pipeline(folder: Path) -> bool:
+    """Whether a folder looks like a pipeline of diffusers."""
+    return any(
+        (folder / place).is_file()
+        for place in ("model_index.json", "scheduler/scheduler_config.json", "scheduler_config.json")
+    )
+
+
+def read_pipeline(folder: Path) -> Pipeline:
+    """Return the model of a pipeline.
+
+    Raises:
+        CheckpointError: files are missing, damaged, or in a format that can run code.
+        ConfigError: a scheduler or a network that is none of ours.
+    """
+    unet = _json(folder, "unet/config.json", "config.json")
+    scheduler = _json(folder, "scheduler/scheduler_config.json", "scheduler_config.json")
+    if unet.get("_class_name", "UNet2DModel") != "UNet2DModel":
+        raise ConfigError(f"{folder}: expected a UNet2DModel; found {unet['_class_name']}")
+    size, channels = unet.get("sample_size"), unet.get("in_channels", 3)
+    if not size:
+        raise ConfigError(
+            f"{folder}: its network does not say the size of its images: add sample_size to its config.json"
+        )
+    height, width = (size, size) if isinstance(size, int) else size
+    return Pipeline(_settings(folder, unet, scheduler), (channels, height, width), _weights(folder))
+
+
+def _settings(folder: Path, unet: dict[str, Any], scheduler: dict[str, Any]) -> dict[str, Any]:
+    """Return process, network and model."""
+    kind = scheduler.get("_class_name", "DDPMScheduler")
+    prediction = scheduler.get("prediction_type", "epsilon")
+    network: dict[str, Any] = {"kind": "unet2d", "architecture": unet}
+    centred: dict[str, Any] = {"location": 0.5, "scale": 0.5}  # its images are in [−1, 1], ours in [0, 1]
+    if kind in _VE:
+        ends = {"sigma_min": scheduler.get("sigma_min", 0.01), "sigma_max": scheduler.get("sigma_max", 1348.0)}
+        return {
+            "process": {"kind": "ve", **ends},
+            "network": {**network, "told": "sigma"},
+            "model": {"kind": "score", "c_in": "raw", "c_noise": "log_sigma"},
+        }
+    if kind in _EDM:
+        ends = {"sigma_min": scheduler.get("sigma_min", 0.002), "sigma_max": scheduler.get("sigma_max", 80.0)}
+        return {
+            "process": {"kind": "edm", **ends},
+            "network": {**network, "told": "given", "sign": _sign(folder, prediction)},
+            "model": {"kind": "denoiser", "sigma_data": scheduler.get("sigma_data", 0.5), "mean_data": 0.0, **centred},
+        }
+    if kind not in _DISCRETE:
+        raise ConfigError(f"{folder}: expected one of the schedulers {', '.join(_DISCRETE + _EDM + _VE)}; found {kind}")
+    model = {"epsilon": "noise", "v_prediction": "velocity", "sample": "data"}.get(prediction)
+    if model is None:
+        raise ConfigError(f"{folder}: expected prediction_type epsilon, v_prediction or sample; found {prediction!r}")
+    betas = _betas(folder, scheduler)
+    return {
+        "process": {"kind": "ddpm", **betas},
+        "network": {**network, "timesteps": scheduler.get("num_train_timesteps", 1000)},
+        "model": {"kind": model, "c_in": "raw", "c_noise": "time", **centred},
+    }
+
+
+def _sign(folder: Path, prediction: str) -> int:
+    """Return the sign of c_out in EDM's schedulers."""
+    if prediction not in ("epsilon", "v_prediction"):
+        raise ConfigError(f"{folder}: expected prediction_type epsilon or v_prediction; found {prediction!r}")
+    return 1 if prediction == "epsilon" else -1
+
+
+def _betas(folder: Path, scheduler: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of `scorefield.processes.DDPM`."""
+    schedule, levels = scheduler.get("beta_schedule", "linear"), scheduler.get("num_train_timesteps", 1000)
+    low, high = scheduler.get("beta_start", 1e-4), scheduler.get("beta_end", 0.02)
+    betas = scheduler.get("trained_betas")
+    if betas is None and schedule == "sigmoid":
+        betas = (torch.sigmoid(torch.linspace(-6, 6, levels, dtype=torch.float64)) * (high - low) + low).tolist()
+    if scheduler.get("rescale_betas_zero_snr"):
+        raise ConfigError(
+            f"{folder}: its last level is noise alone (rescale_betas_zero_snr), from which no score follows; use another"
+        )
+    if betas is not None:
+        return {"betas": list(betas)}
+    if schedule == "squaredcos_cap_v2":
+        return {"levels": levels, "schedule": "cosine"}
+    if schedule in ("linear", "scaled_linear"):
+        return {"levels": levels, "beta_min": low, "beta_max": high, "schedule": schedule}
+    raise ConfigError(
+        f"{folder}: expected beta_schedule linear, scaled_linear, squaredcos_cap_v2 or sigmoid, or trained_betas; found {schedule!r}"
+    )
+
+
+def _json(folder: Path, *places: str) -> dict[str, Any]:
+    """Return the first of these files that is there."""
+    for place in places:
+        path = folder / place
+        if path.is_file():
+            try:
+                value = json.loads(path.read_text(encoding="utf-8"))
+            except (OSError, ValueError, RecursionError) as error:
+                raise CheckpointError(f"{path}: expected JSON; found {error}") from error
+            if isinstance(value, dict):
+                return value
+            raise CheckpointError(f"{path}: expected a JSON object; found a {type(value).__name__}")
+    raise CheckpointError(f"{folder}: expected a pipeline of diffusers, with {' or '.join(places)}; found none")
+
+
+def _weights(folder: Path) -> dict[str, Tensor]:
+    """Return the network's weights."""
+    name = "diffusion_pytorch_model"
+    for path in (folder / "unet" / f"{name}.safetensors", folder / f"{name}.safetensors"):
+        if path.is_file():
+            try:
+                return {f"net.unet.{key}": value.float() for key, value in load_file(path).items()}
+            except Exception as error:  # whatever safetensors says to damage
+                raise CheckpointError(f"{path}: cannot be read: {error}") from error
+    others = [path.name for path in folder.rglob(f"{name}*.bin")]
+    hint = f": {others[0]} may hold code and is not read; save the pipeline again with safetensors" if others else ""
+    raise CheckpointError(f"{folder}: expected {name}.safetensors; found none{hint}")

@@ -1,0 +1,155 @@
+"""The weights of EDM's networks (Karras et al. 2022), under its names and under ours.
+
+Its SongUNet, in the styles of DDPM++ and NCSN++, is our `NCSNpp`, its DhariwalUNet our `ADM`. Its parts are named by the grid they work on;
+the channels of queries, keys and values alternate in one convolution; what augments images in training is left out.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from scorefield._errors import CheckpointError, ConfigError
+from scorefield.networks.adm import ADM
+from scorefield.networks.ncsnpp import NCSNpp
+from scorefield.networks.residual import Block
+
+__all__ = ["from_edm", "network_of_edm"]
+
+_BLOCK = {
+    "norm_in": "norm0",
+    "conv_in": "conv0",
+    "condition": "affine",
+    "norm_out": "norm1",
+    "conv_out": "conv1",
+    "shortcut": "skip",
+}
+_LEFT_OUT = ("resample_filter", "map_augment.weight")
+
+
+def network_of_edm(arguments: Mapping[str, Any]) -> NCSNpp | ADM:
+    """Return the network that arguments of EDM's SongUNet or DhariwalUNet stand for, its weights new.
+
+    Args:
+        arguments: model_type, img_resolution, img_channels, label_dim, model_channels, channel_mult, …; those left out have EDM's defaults.
+
+    Raises:
+        ConfigError: another network.
+    """
+    given = dict(arguments)
+    kind = given.get("model_type", "SongUNet")
+    labels = given.get("label_dim", 0)
+    shared = {
+        "channels": given["img_channels"],
+        "size": given["img_resolution"],
+        "classes": labels or None,
+        "dropout": given.get("dropout", 0.10),
+    }
+    if kind == "DhariwalUNet":
+        return ADM(
+            **shared,
+            width=given.get("model_channels", 192),
+            multipliers=tuple(given.get("channel_mult", (1, 2, 3, 4))),
+            depth=given.get("num_blocks", 3),
+            attention=tuple(given.get("attn_resolutions", (32, 16, 8))),
+        )
+    if kind != "SongUNet":
+        raise ConfigError(f"model_type: expected SongUNet or DhariwalUNet; received {kind!r}")
+    return NCSNpp(
+        **shared,
+        width=given.get("model_channels", 128),
+        multipliers=tuple(given.get("channel_mult", (1, 2, 2, 2))),
+        depth=given.get("num_blocks", 4),
+        attention=tuple(given.get("attn_resolutions", (16,))),
+        embedding=given.get("embedding_type", "positional"),
+        taps=tuple(given.get("resample_filter", (1, 1))),
+        encoder=given.get("encoder_type", "standard"),
+        decoder=given.get("decoder_type", "standard"),
+    )
+
+
+def from_edm(net: NCSNpp | ADM, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return weights of EDM under our names.
+
+    Raises:
+        CheckpointError: a tensor is missing, unknown or of another shape than in ``net``; the first is named.
+    """
+    left = {name.removeprefix("model."): value for name, value in state.items() if not name.endswith(_LEFT_OUT)}
+    own, found = net.state_dict(), {}
+
+    def take(ours: str, theirs: str, part: slice | None = None) -> None:
+        whole = left.get(theirs)
+        if whole is None:
+            raise CheckpointError(f"the weights have no {theirs}: they are of another network")
+        value = whole
+        if part is not None:  # (heads, c, {q, k, v}) channels
+            value = whole.unflatten(0, (-1, 3))[:, part].flatten(0, 1)
+        if value.shape != own[ours].shape:
+            raise CheckpointError(
+                f"{theirs} has shape {tuple(whole.shape)}, expected {tuple(own[ours].shape)}: the weights are of another network"
+            )
+        found[ours] = value
+        used.add(theirs)
+
+    used: set[str] = set()
+    for ours, theirs in _parts(net):
+        part = net.get_submodule(ours)
+        if isinstance(part, Block):
+            for inner, outer in _BLOCK.items():
+                for leaf, _ in part.get_submodule(inner).named_parameters():
+                    take(f"{ours}.{inner}.{leaf}", f"{theirs}.{outer}.{leaf}")
+            if part.attention is not None:
+                for leaf in ("weight", "bias"):
+                    take(f"{ours}.attention.norm.{leaf}", f"{theirs}.norm2.{leaf}")
+                    for k, name in enumerate(("query", "key", "value")):
+                        take(f"{ours}.attention.{name}.{leaf}", f"{theirs}.qkv.{leaf}", slice(k, k + 1))
+                    take(f"{ours}.attention.out.{leaf}", f"{theirs}.proj.{leaf}")
+        else:
+            for leaf in part.state_dict():
+                take(f"{ours}.{leaf}", f"{theirs}.{'freqs' if leaf == 'W' else leaf}")
+    if unknown := [name for name in left if name not in used]:
+        raise CheckpointError(f"the weights have {unknown[0]}, which the network has not: they are of another one")
+    return found
+
+
+def _parts(net: NCSNpp | ADM) -> Iterator[tuple[str, str]]:
+    """Yield our name and EDM's of every part that holds weights."""
+    if isinstance(net, NCSNpp) and net.embedding == "fourier":
+        yield "noise", "map_noise"
+    if net.label is not None:
+        yield "label", "map_label"
+    yield from (("mix.0", "map_layer0"), ("mix.2", "map_layer1"))
+    grids = [f"{net.shape[1] // 2**i}x{net.shape[1] // 2**i}" for i in range(len(net.multipliers))]
+    yield "stem", f"enc.{grids[0]}_conv"
+    yield from (("middle.0", f"dec.{grids[-1]}_in0"), ("middle.1", f"dec.{grids[-1]}_in1"))
+    yield from _parts_of_adm(net, grids) if isinstance(net, ADM) else _parts_of_ncsnpp(net, grids)
+
+
+def _parts_of_ncsnpp(net: NCSNpp, grids: list[str]) -> Iterator[tuple[str, str]]:
+    beside = {"skip": "aux_skip", "residual": "aux_residual"}.get(net.encoder)
+    for i, grid in enumerate(grids):
+        yield from ((f"down.{i}.blocks.{k}", f"enc.{grid}_block{k}") for k in range(net.depth))
+        yield from ((f"up.{len(grids) - 1 - i}.blocks.{k}", f"dec.{grid}_block{k}") for k in range(net.depth + 1))
+        if i:
+            yield f"down.{i - 1}.change", f"enc.{grid}_down"
+            yield f"up.{len(grids) - 1 - i}.change", f"dec.{grids[i - 1]}_up"
+            if beside:
+                yield f"down.{i - 1}.beside", f"enc.{grid}_{beside}"
+        if net.decoder == "skip":
+            yield f"up.{len(grids) - 1 - i}.norm", f"dec.{grid}_aux_norm"
+            yield f"up.{len(grids) - 1 - i}.conv", f"dec.{grid}_aux_conv"
+    if net.decoder == "standard":
+        yield from (("norm", f"dec.{grids[0]}_aux_norm"), ("head", f"dec.{grids[0]}_aux_conv"))
+
+
+def _parts_of_adm(net: ADM, grids: list[str]) -> Iterator[tuple[str, str]]:
+    down, up = iter(range(len(net.down))), iter(range(len(net.up)))
+    for i, grid in enumerate(grids):
+        if i:
+            yield f"down.{next(down)}", f"enc.{grid}_down"
+        yield from ((f"down.{next(down)}", f"enc.{grid}_block{k}") for k in range(net.depth))
+    for i, grid in reversed(list(enumerate(grids))):
+        if i < len(grids) - 1:
+            yield f"up.{next(up)}", f"dec.{grid}_up"
+        yield from ((f"up.{next(up)}", f"dec.{grid}_block{k}") for k in range(net.depth + 1))
+    yield from (("norm", "out_norm"), ("head", "out_conv"))

@@ -1,0 +1,167 @@
+"""The weights of score_sde_pytorch's networks, under its names and under ours.
+
+Its NCSN++ and DDPM keep all parts in one list, ``all_modules``, in the order in which they are called. Ours has the same parts in the
+same order, under names that say what a part is for: so names are translated by counting, and the translation is exact both ways.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+
+from scorefield._errors import CheckpointError, ConfigError
+from scorefield.networks.ncsnpp import NCSNpp
+from scorefield.networks.resampling import BlurredConv, StridedConv
+from scorefield.networks.residual import Attention, Block, Fourier
+
+__all__ = ["from_score_sde", "settings_of_score_sde", "to_score_sde"]
+
+_BLOCK = {
+    "norm_in": "GroupNorm_0",
+    "conv_in": "Conv_0",
+    "condition": "Dense_0",
+    "norm_out": "GroupNorm_1",
+    "conv_out": "Conv_1",
+}
+_ATTENTION = {"norm": "GroupNorm_0", "query": "NIN_0", "key": "NIN_1", "value": "NIN_2", "out": "NIN_3"}
+
+
+_ROUTE = {"none": "standard", "input_skip": "skip", "output_skip": "skip", "residual": "residual"}
+
+
+def settings_of_score_sde(model: Mapping[str, Any], *, centered: bool) -> dict[str, Any]:
+    """Return the settings of `NCSNpp` that a model section of score_sde_pytorch's configurations stands for.
+
+    Args:
+        model: its keys and values: name, nf, ch_mult, num_res_blocks, …; those left out have the values of NCSN++ on CIFAR-10.
+        centered: whether data were brought to [−1, 1] before the network saw them.
+
+    Raises:
+        ConfigError: a network that is none of NCSN++, DDPM++ and DDPM, or a variant of one that no published model has.
+    """
+    plain = model.get("name", "ncsnpp") == "ddpm"
+    expected = {"conditional": True, "nonlinearity": "swish", "normalization": "GroupNorm", "resamp_with_conv": True}
+    for key, value in expected.items():
+        if model.get(key, value) != value:
+            raise ConfigError(f"model.{key}: expected {value!r}, as all published models have; received {model[key]!r}")
+    if not plain and model.get("name", "ncsnpp") != "ncsnpp":
+        raise ConfigError(f"model.name: expected 'ncsnpp' or 'ddpm'; received {model['name']!r}")
+    shared = {
+        "width": model.get("nf", 128),
+        "multipliers": tuple(model.get("ch_mult", (1, 2, 2, 2))),
+        "depth": model.get("num_res_blocks", 4),
+        "attention": tuple(model.get("attn_resolutions", (16,))),
+        "dropout": model.get("dropout", 0.1),
+        "unit_range": not centered,
+    }
+    if plain:
+        return shared | {"resampling": "conv", "rescale": False, "per_group": 1}
+    return shared | {
+        "embedding": model.get("embedding_type", "fourier"),
+        "fourier_scale": model.get("fourier_scale", 16.0),
+        "taps": tuple(model.get("fir_kernel", (1, 3, 3, 1))) if model.get("fir", True) else (1, 1),
+        "resampling": "block" if model.get("resblock_type", "biggan") == "biggan" else "conv",
+        "encoder": _ROUTE[model.get("progressive_input", "residual")],
+        "decoder": _ROUTE[model.get("progressive", "none")],
+        "join": model.get("progressive_combine", "sum"),
+        "rescale": model.get("skip_rescale", True),
+    }
+
+
+class Name(NamedTuple):
+    """One tensor's two names; matrices of 1×1 convolutions are stored the other way round there."""
+
+    ours: str
+    theirs: str
+    matrix: bool = False
+
+
+def from_score_sde(net: NCSNpp, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return weights of score_sde_pytorch under our names.
+
+    Raises:
+        CheckpointError: a tensor is missing, unknown or of another shape than in ``net``; the first is named.
+    """
+    own, found = net.state_dict(), {}
+    left = dict(state)
+    for name in _names(net):
+        if (value := left.pop(name.theirs, None)) is None:
+            raise CheckpointError(f"the weights have no {name.theirs}: {_other(net)}")
+        value = value.T[..., None, None] if name.matrix and value.ndim == 2 else value
+        if value.shape != own[name.ours].shape:
+            raise CheckpointError(
+                f"{name.theirs} has shape {tuple(value.shape)} instead of {tuple(own[name.ours].shape)}: {_other(net)}"
+            )
+        found[name.ours] = value
+    if left:
+        raise CheckpointError(f"the weights have an unknown {next(iter(left))}: {_other(net)}")
+    return found
+
+
+def to_score_sde(net: NCSNpp, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return weights of ``net`` under the names of score_sde_pytorch."""
+    return {
+        name.theirs: state[name.ours].flatten(1).T.contiguous()
+        if name.matrix and name.theirs.endswith("W")
+        else state[name.ours]
+        for name in _names(net)
+    }
+
+
+def _other(net: NCSNpp) -> str:
+    return f"they are of another network than NCSNpp(width={net.width}, multipliers={net.multipliers}, depth={net.depth}, …)"
+
+
+def _names(net: NCSNpp) -> Iterator[Name]:
+    """Yield the names of all tensors, in the order in which the parts are called."""
+    for index, (path, part) in enumerate(_parts(net)):
+        for ours, theirs, matrix in _inside(part, net):
+            yield Name(f"{path}.{ours}", f"all_modules.{index}.{theirs}", matrix)
+
+
+def _parts(net: nn.Module, path: str = "") -> Iterator[tuple[str, nn.Module]]:
+    """Yield the parts that hold weights; the attention of a block is a part of its own."""
+    for name, child in net.named_children():
+        inner = f"{path}.{name}" if path else name
+        if isinstance(child, Block):
+            yield inner, child
+            if child.attention is not None:
+                yield f"{inner}.attention", child.attention
+        elif isinstance(child, Attention | Fourier | nn.Linear | nn.Conv2d | nn.GroupNorm):
+            yield inner, child
+        else:
+            yield from _parts(child, inner)
+
+
+def _inside(part: nn.Module, net: NCSNpp) -> Iterator[Name]:
+    """Yield the names within a part."""
+    match part:
+        case Block():
+            for ours, theirs in _BLOCK.items():
+                yield from _pair(ours, theirs)
+            if isinstance(part.shortcut, nn.Conv2d):
+                yield from _pair("shortcut", "Conv_2") if net.resampling == "block" else _matrix("shortcut", "NIN_0")
+        case Attention():
+            yield from _pair("norm", _ATTENTION["norm"])
+            for ours in ("query", "key", "value", "out"):
+                yield from _matrix(ours, _ATTENTION[ours])
+        case Fourier():
+            yield Name("W", "W")
+        case BlurredConv():
+            yield from _pair("", "Conv2d_0")
+        case StridedConv():
+            yield from _pair("", "Conv_0")
+        case nn.Conv2d(kernel_size=(1, 1)):  # what joins the input that is handed down
+            yield from _pair("", "Conv_0")
+        case _:
+            yield from _pair("", "")
+
+
+def _pair(ours: str, theirs: str) -> Iterator[Name]:
+    for leaf in ("weight", "bias"):
+        yield Name(f"{ours}.{leaf}".removeprefix("."), f"{theirs}.{leaf}".removeprefix("."))
+
+
+def _matrix(ours: str, theirs: str) -> Iterator[Name]:
+    yield Name(f"{ours}.weight", f"{theirs}.W", matrix=True)
+    yield Name(f"{ours}.bias", f"{theirs}.b")

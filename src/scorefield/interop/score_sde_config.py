@@ -1,0 +1,138 @@
+"""Configurations of score_sde_pytorch: its Python files read as data, and what they mean as settings of ours.
+
+A file of its is a function that assigns numbers and words to ``config.SECTION.KEY``. Those assignments are read and nothing is run; what
+is left out has the values of its defaults for CIFAR-10.
+"""
+
+import ast
+from pathlib import Path
+from typing import Any
+
+from scorefield._errors import ConfigError
+from scorefield.interop.score_sde import settings_of_score_sde
+
+__all__ = ["Sections", "read_score_sde_config", "run_of_score_sde"]
+
+Sections = dict[str, dict[str, Any]]
+_DEFAULTS: Sections = {
+    "training": {"sde": "vesde", "continuous": True, "likelihood_weighting": False},
+    "sampling": {"snr": 0.16, "predictor": "reverse_diffusion", "corrector": "langevin"},
+    "data": {"image_size": 32, "num_channels": 3, "centered": False, "random_flip": True},
+    "model": {
+        "sigma_min": 0.01,
+        "sigma_max": 50.0,
+        "num_scales": 1000,
+        "beta_min": 0.1,
+        "beta_max": 20.0,
+        "dropout": 0.1,
+    },
+    "optim": {"lr": 2e-4, "beta1": 0.9, "warmup": 5000, "grad_clip": 1.0},
+}
+
+
+def read_score_sde_config(path: Path) -> Sections:
+    """Return the sections of a configuration file of score_sde_pytorch; nothing in the file is executed.
+
+    Raises:
+        ConfigError: the file is no Python, or assigns something other than numbers, words and lists of them.
+    """
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, SyntaxError, RecursionError, MemoryError) as error:
+        raise ConfigError(f"{path}: expected a configuration file of score_sde_pytorch; found {error}") from error
+    sections = {name: dict(values) for name, values in _DEFAULTS.items()}
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Assign):
+            continue
+        for target in node.targets:
+            match target:
+                case (
+                    ast.Attribute(value=ast.Attribute(attr=section), attr=key)
+                    | ast.Attribute(value=ast.Name(id=section), attr=key)
+                ):
+                    if section in sections:
+                        sections[section][key] = _literal(path, node, section, key)
+    return sections
+
+
+def _literal(path: Path, node: ast.Assign, section: str, key: str) -> object:
+    try:
+        return ast.literal_eval(node.value)
+    except ValueError as error:
+        raise ConfigError(
+            f"{path}, line {node.lineno}: expected a number, a word or a list as {section}.{key}; found {ast.unparse(node.value)[:60]}"
+        ) from error
+
+
+def run_of_score_sde(sections: Sections) -> dict[str, Any]:
+    """Return the sections process, network, model, objective, train and sampling of a configuration of ours.
+
+    Images are in [0, 1] here. Networks of VE take them so and bring them to [−1, 1] themselves; those of VP and sub-VP live on [−1, 1],
+    which is what ``model.location`` and ``model.scale`` say.
+
+    Raises:
+        ConfigError: an SDE other than vesde, vpsde and subvpsde, or a model of discrete noise levels.
+    """
+    training, model, optim, centered = (
+        sections["training"],
+        sections["model"],
+        sections["optim"],
+        sections["data"]["centered"],
+    )
+    sde = training["sde"]
+    if sde not in ("vesde", "vpsde", "subvpsde") or not training["continuous"]:
+        raise ConfigError(
+            f"training.sde: expected vesde, vpsde or subvpsde in continuous time; received {sde!r}, continuous={training['continuous']}"
+        )
+    network = {"kind": "ncsnpp", **settings_of_score_sde(model, centered=centered)}
+    if sde == "vesde":
+        process: dict[str, Any] = {
+            "kind": "ve",
+            "sigma_min": model["sigma_min"],
+            "sigma_max": float(model["sigma_max"]),
+        }
+        formula: dict[str, Any] = {"kind": "score", "c_noise": "log_sigma"}
+    else:
+        process = {"kind": sde.removesuffix("sde"), "beta_min": model["beta_min"], "beta_max": model["beta_max"]}
+        formula = {"kind": "noise", "c_noise": "time"}
+    units = {"location": 0.5, "scale": 0.5} if centered else {}
+    return {
+        "process": process,
+        "network": {key: list(value) if isinstance(value, tuple) else value for key, value in network.items()},
+        "model": {**formula, "c_in": "raw", **units},
+        "objective": {
+            "kind": "dsm",
+            "times": "uniform",
+            "weight": "likelihood" if training["likelihood_weighting"] else "sigma",
+        },
+        "train": {
+            "batch_size": 128,
+            "learning_rate": optim["lr"],
+            "betas": [optim["beta1"], 0.999],
+            "warmup": optim["warmup"],
+            "decay": "constant",
+            "clip": optim["grad_clip"],
+            "ema_decay": model.get("ema_rate", 0.9999),
+        },
+        "sampling": {
+            "sampler": _sampler(sections["sampling"]),
+            "grid": {"kind": "uniform", "steps": model["num_scales"]},
+        },
+    }
+
+
+def _sampler(sampling: dict[str, Any]) -> dict[str, Any]:
+    """Return its predictor, with its corrector where it has one."""
+    predictors = {"reverse_diffusion": "reverse_diffusion", "euler_maruyama": "em", "ancestral_sampling": "ancestral"}
+    predictor = predictors.get(sampling["predictor"])
+    if predictor is None:
+        raise ConfigError(
+            f"sampling.predictor: expected one of {', '.join(predictors)}; received {sampling['predictor']!r}"
+        )
+    if sampling["corrector"] == "none":
+        return {"kind": predictor}
+    return {
+        "kind": "pc",
+        "predictor": {"kind": predictor},
+        "corrector": {"kind": "langevin_corrector", "snr": sampling["snr"]},
+    }

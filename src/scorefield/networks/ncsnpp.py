@@ -1,0 +1,286 @@
+"""NCSN++, DDPM++ and DDPM: the networks of score-based generative modelling through SDEs (Song et al. 2021, section 4.1 and appendix H).
+
+    pixels ─ conv ─ blocks ───────────────────────(cat)─ blocks ─ norm ─ silu ─ conv ─ pixels
+                       └ halve ─ blocks ───(cat)─ blocks ─┘ double
+                                   └ blocks ─┘
+
+Every state of the way down, the halved ones too, is kept and joined on the way up. The input may be handed down beside the blocks
+(``encoder``), and the output be gathered on the way up (``decoder``):
+
+    standard   not at all
+    skip       the input, halved, joins every grid; every grid adds its part of the output, doubled
+    residual   as skip, but a convolution halves or doubles, and what it gives is the state that goes on
+"""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+import torch
+import torch.nn.functional as F
+from annotated_types import Ge, Lt
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from scorefield._errors import ConfigError
+from scorefield.networks.resampling import BlurredConv, Change, StridedConv, Taps, double, halve
+from scorefield.networks.residual import Block, Fourier, Positional, Style, one_hot
+
+__all__ = ["NCSNpp"]
+
+Image = Float[Tensor, "b c h w"]
+Route = Literal["standard", "skip", "residual"]
+Join = Literal["sum", "cat"]
+
+
+class Down(nn.Module):
+    """The way down on one grid: blocks, then the change to the next grid and what the input adds there.
+
+    Args:
+        blocks: one after another; every state is kept.
+        change: to the next grid; None on the coarsest.
+        beside: a convolution of the input that is handed down: it is halved first, or by it ("residual").
+        route: how the input is handed down.
+        join: how it is added.
+        style: what blocks of this network have in common.
+    """
+
+    def __init__(
+        self,
+        blocks: list[Block],
+        change: Block | nn.Conv2d | None,
+        beside: nn.Conv2d | None,
+        route: Route,
+        join: Join,
+        style: Style,
+    ) -> None:
+        super().__init__()
+        self.blocks, self.change, self.beside = nn.ModuleList(blocks), change, beside
+        self.route, self.join, self.style = route, join, style
+
+    def forward(self, h: Image, beside: Image, condition: Tensor) -> tuple[Image, Image, list[Image]]:
+        """Return the state, the input as handed down so far, and the states to keep."""
+        kept = []
+        for block in self.blocks:
+            h = block(h, condition)
+            kept.append(h)
+        if self.change is None:
+            return h, beside, kept
+        h = changed(self.change, h, condition)
+        if self.beside is not None and self.route == "residual":
+            h = beside = self.style.sum(self.beside(beside), h)
+        elif self.beside is not None:
+            beside = halve(beside, self.style.taps)
+            given = self.beside(beside)
+            h = torch.cat([given, h], dim=1) if self.join == "cat" else given + h
+        return h, beside, [*kept, h]
+
+
+class Up(nn.Module):
+    """The way up on one grid: blocks, the part of the output that is gathered here, then the change to the next grid.
+
+    Args:
+        blocks: one after another, each joined by a state of the way down.
+        grow: a convolution that doubles what was gathered ("residual").
+        norm: of the part of the output that is gathered here.
+        conv: which gives that part.
+        change: to the next grid; None on the finest.
+        style: what blocks of this network have in common.
+    """
+
+    def __init__(
+        self,
+        blocks: list[Block],
+        grow: nn.Conv2d | None,
+        norm: nn.GroupNorm | None,
+        conv: nn.Conv2d | None,
+        change: Block | nn.Conv2d | None,
+        style: Style,
+    ) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(blocks)
+        self.grow, self.norm, self.conv, self.change, self.style = grow, norm, conv, change, style
+
+    def forward(self, h: Image, out: Image | None, kept: list[Image], condition: Tensor) -> tuple[Image, Image | None]:
+        """Return the state, and the output as gathered so far; takes from ``kept`` what it joins."""
+        for block in self.blocks:
+            h = block(torch.cat([h, kept.pop()], dim=1), condition)
+        if self.grow is not None:
+            h = out = self.style.sum(self.grow(out), h)
+        elif self.norm is not None and self.conv is not None:
+            part = self.conv(F.silu(self.norm(h)))
+            out = part if out is None else double(out, self.style.taps) + part
+        return (h if self.change is None else changed(self.change, h, condition)), out
+
+
+def changed(change: Block | nn.Conv2d, h: Image, condition: Tensor) -> Image:
+    """Return the state on the next grid."""
+    return change(h, condition) if isinstance(change, Block) else change(h)
+
+
+class NCSNpp(nn.Module):
+    """A U-Net F(x, noise, labels) of residual blocks and attention.
+
+    NCSN++ is ``embedding="fourier", taps=(1, 3, 3, 1), encoder="residual"``; DDPM++ the default; DDPM is ``resampling="conv",
+    rescale=False, per_group=1``.
+
+    Args:
+        channels: channels of the images.
+        size: their height and width, or the one number that is both; divisible by two as often as there are grids less one.
+        width: channels of the finest grid.
+        multipliers: channels of each grid, in units of ``width``.
+        depth: blocks on each grid on the way down; there is one more on the way up.
+        attention: heights of the grids whose blocks are followed by attention.
+        embedding: how the noise is told: "positional" for a number of the order of 1000, "fourier" for one of order 1.
+        fourier_scale: standard deviation of the frequencies.
+        taps: the filter with which grids are changed: (1, 1), or (1, 3, 3, 1) against aliasing.
+        resampling: what changes the grid: a residual "block", or a "conv" as in DDPM.
+        encoder: how the input is handed down.
+        decoder: how the output is gathered.
+        join: whether the input that is handed down is added ("sum") or becomes channels of its own ("cat"); of ``encoder="skip"``.
+        rescale: whether sums of two branches are divided by √2.
+        per_group: least channels in a group of the norms.
+        unit_range: whether images are in [0, 1] and are brought to [−1, 1] inside.
+        classes: number of labels; None for a network that takes none.
+        dropout: share of values set to zero inside each block in training.
+
+    Raises:
+        ConfigError: the size cannot be halved as often.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        size: int | tuple[int, int],
+        *,
+        width: Annotated[int, Ge(4)] = 128,
+        multipliers: tuple[int, ...] = (1, 2, 2, 2),
+        depth: Annotated[int, Ge(1)] = 4,
+        attention: tuple[int, ...] = (16,),
+        embedding: Literal["positional", "fourier"] = "positional",
+        fourier_scale: float = 16.0,
+        taps: Taps = (1, 1),
+        resampling: Literal["block", "conv"] = "block",
+        encoder: Route = "standard",
+        decoder: Route = "standard",
+        join: Join = "sum",
+        rescale: bool = True,
+        per_group: int = 4,
+        unit_range: bool = False,
+        classes: Annotated[int, Ge(2)] | None = None,
+        dropout: Annotated[float, Ge(0), Lt(1)] = 0.0,
+    ) -> None:
+        super().__init__()
+        self.shape = (channels, *((size, size) if isinstance(size, int) else size))
+        if any(edge % 2 ** (len(multipliers) - 1) for edge in self.shape[1:]):
+            raise ConfigError(
+                f"a network of {len(multipliers)} grids halves images {len(multipliers) - 1} times; "
+                f"received the size {self.shape[1:]}"
+            )
+        self.width, self.multipliers, self.depth, self.attention = width, multipliers, depth, attention
+        self.embedding, self.fourier_scale, self.taps, self.resampling = embedding, fourier_scale, taps, resampling
+        self.encoder: Route = encoder
+        self.decoder: Route = decoder
+        self.join: Join = join
+        self.rescale, self.per_group, self.unit_range = rescale, per_group, unit_range
+        self.classes, self.dropout = classes, dropout
+        self.style = Style(4 * width, taps, per_group=per_group, rescale=rescale, dropout=dropout)
+        self.noise = Fourier(width, fourier_scale) if embedding == "fourier" else Positional(width)
+        self.label = None if classes is None else nn.Linear(classes, self.noise.size)
+        self.mix = nn.Sequential(
+            nn.Linear(self.noise.size, 4 * width), nn.SiLU(), nn.Linear(4 * width, 4 * width), nn.SiLU()
+        )
+        self.stem = nn.Conv2d(channels, width, 3, padding=1)
+        widths = [width * m for m in multipliers]
+        kept = [width]
+        self.down = nn.ModuleList(self._way_down(widths, kept))
+        self.middle = nn.ModuleList(
+            [Block(widths[-1], widths[-1], self.style, attention=True), Block(widths[-1], widths[-1], self.style)]
+        )
+        self.up = nn.ModuleList(self._way_up(widths, kept))
+        finest = decoder != "skip"
+        self.norm = self.style.norm(widths[0]) if finest else None
+        self.head = nn.Conv2d(widths[0], channels, 3, padding=1) if finest else None
+
+    def _way_down(self, widths: list[int], kept: list[int]) -> Iterator[Down]:
+        """Yield each grid's part; append to ``kept`` the channels of the states that are kept."""
+        handed = self.shape[0]
+        for i, width in enumerate(widths):
+            blocks, change, beside = [], None, None
+            for _ in range(self.depth):
+                blocks.append(Block(kept[-1], width, self.style, attention=self._attends(i)))
+                kept.append(width)
+            if i < len(widths) - 1:
+                change = self._change(width, "halve")
+                if self.encoder == "skip":
+                    beside = nn.Conv2d(handed, width, 1)
+                elif self.encoder == "residual":
+                    beside, handed = self._conv(handed, width, "halve"), width
+                kept.append(2 * width if beside is not None and self.join == "cat" else width)
+            yield Down(blocks, change, beside, self.encoder, self.join, self.style)
+
+    def _way_up(self, widths: list[int], kept: list[int]) -> Iterator[Up]:
+        """Yield each grid's part, from the coarsest; the channels kept on the way down are used up."""
+        width = gathered = widths[-1]
+        for i in reversed(range(len(widths))):
+            blocks, grow, norm, conv = [], None, None, None
+            for k in range(self.depth + 1):
+                inputs, width = width + kept.pop(), widths[i]
+                blocks.append(Block(inputs, width, self.style, attention=k == self.depth and self._attends(i)))
+            if self.decoder == "residual" and i < len(widths) - 1:
+                grow = self._conv(gathered, width, "double")
+            elif self.decoder != "standard":
+                norm = self.style.norm(width)
+                conv = nn.Conv2d(width, self.shape[0] if self.decoder == "skip" else width, 3, padding=1)
+            gathered = width
+            yield Up(blocks, grow, norm, conv, self._change(width, "double") if i else None, self.style)
+
+    def _attends(self, i: int) -> bool:
+        return self.shape[1] // 2**i in self.attention
+
+    def _change(self, width: int, how: Change) -> Block | nn.Conv2d:
+        """Return what changes the grid of a state."""
+        return Block(width, width, self.style, how) if self.resampling == "block" else self._conv(width, width, how)
+
+    def _conv(self, inputs: int, outputs: int, how: Change) -> nn.Conv2d:
+        """Return a convolution that changes the grid."""
+        if len(self.style.taps) == 2:
+            return StridedConv(inputs, outputs, how)
+        return BlurredConv(inputs, outputs, how, self.style.taps)
+
+    def forward(self, x: Image, noise: Float[Tensor, " b"], labels: Int[Tensor, " b"] | None = None) -> Image:
+        """Return the network's value at ``x``.
+
+        Args:
+            x: images of the shape the network was built for.
+            noise: how noisy each is.
+            labels: the class of each, from 0; None, or the number of classes, for 'no label'.
+
+        Raises:
+            ConfigError: images of another shape.
+        """
+        if x.shape[1:] != self.shape:
+            raise ConfigError(
+                f"images have shape {tuple(x.shape[1:])}, but the network was built for {self.shape}: "
+                "resize them, or build it with their channels and size"
+            )
+        condition = self._condition(x, noise, labels)
+        beside = 2 * x - 1 if self.unit_range else x
+        h = self.stem(beside)
+        kept = [h]
+        for down in self.down:
+            h, beside, more = down(h, beside, condition)
+            kept += more
+        for block in self.middle:
+            h = block(h, condition)
+        out = None
+        for up in self.up:
+            h, out = up(h, out, kept, condition)
+        h = h if out is None else out
+        return h if self.norm is None or self.head is None else self.head(F.silu(self.norm(h)))
+
+    def _condition(self, x: Image, noise: Tensor, labels: Tensor | None) -> Float[Tensor, "b f"]:
+        """Return the vector that conditions every block, its last activation applied."""
+        vector = self.noise(noise).to(x)
+        if self.label is not None:
+            vector = vector + self.label(one_hot(labels, x, self.label.in_features) * self.label.in_features**0.5)
+        return self.mix(vector)

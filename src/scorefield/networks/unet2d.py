@@ -1,0 +1,74 @@
+"""The U-Net of diffusers as a network of ours: what it is told and what it returns differ, the network is diffusers' own."""
+
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from scorefield._errors import ConfigError
+
+__all__ = ["UNet2D"]
+
+Image = Float[Tensor, "b c h w"]
+
+
+class UNet2D(nn.Module):
+    """``diffusers.UNet2DModel`` as F(x, noise, labels). Needs diffusers (``pip install 'scorefield[interop]'``).
+
+    Args:
+        architecture: what ``unet/config.json`` says.
+        told: the network is told the index of a noise level, 999 t scaled to so many levels ("index"); σ, where we say ln σ, and then
+            returns the score, which is multiplied by σ here ("sigma"); or what it is given ("given").
+        timesteps: how many noise levels it was trained on.
+        sign: −1 for a network that was trained to predict the negative.
+
+    Raises:
+        ConfigError: diffusers is not installed, or the architecture is not one of its.
+    """
+
+    def __init__(
+        self,
+        architecture: dict[str, Any],
+        told: Literal["index", "sigma", "given"] = "index",
+        timesteps: int = 1000,
+        sign: Literal[-1, 1] = 1,
+    ) -> None:
+        super().__init__()
+        try:
+            from diffusers.models.unets.unet_2d import UNet2DModel
+        except ImportError as error:
+            raise ConfigError(
+                f"networks of diffusers need diffusers: pip install 'scorefield[interop]' ({error})"
+            ) from error
+        self.architecture, self.told, self.timesteps, self.sign = architecture, told, timesteps, sign
+        try:
+            self.unet = UNet2DModel(**{k: v for k, v in architecture.items() if not k.startswith("_")})
+        except (TypeError, ValueError, KeyError, NotImplementedError) as error:
+            raise ConfigError(
+                f"architecture: expected the config.json of a UNet2DModel; diffusers says: {error}"
+            ) from error
+        self.rounded = architecture.get("time_embedding_type") == "learned"
+        self.classes = architecture.get("num_class_embeds")
+
+    def forward(self, x: Image, noise: Float[Tensor, " b"], labels: Int[Tensor, " b"] | None = None) -> Image:
+        """Return F(x, noise).
+
+        Raises:
+            ConfigError: labels are missing where the network needs them: it knows no 'no label'.
+        """
+        if self.classes is not None and (labels is None or (labels >= self.classes).any()):
+            raise ConfigError(
+                f"this network of diffusers draws one of its {self.classes} classes: say which, from 0 (labels, --class)"
+            )
+        if self.told == "sigma":
+            noise = torch.exp(noise)
+        elif self.told == "index":
+            noise = noise * ((self.timesteps - 1) / 999)
+            noise = noise.round().long() if self.rounded else noise
+        out = self.unet(x, noise, labels, return_dict=False)[0][
+            :, : x.shape[1]
+        ]  # what else there is, is its learned variance
+        if self.told == "sigma":
+            out = out * noise[:, None, None, None]
+        return self.sign * out

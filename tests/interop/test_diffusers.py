@@ -1,0 +1,171 @@
+"""Pipelines of diffusers, built and saved by itself at random, are models of ours: same scores, same samples on the same noise."""
+
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from scorefield import CheckpointError, ConfigError, DPMpp2M, Euler, LoadedModel, Sampler, load_model, sample
+from scorefield.models import ScoreModel
+
+diffusers = pytest.importorskip("diffusers", reason="diffusers is not installed: pip install 'scorefield[interop]'")
+pytestmark = pytest.mark.usefixtures("seeded", "without_gradients")
+
+
+@pytest.fixture
+def without_gradients() -> Iterator[None]:
+    with torch.no_grad():
+        yield
+
+
+def unet(**settings: Any) -> Any:
+    blocks = {"down_block_types": ("DownBlock2D", "AttnDownBlock2D"), "up_block_types": ("AttnUpBlock2D", "UpBlock2D")}
+    sizes = {
+        "sample_size": 8,
+        "in_channels": 1,
+        "out_channels": 1,
+        "block_out_channels": (32, 64),
+        "layers_per_block": 1,
+    }
+    return diffusers.UNet2DModel(**{**sizes, **blocks, **settings}).eval()
+
+
+def saved(folder: Path, net: Any, scheduler: Any) -> Path:
+    net.save_pretrained(folder / "unet")
+    scheduler.save_pretrained(folder / "scheduler")
+    return folder
+
+
+def loaded(folder: Path, net: Any, scheduler: Any) -> LoadedModel[ScoreModel]:
+    return load_model(f"diffusers:{saved(folder, net, scheduler)}")
+
+
+def off(found: Tensor, expected: Tensor) -> float:
+    return ((found - expected).abs().max() / expected.abs().max()).item()
+
+
+def theirs(net: Any, scheduler: Any, x: Tensor) -> Tensor:
+    """Their loop."""
+    for t in scheduler.timesteps:
+        x = scheduler.step(net(scheduler.scale_model_input(x, t), t).sample, t, x).prev_sample
+    return x
+
+
+def ours(model: ScoreModel, sampler: Sampler, x: Tensor, times: Tensor, *, denoise: bool = True) -> Tensor:
+    """Our loop on its coordinates, in which images are in [−1, 1]."""
+    return sample(model.in_units(None), sampler, init=x, grid=times, denoise=denoise).x
+
+
+SCHEDULES = ("linear", "scaled_linear", "squaredcos_cap_v2")
+PREDICTIONS = ("epsilon", "sample", "v_prediction")
+
+
+@pytest.mark.parametrize(("schedule", "prediction"), itertools.product(SCHEDULES, PREDICTIONS))
+def test_eulers_method_is_their_ddim(schedule: str, prediction: str, tmp_path: Path) -> None:
+    net = unet()
+    scheduler = diffusers.DDIMScheduler(
+        beta_schedule=schedule, prediction_type=prediction, clip_sample=False, timestep_spacing="trailing"
+    )
+    model = loaded(tmp_path, net, scheduler).model
+    scheduler.set_timesteps(10)
+    x = torch.randn(2, 1, 8, 8)
+    times = scheduler.timesteps.double() / 999
+    assert off(ours(model, Euler(), x, times), theirs(net, scheduler, x)) < 2e-5
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+def test_eulers_method_is_that_of_their_edm(prediction: str, tmp_path: Path) -> None:
+    net, scheduler = unet(), diffusers.EDMEulerScheduler(prediction_type=prediction, sigma_max=20.0)
+    model = loaded(tmp_path, net, scheduler).model
+    scheduler.set_timesteps(8)
+    x = torch.randn(2, 1, 8, 8) * scheduler.init_noise_sigma
+    times = scheduler.sigmas[:-1].double()
+    assert off(ours(model, Euler(), x, times), theirs(net, scheduler, x)) < 1e-5
+
+
+def test_dpm_solver_is_theirs(tmp_path: Path) -> None:
+    net = unet()
+    scheduler = diffusers.DPMSolverMultistepScheduler(
+        lower_order_final=False, timestep_spacing="trailing", final_sigmas_type="sigma_min"
+    )
+    model = loaded(tmp_path, net, scheduler).model
+    scheduler.set_timesteps(10)
+    x = torch.randn(2, 1, 8, 8)
+    times = model.process.time(scheduler.sigmas.double())
+    assert off(ours(model, DPMpp2M(), x, times, denoise=False), theirs(net, scheduler, x)) < 1e-5
+
+
+def test_the_score_of_score_sde_is_the_networks_output(tmp_path: Path) -> None:
+    net = unet(time_embedding_type="fourier")
+    model = loaded(tmp_path, net, diffusers.ScoreSdeVeScheduler(sigma_max=50.0)).model
+    x, sigma = torch.rand(2, 1, 8, 8), torch.tensor([0.1, 20.0])
+    assert off(model.score(x, model.process.time(sigma.double())), net(x, sigma).sample) < 1e-5
+
+
+def test_a_pipeline_draws_images_in_the_unit_range_and_has_a_likelihood(tmp_path: Path) -> None:
+    found = loaded(tmp_path, unet(), diffusers.DDPMScheduler())
+    drawn = found.sample(seeds=[3, 4], steps=4)
+    assert drawn.x.shape == (2, 1, 8, 8)
+    assert off(drawn.x[1:], found.sample(seeds=[4], steps=4).x) < 1e-5
+    assert found.log_likelihood(drawn.x[:1].clamp(0, 1), atol=1e-2, rtol=1e-2).log_prob.isfinite().all()
+
+
+def test_classes_are_wanted_where_the_network_knows_nothing_else(tmp_path: Path) -> None:
+    found = loaded(tmp_path, unet(num_class_embeds=3), diffusers.DDPMScheduler())
+    with pytest.raises(ConfigError, match="one of its 3 classes"):
+        found.sample(1, steps=2)
+    a, b = (found.sample(1, steps=2, labels=label).x for label in (0, 1))
+    assert not torch.allclose(a, b)
+
+
+def test_a_learned_variance_is_left_out(tmp_path: Path) -> None:
+    net = unet(out_channels=2)
+    model = loaded(tmp_path, net, diffusers.DDPMScheduler(variance_type="learned")).model.in_units(None)
+    x, t = torch.randn(2, 1, 8, 8), torch.tensor(0.5, dtype=torch.float64)
+    assert off(model.noise(x, t), net(x, torch.tensor(499.5)).sample[:, :1]) < 1e-5
+
+
+def test_files_may_lie_at_the_root(tmp_path: Path) -> None:
+    saved(tmp_path, unet(), diffusers.DDPMScheduler())
+    for path in [*tmp_path.glob("unet/*"), *tmp_path.glob("scheduler/*")]:
+        path.rename(tmp_path / path.name)
+    assert load_model(str(tmp_path)).event == (1, 8, 8)
+
+
+def spoil(folder: Path, place: str, **values: Any) -> None:
+    path = folder / place
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+SCHEDULER, UNET, WEIGHTS = (
+    "scheduler/scheduler_config.json",
+    "unet/config.json",
+    "unet/diffusion_pytorch_model.safetensors",
+)
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "said"),
+    [
+        (lambda f: spoil(f, SCHEDULER, _class_name="FlowMatchEulerDiscreteScheduler"), ConfigError, "found FlowMatch"),
+        (lambda f: spoil(f, SCHEDULER, prediction_type="magic"), ConfigError, "found 'magic'"),
+        (lambda f: spoil(f, SCHEDULER, beta_schedule="magic"), ConfigError, "found 'magic'"),
+        (lambda f: spoil(f, SCHEDULER, rescale_betas_zero_snr=True), ConfigError, "noise alone"),
+        (lambda f: spoil(f, UNET, _class_name="UNet2DConditionModel"), ConfigError, "found UNet2DConditionModel"),
+        (lambda f: spoil(f, UNET, block_out_channels=[32]), ConfigError, "diffusers says"),
+        (lambda f: spoil(f, UNET, sample_size=None), ConfigError, "add sample_size"),
+        (lambda f: (f / UNET).write_text("{"), CheckpointError, "expected JSON"),
+        (lambda f: (f / WEIGHTS).write_bytes(b"damaged"), CheckpointError, "cannot be read"),
+        (lambda f: (f / WEIGHTS).rename(f / "unet/diffusion_pytorch_model.bin"), CheckpointError, "may hold code"),
+        (lambda f: (f / SCHEDULER).unlink(), CheckpointError, "found none"),
+    ],
+)
+def test_what_is_wrong_with_a_pipeline_is_said(fault: Any, error: type[Exception], said: str, tmp_path: Path) -> None:
+    fault(saved(tmp_path, unet(), diffusers.DDPMScheduler()))
+    with pytest.raises(error, match=said):
+        load_model(f"diffusers:{tmp_path}")

@@ -1,0 +1,135 @@
+"""EDM's pickles give tensors and arguments; nothing in them, or in what pretends to be one of them, is executed."""
+
+import io
+import pickle
+import types
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from torch import nn
+
+from scorefield import CheckpointError
+from scorefield.interop.edm_file import read_edm
+
+SOURCE = "import os; os.system('touch {}')"
+
+
+class Call:
+    """Pickles as a call of ``module.name(*arguments)``."""
+
+    def __init__(self, module: str, name: str, *arguments: Any) -> None:
+        self.module, self.name, self.arguments = module, name, arguments
+
+    def __reduce__(self) -> Any:
+        function = types.FunctionType((lambda *a: None).__code__, {})
+        function.__module__, function.__qualname__, function.__name__ = self.module, self.name, self.name
+        return function, self.arguments
+
+
+class Pickler(
+    pickle._Pickler
+):  # the one in Python, which can be taught to write the name of a function that is not there
+    def save_name(self, obj: types.FunctionType) -> None:
+        self.save(obj.__module__)
+        self.save(obj.__qualname__)
+        self.write(pickle.STACK_GLOBAL)
+        self.memoize(obj)
+
+    dispatch: ClassVar = {**pickle._Pickler.dispatch, types.FunctionType: save_name}
+
+
+def persistent(name: str, module: nn.Module, source: str, **arguments: Any) -> Call:
+    """As EDM's persistence writes an object: its class's source, its name, its state."""
+    state = {**module.__dict__, "_init_args": (), "_init_kwargs": arguments}
+    meta = {"type": "class", "version": 6, "module_src": source, "class_name": name, "state": state}
+    return Call("torch_utils.persistence", "_reconstruct_persistent_obj", meta)
+
+
+def write(path: Path, content: Any) -> Path:
+    out = io.BytesIO()
+    Pickler(out, 4).dump(content)
+    path.write_bytes(out.getvalue())
+    return path
+
+
+def network(source: str) -> tuple[Call, dict[str, torch.Tensor]]:
+    """A small network in which some parts are torch's own and some are EDM's, and its state."""
+    inner = nn.Module()
+    inner.enc = nn.ModuleDict({"8x8_conv": nn.Module()})
+    inner.enc["8x8_conv"].weight = nn.Parameter(torch.arange(18.0).reshape(2, 1, 3, 3))
+    inner.enc["8x8_conv"].register_buffer("resample_filter", torch.ones(1, 1, 2, 2))
+    outer = nn.Module()
+    outer.model = inner
+    state = {name: value.clone() for name, value in outer.state_dict().items()}
+    inner.enc._modules["8x8_conv"] = persistent("Conv2d", inner.enc["8x8_conv"], source)  # pyright: ignore
+    outer._modules["model"] = persistent("SongUNet", inner, source)  # pyright: ignore
+    return persistent("EDMPrecond", outer, source, img_resolution=8, model_type="SongUNet"), state
+
+
+def test_tensors_and_arguments_come_out_and_the_source_is_not_run(tmp_path: Path) -> None:
+    marker = tmp_path / "ran"
+    stored, state = network(SOURCE.format(marker))
+    found = read_edm(write(tmp_path / "net.pkl", {"ema": stored, "loss_fn": None}))
+    assert found.precond == "EDMPrecond"
+    assert found.arguments == {"img_resolution": 8, "model_type": "SongUNet"}
+    assert set(found.state) == set(state)
+    assert all(torch.equal(found.state[name], value) for name, value in state.items())
+    assert not marker.exists()
+
+
+def traps(marker: Path) -> dict[str, Any]:
+    command = f"touch {marker}"
+    inner = io.BytesIO()
+    Pickler(inner, 4).dump(Call("os", "system", command))
+    storage = Call("torch.storage", "_load_from_bytes", inner.getvalue())
+    meta = {
+        "class_name": "EDMPrecond",
+        "state": {"_init_kwargs": {}, "_parameters": {"w": Call("os", "system", command)}},
+    }
+    return {
+        "a call at the top": Call("os", "system", command),
+        "a call beside the network": {"ema": network("")[0], "D": Call("posix", "system", command)},
+        "a call within the state": {"ema": Call("torch_utils.persistence", "_reconstruct_persistent_obj", meta)},
+        "a call within a storage": {"ema": storage},
+        "eval": {"ema": Call("builtins", "eval", f"__import__('os').system({command!r})")},
+        "getattr": {"ema": Call("builtins", "getattr", "a", "b")},
+        "an import by another name": {"ema": Call("importlib", "import_module", "os")},
+        "torch.load": {"ema": Call("torch", "load", str(marker))},
+        "a reduce through copyreg": {"ema": Call("copyreg", "_reconstructor", Call("os", "system", command))},
+        "a module of torch with hooks": {"ema": Call("torch.nn.modules.module", "_IncompatibleKeys", command)},
+    }
+
+
+@pytest.mark.parametrize("trap", traps(Path("never")))
+def test_what_would_run_is_refused_and_does_not(trap: str, tmp_path: Path) -> None:
+    marker = tmp_path / "ran"
+    path = write(tmp_path / "net.pkl", traps(marker)[trap])
+    with pytest.raises(CheckpointError, match=r"nothing was executed"):
+        read_edm(path)
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (b"", "damaged"),
+        (b"no pickle at all", "damaged"),
+        (pickle.dumps([1, 2]), "a list"),
+        (pickle.dumps({"ema": {"model": 1}}), "a dict with ema"),
+        (pickle.dumps({"net": 1}), "a dict with net"),
+    ],
+)
+def test_what_is_no_network_of_edm_is_said(content: bytes, found: str, tmp_path: Path) -> None:
+    (tmp_path / "net.pkl").write_bytes(content)
+    with pytest.raises(CheckpointError, match=found):
+        read_edm(tmp_path / "net.pkl")
+
+
+def test_a_file_cut_short_anywhere_is_refused(tmp_path: Path) -> None:
+    whole = write(tmp_path / "net.pkl", {"ema": network("")[0]}).read_bytes()
+    for length in range(0, len(whole) - 1, 97):
+        (tmp_path / "cut.pkl").write_bytes(whole[:length])
+        with pytest.raises(CheckpointError):
+            read_edm(tmp_path / "cut.pkl")

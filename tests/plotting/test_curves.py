@@ -1,0 +1,42 @@
+"""Curves and bars: what is drawn is what was measured, each at its place."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from scorefield.plotting import loss_curve, share_bars
+
+
+@dataclass
+class Shares:
+    n: int
+    shares: list[float]
+    low: list[float]
+    high: list[float]
+    expected: list[float]
+
+
+def test_the_running_mean_stands_at_the_end_of_what_it_is_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    figures: list[Figure] = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: figures.append(figure))
+    steps, losses = list(range(20, 820, 20)), [float(k + 1) for k in range(40)]
+    loss_curve(Path("x.png"), steps, losses)
+    raw, mean = figures[0].axes[0].lines
+    assert raw.get_xdata().tolist() == steps
+    assert raw.get_ydata().tolist() == losses
+    assert mean.get_xdata().tolist() == steps[1:]  # a window of a twentieth, two losses
+    assert mean.get_ydata().tolist() == pytest.approx([k + 1.5 for k in range(39)])
+
+
+def test_bars_reach_from_one_end_of_their_interval_to_the_other() -> None:
+    axes = Figure().subplots()
+    share_bars(axes, {"one": Shares(50, [0.3, 0.7], [0.25, 0.5], [0.5, 0.75], [0.4, 0.6])})
+    bars = axes.containers[-1] if hasattr(axes.containers[-1], "errorbar") else axes.containers[0]
+    assert [bar.get_height() for bar in bars] == [0.3, 0.7]
+    (reach,) = bars.errorbar.lines[2]
+    np.testing.assert_allclose([segment[:, 1] for segment in reach.get_segments()], [[0.25, 0.5], [0.5, 0.75]])
+    (truth,) = (lines for lines in axes.collections if lines is not reach)
+    assert [segment[0, 1] for segment in truth.get_segments()] == [0.4, 0.6]

@@ -1,0 +1,85 @@
+"""What each process of `test_processes` does: train as one of several, and leave what the first of them has.
+
+Run as ``torchrun processes.py FOLDER`` or, to see one die, ``torchrun processes.py FOLDER die``.
+"""
+
+import os
+import signal
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from small import images, small_run
+from torch import Tensor
+
+from scorefield import DSM, VE, Denoiser, GaussianMixture, Optimization, TrainState, train
+from scorefield.data import Batch, Batches, Dataset, DensityBatches
+from scorefield.networks import MLP
+from scorefield.training import Accelerated, Parallel
+
+TARGET = GaussianMixture.ring(modes=4, radius=2.0, std=0.3)
+SETTINGS = Optimization(steps=60, learning_rate=2e-3, warmup=5, precision="fp32", seed=3)
+CASES = [
+    *((dtype, rows) for dtype in (torch.float32, torch.float64) for rows in ("density, 32", "one example, 33")),
+]
+
+
+@dataclass
+class Cast:
+    """Batches in another precision."""
+
+    batches: Batches | DensityBatches
+    dtype: torch.dtype
+
+    def __post_init__(self) -> None:
+        self.batch_size, self.rows, self.event = self.batches.batch_size, self.batches.rows, self.batches.event
+
+    def batch(self, k: int) -> Batch:
+        return Batch(self.batches.batch(k).x.to(self.dtype), None)
+
+
+def trained(dtype: torch.dtype, rows: str, parallel: Parallel, accumulate: int = 1) -> dict[str, Tensor]:
+    """Return the weights after 60 steps; of an uneven batch and a data set smaller than the processes in the second case."""
+    one = Dataset(torch.tensor([[1.0, -2.0]]), None, "one")
+    place = {"rank": parallel.rank, "world": parallel.world}
+    batches = DensityBatches(TARGET, 32, 3, **place) if rows == "density, 32" else Batches(one, 33, 3, **place)
+    torch.manual_seed(0)
+    model = Denoiser(MLP(2, width=16, depth=2), VE(sigma_min=0.05, sigma_max=5.0), sigma_data=1.4).to(dtype)
+    state = TrainState.create(model, SETTINGS)
+    list(train(state, Cast(batches, dtype), DSM(), replace(SETTINGS, accumulate=accumulate), parallel))
+    return {name: value.clone() for name, value in state.tensors()["model"].items()}
+
+
+def half_and_half(folder: Path, parallel: Parallel) -> None:
+    """Train a run's second half where there is a first, else its first half."""
+    run, _ = small_run(folder, images(), parallel=parallel)
+    with run:
+        run.resume()
+        for record in run:
+            if record.step == 6:
+                run.save()
+                break
+
+
+def main(folder: Path, die: bool) -> None:
+    parallel = Accelerated("cpu")
+    if die:
+        run, _ = small_run(folder / "dying", parallel=parallel, checkpoint_every=2)
+        for record in run:
+            if record.step == 5 and parallel.rank == 1:
+                os.kill(os.getpid(), signal.SIGKILL)
+    for dtype, rows in CASES:
+        weights = trained(dtype, rows, parallel)
+        if parallel.rank == 0:
+            save_file(weights, folder / f"{dtype} {rows}.safetensors")
+    half_and_half(folder / "several-one", parallel)
+    half_and_half(folder / "one-several", parallel)
+    parallel.leave()
+    assert not torch.distributed.is_initialized()
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    main(Path(sys.argv[1]), sys.argv[2:] == ["die"])

@@ -1,0 +1,105 @@
+"""Any number of processes takes the same steps: two and four of them over gloo beside one, in float32 and in float64."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from processes import CASES, half_and_half, trained
+from safetensors.torch import load_file
+from small import images, small_run
+
+from scorefield._errors import ScorefieldError
+from scorefield.training import Accelerated, OneProcess, checkpoint
+
+BOUND = {torch.float32: 1e-6, torch.float64: 1e-12}
+
+
+def launch(number: int, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run ``processes.py`` as that many processes."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(number)]
+    launcher += ["--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0"]
+    script = str(Path(__file__).with_name("processes.py"))
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1", "CUDA_VISIBLE_DEVICES": ""}
+    return subprocess.run(
+        [*launcher, script, *arguments], capture_output=True, text=True, env=environment, timeout=300, check=False
+    )
+
+
+@pytest.fixture(scope="module", params=[2, pytest.param(4, marks=pytest.mark.slow)], ids=["two", "four"])
+def several(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What several processes leave."""
+    folder = tmp_path_factory.mktemp("several")
+    half_and_half(folder / "one-several", OneProcess())
+    done = launch(request.param, str(folder))
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder
+
+
+def gap(ours: "dict[str, torch.Tensor]", theirs: "dict[str, torch.Tensor]") -> float:
+    assert ours.keys() == theirs.keys()
+    return max((value - theirs[name]).abs().max().item() for name, value in ours.items())
+
+
+@pytest.mark.parametrize(("dtype", "rows"), CASES, ids=str)
+def test_B1_several_processes_take_the_steps_of_one(several: Path, dtype: torch.dtype, rows: str):
+    """B1, B5: after 60 steps the weights agree to 1e-6 in float32 and 1e-12 in float64, for uneven batches and one example too."""
+    weights = load_file(several / f"{dtype} {rows}.safetensors")
+    assert gap(weights, trained(dtype, rows, OneProcess())) <= BOUND[dtype]
+
+
+@pytest.mark.parametrize("parts", [2, 4])
+@pytest.mark.parametrize(("dtype", "rows"), CASES, ids=str)
+def test_B2_accumulation_takes_the_steps_of_the_whole_batch(dtype: torch.dtype, rows: str, parts: int):
+    """B2: as B1, in parts of a batch instead of processes."""
+    assert gap(trained(dtype, rows, OneProcess(), parts), trained(dtype, rows, OneProcess())) <= BOUND[dtype]
+
+
+@pytest.mark.parametrize("order", ["several-one", "one-several"])
+def test_B3_a_checkpoint_does_not_know_how_many_wrote_it(several: Path, tmp_path: Path, order: str):
+    """B3: a run begun by several processes and finished by one, and the other way, is the run of one."""
+    if order == "several-one":
+        half_and_half(several / order, OneProcess())
+    whole, _ = small_run(tmp_path, images())
+    with whole:
+        list(whole)
+    found = checkpoint.latest(several / order / "checkpoints", pytest.fail)
+    assert found is not None
+    assert found.step == 12
+    for group, tensors in whole.state.tensors().items():
+        assert gap(found.tensors[group], dict(tensors)) <= 1e-6
+
+
+def test_B4_a_dead_process_ends_the_job(tmp_path: Path):
+    """B4: the others say so and end within a minute, non-zero; what the first wrote until then loads, and the others wrote nothing."""
+    began = time.monotonic()
+    done = launch(2, str(tmp_path), "die")
+    assert time.monotonic() - began < 60
+    assert done.returncode != 0
+    run = tmp_path / "dying"
+    found = checkpoint.latest(run / "checkpoints", pytest.fail)
+    assert found is not None
+    assert found.step == 4
+    assert len((run / "metrics.jsonl").read_text().splitlines()) == 5
+    assert [path.name for path in tmp_path.iterdir()] == ["dying"]
+
+
+def test_B4_the_others_say_that_one_has_ended(monkeypatch: pytest.MonkeyPatch):
+    """B4: what a process learns of another's death is told in words, with exit code 1 and not that of a bug."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("[pair.cc:538] Connection closed by peer\nmore")
+
+    alone = SimpleNamespace(num_processes=1, process_index=0, device="cpu", reduce=refuse, wait_for_everyone=refuse)
+    monkeypatch.setattr("accelerate.Accelerator", lambda cpu: alone)
+    parallel = Accelerated("cpu")
+    for work in (lambda: parallel.sum_([torch.zeros(2)]), parallel.wait, parallel.leave):
+        with pytest.raises(
+            ScorefieldError, match=r"another process of this run has ended \(.*closed by peer\)"
+        ) as caught:
+            work()
+        assert caught.value.exit_code == 1

@@ -24,6 +24,7 @@ from scorefield import (
     Exact,
     FromScore,
     Heun,
+    Inpaint,
     LadderNet,
     LinearGaussian,
     NoiseNet,

@@ -111,7 +111,7 @@ TORCH_CPU = "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: 
         (ScorefieldError("a run failed"), 1, ["a run failed"]),
         (MemoryError(), 1, ["out of memory", "batch"]),
         (RuntimeError(TORCH_CPU), 1, ["out of memory", "batch"]),
-        (torch.OutOfMemoryError("no memory"), 1, ["out of device memory", "batch"]),
+        (torch.OutOfMemoryError("no memory"), 1, ["out of memory", "batch"]),
         (ConfigError("a setting"), 2, ["a setting"]),
         (MissingExtraError("an extra"), 2, ["an extra"]),
         (DataError("a file"), 3, ["a file"]),

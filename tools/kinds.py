@@ -10,6 +10,7 @@ from pydantic_core import PydanticUndefined
 
 from scorefield.config.rooms import ROOMS
 from scorefield.config.run import DataConfig, GuideConfig, TrainConfig
+from scorefield.toys import OBJECTIVES, TOYS
 
 FILE = Path(__file__).parents[1] / "src" / "scorefield" / "cli" / "kinds.json"
 _REQUIRED = "required"
@@ -20,7 +21,8 @@ def table() -> dict[str, Any]:
     rooms = {noun: {kind: _entry(room.model(kind)) for kind in room.makers} for noun, room in ROOMS.items()}
     plain = {"data": DataConfig, "train": TrainConfig, "guide": GuideConfig}
     data = list(get_args(DataConfig.model_fields["kind"].annotation))
-    return {**rooms, **{name: _settings(section) for name, section in plain.items()}, "kinds of data": data}
+    settings = {name: _settings(section) for name, section in plain.items()}
+    return {**rooms, **settings, "kinds of data": data, "toys": list(TOYS), "objectives of toys": list(OBJECTIVES)}
 
 
 def text() -> str:

@@ -29,6 +29,7 @@ ROOMS = (
     "loaded",
     "pretrained",
     "evaluation",
+    "toys",
     "config",
     "advice",
     "plotting",

@@ -18,6 +18,7 @@ from scipy import optimize
 from torch import Tensor
 
 from scorefield._tensors import flatten
+from scorefield.units import UNCHANGED, Units
 
 __all__ = ["Advice", "largest_distance", "level_ratio", "remaining_variance", "step_size", "suggest", "taken"]
 
@@ -58,6 +59,26 @@ class Advice:
     sigma_data: float
     mean_data: float
     sampled: int
+
+    def explained(self, name: str, n: int, units: Units = UNCHANGED) -> str:
+        """Return the settings with their reasons, as text; the data are n examples of ``name``, the settings of a model in ``units``."""
+        steps = f"{self.step_size:.3g}   in the convention of the NCSN code ({2 * self.step_size:.3g} in the paper's)"
+        among = f"all {n}" if self.sampled == n else f"{self.sampled} of {n}"
+        inside = "" if units.agrees(UNCHANGED) else f"\nThe model, and all that follows, is of y: {units.described}.\n"
+        overlap = (
+            "so that neighbours overlap by half"
+            if self.dimension > _OVERLAPPING
+            else "ten, as NCSN has: neighbours overlap by far more than half"
+        )
+        return f"""{name}: {n} examples of {self.dimension} numbers, mean {self.mean_data:.4g}, standard deviation {self.sigma_data:.4g}
+{inside}
+sigma_1   {self.sigma_1:.4g}   the largest distance between two examples (among {among}): noise that lets chains cross the data
+sigma_L   {self.sigma_L:.4g}   as asked: noise that cannot be seen
+levels    {self.levels}   {overlap}: ratio {self.ratio:.4f} in {self.dimension} dimensions
+repeats   {self.repeats}   as asked: Langevin steps on each level
+step_size {steps}: leaves {self.variance:.3f} times a level's variance
+snr       {self.snr:.3f}   the Langevin corrector with the same relative step
+ema       0.999   averaged weights, and a noise-free last step (always on)"""
 
 
 def suggest(data: Float[Tensor, "n *d"], *, sigma_L: float = 0.01, repeats: int = 5, seed: int = 0) -> Advice:

@@ -4,6 +4,8 @@ The command line ends with the error's ``exit_code``, so the same failure reads 
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 __all__ = [
@@ -13,6 +15,7 @@ __all__ = [
     "DivergedError",
     "MissingExtraError",
     "ScorefieldError",
+    "needing",
     "require_finite",
 ]
 
@@ -61,3 +64,22 @@ def require_finite(name: str, value: float) -> None:
     """
     if not math.isfinite(value):
         raise ConfigError(f"{name} must be a finite number; received {value}")
+
+
+@contextmanager
+def needing(what: str, package: str) -> Iterator[None]:
+    """Import what the ``metrics`` extra brings.
+
+    Args:
+        what: cannot be had without it.
+        package: its name.
+
+    Raises:
+        MissingExtraError: it is not installed, or it is and fails: one of its own parts is missing, or of another version.
+    """
+    try:
+        yield
+    except Exception as error:
+        missing = isinstance(error, ModuleNotFoundError)
+        reason = "" if missing else f", which is installed and cannot be imported ({type(error).__name__}: {error})"
+        raise MissingExtraError(f"{what} need {package}{reason}: pip install 'scorefield[metrics]'") from error

@@ -103,7 +103,10 @@ def _load(name: str, device: torch.device | str, warn: Warn, wanted: type[Wanted
     config = validate(RunConfig, stored(values), f"{found.path}/state.json")
     model = weighted(config, tuple(event), found.tensors["ema"], str(found.path)).to(device)
     if not isinstance(model, wanted):
-        raise ConfigError(f"{name}: is a {type(model).__name__}, where a {wanted.__name__} is needed")
+        found, needed = (
+            ("classifier", "score model") if isinstance(model, Classifier) else ("score model", "classifier")
+        )
+        raise ConfigError(f"{name}: is a {found}, where a {needed} is needed")
     guide = found.tensors.get("guide")
     weak = None if guide is None else weighted(config, tuple(event), guide, str(found.path)).to(device)
     return LoadedModel(model, config, tuple(event), found.path, weak, found.step, found.seconds)  # pyright: ignore[reportReturnType]  of one type, as built by one config
@@ -250,7 +253,7 @@ def _find(name: str, warn: Warn) -> checkpoint.Checkpoint:
     if os.path.isdir(path / "checkpoints"):
         found = checkpoint.latest(path / "checkpoints", warn)
         if found is None:
-            raise CheckpointError(f"{path}: has no checkpoint yet; train it with scorefield train --run {path}")
+            raise CheckpointError(f"{path}: has no checkpoint yet; train it first")
         return found
     known = ", ".join(shipped_models()) or "none"
     raise ConfigError(

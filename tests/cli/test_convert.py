@@ -136,7 +136,7 @@ def test_what_cannot_be_done_is_said(capsys, tmp_path: Path) -> None:
     refused(capsys, 2, [str(good), "--from", "ncsnv2", "--out", str(tmp_path)], "exists already")
     refused(capsys, 4, [str(good), "--from", "ncsn", "--out", str(run)], "list of 5")
     refused(capsys, 2, [str(bare), "--from", "score_sde", "--out", str(run)], "model.levels")
-    refused(capsys, 2, [str(two), "--from", "ncsn", "--out", str(run)], "--size", "2 channel")
+    refused(capsys, 2, [str(two), "--from", "ncsn", "--out", str(run)], "size", "2 channel")
     refused(capsys, 2, [str(two), "--from", "ncsn", "--out", str(run), "--size=-4"], "--size", "-4")
     with torch.no_grad():
         net.sigmas[3] = -1.0

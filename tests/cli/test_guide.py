@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from scorefield import AdaptiveODE, AutoGuided, Euler, load_model
-from scorefield._errors import ConfigError
 from scorefield.cli.main import main
 from scorefield.training import checkpoint
 from scorefield.training.export import export
@@ -50,8 +49,10 @@ def test_a_guide_that_is_not_there_is_refused(run: Path, tmp_path: Path, capsys:
     assert main(["train", *TINY, "--run", str(plain)]) == 0
     assert main(["sample", str(plain), "--guide", "1"]) == 2
     assert "keeps no weaker version; train one that does with guide.step" in capsys.readouterr().err
-    with pytest.raises(ConfigError, match="two ways to strengthen guidance"):
-        load_model(str(run)).steered(weight=1, guide=1)
+    labelled = tmp_path / "labelled"
+    assert main(["train", *TINY, "--network.classes", "10", "--guide.step", "2", "--run", str(labelled)]) == 0
+    assert main(["sample", str(labelled), "--class", "1", "--weight", "1", "--guide", "1"]) == 2
+    assert "two ways to strengthen guidance" in capsys.readouterr().err
 
 
 def test_an_interval_that_descends_is_refused_before_training(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -9,8 +9,8 @@ from PIL import Image
 from restoring import npz, refused, report, train
 
 from scorefield.cli import main
-from scorefield.cli.drawing_arguments import MASKS, MEASURED, REPLACED
 from scorefield.cli.images import read_mask
+from scorefield.cli.options import MASKS, MEASURED, REPLACED
 from scorefield.data import digits
 from scorefield.guidance import HIDDEN_PARTS
 

@@ -9,8 +9,8 @@ from PIL import Image
 from restoring import npz, refused, report, train
 
 from scorefield.cli import main
-from scorefield.cli.drawing_arguments import MEASURED
-from scorefield.cli.solve import operator
+from scorefield.cli.images import operator
+from scorefield.cli.options import MEASURED
 from scorefield.guidance import Blur, Downsample
 
 

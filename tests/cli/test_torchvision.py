@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scorefield.cli.arguments import build_parser
+from scorefield.cli.main import build_parser
 
 STATES = {
     "absent": "raise ModuleNotFoundError(\"No module named 'torchvision'\", name='torchvision')",

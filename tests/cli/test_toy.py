@@ -9,14 +9,10 @@ import torch
 from PIL import Image
 
 from scorefield.cli import main
-from scorefield.cli.arguments import TOY_OBJECTIVES, TOYS
-from scorefield.cli.toy_learning import learn, objective
-from scorefield.cli.toy_measures import field_errors, table, weights
-from scorefield.cli.toys import TOYS as BUILT
-from scorefield.cli.toys import chains, plan
 from scorefield.densities import GaussianMixture
 from scorefield.models import Exact
 from scorefield.sampling import Samples, sample
+from scorefield.toys import OBJECTIVES, TOYS, chains, field_errors, learn, objective, plan, table, weights
 
 
 @pytest.fixture(scope="module")
@@ -77,17 +73,16 @@ def test_help_names_every_density_and_needs_no_torch(capsys):
 
 
 def test_every_name_that_is_offered_is_built():
-    assert tuple(BUILT) == TOYS
-    levels = plan(BUILT["circle"])
-    assert all(callable(objective(kind, levels)) for kind in TOY_OBJECTIVES)
+    levels = plan(TOYS["circle"])
+    assert all(callable(objective(kind, levels)) for kind in OBJECTIVES)
 
 
 @pytest.mark.parametrize("name", TOYS)
 def test_chains_are_stable_and_plain_langevin_spends_what_annealed_spends(name: str):
     """`AnnealedLangevin` refuses α ≥ 4σ²; plain Langevin's α must stay below that at its own level."""
-    levels = plan(BUILT[name])
-    built = chains(BUILT[name], levels)
-    exact = Exact(BUILT[name].density, levels.process)
+    levels = plan(TOYS[name])
+    built = chains(TOYS[name], levels)
+    exact = Exact(TOYS[name].density, levels.process)
     annealed, plain = built["annealed Langevin"], built["Langevin"]
     sample(exact, annealed.sampler, (1, 2), grid=annealed.times)
     assert plain.sampler.step_size < 4 * levels.sigma**2  # pyright: ignore[reportAttributeAccessIssue]
@@ -95,7 +90,7 @@ def test_chains_are_stable_and_plain_langevin_spends_what_annealed_spends(name: 
 
 
 def test_B1_a_briefly_trained_circle_is_right_near_the_data_and_wrong_far_from_it():
-    toy = BUILT["circle"]
+    toy = TOYS["circle"]
     levels = plan(toy)
     exact = Exact(toy.density, levels.process)
     model = learn(toy, levels, "dsm", steps=600, batch_size=256, seed=0, on_step=lambda _: None)
@@ -107,10 +102,10 @@ def test_B1_a_briefly_trained_circle_is_right_near_the_data_and_wrong_far_from_i
     assert same["near"]["rms"] == same["far"]["rms"] == 0
 
 
-@pytest.mark.parametrize("kind", TOY_OBJECTIVES)
+@pytest.mark.parametrize("kind", OBJECTIVES)
 def test_every_objective_prefers_a_model_that_is_right(kind: str):
     """At the truth every loss is smaller than at the truth of another law, by more than chance."""
-    toy = BUILT["mixture"]
+    toy = TOYS["mixture"]
     levels = plan(toy)
     loss = objective(kind, levels)
     x = toy.density.sample(4000, torch.Generator().manual_seed(0))
@@ -125,7 +120,7 @@ def test_every_objective_prefers_a_model_that_is_right(kind: str):
 
 
 def test_B2_exact_scores_weigh_modes_right_when_annealed_and_wrong_when_not():
-    toy = BUILT["mixture"]
+    toy = TOYS["mixture"]
     levels = plan(toy)
     exact = Exact(toy.density, levels.process)
     drawn = {}
@@ -153,4 +148,4 @@ def test_weights_count_a_hand_made_sample():
     )
     assert (found.low[0], found.high[0]) == (pytest.approx(centre - half), pytest.approx(centre + half))
     assert found.p_value < 0.01
-    assert weights({"row": {"by hand": drawn}}, BUILT["circle"].density) == {}
+    assert weights({"row": {"by hand": drawn}}, TOYS["circle"].density) == {}

@@ -24,14 +24,14 @@ def test_a_classifier_is_trained_and_loaded_by_name(run: Path, capsys: pytest.Ca
     loaded = load_classifier(str(run))
     assert loaded.model.classes == 10
     assert list((run / "samples").iterdir()) == []
-    with pytest.raises(ConfigError, match="is a Classifier, where a ScoreModel is needed"):
+    with pytest.raises(ConfigError, match="is a classifier, where a score model is needed"):
         load_model(str(run))
     assert main(["sample", str(run)]) == 2
-    assert "is a Classifier" in capsys.readouterr().err
+    assert "is a classifier" in capsys.readouterr().err
 
 
 def test_the_shipped_denoiser_is_no_classifier():
-    with pytest.raises(ConfigError, match="mnist: is a Denoiser, where a Classifier is needed"):
+    with pytest.raises(ConfigError, match="mnist: is a score model, where a classifier is needed"):
         load_classifier("mnist")
 
 

@@ -183,7 +183,7 @@ def test_a_network_of_ones_own_is_trained_and_drawn_from_by_a_plugin(tmp_path: P
 
 
 def test_a_kind_that_is_not_there_asks_for_its_plugin() -> None:
-    with pytest.raises(sf.ConfigError, match="--plugin"):
+    with pytest.raises(sf.ConfigError, match="plugin"):
         validate(RunConfig, {"network": {"kind": "nobodys"}}, "state.json")
 
 

@@ -10,6 +10,7 @@ from jsonargparse import Namespace
 
 from scorefield._errors import ConfigError
 from scorefield.classifier import Classifier
+from scorefield.cli.console import stage
 from scorefield.cli.files import make_folder
 from scorefield.evaluation import calibration_page, labelled_examples, render_calibration
 from scorefield.loaded import LoadedModel
@@ -31,7 +32,8 @@ def calibrate(args: Namespace, loaded: LoadedModel[Classifier]) -> int:
     out = make_folder(Path(args.out or f"evaluation-{loaded.config.name}"))
     began = time.perf_counter()
     assert data.labels is not None  # noqa: S101 for the type checker: they are labelled
-    rows = calibration(loaded.model, data.scaled(), data.labels, seed=args.seed)
+    with stage(f"measuring {len(data)} test examples"):
+        rows = calibration(loaded.model, data.scaled(), data.labels, seed=args.seed)
     report: dict[str, Any] = {
         "model": args.model,
         "data": f"{len(data)} test examples of {data.name}",

@@ -1,29 +1,106 @@
-"""What a person at the terminal sees: warnings on stderr, a progress bar only where one can be drawn."""
+"""What a person sees on stderr: warnings, what is being done, a bar where one can be drawn and a line now and then where not."""
 
 import os
 import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
-from tqdm.auto import tqdm
+from scorefield.cli.options import LEVELS
 
-from scorefield.training import pick_device
+__all__ = [
+    "Progress",
+    "abandon_output",
+    "level",
+    "note",
+    "open_streams",
+    "speak",
+    "stage",
+    "tell",
+    "tell_device",
+    "warn",
+]
 
-__all__ = ["Progress", "tell_device", "warn"]
+_SECONDS = 30  # between two lines on one stage
+_PATIENCE = 5.0  # seconds: what is done sooner need not be told
+_level = "info"
+_notes: list[str] = []
+
+
+def speak(chosen: str) -> None:
+    """Say as much from now on as one of `LEVELS` wants."""
+    global _level  # noqa: PLW0603 there is one command line in a process
+    _level = chosen
+    _notes.clear()
+
+
+def level() -> str:
+    """Return how much is said."""
+    return _level
+
+
+def tell(message: str) -> None:
+    """Print to stderr, if anybody is there."""
+    try:
+        print(message.rstrip("\n"), file=sys.stderr, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 def warn(message: str) -> None:
-    """Print a warning to stderr."""
-    print(f"scorefield: warning: {message}", file=sys.stderr)
+    """Print a warning."""
+    if LEVELS.index(_level) <= LEVELS.index("warning"):
+        tell(f"scorefield: warning: {message}")
+
+
+def note(message: str) -> None:
+    """Keep a message for when the work begins: a command that is refused says why, and no more."""
+    _notes.append(message)
+
+
+@contextmanager
+def stage(title: str) -> Iterator[None]:
+    """Say what is being done, if it takes longer than five seconds."""
+    timer = threading.Timer(_PATIENCE, _say, (title,))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _say(message: str) -> None:
+    if LEVELS.index(_level) <= LEVELS.index("info"):
+        while _notes:
+            tell(f"scorefield: {_notes.pop(0)}")
+        tell(f"scorefield: {message}")
 
 
 def tell_device(asked: str) -> None:
-    """Say on stderr what "auto" fell back to."""
+    """Say what "auto" fell back to."""
+    from scorefield.training import pick_device
+
     if asked == "auto" and pick_device(asked).type == "cpu":
-        print("scorefield: no CUDA device: computing on the CPU", file=sys.stderr)
+        _say("no CUDA device: computing on the CPU")
+
+
+def open_streams() -> None:
+    """Put /dev/null where standard input, output or error were closed: the next file that is opened would be taken for them."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 it stays open as long as the process
+
+
+def abandon_output() -> None:
+    """Write nothing more to standard output, which cannot be written to."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 class Progress:
-    """A tqdm bar on a terminal, nothing elsewhere.
+    """How far a stage of the work is: a tqdm bar on a terminal; elsewhere a line when it begins, and one every 30 seconds.
 
     Args:
         total: steps in all.
@@ -33,14 +110,29 @@ class Progress:
     """
 
     def __init__(self, total: int, title: str, *, start: int = 0, show: bool = True) -> None:
-        quiet = not (show and sys.stderr.isatty()) or os.environ.get("TERM") == "dumb"
-        self._bar = tqdm(total=total, desc=title, initial=start, disable=quiet, dynamic_ncols=True, leave=True)
+        self._total, self._title, self._done, self._bar = total, title, start, None
+        self._show = show and LEVELS.index(_level) <= LEVELS.index("info")
+        self._told = time.monotonic()
+        if not self._show:
+            return
+        if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+            from tqdm import tqdm  # nobody else needs it
+
+            self._bar = tqdm(total=total, desc=title, initial=start, dynamic_ncols=True, leave=True)
+        else:
+            _say(f"{title}: {total - start} steps")
 
     def advance(self, **shown: str) -> None:
         """Move one step on, showing named values beside the bar."""
-        if shown:
-            self._bar.set_postfix(shown, refresh=False)
-        self._bar.update()
+        self._done += 1
+        if self._bar is not None:
+            if shown:
+                self._bar.set_postfix(shown, refresh=False)
+            self._bar.update()
+        elif self._show and time.monotonic() - self._told >= _SECONDS:
+            self._told = time.monotonic()
+            values = "".join(f", {name} {value}" for name, value in shown.items())
+            _say(f"{self._title}: {self._done} of {self._total}{values}")
 
     def __enter__(self) -> "Progress":
         return self
@@ -48,4 +140,5 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.close()

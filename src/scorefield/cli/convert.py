@@ -1,200 +1,96 @@
-"""``scorefield convert``: weights of NCSN, NCSNv2 and score-SDE into a run folder; a run's weights into their files, or for the Hub."""
+"""``scorefield convert``: weights of NCSN, NCSNv2 and score-SDE in, and out again."""
 
 import json
 from pathlib import Path
 from typing import Any
 
-import torch
-from jsonargparse import Namespace
-from torch import Tensor
+from jsonargparse import ArgumentParser, Namespace
 
-from scorefield import advice
-from scorefield._errors import CheckpointError, ConfigError
-from scorefield.cli.console import warn
-from scorefield.config import RunConfig, merge, read_yaml, refusals, to_yaml, validate
-from scorefield.grids import ends
-from scorefield.interop import Imported, Moments, read_weights, write_weights
-from scorefield.models import NoisyModel
-from scorefield.preconditioning import LadderNet
-from scorefield.pretrained import load_model, save_pretrained
-from scorefield.runs.folder import RunFolder
-from scorefield.training import checkpoint, environment, load_weights
+from scorefield._errors import ConfigError
+from scorefield.cli.console import stage, warn
+from scorefield.cli.files import free_place
+from scorefield.cli.options import Whole2, command, plugin
 
-__all__ = ["run"]
+__all__ = ["parser", "run"]
 
-_NET = "net."  # where a LadderNet keeps its network
-_LAYOUT = {"cond_refinenet": "ncsn", "ncsnv2": "ncsnv2"}
-_SIZE = {1: 28, 3: 32}  # MNIST's and CIFAR-10's
+
+def parser() -> ArgumentParser:
+    """Return the parser of the command."""
+    parser = command(
+        "Make a run of a checkpoint file of another project (--from), or such a file of a run (--to). Files are read as plain data: "
+        "nothing in them is executed."
+    )
+    plugin(parser)
+    parser.add_argument(
+        "source", type=str, metavar="FILE", help="a torch file; with --to, a run folder or a checkpoint"
+    )
+    parser.add_argument(
+        "--from", choices=["ncsn", "ncsnv2", "score_sde"], metavar="LAYOUT", help="ncsn, ncsnv2 or score_sde"
+    )
+    parser.add_argument(
+        "--to", choices=["ncsn", "ncsnv2", "hub"], metavar="LAYOUT", help="ncsn, ncsnv2, or hub: a folder for others"
+    )
+    parser.add_argument(
+        "--out", type=str, required=True, metavar="RUN", help="the run folder to make; with --to, the file or folder"
+    )
+    parser.add_argument(
+        "--evaluation", type=str, metavar="FILE", help="with --to hub: JSON with results, for the model's card"
+    )
+    parser.add_argument(
+        "--config", type=str, metavar="FILE", help="YAML with what weights do not tell: levels, sampling"
+    )
+    parser.add_argument("--size", type=Whole2, help="height and width of the images; 28 for one channel, 32 for three")
+    return parser
 
 
 def run(args: Namespace) -> int:
     """Convert in the direction asked for; return the exit code."""
+    from scorefield.pretrained import load_model
+    from scorefield.runs.foreign import bring_out
+
     if (args["from"] is None) == (args.to is None):
         raise ConfigError("convert needs either --from, to make a run of a file, or --to, to make a file of a run")
+    out = free_place(args.out)
     if args.to == "hub":
-        return _publish(args.source, Path(args.out), args.evaluation)
-    if args.to is not None:
-        return _bring_out(args.source, Path(args.out), args.to)
-    return _bring_in(args)
+        return _publish(args.source, out, args.evaluation)
+    if args.to is None:
+        return _bring_in(args, out)
+    with stage(f"writing {out}"):
+        step = bring_out(load_model(args.source, warn=warn), out, args.to)
+    print(f"{out}: written in the layout of {args.to}, step {step}")
+    return 0
 
 
-def _bring_in(args: Namespace) -> int:
-    """Write a run folder from a file of another project."""
-    source, out = Path(args.source), Path(args.out)
-    if out.exists():
-        raise ConfigError(f"--out {out}: exists already; name a new folder for the run")
-    imported = read_weights(source, args["from"])
-    size = _size(args.size, imported.network.channels)
-    event = (imported.network.channels, size, size)
-    given, blamed = ({}, str(source)) if args.config is None else (read_yaml(Path(args.config)), args.config)
-    config = configure(imported, given, blamed)
-    with refusals(blamed):
-        model = config.build_model(event)
-        config.build_objective()
-    _write_run(out, config, event, imported.step, _groups(imported, model, source))
+def _bring_in(args: Namespace, out: Path) -> int:
+    """Write a run folder from a file of another project, and say what was assumed."""
+    from scorefield.config import read_yaml
+    from scorefield.grids import ends
+    from scorefield.runs.foreign import bring_in
+
+    given = None if args.config is None else read_yaml(Path(args.config))
+    with stage(f"reading {args.source}"):
+        imported, size, process = bring_in(
+            Path(args.source), args["from"], out, given=given, blamed=args.config, size=args.size
+        )
     if not imported.moments:
         warn("the file's optimiser state does not fit its weights: training would go on with fresh moments")
     weights = "averaged weights" if imported.averaged else "weights, none averaged,"
     print(f"{out}: {imported.network.kind} of ngf {imported.network.ngf}, {weights} of step {imported.step}")
     print(f"assumed, since weights do not tell: images of {size} x {size} pixels (--size)")
     if imported.sigmas is None:
-        low, high = sorted(ends(model.process))
-        print(f"assumed, since the file does not tell: noise levels from {high:.6g} to {low:.6g} (--config)")
+        sigmas = "sigma_1 {:.6g}, sigma_L {:.6g}".format(*ends(process))
+        print(f"assumed, since the file does not tell: the ladder's ends, {sigmas} (--config)")
     print(f"Sample it with:\n  scorefield sample {out} -n 64 --out samples.png")
-    return 0
-
-
-def _size(asked: int | None, channels: int) -> int:
-    """Return the height and width of the images."""
-    size = _SIZE.get(channels) if asked is None else asked
-    if size is None or size < 2:
-        raise ConfigError(
-            f"--size: expected the height and width of the images, of {channels} channel(s); received {asked}"
-        )
-    return size
-
-
-def configure(imported: Imported, given: dict[str, Any], source: str) -> RunConfig:
-    """Return the run's configuration: what the user gave, over what the file says and the papers' settings.
-
-    Raises:
-        ConfigError: neither says how many levels there are, or what the user gave is wrong.
-    """
-    model = given.get("model")
-    levels = imported.network.levels or (model.get("levels") if isinstance(model, dict) else None)
-    if not isinstance(levels, int) or levels < 2:
-        raise ConfigError(
-            f"{source}: expected the number of noise levels, two or more, in the file or as model.levels in --config; found {levels!r}"
-        )
-    sigma_1, sigma_L = (1.0, 0.01) if imported.sigmas is None else _ends(imported.sigmas, source)
-    ladder = {"sigma_1": sigma_1, "sigma_L": sigma_L}
-    known = {
-        "name": "converted",
-        "process": {"kind": "ve", "sigma_min": sigma_L, "sigma_max": sigma_1},
-        "network": {"kind": imported.network.kind, "ngf": imported.network.ngf},
-        "model": {"kind": "ladder", "levels": levels},
-        "objective": {"kind": "multilevel_dsm", **ladder, "levels": levels},
-        "train": {"warmup": 0, "decay": "constant", "clip": None, "batch_size": 128, "learning_rate": 1e-3},
-        "sampling": {"kind": "ald", "steps": levels, **_steps(imported, sigma_1, sigma_L, levels)},
-    }
-    values = merge(merge(RunConfig().model_dump(mode="json"), known), given)
-    return validate(RunConfig, values, source)
-
-
-def _ends(sigmas: Tensor, source: str) -> tuple[float, float]:
-    """Return σ_1 and σ_L as they were written before float32 rounded them."""
-    if (sigmas <= 0).any() or (sigmas.diff() >= 0).any():
-        raise CheckpointError(
-            f"{source}: expected noise levels that are positive and descend; found {sigmas[:3].tolist()} …; use another file"
-        )
-    first, last = (float(f"{value:.6g}") for value in (sigmas[0].item(), sigmas[-1].item()))
-    return first, last
-
-
-def _steps(imported: Imported, sigma_1: float, sigma_L: float, levels: int) -> dict[str, float]:
-    """Return Langevin steps per level and their size: NCSN's, or NCSNv2's by its Technique 4."""
-    if imported.network.kind == "cond_refinenet":
-        return {"repeats": 100, "relative_step": 0.4}  # 2 · 2e-5 / 0.01²
-    ratio = (sigma_1 / sigma_L) ** (1 / (levels - 1))
-    return {"repeats": 5, "relative_step": round(2 * advice.step_size(ratio, sigma_L, 5) / sigma_L**2, 4)}
-
-
-def _groups(imported: Imported, model: NoisyModel, source: Path) -> dict[str, dict[str, Tensor]]:
-    """Return the groups of a checkpoint of ``model`` with the imported weights.
-
-    Raises:
-        ConfigError: a model that is no ladder.
-        CheckpointError: weights or levels other than those of ``model``.
-    """
-    if not isinstance(model, LadderNet):
-        raise ConfigError(
-            f"{source}: weights of {imported.network.kind} need model.kind=ladder; received another in --config"
-        )
-    if imported.sigmas is not None and len(imported.sigmas) == len(model.levels):
-        _check_levels(imported.sigmas, model.levels, source)
-    index = {name: k for k, (name, _) in enumerate(model.net.named_parameters())}
-    weights = {}
-    for group, state in (("model", imported.model), ("ema", imported.ema)):
-        # score-SDE keeps the levels out of its files; they are the configuration's.
-        kept = {f"{_NET}{name}": buffer for name, buffer in model.net.named_buffers()}
-        weights[group] = kept | {_NET + name: value for name, value in state.items()}
-        load_weights(model, weights[group])
-    moments = {
-        f"{index[name]}.{key}": value for name, entry in imported.moments.items() for key, value in entry.items()
-    }
-    return {**weights, "optim": moments}
-
-
-def _check_levels(found: Tensor, expected: Tensor, source: Path) -> None:
-    if not torch.allclose(found.double(), expected, rtol=1e-4, atol=0.0):
-        raise CheckpointError(
-            f"{source}: its noise levels, {found[0]:.4g}, {found[1]:.4g} … {found[-1]:.4g}, are not the geometric ladder "
-            f"{expected[0]:.4g}, {expected[1]:.4g} … {expected[-1]:.4g}; other ladders cannot be converted"
-        )
-
-
-def _write_run(
-    out: Path, config: RunConfig, event: tuple[int, ...], step: int, tensors: dict[str, dict[str, Tensor]]
-) -> None:
-    """Write the folder that training would have left."""
-    folder = RunFolder(out)
-    extra = {"config": config.model_dump(mode="json"), "event": list(event), "seed": config.seed}
-    checkpoint.save(folder.checkpoints, step, tensors, extra, keep=config.train.keep)
-    folder.config.write_text(to_yaml(config), encoding="utf-8")
-    folder.metrics.touch()
-    (folder.path / "environment.json").write_text(json.dumps(environment(torch.device("cpu")), indent=2))
-
-
-def _bring_out(source: str, out: Path, layout: str) -> int:
-    """Write a file of another project from a run."""
-    loaded = load_model(source, torch.device("cpu"), warn=warn)
-    kind = loaded.config.network.kind
-    if _LAYOUT.get(kind) != layout or not isinstance(loaded.model, LadderNet):
-        raise ConfigError(
-            f"{source}: a model of network {kind}; --to ncsn takes a ladder of cond_refinenet, --to ncsnv2 one of ncsnv2"
-        )
-    found = checkpoint.load(loaded.source)
-    ema = _stripped(found.tensors["ema"])
-    names = [name for name, _ in loaded.model.net.named_parameters()]
-    train = loaded.config.train
-    write_weights(
-        out,
-        "ncsn" if layout == "ncsn" else "ncsnv2",
-        model=_ordered(loaded.model.net, _stripped(found.tensors.get("model", found.tensors["ema"]))),
-        ema=_ordered(loaded.model.net, ema),
-        moments=_moments(names, found.tensors.get("optim", {})),
-        step=found.step,
-        learning_rate=train.learning_rate,
-        betas=train.betas,
-    )
-    print(f"{out}: written in the layout of {layout}, step {found.step}")
     return 0
 
 
 def _publish(source: str, out: Path, evaluation: str | None) -> int:
     """Write a folder with weights, configuration and model card, and say how to bring it to the Hub."""
+    from scorefield.pretrained import save_pretrained
+
     results = None if evaluation is None else _results(Path(evaluation))
-    save_pretrained(source, out, evaluation=results)
+    with stage(f"writing {out}"):
+        save_pretrained(source, out, evaluation=results)
     print(
         f"{out}: weights, configuration and a model card, README.md. Try it, and bring it to the Hugging Face Hub, with:"
     )
@@ -211,21 +107,3 @@ def _results(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ConfigError(f"--evaluation {path}: expected a JSON object; received {type(values).__name__}")
     return values
-
-
-def _stripped(group: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(_NET): value for name, value in group.items()}
-
-
-def _ordered(net: torch.nn.Module, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return ``weights`` in the order of the network: an optimiser numbers parameters by it, and a checkpoint forgets it."""
-    return {name: weights[name] for name in net.state_dict()}
-
-
-def _moments(names: list[str], group: dict[str, Tensor]) -> Moments:
-    """Return Adam's moments by the names of parameters."""
-    found: Moments = {}
-    for key, value in group.items():
-        index, moment = key.split(".", 1)
-        found.setdefault(names[int(index)], {})[moment] = value
-    return found

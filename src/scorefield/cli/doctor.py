@@ -1,4 +1,4 @@
-"""``scorefield doctor``: what this machine has, what is missing, what to do about it."""
+"""``scorefield doctor``: say what this machine has, and what is missing."""
 
 import json
 import os
@@ -7,16 +7,13 @@ import sys
 from importlib import metadata
 from typing import Any
 
-import torch
-from jsonargparse import Namespace
+from jsonargparse import ArgumentParser, Namespace
 
 import scorefield
 from scorefield._errors import DataError
-from scorefield.data import mnist
-from scorefield.networks.precision import uses_bf16
-from scorefield.pretrained import shipped_models
+from scorefield.cli.options import command, report
 
-__all__ = ["run"]
+__all__ = ["parser", "run"]
 
 _EXTRAS = {
     "tensorboard": ("tensorboard",),
@@ -27,16 +24,28 @@ _EXTRAS = {
 }
 
 
+def parser() -> ArgumentParser:
+    """Return the parser of the command."""
+    parser = command("Say what this machine has: versions, processors, precision, extras, data.")
+    report(parser)
+    return parser
+
+
 def run(args: Namespace) -> int:
     """Print the report; return 0: finding something missing is not a failure."""
-    report = examine()
-    print(json.dumps(report) if args.json else "\n".join(f"{key:<22} {value}" for key, value in report.items()))
+    facts = examine()
+    print(json.dumps(facts) if args.json else "\n".join(f"{key:<22} {value}" for key, value in facts.items()))
     return 0
 
 
 def examine() -> dict[str, Any]:
     """Return the facts, in the order a person wants them."""
-    report: dict[str, Any] = {
+    import torch
+
+    from scorefield.networks.precision import uses_bf16
+    from scorefield.pretrained import shipped_models
+
+    facts: dict[str, Any] = {
         "scorefield": scorefield.__version__,
         "python": platform.python_version(),
         "torch": str(torch.__version__),
@@ -53,12 +62,12 @@ def examine() -> dict[str, Any]:
     }
     for extra, packages in _EXTRAS.items():
         missing = [name for name in packages if not _installed(name)]
-        report[f"extra {extra}"] = (
+        facts[f"extra {extra}"] = (
             f"missing {', '.join(missing)}: pip install 'scorefield[{extra}]'" if missing else "installed"
         )
     if sys.prefix == sys.base_prefix:
-        report["environment"] = "not a virtual environment; python3 -m venv keeps this machine's packages apart"
-    return report
+        facts["environment"] = "not a virtual environment; python3 -m venv keeps this machine's packages apart"
+    return facts
 
 
 def _installed(package: str) -> bool:
@@ -71,6 +80,8 @@ def _installed(package: str) -> bool:
 
 def _mnist() -> str:
     """Say whether MNIST is at hand, without downloading it."""
+    from scorefield.data import mnist
+
     place = os.environ.get("SCOREFIELD_DATA")
     if place is None:
         return "downloaded and hash-checked when first used; or set SCOREFIELD_DATA to a folder that has it"

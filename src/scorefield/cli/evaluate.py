@@ -1,48 +1,80 @@
-"""``scorefield evaluate``: draw from a score model, measure the samples, and lay real data beside them."""
+"""``scorefield evaluate``: measure samples, with real data beside them."""
 
 import json
 import time
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from jsonargparse import Namespace
-from torch import Tensor
+from jsonargparse import ArgumentParser, Namespace
 
 from scorefield._errors import ConfigError
-from scorefield.classifier import Classifier
-from scorefield.cli.calibrate import calibrate
-from scorefield.cli.console import Progress, warn
-from scorefield.cli.files import make_folder, pictured
-from scorefield.cli.sample import choose, count, draw, labels_of, parse_seeds, setting, write
-from scorefield.config import refusals
-from scorefield.data import from_array_file
-from scorefield.evaluation import RealData, bits, evaluate_samples, page, parts_of, real_data, render
-from scorefield.loaded import LoadedModel
-from scorefield.models import ScoreModel
-from scorefield.plotting import save_grid
-from scorefield.pretrained import load_judge, load_trained
-from scorefield.training import environment, pick_device
+from scorefield.cli.console import Progress, stage, warn
+from scorefield.cli.files import is_picture, make_folder
+from scorefield.cli.options import Whole0, command, data_dir, drawing, guide
 
-__all__ = ["run"]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from scorefield.evaluation import RealData
+    from scorefield.loaded import LoadedModel
+    from scorefield.models import ScoreModel
+
+__all__ = ["parser", "run"]
 
 _SHOWN = 100
 _LEAST = 20  # samples: halves of them have the neighbours that balls need
 _JUDGE = "mnist-judge"
 
 
+def parser() -> ArgumentParser:
+    """Return the parser of the command."""
+    parser = command(
+        "Draw samples and measure them, with errors, and with what real data get beside every number. Digits of MNIST are read by a "
+        "classifier: FID and KID of its features, precision, recall, density, coverage, its confidence, the shares of the classes; other "
+        "data are compared as vectors. Writes evaluation.json, grid.png and the samples."
+    )
+    drawing(parser, n=10_000)
+    guide(parser)
+    parser.add_argument(
+        "--from-samples", type=str, metavar="FILE", help="measure the samples of a .npz, such as sample writes"
+    )
+    parser.add_argument(
+        "--judge",
+        type=str,
+        metavar="RUN",
+        help="a classifier, trained by train, that reads the classes of samples; mnist-judge for MNIST, none for other data",
+    )
+    parser.add_argument(
+        "--likelihood", type=Whole0, default=0, metavar="N", help="bits/dim of N held-out images; 0, the default: none"
+    )
+    data_dir(parser)
+    parser.add_argument("--out", type=str, metavar="FOLDER", help="folder to write; evaluation-NAME by default")
+    return parser
+
+
 def run(args: Namespace) -> int:
     """Draw, measure, write; return the exit code."""
+    from scorefield.classifier import Classifier
+    from scorefield.cli.calibrate import calibrate
+    from scorefield.cli.drawing import count, parse_seeds
+    from scorefield.config import refusals
+    from scorefield.evaluation import bits, evaluate_samples, page, parts_of, real_data, render
+    from scorefield.plotting import save_grid
+    from scorefield.pretrained import load_judge, load_trained
+    from scorefield.training import environment, pick_device
+
     device = pick_device(args.device)
     trained = load_trained(args.model, device, warn=warn)
     if isinstance(trained.model, Classifier):
-        return calibrate(args, cast(LoadedModel[Classifier], trained))
-    loaded = cast(LoadedModel[ScoreModel], trained)
+        return calibrate(args, cast("LoadedModel[Classifier]", trained))
+    loaded = cast("LoadedModel[ScoreModel]", trained)
     classes = None if args["class"] is None else parse_seeds(args["class"], "--class")
     given = None if args.from_samples is None else _read(args, loaded.event)
     n = count(args)[0] if given is None else len(given)
     if n < _LEAST:
         raise ConfigError(f"at least {_LEAST} samples are needed to say anything of them; received {n}")
-    data = real_data(loaded.config.data, loaded.event, n, classes=classes, data_dir=args.data_dir, seed=args.seed)
+    with stage("reading data that it was not trained on"):
+        data = real_data(loaded.config.data, loaded.event, n, classes=classes, data_dir=args.data_dir, seed=args.seed)
     _check_likelihood(args, data)
     named = args.judge or (_JUDGE if loaded.config.data.kind == "mnist" else None)
     judge = None if named is None else load_judge(named, device)
@@ -70,7 +102,7 @@ def run(args: Namespace) -> int:
         "seconds": loaded.seconds,
     }
     report["environment"] = environment(device)
-    picture = pictured(loaded.event)
+    picture = is_picture(loaded.event)
     if picture:
         save_grid(out / "grid.png", x[:_SHOWN], ends=loaded.model.ends)
     (out / "evaluation.json").write_text(json.dumps(report, indent=2) + "\n")
@@ -79,8 +111,10 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def _read(args: Namespace, event: tuple[int, ...]) -> Tensor:
+def _read(args: Namespace, event: tuple[int, ...]) -> "Tensor":
     """Return samples from a file, images in [0, 1]; refuse options that would have drawn others."""
+    from scorefield.data import from_array_file
+
     options = ("sampler", "steps", "options", "seeds", "weight", "guide")
     idle = [f"--{name}" for name in options if args[name]]
     if idle:
@@ -111,8 +145,10 @@ def _was_drawn(args: Namespace) -> dict[str, Any]:
     }
 
 
-def _drawn(args: Namespace, loaded: LoadedModel[ScoreModel], out: Path) -> tuple[Tensor, dict[str, Any]]:
+def _drawn(args: Namespace, loaded: "LoadedModel[ScoreModel]", out: Path) -> tuple["Tensor", dict[str, Any]]:
     """Return samples, also written to the folder, and the part of the report on how they were drawn."""
+    from scorefield.cli.drawing import choose, draw, labels_of, setting, write
+
     choice = choose(loaded, args.sampler, args.steps, args.options)
     drawn, seconds = draw(args, loaded, choice, labels=labels_of(args, loaded))
     write(
@@ -125,9 +161,9 @@ def _drawn(args: Namespace, loaded: LoadedModel[ScoreModel], out: Path) -> tuple
     }
 
 
-def _check_likelihood(args: Namespace, data: RealData) -> None:
+def _check_likelihood(args: Namespace, data: "RealData") -> None:
     """Refuse likelihoods that cannot be computed before anything is."""
-    if args.likelihood < 0 or args.likelihood == 1:
+    if args.likelihood == 1:
         raise ConfigError(f"--likelihood must be 0, or at least 2 images; received {args.likelihood}")
     if args.likelihood and not data.in_bytes:
         raise ConfigError("--likelihood is of 8-bit images, and the data of this model are of other numbers")

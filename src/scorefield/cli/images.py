@@ -1,4 +1,4 @@
-"""Images and masks as a person names them: a picture, a number in a test set, a half, a share of the pixels."""
+"""Images, masks and measurements as a person names them: a picture, a number in a test set, a half, a share of the pixels, a blur."""
 
 import math
 import re
@@ -11,15 +11,17 @@ from torch import Tensor
 
 from scorefield._errors import ConfigError
 from scorefield._tensors import derive_seed
-from scorefield.cli.drawing_arguments import MASKS
+from scorefield.cli.files import is_picture
+from scorefield.cli.options import MASKS
 from scorefield.data import read_image
-from scorefield.guidance import hidden_part
+from scorefield.guidance import Blur, Downsample, LinearOperator, MatrixFree, Project, hidden_part
 from scorefield.loaded import LoadedModel
 from scorefield.models import ScoreModel
 
-__all__ = ["parameter", "read_mask", "read_truth"]
+__all__ = ["operator", "read_mask", "read_truth"]
 
 _LIGHT = 128  # grey level from which a pixel of a mask picture is light
+_MOST = 4096  # random projections: a matrix of as many rows is held, and its square is decomposed
 
 
 def read_truth(
@@ -31,7 +33,7 @@ def read_truth(
         ConfigError: a model of something else than images, an image of another size, a number out of range.
         DataError: a picture or a data set that cannot be read.
     """
-    if len(loaded.event) != 3 or loaded.event[0] not in (1, 3):
+    if not is_picture(loaded.event):
         raise ConfigError(
             f"{loaded.source}: draws samples of shape {loaded.event}; only images, (1 or 3, height, width), are restored"
         )
@@ -56,7 +58,7 @@ def read_mask(text: str, event: tuple[int, ...], seed: int) -> Bool[Tensor, "1 h
         hidden = hidden_part(text, h, w)
     elif text.partition(":")[0] == "bernoulli":
         generator = torch.Generator().manual_seed(derive_seed(seed, "mask"))
-        share = parameter("--mask", text, "a share of hidden pixels between 0 and 1", lambda p: 0 < p < 1)
+        share = _parameter("--mask", text, "a share of hidden pixels between 0 and 1", lambda p: 0 < p < 1)
         hidden = torch.rand(1, h, w, generator=generator) < share
     else:
         hidden = _drawn(text, (h, w))
@@ -67,7 +69,37 @@ def read_mask(text: str, event: tuple[int, ...], seed: int) -> Bool[Tensor, "1 h
     return hidden
 
 
-def parameter(option: str, text: str, expected: str, fits: Callable[[float], bool]) -> float:
+def operator(text: str, event: tuple[int, ...], seed: int) -> LinearOperator:
+    """Return the operator called ``text``.
+
+    ``downsample:K`` takes means of K × K pixels, ``blur:S`` convolves with a Gaussian of standard deviation S pixels (edges wrap around),
+    ``grey`` takes the mean of the colours, ``project:M`` M random vectors of N(0, I/D), D the numbers of an image.
+
+    Raises:
+        ConfigError: no such problem, a number that is missing or out of range, an image it does not fit.
+    """
+    kind, count = text.partition(":")[0], math.prod(event)
+    if kind == "downsample":
+        return Downsample(
+            int(_parameter("--problem", text, "a whole number, at least 2", lambda k: k >= 2 and k.is_integer()))
+        )
+    if kind == "blur":
+        return Blur.gaussian(_parameter("--problem", text, "a number of pixels above 0", lambda s: 0 < s < max(event)))
+    if kind == "project":
+        most = min(count, _MOST)
+        expected = f"a whole number from 1 to {most}"
+        rows = int(_parameter("--problem", text, expected, lambda m: 1 <= m <= most and m.is_integer()))
+        generator = torch.Generator().manual_seed(derive_seed(seed, "projections"))
+        return Project(torch.randn(rows, count, generator=generator) / count**0.5, event)
+    if text != "grey":
+        raise ConfigError(f"--problem {text}: no such problem; give downsample:4, blur:1.5, grey or project:100")
+    if event[0] == 1:
+        raise ConfigError("--problem grey: takes the mean of colours; the model draws grey images")
+    channels = event[0]
+    return MatrixFree(lambda x: x.mean(1, keepdim=True), lambda v: v.expand(-1, channels, -1, -1) / channels)
+
+
+def _parameter(option: str, text: str, expected: str, fits: Callable[[float], bool]) -> float:
     """Return the number of "kind:number".
 
     Raises:

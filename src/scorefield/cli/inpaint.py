@@ -1,17 +1,37 @@
-"""``scorefield inpaint``: hide a part of an image, restore it, and compare with what was there."""
+"""``scorefield inpaint``: restore the hidden part of an image, and compare with the truth."""
 
-from jsonargparse import Namespace
+from jsonargparse import ArgumentParser, Namespace
 
-from scorefield.cli.images import read_mask
-from scorefield.cli.restore import Problem, restore, subject
-from scorefield.guidance import Mask
-from scorefield.plotting import to_unit, veil
+from scorefield.cli.options import MASKS, MEASURED, REPLACED, Whole1, command, restoring
 
-__all__ = ["run"]
+__all__ = ["parser", "run"]
+
+
+def parser() -> ArgumentParser:
+    """Return the parser of the command."""
+    parser = command(
+        "Hide a part of an image and restore it n times. Writes truth, masked image and restorations side by side, and reports their "
+        "errors over the hidden pixels."
+    )
+    restoring(parser, (*REPLACED, *MEASURED), out="inpaint.png")
+    parser.add_argument(
+        "--mask",
+        type=str,
+        required=True,
+        metavar="MASK",
+        help=f"what is hidden: {', '.join(MASKS)}, bernoulli:0.6 (60 %% of the pixels), or a picture whose light pixels are hidden",
+    )
+    parser.add_argument("--resample", type=Whole1, help="of repaint: times each step is taken; 10 by default")
+    return parser
 
 
 def run(args: Namespace) -> int:
     """Restore what --mask hides; return the exit code."""
+    from scorefield.cli.images import read_mask
+    from scorefield.cli.restore import Problem, restore, subject
+    from scorefield.guidance import Mask
+    from scorefield.plotting import to_unit, veil
+
     it = subject(args)
     hidden = read_mask(args.mask, it.loaded.event, args.seed)
     observe = Mask(~hidden.expand(it.loaded.event))

@@ -1,32 +1,46 @@
-"""``scorefield likelihood``: how probable a score model finds held-out data, in bits per dimension of images, in nats of anything else."""
+"""``scorefield likelihood``: how probable a model finds held-out data: bits/dim of images, nats."""
 
 import json
 import time
 
-from jsonargparse import Namespace
+from jsonargparse import ArgumentParser, Namespace
 
-from scorefield._errors import ConfigError
 from scorefield.cli.console import Progress, tell_device, warn
-from scorefield.config import refusals
-from scorefield.evaluation import bits, nats, parts_of, real_data, render_likelihood
-from scorefield.pretrained import load_model
-from scorefield.training import environment, pick_device
+from scorefield.cli.options import Whole2, command, data_dir, device, model, report
 
-__all__ = ["run"]
+__all__ = ["parser", "run"]
+
+
+def parser() -> ArgumentParser:
+    """Return the parser of the command."""
+    parser = command(
+        "Follow held-out data along the probability flow to noise, and say how probable the model finds them: bits per dimension of 8-bit "
+        "images, by uniform and by Gaussian dequantisation, nats of other data. In float32, whatever the processor has."
+    )
+    model(parser)
+    parser.add_argument("-n", "--n", type=Whole2, default=100, metavar="N", help="how many held-out examples")
+    parser.add_argument("--seed", type=int, default=0, help="names the choice of examples and all noise")
+    device(parser)
+    data_dir(parser)
+    report(parser)
+    return parser
 
 
 def run(args: Namespace) -> int:
     """Compute, print; return the exit code."""
-    if args.n < 2:
-        raise ConfigError(f"-n must be at least 2 to say anything with an error; received {args.n}")
-    device = pick_device(args.device)
-    loaded = load_model(args.model, device, warn=warn)
+    from scorefield.config import refusals
+    from scorefield.evaluation import bits, nats, parts_of, real_data, render_likelihood
+    from scorefield.pretrained import load_model
+    from scorefield.training import environment, pick_device
+
+    place = pick_device(args.device)
+    loaded = load_model(args.model, place, warn=warn)
     data = real_data(loaded.config.data, loaded.event, args.n, data_dir=args.data_dir, seed=args.seed)
     tell_device(args.device)
     began, n = time.perf_counter(), len(data.reference)
-    with refusals("likelihood"), Progress(parts_of(data, n), "likelihood") as progress:
+    with refusals("likelihood"), Progress(parts_of(data, n), f"likelihood of {n} examples") as progress:
         found = (bits if data.in_bytes else nats)(loaded.model, data, n, args.seed, progress.advance)
-    report = {"model": args.model, **data.sizes, **found}
-    report |= {"seconds": round(time.perf_counter() - began, 1), "environment": environment(device)}
-    print(json.dumps(report) if args.json else f"{args.model}, {report['reference']}\n{render_likelihood(found)}")
+    told = {"model": args.model, **data.sizes, **found}
+    told |= {"seconds": round(time.perf_counter() - began, 1), "environment": environment(place)}
+    print(json.dumps(told) if args.json else f"{args.model}, {told['reference']}\n{render_likelihood(found)}")
     return 0

@@ -3,54 +3,107 @@
 0 ok · 1 run failed · 2 bad usage or configuration · 3 data · 4 checkpoint · 5 diverged · 70 bug · 130/143 signals
 """
 
+import errno
 import logging
-import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
+from importlib.util import find_spec
 
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
+import scorefield
 from scorefield._errors import ConfigError, ScorefieldError
-from scorefield.cli.arguments import build_parser
+from scorefield.cli import console
 from scorefield.cli.dotted import gathered, names_restored
 from scorefield.cli.memory import keep_freed
+from scorefield.cli.options import LEVELS
+from scorefield.cli.threads import use_threads
 
-__all__ = ["main"]
+__all__ = ["COMMANDS", "build_parser", "main"]
+
+COMMANDS = ("quickstart", "toy", "train", "sample", "inpaint", "solve", "evaluate", "likelihood", "suggest")
+COMMANDS += ("reproduce", "convert", "doctor")
+"""Modules of this package with ``parser()`` and ``run(args)``; the first line of a module is the command's in ``--help``."""
 
 _BUG = 70
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+_FULL = (errno.EDQUOT, errno.EIO, errno.ENOSPC)
+_REFUSED = re.compile(
+    r'Parser key "(?P<key>[^"]+)":\s+Not of type (?P<expected>a(?: finite|uto| whole).*?): (?P<why>.*)'
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    verbose = "--verbose" in arguments
+    arguments = _with_level(sys.argv[1:] if argv is None else argv)
+    console.open_streams()
     keep_freed()
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # no word about its cache where no home can be written
     try:
-        args = _parse(build_parser(), arguments)
+        console.speak("info")
+        args = _parse(build_parser([name for name in COMMANDS if name in arguments[:1]] or COMMANDS), arguments)
         chosen = args[args.subcommand]
+        console.speak(chosen.verbose)
+        use_threads(chosen.threads, fixed=args.subcommand in ("train", "quickstart", "toy"))
         if chosen.get("plugin"):
             import_module("scorefield.config").load_plugins(chosen.plugin)
         code = import_module(f"scorefield.cli.{args.subcommand}").run(chosen)
         sys.stdout.flush()
         return code
     except ScorefieldError as error:
-        return _fail(str(error), error.exit_code, verbose)
+        return _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
-        return _fail("interrupted", 130, verbose=False)
+        return _fail("interrupted", 130)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left; so do we, quietly
+        console.abandon_output()  # the reader left; so do we, quietly
         return 0
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in _FORBIDDEN + _FULL:
+            console.abandon_output()
+            return _fail(f"{error.filename or 'a file'}: {error.strerror}", 2 if error.errno in _FORBIDDEN else 1)
         if _out_of_memory(error):
             advice = "use a smaller --batch-size or train.batch_size, or a larger train.accumulate"
-            return _fail(f"out of memory; {advice} ({' '.join(str(error).split())[:200]})", 1, verbose)
-        traceback.print_exc()
+            return _fail(f"out of memory; {advice} ({' '.join(str(error).split())[:200]})", 1)
+        console.tell(traceback.format_exc())
         return _fail(
-            f"this is a bug in scorefield ({type(error).__name__}: {error}); please report the lines above", _BUG, False
+            f"this is a bug in scorefield ({type(error).__name__}: {error}); please report the lines above", _BUG
         )
+
+
+def build_parser(wanted: Sequence[str] = COMMANDS) -> ArgumentParser:
+    """Return the parser of the whole command line, or of some of its commands: all of them take longer to make than to read one.
+
+    With shtab installed, ``--print_completion shtab-zsh`` is a script for zsh.
+    """
+    set_parsing_settings(add_print_completion_argument=find_spec("shtab") is not None)
+    parser = ArgumentParser(
+        prog="scorefield", description="Score-based generative models: train, sample, check.", exit_on_error=False
+    )
+    parser.add_argument("--version", action="version", version=f"scorefield {scorefield.__version__}")
+    commands = parser.add_subcommands(required=True, metavar="COMMAND")
+    for name in wanted:
+        module = import_module(f"scorefield.cli.{name}")
+        summary = (module.__doc__ or "").partition("\n")[0].partition(": ")[2].rstrip(".")
+        commands.add_subcommand(name, module.parser(), help=summary)
+    return parser
+
+
+def _with_level(arguments: Sequence[str]) -> list[str]:
+    """Return arguments in which ``--verbose`` alone is ``--verbose=debug``: what follows it may be the name of a model."""
+    joined: list[str] = []
+    for argument in arguments:
+        if joined and joined[-1] == "--verbose":
+            told = argument in LEVELS
+            joined[-1] = f"--verbose={argument if told else 'debug'}"
+            if told:
+                continue
+        joined.append(argument)
+    if joined and joined[-1] == "--verbose":
+        joined[-1] += "=debug"
+    return joined
 
 
 def _parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
@@ -62,10 +115,24 @@ def _parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
     except (KeyboardInterrupt, SystemExit):
         raise
     except Exception as error:
-        message = " ".join(line.strip() for line in str(error).splitlines() if line.strip())[:500]
-        if message.startswith("unrecognized arguments") and ".yaml" in message:
-            message += "; a configuration follows --config"
-        raise ConfigError(f"{message} (see --help)") from error
+        raise ConfigError(_objection(str(error), arguments)) from error
+
+
+def _objection(text: str, arguments: list[str]) -> str:
+    """Return in one line what the parser objects to."""
+    refused = _REFUSED.search(text)
+    if refused is not None:
+        key, why = refused["key"].rpartition(".")[2], refused["why"]
+        said = (argument.partition("=")[0] for argument in arguments)
+        option = next(
+            (name for name in said if name.lstrip("-").replace("-", "_") == key), f"{'--' if key[1:] else '-'}{key}"
+        )
+        received = why.split("'")[1] if why.endswith("'") else why.partition(" ")[0]
+        return f"{option}: expected {refused['expected']}; received {received}"
+    message = " ".join(line.strip() for line in text.splitlines() if line.strip())[:500]
+    if message.startswith("unrecognized arguments") and ".yaml" in message:
+        message += "; a configuration follows --config"
+    return f"{message} (see --help)"
 
 
 def _out_of_memory(error: Exception) -> bool:
@@ -76,9 +143,9 @@ def _out_of_memory(error: Exception) -> bool:
     return isinstance(error, RuntimeError | OSError) and any(word in str(error) for word in words)
 
 
-def _fail(message: str, code: int, verbose: bool) -> int:
+def _fail(message: str, code: int) -> int:
     """Print the message, and the traceback when asked, to stderr."""
-    if verbose:
-        traceback.print_exc()
-    print(f"scorefield: {message}", file=sys.stderr)
+    if console.level() == "debug" and sys.exc_info()[0] is not None and code not in (130, _BUG):
+        console.tell(traceback.format_exc())
+    console.tell(f"scorefield: {message}")
     return code

@@ -1,25 +1,22 @@
-"""``scorefield quickstart``: in about two minutes, learn the embedded 8×8 digits and draw new ones three ways."""
+"""``scorefield quickstart``: learn 8x8 digits in about two minutes, and draw them."""
 
 import json
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from jsonargparse import Namespace
+from jsonargparse import ArgumentParser, Namespace
 
-from scorefield.cli.console import warn
+from scorefield.cli.console import Progress, stage, warn
 from scorefield.cli.files import free_folder
-from scorefield.cli.train import follow
-from scorefield.config import RunConfig, validate
-from scorefield.config.sampling import SamplingConfig
-from scorefield.plotting import sampler_comparison, save_film, save_grid
-from scorefield.pretrained import load_model, shipped_models
-from scorefield.runs import Run
-from scorefield.sampling import Samples, sample
-from scorefield.training import OneProcess
+from scorefield.cli.options import Whole0, Whole1, command
 
-__all__ = ["run"]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from scorefield.sampling import Samples
+
+__all__ = ["parser", "run"]
 
 _SHOWN = 64
 _FRAMES = 48
@@ -38,8 +35,24 @@ _CONFIG: dict[str, Any] = {
 _SAMPLERS = {"annealed Langevin": "ald", "predictor-corrector": "pc", "probability-flow ODE": "heun"}
 
 
+def parser() -> ArgumentParser:
+    """Return the parser of the command."""
+    parser = command("Train an NCSN on the embedded 8x8 digits, sample it three ways, write pictures and metrics.")
+    parser.add_argument(
+        "--run", type=str, metavar="DIR", help="folder to write; by default runs/quickstart, or the next free number"
+    )
+    parser.add_argument("--seed", type=Whole0, default=0)
+    parser.add_argument("--steps", type=Whole1, default=3000, help="optimiser steps")
+    return parser
+
+
 def run(args: Namespace) -> int:
     """Train, sample, write the run folder, say what to try next; return the exit code."""
+    from scorefield.cli.train import follow
+    from scorefield.config import RunConfig, validate
+    from scorefield.runs import Run
+    from scorefield.training import OneProcess
+
     path = free_folder(Path("runs/quickstart")) if args.run is None else Path(args.run)
     began = time.perf_counter()
     values = {**_CONFIG, "seed": args.seed, "train": {**_CONFIG["train"], "steps": args.steps}}
@@ -56,27 +69,40 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def _sample_and_draw(path: Path, real: torch.Tensor) -> dict[str, Any]:
+def _sample_and_draw(path: Path, real: "Tensor") -> dict[str, Any]:
     """Draw with every sampler; write grids, the comparison and the film; return what was measured."""
-    model = load_model(str(path), torch.device("cpu")).model
+    from scorefield.config.sampling import SamplingConfig
+    from scorefield.plotting import sampler_comparison, save_film, save_grid
+    from scorefield.pretrained import load_model
+    from scorefield.sampling import sample
+
+    model = load_model(str(path)).model
     panels, metrics = {"real digits": real}, {}
     for title, kind in _SAMPLERS.items():
         sampler, grid = SamplingConfig.model_validate({"sampler": kind}).build(model.process)
         began = time.perf_counter()
-        drawn = sample(model, sampler, (_SHOWN, *real.shape[1:]), grid=grid, frames=_FRAMES)
+        with Progress(len(grid.times(model.process)) - 1, f"drawing {_SHOWN} digits by {title}") as progress:
+            drawn = sample(
+                *(model, sampler, (_SHOWN, *real.shape[1:])),
+                grid=grid,
+                frames=_FRAMES,
+                on_step=lambda _, progress=progress: progress.advance(),
+            )
         metrics[title] = _measure(drawn, real) | {"seconds": round(time.perf_counter() - began, 2)}
         panels[f"{title}\n{drawn.evaluations} evaluations"] = drawn.x
         name = title.replace(" ", "-").lower()
-        save_grid(path / f"{name}.png", drawn.x)
-        if kind == "pc" and drawn.trajectory is not None:
-            save_film(path / "digits-from-noise.gif", drawn.trajectory)
-    sampler_comparison(path / "comparison.png", panels)
+        with stage("writing what was drawn"):
+            save_grid(path / f"{name}.png", drawn.x)
+            if kind == "pc" and drawn.trajectory is not None:
+                save_film(path / "digits-from-noise.gif", drawn.trajectory)
+    with stage("drawing the comparison"):
+        sampler_comparison(path / "comparison.png", panels)
     return {"samplers": metrics}
 
 
-def _measure(drawn: Samples, real: torch.Tensor) -> dict[str, float]:
+def _measure(drawn: "Samples", real: "Tensor") -> dict[str, float]:
     """Return sanity numbers beside those of real digits: pixel mean and deviation, and the share of samples that are finite."""
-    finite = torch.isfinite(drawn.x.flatten(1)).all(dim=1).float().mean().item()
+    finite = drawn.x.flatten(1).isfinite().all(dim=1).float().mean().item()
     return {
         "n": len(drawn.x),
         "evaluations": drawn.evaluations,
@@ -89,6 +115,8 @@ def _measure(drawn: Samples, real: torch.Tensor) -> dict[str, float]:
 
 
 def _farewell(path: Path, metrics: dict[str, Any]) -> None:
+    from scorefield.pretrained import shipped_models
+
     model = "mnist" if "mnist" in shipped_models() else path
     print(
         f"\nDone in {metrics['seconds']:.0f} s. Look at\n"
@@ -99,5 +127,5 @@ def _farewell(path: Path, metrics: dict[str, Any]) -> None:
         f"  scorefield sample {path} --sampler heun --steps 10 -n 100 --out fast.png\n"
         f"  scorefield sample {path} --sampler ald --out langevin.gif\n"
         f"  scorefield sample {model} -n 64 --out digits.png\n"
-        "  scorefield train --config configs/mnist.yaml"
+        "  scorefield train --config mnist"
     )

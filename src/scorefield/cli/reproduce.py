@@ -1,17 +1,17 @@
 """``scorefield reproduce``: measure claims of the papers, and say which hold."""
 
-import sys
 import time
 import traceback
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from jsonargparse import ArgumentParser, Namespace
 
 from scorefield._errors import ConfigError
-from scorefield.cli.drawing_arguments import command
+from scorefield.cli.console import Progress, level, tell
 from scorefield.cli.files import make_folder
+from scorefield.cli.options import command
 from scorefield_claims.catalogue import BUDGETS, CLAIMS
 
 __all__ = ["parser", "run"]
@@ -19,8 +19,6 @@ __all__ = ["parser", "run"]
 _DIED = (
     "its process ended, or another's that ran beside it: killed, or out of memory; run it again, what is done is kept"
 )
-
-_SHOWN = 3  # of the things that changed: more of them tell less
 
 
 class _Measured(NamedTuple):
@@ -59,9 +57,12 @@ def run(args: Namespace) -> int:
         return 0
     names = _chosen(args)
     if args.status:
-        print(_table(("claim", "result", "measured at", "changed since"), [_status(n, Path(args.out)) for n in names]))
+        from scorefield_claims.wording import status_row
+
+        print(
+            _table(("claim", "result", "measured at", "changed since"), [status_row(n, Path(args.out)) for n in names])
+        )
         return 0
-    from scorefield.cli.console import Progress  # tqdm comes with it, and every --help reads this file
     from scorefield.cli.workers import each  # torch comes with it, and a wrong name should not wait
 
     folder = make_folder(Path(args.out))
@@ -69,7 +70,7 @@ def run(args: Namespace) -> int:
     with Progress(len(names), "claims") as progress:
         for name, found in each(partial(_one, budget=args.budget, folder=folder, force=args.force), names):
             measured[name] = found or _Measured((name, "CRASHED", _DIED, ""), f"{name}: CRASHED, {_DIED}")
-            _tell(measured[name], verbose=args.verbose)
+            _tell(measured[name])
             progress.advance(last=f"{name} {measured[name].row[1]}")
     print(_table(("claim", "verdict", "measured", "seconds"), [measured[name].row for name in names]))
     return int(any(found.row[1] == "CRASHED" for found in measured.values()))
@@ -90,22 +91,10 @@ def _chosen(args: Namespace) -> list[str]:
     return [name for name in CLAIMS if args.all or name in args.names]
 
 
-def _status(name: str, folder: Path) -> tuple[str, str, str, str]:
-    """Return the row of a claim: current, stale or missing; budget and commit of its result; what is not as it was then."""
-    from scorefield_claims.results import standing
-
-    found = standing(name, folder)
-    if found.state == "missing":
-        return name, found.state, "", ""
-    commit = f"{found.commit}, {'dirty' if found.dirty else 'clean'}" if found.commit else "no commit"
-    some, more = ", ".join(found.changed[:_SHOWN]), len(found.changed) - _SHOWN
-    unknown = "unknown: the result is of an older format" if found.state == "stale" and not some else some
-    return name, found.state, f"{found.budget}, {commit}", f"{unknown} and {more} more" if more > 0 else unknown
-
-
 def _one(name: str, *, budget: str, folder: Path, force: bool) -> _Measured:
     """Measure one claim; what crashes must not take the others with it."""
     from scorefield_claims.store import find, reproduce
+    from scorefield_claims.wording import finding, in_words
 
     began = time.perf_counter()
     try:
@@ -116,35 +105,18 @@ def _one(name: str, *, budget: str, folder: Path, force: bool) -> _Measured:
         return _Measured(row, f"{name}: CRASHED, {what}", traceback.format_exc())
     measured, number = next(iter(result["measures"].items()))
     seconds = " cached" if result["cached"] else f"{result['seconds']:7.1f}"
-    row = (name, result["verdict"], f"{measured} = {_number(number)}", seconds)
-    return _Measured(row, _finding(result, folder / name))
+    row = (name, result["verdict"], f"{measured} = {in_words(number)}", seconds)
+    return _Measured(row, finding(result, folder / name))
 
 
-def _tell(found: _Measured, *, verbose: bool) -> None:
+def _tell(found: _Measured) -> None:
     """Print what was found; a crash to stderr, with its traceback where that is wanted."""
-    crashed = found.row[1] == "CRASHED"
-    print(found.text, file=sys.stderr if crashed else sys.stdout, flush=True)
-    if verbose and found.trace:
-        print(found.trace, file=sys.stderr)
-
-
-def _finding(result: dict[str, Any], place: Path) -> str:
-    """Return a verdict with its reason and numbers."""
-    how = "kept from before" if result["cached"] else f"{result['seconds']:.1f} s"
-    numbers = "".join(f"\n  {name} = {_number(value)}" for name, value in result["measures"].items())
-    return (
-        f"{result['name']}: {result['verdict']} ({how})\n  claim: {result['claim']}\n  source: {result['source']}\n"
-        f"  {result['reason']}{numbers}\n  {place}/figure.png, result.json, rows.csv\n"
-    )
-
-
-def _number(measured: dict[str, float]) -> str:
-    """Return a value and, where chance was part of it, its 95 % interval."""
-    if measured["value"] is None:
-        return "not finite"
-    if not measured["error"]:
-        return f"{measured['value']:.4g}"
-    return f"{measured['value']:.4g} [{measured['low']:.4g}, {measured['high']:.4g}]"
+    if found.row[1] != "CRASHED":
+        print(found.text, flush=True)
+        return
+    tell(found.text)
+    if level() == "debug":
+        tell(found.trace)
 
 
 def _table(heading: tuple[str, ...], rows: list[tuple[str, str, str, str]]) -> str:

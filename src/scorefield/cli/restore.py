@@ -14,11 +14,13 @@ from torch import Tensor
 
 from scorefield._errors import ConfigError
 from scorefield.cli.console import Progress, tell_device, warn
-from scorefield.cli.drawing_arguments import MEASURED
+from scorefield.cli.drawing import choose, count, labels_of, precision, setting
+from scorefield.cli.files import writable
 from scorefield.cli.images import read_truth
-from scorefield.cli.sample import check_out, choose, count, labels_of, precision, setting
+from scorefield.cli.options import MEASURED
 from scorefield.config import refusals
 from scorefield.config.sampling import SamplingConfig
+from scorefield.evaluation import compared
 from scorefield.grids import times_of
 from scorefield.guidance import DPS, Inpaint, LinearGaussian, LinearOperator, Particles, RePaint
 from scorefield.loaded import LoadedModel
@@ -66,7 +68,7 @@ class Problem(NamedTuple):
 
 def subject(args: Namespace) -> Subject:
     """Return what is restored; refuse settings of other methods than the one asked for."""
-    out = check_out(args.out, (".png", ".npz"))
+    out = writable(args.out, (".png", ".npz"))
     for option, (_, methods) in _SETTINGS.items():
         if args.get(option) is not None and args.method not in methods:
             raise ConfigError(f"--{option} belongs to --method {' or '.join(methods)}; received --method {args.method}")
@@ -88,7 +90,7 @@ def restore(args: Namespace, it: Subject, problem: Problem) -> int:
         steps = (len(times_of(grid, model.process)) - 1) * -(-n // args.batch_size)
     tell_device(args.device)
     began = time.perf_counter()
-    with Progress(steps, f"restoring {n}") as progress, refusals("sampler"):
+    with Progress(steps, f"restoring {it.name}, {n} times") as progress, refusals("sampler"):
         drawn = sample(
             *(model, sampler, (n, *it.loaded.event)),
             grid=grid,
@@ -99,6 +101,8 @@ def restore(args: Namespace, it: Subject, problem: Problem) -> int:
         )
     seconds = time.perf_counter() - began
     x = drawn.x.cpu()
+    reason = _unread(it.loaded)
+    judge = load_judge() if reason is None else None
     report = {
         "out": str(it.out),
         "model": str(it.loaded.source),
@@ -108,7 +112,8 @@ def restore(args: Namespace, it: Subject, problem: Problem) -> int:
         **{option: _setting(args, option) for option, (_, methods) in _SETTINGS.items() if args.method in methods},
         **setting(args, it.loaded, choice) | {"guide": 0.0},
         "n": len(x),
-        **_compared(x, it, problem),
+        **compared(x, it.truth, problem.A, problem.y, hidden=problem.hidden, judge=judge),
+        **({} if reason is None else {"agreement_left_out": reason}),
         "evaluations_per_sample": drawn.evaluations,
         "seconds": round(seconds, 3),
     }
@@ -152,38 +157,13 @@ def _steered(
     return model, Particles(int(_setting(args, "particles")))
 
 
-def _compared(x: Float[Tensor, "n c h w"], it: Subject, problem: Problem) -> dict[str, Any]:
-    """Return how far restorations are from the truth, from each other and from the measurement.
-
-    Errors and diversity, the root mean square difference of two restorations, are over the hidden pixels if any are; the misfit is the
-    root mean square of y − A x.
-    """
-    where = torch.ones_like(it.truth[0], dtype=torch.bool)
-    where = where if problem.hidden is None else problem.hidden.expand_as(where)
-    name = "mse" if problem.hidden is None else "masked_mse"
-    seen = x[:, where].double()
-    errors = (seen - it.truth[:, where]).square().mean(1)
-    return {
-        "hidden": round(where.double().mean().item(), 4) if problem.hidden is not None else None,
-        name: [round(error, 6) for error in errors.tolist()],
-        f"{name}_mean": round(errors.mean().item(), 6),
-        "diversity": round((torch.pdist(seen) / seen.shape[1] ** 0.5).mean().item(), 6) if len(x) > 1 else None,
-        "misfit": (problem.A.apply(x) - problem.y).double().square().mean().sqrt().item(),
-        **_judged(x, it),
-    }
-
-
-def _judged(x: Float[Tensor, "n c h w"], it: Subject) -> dict[str, Any]:
-    """Return how many restorations the judge reads as the digit that it reads in the truth, or why it was not asked."""
-    reason = None
-    if it.loaded.event != (1, 28, 28):
-        reason = f"the judge reads digits of shape (1, 28, 28); the model draws {it.loaded.event}"
-    elif it.loaded.config.data.kind in ("fashion_mnist", "kmnist"):
-        reason = f"the judge reads digits; the model draws {it.loaded.config.data.kind}"
-    if reason is not None:
-        return {"digit": None, "agreement": None, "agreement_left_out": reason}
-    read = load_judge().probabilities(torch.cat([it.truth, x])).argmax(1)
-    return {"digit": int(read[0]), "agreement": (read[1:] == read[0]).double().mean().item()}
+def _unread(loaded: LoadedModel[ScoreModel]) -> str | None:
+    """Return why the judge that reads digits is not asked; None where it is."""
+    if loaded.event != (1, 28, 28):
+        return f"the judge reads digits of shape (1, 28, 28); the model draws {loaded.event}"
+    if loaded.config.data.kind in ("fashion_mnist", "kmnist"):
+        return f"the judge reads digits; the model draws {loaded.config.data.kind}"
+    return None
 
 
 def _write(x: Float[Tensor, "n c h w"], it: Subject, problem: Problem, report: dict[str, Any]) -> None:

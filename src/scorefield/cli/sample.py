@@ -1,72 +1,48 @@
-"""``scorefield sample``: draw from a trained model and write what the extension asks for."""
+"""``scorefield sample``: draw samples from a run, a checkpoint or a shipped model."""
 
 import json
-import os
-import re
-import time
-from pathlib import Path
-from typing import Any
 
-import numpy as np
-import torch
-from jsonargparse import Namespace
-from torch import Tensor
+from jsonargparse import ArgumentParser, Namespace
 
-from scorefield._errors import ConfigError
-from scorefield.cli.console import Progress, tell_device, warn
-from scorefield.cli.files import pictured
-from scorefield.config import merge, refusals
-from scorefield.config.base import Section
-from scorefield.config.load import validate
-from scorefield.config.migrate import flat_sampling
-from scorefield.config.sampling import SamplingConfig
-from scorefield.grids import times_of
-from scorefield.loaded import LoadedModel
-from scorefield.models import ScoreModel
-from scorefield.networks.precision import Precision, uses_bf16
-from scorefield.plotting import save_film, save_grid
-from scorefield.pretrained import load_model
-from scorefield.sampling import Samples
-from scorefield.training import pick_device
+from scorefield.cli.console import warn
+from scorefield.cli.files import is_picture, writable
+from scorefield.cli.options import Whole1, command, drawing, guide
 
-__all__ = [
-    "check_out",
-    "choose",
-    "count",
-    "draw",
-    "labels_of",
-    "parse_seeds",
-    "run",
-    "setting",
-]
-
-_FILMS = (".gif", ".mp4")
-_SEEDS_LIMIT = 10_000_000
+__all__ = ["parser", "run"]
 
 
-class _Choice(Section):
-    """Wraps the union of samplers so that one validator serves all."""
-
-    sampling: SamplingConfig
+def parser() -> ArgumentParser:
+    """Return the parser of the command."""
+    parser = command("Draw samples. The extension of --out decides what is written.")
+    drawing(parser, n=64)
+    guide(parser)
+    parser.add_argument(
+        "--out",
+        type=str,
+        metavar="FILE",
+        help=".png grid; .gif or .mp4 the path; .npz the array, in the units of the data; samples.png, or samples.npz, by default",
+    )
+    parser.add_argument("--frames", type=Whole1, default=40, metavar="N", help="frames of a film")
+    return parser
 
 
 def run(args: Namespace) -> int:
     """Draw and write samples; return the exit code."""
-    out = None if args.out is None else check_out(args.out, (".png", ".npz", *_FILMS))
+    from scorefield.cli.drawing import FILMS, choose, draw, labels_of, require_drawable, setting, write
+    from scorefield.pretrained import load_model
+    from scorefield.training import pick_device
+
+    kinds = (".png", ".npz", *FILMS)
+    if args.out is not None:
+        writable(args.out, kinds)
     loaded = load_model(args.model, pick_device(args.device), warn=warn)
-    if out is None:
-        out = check_out("samples.png" if pictured(loaded.event) else "samples.npz", (".png", ".npz"))
-    if out.suffix != ".npz" and not pictured(loaded.event):
-        raise ConfigError(
-            f"--out {out}: {loaded.source} draws samples of shape {loaded.event}, which are no pictures; write .npz"
-        )
-    if out.suffix in _FILMS and args.frames < 1:
-        raise ConfigError("--frames must be at least 1 for a film")
+    out = writable(args.out or f"samples.{'png' if is_picture(loaded.event) else 'npz'}", kinds)
+    require_drawable(out, loaded)
     choice = choose(loaded, args.sampler, args.steps, args.options)
-    frames = args.frames if out.suffix in _FILMS else 0
+    frames = args.frames if out.suffix in FILMS else 0
     drawn, seconds = draw(args, loaded, choice, labels=labels_of(args, loaded), frames=frames)
     write(out, drawn, loaded.model.ends)
-    report = {
+    told = {
         "out": str(out),
         "model": str(loaded.source),
         **setting(args, loaded, choice),
@@ -74,158 +50,6 @@ def run(args: Namespace) -> int:
         "evaluations_per_sample": drawn.evaluations,
         "seconds": round(seconds, 3),
     }
-    print(json.dumps(report) if args.json else _sentence(report))
+    sentence = "{out}: {n} samples by {kind}, {evaluations_per_sample:g} network evaluations each, {seconds:.1f} s"
+    print(json.dumps(told) if args.json else sentence.format(kind=told["sampler"]["kind"], **told))
     return 0
-
-
-def draw(
-    args: Namespace,
-    loaded: LoadedModel[ScoreModel],
-    choice: SamplingConfig,
-    *,
-    labels: Tensor | None,
-    frames: int = 0,
-) -> tuple[Samples, float]:
-    """Return the samples that -n, --seed and --seeds name, and the seconds they took."""
-    n, seeds = count(args)
-    began = time.perf_counter()
-    with refusals("sampler"):
-        sampler, grid = choice.build(loaded.model.process)
-        steps = (len(times_of(grid, loaded.model.process)) - 1) * -(-n // args.batch_size)
-    tell_device(args.device)
-    with Progress(steps, f"sampling {n}") as progress, refusals("sampler"):
-        drawn = loaded.sample(
-            n,
-            seed=args.seed,
-            seeds=seeds,
-            labels=labels,
-            weight=args.weight,
-            guide=args.guide,
-            sampler=sampler,
-            grid=grid,
-            precision=precision(args, choice),
-            batch_size=args.batch_size,
-            frames=frames,
-            on_step=lambda _: progress.advance(),
-        )
-    return drawn, time.perf_counter() - began
-
-
-def precision(args: Namespace, choice: SamplingConfig) -> Precision:
-    """Return the precision the network runs in: of --precision auto, float32 where the solver would mistake rounding for curvature."""
-    wanted = "fp32" if args.precision == "auto" and choice.sampler.kind == "ode" else args.precision
-    return "bf16" if uses_bf16(wanted, pick_device(args.device)) else "fp32"
-
-
-def labels_of(args: Namespace, loaded: LoadedModel[ScoreModel]) -> Tensor | None:
-    """Return the class of every sample: those asked for, in turn; None where none was."""
-    if args["class"] is None:
-        if args.weight != 0:
-            raise ConfigError(f"--weight {args.weight} exaggerates a class; say which by --class")
-        return None
-    classes = torch.tensor(parse_seeds(args["class"], "--class"))
-    known = loaded.model.classes
-    if known is None:
-        raise ConfigError(
-            f"--class {args['class']}: {args.model} was trained without classes; mnist-class knows the digits, or train one on data with "
-            "labels, with network.classes"
-        )
-    if classes.max() >= known:
-        raise ConfigError(f"--class {args['class']}: {args.model} knows the classes 0 to {known - 1}")
-    return classes[torch.arange(count(args)[0]) % len(classes)]
-
-
-def count(args: Namespace) -> tuple[int, list[int] | None]:
-    """Return how many samples are asked for, and the seed of each where they are named."""
-    if args.batch_size < 1:
-        raise ConfigError(f"--batch-size must be at least 1; received {args.batch_size}")
-    if args.seeds is not None:
-        seeds = parse_seeds(args.seeds)
-        return len(seeds), seeds
-    if args.n < 1:
-        raise ConfigError(f"-n must be at least 1; received {args.n}")
-    return args.n, None
-
-
-def choose(
-    loaded: LoadedModel[ScoreModel], kind: str | None, steps: int | None, options: dict[str, Any]
-) -> SamplingConfig:
-    """Return the sampling configuration: the run's own, changed by what was asked on the command line."""
-    asked = {
-        **({} if kind is None else {"kind": kind}),
-        **({} if steps is None else {"steps": steps}),
-        **options,
-    }
-    own = loaded.config.sampling.model_dump(mode="json")
-    values = merge({"sampling": own}, {"sampling": flat_sampling(asked, own, times=False)})
-    return validate(_Choice, values, "command line").sampling
-
-
-def setting(args: Namespace, loaded: LoadedModel[ScoreModel], choice: SamplingConfig) -> dict[str, Any]:
-    """Return how samples are drawn, as reports have it."""
-    weight = loaded.config.guide.weight if args.get("guide") is None else args.guide
-    guided = loaded.weak is not None and args.weight == 0
-    return {
-        "sampler": _flat({**choice.sampler.model_dump(), "grid": choice.grid.model_dump()}),
-        "guide": weight if guided else 0.0,
-        "precision": precision(args, choice),
-    }
-
-
-def _flat(section: dict[str, Any]) -> dict[str, Any]:
-    """Return settings side by side: a section within goes by its kind, its settings by their names after its own."""
-    flat: dict[str, Any] = {}
-    for key, value in section.items():
-        inner = _flat(value) if isinstance(value, dict) else {"kind": value}
-        flat |= {key if name == "kind" else f"{key}_{name}": setting for name, setting in inner.items()}
-    return flat
-
-
-def parse_seeds(text: str, option: str = "--seeds") -> list[int]:
-    """Return the numbers in "0-63" or "3,5,8-10".
-
-    Raises:
-        ConfigError: anything else, or more than ten million.
-    """
-    seeds: list[int] = []
-    for part in text.split(","):
-        match = re.fullmatch(r"\s*(\d{1,18})(?:-(\d{1,18}))?\s*", part)
-        if match is None:
-            raise ConfigError(f"{option}: {part!r} is not a number or a range; write 0-63, or 3,5,8-10")
-        low, high = int(match[1]), int(match[2] or match[1])
-        if high < low or high - low + len(seeds) >= _SEEDS_LIMIT:
-            raise ConfigError(f"{option}: {part!r} must ascend, and all together be at most {_SEEDS_LIMIT} numbers")
-        seeds.extend(range(low, high + 1))
-    return seeds
-
-
-def write(out: Path, drawn: Samples, ends: tuple[float, float]) -> None:
-    """Write samples as the extension of ``out`` says; the ends of their values are black and white."""
-    try:
-        if out.suffix == ".npz":
-            np.savez_compressed(out, x=drawn.x.cpu().numpy())  # what was drawn, not what a picture would show
-        elif out.suffix in _FILMS:
-            if drawn.trajectory is None:
-                raise ConfigError("--frames must be at least 1 for a film")
-            save_film(out, drawn.trajectory.cpu(), ends=ends)
-        else:
-            save_grid(out, drawn.x, ends=ends)
-    except OSError as error:
-        raise ConfigError(f"--out {out}: cannot be written: {error.strerror or error}") from error
-
-
-def check_out(name: str, kinds: tuple[str, ...]) -> Path:
-    """Return the path of --out; refuse what cannot work before anything is computed."""
-    out = Path(name)
-    if os.path.splitext(name)[1] not in kinds:  # as Pillow has it: to Path, "..png" has an extension
-        raise ConfigError(f"--out {out}: the extension must be {', '.join(kinds[:-1])} or {kinds[-1]}")
-    if not out.parent.is_dir():
-        raise ConfigError(f"--out {out}: the folder {out.parent} does not exist")
-    return out
-
-
-def _sentence(report: dict[str, Any]) -> str:
-    return (
-        f"{report['out']}: {report['n']} samples by {report['sampler']['kind']}, "
-        f"{report['evaluations_per_sample']} network evaluations each, {report['seconds']:.1f} s"
-    )

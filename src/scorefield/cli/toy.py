@@ -1,75 +1,98 @@
-"""``scorefield toy``: learn the score of a density whose score is known, and lay the two side by side."""
+"""``scorefield toy``: learn a density of the plane whose score is known, and compare."""
 
 import json
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from jsonargparse import Namespace
+from jsonargparse import ArgumentParser, Namespace
 
-from scorefield._errors import ConfigError
-from scorefield._tensors import derive_seed
-from scorefield.cli.console import Progress
+from scorefield.cli.console import Progress, stage
 from scorefield.cli.files import make_folder
-from scorefield.cli.toy_learning import learn
-from scorefield.cli.toy_measures import Rows, field_errors, sample_measures, table, weights
-from scorefield.cli.toys import REPEATS, TOYS, Plan, Toy, chains, plan
-from scorefield.densities import GaussianMixture
-from scorefield.models import Exact, ScoreModel
-from scorefield.plotting import (
-    Terrain,
-    sample_panels,
-    save_path_film,
-    score_panels,
-    trajectory_panels,
-    weight_bars,
-)
-from scorefield.sampling import Samples, sample
-from scorefield.training import environment
+from scorefield.cli.kinds import table
+from scorefield.cli.options import Whole1, command
 
-__all__ = ["run"]
+if TYPE_CHECKING:
+    from scorefield.models import ScoreModel
+    from scorefield.sampling import Samples
+    from scorefield.toys import Plan, Toy
 
-_BATCH = 2048  # activations of the network that stay in a core's cache: twice as fast as one batch of 20 000
-_FILMED = 400
+__all__ = ["parser", "run"]
+
 _TINY = {"steps": 4, "batch_size": 32, "n": 50, "frames": 3}
+
+
+def parser() -> ArgumentParser:
+    """Return the parser of the command."""
+    parser = command(
+        "Learn the score of a density of the plane, and lay it beside the exact one: the field and its error, samples by Langevin, "
+        "annealed Langevin and probability flow, the weights of the modes. Writes pictures, a film and metrics.json."
+    )
+    parser.add_argument("name", choices=table()["toys"], metavar="NAME", help=", ".join(table()["toys"]))
+    parser.add_argument(
+        "--objective",
+        choices=table()["objectives of toys"],
+        default="dsm",
+        metavar="KIND",
+        help="denoising score matching (dsm; multilevel on a ladder; dae), sliced (ssm, ssmvr, fdssm) or implicit",
+    )
+    parser.add_argument("--steps", type=Whole1, default=5000, help="optimiser steps")
+    parser.add_argument(
+        "-n", type=Whole1, help="samples by each sampler; by default 20000 of a mixture, 1000 of the others"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="decides initial weights, batches and samples")
+    parser.add_argument("--out", type=str, metavar="FOLDER", help="folder to write; toy-NAME by default")
+    parser.add_argument("--fast-dev-run", action="store_true", help="four tiny steps through the whole path")
+    return parser
 
 
 def run(args: Namespace) -> int:
     """Learn, compare, draw; return the exit code."""
-    toy, sizes = TOYS[args.name], _sizes(args)
-    out = make_folder(Path(args.out or f"toy-{args.name}"))
+    import torch
+
+    from scorefield import toys
+    from scorefield.models import Exact
+    from scorefield.plotting import weight_bars
+    from scorefield.training import environment
+
+    toy = toys.TOYS[args.name]
+    sizes = _sizes(args, toy)
+    apart = "-fast-dev-run" if args.fast_dev_run else ""  # a walk through does not replace what was computed
+    out = make_folder(Path(args.out or f"toy-{args.name}{apart}"))
     began = time.perf_counter()
-    levels = plan(toy)
+    levels = toys.plan(toy)
     model = _learn(args, toy, levels, sizes)
     trained = time.perf_counter() - began
     exact = Exact(toy.density, levels.process)
     rows = {
-        "learned score": _draw(model, toy, levels, sizes["n"], args.seed),
-        "exact score": _draw(exact, toy, levels, sizes["n"], args.seed),
+        name: _draw(score, name, toy, levels, sizes["n"], args.seed)
+        for name, score in (("learned score", model), ("exact score", exact))
     }
-    shares = weights(rows, toy.density)
+    shares = toys.weights(rows, toy.density)
     final = exact.marginal(torch.tensor(levels.process.t_min))
     metrics: dict[str, Any] = {
         "name": args.name,
         "density": toy.text,
-        "settings": {"objective": args.objective, "seed": args.seed, **sizes, **_derived(toy, levels)},
-        "field": field_errors(model, exact, levels.t, toy.square, seed=args.seed),
-        "samples": sample_measures(rows, shares, final),
+        "settings": {"objective": args.objective, "seed": args.seed, **sizes, **toys.described(toy, levels)},
+        "field": toys.field_errors(model, exact, levels.t, toy.square, seed=args.seed),
+        "samples": toys.sample_measures(rows, shares, final),
     }
-    _pictures(out, model, exact, toy, levels, rows, seed=args.seed, frames=sizes["frames"])
-    if shares:
-        weight_bars(out / "weights.png", shares)
+    with stage("drawing the pictures and the film"):
+        toys.pictures(out, model, exact, toy, levels, rows, seed=args.seed, frames=sizes["frames"])
+        if shares:
+            weight_bars(out / "weights.png", shares)
     metrics["seconds"] = {"training": round(trained, 1), "all": round(time.perf_counter() - began, 1)}
     metrics["environment"] = environment(torch.device("cpu"))
     (out / "metrics.json").write_text(json.dumps(metrics, indent=2))
-    print(f"{table(metrics)}\n{_farewell(out, metrics, modes=bool(shares))}")
+    print(f"{toys.table(metrics)}\n{_farewell(out, metrics, modes=bool(shares))}")
     return 0
 
 
-def _learn(args: Namespace, toy: Toy, levels: Plan, sizes: dict[str, int]) -> ScoreModel:
+def _learn(args: Namespace, toy: "Toy", levels: "Plan", sizes: dict[str, int]) -> "ScoreModel":
     """Train, showing progress."""
-    with Progress(sizes["steps"], f"learning the {args.name}") as progress:
+    from scorefield.toys import learn
+
+    with Progress(sizes["steps"], f"learning the score of the {args.name}") as progress:
         return learn(
             toy,
             levels,
@@ -81,79 +104,22 @@ def _learn(args: Namespace, toy: Toy, levels: Plan, sizes: dict[str, int]) -> Sc
         )
 
 
-def _sizes(args: Namespace) -> dict[str, int]:
+def _draw(score: "ScoreModel", name: str, toy: "Toy", levels: "Plan", n: int, seed: int) -> dict[str, "Samples"]:
+    """Draw with the three samplers, showing progress."""
+    from scorefield.toys import draw, transitions
+
+    with Progress(transitions(toy, levels, n), f"drawing {n} samples thrice by the {name}") as progress:
+        return draw(score, toy, levels, n, seed, on_step=lambda sampler: progress.advance(by=sampler))
+
+
+def _sizes(args: Namespace, toy: "Toy") -> dict[str, int]:
     """Return how much to compute; modes are counted, so a mixture needs many samples."""
+    from scorefield.densities import GaussianMixture
+
     if args.fast_dev_run:
         return _TINY
-    if args.steps < 1 or (args.n is not None and args.n < 1):
-        raise ConfigError(f"--steps and -n must be at least 1; received {args.steps} and {args.n}")
-    many = isinstance(TOYS[args.name].density, GaussianMixture)
+    many = isinstance(toy.density, GaussianMixture)
     return {"steps": args.steps, "batch_size": 512, "n": args.n or (20_000 if many else 1_000), "frames": 48}
-
-
-def _derived(toy: Toy, levels: Plan) -> dict[str, Any]:
-    """Return the settings that followed from the density."""
-    samplers = {
-        name: {"sampler": str(chain.sampler), "transitions": len(chain.times) - 1}
-        for name, chain in chains(toy, levels).items()
-    }
-    return {
-        "sigma_min": levels.process.sigma_min,
-        "sigma_max": levels.process.sigma_max,
-        "sigma_1": levels.sigma_1,
-        "sigma_data": levels.sigma_data,
-        "mean_data": levels.mean_data,
-        "samplers": samplers,
-    }
-
-
-def _draw(
-    model: ScoreModel, toy: Toy, levels: Plan, n: int, seed: int, *, trajectories: bool = False
-) -> dict[str, Samples]:
-    """Return n samples by each of the three samplers, with all states on the way if asked."""
-    compared, drawn = chains(toy, levels), {}
-    generator = torch.Generator().manual_seed(derive_seed(seed, "start"))
-    for name, (sampler, times, start) in compared.items():
-        with Progress((len(times) - 1) * -(-n // _BATCH), f"sampling {n} by {name}") as progress:
-            drawn[name] = sample(
-                model,
-                sampler,
-                (n, 2),
-                grid=times,
-                seed=seed,
-                init=None if start is None else start.uniform(n, generator),
-                frames=len(times) + 1 if trajectories else 0,
-                batch_size=_BATCH,
-                on_step=lambda _, progress=progress: progress.advance(),
-            )
-    return drawn
-
-
-def _pictures(
-    out: Path, model: ScoreModel, exact: Exact, toy: Toy, levels: Plan, rows: Rows, *, seed: int, frames: int
-) -> None:
-    """Draw field, samples, trajectories and the film of the annealed path."""
-    final = exact.marginal(torch.tensor(levels.process.t_min))
-    score_panels(out / "field.png", model, exact, levels.t, toy.view)
-    sample_panels(out / "samples.png", rows, Terrain.of(final, toy.view))
-    n = min(_FILMED, *(len(drawn.x) for drawn in rows["exact score"].values()))
-    paths = {
-        name: drawn.trajectory
-        for name, drawn in _draw(model, toy, levels, n, seed, trajectories=True).items()
-        if drawn.trajectory is not None
-    }
-    annealed, times = paths["annealed Langevin"], chains(toy, levels)["annealed Langevin"].times
-    # All of an annealed chain would be a tangle: its steps are as long as its noise.
-    by_level = torch.cat([annealed[:-1:REPEATS], annealed[-1:]])
-    panels = {
-        "Langevin": paths["Langevin"],
-        "annealed Langevin, a point per level": by_level,
-        "probability flow": paths["probability flow"],
-    }
-    trajectory_panels(out / "trajectories.png", panels, Terrain.of(final, toy.square.wider(1.8), side=260))
-    shown = torch.linspace(0, len(times), frames).round().long()
-    moments = torch.cat([times, times[-1:]])[shown]
-    save_path_film(out / "path.gif", annealed[shown], moments, exact, toy.view)
 
 
 def _farewell(out: Path, metrics: dict[str, Any], *, modes: bool) -> str:

@@ -1,35 +1,89 @@
-"""``scorefield train``: from a configuration to a run folder."""
+"""``scorefield train``: train a model from a configuration."""
 
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from jsonargparse import Namespace
+from jsonargparse import ArgumentParser, Namespace
 
 from scorefield._errors import ConfigError
-from scorefield.cli.arguments import SECTIONS
-from scorefield.cli.console import Progress, tell_device, warn
-from scorefield.cli.files import free_folder, pictured
-from scorefield.config import RunConfig, merge, parse_yaml, read_yaml, refusals, to_yaml, validate
-from scorefield.models import ScoreModel
-from scorefield.runs import Run
-from scorefield.training import Accelerated, OneProcess, Parallel, pick_device
-from scorefield.training.signals import StopSignals
+from scorefield.cli.console import Progress, stage, tell, tell_device, warn
+from scorefield.cli.files import free_folder, is_picture, recipes
+from scorefield.cli.kinds import settings
+from scorefield.cli.options import command, data_dir, device, plugin
 
-__all__ = ["configure", "follow", "run"]
+if TYPE_CHECKING:
+    from scorefield.config import RunConfig
+    from scorefield.runs import Run
+    from scorefield.training import Parallel
+    from scorefield.training.signals import StopSignals
+
+__all__ = ["configure", "follow", "parser", "run"]
+
+SECTIONS = {
+    "data": "what to learn",
+    "process": "forward noising",
+    "network": "a function of noisy data and of the noise; channels, size and levels come from the data and the model",
+    "model": "what the network predicts, and the units of the data",
+    "objective": "the loss",
+    "train": "optimisation, and how often to look",
+    "guide": "a weaker version that guides the last one when drawing: the step at which it is kept, its weight, an interval of noise",
+    "sampling": "the sampler and the grid of the pictures drawn on the way, such as --sampling.sampler.kind ald --sampling.grid.levels 60",
+}
+"""The sections of a configuration; kinds and settings come from the library (`scorefield.cli.kinds`)."""
 
 _TINY = {"train": {"steps": 4, "batch_size": 16, "warmup": 1, "log_every": 1, "checkpoint_every": 2, "sample_every": 4}}
 
 
+def parser() -> ArgumentParser:
+    """Return the parser of the command."""
+    parser = command(
+        "Train a model. Any setting can be overridden by its dotted name: --train.steps 1000 --process.kind vp. "
+        "--print_config shows all of them."
+    )
+    parser.add_argument(
+        "--config",
+        type=str,
+        metavar="FILE",
+        help=f"YAML file, or a shipped recipe: {', '.join(recipes())}; - reads standard input",
+    )
+    plugin(parser)
+    for section, text in SECTIONS.items():
+        parser.add_argument(
+            f"--{section}", type=dict[str, Any], default={}, metavar="{KEY: VALUE}", help=f"{text}. {settings(section)}"
+        )
+    parser.add_argument("--seed", type=int, help="decides initial weights, batches and noise")
+    # torchrun takes --run for an abbreviation of an option of its own; --run-dir is the same.
+    parser.add_argument("--run", "--run-dir", type=str, metavar="DIR", help="run folder; runs/NAME by default")
+    parser.add_argument("--name", type=str, help="name of the run")
+    parser.add_argument("--comment", type=str, help="kept in the configuration")
+    data_dir(parser)
+    device(parser, default=None)
+    parser.add_argument("--resume", action="store_true", help="go on from the newest good checkpoint of the run")
+    parser.add_argument("--override", action="store_true", help="resume although the configuration changed")
+    # The parser rewrites a bare --print_config to --print_config= whatever its action, so it has to take a value.
+    parser.add_argument("--print_config", nargs="?", const="", type=str, help="print the whole configuration and stop")
+    parser.add_argument("--dry-run", action="store_true", help="build everything, train nothing, write nothing")
+    parser.add_argument("--fast-dev-run", action="store_true", help="four tiny steps through the whole path")
+    return parser
+
+
 def run(args: Namespace) -> int:
     """Train; return the exit code."""
-    config = configure(args)
+    from scorefield.config import to_yaml
+    from scorefield.runs import Run
+
+    try:
+        config = configure(args)
+    except ConfigError as error:
+        hint = " (--print_config shows all settings)" if "no such setting" in str(error) else ""
+        raise ConfigError(f"{error}{hint}") from error
     if args.print_config is not None:
         print(to_yaml(config), end="")
         return 0
-    made = Run(config, _place(args, config), parallel=_parallel(config.train.device), warn=warn)
+    with stage(f"reading the data and building the model of {config.name}"):
+        made = Run(config, _place(args, config), parallel=_parallel(config.train.device), warn=warn)
     if args.dry_run:
         _describe(made)
         return 0
@@ -49,7 +103,7 @@ def run(args: Namespace) -> int:
     return code
 
 
-def _place(args: Namespace, config: RunConfig) -> Path:
+def _place(args: Namespace, config: "RunConfig") -> Path:
     """Return the run folder: the one asked for, runs/NAME, or one apart for a walk through that should not stand in the way of the run."""
     if args.run is not None:
         return Path(args.run)
@@ -57,14 +111,17 @@ def _place(args: Namespace, config: RunConfig) -> Path:
     return free_folder(base.with_name(f"{base.name}-fast-dev-run")) if args.fast_dev_run else base
 
 
-def follow(run: Run) -> int:
+def follow(run: "Run") -> int:
     """Train to the end, a signal or a divergence, showing progress; return the exit code."""
+    from scorefield.training.signals import StopSignals
+
     state, steps = run.state, run.config.train.steps
+    title = f"training {run.config.name}"
     if run.first:
         tell_device(run.config.train.device)
     with (
         StopSignals(lambda: run.drawing) as stop,
-        Progress(steps, run.config.name, start=state.step, show=run.first) as progress,
+        Progress(steps, title, start=state.step, show=run.first) as progress,
     ):
         for record in run:
             progress.advance(loss=f"{record.loss:.3f}")
@@ -73,35 +130,36 @@ def follow(run: Run) -> int:
                 break
     if stop.received is None:
         return 0
-    print(f"stopped at step {state.step}; go on with --resume", file=sys.stderr)
+    tell(f"stopped at step {state.step}; go on with --resume")
     return 128 + stop.received
 
 
-def _stopped(stop: StopSignals, parallel: Parallel) -> bool:
+def _stopped(stop: "StopSignals", parallel: "Parallel") -> bool:
     """Tell whether any process was asked to stop; all agree, so that none waits for another's gradient."""
+    import torch
+
     asked = torch.tensor([float(stop.received is not None)], device=parallel.device)
     parallel.sum_([asked])
     return bool(asked.item())
 
 
-def _farewell(run: Run) -> None:
+def _farewell(run: "Run") -> None:
     """Say what to do next."""
+    from scorefield.models import ScoreModel
+
     done = f"{run.path}: trained to step {run.state.step}."
     if isinstance(run.state.ema, ScoreModel):
-        suffix = "png" if pictured(run.data.event) else "npz"
+        suffix = "png" if is_picture(run.data.event) else "npz"
         print(f"{done} Sample it with:\n  scorefield sample {run.path} -n 64 --out samples.{suffix}")
     else:
         print(f"{done} Measure it with:\n  scorefield evaluate {run.path}")
 
 
-def configure(args: Namespace) -> RunConfig:
+def configure(args: Namespace) -> "RunConfig":
     """Return the configuration that the file and the overrides describe."""
-    source = "standard input" if args.config == "-" else args.config or "command line"
-    values: dict[str, Any] = {}
-    if args.config == "-":
-        values = parse_yaml(sys.stdin.buffer.read(2**20), source)  # which refuses so much
-    elif args.config is not None:
-        values = read_yaml(Path(args.config))
+    from scorefield.config import RunConfig, merge, validate
+
+    source, values = _read(args.config)
     # Sections given in part complete the default of their kind; checked here so that an error names the file it is in.
     values = merge(RunConfig().model_dump(mode="json"), values)
     validate(RunConfig, values, source)
@@ -113,19 +171,43 @@ def configure(args: Namespace) -> RunConfig:
     if args.fast_dev_run:
         sampler = validate(RunConfig, values, "command line").sampling.sampler
         once = {"repeats": 1} if sampler.kind == "ald" else {}
-        values = merge(merge(values, _TINY), {"sampling": {"steps": 3, **once}})
+        guide = {} if values["guide"]["step"] is None else {"guide": {"step": 2}}
+        values = merge(merge(values, _TINY), {"sampling": {"steps": 3, **once}, **guide})
     return validate(RunConfig, values, "command line" if asked or given else source)
 
 
-def _parallel(device: str) -> Parallel:
+def _read(config: str | None) -> tuple[str, dict[str, Any]]:
+    """Return where a configuration is from, and what it says: a file, a shipped recipe by name, standard input, or nothing."""
+    from scorefield.config import parse_yaml, read_yaml
+
+    if config is None:
+        return "command line", {}
+    if config == "-":
+        text = sys.stdin.buffer.read(2**20)  # so much is refused
+        if not text.strip():
+            raise ConfigError("--config -: expected a configuration on standard input, which is closed or empty")
+        return "standard input", parse_yaml(text, "standard input")
+    path = Path(config)
+    if not path.is_file() and path.parent in (Path(), Path("configs")):  # mnist, or the path it has in the sources
+        path = recipes().get(path.name.removesuffix(".yaml"), path)
+    if not path.exists():
+        raise ConfigError(f"{path}: cannot be read: no such file, and no recipe of that name ({', '.join(recipes())})")
+    return str(path), read_yaml(path)
+
+
+def _parallel(device: str) -> "Parallel":
     """Return the processes this one belongs to: those torchrun started, or itself alone."""
+    from scorefield.training import Accelerated, OneProcess, pick_device
+
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         return Accelerated(device)
     return OneProcess(pick_device(device))
 
 
-def _describe(run: Run) -> None:
+def _describe(run: "Run") -> None:
     """Say what a run would do."""
+    from scorefield.config import refusals
+
     config, model, data = run.config, run.state.model, run.data
     with refusals("configuration"):
         config.sampling.build(model.process)
@@ -133,6 +215,8 @@ def _describe(run: Run) -> None:
     train = config.train
     epochs = train.steps * train.batch_size / len(data)
     print(f"data     {data.name}: {len(data)} examples of shape {data.event}")
-    print(f"model    {type(model).__name__} of {config.network.kind}, {weights:,} parameters, {config.process}")
+    numbers = (f"{name} {value:g}" for name, value in config.process.model_dump().items() if name != "kind")
+    process = f"{config.process.kind} with {', '.join(numbers)}"
+    print(f"model    {config.model.kind} of {config.network.kind}, {weights:,} parameters, process {process}")
     print(f"training {train.steps} steps of {train.batch_size}, {epochs:.1f} epochs, on {run.parallel.device}")
     print(f"run      {run.path} (dry run: nothing written)")

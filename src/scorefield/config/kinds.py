@@ -178,7 +178,7 @@ class Room:
                 entry.load()  # a module that registers its kinds when it is imported
         if kind not in self.makers:
             raise ValueError(
-                f"no kind {kind!r}; expected {', '.join(self.makers)}, or one of your own with the --plugin it was written in"
+                f"no kind {kind!r}; expected {', '.join(self.makers)}, or one of your own with the plugin it was written in"
             )
         return self.makers[kind]
 
@@ -240,7 +240,7 @@ def register(noun: str, /, **makers: Maker) -> None:
     """Make classes of your own kinds that configurations may name: ``register("network", my_net=MyNet)``.
 
     Their settings are the parameters of the constructor, which the object should keep under the same names. Written in a file that
-    ``--plugin`` names, or in a module of the entry-point group ``scorefield.kinds``.
+    a command is given as its plugin, or in a module of the entry-point group ``scorefield.kinds``.
 
     Raises:
         ConfigError: no such noun, or as `kinds` does.
@@ -349,7 +349,7 @@ def _whose(thing: object) -> tuple[Room, str]:
                 return room, kind
     name = type(thing).__name__
     raise ConfigError(
-        f"{name} is of no registered kind; in a --plugin file write: scorefield.register(NOUN, my_kind={name}), with NOUN one of "
+        f"{name} is of no registered kind; in a plugin file write: scorefield.register(NOUN, my_kind={name}), with NOUN one of "
         f"{', '.join(_ROOMS)}"
     )
 

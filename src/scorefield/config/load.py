@@ -207,7 +207,7 @@ def to_yaml(config: BaseModel) -> str:
 
 def _reason(kind: str, message: str) -> str:
     if kind == "extra_forbidden":
-        return "no such setting (run with --print_config to see all)"
+        return "no such setting"
     if kind == "string_type":
         return "expected text: what YAML reads as something else stands in quotes"
     message = message.removeprefix("Value error, ")

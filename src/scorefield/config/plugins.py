@@ -27,11 +27,11 @@ def load_plugins(paths: Iterable[str]) -> None:
             continue
         spec = spec_from_file_location(name, file) if file.suffix == ".py" else None
         if spec is None or spec.loader is None:
-            raise ConfigError(f"--plugin {path}: expected a Python file that exists")
+            raise ConfigError(f"plugin {path}: expected a Python file that exists")
         module = module_from_spec(spec)
         sys.modules[name] = module
         try:
             spec.loader.exec_module(module)
         except Exception as error:
             del sys.modules[name]
-            raise ConfigError(f"--plugin {path}: {type(error).__name__}: {error}") from error
+            raise ConfigError(f"plugin {path}: {type(error).__name__}: {error}") from error

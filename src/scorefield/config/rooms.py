@@ -200,7 +200,7 @@ UNREACHED = {
     "Exact": "the model of a density needs no training",
     "FromScore": "a function is not written in YAML: register a network of your own",
     "AutoGuided": "the section `guide` of a run is its settings",
-    "ClassifierFree": "the class comes from the command line (sample --class --weight)",
+    "ClassifierFree": "the class is said when samples are drawn",
     "ClassifierGuided": "the class and its classifier come from Python",
 }
 """Public classes without a kind, and why."""

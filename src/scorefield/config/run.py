@@ -1,12 +1,14 @@
 """The configuration of a training run, whole."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import (
+    AfterValidator,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
@@ -37,6 +39,7 @@ from scorefield.objectives import Objective
 from scorefield.preconditioning import LadderNet
 from scorefield.processes import VE
 from scorefield.training import Optimization
+from scorefield.training.parallel import checked_device
 
 __all__ = ["DataConfig", "RunConfig", "TrainConfig"]
 
@@ -115,7 +118,7 @@ class TrainConfig(_Minimise):
     """How to minimise (the fields of `scorefield.training.Optimization`), and how often to look."""
 
     batch_size: PositiveInt = 128
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
+    device: Annotated[str, AfterValidator(checked_device)] = "auto"
     log_every: PositiveInt = 20
     checkpoint_every: PositiveInt = 500
     sample_every: PositiveInt = 2_000
@@ -150,13 +153,22 @@ class GuideConfig(Section):
         return AutoGuided(model, weak, self.weight, *([] if self.interval is None else [self.interval]))
 
 
+def _run_name(name: str) -> str:
+    """Return a name that is a folder's on every system."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+        raise ValueError(
+            f"expected at most 100 letters, digits, points, dashes and underscores, a letter or digit first; received {name[:120]!r}"
+        )
+    return name
+
+
 class RunConfig(Section):
     """Everything that decides a run. The same configuration and code give the same weights, bit for bit.
 
     Values in the first edition's form are read too (`scorefield.config.migrate`).
     """
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")] = "run"
+    name: Annotated[str, AfterValidator(_run_name)] = "run"
     comment: str = ""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     data: DataConfig = DataConfig()

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-import pooch
-
 from scorefield._errors import DataError
 
 __all__ = ["RemoteFile", "fetch", "listing"]
@@ -93,10 +91,14 @@ def listing(files: Iterable[RemoteFile], mirrors: tuple[str, ...]) -> str:
 
 
 def _is_published(path: Path, file: RemoteFile) -> bool:
+    import pooch  # only who wants such files waits for it
+
     return path.stat().st_size == file.size and pooch.file_hash(str(path), alg="sha256") == file.sha256
 
 
 def _download(url: str, file: RemoteFile, path: Path) -> Path:
+    import pooch
+
     # Servers must not re-encode, as the hash is that of the stored bytes. No redirect leads from http to file://.
     get = pooch.HTTPDownloader(chunk_size=1 << 16, timeout=_TIMEOUT, headers={"Accept-Encoding": "identity"})
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{file.name}.", delete=False) as part:

@@ -5,6 +5,7 @@ from scorefield.evaluation.data import RealData, real_data
 from scorefield.evaluation.likelihood import bits, nats, parts_of
 from scorefield.evaluation.measures import evaluate_samples
 from scorefield.evaluation.page import calibration_page, page, render, render_calibration, render_likelihood
+from scorefield.evaluation.restorations import compared
 from scorefield.metrics import ImageJudge
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "RealData",
     "bits",
     "calibration_page",
+    "compared",
     "evaluate_samples",
     "labelled_examples",
     "nats",

@@ -126,7 +126,7 @@ def _take_apart(path: Path, layout: Layout, value: object) -> _Parts:
             return _Parts(model, optimizer, step, ema)
         case "score_sde", {"model": model, "optimizer": optimizer, "step": int(step), "ema": {"shadow_params": ema}}:
             return _Parts(model, optimizer, step, ema)
-    raise CheckpointError(f"{path}: expected {_EXPECTED[layout]}; found {_shape(value)}; choose another --from")
+    raise CheckpointError(f"{path}: expected {_EXPECTED[layout]}; found {_shape(value)}; choose another layout")
 
 
 def _shape(value: object) -> str:

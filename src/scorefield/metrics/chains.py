@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield.errors import MissingExtraError
+from scorefield.errors import needing
 
 __all__ = ["ChainDiagnostics", "diagnose_chains"]
 
@@ -45,10 +45,8 @@ def diagnose_chains(trajectory: Float[Tensor, "frames n *d"], *, discard: float 
     Raises:
         ValueError: fewer than eight frames remain.
     """
-    try:
+    with needing("chain diagnostics", "arviz-stats"):
         from arviz_stats.base import array_stats  # pyright: ignore[reportPrivateImportUsage]
-    except ImportError as error:
-        raise MissingExtraError("chain diagnostics need arviz-stats: pip install 'scorefield[metrics]'") from error
 
     if not 0 <= discard < 1:
         raise ValueError(f"discard is the share of frames left out, from 0 to less than 1; received {discard}")

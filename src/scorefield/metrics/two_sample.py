@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield.errors import MissingExtraError
+from scorefield.errors import needing
 from scorefield.metrics.estimate import Estimate, Kernel, row_means, rows, share
 
 __all__ = ["c2st", "energy_distance", "mmd", "sliced_wasserstein", "wasserstein"]
@@ -110,8 +110,6 @@ def _median_distance(a: Tensor, b: Tensor) -> float:
 
 def _ot() -> ModuleType:
     """Return POT, imported when first asked for."""
-    try:
+    with needing("Wasserstein distances", "POT"):
         import ot
-    except ImportError as error:
-        raise MissingExtraError("Wasserstein distances need POT: pip install 'scorefield[metrics]'") from error
     return ot

@@ -42,7 +42,7 @@ def uses_bf16(precision: Precision, device: torch.device) -> bool:
     """
     native = _multiplies_bf16(device)
     if precision == "bf16" and device.type == "cuda" and not native:
-        raise ConfigError("precision bf16 was asked for, but this GPU has none; use --precision fp32")
+        raise ConfigError("precision bf16 was asked for, but this GPU has none; use fp32")
     return precision == "bf16" or (precision == "auto" and native)
 
 

@@ -39,9 +39,9 @@ class RunFolder:
                 folder.mkdir(parents=True, exist_ok=True)
         except (OSError, ValueError) as error:  # ValueError: NUL in the name, or bytes that are not UTF-8
             reason = getattr(error, "strerror", error)
-            raise ConfigError(f"{path}: cannot be a run folder: {reason}; choose another with --run") from error
+            raise ConfigError(f"{path}: cannot be a run folder: {reason}; choose another") from error
         if not os.access(path, os.W_OK):
-            raise ConfigError(f"{path}: not writable; choose another with --run")
+            raise ConfigError(f"{path}: not writable; choose another")
 
     def truncate_metrics(self, step: int) -> None:
         """Drop the lines after ``step``: those a killed run wrote after its last checkpoint, and a line cut short."""

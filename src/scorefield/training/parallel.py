@@ -5,6 +5,7 @@ with the rest. Noise belongs to rows, not to processes, so any number of process
 """
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol, cast
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from scorefield._errors import ConfigError, ScorefieldError
 
-__all__ = ["Accelerated", "OneProcess", "Parallel", "pick_device"]
+__all__ = ["Accelerated", "OneProcess", "Parallel", "checked_device", "pick_device"]
 
 
 class Parallel(Protocol):
@@ -77,7 +78,7 @@ class Accelerated:
         if self._accelerator.num_processes != started:
             raise ConfigError(
                 f"{started} processes were started, and {self._accelerator.num_processes} found each other; choose the device they share, "
-                "--device cpu or --device cuda"
+                "cpu or cuda"
             )
         self.rank: int = self._accelerator.process_index
         self.world: int = self._accelerator.num_processes
@@ -118,11 +119,23 @@ def pick_device(name: str) -> torch.device:
     """Return the device called ``name``; "auto" is the GPU where there is one.
 
     Raises:
-        ConfigError: CUDA asked for where there is none.
+        ConfigError: no such device, here or at all.
     """
-    if name == "auto":
+    if checked_device(name) == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(name)
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(f"device {name!r} was asked for, but there is no CUDA device; use --device cpu")
+    device, found = torch.device(name), torch.cuda.device_count()
+    if device.type == "cuda" and (device.index or 0) >= found:
+        here = f"the last here is cuda:{found - 1}" if found else "there is no CUDA device; use cpu"
+        raise ConfigError(f"device {name!r} was asked for, but {here}")
     return device
+
+
+def checked_device(name: str) -> str:
+    """Return the name of a device, whether or not this machine has it.
+
+    Raises:
+        ConfigError: a name of none.
+    """
+    if not re.fullmatch(r"auto|cpu|cuda(:\d{1,4})?", name):
+        raise ConfigError(f"device {name!r}: expected auto, cpu, cuda or cuda:N")
+    return name

@@ -9,7 +9,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from scorefield._tensors import Source, derive_seed, uniform_like
-from scorefield.cli.toys import Plan, Toy
 from scorefield.data import DensityBatches
 from scorefield.grids import geometric
 from scorefield.models import ScoreModel
@@ -27,9 +26,10 @@ from scorefield.objectives import (
     edm_weight,
 )
 from scorefield.preconditioning import Denoiser
+from scorefield.toys.known import Plan, Toy
 from scorefield.training import Optimization, StepRecord, TrainState, load_weights, train
 
-__all__ = ["learn", "objective"]
+__all__ = ["OBJECTIVES", "learn", "objective"]
 
 _LEVELS = 24  # the ladder of the objectives that know one level at a time
 
@@ -52,6 +52,8 @@ _AT_ONE_LEVEL: dict[str, Callable[[float], tuple[Objective[ScoreModel], float]]]
     "implicit": lambda sigma: (ImplicitSM(sigma), sigma**2),
     "fdssm": lambda sigma: (FiniteDifferenceSSM(sigma, epsilon=0.05 * sigma), sigma**2),
 }
+OBJECTIVES = ("dsm", "multilevel", *_AT_ONE_LEVEL)
+"""The names that `objective` knows."""
 
 
 @dataclass(frozen=True)

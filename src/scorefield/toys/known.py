@@ -1,8 +1,8 @@
-"""What ``scorefield toy`` knows by name: densities of the plane, and the noise levels and samplers that follow from their lengths."""
+"""Densities of the plane by name, and the noise levels and samplers that follow from their lengths."""
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -16,7 +16,7 @@ from scorefield.processes import VE
 from scorefield.samplers import AnnealedLangevin, Heun, Langevin
 from scorefield.sampling import Sampler
 
-__all__ = ["REPEATS", "TOYS", "Chain", "Plan", "Toy", "chains", "plan"]
+__all__ = ["REPEATS", "TOYS", "Chain", "Plan", "Toy", "chains", "described", "plan"]
 
 REPEATS = 40  # Langevin steps on each level of the annealing
 _FLOW_STEPS = 64
@@ -116,3 +116,13 @@ def chains(toy: Toy, plan: Plan) -> dict[str, Chain]:
         "annealed Langevin": Chain(annealed, times, None),
         "probability flow": Chain(Heun(), Karras(_FLOW_STEPS - 1).times(plan.process), None),
     }
+
+
+def described(toy: Toy, plan: Plan) -> dict[str, Any]:
+    """Return the settings that followed from the density, as JSON has them."""
+    samplers = {
+        name: {"sampler": str(chain.sampler), "transitions": len(chain.times) - 1}
+        for name, chain in chains(toy, plan).items()
+    }
+    lengths = {"sigma_1": plan.sigma_1, "sigma_data": plan.sigma_data, "mean_data": plan.mean_data}
+    return {"sigma_min": plan.process.sigma_min, "sigma_max": plan.process.sigma_max, **lengths, "samplers": samplers}

@@ -1,0 +1,194 @@
+"""What the commands that draw share: from options to samples, and from samples to a file."""
+
+import re
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jsonargparse import Namespace
+from torch import Tensor
+
+from scorefield._errors import ConfigError, MissingExtraError
+from scorefield.cli.console import Progress, tell_device
+from scorefield.cli.files import is_picture
+from scorefield.config import merge, refusals
+from scorefield.config.base import Section
+from scorefield.config.load import validate
+from scorefield.config.migrate import flat_sampling
+from scorefield.config.sampling import SamplingConfig
+from scorefield.grids import times_of
+from scorefield.loaded import LoadedModel
+from scorefield.models import ScoreModel
+from scorefield.networks.precision import Precision, uses_bf16
+from scorefield.plotting import save_film, save_grid
+from scorefield.pretrained import shipped_models
+from scorefield.sampling import Samples
+from scorefield.training import pick_device
+
+__all__ = [
+    "FILMS",
+    "choose",
+    "count",
+    "draw",
+    "labels_of",
+    "parse_seeds",
+    "precision",
+    "require_drawable",
+    "setting",
+    "write",
+]
+
+FILMS = (".gif", ".mp4")
+_SEEDS_LIMIT = 10_000_000
+
+
+class _Choice(Section):
+    """Wraps the union of samplers so that one validator serves all."""
+
+    sampling: SamplingConfig
+
+
+def draw(
+    args: Namespace,
+    loaded: LoadedModel[ScoreModel],
+    choice: SamplingConfig,
+    *,
+    labels: Tensor | None,
+    frames: int = 0,
+) -> tuple[Samples, float]:
+    """Return the samples that -n, --seed and --seeds name, and the seconds they took."""
+    n, seeds = count(args)
+    began = time.perf_counter()
+    with refusals("sampler"):
+        sampler, grid = choice.build(loaded.model.process)
+        steps = (len(times_of(grid, loaded.model.process)) - 1) * -(-n // args.batch_size)
+    tell_device(args.device)
+    with Progress(steps, f"drawing {n} samples") as progress, refusals("sampler"):
+        drawn = loaded.sample(
+            n,
+            seed=args.seed,
+            seeds=seeds,
+            labels=labels,
+            weight=args.weight,
+            guide=args.guide,
+            sampler=sampler,
+            grid=grid,
+            precision=precision(args, choice),
+            batch_size=args.batch_size,
+            frames=frames,
+            on_step=lambda _: progress.advance(),
+        )
+    return drawn, time.perf_counter() - began
+
+
+def precision(args: Namespace, choice: SamplingConfig) -> Precision:
+    """Return the precision the network runs in: of --precision auto, float32 where the solver would mistake rounding for curvature."""
+    wanted = "fp32" if args.precision == "auto" and choice.sampler.kind == "ode" else args.precision
+    return "bf16" if uses_bf16(wanted, pick_device(args.device)) else "fp32"
+
+
+def labels_of(args: Namespace, loaded: LoadedModel[ScoreModel]) -> Tensor | None:
+    """Return the class of every sample: those asked for, in turn; None where none was."""
+    if args["class"] is None:
+        if args.weight != 0:
+            raise ConfigError(f"--weight {args.weight} exaggerates a class; say which by --class")
+        return None
+    classes = torch.tensor(parse_seeds(args["class"], "--class"))
+    known = loaded.model.classes
+    if known is None:
+        sister = f"{loaded.config.data.kind}-class"
+        such = f"such as {sister}" if sister in shipped_models() else "of a run with network.classes"
+        raise ConfigError(
+            f"--class {args['class']}: {args.model} was trained without labels; name a model that has some, {such}, or leave --class out"
+        )
+    if classes.max() >= known:
+        raise ConfigError(f"--class {args['class']}: {args.model} knows the classes 0 to {known - 1}")
+    return classes[torch.arange(count(args)[0]) % len(classes)]
+
+
+def count(args: Namespace) -> tuple[int, list[int] | None]:
+    """Return how many samples are asked for, and the seed of each where they are named."""
+    if args.seeds is not None:
+        seeds = parse_seeds(args.seeds)
+        return len(seeds), seeds
+    return args.n, None
+
+
+def choose(
+    loaded: LoadedModel[ScoreModel], kind: str | None, steps: int | None, options: dict[str, Any]
+) -> SamplingConfig:
+    """Return the sampling configuration: the run's own, changed by what was asked on the command line."""
+    asked = {
+        **({} if kind is None else {"kind": kind}),
+        **({} if steps is None else {"steps": steps}),
+        **options,
+    }
+    own = loaded.config.sampling.model_dump(mode="json")
+    values = merge({"sampling": own}, {"sampling": flat_sampling(asked, own, times=False)})
+    return validate(_Choice, values, "command line").sampling
+
+
+def setting(args: Namespace, loaded: LoadedModel[ScoreModel], choice: SamplingConfig) -> dict[str, Any]:
+    """Return how samples are drawn, as reports have it."""
+    weight = loaded.config.guide.weight if args.get("guide") is None else args.guide
+    guided = loaded.weak is not None and args.weight == 0
+    return {
+        "sampler": _flat({**choice.sampler.model_dump(), "grid": choice.grid.model_dump()}),
+        "guide": weight if guided else 0.0,
+        "precision": precision(args, choice),
+    }
+
+
+def _flat(section: dict[str, Any]) -> dict[str, Any]:
+    """Return settings side by side: a section within goes by its kind, its settings by their names after its own."""
+    flat: dict[str, Any] = {}
+    for key, value in section.items():
+        inner = _flat(value) if isinstance(value, dict) else {"kind": value}
+        flat |= {key if name == "kind" else f"{key}_{name}": setting for name, setting in inner.items()}
+    return flat
+
+
+def parse_seeds(text: str, option: str = "--seeds") -> list[int]:
+    """Return the numbers in "0-63" or "3,5,8-10".
+
+    Raises:
+        ConfigError: anything else, or more than ten million.
+    """
+    seeds: list[int] = []
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(\d{1,18})(?:-(\d{1,18}))?\s*", part)
+        if match is None:
+            raise ConfigError(f"{option}: {part!r} is not a number or a range; write 0-63, or 3,5,8-10")
+        low, high = int(match[1]), int(match[2] or match[1])
+        if high < low or high - low + len(seeds) >= _SEEDS_LIMIT:
+            raise ConfigError(f"{option}: {part!r} must ascend, and all together be at most {_SEEDS_LIMIT} numbers")
+        seeds.extend(range(low, high + 1))
+    return seeds
+
+
+def require_drawable(out: Path, loaded: LoadedModel[ScoreModel]) -> None:
+    """Refuse a picture or a film of what is no image, and an .mp4 without what writes it."""
+    if out.suffix != ".npz" and not is_picture(loaded.event):
+        raise ConfigError(
+            f"--out {out}: a picture needs images of 1 or 3 channels; the model draws samples of shape {loaded.event}: write .npz instead"
+        )
+    if out.suffix == ".mp4" and None in map(find_spec, ("imageio", "imageio_ffmpeg")):
+        raise MissingExtraError(
+            f"--out {out}: writing .mp4 needs the video extra: pip install 'scorefield[video]'; or write .gif"
+        )
+
+
+def write(out: Path, drawn: Samples, ends: tuple[float, float]) -> None:
+    """Write samples as the extension of ``out`` says; the ends of their values are black and white."""
+    try:
+        if out.suffix == ".npz":
+            np.savez_compressed(out, x=drawn.x.cpu().numpy())  # what was drawn, not what a picture would show
+        elif drawn.trajectory is not None:
+            save_film(out, drawn.trajectory.cpu(), ends=ends)
+        else:
+            save_grid(out, drawn.x, ends=ends)
+    except OSError as error:
+        raise ConfigError(f"--out {out}: cannot be written: {error.strerror or error}") from error

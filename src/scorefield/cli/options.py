@@ -1,0 +1,188 @@
+"""Options that several commands share, and what their values may be. Nothing heavy is imported, so that ``--help`` answers at once."""
+
+import math
+from typing import Any
+
+from jsonargparse import ArgumentParser
+from jsonargparse.typing import restricted_number_type, restricted_string_type
+
+from scorefield.cli.kinds import table
+
+__all__ = [
+    "LEVELS",
+    "MASKS",
+    "MEASURED",
+    "REPLACED",
+    "Finite",
+    "NotNegative",
+    "Positive",
+    "Whole0",
+    "Whole1",
+    "Whole2",
+    "command",
+    "data_dir",
+    "device",
+    "drawing",
+    "guide",
+    "model",
+    "plugin",
+    "report",
+    "restoring",
+]
+
+# Their names are what a refusal says was expected.
+Whole0 = restricted_number_type("a whole number, at least 0", int, (">", -1))
+Whole1 = restricted_number_type("a whole number, at least 1", int, (">=", 1))
+Whole2 = restricted_number_type("a whole number, at least 2", int, (">=", 2))
+Finite = restricted_number_type("a finite number", float, [(">", -math.inf), ("<", math.inf)])
+Positive = restricted_number_type("a finite number above 0", float, [(">", 0), ("<", math.inf)])
+NotNegative = restricted_number_type("a finite number, at least 0", float, [(">=", 0), ("<", math.inf)])
+_Device = restricted_string_type("auto, cpu, cuda or cuda:N", r"^(auto|cpu|cuda(:\d+)?)$")
+
+LEVELS = ("debug", "info", "warning", "critical")
+"""How much is said on the way."""
+MASKS = ("left", "right", "top", "bottom", "center", "vertical", "horizontal")
+REPLACED = ("repaint", "replace")
+"""Methods that put the known pixels back."""
+MEASURED = ("pigdm", "dps", "particles")
+"""Methods of `restoring` for any linear measurement."""
+
+
+def command(description: str) -> ArgumentParser:
+    """Return the parser of a command, with what every one of them accepts."""
+    parser = ArgumentParser(description=description, exit_on_error=False)
+    parser.add_argument(
+        "--verbose",
+        choices=LEVELS,
+        default="info",
+        metavar="LEVEL",
+        help="debug (tracebacks of errors, too; meant where no level stands), info, warning or critical (errors alone)",
+    )
+    parser.add_argument(
+        "--threads", type=Whole1, metavar="N", help="processor cores to use; OMP_NUM_THREADS, or as many as are idle"
+    )
+    return parser
+
+
+def plugin(parser: ArgumentParser) -> None:
+    """Add what every command that builds from a configuration accepts."""
+    parser.add_argument(
+        "--plugin",
+        type=str,
+        action="append",
+        metavar="FILE.py",
+        help="run a Python file of yours first, which registers networks, samplers, ... (scorefield.register); may be repeated",
+    )
+
+
+def model(parser: ArgumentParser) -> None:
+    """Add the trained model."""
+    plugin(parser)
+    parser.add_argument(
+        "model",
+        type=str,
+        metavar="RUN",
+        help="a run folder, a checkpoint, a shipped model's name, or hf:ORG/NAME of the Hugging Face Hub",
+    )
+
+
+def device(parser: ArgumentParser, default: str | None = "auto") -> None:
+    """Add where to compute."""
+    parser.add_argument("--device", type=_Device, default=default, metavar="NAME", help="auto, cpu, cuda or cuda:N")
+
+
+def data_dir(parser: ArgumentParser) -> None:
+    """Add where data are."""
+    parser.add_argument("--data-dir", type=str, metavar="DIR", help="where data files are (or SCOREFIELD_DATA)")
+
+
+def report(parser: ArgumentParser) -> None:
+    """Add the report for programs."""
+    parser.add_argument("--json", action="store_true", help="report as one JSON object")
+
+
+def guide(parser: ArgumentParser) -> None:
+    """Add the weight of a run's weaker version."""
+    parser.add_argument(
+        "--guide",
+        type=NotNegative,
+        metavar="WEIGHT",
+        help="of the run's weaker version, which shows where not to go: 0 draws without it; the run's own by default",
+    )
+
+
+def drawing(parser: ArgumentParser, n: int) -> None:
+    """Add what every command that draws samples of a model accepts."""
+    model(parser)
+    parser.add_argument(
+        "--sampler",
+        type=str,
+        metavar="KIND",
+        help=f"{', '.join(table()['sampler'])}; the run's own by default",
+    )
+    parser.add_argument(
+        "--steps", type=Whole1, metavar="N", help="transitions of the grid of times; of a ladder, levels"
+    )
+    parser.add_argument(
+        "--options",
+        type=dict[str, Any],
+        default={},
+        metavar="{KEY: VALUE}",
+        help="more of the sampler: --options.snr 0.2",
+    )
+    parser.add_argument("-n", "--n", type=Whole1, default=n, metavar="N", help="how many samples")
+    parser.add_argument("--seed", type=int, default=0, help="names the draw")
+    parser.add_argument(
+        "--seeds", type=str, metavar="0-63", help="one seed per sample: a range or a comma-separated list"
+    )
+    parser.add_argument(
+        "--class",
+        type=str,
+        metavar="0-9",
+        help="the class of every sample, or several that take turns; for models that know classes",
+    )
+    parser.add_argument(
+        "--weight",
+        type=Finite,
+        default=0.0,
+        metavar="WEIGHT",
+        help="of classifier-free guidance: 0 the class as learned, 2 exaggerated",
+    )
+    parser.add_argument("--batch-size", type=Whole1, default=256, metavar="N", help="samples drawn at a time")
+    device(parser)
+    parser.add_argument(
+        "--precision",
+        choices=("auto", "fp32", "bf16"),
+        default="auto",
+        metavar="KIND",
+        help="of the network: fp32, bf16, or auto: bf16 where the processor has it",
+    )
+    report(parser)
+
+
+def restoring(parser: ArgumentParser, methods: tuple[str, ...], out: str) -> None:
+    """Add what `inpaint` and `solve` share; the first method is the default."""
+    drawing(parser, n=8)
+    parser.add_argument(
+        "--image",
+        type=str,
+        required=True,
+        metavar="IMAGE",
+        help="a picture of the model's size, or a number: which image of the test set of the model's data",
+    )
+    parser.add_argument(
+        "--method",
+        choices=methods,
+        default=methods[0],
+        metavar="METHOD",
+        help=f"{', '.join(methods)}; {methods[0]} by default",
+    )
+    parser.add_argument(
+        "--noise",
+        type=NotNegative,
+        help="of pigdm, dps, particles: standard deviation of the measurement's noise; 0.05 by default",
+    )
+    parser.add_argument("--zeta", type=Positive, help="of dps: the length of its pull; 1 by default")
+    parser.add_argument("--particles", type=Whole1, help="of particles: how many for each sample; 16 by default")
+    parser.add_argument("--out", type=str, default=out, help=".png panel, or .npz arrays, images in [0, 1]")
+    data_dir(parser)

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 import scorefield
-from scorefield._errors import ConfigError
 from scorefield.cli.main import _parse, build_parser
+from scorefield.errors import ConfigError
 
 # What readers paste draws as it likes, and registers kinds.
 pytestmark = pytest.mark.usefixtures("seeded", "kinds_of_this_test")

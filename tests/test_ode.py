@@ -8,8 +8,8 @@ import torch
 from scipy.integrate import solve_ivp
 
 from scorefield import EDM, Exact, GaussianMixture
-from scorefield._errors import DivergedError
 from scorefield._ode import DORMAND_PRINCE, integrate
+from scorefield.errors import DivergedError
 from scorefield.models import probability_flow
 
 

@@ -14,7 +14,12 @@ from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from scorefield._errors import (
+from scorefield.cli import main
+from scorefield.cli.drawing import parse_seeds
+from scorefield.cli.main import COMMANDS
+from scorefield.config import RunConfig, parse_yaml, validate
+from scorefield.config.rooms import ROOMS
+from scorefield.errors import (
     CheckpointError,
     ConfigError,
     DataError,
@@ -22,11 +27,6 @@ from scorefield._errors import (
     MissingExtraError,
     ScorefieldError,
 )
-from scorefield.cli import main
-from scorefield.cli.drawing import parse_seeds
-from scorefield.cli.main import COMMANDS
-from scorefield.config import RunConfig, parse_yaml, validate
-from scorefield.config.rooms import ROOMS
 
 TINY = ["--data.kind", "digits", "--network.width", "8", "--network.depth", "1", "--device", "cpu"]
 

@@ -14,11 +14,11 @@ import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from scorefield._errors import ConfigError
 from scorefield.cli import main
 from scorefield.cli.kinds import table
 from scorefield.config import RunConfig, to_yaml
 from scorefield.config.rooms import ROOMS
+from scorefield.errors import ConfigError
 from scorefield.runs import RunFolder
 
 TAKEN, REFUSED = 0, 2

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from scorefield import load_classifier, load_model
-from scorefield._errors import ConfigError
 from scorefield.cli.main import main
+from scorefield.errors import ConfigError
 
 PARTS = ["--network.kind", "noisy_classifier", "--model.kind", "classifier", "--objective.kind", "cross_entropy"]
 TINY = ["--data.kind", "digits", *PARTS, "--network.width", "16", "--train.label_dropout", "0", "--fast-dev-run"]

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from scorefield._errors import ConfigError
 from scorefield.config import RunConfig, merge, parse_yaml, read_yaml, to_yaml, validate
+from scorefield.errors import ConfigError
 
 BOMB = "a: &a [x, x]\n" + "\n".join(
     f"{chr(98 + k)}: &{chr(98 + k)} [*{chr(97 + k)}, *{chr(97 + k)}]" for k in range(20)

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 import scorefield
-from scorefield._errors import ConfigError, DataError
 from scorefield.data import from_array_file, from_path
+from scorefield.errors import ConfigError, DataError
 
 BYTES = np.random.default_rng(0).integers(0, 256, (6, 4, 5), dtype=np.uint8)
 

@@ -5,10 +5,10 @@ import time
 import pytest
 import torch
 
-from scorefield._errors import ConfigError
 from scorefield._tensors import Noise
 from scorefield.data import Batches, Dataset, DensityBatches
 from scorefield.densities import Gaussian
+from scorefield.errors import ConfigError
 
 N = 13
 DATA = Dataset(

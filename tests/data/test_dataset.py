@@ -5,9 +5,9 @@ import pytest
 import torch
 from scipy import stats
 
-from scorefield._errors import DataError
 from scorefield.data import Dataset, dequantize, keep_share
 from scorefield.data.dataset import dequantize_rows
+from scorefield.errors import DataError
 
 BYTES = torch.arange(256, dtype=torch.uint8).reshape(256, 1, 1).expand(256, 1, 50).contiguous()
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from scorefield._errors import DataError
 from scorefield.data.download import RemoteFile, fetch
+from scorefield.errors import DataError
 
 CONTENT = bytes(range(256)) * 1000
 FILE = RemoteFile(

@@ -10,8 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from scorefield._errors import ConfigError, DataError
 from scorefield.data import from_folder, from_path
+from scorefield.errors import ConfigError, DataError
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (6, 8), dtype=np.uint8)

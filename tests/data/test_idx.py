@@ -9,8 +9,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from scorefield._errors import DataError
 from scorefield.data.idx import read_idx
+from scorefield.errors import DataError
 
 
 def header(*sizes: int, code: int = 8, rank: int | None = None) -> bytes:

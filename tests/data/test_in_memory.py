@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from scorefield._errors import ScorefieldError
 from scorefield.data import Batches, batches_of
+from scorefield.errors import ScorefieldError
 
 X = torch.arange(12.0).reshape(6, 2)
 LABELS = torch.tensor([0, 1, 2, 0, 1, 3])

@@ -12,10 +12,10 @@ import pooch
 import pytest
 import torch
 
-from scorefield._errors import DataError
 from scorefield.data import fashion_mnist, kmnist, mnist
 from scorefield.data.mnist import load
 from scorefield.data.sources import FASHION_MNIST, KMNIST, MNIST, Source
+from scorefield.errors import DataError
 
 SOURCES = (MNIST, FASHION_MNIST, KMNIST)
 

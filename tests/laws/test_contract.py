@@ -39,7 +39,7 @@ from scorefield import (
     log_likelihood,
     sample,
 )
-from scorefield._errors import ConfigError
+from scorefield.errors import ConfigError
 from scorefield.preconditioning import DataNet, VelocityNet
 
 from .cases import PLANAR, normal

@@ -46,7 +46,7 @@ from scorefield import (
     sample,
     variational_bound,
 )
-from scorefield._errors import ConfigError
+from scorefield.errors import ConfigError
 from scorefield.models import Time
 from scorefield.units import Units
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from scorefield import wasserstein
-from scorefield._errors import MissingExtraError
+from scorefield.errors import MissingExtraError
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

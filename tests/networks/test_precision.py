@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from scorefield import UNet, load_model
-from scorefield._errors import ConfigError
 from scorefield.cli.main import main
+from scorefield.errors import ConfigError
 from scorefield.networks import precision
 from scorefield.networks.precision import LowPrecision, uses_bf16
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from scorefield._errors import ConfigError
+from scorefield.errors import ConfigError
 from scorefield.networks import UNet
 from scorefield.networks.blocks import ResidualBlock
 from scorefield.networks.unet import Shuffle

@@ -40,7 +40,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from scorefield._errors import CheckpointError
+from scorefield.errors import CheckpointError
 from scorefield.training import checkpoint_files
 from scorefield.training.checkpoint import clean, latest, load, save
 

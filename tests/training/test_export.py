@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from scorefield import Classifier
-from scorefield._errors import CheckpointError
 from scorefield.cli import main
+from scorefield.errors import CheckpointError
 from scorefield.pretrained import load_trained, shipped_models
 from scorefield.training import checkpoint
 from scorefield.training.export import export

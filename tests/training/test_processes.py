@@ -13,7 +13,7 @@ from processes import CASES, half_and_half, trained
 from safetensors.torch import load_file
 from small import images, small_run
 
-from scorefield._errors import ScorefieldError
+from scorefield.errors import ScorefieldError
 from scorefield.training import Accelerated, OneProcess, checkpoint
 
 BOUND = {torch.float32: 1e-6, torch.float64: 1e-12}

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from checkpoint_faults import child_holds_lock, children
 
-from scorefield._errors import ConfigError
+from scorefield.errors import ConfigError
 from scorefield.runs.lock import RunLock
 
 

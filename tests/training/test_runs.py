@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from scorefield._errors import ConfigError
+from scorefield.errors import ConfigError
 from scorefield.training.parallel import Accelerated
 
 STEPS = 60

@@ -8,10 +8,10 @@ from typing import Any
 
 from jsonargparse import Namespace
 
-from scorefield._errors import ConfigError
 from scorefield.classifier import Classifier
 from scorefield.cli.console import stage
 from scorefield.cli.files import make_folder
+from scorefield.errors import ConfigError
 from scorefield.evaluation import calibration_page, labelled_examples, render_calibration
 from scorefield.loaded import LoadedModel
 from scorefield.metrics import calibration

@@ -6,10 +6,10 @@ from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
-from scorefield._errors import ConfigError
 from scorefield.cli.console import stage, warn
 from scorefield.cli.files import free_place
 from scorefield.cli.options import Whole2, command, plugin
+from scorefield.errors import ConfigError
 
 __all__ = ["parser", "run"]
 

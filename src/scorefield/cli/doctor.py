@@ -10,8 +10,8 @@ from typing import Any
 from jsonargparse import ArgumentParser, Namespace
 
 import scorefield
-from scorefield._errors import DataError
 from scorefield.cli.options import command, report
+from scorefield.errors import DataError
 
 __all__ = ["parser", "run"]
 

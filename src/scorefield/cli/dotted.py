@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote, unquote
 
-from scorefield._errors import ConfigError
+from scorefield.errors import ConfigError
 
 __all__ = ["gathered", "names_restored"]
 

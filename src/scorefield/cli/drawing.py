@@ -11,7 +11,6 @@ import torch
 from jsonargparse import Namespace
 from torch import Tensor
 
-from scorefield._errors import ConfigError, MissingExtraError
 from scorefield.cli.console import Progress, tell_device
 from scorefield.cli.files import is_picture
 from scorefield.config import merge, refusals
@@ -19,6 +18,7 @@ from scorefield.config.base import Section
 from scorefield.config.load import validate
 from scorefield.config.migrate import flat_sampling
 from scorefield.config.sampling import SamplingConfig
+from scorefield.errors import ConfigError, MissingExtraError
 from scorefield.grids import times_of
 from scorefield.loaded import LoadedModel
 from scorefield.models import ScoreModel

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from jsonargparse import ArgumentParser, Namespace
 
-from scorefield._errors import ConfigError
 from scorefield.cli.console import Progress, stage, warn
 from scorefield.cli.files import is_picture, make_folder
 from scorefield.cli.options import Whole0, command, data_dir, drawing, guide
+from scorefield.errors import ConfigError
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -5,7 +5,7 @@ import os
 from importlib.resources import files
 from pathlib import Path
 
-from scorefield._errors import ConfigError
+from scorefield.errors import ConfigError
 
 __all__ = ["free_folder", "free_place", "is_picture", "make_folder", "recipes", "writable"]
 

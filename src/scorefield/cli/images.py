@@ -9,11 +9,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from scorefield._errors import ConfigError
 from scorefield._tensors import derive_seed
 from scorefield.cli.files import is_picture
 from scorefield.cli.options import MASKS
 from scorefield.data import read_image
+from scorefield.errors import ConfigError
 from scorefield.guidance import Blur, Downsample, LinearOperator, MatrixFree, Project, hidden_part
 from scorefield.loaded import LoadedModel
 from scorefield.models import ScoreModel

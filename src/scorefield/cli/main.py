@@ -15,12 +15,12 @@ from importlib.util import find_spec
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
 import scorefield
-from scorefield._errors import ConfigError, ScorefieldError
 from scorefield.cli import console
 from scorefield.cli.dotted import gathered, names_restored
 from scorefield.cli.memory import keep_freed
 from scorefield.cli.options import LEVELS
 from scorefield.cli.threads import use_threads
+from scorefield.errors import ConfigError, ScorefieldError
 
 __all__ = ["COMMANDS", "build_parser", "main"]
 

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from jsonargparse import ArgumentParser, Namespace
 
-from scorefield._errors import ConfigError
 from scorefield.cli.console import Progress, level, tell
 from scorefield.cli.files import make_folder
 from scorefield.cli.options import command
+from scorefield.errors import ConfigError
 from scorefield_claims.catalogue import BUDGETS, CLAIMS
 
 __all__ = ["parser", "run"]

@@ -12,7 +12,6 @@ from jaxtyping import Bool, Float
 from jsonargparse import Namespace
 from torch import Tensor
 
-from scorefield._errors import ConfigError
 from scorefield.cli.console import Progress, tell_device, warn
 from scorefield.cli.drawing import choose, count, labels_of, precision, setting
 from scorefield.cli.files import writable
@@ -20,6 +19,7 @@ from scorefield.cli.images import read_truth
 from scorefield.cli.options import MEASURED
 from scorefield.config import refusals
 from scorefield.config.sampling import SamplingConfig
+from scorefield.errors import ConfigError
 from scorefield.evaluation import compared
 from scorefield.grids import times_of
 from scorefield.guidance import DPS, Inpaint, LinearGaussian, LinearOperator, Particles, RePaint

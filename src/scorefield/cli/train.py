@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from jsonargparse import ArgumentParser, Namespace
 
-from scorefield._errors import ConfigError
 from scorefield.cli.console import Progress, stage, tell, tell_device, warn
 from scorefield.cli.files import free_folder, is_picture, recipes
 from scorefield.cli.kinds import settings
 from scorefield.cli.options import command, data_dir, device, plugin
+from scorefield.errors import ConfigError
 
 if TYPE_CHECKING:
     from scorefield.config import RunConfig

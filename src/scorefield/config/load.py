@@ -10,8 +10,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from yaml.composer import Composer
 
-from scorefield._errors import ConfigError
 from scorefield.config.migrate import migrated
+from scorefield.errors import ConfigError
 
 __all__ = ["merge", "parse_yaml", "read_yaml", "refusals", "to_yaml", "validate"]
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from scorefield._errors import DataError
 from scorefield.data import Dataset
+from scorefield.errors import DataError
 from scorefield.units import INSIDE, Units
 
 __all__ = ["measured"]

@@ -20,7 +20,6 @@ from pydantic import (
 )
 
 from scorefield import data
-from scorefield._errors import ConfigError
 from scorefield._tensors import derive_seed
 from scorefield.config import usual
 from scorefield.config.base import Section
@@ -32,6 +31,7 @@ from scorefield.config.rooms import DENSITY, MODEL, NETWORK, OBJECTIVE, PROCESS,
 from scorefield.config.sampling import SamplingConfig
 from scorefield.data import Dataset
 from scorefield.data.arrays import Channels
+from scorefield.errors import ConfigError
 from scorefield.grids import ends
 from scorefield.guidance import AutoGuided
 from scorefield.models import NoisyModel, ScoreModel

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from scorefield._errors import DataError
+from scorefield.errors import DataError
 
 __all__ = ["refusal", "regular_file"]
 

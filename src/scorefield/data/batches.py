@@ -15,10 +15,10 @@ from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import IterableDataset
 
-from scorefield._errors import ConfigError
 from scorefield._tensors import derive_seed
 from scorefield.data.arrays import class_numbers, dataset_of
 from scorefield.data.dataset import Dataset, dequantize_rows
+from scorefield.errors import ConfigError
 
 __all__ = ["Batch", "Batches", "DensityBatches", "LoaderBatches", "Samplable", "batches_of"]
 

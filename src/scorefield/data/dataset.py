@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Bool, Float, Float32, Int, Int32, UInt8
 from torch import Tensor
 
-from scorefield._errors import DataError
 from scorefield._tensors import derive_seed
+from scorefield.errors import DataError
 
 __all__ = ["Dataset", "dequantize", "dequantize_rows", "keep_share", "quantize"]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from scorefield._errors import DataError
+from scorefield.errors import DataError
 
 __all__ = ["RemoteFile", "fetch", "listing"]
 

@@ -19,10 +19,10 @@ from jaxtyping import Int64, UInt8
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from scorefield._errors import ConfigError, DataError
 from scorefield.data._files import refusal, regular_file
 from scorefield.data.arrays import ARRAYS, Channels, from_array_file
 from scorefield.data.dataset import Dataset
+from scorefield.errors import ConfigError, DataError
 
 __all__ = ["from_folder", "from_path", "read_image"]
 

@@ -13,12 +13,12 @@ from pathlib import Path
 import pooch
 import torch
 
-from scorefield._errors import DataError
 from scorefield.data._files import refusal
 from scorefield.data.dataset import Dataset
 from scorefield.data.download import RemoteFile, fetch, listing
 from scorefield.data.idx import read_idx
 from scorefield.data.sources import FASHION_MNIST, KMNIST, MNIST, Pair, Source
+from scorefield.errors import DataError
 
 __all__ = ["fashion_mnist", "kmnist", "mnist"]
 

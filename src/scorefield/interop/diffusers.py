@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from scorefield._errors import CheckpointError, ConfigError
+from scorefield.errors import CheckpointError, ConfigError
 
 __all__ = ["Pipeline", "is_pipeline", "read_pipeline"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from scorefield._errors import CheckpointError, ConfigError
+from scorefield.errors import CheckpointError, ConfigError
 from scorefield.networks.adm import ADM
 from scorefield.networks.ncsnpp import NCSNpp
 from scorefield.networks.residual import Block

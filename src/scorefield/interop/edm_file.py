@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, _utils
 
-from scorefield._errors import CheckpointError
+from scorefield.errors import CheckpointError
 
 __all__ = ["EDMNetwork", "read_edm"]
 

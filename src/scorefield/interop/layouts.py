@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from scorefield._errors import CheckpointError
+from scorefield.errors import CheckpointError
 from scorefield.interop import torch_file
 from scorefield.interop.recognition import BUFFER, Recognized, recognize
 

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from scorefield._errors import CheckpointError
+from scorefield.errors import CheckpointError
 from scorefield.networks import CondRefineNet, NCSNv2Net
 
 __all__ = ["BUFFER", "Recognized", "recognize"]

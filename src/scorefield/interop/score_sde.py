@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from scorefield._errors import CheckpointError, ConfigError
+from scorefield.errors import CheckpointError, ConfigError
 from scorefield.networks.ncsnpp import NCSNpp
 from scorefield.networks.resampling import BlurredConv, StridedConv
 from scorefield.networks.residual import Attention, Block, Fourier

@@ -8,7 +8,7 @@ import ast
 from pathlib import Path
 from typing import Any
 
-from scorefield._errors import ConfigError
+from scorefield.errors import ConfigError
 from scorefield.interop.score_sde import settings_of_score_sde
 
 __all__ = ["Sections", "read_score_sde_config", "run_of_score_sde"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from scorefield._errors import CheckpointError
+from scorefield.errors import CheckpointError
 
 __all__ = ["read", "write"]
 

@@ -13,7 +13,7 @@ from annotated_types import Ge, Lt
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from scorefield._errors import ConfigError
+from scorefield.errors import ConfigError
 from scorefield.networks.residual import Block, Positional, Style, one_hot
 
 __all__ = ["ADM"]

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from scorefield._errors import ConfigError
+from scorefield.errors import ConfigError
 from scorefield.networks.mlp import FourierFeatures
 from scorefield.networks.rows import Linear
 

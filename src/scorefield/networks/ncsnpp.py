@@ -21,7 +21,7 @@ from annotated_types import Ge, Lt
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from scorefield._errors import ConfigError
+from scorefield.errors import ConfigError
 from scorefield.networks.resampling import BlurredConv, Change, StridedConv, Taps, double, halve
 from scorefield.networks.residual import Block, Fourier, Positional, Style, one_hot
 

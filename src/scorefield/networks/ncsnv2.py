@@ -7,8 +7,8 @@ from annotated_types import Ge, Le
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from scorefield._errors import ConfigError
 from scorefield._tensors import like
+from scorefield.errors import ConfigError
 from scorefield.networks.refinenet import RefineNet
 from scorefield.networks.refinenet_norms import InstanceNormPlus, Unnormalized
 

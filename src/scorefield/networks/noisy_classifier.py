@@ -8,7 +8,7 @@ from annotated_types import Ge, Le, Lt
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from scorefield._errors import ConfigError
+from scorefield.errors import ConfigError
 from scorefield.networks.blocks import Conditioning, Maps, channel_norm, convolution
 from scorefield.networks.rows import Linear
 from scorefield.networks.unet import Stage, channels_last, grid_widths, shrink, widened

@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from scorefield._errors import ConfigError
+from scorefield.errors import ConfigError
 
 __all__ = ["LowPrecision", "Precision", "uses_bf16"]
 

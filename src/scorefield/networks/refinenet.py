@@ -14,7 +14,7 @@ import abc
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from scorefield._errors import ConfigError
+from scorefield.errors import ConfigError
 from scorefield.networks.refinenet_blocks import Chain, Pool, Refine, Residual
 from scorefield.networks.refinenet_norms import MakeNorm, elu_of
 

@@ -19,7 +19,7 @@ from annotated_types import Ge, Le, Lt
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from scorefield._errors import ConfigError
+from scorefield.errors import ConfigError
 from scorefield.networks.blocks import Conditioning, Maps, ResidualBlock, channel_norm, convolution, zeroed
 from scorefield.networks.rows import kernel_depends_on_rows
 

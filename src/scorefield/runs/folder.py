@@ -6,7 +6,7 @@ import os
 from dataclasses import asdict
 from pathlib import Path
 
-from scorefield._errors import ConfigError
+from scorefield.errors import ConfigError
 from scorefield.training import StepRecord
 
 __all__ = ["RunFolder"]

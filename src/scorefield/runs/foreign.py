@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from scorefield import advice
-from scorefield._errors import CheckpointError, ConfigError
 from scorefield.config import RunConfig, merge, refusals, to_yaml, validate
+from scorefield.errors import CheckpointError, ConfigError
 from scorefield.interop import Imported, Layout, Moments, read_weights, write_weights
 from scorefield.loaded import LoadedModel
 from scorefield.models import NoisyModel, ScoreModel

@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 from typing import Self
 
-from scorefield._errors import ConfigError
+from scorefield.errors import ConfigError
 
 __all__ = ["RunLock"]
 

@@ -9,9 +9,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
-from scorefield._errors import CheckpointError, ConfigError, DivergedError
 from scorefield.config import RunConfig, refusals, stored, to_yaml, validate
 from scorefield.data import Batches, Dataset
+from scorefield.errors import CheckpointError, ConfigError, DivergedError
 from scorefield.models import NoisyModel, ScoreModel
 from scorefield.plotting import loss_curve
 from scorefield.runs.folder import RunFolder

@@ -26,7 +26,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from scorefield._errors import CheckpointError
+from scorefield.errors import CheckpointError
 from scorefield.training import checkpoint_files as files
 from scorefield.training.checkpoint_files import JSON, MANIFEST, SCHEMA, STATE
 

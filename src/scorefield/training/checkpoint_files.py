@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import safetensors.torch
 from torch import Tensor
 
-from scorefield._errors import CheckpointError
+from scorefield.errors import CheckpointError
 
 __all__ = ["JSON", "MANIFEST", "SCHEMA", "STATE", "encode", "encode_tensors", "read", "read_manifest", "read_state"]
 __all__ += ["read_tensors", "read_verified", "sync", "write"]

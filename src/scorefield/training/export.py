@@ -4,7 +4,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from scorefield._errors import CheckpointError
+from scorefield.errors import CheckpointError
 from scorefield.training import checkpoint
 
 __all__ = ["export"]

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from scorefield._errors import ConfigError, DivergedError
 from scorefield._tensors import Noise, derive_seed
 from scorefield.data import Batch, Dataset, batches_of
 from scorefield.densities import Density
+from scorefield.errors import ConfigError, DivergedError
 from scorefield.models import NoisyModel
 from scorefield.objectives import Objective
 from scorefield.training.optimization import Optimization

@@ -13,7 +13,7 @@ from typing import Protocol, cast
 import torch
 from torch import Tensor
 
-from scorefield._errors import ConfigError, ScorefieldError
+from scorefield.errors import ConfigError, ScorefieldError
 
 __all__ = ["Accelerated", "OneProcess", "Parallel", "checked_device", "pick_device"]
 

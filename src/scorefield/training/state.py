@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
-from scorefield._errors import CheckpointError
+from scorefield.errors import CheckpointError
 from scorefield.models import NoisyModel
 from scorefield.training.muon import Muon
 from scorefield.training.optimization import Optimization

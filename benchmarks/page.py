@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks import allocator, checkpoints, exact, growth, ncsn_step, overhead, training
+from benchmarks import allocator, before, checkpoints, exact, growth, ncsn_step, overhead, training
 from benchmarks.peers import likelihood, networks, sampling
 from benchmarks.peers import training as peer_training
 from benchmarks.timing import Row
@@ -24,6 +24,7 @@ SUITES = {
     "allocator": allocator.run,
     "exact": exact.run,
     "checkpoints": checkpoints.run,
+    "before": before.run,
     "ncsn": ncsn_step.run,
     "growth": growth.run,
     "peers-training": peer_training.run,

@@ -15,8 +15,6 @@ __all__ = [
     "DivergedError",
     "MissingExtraError",
     "ScorefieldError",
-    "needing",
-    "require_finite",
 ]
 
 

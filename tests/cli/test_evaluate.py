@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from scorefield.cli import evaluate as command
+from scorefield import pretrained
 from scorefield.cli import main
 
 TINY = ["--network.width", "8", "--network.depth", "1", "--device", "cpu", "--fast-dev-run"]
@@ -63,7 +63,7 @@ def mnist(tmp_path_factory: pytest.TempPathFactory, data: Path) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "load_judge", lambda *_: StandIn())
+    monkeypatch.setattr(pretrained, "load_judge", lambda *_: StandIn())
 
 
 def report(out: Path, *arguments: str, code: int = 0) -> dict:

@@ -262,7 +262,7 @@ def test_one_restoration_has_no_diversity(capsys, run: Path, tmp_path: Path):
         (["--mask", "bernoulli:0.999999999"], ["hides all"]),
         (["--method", "magic"], ["method", "magic", "repaint"]),
         (["--method", "repaint", "--resample", "0"], ["resample", "at least 1", "0"]),
-        (["--method", "dps", "--zeta", "0"], ["zeta", "positive", "0"]),
+        (["--method", "dps", "--zeta", "0"], ["zeta", "above 0", "received 0"]),
         (["--method", "particles", "--particles", "0"], ["at least 1", "0"]),
         (["--method", "particles", "--sampler", "heun"], ["particles", "--sampler heun"]),
         (["--method", "particles", "--resample", "3"], ["--resample", "repaint", "particles"]),

@@ -33,7 +33,7 @@ def frames(path: Path) -> int:
 def strip(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     seen: dict[str, Any] = {}
 
-    def sigma_strip(path: Path, states: Tensor, sigmas: list[float], final: Tensor) -> None:
+    def sigma_strip(path: Path, states: Tensor, sigmas: list[float], final: Tensor, ends: tuple[float, float]) -> None:
         seen.update(states=states, sigmas=sigmas, final=final)
 
     monkeypatch.setattr(pictures, "sigma_strip", sigma_strip)
@@ -73,7 +73,7 @@ def test_films_and_strips_are_bounded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strip: dict, steps: int, repeats: int, columns: int, film: int
 ) -> None:
     kept: list[int] = []
-    monkeypatch.setattr(pictures, "save_film", lambda path, trajectory: kept.append(len(trajectory)))
+    monkeypatch.setattr(pictures, "save_film", lambda path, trajectory, ends: kept.append(len(trajectory)))
     draw_way(tmp_path, tmp_path / "grid.png", MODEL, configured(kind="ald", steps=steps, repeats=repeats), EVENT)
     assert kept == [film]
     assert len(strip["states"]) == columns
@@ -105,7 +105,7 @@ def test_training_leaves_grids_a_strip_and_a_film(tmp_path: Path, monkeypatch: p
 
 def test_a_film_ends_on_the_sample_and_begins_on_noise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[Tensor] = []
-    monkeypatch.setattr(pictures, "save_film", lambda path, trajectory: shown.append(trajectory))
+    monkeypatch.setattr(pictures, "save_film", lambda path, trajectory, ends: shown.append(trajectory))
     draw_way(tmp_path, tmp_path / "grid.png", MODEL, configured(kind="heun", steps=100), EVENT)
     drawn = sample(MODEL, Heun(), (64, *EVENT), grid=Karras(99).times(MODEL.process), seed=0)
     (film,) = shown

@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scorefield.cli import main
-from scorefield.cli import sample as command
+from scorefield.cli import drawing, main
 
 SETS = {
     "table": (80, 2),
@@ -31,9 +30,9 @@ def run(request, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[
 def test_a_picture_of_no_pictures_is_refused_before_anything_is_drawn(
     run, tmp_path, monkeypatch, capsys, suffix
 ) -> None:
-    monkeypatch.setattr(command, "draw", lambda *_, **__: pytest.fail("drawn"))
+    monkeypatch.setattr(drawing, "draw", lambda *_, **__: pytest.fail("drawn"))
     assert main(["sample", str(run[0]), "--out", str(tmp_path / f"s.{suffix}")]) == 2
-    assert "which are no pictures; write .npz" in capsys.readouterr().err
+    assert "write .npz instead" in capsys.readouterr().err
 
 
 def test_by_default_numbers_are_written_and_can_be_measured(run, tmp_path, monkeypatch, capsys) -> None:
@@ -46,7 +45,7 @@ def test_by_default_numbers_are_written_and_can_be_measured(run, tmp_path, monke
 
 
 def test_a_film_of_no_frames_is_refused_before_anything_is_drawn(tmp_path, monkeypatch, capsys) -> None:
-    monkeypatch.setattr(command, "draw", lambda *_, **__: pytest.fail("drawn"))
+    monkeypatch.setattr(drawing, "draw", lambda *_, **__: pytest.fail("drawn"))
     assert main(["sample", "digits", "--frames", "0", "--out", str(tmp_path / "s.gif")]) == 2
     assert "--frames" in capsys.readouterr().err
 
@@ -55,7 +54,7 @@ def test_a_film_of_no_frames_is_refused_before_anything_is_drawn(tmp_path, monke
 def test_a_class_of_a_model_without_classes_names_the_model_and_one_that_has(tmp_path, capsys, options) -> None:
     assert main(["sample", "mnist", *options, "-n", "1", "--out", str(tmp_path / "s.npz")]) == 2
     errors = capsys.readouterr().err
-    assert "mnist was trained without classes; mnist-class" in errors
+    assert "mnist was trained without labels; name a model that has some, such as mnist-class" in errors
     assert "Denoiser" not in errors
     assert main(["sample", "mnist-class", "--class", "12", "-n", "1", "--out", str(tmp_path / "s.npz")]) == 2
     assert "--class 12: mnist-class knows the classes 0 to 9" in capsys.readouterr().err

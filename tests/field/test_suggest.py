@@ -10,7 +10,7 @@ from PIL import Image
 
 from scorefield.advice import suggest
 from scorefield.cli import main
-from scorefield.cli.suggest import advise
+from scorefield.config.suggested import advise
 from scorefield.data import Dataset
 
 R = np.random.default_rng(0)

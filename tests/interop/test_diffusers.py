@@ -65,7 +65,7 @@ SCHEDULES = ("linear", "scaled_linear", "squaredcos_cap_v2")
 PREDICTIONS = ("epsilon", "sample", "v_prediction")
 
 
-@pytest.mark.parametrize(("schedule", "prediction"), itertools.product(SCHEDULES, PREDICTIONS))
+@pytest.mark.parametrize(("schedule", "prediction"), [*itertools.product(SCHEDULES, PREDICTIONS)])
 def test_eulers_method_is_their_ddim(schedule: str, prediction: str, tmp_path: Path) -> None:
     net = unet()
     scheduler = diffusers.DDIMScheduler(

@@ -228,8 +228,7 @@ def test_a_default_of_float64_breaks_no_density(density: str) -> None:
 
 @pytest.mark.usefixtures("seeded")
 def test_parts_keep_their_own_modes() -> None:
-    model = Denoiser(nn.Sequential(), PROCESS, 1.0)
-    model.net = MLP(dim=2, width=8)
+    model = Denoiser(MLP(dim=2, width=8), PROCESS, 1.0)
     model.train()
     frozen = next(iter(model.net.children()))
     frozen.eval()

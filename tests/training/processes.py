@@ -54,9 +54,11 @@ def trained(dtype: torch.dtype, rows: str, parallel: Parallel, accumulate: int =
 
 def half_and_half(folder: Path, parallel: Parallel) -> None:
     """Train a run's second half where there is a first, else its first half."""
+    begun = folder.exists()
     run, _ = small_run(folder, images(), parallel=parallel)
     with run:
-        run.resume()
+        if begun:
+            run.resume()
         for record in run:
             if record.step == 6:
                 run.save()

@@ -44,9 +44,9 @@ def writable(name: str, kinds: tuple[str, ...] = ()) -> Path:
     out = Path(name)
     if kinds and os.path.splitext(name)[1] not in kinds:  # as Pillow has it: to Path, "..png" has an extension
         raise ConfigError(f"--out {out}: the extension must be {', '.join(kinds[:-1])} or {kinds[-1]}")
-    if not out.parent.is_dir():
+    if not os.path.isdir(out.parent):  # of whatever name: Path's own refuses what is too long
         raise ConfigError(f"--out {out}: the folder {out.parent} does not exist")
-    new = not out.exists()
+    new = not os.path.exists(out)
     try:
         out.open("ab").close()  # what is there stays
         if new:
@@ -63,7 +63,7 @@ def free_place(name: str) -> Path:
         ConfigError: it exists, or cannot be made.
     """
     out = Path(name)
-    if out.exists():
+    if os.path.exists(out):
         raise ConfigError(f"--out {out}: exists already; name a new one")
     make_folder(out.parent)
     return out

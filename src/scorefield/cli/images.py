@@ -1,6 +1,7 @@
 """Images, masks and measurements as a person names them: a picture, a number in a test set, a half, a share of the pixels, a blur."""
 
 import math
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -154,7 +155,7 @@ def _picture(path: Path, event: tuple[int, ...]) -> Float[Tensor, "1 c h w"]:
 def _drawn(text: str, size: tuple[int, int]) -> Bool[Tensor, "1 h w"]:
     """Return a mask that is a picture."""
     path = Path(text)
-    if not path.suffix and not path.exists():
+    if not path.suffix and not os.path.exists(path):
         raise ConfigError(f"--mask {text}: no such mask; give {', '.join(MASKS)}, bernoulli:0.6, or a picture's path")
     values = torch.tensor(read_image(path), dtype=torch.float32).mean(0, keepdim=True)
     if values.shape[1:] != size:

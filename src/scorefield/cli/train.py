@@ -188,9 +188,12 @@ def _read(config: str | None) -> tuple[str, dict[str, Any]]:
             raise ConfigError("--config -: expected a configuration on standard input, which is closed or empty")
         return "standard input", parse_yaml(text, "standard input")
     path = Path(config)
-    if not path.is_file() and path.parent in (Path(), Path("configs")):  # mnist, or the path it has in the sources
+    if not os.path.isfile(path) and path.parent in (
+        Path(),
+        Path("configs"),
+    ):  # mnist, or the path it has in the sources
         path = recipes().get(path.name.removesuffix(".yaml"), path)
-    if not path.exists():
+    if not os.path.exists(path):
         raise ConfigError(f"{path}: cannot be read: no such file, and no recipe of that name ({', '.join(recipes())})")
     return str(path), read_yaml(path)
 

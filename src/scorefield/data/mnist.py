@@ -10,7 +10,6 @@ sub-folder ``mnist``, ``fashion-mnist`` or ``kmnist``. Once such a folder is nam
 import os
 from pathlib import Path
 
-import pooch
 import torch
 
 from scorefield.data._files import refusal
@@ -78,6 +77,8 @@ def load(source: Source, train: bool, data_dir: str | os.PathLike[str] | None) -
 def _locate(source: Source, pair: Pair, data_dir: str | os.PathLike[str] | None) -> list[Path]:
     if data_dir:
         return _own_files(source, pair, Path(data_dir).expanduser())
+    import pooch  # only who wants such files waits for it
+
     cache = Path(pooch.os_cache("scorefield")) / source.name
     return [fetch(file, source.mirrors, cache) for file in pair]
 

@@ -5,6 +5,7 @@ these files at its root. What its scheduler says of sampling (clipping, spacing 
 """
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -50,7 +51,7 @@ class Pipeline(NamedTuple):
 def is_pipeline(folder: Path) -> bool:
     """Whether a folder looks like a pipeline of diffusers."""
     return any(
-        (folder / place).is_file()
+        os.path.isfile(folder / place)  # of whatever name: Path's own refuses what is too long
         for place in ("model_index.json", "scheduler/scheduler_config.json", "scheduler_config.json")
     )
 

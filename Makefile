@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip --disable-pip-version-check --quiet --no-input
 
-.PHONY: quickstart test test-all mutants extras lint docs bench report clean
+.PHONY: quickstart test test-all test-share mutants extras lint docs bench report clean
 
 quickstart: $(VENV)/.user
 	$(BIN)/scorefield quickstart
@@ -13,8 +13,13 @@ quickstart: $(VENV)/.user
 test: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" --numprocesses auto --dist worksteal
 
+# Everything, and how each promise fared: the table of docs/reliability.
 test-all: $(VENV)/.dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal --promises results/reliability.json
+
+# One in forty of the slow tests, others each day.
+test-share: $(VENV)/.dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow --slow-share 40 --numprocesses auto --dist worksteal
 
 # Breaks the library in one place at a time; the tests must notice each.
 mutants: $(VENV)/.dev

@@ -9,14 +9,25 @@ from pathlib import Path
 import pytest
 import torch
 
+import promises
 from isolation import LEFTOVERS, leave_home, refuse_network
 
 _DATA = Path(os.environ.get("SCOREFIELD_DATA") or Path(__file__).parents[2] / "shared" / "data").absolute()
 
 
-def pytest_configure() -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    promises.add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
     leave_home()
     sys.addaudithook(refuse_network)
+    if (path := config.getoption("--promises")) and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(promises.Record(path.absolute()))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    promises.prepare(config, items)
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ PUBLISHED = {
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_C6_published_settings(name: str):
+def test_published_settings(name: str):
     dimension, sigma_1, sigma_L, levels, repeats, ratio, count, used, variance, best = PUBLISHED[name]
     assert level_ratio(dimension) == pytest.approx(ratio, abs=6e-5)
     assert math.log(sigma_1 / sigma_L) / math.log(level_ratio(dimension)) + 1 == pytest.approx(count, abs=1)

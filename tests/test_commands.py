@@ -94,6 +94,7 @@ def forget(words: list[str]) -> None:
         shutil.rmtree(words[words.index(option) + 1], ignore_errors=True)
 
 
+@pytest.mark.promise("G6")
 @pytest.mark.parametrize("page", [page for page in [README, *PAGES] if commands_of(page)], ids=lambda path: path.stem)
 def test_commands_on_a_page_run(
     page: Path, desk: Path, tmp_path: Path, mnist_dir: Path, monkeypatch: pytest.MonkeyPatch

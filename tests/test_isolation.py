@@ -81,13 +81,15 @@ print(len([name for name in sys.modules if name.startswith("scorefield.")]))
 """
 
 
-def test_E10_nothing_that_is_imported_asks_for_a_network() -> None:
+@pytest.mark.promise("E10")
+def test_nothing_that_is_imported_asks_for_a_network() -> None:
     """No address at all, not even of this machine; commands are run under the hook of tests in cli/test_every_command.py."""
     done = subprocess.run([sys.executable, "-c", EVERYTHING], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 100
 
 
+@pytest.mark.promise("G7")
 def test_nothing_can_be_written_at_home() -> None:
     with pytest.raises(OSError, match="Not a directory"):
         Path.home().mkdir(parents=True)

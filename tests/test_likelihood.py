@@ -36,8 +36,9 @@ def ends(process) -> list[torch.Tensor]:
     return [torch.tensor(t, dtype=torch.float64) for t in (process.t_min, process.t_max)]
 
 
+@pytest.mark.promise("D10")
 @pytest.mark.parametrize("name", PROCESSES)
-def test_D6_likelihood_equals_the_analytic_density(name: str):
+def test_likelihood_equals_the_analytic_density(name: str):
     """To 1e-6 nats with the true terminal law; to the mismatch of the prior with N(0, prior_std²)."""
     process = PROCESSES[name]
     model, (low, high) = Exact(MIXTURE, process), ends(process)
@@ -125,8 +126,9 @@ def wrong_score(process: Process) -> ScoreModel:
     return FromScore(score, process)
 
 
+@pytest.mark.promise("D10")
 @pytest.mark.parametrize("model", [Exact(MIXTURE, VP()), wrong_score(VP()), wrong_score(VE(0.01, 50.0))])
-def test_D10_the_density_of_the_flow_integrates_to_one(model: ScoreModel):
+def test_the_density_of_the_flow_integrates_to_one(model: ScoreModel):
     """D10: on a grid of the plane, to 1e-3, whatever the score: the flow carries mass and makes none. Without the trace it does."""
     axis = torch.arange(-6, 6.1, 0.4, dtype=torch.float64)
     found = log_likelihood(model, torch.cartesian_prod(axis, axis), rtol=1e-4, atol=1e-4)
@@ -142,8 +144,9 @@ def test_probes_do_not_depend_on_the_batch():
     torch.testing.assert_close(alone[0], together[0], rtol=0, atol=1e-9)
 
 
+@pytest.mark.promise("D11")
 @pytest.mark.parametrize("name", PROCESSES)
-def test_D11_encoding_and_decoding_are_inverse(name: str):
+def test_encoding_and_decoding_are_inverse(name: str):
     model = Exact(MIXTURE, PROCESSES[name])
     x = MIXTURE.sample(30, torch.Generator().manual_seed(0)).double()
     latent = encode(model, x, rtol=1e-9, atol=1e-9)
@@ -187,8 +190,9 @@ def test_a_decoder_that_can_tell_all_images_apart_gives_their_entropy(process: V
     assert abs(bits.mean().item() - math.log2(16) / 4) < 4 * of_mean + 0.01
 
 
+@pytest.mark.promise("D10")
 @pytest.mark.parametrize("process", [VE(0.001, 10.0), VP(), SubVP()])
-def test_D6_the_variational_bound_of_an_exact_score_is_the_information(process: VE | VP | SubVP):
+def test_the_variational_bound_of_an_exact_score_is_the_information(process: VE | VP | SubVP):
     """Every one of sixteen images costs log₂ 16 bits: nothing is lost between the steps of a diffusion undone exactly. Level 6e-5."""
     images = pictures(16).repeat(2000, 1, 1, 1)
     model = Exact(Empirical((images[:16].double() + 0.5) / 256), process)
@@ -237,8 +241,9 @@ def test_a_decoder_at_more_noise_gives_a_bound():
     assert bits.mean().item() > math.log2(16) / 4 + 0.1
 
 
+@pytest.mark.promise("D10")
 @pytest.mark.parametrize("size", [(1, 2), (2, 1)])
-def test_D6_the_decoder_is_a_distribution_over_all_images(size: tuple[int, int]):
+def test_the_decoder_is_a_distribution_over_all_images(size: tuple[int, int]):
     """Of two pixels there are 65536 images, and their probabilities given one z add up to 1."""
     images = pictures(16)[..., :1].repeat(1, 1, 1, 2).reshape(-1, 1, 2, 2)[..., : size[0], : size[1]]
     model = Exact(Empirical((images.double() + 0.5) / 256), VE(0.001, 10.0))

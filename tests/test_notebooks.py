@@ -50,6 +50,7 @@ def test_there_are_notebooks() -> None:
     assert len(NOTEBOOKS) >= 5
 
 
+@pytest.mark.promise("G6")
 @pytest.mark.parametrize("notebook", RUNS)
 def test_a_notebook_runs_as_a_script(notebook: Path, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     environment = {**os.environ, "SCOREFIELD_FAST": "1", "MPLBACKEND": "Agg"}
@@ -67,6 +68,7 @@ def test_a_notebook_runs_as_a_script(notebook: Path, request: pytest.FixtureRequ
     assert done.returncode == 0, done.stderr[-3000:]
 
 
+@pytest.mark.promise("G6")
 @pytest.mark.parametrize("page", [page for page in [README, *PAGES] if commands_of(page)], ids=lambda path: path.stem)
 def test_commands_on_a_page_parse(page: Path) -> None:
     for command in commands_of(page):
@@ -81,6 +83,7 @@ def test_a_command_that_does_not_exist_is_noticed() -> None:
         parse("scorefield nonsense --out x.png")
 
 
+@pytest.mark.promise("G6")
 @pytest.mark.parametrize("page", [page for page in PAGES if python_of(page)], ids=lambda path: path.stem)
 def test_python_on_a_page_runs(page: Path) -> None:
     """Blocks of one page share their names, from top to bottom."""

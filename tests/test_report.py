@@ -90,6 +90,7 @@ def change(root: Path, name: str, **parts: object) -> None:
     path.write_text(json.dumps({key: part for key, part in result.items() if part is not None}))
 
 
+@pytest.mark.promise("E11")
 @needs_typst
 @pytest.mark.parametrize("name", ["report", "poster"])
 def test_two_builds_are_equal_to_the_byte_and_follow_the_results(driver: ModuleType, tree: Path, name: str) -> None:

@@ -40,6 +40,7 @@ def built(folder: Path, when: int, *, epoch: str | None = None) -> Path:
     return wheel
 
 
+@pytest.mark.promise("E11")
 def test_the_wheel_built_twice_is_equal_to_the_byte(tmp_path: Path) -> None:
     first = built(tmp_path / "here", 1_600_000_000)
     second = built(tmp_path / "elsewhere", 1_700_000_001)

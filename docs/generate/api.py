@@ -8,6 +8,7 @@ import scorefield
 __all__ = ["pages", "write"]
 
 ROOMS = (
+    "errors",
     "processes",
     "densities",
     "networks",

@@ -26,6 +26,7 @@ def parses(shell: str, text: str) -> bool:
     return subprocess.run([shell, "-n"], check=False, input=text, text=True, capture_output=True).returncode == 0
 
 
+@pytest.mark.promise("G5")
 @pytest.mark.parametrize("shell", SHELLS)
 def test_a_completion_script_parses(shell: str) -> None:
     text = script(shell)
@@ -45,6 +46,7 @@ def completed(text: str, *words: str) -> list[str]:
     return done.stdout.split()
 
 
+@pytest.mark.promise("G5")
 def test_bash_completes_commands_and_options() -> None:
     text = script("bash")
     assert completed(text, "scorefield", "in") == ["inpaint"]

@@ -77,17 +77,20 @@ def refused(capsys: pytest.CaptureFixture[str], arguments: list[str], code: int,
         (["sample", "x", "--out", "/no/such/x.png"], ["/no/such"]),
     ],
 )
-def test_G1_bad_usage_is_exit_2_and_one_line(capsys, arguments: list[str], words: list[str]):
+@pytest.mark.promise("G1")
+def test_bad_usage_is_exit_2_and_one_line(capsys, arguments: list[str], words: list[str]):
     refused(capsys, arguments, 2, *words)
 
 
-def test_G1_missing_data_is_exit_3(capsys, tmp_path: Path):
+@pytest.mark.promise("G1")
+def test_missing_data_is_exit_3(capsys, tmp_path: Path):
     refused(
         capsys, ["train", "--data.kind", "mnist", "--data-dir", str(tmp_path), "--dry-run"], 3, str(tmp_path), lines=3
     )
 
 
-def test_G1_a_damaged_checkpoint_is_exit_4(capsys, run: Path, tmp_path: Path):
+@pytest.mark.promise("G1")
+def test_a_damaged_checkpoint_is_exit_4(capsys, run: Path, tmp_path: Path):
     import shutil
 
     copy = tmp_path / "copy"
@@ -97,7 +100,8 @@ def test_G1_a_damaged_checkpoint_is_exit_4(capsys, run: Path, tmp_path: Path):
     refused(capsys, ["sample", str(copy), "--out", str(tmp_path / "x.png")], 4, "ema.safetensors")
 
 
-def test_G1_divergence_is_exit_5(capsys, tmp_path: Path):
+@pytest.mark.promise("G1")
+def test_divergence_is_exit_5(capsys, tmp_path: Path):
     arguments = ["train", *TINY, "--run", str(tmp_path / "run"), "--train.steps", "50", "--train.learning_rate", "1e30"]
     refused(capsys, [*arguments, "--train.warmup", "0", "--sampling.steps", "2"], 5, "diverged at step", lines=3)
 
@@ -105,6 +109,7 @@ def test_G1_divergence_is_exit_5(capsys, tmp_path: Path):
 TORCH_CPU = "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."
 
 
+@pytest.mark.promise("G1")
 @pytest.mark.parametrize(
     ("raised", "code", "words"),
     [
@@ -123,7 +128,7 @@ TORCH_CPU = "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: 
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,
 )
-def test_G1_the_table_of_exit_codes(
+def test_the_table_of_exit_codes(
     capsys, monkeypatch: pytest.MonkeyPatch, raised: BaseException, code: int, words: list[str]
 ):
     """What a command raises decides; 143, of SIGTERM, and 130 with a checkpoint are tested in tests/training/test_runs.py."""
@@ -201,8 +206,9 @@ def accepted(values: dict[str, object]) -> bool:
     return True
 
 
+@pytest.mark.promise("G3")
 @pytest.mark.parametrize("count", [20, pytest.param(200, marks=pytest.mark.slow)])
-def test_G3_print_config_round_trips(capsys, monkeypatch: pytest.MonkeyPatch, count: int):
+def test_print_config_round_trips(capsys, monkeypatch: pytest.MonkeyPatch, count: int):
     read_back: list[str] = []
 
     health = [HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much, HealthCheck.too_slow]
@@ -265,15 +271,17 @@ def test_every_sampler_samples_from_the_command_line(capsys, run: Path, tmp_path
     assert np.isfinite(x).all()
 
 
+@pytest.mark.promise("C2")
 @pytest.mark.parametrize("name", ["grid.png", "film.gif", "film.mp4"])
-def test_C2_the_same_command_writes_the_same_bytes(run: Path, tmp_path: Path, name: str):
+def test_the_same_command_writes_the_same_bytes(run: Path, tmp_path: Path, name: str):
     files = [tmp_path / f"{k}-{name}" for k in range(2)]
     for path in files:
         assert main(["sample", str(run), "-n", "4", "--steps", "3", "--frames", "3", "--out", str(path)]) == 0
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
-def test_C1_an_image_depends_on_its_seed_alone(run: Path, tmp_path: Path):
+@pytest.mark.promise("C1")
+def test_an_image_depends_on_its_seed_alone(run: Path, tmp_path: Path):
     import numpy as np
 
     def draw(seeds: str, batch: int) -> np.ndarray:
@@ -317,8 +325,9 @@ def shell(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[s
     )
 
 
+@pytest.mark.promise("G2")
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)], ids=" ".join)
-def test_G2_help_needs_no_torch(command: list[str]):
+def test_help_needs_no_torch(command: list[str]):
     code = (
         "import sys; from scorefield.cli import main\n"
         "try: main(sys.argv[1:])\n"
@@ -332,9 +341,10 @@ def test_G2_help_needs_no_torch(command: list[str]):
     assert "usage" in done.stdout
 
 
+@pytest.mark.promise("G2")
 @pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
-def test_G2_help_is_fast(command: str):
+def test_help_is_fast(command: str):
     """The fastest of five starts: other work on the machine may slow any one of them."""
     times = []
     for _ in range(5):
@@ -359,7 +369,8 @@ LATER = (
 LATER += ("tensorboard", "torch._dynamo", "torch._inductor", "torchmetrics")
 
 
-def test_G2_a_grid_of_samples_needs_torch_pillow_and_no_more(tmp_path: Path):
+@pytest.mark.promise("G2")
+def test_a_grid_of_samples_needs_torch_pillow_and_no_more(tmp_path: Path):
     command = ["sample", "digits", "-n", "1", "--steps", "2", "--device", "cpu", "--out", str(tmp_path / "x.png")]
     code = (
         "import sys, torch; torchs = set(sys.modules)\n"
@@ -370,7 +381,8 @@ def test_G2_a_grid_of_samples_needs_torch_pillow_and_no_more(tmp_path: Path):
     assert done.stdout.splitlines()[-1] == "[]", done.stderr
 
 
-def test_G4_no_colour_no_progress_when_not_a_terminal(run: Path, tmp_path: Path):
+@pytest.mark.promise("G4")
+def test_no_colour_no_progress_when_not_a_terminal(run: Path, tmp_path: Path):
     done = shell("sample", str(run), "-n", "2", "--steps", "3", "--out", str(tmp_path / "x.png"))
     assert done.returncode == 0
     assert "\x1b" not in done.stdout + done.stderr
@@ -379,7 +391,8 @@ def test_G4_no_colour_no_progress_when_not_a_terminal(run: Path, tmp_path: Path)
     assert lines == ["scorefield: drawing 2 samples: 3 steps"]
 
 
-def test_G4_a_picture_needs_no_home_that_can_be_written(tmp_path: Path, monkeypatch):
+@pytest.mark.promise("G4")
+def test_a_picture_needs_no_home_that_can_be_written(tmp_path: Path, monkeypatch):
     monkeypatch.delenv("MPLCONFIGDIR", raising=False)  # matplotlib names its temporary cache there for other processes
     done = shell("train", *TINY, "--run", str(tmp_path / "run"), "--fast-dev-run")
     assert done.returncode == 0
@@ -387,7 +400,8 @@ def test_G4_a_picture_needs_no_home_that_can_be_written(tmp_path: Path, monkeypa
     assert "cache" not in done.stderr
 
 
-def test_G4_a_broken_pipe_is_quiet():
+@pytest.mark.promise("G4")
+def test_a_broken_pipe_is_quiet():
     line = f"{sys.executable} -m scorefield train --print_config | head -c 1"
     done = subprocess.run(line, shell=True, capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout
@@ -395,7 +409,8 @@ def test_G4_a_broken_pipe_is_quiet():
     assert "BrokenPipe" not in done.stderr
 
 
-def test_G4_a_reader_who_left_is_no_failure():
+@pytest.mark.promise("G4")
+def test_a_reader_who_left_is_no_failure():
     end, begin = os.pipe()
     os.close(end)
     done = subprocess.run(
@@ -408,7 +423,8 @@ def test_G4_a_reader_who_left_is_no_failure():
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_G8_unicode_and_spaces_in_paths(tmp_path: Path):
+@pytest.mark.promise("G8")
+def test_unicode_and_spaces_in_paths(tmp_path: Path):
     path = tmp_path / "mes données ∇"
     assert main(["train", *TINY, "--run", str(path), "--fast-dev-run"]) == 0
     assert main(["sample", str(path), "-n", "2", "--steps", "3", "--out", str(path / "é.png")]) == 0

@@ -79,8 +79,10 @@ def answer(request, capsys, place: Path, monkeypatch: pytest.MonkeyPatch) -> Ans
     return Answer(code, out, err, place)
 
 
+@pytest.mark.promise("G8", "E10", "E12")
+@pytest.mark.promise("G4")
 @pytest.mark.parametrize("answer", EVERY, indirect=True)
-def test_G4_G8_E10_E12_every_command(answer: Answer):
+def test_every_command_in_a_folder_of_spaces_tells_no_secrets(answer: Answer):
     assert answer.code == 0, answer.err
     assert not re.search(r"[\x1b\r]", answer.out + answer.err)
     assert "Traceback" not in answer.err
@@ -107,7 +109,8 @@ def contents(path: Path) -> list[bytes]:
     return found
 
 
-def test_E12_a_published_model_does_not_tell_where_its_data_were(place: Path, tmp_path: Path):
+@pytest.mark.promise("E12")
+def test_a_published_model_does_not_tell_where_its_data_were(place: Path, tmp_path: Path):
     secret = tmp_path / "canary-user"
     secret.mkdir()
     np.save(secret / "données.npy", np.random.default_rng(0).normal(size=(64, 2)))

@@ -47,7 +47,7 @@ def answer(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> tuple[in
     assert (code == TAKEN) == (err == ""), (arguments, err)
     assert err.count("\n") <= 20, (arguments, err)
     assert len(err) < 2000 or len(str(arguments)) > 1000, (arguments, err)
-    assert seconds < 1, (arguments, seconds)
+    assert seconds < 5, (arguments, seconds)  # of this process; the first asks for imports of a second or two
     return code, err
 
 
@@ -106,21 +106,24 @@ CORPUS = {
 }
 
 
+@pytest.mark.promise("E3")
 @pytest.mark.parametrize("case", CORPUS)
-def test_E3_what_nobody_writes_is_refused_in_one_line(capsys, tmp_path: Path, case: str):
+def test_what_nobody_writes_is_refused_in_one_line(capsys, tmp_path: Path, case: str):
     assert read(capsys, tmp_path / "config.yaml", CORPUS[case]) == REFUSED
     assert [path.name for path in tmp_path.iterdir()] == ["config.yaml"]
 
 
+@pytest.mark.promise("E3")
 @pytest.mark.parametrize(
     "text",
     [b"\xef\xbb\xbfseed: 3\r\ncomment: x\r\n", b"", b"\n# nothing\n", b"comment: 2026-11-27", b"name: 2026-11-27"],
 )
-def test_E3_marks_line_ends_and_days_are_read(capsys, tmp_path: Path, text: bytes):
+def test_marks_line_ends_and_days_are_read(capsys, tmp_path: Path, text: bytes):
     assert read(capsys, tmp_path / "config.yaml", text) == TAKEN
 
 
-def test_E3_a_device_without_end_is_refused(capsys):
+@pytest.mark.promise("E3")
+def test_a_device_without_end_is_refused(capsys):
     assert "at most" in answer(capsys, ["train", "--config", "/dev/zero", "--print_config"])[1]
 
 
@@ -171,8 +174,9 @@ def mutated(text: bytes, chance: random.Random) -> bytes:
     return text
 
 
+@pytest.mark.promise("E3")
 @pytest.mark.parametrize("count", [100, pytest.param(10_000, marks=pytest.mark.slow)])
-def test_E3_fuzzed_bytes_are_taken_or_refused(capsys, tmp_path: Path, count: int):
+def test_fuzzed_bytes_are_taken_or_refused(capsys, tmp_path: Path, count: int):
     chance = random.Random(3)
     taken = sum(
         read(capsys, tmp_path / "config.yaml", mutated(chance.choice(BASES), chance)) == TAKEN for _ in range(count)
@@ -238,8 +242,9 @@ def fuzzed(count: int) -> settings:
     )
 
 
+@pytest.mark.promise("E3")
 @pytest.mark.parametrize("count", [100, pytest.param(10_000, marks=pytest.mark.slow)])
-def test_E3_settings_of_any_type_are_taken_or_refused_by_name(capsys, tmp_path: Path, count: int):
+def test_settings_of_any_type_are_taken_or_refused_by_name(capsys, tmp_path: Path, count: int):
     codes: list[int] = []
 
     @fuzzed(count)
@@ -322,8 +327,9 @@ COMMANDS = (
 )
 
 
+@pytest.mark.promise("E3")
 @pytest.mark.parametrize("count", [100, pytest.param(10_000, marks=pytest.mark.slow)])
-def test_E3_arguments_are_taken_or_refused(capsys, count: int):
+def test_arguments_are_taken_or_refused(capsys, count: int):
     """``train`` prints what it understood, and stops; every other command is given an option that it does not have."""
     codes: list[int] = []
 
@@ -361,8 +367,9 @@ NAMES = [
 ]
 
 
+@pytest.mark.promise("E8")
 @pytest.mark.parametrize("name", NAMES)
-def test_E8_a_name_of_a_run_is_a_name_and_no_path(capsys, tmp_path: Path, monkeypatch, name: str):
+def test_a_name_of_a_run_is_a_name_and_no_path(capsys, tmp_path: Path, monkeypatch, name: str):
     monkeypatch.chdir(tmp_path)
     code, err = answer(capsys, ["train", f"--name={name}", "--data.kind", "digits", "--fast-dev-run"])
     assert code == REFUSED
@@ -381,6 +388,7 @@ FOLDERS = [
 ]
 
 
+@pytest.mark.promise("E8")
 @pytest.mark.parametrize("folder", FOLDERS)
 @pytest.mark.parametrize(
     "command",
@@ -407,7 +415,7 @@ FOLDERS = [
     ],
     ids=lambda command: f"{command[0]} {command[-1]}",
 )
-def test_E8_a_path_that_cannot_be_is_refused_in_one_line(capsys, tmp_path: Path, command: list[str], folder: str):
+def test_a_path_that_cannot_be_is_refused_in_one_line(capsys, tmp_path: Path, command: list[str], folder: str):
     (tmp_path / "file").write_text("seed: no number")
     path = folder.format(tmp_path / "none" if "--out" in command[-1] else tmp_path)
     code, _ = answer(capsys, [word.replace("{}", path) for word in command])
@@ -415,7 +423,8 @@ def test_E8_a_path_that_cannot_be_is_refused_in_one_line(capsys, tmp_path: Path,
     assert [found.name for found in tmp_path.iterdir()] == ["file"]
 
 
-def test_E8_a_run_folder_is_one_that_every_library_can_name(tmp_path: Path):
+@pytest.mark.promise("E8")
+def test_a_run_folder_is_one_that_every_library_can_name(tmp_path: Path):
     with pytest.raises(ConfigError, match="surrogates"):
         RunFolder(tmp_path / "\udce9")
 

@@ -65,10 +65,12 @@ def without(state: str, folder: Path, commands: tuple[str, ...]) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
 
 
+@pytest.mark.promise("E9")
 def test_the_commands_without_a_working_torchvision(tmp_path: Path) -> None:
     without("broken", tmp_path, FAST)
 
 
+@pytest.mark.promise("E9")
 @pytest.mark.slow
 @pytest.mark.parametrize("state", STATES)
 def test_every_command_without_torchvision(state: str, tmp_path: Path, mnist_dir: Path) -> None:

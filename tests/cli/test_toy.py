@@ -89,7 +89,7 @@ def test_chains_are_stable_and_plain_langevin_spends_what_annealed_spends(name: 
     assert len(annealed.times) == len(plain.times)
 
 
-def test_B1_a_briefly_trained_circle_is_right_near_the_data_and_wrong_far_from_it():
+def test_a_briefly_trained_circle_is_right_near_the_data_and_wrong_far_from_it():
     toy = TOYS["circle"]
     levels = plan(toy)
     exact = Exact(toy.density, levels.process)
@@ -119,7 +119,7 @@ def test_every_objective_prefers_a_model_that_is_right(kind: str):
     assert gaps.mean() > 5 * gaps.std() / math.sqrt(len(gaps))
 
 
-def test_B2_exact_scores_weigh_modes_right_when_annealed_and_wrong_when_not():
+def test_exact_scores_weigh_modes_right_when_annealed_and_wrong_when_not():
     toy = TOYS["mixture"]
     levels = plan(toy)
     exact = Exact(toy.density, levels.process)

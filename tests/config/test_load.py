@@ -12,6 +12,7 @@ BOMB = "a: &a [x, x]\n" + "\n".join(
 )
 
 
+@pytest.mark.promise("E3")
 @pytest.mark.parametrize(
     ("text", "word"),
     [
@@ -32,7 +33,7 @@ BOMB = "a: &a [x, x]\n" + "\n".join(
         ("a: " + "9" * 5000, "not a number"),
     ],
 )
-def test_E3_hostile_yaml_is_one_line(text: str, word: str):
+def test_hostile_yaml_is_one_line(text: str, word: str):
     with pytest.raises(ConfigError) as caught:
         parse_yaml(text, "file.yaml")
     message = str(caught.value)

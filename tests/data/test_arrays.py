@@ -207,7 +207,8 @@ class Bad:
         return open, (str(self.marker), "w")
 
 
-def test_E1_nothing_is_unpickled(tmp_path):
+@pytest.mark.promise("E1")
+def test_nothing_is_unpickled(tmp_path):
     marker = tmp_path / "ran"
     objects = np.array([[Bad(marker)]], dtype=object)
     (tmp_path / "raw.npy").write_bytes(pickle.dumps(Bad(marker)))
@@ -312,8 +313,9 @@ def test_from_path_takes_arrays_and_no_size_for_them(tmp_path):
             from_path(tmp_path, **asked)
 
 
+@pytest.mark.promise("E7")
 @pytest.mark.parametrize("member", ["../escaped.npy", "/escaped.npy", "x/../../escaped.npy", "..\\escaped.npy", "link"])
-def test_E7_nothing_leaves_an_archive(member, tmp_path):
+def test_nothing_leaves_an_archive(member, tmp_path):
     """Archives are read in memory: no member is ever a file, wherever its name points."""
     folder = tmp_path / "in"
     folder.mkdir()
@@ -332,7 +334,8 @@ def test_E7_nothing_leaves_an_archive(member, tmp_path):
     assert not Path("/escaped.npy").exists()
 
 
-def test_E7_no_code_unpacks_archives_into_folders():
+@pytest.mark.promise("E7")
+def test_no_code_unpacks_archives_into_folders():
     source = Path(scorefield.__file__).parent
     unpacking = re.compile(r"extractall|\.extract\(|unpack_archive|import tarfile|import zipfile")
     assert [path.name for path in source.rglob("*.py") if unpacking.search(path.read_text(encoding="utf-8"))] == []

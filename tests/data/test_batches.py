@@ -41,8 +41,9 @@ def test_stream_does_not_depend_on_the_batch_size():
         assert torch.equal(torch.cat([b.labels for b in many]), torch.cat([b.labels for b in one]))
 
 
+@pytest.mark.promise("A2")
 @pytest.mark.parametrize("dataset", [DATA, POINTS], ids=["bytes", "floats"])
-def test_A2_any_step_first(dataset):
+def test_any_step_first(dataset):
     used = Batches(dataset, 5, 3)
     order = [7, 0, 12, 3, 3, 100_000, 2, 7]
     seen = {k: used.batch(k) for k in order}
@@ -50,9 +51,10 @@ def test_A2_any_step_first(dataset):
         assert torch.equal(Batches(dataset, 5, 3).batch(k).x, seen[k].x)
 
 
+@pytest.mark.promise("B1")
 @pytest.mark.parametrize("world", [1, 2, 3, 5, 8])
 @pytest.mark.parametrize("size", [1, 5, 8, 40])
-def test_B1_ranks_together_are_the_batch(size, world):
+def test_ranks_together_are_the_batch(size, world):
     whole = Batches(DATA, size, 11)
     ranks = [Batches(DATA, size, 11, rank=rank, world=world) for rank in range(world)]
     for k in (0, 1, 2, 9):
@@ -75,7 +77,8 @@ def test_rows_are_the_examples_with_their_labels():
     assert torch.equal(x, POINTS.x[Batches(POINTS, 6, 0).indices(1)])
 
 
-def test_A3_seeds_name_streams():
+@pytest.mark.promise("A3")
+def test_seeds_name_streams():
     a, b = Batches(DATA, 13, 0), Batches(DATA, 13, 1)
     assert not torch.equal(a.indices(0), b.indices(0))
     # The noise too: the same example, sorted out of both batches, differs.
@@ -107,6 +110,7 @@ def test_impossible_batches(size, rank, world):
         DensityBatches(Gaussian(torch.zeros(2)), size, 0, rank=rank, world=world)
 
 
+@pytest.mark.promise("C3")
 def test_no_global_generator_is_touched():
     before = torch.get_rng_state()
     Batches(DATA, 5, 3).batch(0)

@@ -86,7 +86,8 @@ def names(folder) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_E6_downloads_once_and_then_uses_the_cache(server, tmp_path):
+@pytest.mark.promise("E6")
+def test_downloads_once_and_then_uses_the_cache(server, tmp_path):
     server.routes["/data.gz"] = send(CONTENT)
     cache = tmp_path / "new" / "cache"
     path = fetch(FILE, (server.url,), cache)
@@ -96,7 +97,8 @@ def test_E6_downloads_once_and_then_uses_the_cache(server, tmp_path):
     assert names(cache) == ["data.gz"]
 
 
-def test_E6_mirrors_are_tried_in_order_until_one_is_right(server, tmp_path):
+@pytest.mark.promise("E6")
+def test_mirrors_are_tried_in_order_until_one_is_right(server, tmp_path):
     server.routes |= {
         "/b/data.gz": send(CONTENT[:-1] + b"!"),
         "/c/data.gz": send(CONTENT),
@@ -129,21 +131,24 @@ WRONG = {
 }
 
 
+@pytest.mark.promise("E6")
 @pytest.mark.parametrize("name", WRONG)
-def test_E6_nothing_wrong_is_cached(name, server, tmp_path):
+def test_nothing_wrong_is_cached(name, server, tmp_path):
     server.routes["/data.gz"] = WRONG[name]
     with pytest.raises(DataError, match=server.url):
         fetch(FILE, (server.url,), tmp_path)
     assert names(tmp_path) == []
 
 
-def test_E6_hash_decides_where_the_size_is_right(server, tmp_path):
+@pytest.mark.promise("E6")
+def test_hash_decides_where_the_size_is_right(server, tmp_path):
     server.routes["/data.gz"] = send(CONTENT[::-1])
     with pytest.raises(DataError, match=f"SHA-256 {hashlib.sha256(CONTENT[::-1]).hexdigest()}"):
         fetch(FILE, (server.url,), tmp_path)
 
 
-def test_E6_an_endless_answer_is_cut_off(server, tmp_path):
+@pytest.mark.promise("E6")
+def test_an_endless_answer_is_cut_off(server, tmp_path):
     sent = 0
 
     def answer(handler) -> None:
@@ -161,7 +166,8 @@ def test_E6_an_endless_answer_is_cut_off(server, tmp_path):
     assert names(tmp_path) == []
 
 
-def test_E6_redirect_to_a_local_file_is_refused(server, tmp_path):
+@pytest.mark.promise("E6")
+def test_redirect_to_a_local_file_is_refused(server, tmp_path):
     local = tmp_path / "local.gz"
     local.write_bytes(CONTENT)  # the right bytes: only the scheme can refuse them
     cache = tmp_path / "cache"
@@ -171,20 +177,23 @@ def test_E6_redirect_to_a_local_file_is_refused(server, tmp_path):
     assert names(cache) == []
 
 
-def test_E6_redirect_over_http_is_followed(server, tmp_path):
+@pytest.mark.promise("E6")
+def test_redirect_over_http_is_followed(server, tmp_path):
     server.routes |= {"/data.gz": status(302, Location="/elsewhere"), "/elsewhere": send(CONTENT)}
     assert fetch(FILE, (server.url,), tmp_path).read_bytes() == CONTENT
 
 
+@pytest.mark.promise("E6")
 @pytest.mark.parametrize("damage", [b"", CONTENT[::-1], CONTENT + b"!"], ids=["empty", "changed", "longer"])
-def test_E6_tampered_cache_is_fetched_again(damage, server, tmp_path):
+def test_tampered_cache_is_fetched_again(damage, server, tmp_path):
     (tmp_path / FILE.name).write_bytes(damage)
     server.routes["/data.gz"] = send(CONTENT)
     assert fetch(FILE, (server.url,), tmp_path).read_bytes() == CONTENT
     assert names(tmp_path) == [FILE.name]
 
 
-def test_E6_offline_uses_the_cache_or_says_what_to_do(tmp_path):
+@pytest.mark.promise("E6")
+def test_offline_uses_the_cache_or_says_what_to_do(tmp_path):
     mirrors = ("http://127.0.0.1:9/first", "http://127.0.0.1:9/second")
     with pytest.raises(DataError) as caught:
         fetch(FILE, mirrors, tmp_path)
@@ -194,7 +203,8 @@ def test_E6_offline_uses_the_cache_or_says_what_to_do(tmp_path):
     assert fetch(FILE, mirrors, tmp_path).read_bytes() == CONTENT
 
 
-def test_E6_cache_that_cannot_be_made(server, tmp_path):
+@pytest.mark.promise("E6")
+def test_cache_that_cannot_be_made(server, tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(DataError, match="cache folder"):
         fetch(FILE, (server.url,), tmp_path / "file" / "cache")
@@ -213,7 +223,8 @@ def start(server: Server, cache) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", FETCH, *fields])
 
 
-def test_E6_two_processes_at_once(server, tmp_path):
+@pytest.mark.promise("E6")
+def test_two_processes_at_once(server, tmp_path):
     both = threading.Barrier(2, timeout=120)
 
     def answer(handler) -> None:
@@ -228,7 +239,8 @@ def test_E6_two_processes_at_once(server, tmp_path):
     assert (tmp_path / FILE.name).read_bytes() == CONTENT
 
 
-def test_E6_killed_download_leaves_no_file_of_that_name(server, tmp_path):
+@pytest.mark.promise("E6")
+def test_killed_download_leaves_no_file_of_that_name(server, tmp_path):
     half, gone = threading.Event(), threading.Event()
 
     def answer(handler) -> None:

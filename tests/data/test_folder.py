@@ -222,7 +222,8 @@ def broken(folder) -> dict[str, bytes]:
     }
 
 
-def test_E5_pictures_that_cannot_be_used(tmp_path):
+@pytest.mark.promise("E5")
+def test_pictures_that_cannot_be_used(tmp_path):
     for name, data in broken(tmp_path).items():
         (tmp_path / name).write_bytes(data)
         with pytest.raises(DataError, match=name) as caught:
@@ -231,7 +232,8 @@ def test_E5_pictures_that_cannot_be_used(tmp_path):
         (tmp_path / name).unlink()
 
 
-def test_E5_what_is_no_file(tmp_path):
+@pytest.mark.promise("E5")
+def test_what_is_no_file(tmp_path):
     (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere")
     with pytest.raises(DataError, match=r"gone\.png.*link"):
         from_folder(tmp_path)
@@ -241,7 +243,8 @@ def test_E5_what_is_no_file(tmp_path):
         from_folder(tmp_path)
 
 
-def test_E5_links_lead_to_files_but_not_to_folders(tmp_path):
+@pytest.mark.promise("E5")
+def test_links_lead_to_files_but_not_to_folders(tmp_path):
     outside, inside = tmp_path / "outside", tmp_path / "inside"
     outside.mkdir()
     inside.mkdir()
@@ -252,7 +255,8 @@ def test_E5_links_lead_to_files_but_not_to_folders(tmp_path):
     np.testing.assert_array_equal(one(inside), GREY[None])
 
 
-def test_E5_unreadable(tmp_path):
+@pytest.mark.promise("E5")
+def test_unreadable(tmp_path):
     Image.fromarray(GREY).save(tmp_path / "a.png")
     (tmp_path / "a.png").chmod(0)
     if os.access(tmp_path / "a.png", os.R_OK):

@@ -79,8 +79,9 @@ WRONG = {
 }
 
 
+@pytest.mark.promise("E4")
 @pytest.mark.parametrize("name", WRONG)
-def test_E4_files_that_do_not_fit(name, tmp_path):
+def test_files_that_do_not_fit(name, tmp_path):
     images, labels, message = WRONG[name]
     make(tmp_path, images, labels)
     with pytest.raises(DataError, match=message):
@@ -106,7 +107,8 @@ def published(folder: Path) -> Source:
     return Source("mnist", ("http://127.0.0.1:9",), MNIST.train._make(pair), MNIST.test)
 
 
-def test_E6_without_a_folder_the_cache_is_held_to_the_hashes(tmp_path, monkeypatch):
+@pytest.mark.promise("E6")
+def test_without_a_folder_the_cache_is_held_to_the_hashes(tmp_path, monkeypatch):
     monkeypatch.delenv("SCOREFIELD_DATA", raising=False)
     monkeypatch.setattr(pooch, "os_cache", lambda project: tmp_path / project)
     cache = tmp_path / "scorefield" / "mnist"

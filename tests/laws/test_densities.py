@@ -115,6 +115,7 @@ def test_the_score_is_the_gradient_of_log_prob(name: str) -> None:
     score_is_gradient(DENSITIES[name].diffuse(0.6, 0.7))
 
 
+@pytest.mark.promise("D1")
 @given(
     name=st.sampled_from(sorted(DENSITIES)),
     alpha=st.floats(0.05, 1.0),
@@ -123,7 +124,7 @@ def test_the_score_is_the_gradient_of_log_prob(name: str) -> None:
     seed=st.integers(0, 10**6),
 )
 @settings(max_examples=200, deadline=None, derandomize=True)
-def test_D1_the_score_is_the_gradient_at_any_noise_and_any_distance(
+def test_the_score_is_the_gradient_at_any_noise_and_any_distance(
     name: str, alpha: float, sigma: float, stretch: float, seed: int
 ) -> None:
     """D1: 200 cases over all densities, to 1e-10 in float64; "score of equal weights" below is the mutant."""

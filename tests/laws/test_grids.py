@@ -131,7 +131,7 @@ SHAPES = {
 @pytest.mark.parametrize(
     "ends", [(1.0, 0.01), (50.0, 0.01), (0.5, 0.49)], ids=str
 )  # a cosine schedule above 1 gave NaN elsewhere
-def test_C5_ladders_are_their_formulas_and_descend(name: str, ends: tuple[float, float]) -> None:
+def test_ladders_are_their_formulas_and_descend(name: str, ends: tuple[float, float]) -> None:
     make, share = SHAPES[name]
     levels = make(*ends, 30)
     u = torch.linspace(0, 1, 30, dtype=torch.float64)

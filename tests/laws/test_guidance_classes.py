@@ -32,6 +32,7 @@ from scorefield import (
 
 from .cases import PROCESSES, SAMPLERS, normal, seeded, times_inside
 from .guided import CLASSES, MEANS, SHARES, VARIANCES, of_class, told
+from .nets import Nothing
 from .statistics import LEVEL, accept, chi_square_p, ks_p, mean_p, variance_p
 
 PROCESS = VE(sigma_min=0.05, sigma_max=10.0)
@@ -87,6 +88,7 @@ def test_a_wrong_guidance_is_not(name: str) -> None:
         is_the_class(WRONG[name], VP())
 
 
+@pytest.mark.promise("D13")
 def test_no_scale_is_no_guidance() -> None:
     model, x, t = Exact(CLASSES, PROCESS), normal(5, 2), times_inside(PROCESS, 5)
     guided = ClassifierGuided(model, logits(PROCESS), LABELS, scale=0.0)
@@ -116,6 +118,7 @@ def test_a_classifier_that_is_a_network_moves_with_the_model_and_is_differentiab
 # --- without one -----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.promise("D13")
 def test_a_weight_of_zero_is_the_conditional_model_and_of_minus_one_the_unconditional_one() -> None:
     model, x, t = told(PROCESS), normal(5, 2), times_inside(PROCESS, 5)
     for weight, expected in ((0.0, model.condition(LABELS)), (-1.0, model)):
@@ -194,6 +197,7 @@ MANY = torch.repeat_interleave(torch.arange(3), torch.tensor([1000, 600, 400]))[
 ]
 
 
+@pytest.mark.promise("D13")
 @guided
 def test_each_sample_is_of_its_own_class_and_together_they_are_the_mixture(name: str) -> None:
     has_the_classes_asked(GUIDED[name](MANY), MANY)
@@ -275,7 +279,7 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     "label fractional": (lambda: ClassifierFree(told(PROCESS), torch.tensor([0.5]), 1.0), "counted from 0"),
     "label NaN": (lambda: ClassifierGuided(told(PROCESS), logits(PROCESS), torch.tensor(torch.nan)), "counted from 0"),
     "labels a matrix": (lambda: told(PROCESS).condition(torch.zeros(2, 2).long()), "counted from 0"),
-    "a network without classes": (lambda: NoiseNet(nn.Identity(), PROCESS).condition(1), "not built around a network"),
+    "a network without classes": (lambda: NoiseNet(Nothing(), PROCESS).condition(1), "not built around a network"),
     "a model without a network": (lambda: Exact(CLASSES, PROCESS).condition(1), "not built around a network"),
     "weight NaN": (lambda: ClassifierFree(told(PROCESS), 1, torch.nan), "weight must be a finite"),
     "scale infinite": (

@@ -55,6 +55,7 @@ def keeps_what_is_known(model: ScoreModel, sampler: Sampler) -> None:
         assert (x[~MASK] != OBSERVED[~MASK]).all()
 
 
+@pytest.mark.promise("D12")
 @every
 @pytest.mark.parametrize("wrap", [lambda s: s, lambda s: RePaint(s, resample=2)], ids=["", "RePaint"])
 def test_known_pixels_equal_the_observation_bit_for_bit(name: str, wrap: Callable[[Sampler], Sampler]) -> None:
@@ -183,12 +184,14 @@ def hidden_moments(data: Gaussian, sampler: Sampler, draws: int) -> Moments:
     return Moments(end.mean[1:], end.covariance[1:, 1:])
 
 
+@pytest.mark.promise("D12")
 def test_what_does_not_depend_on_the_known_part_is_drawn_from_its_own_law() -> None:
     data = Gaussian([0.5, -0.5], torch.tensor([1.0, 0.6]))
     expected = Moments(torch.tensor([-0.5]).double(), torch.tensor([[0.6 + 0.05**2]]).double())
     assert hidden_moments(data, Heun(), 0).error(expected) < 1e-2
 
 
+@pytest.mark.promise("D12")
 def test_replacement_is_biased_and_resampling_lessens_it() -> None:
     """The posterior of a correlated Gaussian; more resampling, less bias: 1, 4 and 16 times."""
     covariance = torch.tensor([[1.0, 0.8], [0.8, 1.0]], dtype=torch.float64)
@@ -224,6 +227,7 @@ def test_resampling_counts_its_evaluations() -> None:
     assert sample(model, RePaint(Heun(), 3), (2, 2), grid=TIMES).evaluations == 5 * 3 * 2 + 1
 
 
+@pytest.mark.promise("C3")
 def test_the_global_generator_is_left_alone() -> None:
     model = Inpaint(Exact(PLANE, PROCESS), KNOWN[None], FIRST)
     torch.manual_seed(1)

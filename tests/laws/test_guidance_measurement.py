@@ -238,6 +238,7 @@ def reaches_the_posterior(run: Run, process: Process, times: Tensor, within: flo
     assert begin.through(problem(process), run.sampler, times, run.draws, EVENT).error(end) < within
 
 
+@pytest.mark.promise("D12")
 @pytest.mark.parametrize("name", FOLLOW)
 def test_every_sampler_reaches_the_posterior_in_256_steps(name: str) -> None:
     reaches_the_posterior(FOLLOW[name], NARROW, LogSNR(STEPS).times(NARROW), FOLLOW[name].narrow)

@@ -249,10 +249,12 @@ def _widths(centred: Tensor, draws: int) -> list[float]:
     return (((centred**2).mean(0) - 1) / error).tolist()
 
 
+@pytest.mark.promise("D14")
 def test_ranks_of_the_truth_are_uniform() -> None:
     is_calibrated(500, 3, Particles(16), 64)
 
 
+@pytest.mark.promise("D14")
 @pytest.mark.slow
 def test_ranks_of_the_truth_are_uniform_among_many() -> None:
     is_calibrated(500, 15, Particles(32), 96)

@@ -61,6 +61,7 @@ def has_stationary_variance(make: Callable[[float], Sampler], relative: float, g
         assert found[0].item() == pytest.approx(golden, abs=5.1e-5)
 
 
+@pytest.mark.promise("D7")
 @pytest.mark.parametrize(("relative", "golden"), GOLDEN)
 def test_the_stationary_variance_is_the_closed_form(relative: float, golden: float) -> None:
     has_stationary_variance(Langevin, relative, golden)
@@ -84,6 +85,7 @@ def test_a_factor_two_is_rejected(mutant: Callable[[float], Sampler]) -> None:
         has_stationary_variance(mutant, *GOLDEN[0])
 
 
+@pytest.mark.promise("D7")
 def test_every_level_of_a_ladder_inflates_alike() -> None:
     levels = geometric(1.0, 0.01, 10)
     sampler = AnnealedLangevin(step_size=2e-5, repeats=1)
@@ -107,6 +109,7 @@ def test_the_two_conventions_differ_by_a_factor_two(paper: Sampler, code: Sample
     torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.promise("D8")
 @pytest.mark.parametrize("process", [PROCESS, VP()])
 def test_a_corrector_of_equivalent_snr_is_annealed_langevin(process: VE | VP) -> None:
     """r = √(ε/4)/σ_L, ε the paper's; √(η/2)/σ_L with η the code's: 0.316 for the released NCSN."""

@@ -110,6 +110,7 @@ def learned(objective: Objective, x0: Tensor, z: Tensor) -> Linear:
     return net
 
 
+@pytest.mark.promise("D9")
 @pytest.mark.parametrize("name", CASES)
 def test_the_learned_weights_are_the_closed_form(name: str) -> None:
     objective, design, expected = CASES[name]

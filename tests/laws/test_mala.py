@@ -137,14 +137,16 @@ LAWS: dict[str, Callable[[Sampler], float]] = {"stationary": stationary, "ranked
 SEEN = [(law, mutant) for law in LAWS for mutant in MUTANTS]
 
 
+@pytest.mark.promise("D6")
 @pytest.mark.parametrize("law", LAWS)
-def test_D6_mala_is_stationary_reversible_and_in_detailed_balance(law: str) -> None:
+def test_mala_is_stationary_reversible_and_in_detailed_balance(law: str) -> None:
     """D6, family level 1e-3 over the three laws."""
     accept(LAWS[law](CORRECT), LEVEL / len(LAWS))
 
 
+@pytest.mark.promise("D6")
 @pytest.mark.parametrize(("law", "mutant"), SEEN)
-def test_D6_its_three_mutants_are_not(law: str, mutant: str) -> None:
+def test_its_three_mutants_are_not(law: str, mutant: str) -> None:
     with pytest.raises(AssertionError):
         accept(LAWS[law](MUTANTS[mutant]), LEVEL / len(LAWS))
 
@@ -182,11 +184,13 @@ def geweke(make: Callable[[Callable[[Tensor, Tensor], Tensor]], Sampler], spread
     return np.array([ks_p(x, law_cdf), *(2 * stats.norm.sf((gap / error).abs()))])
 
 
-def test_D15_mala_within_a_model_leaves_the_joint_law_invariant() -> None:
+@pytest.mark.promise("D15")
+def test_mala_within_a_model_leaves_the_joint_law_invariant() -> None:
     """D15, level 1e-3."""
     accept(geweke(lambda log_prob: MALA(0.1, log_prob)), LEVEL)
 
 
+@pytest.mark.promise("D15")
 @pytest.mark.parametrize(
     ("make", "spread"),
     [
@@ -197,7 +201,7 @@ def test_D15_mala_within_a_model_leaves_the_joint_law_invariant() -> None:
     ],
     ids=[*MUTANTS, "ς² for ς"],
 )
-def test_D15_rejects(make: Callable[..., Sampler], spread: float) -> None:
+def test_rejects(make: Callable[..., Sampler], spread: float) -> None:
     with pytest.raises(AssertionError):
         accept(geweke(make, spread), LEVEL)
 

@@ -93,6 +93,7 @@ def minimum_at_truth(name: str, model: ScoreModel, n: int, level: float) -> None
     assert (low + high - 2 * here).mean() > 0
 
 
+@pytest.mark.promise("D9")
 @every
 @sizes
 def test_the_loss_of_the_truth_is_the_closed_form(name: str, n: int) -> None:
@@ -100,6 +101,7 @@ def test_the_loss_of_the_truth_is_the_closed_form(name: str, n: int) -> None:
     value_at_truth(name, Exact(DATA, OBJECTIVES[name][1]), n, LEVEL / len(OBJECTIVES))
 
 
+@pytest.mark.promise("D9")
 @every
 @sizes
 def test_the_truth_is_where_the_loss_is_least(name: str, n: int) -> None:

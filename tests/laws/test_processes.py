@@ -131,6 +131,7 @@ def has_declared_law(process: Process, x: Tensor, level: float) -> None:
     accept([*mean_p(x, 2 * alpha), variance_p(x, sigma**2)], level)
 
 
+@pytest.mark.promise("D2")
 @every
 @pytest.mark.parametrize("n", [10_000, pytest.param(200_000, marks=pytest.mark.slow)])
 def test_the_sde_simulated_has_the_declared_mean_and_variance(name: str, n: int) -> None:

@@ -104,6 +104,7 @@ def reaches_the_law(
     accept([*p, *mean_p(x), *mean_p(x**2, moments.std**2)], level)
 
 
+@pytest.mark.promise("D5")
 @every
 @pytest.mark.parametrize("copy", COPIES)
 @pytest.mark.parametrize("target", TARGETS)
@@ -227,6 +228,7 @@ FLOWS = {
 }
 
 
+@pytest.mark.promise("D3")
 @ordered
 @pytest.mark.parametrize("name", ORDERED)
 def test_moments_converge_at_the_declared_order(name: str, process: str) -> None:
@@ -234,6 +236,7 @@ def test_moments_converge_at_the_declared_order(name: str, process: str) -> None
     assert fitted_order(STEPS, errors) == pytest.approx(ORDERED[name].order, abs=0.1)
 
 
+@pytest.mark.promise("D3")
 @ordered
 @pytest.mark.parametrize("name", FLOWS)
 def test_paths_converge_at_the_declared_order(name: str, process: str) -> None:
@@ -254,6 +257,7 @@ def test_a_sampler_of_a_lower_order_is_rejected(mutant: Sampler, order: int) -> 
     assert fitted_order(STEPS, errors) != pytest.approx(order, abs=0.1)
 
 
+@pytest.mark.promise("D5")
 @every
 @processes
 def test_samples_have_the_moments_of_the_exact_recursion(name: str, process: str) -> None:
@@ -279,6 +283,7 @@ class Diary(Sampler[None]):
         return x, None
 
 
+@pytest.mark.promise("D8")
 def test_a_corrector_works_at_the_level_it_finds_and_the_predictor_leaves_it() -> None:
     pages: list[tuple[str, float, float]] = []
     times = torch.tensor([1.0, 0.5, 0.2], dtype=torch.float64)

@@ -122,7 +122,7 @@ def test_finite_differences_agree_with_derivatives() -> None:
 
 
 @pytest.mark.parametrize("sigma", [0.1, 0.5, 2.0])
-def test_A1_vincents_identity(sigma: float) -> None:
+def test_vincents_identity(sigma: float) -> None:
     """‖r(x̃) − x‖² = 2σ⁴ J_DSM on the same batch and noise, to 1e-6 relative; with 2σ² it fails."""
     model, x = linear(TRUTH), data(500)
     dae = DAE(sigma)(model, x, seeded(1))

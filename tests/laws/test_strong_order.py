@@ -67,9 +67,10 @@ def strong_errors(sampler: Sampler, process: Process) -> list[float]:
     return errors
 
 
+@pytest.mark.promise("D4")
 @pytest.mark.parametrize("process", PROCESSES)
 @pytest.mark.parametrize("name", SAMPLERS)
-def test_D4_the_strong_order_on_a_common_brownian_path_is_one(name: str, process: str) -> None:
+def test_the_strong_order_on_a_common_brownian_path_is_one(name: str, process: str) -> None:
     """± 0.15, over 200 paths. The noise is additive, so Euler–Maruyama is Milstein's method, whose order is one and not a half."""
     assert fitted_order(STEPS, strong_errors(SAMPLERS[name], PROCESSES[process])) == pytest.approx(1.0, abs=0.15)
 
@@ -81,7 +82,8 @@ MUTANTS: dict[str, Sampler] = {
 }
 
 
+@pytest.mark.promise("D4")
 @pytest.mark.parametrize("mutant", MUTANTS)
-def test_D4_rejects(mutant: str) -> None:
+def test_rejects(mutant: str) -> None:
     """Noise of the wrong sign leaves the law as it is, and its moments converge all the same: only a path tells."""
     assert fitted_order(STEPS, strong_errors(MUTANTS[mutant], PROCESSES["VE"])) < 0.85

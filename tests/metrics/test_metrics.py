@@ -166,6 +166,7 @@ def autoregressive(phi: float, frames: int, chains: int) -> Tensor:
     return torch.stack(path)
 
 
+@pytest.mark.promise("D16")
 def test_effective_sample_size_of_an_autoregressive_chain_is_its_closed_form() -> None:
     found = diagnose_chains(autoregressive(0.8, 4000, 8), discard=0.0)
     assert found.ess[0] == pytest.approx(8 * 4000 * (1 - 0.8) / (1 + 0.8), rel=0.1)
@@ -173,6 +174,7 @@ def test_effective_sample_size_of_an_autoregressive_chain_is_its_closed_form() -
     assert found.mixed
 
 
+@pytest.mark.promise("D16")
 def test_chains_that_do_not_meet_have_a_large_r_hat() -> None:
     apart = autoregressive(0.5, 400, 4) + 3 * torch.arange(4.0)[:, None]
     found = diagnose_chains(apart)

@@ -93,7 +93,8 @@ def same(found: Tensor, expected: Tensor) -> None:
 # --- schedules ----------------------------------------------------------------------------------------------------------------------
 
 
-def test_D17_golden_numbers_of_the_discrete_ve_chain() -> None:
+@pytest.mark.promise("D17")
+def test_golden_numbers_of_the_discrete_ve_chain() -> None:
     """σ_i of N = 1000 levels from 0.01 to 50, and G_i = √(σ_i² − σ_{i−1}²) with G_0 = σ_0: what the last denoising removes."""
     levels = geometric(50.0, 0.01, N)
     same(levels.flip(0), SIGMAS)
@@ -105,7 +106,8 @@ def test_D17_golden_numbers_of_the_discrete_ve_chain() -> None:
     assert steps[-1].variance == 0
 
 
-def test_D17_golden_numbers_of_the_discrete_vp_chain() -> None:
+@pytest.mark.promise("D17")
+def test_golden_numbers_of_the_discrete_vp_chain() -> None:
     """ᾱ of DDPM's N = 1000 steps, which `VP` is the continuum of: at t = (i + 1)/N its α² is at most 8 % more."""
     for i, golden in ((0, 0.9999), (499, 0.07858724), (999, 4.0358298e-5)):
         assert ABAR[i].item() == pytest.approx(golden, rel=1e-7, abs=5e-9)
@@ -118,8 +120,9 @@ def test_D17_golden_numbers_of_the_discrete_vp_chain() -> None:
     assert one.variance == pytest.approx(BETA[499].item(), rel=1e-9)
 
 
+@pytest.mark.promise("D17")
 @pytest.mark.parametrize(("n", "eps"), [(1000, 1e-5), (1000, 1e-3), (2000, 1e-3)])
-def test_D17_every_level_is_visited_once_where_the_references_index_drifts(n: int, eps: float) -> None:
+def test_every_level_is_visited_once_where_the_references_index_drifts(n: int, eps: float) -> None:
     """Their time ⌊t(N − 1)⌋ repeats level 1000 of 2000 and never comes to level 0; a grid of ours is of levels, with no index to round."""
     index = (torch.linspace(1, eps, n) * (n - 1)).long()
     drifts = n == 2000
@@ -137,9 +140,10 @@ def test_D17_every_level_is_visited_once_where_the_references_index_drifts(n: in
 X, Z = 2 * normal(0), normal(1)
 
 
+@pytest.mark.promise("D17")
 @pytest.mark.parametrize("i", [1, 2, 500, 999])
 @pytest.mark.parametrize("variance", ["posterior", "forward"])
-def test_D17_ddpm(variance: str, i: int) -> None:
+def test_ddpm(variance: str, i: int) -> None:
     """Ho et al. (2020), Algorithm 2: x_{t−1} = (x_t − (1 − α_t)/√(1 − ᾱ_t) ε_θ)/√α_t + σ_t z, σ_t² = β̃_t or β_t."""
     alpha, abar, before = 1 - BETA[i], ABAR[i], ABAR[i - 1]
     epsilon = -torch.sqrt(1 - abar) * Exact(DATA, DDPM).score(X, i + 1.0)
@@ -148,9 +152,10 @@ def test_D17_ddpm(variance: str, i: int) -> None:
     same(step(Ancestral(variance), DDPM, i + 1, i, X, Z), expected)  # pyright: ignore[reportArgumentType]
 
 
+@pytest.mark.promise("D17")
 @pytest.mark.parametrize(("i", "j"), [(999, 979), (500, 480), (20, 0)])
 @pytest.mark.parametrize("eta", [0.0, 0.3, 1.0])
-def test_D17_ddim(eta: float, i: int, j: int) -> None:
+def test_ddim(eta: float, i: int, j: int) -> None:
     """Song, Meng & Ermon (2021), Eq. 12 and 16, their α being ᾱ."""
     a, b = ABAR[i], ABAR[j]
     epsilon = -torch.sqrt(1 - a) * Exact(DATA, DDPM).score(X, i + 1.0)
@@ -160,8 +165,9 @@ def test_D17_ddim(eta: float, i: int, j: int) -> None:
     same(step(DDIM(eta), DDPM, i + 1, j + 1, X, Z), expected)
 
 
+@pytest.mark.promise("D17")
 @pytest.mark.parametrize("i", [1, 500, 999])
-def test_D17_reverse_diffusion_and_ancestral_sampling_of_the_score_sde_code(i: int) -> None:
+def test_reverse_diffusion_and_ancestral_sampling_of_the_score_sde_code(i: int) -> None:
     """Song et al. (2021), Eq. 46, 47 and appendix F: x − f_i + G_i² s + G_i z with f = √(1 − β) x − x, G = √β (VP), or f = 0 (VE)."""
     vp, ve = (Exact(DATA, schedule).score(X, i + 1.0) for schedule in (DDPM, SMLD))
     beta, gap = BETA[i], SIGMAS[i] ** 2 - SIGMAS[i - 1] ** 2
@@ -176,8 +182,9 @@ def test_D17_reverse_diffusion_and_ancestral_sampling_of_the_score_sde_code(i: i
     )
 
 
+@pytest.mark.promise("D17")
 @pytest.mark.parametrize("t", [0.9, 0.3])
-def test_D17_euler_maruyama_and_the_corrector_of_the_score_sde_code(t: float) -> None:
+def test_euler_maruyama_and_the_corrector_of_the_score_sde_code(t: float) -> None:
     """x + [f − g² s] Δt + g √−Δt z on N equal steps; the "ald" corrector x + ε s + √(2ε) z with ε = 2 α (r σ)², α = 1 for VE."""
     process = VP()
     grid = Uniform(N).times(process)
@@ -216,7 +223,8 @@ def edm(x: Tensor, z: list[Tensor], churn: float, s_noise: float, n: int = 18) -
     return x
 
 
-def test_D17_heun_is_algorithm_2_of_edm() -> None:
+@pytest.mark.promise("D17")
+def test_heun_is_algorithm_2_of_edm() -> None:
     """35 evaluations from 80 to 0, to 1e-9."""
     init = 80 * normal(2)
     found = sample(Exact(DATA, EDM()), Heun(), init=init, grid=Karras(17))
@@ -224,7 +232,8 @@ def test_D17_heun_is_algorithm_2_of_edm() -> None:
     same(found.x, edm(init, [torch.zeros_like(init)] * 18, 0.0, 1.0))
 
 
-def test_D17_churned_heun_is_algorithm_2_of_edm() -> None:
+@pytest.mark.promise("D17")
+def test_churned_heun_is_algorithm_2_of_edm() -> None:
     """With the same noise, drawn where γ > 0 alone; γ there is S_churn over the 18 steps of theirs, of which we count 17."""
     init, churn = 80 * normal(2), 5.0
     noise = Noise(range(16), (2,), stream="seed 3", dtype=torch.float64)
@@ -235,7 +244,8 @@ def test_D17_churned_heun_is_algorithm_2_of_edm() -> None:
     same(found.x, edm(init, z, churn, 1.007))
 
 
-def test_D17_dpm_solver_2m_of_k_diffusion() -> None:
+@pytest.mark.promise("D17")
+def test_dpm_solver_2m_of_k_diffusion() -> None:
     """sample_dpmpp_2m: t = −ln σ, first order in the first step and to σ = 0."""
     init, model = 80 * normal(2), Exact(DATA, EDM())
     sigmas = [*Karras(17).times(EDM()).tolist(), 0.0]
@@ -258,8 +268,9 @@ def test_D17_dpm_solver_2m_of_k_diffusion() -> None:
 # --- and with one thing wrong they are not -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.promise("D17")
 @pytest.mark.parametrize("factor", [1 + 1e-6, 2**0.5])
-def test_D17_rejects_a_transition_that_is_off_by_little(factor: float) -> None:
+def test_rejects_a_transition_that_is_off_by_little(factor: float) -> None:
     """A millionth of the noise too much, or √2 of it."""
     right = step(ReverseDiffusion(), SMLD, 501, 500, X, Z)
     with pytest.raises(AssertionError):

@@ -211,7 +211,8 @@ def damage(path: Path) -> None:
     file.write_bytes(file.read_bytes()[:-1])
 
 
-def test_A9_keeps_the_newest(tmp_path: Path):
+@pytest.mark.promise("A9")
+def test_keeps_the_newest(tmp_path: Path):
     for step in (1, 2, 10, 9_999_999, 123_456_789, 1_000_000_000):
         write(tmp_path, step, step % 100)
     assert steps(tmp_path) == [9_999_999, 123_456_789, 1_000_000_000]
@@ -219,7 +220,8 @@ def test_A9_keeps_the_newest(tmp_path: Path):
     assert steps(tmp_path) == [1_000_000_001]
 
 
-def test_A9_never_deletes_the_only_good_one(tmp_path: Path):
+@pytest.mark.promise("A9")
+def test_never_deletes_the_only_good_one(tmp_path: Path):
     for step in (5, 6):
         damage(write(tmp_path, step, step))
     write(tmp_path, 4, 4, keep=1)  # went back to before the damaged ones
@@ -231,8 +233,9 @@ def test_A9_never_deletes_the_only_good_one(tmp_path: Path):
     assert mark_of(load(tmp_path / "step-00000005")) == 50
 
 
+@pytest.mark.promise("A9")
 @pytest.mark.parametrize("name", ["model.safetensors", "ema.safetensors", "state.json", "manifest.json"])
-def test_A9_a_new_one_that_does_not_verify_replaces_nothing(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch):
+def test_a_new_one_that_does_not_verify_replaces_nothing(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch):
     """The disk keeps zeros, or all but one bit, byte or end of one file: whatever it is, it is seen."""
     write(tmp_path, 1, 1)
     whole = (write(tmp_path, 2, 2) / name).read_bytes()
@@ -316,11 +319,10 @@ def check_survival(folder: Path, scenario: str) -> None:
     assert steps(folder) == [9]
 
 
+@pytest.mark.promise("A5")
 @pytest.mark.parametrize("lasting", [False, True], ids=["once", "from then on"])
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_A5_a_fault_at_any_call_leaves_a_good_checkpoint(
-    tmp_path: Path, three_steps: Path, scenario: str, lasting: bool
-):
+def test_a_fault_at_any_call_leaves_a_good_checkpoint(tmp_path: Path, three_steps: Path, scenario: str, lasting: bool):
     points = count_calls(prepare(three_steps, tmp_path / "count", scenario))
     if scenario == "new step":
         assert {name for name, _ in points} == set(CALLS)
@@ -336,8 +338,9 @@ def test_A5_a_fault_at_any_call_leaves_a_good_checkpoint(
         shutil.rmtree(folder)
 
 
+@pytest.mark.promise("A5")
 @pytest.mark.parametrize("scenario", ["new step", "other content"])
-def test_A5_a_death_at_any_call_leaves_a_good_checkpoint(tmp_path: Path, three_steps: Path, scenario: str):
+def test_a_death_at_any_call_leaves_a_good_checkpoint(tmp_path: Path, three_steps: Path, scenario: str):
     points = count_calls(prepare(three_steps, tmp_path / "count", scenario))
     for i, (name, k) in enumerate(points):
         folder = tmp_path / f"{i}"
@@ -350,8 +353,9 @@ def test_A5_a_death_at_any_call_leaves_a_good_checkpoint(tmp_path: Path, three_s
         shutil.rmtree(folder)
 
 
+@pytest.mark.promise("A1")
 @pytest.mark.parametrize("kills", [15, pytest.param(100, marks=pytest.mark.slow)])
-def test_A1_kill_9_while_saving(tmp_path_factory: pytest.TempPathFactory, kills: int):
+def test_kill_9_while_saving(tmp_path_factory: pytest.TempPathFactory, kills: int):
     folder = tmp_path_factory.mktemp("run")  # on a disk, whose syncs take their time
     rng = np.random.default_rng(0)
     caught_in_the_act, step = 0, 0
@@ -378,7 +382,8 @@ def test_A1_kill_9_while_saving(tmp_path_factory: pytest.TempPathFactory, kills:
     assert step > kills / 2
 
 
-def test_A5_order_of_syncs_and_renames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.promise("A5")
+def test_order_of_syncs_and_renames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """What a power cut needs and a kill does not show: contents reach the disk before their name does."""
     events: list[str] = []
     names: dict[int, str] = {}
@@ -467,7 +472,8 @@ def tmpfs(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", folder], check=True)
 
 
-def test_A6_full_disk(tmpfs: Path):
+@pytest.mark.promise("A6")
+def test_full_disk(tmpfs: Path):
     write(tmpfs, 1, 1)
     for size in (2**18, 2**17):  # fails in the first group, fails in the second
         big = {"model": {"w": torch.zeros(size)}, "optim": {"w": torch.zeros(2**18)}}
@@ -483,7 +489,8 @@ def test_A6_full_disk(tmpfs: Path):
         assert mark_of(latest(tmpfs, fail)) == 1
 
 
-def test_A7_read_only_disk(tmpfs: Path):
+@pytest.mark.promise("A7")
+def test_read_only_disk(tmpfs: Path):
     write(tmpfs, 1, 1)
     subprocess.run(["mount", "-o", "remount,ro", tmpfs], check=True)
     with pytest.raises(CheckpointError, match="Read-only file system"):
@@ -491,8 +498,9 @@ def test_A7_read_only_disk(tmpfs: Path):
     assert mark_of(latest(tmpfs, fail)) == 1
 
 
+@pytest.mark.promise("A6")
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS])
-def test_A6_refused_writes(tmp_path: Path, number: int):
+def test_refused_writes(tmp_path: Path, number: int):
     write(tmp_path, 1, 1)
     points = [("mkdir", 1), ("write_bytes", 0), ("write_bytes", 1), ("fsync", 0), ("fsync", 4), ("rename", 0)]
     for name, k in points:
@@ -543,8 +551,9 @@ def flipped(data: bytes, place: int, mask: int) -> bytes:
     return data[:place] + bytes([data[place] ^ mask]) + data[place + 1 :]
 
 
+@pytest.mark.promise("A8")
 @pytest.mark.parametrize(("truncations", "flips"), [(50, 200), pytest.param(400, 4000, marks=pytest.mark.slow)])
-def test_A8_damage_is_always_seen(tmp_path: Path, truncations: int, flips: int):
+def test_damage_is_always_seen(tmp_path: Path, truncations: int, flips: int):
     path = write(tmp_path, 1, 1)
     rng = np.random.default_rng(1)
     for name, data in files_of(path).items():
@@ -556,7 +565,8 @@ def test_A8_damage_is_always_seen(tmp_path: Path, truncations: int, flips: int):
     assert mark_of(load(path)) == 1
 
 
-def test_A8_every_byte_of_the_manifest_and_state_counts(tmp_path: Path):
+@pytest.mark.promise("A8")
+def test_every_byte_of_the_manifest_and_state_counts(tmp_path: Path):
     path = write(tmp_path, 1, 1)
     for name in ("manifest.json", "state.json"):
         data = (path / name).read_bytes()
@@ -566,9 +576,10 @@ def test_A8_every_byte_of_the_manifest_and_state_counts(tmp_path: Path):
             assert_seen(path, name, data.replace(b" ", spaces, 1))
 
 
+@pytest.mark.promise("A8")
 @pytest.mark.parametrize("name", ["manifest.json", "state.json", "model.safetensors", "ema.safetensors"])
 @pytest.mark.parametrize("how", ["cut", "flip", "remove", "empty", "directory", "fifo"])
-def test_A8_falls_back_with_one_warning_that_names_both(tmp_path: Path, name: str, how: str):
+def test_falls_back_with_one_warning_that_names_both(tmp_path: Path, name: str, how: str):
     for step in (1, 2, 3):
         write(tmp_path, step, step)
     file = tmp_path / "step-00000003" / name
@@ -588,7 +599,8 @@ def test_A8_falls_back_with_one_warning_that_names_both(tmp_path: Path, name: st
     assert str(tmp_path / "step-00000002") in warnings[0]
 
 
-def test_A8_all_bad_lists_each_and_none_is_none(tmp_path: Path):
+@pytest.mark.promise("A8")
+def test_all_bad_lists_each_and_none_is_none(tmp_path: Path):
     assert latest(tmp_path, fail) is None
     assert latest(tmp_path / "missing", fail) is None
     for name in ("step-1", "step-0000001x", "xstep-00000001", "step-00000001.bak"):
@@ -665,14 +677,16 @@ STATES = {
 }
 
 
+@pytest.mark.promise("A13")
 @pytest.mark.parametrize("folder", sorted((Path(__file__).parent / "golden").iterdir()), ids=lambda path: path.name)
-def test_A13_checkpoints_of_every_layout_ever_written_still_load(folder: Path):
+def test_checkpoints_of_every_layout_ever_written_still_load(folder: Path):
     """One small checkpoint is kept for each schema; a new schema adds a folder and leaves these alone."""
     assert mark_of(latest(folder, fail)) == 7
 
 
+@pytest.mark.promise("A13")
 @pytest.mark.parametrize("case", STATES)
-def test_A13_forged_state(tmp_path: Path, case: str):
+def test_forged_state(tmp_path: Path, case: str):
     path = write(tmp_path, 1, 1)
     data, message = STATES[case]
     forge(path, {"state.json": data})
@@ -833,14 +847,16 @@ def malicious(marker: Path) -> dict[str, bytes]:
     }
 
 
-def test_E1_the_payload_works_where_pickles_are_loaded(tmp_path: Path):
+@pytest.mark.promise("E1")
+def test_the_payload_works_where_pickles_are_loaded(tmp_path: Path):
     pickle.loads(malicious(tmp_path / "marker")["pickle protocol 4"])  # noqa: S301
     assert (tmp_path / "marker").exists()
 
 
+@pytest.mark.promise("E1")
 @pytest.mark.parametrize("case", malicious(Path("marker")))
 @pytest.mark.parametrize("suffix", ["safetensors", "pt"])
-def test_E1_nothing_is_executed(tmp_path: Path, case: str, suffix: str):
+def test_nothing_is_executed(tmp_path: Path, case: str, suffix: str):
     marker = tmp_path / "marker"
     data = malicious(marker)[case]
     file = tmp_path / f"weights.{suffix}"
@@ -856,7 +872,8 @@ def test_E1_nothing_is_executed(tmp_path: Path, case: str, suffix: str):
     assert not marker.exists()
 
 
-def test_E1_refusals_say_what_the_file_is(tmp_path: Path):
+@pytest.mark.promise("E1")
+def test_refusals_say_what_the_file_is(tmp_path: Path):
     for case, word in {"torch.save": "zip archive", "pickle protocol 4": "Python pickle", "gzip": "gzip"}.items():
         (tmp_path / "w").write_bytes(malicious(tmp_path / "marker")[case])
         with pytest.raises(CheckpointError, match=f"{word}.*nothing was executed.*convert"):
@@ -890,8 +907,9 @@ def bloat() -> dict[str, Callable[[], bytes]]:
     }
 
 
+@pytest.mark.promise("E2")
 @pytest.mark.parametrize("case", bloat())
-def test_E2_bloated_headers_are_refused_at_once(tmp_path: Path, case: str):
+def test_bloated_headers_are_refused_at_once(tmp_path: Path, case: str):
     file = tmp_path / "bloat.safetensors"
     file.write_bytes(bloat()[case]())
     start = time.process_time()
@@ -901,7 +919,8 @@ def test_E2_bloated_headers_are_refused_at_once(tmp_path: Path, case: str):
     assert len(str(caught.value)) < 1000
 
 
-def test_E2_a_header_of_100_MB_is_refused_at_once(tmp_path: Path):
+@pytest.mark.promise("E2")
+def test_a_header_of_100_MB_is_refused_at_once(tmp_path: Path):
     file = tmp_path / "bloat.safetensors"
     file.write_bytes(struct.pack("<Q", 10**8) + b"{")
     os.truncate(file, 10**8 + 8)
@@ -911,7 +930,8 @@ def test_E2_a_header_of_100_MB_is_refused_at_once(tmp_path: Path):
     assert time.process_time() - start < 2
 
 
-def test_E2_the_largest_header_allowed_is_quick(tmp_path: Path):
+@pytest.mark.promise("E2")
+def test_the_largest_header_allowed_is_quick(tmp_path: Path):
     file = tmp_path / "large.safetensors"
     file.write_bytes(many(2**13))
     start = time.process_time()
@@ -940,8 +960,9 @@ def mutated(data: bytes, rng: np.random.Generator) -> bytes:
     return data
 
 
+@pytest.mark.promise("E2")
 @pytest.mark.parametrize("count", [500, pytest.param(10_000, marks=pytest.mark.slow)])
-def test_E2_fuzzed_files_raise_only_our_error(tmp_path: Path, count: int):
+def test_fuzzed_files_raise_only_our_error(tmp_path: Path, count: int):
     file = tmp_path / "fuzz.safetensors"
     rng = np.random.default_rng(2)
     whole = safetensors.torch.save(

@@ -1,6 +1,7 @@
 """The training loop: what a step is, that it depends on nothing but the state and its number, and that it stops on nonsense."""
 
 import copy
+import gc
 import math
 from dataclasses import replace
 from functools import partial
@@ -44,7 +45,8 @@ def assert_equal(a: TrainState, b: TrainState) -> None:
             assert torch.equal(ours[group][name], theirs[group][name]), f"{group}.{name}"
 
 
-def test_A3_same_seed_same_weights_other_seed_other_weights():
+@pytest.mark.promise("A3")
+def test_same_seed_same_weights_other_seed_other_weights():
     one, two, other = fresh(), fresh(), fresh()
     assert advance(one) == advance(two)
     assert_equal(one, two)
@@ -55,7 +57,8 @@ def test_A3_same_seed_same_weights_other_seed_other_weights():
     )
 
 
-def test_A2_resume_at_every_step_is_bit_equal(tmp_path: Path):
+@pytest.mark.promise("A2")
+def test_resume_at_every_step_is_bit_equal(tmp_path: Path):
     """A2: 50 of 50 resumes of a run of 50 steps, each from the files of a checkpoint, end in the uninterrupted run."""
     settings = replace(SETTINGS, steps=50)
     whole, part = fresh(), fresh()
@@ -69,13 +72,12 @@ def test_A2_resume_at_every_step_is_bit_equal(tmp_path: Path):
         assert_equal(whole, resumed)
 
 
+@pytest.mark.promise("A4")
 @pytest.mark.parametrize(
     ("network", "x", "bound"),
     [(partial(MLP, 2, 64, 3), (2,), 0.0), (partial(UNet, 1, 8, width=8, depth=1), (1, 8, 8), 1e-6)],
 )
-def test_A4_neither_progress_nor_threads_change_the_weights(
-    network: partial[nn.Module], x: tuple[int, ...], bound: float
-):
+def test_neither_progress_nor_threads_change_the_weights(network: partial[nn.Module], x: tuple[int, ...], bound: float):
     """A4: a bar changes no bit; another number of threads changes none but the last ones of convolutions, whose gradients threads add up.
 
     Batches are made by no workers, so there is no number of them to set.
@@ -98,6 +100,7 @@ def test_A4_neither_progress_nor_threads_change_the_weights(
     torch.testing.assert_close(shared, quiet, rtol=0, atol=bound)
 
 
+@pytest.mark.promise("C3")
 def test_the_global_generator_is_not_touched():
     state = fresh()
     before = torch.get_rng_state()
@@ -283,3 +286,21 @@ def test_fit_takes_a_loader_and_goes_round_it():
 def test_fit_says_what_it_cannot_take(data, words: str):
     with pytest.raises(ValueError, match=words):
         fit(fresh().model, data, DSM(), steps=1)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.promise("H2")
+@pytest.mark.parametrize("steps", [200, pytest.param(2000, marks=pytest.mark.slow)])
+def test_nothing_piles_up_over_a_long_training(steps: int):
+    """As many tensors are alive after the last step as after the twentieth; one kept per step would show."""
+    state, batches = fresh(), DensityBatches(TARGET, 32, 3)
+    alive = [
+        tensors_alive()
+        for record in train(state, batches, DSM(), replace(SETTINGS, steps=steps))
+        if record.step in (20, steps)
+    ]
+    assert alive[0] == alive[1]
+
+
+def tensors_alive() -> int:
+    gc.collect()
+    return sum(isinstance(thing, torch.Tensor) for thing in gc.get_objects())

@@ -45,22 +45,25 @@ def gap(ours: "dict[str, torch.Tensor]", theirs: "dict[str, torch.Tensor]") -> f
     return max((value - theirs[name]).abs().max().item() for name, value in ours.items())
 
 
+@pytest.mark.promise("B1")
 @pytest.mark.parametrize(("dtype", "rows"), CASES, ids=str)
-def test_B1_several_processes_take_the_steps_of_one(several: Path, dtype: torch.dtype, rows: str):
+def test_several_processes_take_the_steps_of_one(several: Path, dtype: torch.dtype, rows: str):
     """B1, B5: after 60 steps the weights agree to 1e-6 in float32 and 1e-12 in float64, for uneven batches and one example too."""
     weights = load_file(several / f"{dtype} {rows}.safetensors")
     assert gap(weights, trained(dtype, rows, OneProcess())) <= BOUND[dtype]
 
 
+@pytest.mark.promise("B2")
 @pytest.mark.parametrize("parts", [2, 4])
 @pytest.mark.parametrize(("dtype", "rows"), CASES, ids=str)
-def test_B2_accumulation_takes_the_steps_of_the_whole_batch(dtype: torch.dtype, rows: str, parts: int):
+def test_accumulation_takes_the_steps_of_the_whole_batch(dtype: torch.dtype, rows: str, parts: int):
     """B2: as B1, in parts of a batch instead of processes."""
     assert gap(trained(dtype, rows, OneProcess(), parts), trained(dtype, rows, OneProcess())) <= BOUND[dtype]
 
 
+@pytest.mark.promise("B3")
 @pytest.mark.parametrize("order", ["several-one", "one-several"])
-def test_B3_a_checkpoint_does_not_know_how_many_wrote_it(several: Path, tmp_path: Path, order: str):
+def test_a_checkpoint_does_not_know_how_many_wrote_it(several: Path, tmp_path: Path, order: str):
     """B3: a run begun by several processes and finished by one, and the other way, is the run of one."""
     if order == "several-one":
         half_and_half(several / order, OneProcess())
@@ -74,7 +77,8 @@ def test_B3_a_checkpoint_does_not_know_how_many_wrote_it(several: Path, tmp_path
         assert gap(found.tensors[group], dict(tensors)) <= 1e-6
 
 
-def test_B4_a_dead_process_ends_the_job(tmp_path: Path):
+@pytest.mark.promise("B4")
+def test_a_dead_process_ends_the_job(tmp_path: Path):
     """B4: the others say so and end within a minute, non-zero; what the first wrote until then loads, and the others wrote nothing."""
     began = time.monotonic()
     done = launch(2, str(tmp_path), "die")
@@ -88,7 +92,8 @@ def test_B4_a_dead_process_ends_the_job(tmp_path: Path):
     assert [path.name for path in tmp_path.iterdir()] == ["dying"]
 
 
-def test_B4_the_others_say_that_one_has_ended(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.promise("B4")
+def test_the_others_say_that_one_has_ended(monkeypatch: pytest.MonkeyPatch):
     """B4: what a process learns of another's death is told in words, with exit code 1 and not that of a bug."""
 
     def refuse(*_: object, **__: object) -> None:

@@ -30,7 +30,8 @@ def holder(folder: Path, *, fork: bool = False) -> Iterator[tuple[BaseProcess, A
         process.join()
 
 
-def test_A11_second_process_is_refused_by_name(tmp_path: Path):
+@pytest.mark.promise("A11")
+def test_second_process_is_refused_by_name(tmp_path: Path):
     with holder(tmp_path) as (process, pipe, _):
         with pytest.raises(ConfigError) as caught, RunLock(tmp_path):
             pass
@@ -43,7 +44,8 @@ def test_A11_second_process_is_refused_by_name(tmp_path: Path):
             pass
 
 
-def test_A11_lock_of_a_killed_process_is_taken_over(tmp_path: Path):
+@pytest.mark.promise("A11")
+def test_lock_of_a_killed_process_is_taken_over(tmp_path: Path):
     for _ in range(3):
         with holder(tmp_path) as (process, _, _):
             process.kill()
@@ -52,7 +54,8 @@ def test_A11_lock_of_a_killed_process_is_taken_over(tmp_path: Path):
                 assert (tmp_path / ".lock").read_text() == f"{os.getpid()}\n"
 
 
-def test_A11_worker_that_outlives_its_parent_does_not_hold_the_run(tmp_path: Path):
+@pytest.mark.promise("A11")
+def test_worker_that_outlives_its_parent_does_not_hold_the_run(tmp_path: Path):
     with holder(tmp_path, fork=True) as (process, _, worker):
         with pytest.raises(ConfigError), RunLock(tmp_path):
             pass
@@ -64,8 +67,9 @@ def test_A11_worker_that_outlives_its_parent_does_not_hold_the_run(tmp_path: Pat
         os.kill(worker, signal.SIGKILL)
 
 
+@pytest.mark.promise("A11")
 @pytest.mark.parametrize("left", [b"", b"999999999\n", b"1\n", b"\xff\x00 not a pid" * 100])
-def test_A11_stale_file_is_no_lock(tmp_path: Path, left: bytes):
+def test_stale_file_is_no_lock(tmp_path: Path, left: bytes):
     (tmp_path / ".lock").write_bytes(left)
     with RunLock(tmp_path):
         assert (tmp_path / ".lock").read_text() == f"{os.getpid()}\n"
@@ -98,7 +102,8 @@ def test_other_folders_are_free_and_an_error_releases(tmp_path: Path):
         pass
 
 
-def test_A7_folder_that_cannot_be_locked_is_a_config_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.promise("A7")
+def test_folder_that_cannot_be_locked_is_a_config_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "file").touch()
     (tmp_path / "loop").mkdir()
     (tmp_path / "loop" / ".lock").symlink_to(tmp_path / "elsewhere")

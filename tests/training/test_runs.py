@@ -83,21 +83,24 @@ def kill_and_resume(run: Path, moments: list[int]) -> None:
     finish(run, "--resume")
 
 
-def test_A1_kill_9_and_resume_is_the_uninterrupted_run(tmp_path: Path, uninterrupted: Path):
+@pytest.mark.promise("A1")
+def test_kill_9_and_resume_is_the_uninterrupted_run(tmp_path: Path, uninterrupted: Path):
     kill_and_resume(tmp_path / "run", [3, 21, 50])
     assert_same(tmp_path / "run", uninterrupted)
 
 
+@pytest.mark.promise("A1")
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(25))
-def test_A1_kill_9_at_random_moments(tmp_path: Path, uninterrupted: Path, seed: int):
+def test_kill_9_at_random_moments(tmp_path: Path, uninterrupted: Path, seed: int):
     chance = random.Random(seed)
     kill_and_resume(tmp_path / "run", sorted(chance.randrange(1, STEPS) for _ in range(4)))
     assert_same(tmp_path / "run", uninterrupted)
 
 
+@pytest.mark.promise("A10")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_A10_a_signal_saves_and_the_resumed_run_is_whole(tmp_path: Path, uninterrupted: Path, number: int, code: int):
+def test_a_signal_saves_and_the_resumed_run_is_whole(tmp_path: Path, uninterrupted: Path, number: int, code: int):
     run = tmp_path / "run"
     process = start(run)
     wait_for(run, 10, process)
@@ -111,7 +114,8 @@ def test_A10_a_signal_saves_and_the_resumed_run_is_whole(tmp_path: Path, uninter
     assert_same(run, uninterrupted)
 
 
-def test_A11_a_second_process_on_the_run_is_refused(tmp_path: Path):
+@pytest.mark.promise("A11")
+def test_a_second_process_on_the_run_is_refused(tmp_path: Path):
     run = tmp_path / "run"
     first = start(run)
     wait_for(run, 2, first)
@@ -127,7 +131,8 @@ def test_A11_a_second_process_on_the_run_is_refused(tmp_path: Path):
         first.communicate()
 
 
-def test_A12_a_changed_configuration_is_refused_unless_told(tmp_path: Path, uninterrupted: Path):
+@pytest.mark.promise("A12")
+def test_a_changed_configuration_is_refused_unless_told(tmp_path: Path, uninterrupted: Path):
     process = start(uninterrupted, "--resume", "--train.learning_rate", "0.5")
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 2
@@ -135,7 +140,8 @@ def test_A12_a_changed_configuration_is_refused_unless_told(tmp_path: Path, unin
     assert "--override" in errors
 
 
-def test_B1_two_processes_take_the_same_steps_as_one(tmp_path: Path, uninterrupted: Path):
+@pytest.mark.promise("B1")
+def test_two_processes_take_the_same_steps_as_one(tmp_path: Path, uninterrupted: Path):
     run = tmp_path / "run"
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1", "CUDA_VISIBLE_DEVICES": ""}

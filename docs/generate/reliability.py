@@ -1,0 +1,37 @@
+"""The table of promises: in words, the tests that hold us to each, and how they fared when the full counts were last run."""
+
+import json
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from promises import CHAPTERS  # noqa: E402
+from test_promises import WAITING  # noqa: E402
+
+
+def write(folder: Path) -> None:
+    """Write one table per chapter, and what was run."""
+    stored = json.loads((ROOT / "results" / "reliability.json").read_text())
+    page = []
+    for chapter, words in CHAPTERS.items():
+        page += [f"## {chapter}", "", "| | promise | tests | last result |", "|---|---|---|---|"]
+        page += [
+            f"| {name} | {text} | {_tests(stored, name)} | {_result(stored, name)} |" for name, text in words.items()
+        ] + [""]
+    about = f"Run at `{stored['commit']}` with Python {stored['python']} and torch {stored['torch']}."
+    (folder / "reliability.inc").write_text("\n".join([about, "", *page]) + "\n")
+
+
+def _tests(stored: dict, name: str) -> str:
+    tests = stored["promises"].get(name, {}).get("tests", [])
+    said = "<br>".join(f"`{test.partition('::')[2].removeprefix('test_')}`" for test in tests)
+    return said or f"waits for {WAITING.get(name, 'its first run')}"
+
+
+def _result(stored: dict, name: str) -> str:
+    kept = stored["promises"].get(name, {})
+    return (
+        ", ".join(f"{kept[outcome]} {outcome}" for outcome in ("passed", "failed", "skipped") if outcome in kept) or "–"
+    )

@@ -619,8 +619,20 @@ MUTANTS = [
     Mutant(
         "NCSN out: the last weights",
         "interop/layouts.py",
-        "[_prefixed(ema), optimizer]",
-        "[_prefixed(model), optimizer]",
+        "[prefixed(ema), optimizer]",
+        "[prefixed(model), optimizer]",
+    ),
+    Mutant(
+        "score_sde in: the last weights for the averages",
+        "interop/score_sde_file.py",
+        "ema = ours(averages(self.path, self.parts.ema, trained))",
+        "ema = ours(trained)",
+    ),
+    Mutant(
+        "score_sde out: moments under our shapes",
+        "interop/score_sde_file.py",
+        "rename({name: entry",
+        "dict({name: entry",
     ),
     Mutant(
         "NCSNv2 in: the epoch for the step", "interop/layouts.py", "int(), int(step), ema]:", "int(step), int(), ema]:"

@@ -1,0 +1,273 @@
+"""Models of score_sde_pytorch, EDM and diffusers become runs that every command accepts; checkpoints go back unchanged."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from foreign_pickles import persistent, write
+from scorefield import ConfigError, load_model
+from scorefield.cli import main
+from scorefield.config import RunConfig, validate
+from scorefield.interop.edm import settings_of_edm
+from scorefield.interop.score_sde import settings_of_score_sde, to_score_sde
+from scorefield.interop.score_sde_config import PUBLISHED, run_of_score_sde
+from scorefield.networks import NCSNpp
+
+GOLDEN = Path(__file__).parents[3] / "shared" / "golden"
+pytestmark = pytest.mark.usefixtures("seeded")
+SHARED = {"nf": 8, "ch_mult": [1, 2], "num_res_blocks": 1, "attn_resolutions": [4], "image_size": 8, "num_channels": 3}
+SMALL: dict[str, dict[str, Any]] = {
+    "small ncsn++ of ve": {"sde": "vesde", "centered": False, "scale_by_sigma": True},
+    "small ddpm++ of vp": {
+        "sde": "vpsde",
+        "centered": True,
+        "embedding_type": "positional",
+        "fir": False,
+        "progressive_input": "none",
+    },
+    "small ncsn++ of subvp": {"sde": "subvpsde", "centered": True, "embedding_type": "positional"},
+    "small ddpm": {"sde": "vpsde", "centered": True, "name": "ddpm", "nf": 32},
+    "small, as on ffhq": {
+        "sde": "vesde",
+        "centered": False,
+        "progressive": "output_skip",
+        "progressive_input": "input_skip",
+    },
+}
+GIVEN = ["ddpm_vp", "ddpmpp_vp", "ncsnpp_256_style", "ncsnpp_subvp", "ncsnpp_ve"]
+
+
+def golden(name: str) -> tuple[dict[str, Any], dict[str, Tensor], dict[str, Tensor]]:
+    """Return a network's configuration, its weights under the reference's names, and its inputs and outputs."""
+    path = GOLDEN / f"{name}.npz"
+    if not path.exists():
+        pytest.skip(f"no reference data: {path.name} is not in {GOLDEN}")
+    with np.load(path) as file:
+        arrays = {key: torch.from_numpy(file[key]) for key in file.files if key != "meta"}
+        meta = json.loads(str(file["meta"]))
+    return (
+        meta,
+        {key.removeprefix("state/"): value for key, value in arrays.items() if key.startswith("state/")},
+        arrays,
+    )
+
+
+def off(found: Tensor, expected: Tensor) -> float:
+    """Return the largest error, in units of the largest value of each example."""
+    return ((found - expected).abs().amax((1, 2, 3)) / expected.abs().amax((1, 2, 3))).max().item()
+
+
+def network(name: str) -> tuple[dict[str, Any], dict[str, Tensor], dict[str, Tensor]]:
+    """Return a network's configuration, its weights under the reference's names, and reference data where they are given."""
+    if name in SMALL:
+        meta = {**SHARED, **SMALL[name]}
+        net = NCSNpp(3, 8, **settings_of_score_sde(meta, centered=meta["centered"]))
+        state = {key: torch.randn_like(value) / 8 for key, value in net.state_dict().items()}
+        return meta, {"sigmas": torch.rand(5, dtype=torch.float64), **to_score_sde(net, state)}, {}
+    return golden(f"score_sde_{name}")
+
+
+def checkpoint(state: dict[str, Tensor]) -> dict[str, Any]:
+    """Return a checkpoint as score_sde_pytorch writes it, its averages ``state``: frequencies are a parameter that is not trained."""
+    parameters = {name: value for name, value in state.items() if name != "sigmas"}
+    trained = [name != "all_modules.0.W" for name in parameters]
+    moments = {
+        index: {"step": torch.tensor(7.0), "exp_avg": torch.randn_like(value), "exp_avg_sq": torch.rand_like(value)}
+        for index, value in enumerate(parameters.values())
+        if trained[index]
+    }
+    group = {"lr": 2e-4, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0, "params": list(range(len(parameters)))}
+    shadow = [value for value, is_trained in zip(parameters.values(), trained, strict=True) if is_trained]
+    now = {name: value if name in ("sigmas", "all_modules.0.W") else 2 * value for name, value in state.items()}
+    return {
+        "optimizer": {"state": moments, "param_groups": [group]},
+        "model": {f"module.{name}": value for name, value in now.items()},
+        "ema": {"decay": 0.999, "num_updates": 7, "shadow_params": shadow},
+        "step": 7,
+    }
+
+
+def configuration(path: Path, meta: dict[str, Any]) -> Path:
+    """Write a configuration in the form of the reference's."""
+    section = {
+        "sde": "training",
+        "image_size": "data",
+        "num_channels": "data",
+        "centered": "data",
+        "corrector": "sampling",
+    }
+    lines = [
+        f"  config.{section.get(key, 'model')}.{key} = {value!r}"
+        for key, value in meta.items()
+        if key not in ("config", "parameters", "continuous")
+    ]
+    top = ["from configs.default_cifar10_configs import get_default_configs", "", "def get_config():"]
+    path.write_text(
+        "\n".join(
+            [*top, "  config = get_default_configs()", "  config.model.ema_rate = 0.999", *lines, "  return config"]
+        )
+    )
+    return path
+
+
+def converted(tmp_path: Path, name: str) -> tuple[dict[str, Any], Path, dict[str, Tensor]]:
+    meta, state, arrays = network(name)
+    value = checkpoint(state)
+    torch.save(value, tmp_path / "checkpoint.pth")
+    config = configuration(tmp_path / "config.py", meta)
+    arguments = ["--from", "score_sde", "--config", str(config), "--out", str(tmp_path / "run")]
+    assert main(["convert", str(tmp_path / "checkpoint.pth"), *arguments]) == 0
+    return value, tmp_path / "run", arrays
+
+
+def same(found: object, expected: object) -> bool:
+    if isinstance(expected, dict) and isinstance(found, dict):
+        return list(found) == list(expected) and all(same(found[key], value) for key, value in expected.items())
+    if isinstance(expected, list) and isinstance(found, list):
+        return len(found) == len(expected) and all(map(same, found, expected))
+    if isinstance(expected, Tensor) and isinstance(found, Tensor):
+        return found.dtype == expected.dtype and torch.equal(found, expected)
+    return found == expected
+
+
+@pytest.mark.parametrize("name", [*SMALL, *GIVEN])
+def test_a_checkpoint_of_score_sde_comes_in_and_goes_out_bit_for_bit(name: str, tmp_path: Path) -> None:
+    value, run, arrays = converted(tmp_path, name)
+    assert main(["convert", str(run), "--to", "score_sde", "--out", str(tmp_path / "back.pth")]) == 0
+    back = torch.load(tmp_path / "back.pth", weights_only=True)
+    back["optimizer"].pop("param_groups")
+    value["optimizer"].pop("param_groups")
+    for key, part in value.items():
+        assert same(back[key], part), key
+    if arrays:
+        model = load_model(str(run)).model.in_units(None)
+        with torch.no_grad():
+            assert off(model.score(arrays["input"], arrays["t"].double()), arrays["score"]) < 1e-5
+
+
+COUNTS = {
+    "ve/cifar10_ncsnpp_continuous": 62_758_787,
+    "ve/cifar10_ncsnpp_deep_continuous": 107_586_947,
+    "ve/ffhq_256_ncsnpp_continuous": 65_574_421,
+    "vp/cifar10_ddpmpp_continuous": 61_804_419,
+    "vp/cifar10_ddpmpp_deep_continuous": 106_632_579,
+    "vp/cifar10_ncsnpp_continuous": 62_693_251,
+    "vp/cifar10_ncsnpp_deep_continuous": 107_521_411,
+    "vp/ddpm/cifar10_continuous": 35_218_947,
+}
+COUNTS |= {
+    name.replace("vp/cifar10", "subvp/cifar10"): n for name, n in COUNTS.items() if name.startswith("vp/cifar10")
+}
+
+
+@pytest.mark.parametrize("name", sorted({*COUNTS, *PUBLISHED}))
+def test_a_published_configuration_has_the_published_size(name: str) -> None:
+    config = validate(RunConfig, run_of_score_sde(PUBLISHED[name]), name)
+    size = config.data.size
+    assert size is not None
+    with torch.device("meta"):
+        net = config.network.build(channels=3, size=size)
+    assert sum(p.numel() for p in net.parameters() if p.requires_grad) == COUNTS[name]
+    assert config.model.location == (0.0 if name.startswith("ve") else 0.5)
+    assert config.sampling.sampler.kind == ("pc" if name.startswith("ve") else "em")
+    assert config.objective.kind == "dsm"
+
+
+@pytest.mark.parametrize("name", ["small ncsn++ of ve", "small ddpm++ of vp"])
+def test_every_command_accepts_the_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    meta, state, _ = network(name)
+    torch.save(checkpoint(state), "checkpoint.pth")
+    Path("images").mkdir()
+    for index in range(24):
+        Image.fromarray(np.random.default_rng(index).integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(
+            f"images/{index}.png"
+        )
+    configuration(Path("config.py"), meta)
+    arguments = ["--from", "score_sde", "--config", "config.py", "--data", "images", "--out", "run"]
+    assert main(["convert", "checkpoint.pth", *arguments]) == 0
+    draw = ["--steps", "3", "--device", "cpu"]
+    for command in (
+        ["sample", "run", "-n", "2", *draw, "--out", "drawn.png"],
+        ["inpaint", "run", "-n", "2", *draw, "--image", "0", "--mask", "left", "--out", "filled.png"],
+        ["evaluate", "run", "-n", "20", *draw, "--out", "measured"],
+        ["likelihood", "run", "-n", "2", "--device", "cpu"],
+    ):
+        assert main(command) == 0, command
+
+
+def refused(capsys: pytest.CaptureFixture[str], code: int, arguments: list[str], *words: str) -> None:
+    assert main(["convert", *arguments]) == code
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    for word in words:
+        assert word in err, err
+
+
+def test_what_does_not_fit_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    meta, state, _ = network("small ddpm++ of vp")
+    path, out = tmp_path / "x.pth", tmp_path / "run"
+    torch.save(checkpoint(state), path)
+    given = ["--from", "score_sde", "--out", str(out), "--config"]
+    deeper = configuration(tmp_path / "deeper.py", {**meta, "num_res_blocks": 2})
+    refused(capsys, 4, [str(path), *given, str(deeper)], "all_modules.", "the configuration it was trained with")
+    refused(capsys, 2, [str(path), *given, "ve/cifar10"], "ve/cifar10_ncsnpp_continuous", "vp/ddpm/cifar10_continuous")
+    refused(capsys, 4, [str(path), *given[:-1]], "need the name of their configuration")
+    torch.save({"model": {}, "ema": {"shadow_params": []}, "optimizer": {}, "step": 1}, path)
+    refused(capsys, 4, [str(path), *given, "ve/cifar10_ncsnpp_continuous"], "none of them of a convolution")
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("name", ["adm_classes", "ddpmpp", "ncsnpp_classes", "ve_ncsnpp", "vp_ddpmpp"])
+def test_a_pickle_of_edm_is_the_denoiser_it_was(name: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    meta, state, arrays = golden(f"edm_{name}")
+    inner, outer = nn.Module(), nn.Module()
+    inner._parameters.update({key.removeprefix("model."): nn.Parameter(value) for key, value in state.items()})
+    outer._modules["model"] = persistent(meta["model_type"], inner, "raise SystemExit")  # pyright: ignore[reportArgumentType]
+    arguments = {key: value for key, value in meta.items() if key not in ("precond", "parameters")}
+    path = write(tmp_path / "net.pkl", {"ema": persistent(meta["precond"], outer, "raise SystemExit", **arguments)})
+    assert main(["convert", str(path), "--from", "edm", "--out", str(tmp_path / "run")]) == 0
+    assert "CC BY-NC-SA 4.0" in capsys.readouterr().out
+    model = load_model(str(tmp_path / "run")).model.in_units(None)
+    if "labels" in arrays:
+        model = model.condition(arrays["labels"].argmax(dim=1))
+    sigma = arrays["sigma"].double()
+    t = model.process.time(sigma)
+    if meta["precond"] == "VPPrecond":  # the reference's time, in float32
+        t = (((0.1**2 + 2 * 19.9 * (1 + arrays["sigma"] ** 2).log()).sqrt() - 0.1) / 19.9).double()
+    alpha, _ = model.process.alpha_sigma(t)
+    with torch.no_grad():
+        denoised = model.denoise((arrays["input"] * alpha.view(-1, 1, 1, 1)).float(), t)
+    assert off(denoised, arrays["denoised"]) < 1e-5
+
+
+@pytest.mark.parametrize(("precond", "arguments"), [("iDDPMPrecond", {}), ("VPPrecond", {"M": 500})])
+def test_what_edm_has_and_we_do_not_is_refused(precond: str, arguments: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=f"found {precond}"):
+        settings_of_edm(precond, {"img_resolution": 8, **arguments})
+
+
+@pytest.mark.parametrize("scheduler", ["DDPMScheduler", "ScoreSdeVeScheduler", "EDMEulerScheduler"])
+def test_a_folder_of_diffusers_becomes_a_run(scheduler: str, tmp_path: Path) -> None:
+    diffusers = pytest.importorskip("diffusers", reason="diffusers is not installed: pip install 'scorefield[interop]'")
+    blocks = {"down_block_types": ["DownBlock2D", "AttnDownBlock2D"], "up_block_types": ["AttnUpBlock2D", "UpBlock2D"]}
+    sizes = {
+        "sample_size": 8,
+        "in_channels": 1,
+        "out_channels": 1,
+        "block_out_channels": [32, 64],
+        "layers_per_block": 1,
+    }
+    diffusers.UNet2DModel(**sizes, **blocks).save_pretrained(tmp_path / "theirs" / "unet")
+    getattr(diffusers, scheduler)().save_pretrained(tmp_path / "theirs" / "scheduler")
+    assert main(["convert", str(tmp_path / "theirs"), "--from", "diffusers", "--out", str(tmp_path / "run")]) == 0
+    drawn = [
+        load_model(name).sample(1, steps=3).x for name in (str(tmp_path / "run"), f"diffusers:{tmp_path / 'theirs'}")
+    ]
+    assert torch.equal(*drawn)

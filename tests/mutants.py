@@ -67,6 +67,7 @@ GUARDS = {
     "units.py": ["../config/test_measure.py", "test_units.py"],
     "training/export.py": ["../training/test_export.py"],
     "interop": ["../interop"],
+    "interop/score_sde_file.py": ["../cli/test_convert_published.py"],
     "plotting": ["../plotting", "../cli/test_pictures.py"],
     "hub.py": ["../test_cards.py", "../test_pretrained.py"],
     "loaded.py": ["../cli/test_guide.py", "../test_pretrained.py"],

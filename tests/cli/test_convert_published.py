@@ -1,6 +1,7 @@
 """Models of score_sde_pytorch, EDM and diffusers become runs that every command accepts; checkpoints go back unchanged."""
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -253,9 +254,15 @@ def test_what_edm_has_and_we_do_not_is_refused(precond: str, arguments: dict[str
         settings_of_edm(precond, {"img_resolution": 8, **arguments})
 
 
-@pytest.mark.parametrize("scheduler", ["DDPMScheduler", "ScoreSdeVeScheduler", "EDMEulerScheduler"])
-def test_a_folder_of_diffusers_becomes_a_run(scheduler: str, tmp_path: Path) -> None:
-    diffusers = pytest.importorskip("diffusers", reason="diffusers is not installed: pip install 'scorefield[interop]'")
+diffusers = pytest.mark.skipif(
+    find_spec("diffusers") is None, reason="diffusers is not installed: pip install 'scorefield[interop]'"
+)
+
+
+def pipeline(folder: Path, scheduler: str, **settings: Any) -> Path:
+    """Write a folder of diffusers with a small random network."""
+    import diffusers
+
     blocks = {"down_block_types": ["DownBlock2D", "AttnDownBlock2D"], "up_block_types": ["AttnUpBlock2D", "UpBlock2D"]}
     sizes = {
         "sample_size": 8,
@@ -264,10 +271,46 @@ def test_a_folder_of_diffusers_becomes_a_run(scheduler: str, tmp_path: Path) -> 
         "block_out_channels": [32, 64],
         "layers_per_block": 1,
     }
-    diffusers.UNet2DModel(**sizes, **blocks).save_pretrained(tmp_path / "theirs" / "unet")
-    getattr(diffusers, scheduler)().save_pretrained(tmp_path / "theirs" / "scheduler")
-    assert main(["convert", str(tmp_path / "theirs"), "--from", "diffusers", "--out", str(tmp_path / "run")]) == 0
-    drawn = [
-        load_model(name).sample(1, steps=3).x for name in (str(tmp_path / "run"), f"diffusers:{tmp_path / 'theirs'}")
-    ]
-    assert torch.equal(*drawn)
+    diffusers.UNet2DModel(**sizes, **blocks).save_pretrained(folder / "unet")
+    getattr(diffusers, scheduler)(**settings).save_pretrained(folder / "scheduler")
+    return folder
+
+
+@diffusers
+@pytest.mark.parametrize("scheduler", ["DDPMScheduler", "ScoreSdeVeScheduler", "EDMEulerScheduler"])
+def test_a_folder_of_diffusers_becomes_a_run(scheduler: str, tmp_path: Path) -> None:
+    theirs, run = pipeline(tmp_path / "theirs", scheduler), tmp_path / "run"
+    assert main(["convert", str(theirs), "--from", "diffusers", "--out", str(run)]) == 0
+    assert torch.equal(*(load_model(name).sample(1, steps=3).x for name in (str(run), f"diffusers:{theirs}")))
+
+
+@diffusers
+@pytest.mark.parametrize("schedule", ["linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid"])
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction", "sample"])
+def test_diffusers_draws_from_a_folder_that_we_wrote_as_from_its_own(
+    schedule: str, prediction: str, tmp_path: Path
+) -> None:
+    from diffusers import DDPMPipeline
+
+    settings = {"beta_schedule": schedule, "prediction_type": prediction, "clip_sample": False}
+    theirs, run, back = pipeline(tmp_path / "theirs", "DDPMScheduler", **settings), tmp_path / "run", tmp_path / "back"
+    assert main(["convert", str(theirs), "--from", "diffusers", "--out", str(run)]) == 0
+    assert main(["convert", str(run), "--to", "diffusers", "--out", str(back)]) == 0
+    index = json.loads((back / "model_index.json").read_text())
+    (theirs / "model_index.json").write_text(json.dumps(index))
+    drawn = []
+    for folder in (theirs, back):
+        pipe = DDPMPipeline.from_pretrained(folder)
+        pipe.set_progress_bar_config(disable=True)
+        drawn.append(pipe(1, torch.Generator().manual_seed(0), num_inference_steps=3, output_type="np").images)
+    np.testing.assert_allclose(drawn[1], drawn[0], atol=1e-5)
+
+
+@diffusers
+def test_what_ddpm_pipelines_do_not_draw_from_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    theirs = pipeline(tmp_path / "theirs", "EDMEulerScheduler")
+    assert main(["convert", str(theirs), "--from", "diffusers", "--out", str(run)]) == 0
+    capsys.readouterr()
+    refused(capsys, 2, [str(run), "--to", "diffusers", "--out", str(tmp_path / "back")], "process.kind", "ddpm", "edm")
+    assert not (tmp_path / "back").exists()

@@ -14,7 +14,7 @@ from scorefield.errors import ConfigError
 __all__ = ["parser", "run"]
 
 _FROM = ("ncsn", "ncsnv2", "score_sde", "edm", "diffusers")
-_TO = ("ncsn", "ncsnv2", "score_sde", "hub")
+_TO = ("ncsn", "ncsnv2", "score_sde", "diffusers", "hub")
 
 
 def parser() -> ArgumentParser:

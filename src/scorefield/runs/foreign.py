@@ -11,6 +11,7 @@ from scorefield.config import to_yaml
 from scorefield.config.migrate import named
 from scorefield.errors import ConfigError
 from scorefield.interop import Moments, Weights, write_score_sde, write_weights
+from scorefield.interop.diffusers_out import write_pipeline
 from scorefield.loaded import LoadedModel
 from scorefield.models import ScoreModel
 from scorefield.networks import NCSNpp
@@ -24,8 +25,8 @@ from scorefield.training import checkpoint, environment
 __all__ = ["In", "Out", "bring_in", "bring_out"]
 
 In = Literal["ncsn", "ncsnv2", "score_sde", "edm", "diffusers"]
-Out = Literal["ncsn", "ncsnv2", "score_sde"]
-_NETWORK: dict[Out, str] = {"ncsn": "cond_refinenet", "ncsnv2": "ncsnv2", "score_sde": "ncsnpp"}
+Out = Literal["ncsn", "ncsnv2", "score_sde", "diffusers"]
+_NETWORK: dict[Out, str] = {"ncsn": "cond_refinenet", "ncsnv2": "ncsnv2", "score_sde": "ncsnpp", "diffusers": "unet2d"}
 
 
 def bring_in(
@@ -85,10 +86,10 @@ def bring_out(loaded: LoadedModel[ScoreModel], out: Path, layout: Out) -> int:
         CheckpointError: the file exists or cannot be written.
     """
     kind, model = loaded.config.network.kind, loaded.model
-    if _NETWORK[layout] != kind or not isinstance(model, LadderNet if layout != "score_sde" else Networked):
+    if _NETWORK[layout] != kind or not isinstance(model, LadderNet if layout in ("ncsn", "ncsnv2") else Networked):
         raise ConfigError(
             f"{loaded.source}: a model of network {kind}; ncsn takes a ladder of cond_refinenet, ncsnv2 one of ncsnv2, "
-            "score_sde a model of ncsnpp"
+            "score_sde a model of ncsnpp, diffusers one of unet2d"
         )
     found = checkpoint.load(loaded.source)
     train = loaded.config.train
@@ -103,6 +104,9 @@ def bring_out(loaded: LoadedModel[ScoreModel], out: Path, layout: Out) -> int:
     )
     if layout == "score_sde":
         write_score_sde(out, cast(NCSNpp, model.net), weights, **adam, decay=train.ema_decay)
+    elif layout == "diffusers":
+        sections = loaded.config.model_dump(mode="json")
+        write_pipeline(out, sections, {name.removeprefix("unet."): value for name, value in weights.ema.items()})
     else:
         write_weights(
             out, layout, model=weights.model, ema=weights.ema, moments=weights.moments, step=weights.step, **adam

@@ -17,7 +17,7 @@ from scorefield.cli import main
 from scorefield.config import RunConfig, validate
 from scorefield.interop.edm import settings_of_edm
 from scorefield.interop.score_sde import settings_of_score_sde, to_score_sde
-from scorefield.interop.score_sde_config import PUBLISHED, run_of_score_sde
+from scorefield.interop.score_sde_config import PUBLISHED, read_score_sde_config, run_of_score_sde
 from scorefield.networks import NCSNpp
 
 GOLDEN = Path(__file__).parents[3] / "shared" / "golden"
@@ -178,6 +178,20 @@ def test_a_published_configuration_has_the_published_size(name: str) -> None:
     assert config.model.location == (0.0 if name.startswith("ve") else 0.5)
     assert config.sampling.sampler.kind == ("pc" if name.startswith("ve") else "em")
     assert config.objective.kind == "dsm"
+
+
+def test_a_file_has_the_defaults_that_it_imports(tmp_path: Path) -> None:
+    name, path = "ve/ffhq_256_ncsnpp_continuous", tmp_path / "ffhq.py"
+    said = {"ch_mult": (1, 1, 2, 2, 2, 2, 2), "num_res_blocks": 2, "sigma_max": 348, "ema_rate": 0.999}
+    said |= {"progressive": "output_skip", "progressive_input": "input_skip", "embedding_type": "fourier"}
+    lines = [f"  model.{key} = {value!r}" for key, value in said.items()]
+    path.write_text(
+        "\n".join(["from configs.default_lsun_configs import get_default_configs", "def get_config():", *lines])
+    )
+    assert run_of_score_sde(read_score_sde_config(path)) == run_of_score_sde(PUBLISHED[name])
+    path.write_text(path.read_text().replace("lsun", "cifar10"))
+    found = run_of_score_sde(read_score_sde_config(path))
+    assert (found["data"]["size"], found["network"]["dropout"], found["sampling"]["grid"]["steps"]) == (32, 0.1, 999)
 
 
 @pytest.mark.parametrize("name", ["small ncsn++ of ve", "small ddpm++ of vp"])

@@ -117,13 +117,21 @@ def configuration(path: Path, meta: dict[str, Any]) -> Path:
     return path
 
 
-def converted(tmp_path: Path, name: str) -> tuple[dict[str, Any], Path, dict[str, Tensor]]:
+def images() -> None:
+    """Write a folder of pictures."""
+    Path("images").mkdir()
+    for index in range(24):
+        pixels = np.random.default_rng(index).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(f"images/{index}.png")
+
+
+def converted(tmp_path: Path, name: str, *more: str) -> tuple[dict[str, Any], Path, dict[str, Tensor]]:
     meta, state, arrays = network(name)
     value = checkpoint(state)
     torch.save(value, tmp_path / "checkpoint.pth")
     config = configuration(tmp_path / "config.py", meta)
     arguments = ["--from", "score_sde", "--config", str(config), "--out", str(tmp_path / "run")]
-    assert main(["convert", str(tmp_path / "checkpoint.pth"), *arguments]) == 0
+    assert main(["convert", str(tmp_path / "checkpoint.pth"), *arguments, *more]) == 0
     return value, tmp_path / "run", arrays
 
 
@@ -194,19 +202,11 @@ def test_a_file_has_the_defaults_that_it_imports(tmp_path: Path) -> None:
     assert (found["data"]["size"], found["network"]["dropout"], found["sampling"]["grid"]["steps"]) == (32, 0.1, 999)
 
 
-@pytest.mark.parametrize("name", ["small ncsn++ of ve", "small ddpm++ of vp"])
+@pytest.mark.parametrize("name", ["small ncsn++ of ve", pytest.param("small ddpm++ of vp", marks=pytest.mark.slow)])
 def test_every_command_accepts_the_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    meta, state, _ = network(name)
-    torch.save(checkpoint(state), "checkpoint.pth")
-    Path("images").mkdir()
-    for index in range(24):
-        Image.fromarray(np.random.default_rng(index).integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(
-            f"images/{index}.png"
-        )
-    configuration(Path("config.py"), meta)
-    arguments = ["--from", "score_sde", "--config", "config.py", "--data", "images", "--out", "run"]
-    assert main(["convert", "checkpoint.pth", *arguments]) == 0
+    images()
+    converted(tmp_path, name, "--data", "images")
     draw = ["--steps", "3", "--device", "cpu"]
     for command in (
         ["sample", "run", "-n", "2", *draw, "--out", "drawn.png"],
@@ -328,3 +328,16 @@ def test_what_ddpm_pipelines_do_not_draw_from_is_refused(capsys: pytest.CaptureF
     capsys.readouterr()
     refused(capsys, 2, [str(run), "--to", "diffusers", "--out", str(tmp_path / "back")], "process.kind", "ddpm", "edm")
     assert not (tmp_path / "back").exists()
+
+
+def test_training_goes_on_with_the_moments_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    images()
+    value, _, _ = converted(tmp_path, "small ncsn++ of ve", "--data", "images")
+    given = ["--train.steps", "8", "--train.batch_size", "4", "--sampling.grid.steps", "2", "--override"]
+    assert main(["train", "--config", "run/config.yaml", "--run", "run", "--resume", *given]) == 0
+    steps = [entry["step"] for entry in value["optimizer"]["state"].values()]
+    assert main(["convert", "run", "--to", "score_sde", "--out", "after.pth"]) == 0
+    after = torch.load("after.pth", weights_only=True)
+    assert after["step"] == 8
+    assert [entry["step"] for entry in after["optimizer"]["state"].values()] == [step + 1 for step in steps]

@@ -12,10 +12,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from foreign_pickles import persistent, write
-from scorefield import ConfigError, load_model
+from scorefield import load_model
 from scorefield.cli import main
 from scorefield.config import RunConfig, validate
-from scorefield.interop.edm import settings_of_edm
 from scorefield.interop.score_sde import settings_of_score_sde, to_score_sde
 from scorefield.interop.score_sde_config import PUBLISHED, read_score_sde_config, run_of_score_sde
 from scorefield.networks import NCSNpp
@@ -262,10 +261,25 @@ def test_a_pickle_of_edm_is_the_denoiser_it_was(name: str, capsys: pytest.Captur
     assert off(denoised, arrays["denoised"]) < 1e-5
 
 
+@pytest.mark.parametrize("arguments", [{}, {"img_resolution": 8, "img_channels": "three"}])
+def test_arguments_that_make_no_network_are_refused(
+    arguments: dict[str, Any], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = write(tmp_path / "net.pkl", {"ema": persistent("EDMPrecond", nn.Module(), "", **arguments)})
+    refused(
+        capsys, 4, [str(path), "--from", "edm", "--out", str(tmp_path / "run")], "expected the arguments", "net.pkl"
+    )
+
+
 @pytest.mark.parametrize(("precond", "arguments"), [("iDDPMPrecond", {}), ("VPPrecond", {"M": 500})])
-def test_what_edm_has_and_we_do_not_is_refused(precond: str, arguments: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match=f"found {precond}"):
-        settings_of_edm(precond, {"img_resolution": 8, **arguments})
+def test_what_edm_has_and_we_do_not_is_refused(
+    precond: str, arguments: dict[str, Any], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    arguments = {"img_resolution": 8, "img_channels": 3, **arguments}
+    path = write(tmp_path / "net.pkl", {"ema": persistent(precond, nn.Module(), "", **arguments)})
+    refused(
+        capsys, 2, [str(path), "--from", "edm", "--out", str(tmp_path / "run")], f"found {precond}", "net.pkl: expected"
+    )
 
 
 diffusers = pytest.mark.skipif(

@@ -1,5 +1,6 @@
 """Networks of score_sde_pytorch, EDM and diffusers as runs: their files say all there is to know, or the name of a configuration does."""
 
+import os
 from pathlib import Path
 from typing import Any, cast
 
@@ -34,7 +35,7 @@ def settings(name: str) -> dict[str, Any]:
     path = Path(name)
     if path.suffix == ".py":
         return run_of_score_sde(read_score_sde_config(path))
-    if not path.exists() and path.suffix not in (".yaml", ".yml"):
+    if not os.path.exists(path) and path.suffix not in (".yaml", ".yml"):
         raise ConfigError(
             f"{name}: expected a file of YAML, a configuration file of score_sde_pytorch, or one of {', '.join(PUBLISHED)}; found none"
         )
@@ -59,9 +60,14 @@ def bring_score_sde(source: Path, given: dict[str, Any], blamed: str, size: int 
 def bring_edm(source: Path, given: dict[str, Any], blamed: str) -> Brought:
     """Return the run in a pickle of EDM; arguments and errors are those of `scorefield.runs.foreign.bring_in`."""
     file = read_edm(source)
-    settings = settings_of_edm(file.precond, file.arguments)
-    net = network_of_edm(file.arguments)
-    config = completed(_trainable({**settings, "network": describe(net)}), given, blamed)
+    try:
+        known = settings_of_edm(file.precond, file.arguments)
+        net = network_of_edm(file.arguments)
+    except ConfigError as error:
+        raise ConfigError(f"{source}: {error}") from error
+    except (KeyError, TypeError, ValueError) as error:  # whatever arguments that are missing or no numbers lead to
+        raise CheckpointError(f"{source}: expected the arguments of a network of EDM; found {error!r}") from error
+    config = completed(_trainable({**known, "network": describe(net)}), given, blamed)
     model = _built(config, net.shape, blamed)
     try:
         state = {**model.net.state_dict(), **from_edm(net, file.state)}

@@ -67,6 +67,7 @@ GUARDS = {
     "units.py": ["../config/test_measure.py", "test_units.py"],
     "training/export.py": ["../training/test_export.py"],
     "interop": ["../interop"],
+    "interop/score_sde_file.py": ["../cli/test_convert_published.py"],
     "plotting": ["../plotting", "../cli/test_pictures.py"],
     "hub.py": ["../test_cards.py", "../test_pretrained.py"],
     "loaded.py": ["../cli/test_guide.py", "../test_pretrained.py"],
@@ -619,8 +620,20 @@ MUTANTS = [
     Mutant(
         "NCSN out: the last weights",
         "interop/layouts.py",
-        "[_prefixed(ema), optimizer]",
-        "[_prefixed(model), optimizer]",
+        "[prefixed(ema), optimizer]",
+        "[prefixed(model), optimizer]",
+    ),
+    Mutant(
+        "score_sde in: the last weights for the averages",
+        "interop/score_sde_file.py",
+        "ema = ours(averages(self.path, self.parts.ema, trained))",
+        "ema = ours(trained)",
+    ),
+    Mutant(
+        "score_sde out: moments under our shapes",
+        "interop/score_sde_file.py",
+        "rename({name: entry",
+        "dict({name: entry",
     ),
     Mutant(
         "NCSNv2 in: the epoch for the step", "interop/layouts.py", "int(), int(step), ema]:", "int(step), int(), ema]:"

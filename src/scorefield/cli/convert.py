@@ -1,4 +1,4 @@
-"""``scorefield convert``: weights of NCSN, NCSNv2 and score-SDE in, and out again."""
+"""``scorefield convert``: models of NCSN, NCSNv2, score-SDE, EDM and diffusers in, and out again."""
 
 import json
 from pathlib import Path
@@ -13,22 +13,26 @@ from scorefield.errors import ConfigError
 
 __all__ = ["parser", "run"]
 
+_FROM = ("ncsn", "ncsnv2", "score_sde", "edm", "diffusers")
+_TO = ("ncsn", "ncsnv2", "score_sde", "diffusers", "hub")
+
 
 def parser() -> ArgumentParser:
     """Return the parser of the command."""
     parser = command(
-        "Make a run of a checkpoint file of another project (--from), or such a file of a run (--to). Files are read as plain data: "
+        "Make a run of a model of another project (--from), or such a file of a run (--to). Files are read as plain data: "
         "nothing in them is executed."
     )
     plugin(parser)
     parser.add_argument(
-        "source", type=str, metavar="FILE", help="a torch file; with --to, a run folder or a checkpoint"
+        "source", type=str, metavar="FILE", help="a torch file, EDM's pickle or a folder of diffusers; with --to, a run"
     )
+    parser.add_argument("--from", choices=_FROM, metavar="LAYOUT", help=f"whose it is: {', '.join(_FROM)}")
     parser.add_argument(
-        "--from", choices=["ncsn", "ncsnv2", "score_sde"], metavar="LAYOUT", help="ncsn, ncsnv2 or score_sde"
-    )
-    parser.add_argument(
-        "--to", choices=["ncsn", "ncsnv2", "hub"], metavar="LAYOUT", help="ncsn, ncsnv2, or hub: a folder for others"
+        "--to",
+        choices=_TO,
+        metavar="LAYOUT",
+        help=f"for whom it is: {', '.join(_TO[:-1])}, or hub: a folder for others",
     )
     parser.add_argument(
         "--out", type=str, required=True, metavar="RUN", help="the run folder to make; with --to, the file or folder"
@@ -37,7 +41,16 @@ def parser() -> ArgumentParser:
         "--evaluation", type=str, metavar="FILE", help="with --to hub: JSON with results, for the model's card"
     )
     parser.add_argument(
-        "--config", type=str, metavar="FILE", help="YAML with what weights do not tell: levels, sampling"
+        "--config",
+        type=str,
+        metavar="FILE",
+        help="what weights do not tell: YAML; of score_sde also its own file.py, or its name, such as ve/cifar10_ncsnpp_continuous",
+    )
+    parser.add_argument(
+        "--data",
+        type=str,
+        metavar="PATH",
+        help="images of its kind, for evaluate, likelihood and inpaint to compare with",
     )
     parser.add_argument("--size", type=Whole2, help="height and width of the images; 28 for one channel, 32 for three")
     return parser
@@ -63,22 +76,25 @@ def run(args: Namespace) -> int:
 
 def _bring_in(args: Namespace, out: Path) -> int:
     """Write a run folder from a file of another project, and say what was assumed."""
-    from scorefield.config import read_yaml
-    from scorefield.grids import ends
+    from scorefield.config import merge
     from scorefield.runs.foreign import bring_in
+    from scorefield.runs.published import settings
 
-    given = None if args.config is None else read_yaml(Path(args.config))
+    given = {} if args.config is None else settings(args.config)
+    if args.data is not None:
+        given = merge(given, {"data": {"kind": "path", "path": args.data}})
     with stage(f"reading {args.source}"):
-        imported, size, process = bring_in(
-            Path(args.source), args["from"], out, given=given, blamed=args.config, size=args.size
-        )
-    if not imported.moments:
+        brought = bring_in(Path(args.source), args["from"], out, given=given, blamed=args.config, size=args.size)
+    if not brought.kept:
         warn("the file's optimiser state does not fit its weights: training would go on with fresh moments")
-    weights = "averaged weights" if imported.averaged else "weights, none averaged,"
-    print(f"{out}: {imported.network.kind} of ngf {imported.network.ngf}, {weights} of step {imported.step}")
-    print(f"assumed, since weights do not tell: images of {size} x {size} pixels (--size)")
-    if imported.sigmas is None:
-        sigmas = "sigma_1 {:.6g}, sigma_L {:.6g}".format(*ends(process))
+    weights = "averaged weights" if brought.averaged else "weights, none averaged,"
+    print(f"{out}: {brought.network}, {weights} of step {brought.step}")
+    if brought.licence is not None:
+        print(f"the licence of its weights: {brought.licence}")
+    if brought.size is not None:
+        print(f"assumed, since weights do not tell: images of {brought.size} x {brought.size} pixels (--size)")
+    if brought.ends is not None:
+        sigmas = "sigma_1 {:.6g}, sigma_L {:.6g}".format(*brought.ends)
         print(f"assumed, since the file does not tell: the ladder's ends, {sigmas} (--config)")
     print(f"Sample it with:\n  scorefield sample {out} -n 64 --out samples.png")
     return 0

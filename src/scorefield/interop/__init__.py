@@ -1,5 +1,19 @@
-"""Weights of other projects, in and out: the torch files of NCSN, NCSNv2 and score-SDE, read without executing anything in them."""
+"""Models of other projects, in and out: their files, read without executing anything in them, and their objects in Python."""
 
-from scorefield.interop.layouts import Imported, Layout, Moments, read_weights, write_weights
+from scorefield.interop.adapters import from_azula, from_denoiser, from_diffusers
+from scorefield.interop.layouts import Imported, Layout, Moments, Weights, read_weights, write_weights
+from scorefield.interop.score_sde_file import read_score_sde, write_score_sde
 
-__all__ = ["Imported", "Layout", "Moments", "read_weights", "write_weights"]
+__all__ = [
+    "Imported",
+    "Layout",
+    "Moments",
+    "Weights",
+    "from_azula",
+    "from_denoiser",
+    "from_diffusers",
+    "read_score_sde",
+    "read_weights",
+    "write_score_sde",
+    "write_weights",
+]

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from scorefield.errors import CheckpointError, ConfigError
 
-__all__ = ["Pipeline", "is_pipeline", "read_pipeline"]
+__all__ = ["Pipeline", "is_pipeline", "read_pipeline", "settings_of_pipeline"]
 
 _DISCRETE = (
     *(
@@ -65,6 +65,18 @@ def read_pipeline(folder: Path) -> Pipeline:
     """
     unet = _json(folder, "unet/config.json", "config.json")
     scheduler = _json(folder, "scheduler/scheduler_config.json", "scheduler_config.json")
+    settings, event = settings_of_pipeline(folder, unet, scheduler)
+    return Pipeline(settings, event, _weights(folder))
+
+
+def settings_of_pipeline(
+    folder: object, unet: dict[str, Any], scheduler: dict[str, Any]
+) -> tuple[dict[str, Any], tuple[int, int, int]]:
+    """Return the sections process, network and model of a configuration, and the shape of an image; ``folder`` names it in errors.
+
+    Raises:
+        ConfigError: a scheduler or a network that is none of ours.
+    """
     if unet.get("_class_name", "UNet2DModel") != "UNet2DModel":
         raise ConfigError(f"{folder}: expected a UNet2DModel; found {unet['_class_name']}")
     size, channels = unet.get("sample_size"), unet.get("in_channels", 3)
@@ -73,10 +85,10 @@ def read_pipeline(folder: Path) -> Pipeline:
             f"{folder}: its network does not say the size of its images: add sample_size to its config.json"
         )
     height, width = (size, size) if isinstance(size, int) else size
-    return Pipeline(_settings(folder, unet, scheduler), (channels, height, width), _weights(folder))
+    return _settings(folder, unet, scheduler), (channels, height, width)
 
 
-def _settings(folder: Path, unet: dict[str, Any], scheduler: dict[str, Any]) -> dict[str, Any]:
+def _settings(folder: object, unet: dict[str, Any], scheduler: dict[str, Any]) -> dict[str, Any]:
     """Return process, network and model."""
     kind = scheduler.get("_class_name", "DDPMScheduler")
     prediction = scheduler.get("prediction_type", "epsilon")
@@ -109,14 +121,14 @@ def _settings(folder: Path, unet: dict[str, Any], scheduler: dict[str, Any]) -> 
     }
 
 
-def _sign(folder: Path, prediction: str) -> int:
+def _sign(folder: object, prediction: str) -> int:
     """Return the sign of c_out in EDM's schedulers."""
     if prediction not in ("epsilon", "v_prediction"):
         raise ConfigError(f"{folder}: expected prediction_type epsilon or v_prediction; found {prediction!r}")
     return 1 if prediction == "epsilon" else -1
 
 
-def _betas(folder: Path, scheduler: Mapping[str, Any]) -> dict[str, Any]:
+def _betas(folder: object, scheduler: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of `scorefield.processes.DDPM`."""
     schedule, levels = scheduler.get("beta_schedule", "linear"), scheduler.get("num_train_timesteps", 1000)
     low, high = scheduler.get("beta_start", 1e-4), scheduler.get("beta_end", 0.02)

@@ -14,7 +14,7 @@ from scorefield.networks.adm import ADM
 from scorefield.networks.ncsnpp import NCSNpp
 from scorefield.networks.residual import Block
 
-__all__ = ["from_edm", "network_of_edm"]
+__all__ = ["from_edm", "network_of_edm", "settings_of_edm"]
 
 _BLOCK = {
     "norm_in": "norm0",
@@ -66,6 +66,50 @@ def network_of_edm(arguments: Mapping[str, Any]) -> NCSNpp | ADM:
         encoder=given.get("encoder_type", "standard"),
         decoder=given.get("decoder_type", "standard"),
     )
+
+
+def settings_of_edm(precond: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the sections data, process and model that one of EDM's preconditionings stands for; its images are in [−1, 1].
+
+    Args:
+        precond: EDMPrecond, VPPrecond or VEPrecond.
+        arguments: what it was made with; those left out have EDM's defaults.
+
+    Raises:
+        ConfigError: another preconditioning, or one in another parametrisation than published.
+    """
+    given = {
+        "sigma_data": 0.5,
+        "sigma_min": 0.02,
+        "sigma_max": 100.0,
+        "M": 1000,
+        "beta_d": 19.9,
+        "beta_min": 0.1,
+        **arguments,
+    }
+    centred = {"location": 0.5, "scale": 0.5}
+    if precond == "EDMPrecond":
+        process: dict[str, Any] = {"kind": "edm"}  # it takes any σ; these are those it is trained and sampled at
+        model: dict[str, Any] = {"kind": "denoiser", "sigma_data": given["sigma_data"], "mean_data": 0.0}
+    elif precond == "VEPrecond":
+        process = {"kind": "edm", "sigma_min": given["sigma_min"], "sigma_max": given["sigma_max"]}
+        model = {"kind": "score", "c_in": "raw", "c_noise": "log_half_sigma"}
+    elif precond == "VPPrecond" and given["M"] == 1000:
+        low = given["beta_min"]
+        process = {
+            "kind": "vp",
+            "beta_min": low,
+            "beta_max": low + given["beta_d"],
+            "t_min": given.get("epsilon_t", 1e-5),
+        }
+        model = {"kind": "noise", "c_in": "raw", "c_noise": "time"}
+    else:
+        raise ConfigError(
+            f"expected a network in EDM's EDMPrecond, VEPrecond or VPPrecond of M=1000; found {precond}, M={given['M']}: "
+            "levels of iDDPM's own are not read"
+        )
+    size = given["img_resolution"]
+    return {"data": {"kind": "path", "size": size}, "process": process, "model": {**model, **centred}}
 
 
 def from_edm(net: NCSNpp | ADM, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -4,11 +4,12 @@
     ncsnv2      [model, optimizer, epoch, step] and, with averaging, the averaged parameters by name
     score_sde   {model, optimizer, step, ema: {shadow_params, ...}}, the averaged parameters a list in the model's order
 
-Their model is a state dict, often with ``module.`` before every name. Two networks are known: `scorefield.networks.CondRefineNet` and
-`scorefield.networks.NCSNv2Net`, on images in [0, 1]; which one a file holds is told by its names, its sizes by the shapes of its tensors.
+Their model is a state dict, often with ``module.`` before every name. Of two networks, `scorefield.networks.CondRefineNet` and
+`scorefield.networks.NCSNv2Net` on images in [0, 1], names tell which one a file holds, and shapes of tensors its sizes. Those of
+score_sde_pytorch itself, `scorefield.networks.NCSNpp`, are read elsewhere (`scorefield.interop.score_sde_file`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -20,12 +21,27 @@ from scorefield.errors import CheckpointError
 from scorefield.interop import torch_file
 from scorefield.interop.recognition import BUFFER, Recognized, recognize
 
-__all__ = ["Imported", "Layout", "Moments", "read_weights", "write_weights"]
+__all__ = [
+    "PREFIX",
+    "Imported",
+    "Layout",
+    "Moments",
+    "Parts",
+    "Weights",
+    "adam_moments",
+    "adam_state",
+    "averages",
+    "prefixed",
+    "read_weights",
+    "state_dict",
+    "take_apart",
+    "write_weights",
+]
 
 Layout = Literal["ncsn", "ncsnv2", "score_sde"]
 Moments = dict[str, dict[str, Tensor]]  # Adam's step, exp_avg and exp_avg_sq, by the name of the parameter
 
-_PREFIX = "module."  # of torch.nn.DataParallel, in which the references wrap their networks
+PREFIX = "module."  # of torch.nn.DataParallel, in which the references wrap their networks
 _EXPECTED = {
     "ncsn": "a list [model, optimizer]",
     "ncsnv2": "a list [model, optimizer, epoch, step] or [model, optimizer, epoch, step, ema]",
@@ -34,11 +50,10 @@ _EXPECTED = {
 
 
 @dataclass(frozen=True, eq=False)
-class Imported:
+class Weights:
     """Weights from another project, under the names of the network of ours that they fit.
 
     Attributes:
-        network: which one.
         sigmas: its noise levels, where the file has them.
         step: optimiser steps taken.
         model: the weights.
@@ -47,7 +62,6 @@ class Imported:
         moments: Adam's; empty where the file's do not fit its weights.
     """
 
-    network: Recognized
     sigmas: Tensor | None
     step: int
     model: dict[str, Tensor]
@@ -56,7 +70,18 @@ class Imported:
     moments: Moments
 
 
-class _Parts(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Imported(Weights):
+    """Weights and the network that was recognised in them.
+
+    Attributes:
+        network: which one.
+    """
+
+    network: Recognized
+
+
+class Parts(NamedTuple):
     """A file taken apart, its tensors not yet looked at."""
 
     model: object
@@ -71,15 +96,15 @@ def read_weights(path: Path, layout: Layout) -> Imported:
     Raises:
         CheckpointError: the file cannot be read as plain data, has another layout, or holds a network that is not one of ours.
     """
-    parts = _take_apart(path, layout, torch_file.read(path))
-    model = _state_dict(path, "model", parts.model)
+    parts = take_apart(path, layout, torch_file.read(path))
+    model = state_dict(path, "model", parts.model)
     parameters = {name: value for name, value in model.items() if name != BUFFER}
     network = recognize(path, model)
-    averaged = None if parts.ema is None else _averaged(path, parts.ema, parameters)
-    moments = _moments(parts.optimizer, parameters)
+    averaged = None if parts.ema is None else averages(path, parts.ema, parameters)
+    moments = adam_moments(parts.optimizer, parameters)
     step = max((int(entry["step"]) for entry in moments.values()), default=0) if parts.step is None else parts.step
     ema = model if averaged is None else {**model, **averaged}
-    return Imported(network, model.get(BUFFER), step, model, ema, averaged is not None, moments)
+    return Imported(model.get(BUFFER), step, model, ema, averaged is not None, moments, network)
 
 
 def write_weights(
@@ -101,31 +126,39 @@ def write_weights(
         CheckpointError: the file exists or cannot be written.
     """
     names = [name for name in model if name != BUFFER]
-    state = {index: moments[name] for index, name in enumerate(names) if name in moments}
-    group = {"lr": learning_rate, "betas": betas, "eps": 1e-8, "weight_decay": 0.0, "amsgrad": False}
-    optimizer = {"state": state, "param_groups": [{**group, "params": list(range(len(names)))}]}
+    optimizer = adam_state(names, moments, learning_rate, betas)
     if layout == "ncsn":
-        value: list[object] = [_prefixed(ema), optimizer]
+        value: list[object] = [prefixed(ema), optimizer]
     else:
-        value = [_prefixed(model), optimizer, 0, step, {name: ema[name] for name in names}]
+        value = [prefixed(model), optimizer, 0, step, {name: ema[name] for name in names}]
     torch_file.write(path, value)
 
 
-def _prefixed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {_PREFIX + name: value for name, value in state.items()}
+def adam_state(
+    names: list[str], moments: Moments, learning_rate: float, betas: tuple[float, float]
+) -> dict[str, object]:
+    """Return the state of Adam, which numbers parameters in the order of their names."""
+    state = {index: moments[name] for index, name in enumerate(names) if name in moments}
+    group = {"lr": learning_rate, "betas": betas, "eps": 1e-8, "weight_decay": 0.0, "amsgrad": False}
+    return {"state": state, "param_groups": [{**group, "params": list(range(len(names)))}]}
 
 
-def _take_apart(path: Path, layout: Layout, value: object) -> _Parts:
+def prefixed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return weights with ``module.`` before every name."""
+    return {PREFIX + name: value for name, value in state.items()}
+
+
+def take_apart(path: Path, layout: Layout, value: object) -> Parts:
     """Return the parts of a file of this layout."""
     match layout, value:
         case "ncsn", [model, optimizer]:
-            return _Parts(model, optimizer, None, None)
+            return Parts(model, optimizer, None, None)
         case "ncsnv2", [model, optimizer, int(), int(step)]:
-            return _Parts(model, optimizer, step, None)
+            return Parts(model, optimizer, step, None)
         case "ncsnv2", [model, optimizer, int(), int(step), ema]:
-            return _Parts(model, optimizer, step, ema)
+            return Parts(model, optimizer, step, ema)
         case "score_sde", {"model": model, "optimizer": optimizer, "step": int(step), "ema": {"shadow_params": ema}}:
-            return _Parts(model, optimizer, step, ema)
+            return Parts(model, optimizer, step, ema)
     raise CheckpointError(f"{path}: expected {_EXPECTED[layout]}; found {_shape(value)}; choose another layout")
 
 
@@ -137,7 +170,7 @@ def _shape(value: object) -> str:
     return f"a {type(value).__name__}"
 
 
-def _state_dict(path: Path, what: str, value: object) -> dict[str, Tensor]:
+def state_dict(path: Path, what: str, value: object) -> dict[str, Tensor]:
     """Return finite float tensors by name, without the names' prefix."""
     if not isinstance(value, dict):
         raise CheckpointError(f"{path}: expected tensors by name as the {what}; found {_shape(value)}")
@@ -150,26 +183,27 @@ def _state_dict(path: Path, what: str, value: object) -> dict[str, Tensor]:
             )
         if not torch.isfinite(tensor).all():
             raise CheckpointError(f"{path}: {name} in the {what} is not finite: its training had diverged; use another")
-        found[name.removeprefix(_PREFIX)] = tensor.detach().float()
+        found[name.removeprefix(PREFIX)] = tensor.detach().float()
     return found
 
 
-def _averaged(path: Path, ema: object, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def averages(path: Path, ema: object, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the averaged parameters by name."""
     if isinstance(ema, list):
         ema = dict(zip(parameters, ema, strict=False)) if len(ema) == len(parameters) else {}
-    found = _state_dict(path, "averaged weights", ema)
+    found = state_dict(path, "averaged weights", ema)
     if {name: value.shape for name, value in found.items()} != {n: value.shape for n, value in parameters.items()}:
         raise CheckpointError(f"{path}: the averaged weights are not those of its model; use a file written whole")
     return found
 
 
-def _moments(optimizer: object, parameters: Mapping[str, Tensor]) -> Moments:
-    """Return Adam's moments, or nothing unless there are some for every parameter, of its shape."""
+def adam_moments(optimizer: object, parameters: Mapping[str, Tensor], fixed: Collection[str] = ()) -> Moments:
+    """Return Adam's moments, or nothing unless there are some for every parameter that is not ``fixed``, of its shape."""
     state = optimizer.get("state") if isinstance(optimizer, dict) else None
-    if not isinstance(state, dict) or set(state) != set(range(len(parameters))):
+    trained = {index: name for index, name in enumerate(parameters) if name not in fixed}
+    if not isinstance(state, dict) or set(state) != set(trained):
         return {}
-    found = {name: _moment(state[index], value.shape) for index, (name, value) in enumerate(parameters.items())}
+    found = {name: _moment(state[index], parameters[name].shape) for index, name in trained.items()}
     return {} if None in found.values() else {name: entry for name, entry in found.items() if entry is not None}
 
 

@@ -73,5 +73,5 @@ def _guess(path: Path, model: Mapping[str, Tensor]) -> Recognized:
 def _foreign(path: Path, found: str) -> CheckpointError:
     return CheckpointError(
         f"{path}: its network is not one of ours: expected the dilated RefineNet of NCSN or the one of NCSNv2 for images below 96 "
-        f"pixels; found {found}. Other networks (NCSN++, DDPM, the deeper NCSNv2) cannot be converted"
+        f"pixels; found {found}. NCSN++, DDPM++ and DDPM need the name of their configuration; the deeper NCSNv2 cannot be converted"
     )

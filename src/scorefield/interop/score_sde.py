@@ -14,7 +14,7 @@ from scorefield.networks.ncsnpp import NCSNpp
 from scorefield.networks.resampling import BlurredConv, StridedConv
 from scorefield.networks.residual import Attention, Block, Fourier
 
-__all__ = ["from_score_sde", "settings_of_score_sde", "to_score_sde"]
+__all__ = ["from_score_sde", "names_in_score_sde", "settings_of_score_sde", "to_score_sde"]
 
 _BLOCK = {
     "norm_in": "GroupNorm_0",
@@ -106,6 +106,11 @@ def to_score_sde(net: NCSNpp, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         else state[name.ours]
         for name in _names(net)
     }
+
+
+def names_in_score_sde(net: NCSNpp) -> dict[str, str]:
+    """Return their names of our tensors, in the order of their parameters."""
+    return {name.ours: name.theirs for name in _names(net)}
 
 
 def _other(net: NCSNpp) -> str:

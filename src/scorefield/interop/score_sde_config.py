@@ -1,7 +1,8 @@
 """Configurations of score_sde_pytorch: its Python files read as data, and what they mean as settings of ours.
 
 A file of its is a function that assigns numbers and words to ``config.SECTION.KEY``. Those assignments are read and nothing is run; what
-is left out has the values of its defaults for CIFAR-10.
+is left out has the values of the defaults that the file imports, for CIFAR-10, CelebA or LSUN. The published ones for CIFAR-10, and that
+of FFHQ, are known by name.
 """
 
 import ast
@@ -11,7 +12,7 @@ from typing import Any
 from scorefield.errors import ConfigError
 from scorefield.interop.score_sde import settings_of_score_sde
 
-__all__ = ["Sections", "read_score_sde_config", "run_of_score_sde"]
+__all__ = ["PUBLISHED", "Sections", "read_score_sde_config", "run_of_score_sde"]
 
 Sections = dict[str, dict[str, Any]]
 _DEFAULTS: Sections = {
@@ -29,6 +30,64 @@ _DEFAULTS: Sections = {
     "optim": {"lr": 2e-4, "beta1": 0.9, "warmup": 5000, "grad_clip": 1.0},
 }
 
+_OTHERS: dict[str, Sections] = {
+    "default_celeba_configs": {
+        "sampling": {"snr": 0.17},
+        "data": {"image_size": 64},
+        "model": {"sigma_max": 90.0},
+    },
+    "default_lsun_configs": {
+        "sampling": {"snr": 0.075},
+        "data": {"image_size": 256},
+        "model": {"sigma_max": 378.0, "num_scales": 2000, "dropout": 0.0},
+    },
+}
+"""What the defaults of other data sets have other than those of CIFAR-10."""
+
+
+def _over(*layers: Sections) -> Sections:
+    """Return the defaults with what each layer says in place of what they say."""
+    return {
+        name: {k: v for layer in (_DEFAULTS, *layers) for k, v in layer.get(name, {}).items()} for name in _DEFAULTS
+    }
+
+
+_VE: Sections = {"training": {"sde": "vesde"}, "model": {"ema_rate": 0.999, "embedding_type": "fourier"}}
+_ON_CENTRED: Sections = {
+    "sampling": {"predictor": "euler_maruyama", "corrector": "none"},
+    "data": {"centered": True},
+    "model": {"ema_rate": 0.9999, "embedding_type": "positional"},
+}
+_SDES: dict[str, Sections] = {
+    "ve": _VE,
+    "vp": {**_ON_CENTRED, "training": {"sde": "vpsde"}},
+    "subvp": {**_ON_CENTRED, "training": {"sde": "subvpsde"}},
+}
+_NETS: dict[str, dict[str, Any]] = {
+    "ncsnpp": {"name": "ncsnpp", "fir": True, "progressive_input": "residual"},
+    "ddpmpp": {"name": "ncsnpp", "fir": False, "progressive_input": "none"},
+}
+_FFHQ: dict[str, Any] = {
+    "sigma_max": 348.0,
+    "ch_mult": (1, 1, 2, 2, 2, 2, 2),
+    "num_res_blocks": 2,
+    "progressive": "output_skip",
+    "progressive_input": "input_skip",
+}
+PUBLISHED: dict[str, Sections] = {
+    f"{sde}/cifar10_{net}{deep}_continuous": _over(
+        _SDES[sde], {"model": {**_NETS[net], "num_res_blocks": 8 if deep else 4}}
+    )
+    for sde in _SDES
+    for net in _NETS
+    for deep in ("", "_deep")
+    if (sde, net) != ("ve", "ddpmpp")
+} | {
+    "vp/ddpm/cifar10_continuous": _over(_SDES["vp"], {"model": {"name": "ddpm", "num_res_blocks": 2}}),
+    "ve/ffhq_256_ncsnpp_continuous": _over(_OTHERS["default_lsun_configs"], _VE, {"model": _FFHQ}),
+}
+"""The configurations of the published checkpoints, by the names of their files."""
+
 
 def read_score_sde_config(path: Path) -> Sections:
     """Return the sections of a configuration file of score_sde_pytorch; nothing in the file is executed.
@@ -40,7 +99,8 @@ def read_score_sde_config(path: Path) -> Sections:
         tree = ast.parse(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, SyntaxError, RecursionError, MemoryError) as error:
         raise ConfigError(f"{path}: expected a configuration file of score_sde_pytorch; found {error}") from error
-    sections = {name: dict(values) for name, values in _DEFAULTS.items()}
+    imported = [(node.module or "").split(".")[-1] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    sections = _over(*(_OTHERS[name] for name in imported if name in _OTHERS))
     for node in ast.walk(tree):
         if not isinstance(node, ast.Assign):
             continue
@@ -65,7 +125,7 @@ def _literal(path: Path, node: ast.Assign, section: str, key: str) -> object:
 
 
 def run_of_score_sde(sections: Sections) -> dict[str, Any]:
-    """Return the sections process, network, model, objective, train and sampling of a configuration of ours.
+    """Return the sections data, process, network, model, objective, train and sampling of a configuration of ours.
 
     Images are in [0, 1] here. Networks of VE take them so and bring them to [−1, 1] themselves; those of VP and sub-VP live on [−1, 1],
     which is what ``model.location`` and ``model.scale`` say.
@@ -73,12 +133,8 @@ def run_of_score_sde(sections: Sections) -> dict[str, Any]:
     Raises:
         ConfigError: an SDE other than vesde, vpsde and subvpsde, or a model of discrete noise levels.
     """
-    training, model, optim, centered = (
-        sections["training"],
-        sections["model"],
-        sections["optim"],
-        sections["data"]["centered"],
-    )
+    training, model, optim, data = (sections[name] for name in ("training", "model", "optim", "data"))
+    centered = data["centered"]
     sde = training["sde"]
     if sde not in ("vesde", "vpsde", "subvpsde") or not training["continuous"]:
         raise ConfigError(
@@ -95,8 +151,9 @@ def run_of_score_sde(sections: Sections) -> dict[str, Any]:
     else:
         process = {"kind": sde.removesuffix("sde"), "beta_min": model["beta_min"], "beta_max": model["beta_max"]}
         formula = {"kind": "noise", "c_noise": "time"}
-    units = {"location": 0.5, "scale": 0.5} if centered else {}
+    units = {"location": 0.5, "scale": 0.5} if centered else {"location": 0.0, "scale": 1.0}
     return {
+        "data": {"kind": "path", "size": data["image_size"]},
         "process": process,
         "network": {key: list(value) if isinstance(value, tuple) else value for key, value in network.items()},
         "model": {**formula, "c_in": "raw", **units},
@@ -116,7 +173,7 @@ def run_of_score_sde(sections: Sections) -> dict[str, Any]:
         },
         "sampling": {
             "sampler": _sampler(sections["sampling"]),
-            "grid": {"kind": "uniform", "steps": model["num_scales"]},
+            "grid": {"kind": "uniform", "steps": model["num_scales"] - 1},
         },
     }
 

@@ -1,0 +1,135 @@
+"""Objects of other libraries as score models, in one line each: every sampler, guidance method, likelihood and metric runs on them.
+
+Nothing is copied: the model shares the parameters of what it was made of.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from scorefield._tensors import as_time
+from scorefield.config.rooms import MODEL, NETWORK, PROCESS, ModelKind
+from scorefield.interop.diffusers import read_pipeline, settings_of_pipeline
+from scorefield.models import ScoreModel, State, Time, same_shape
+from scorefield.processes import EDM, Process
+from scorefield.training import load_weights
+
+__all__ = ["Scheduled", "from_azula", "from_denoiser", "from_diffusers"]
+
+_HALVINGS = 64  # of an interval of time: more than float64 can tell apart
+
+
+class _Pipeline(Protocol):
+    """A pipeline of diffusers for pixels: a UNet2DModel and a scheduler."""
+
+    unet: Any
+    scheduler: Any
+
+
+class _AzulaDenoiser(Protocol):
+    """A denoiser of azula: its schedule t ↦ (α, σ) on [0, 1], and a call that returns a posterior."""
+
+    schedule: Any
+
+    def __call__(self, x_t: Tensor, t: Tensor) -> Any:  # noqa: ANN401 a class of azula's
+        ...
+
+
+def from_diffusers(pipeline: str | Path | _Pipeline) -> ScoreModel:
+    """Return the model of a pipeline of diffusers, on images in [0, 1].
+
+    Args:
+        pipeline: an object with ``unet`` and ``scheduler``, such as a DDPMPipeline, or the folder of one.
+
+    Raises:
+        ConfigError: a scheduler or a network that is none of ours, or diffusers is not installed.
+        CheckpointError: a folder that cannot be read.
+    """
+    if isinstance(pipeline, str | Path):
+        found = read_pipeline(Path(pipeline))
+        model = _built(found.settings, NETWORK.read(found.settings["network"]).build(event=found.event))
+        load_weights(model, found.weights)
+        return model.eval()
+    unet, scheduler = (
+        {**part.config, "_class_name": type(part).__name__} for part in (pipeline.unet, pipeline.scheduler)
+    )
+    settings, event = settings_of_pipeline(type(pipeline).__name__, unet, scheduler)
+    with torch.device("meta"):  # the weights are there already
+        net = NETWORK.read(settings["network"]).build(event=event)
+    net.unet = pipeline.unet
+    return _built(settings, net)
+
+
+def _built(settings: Mapping[str, Any], net: nn.Module) -> ScoreModel:
+    """Return the model of a configuration's sections around a network."""
+    kind: ModelKind = MODEL.read(settings["model"])  # pyright: ignore[reportAssignmentType]  as its room says
+    model = kind.placed(kind.build(net=net, process=PROCESS.read(settings["process"]).build()))
+    assert isinstance(model, ScoreModel)  # noqa: S101 for the type checker: of these kinds all are
+    return model
+
+
+def from_denoiser(
+    denoiser: Callable[[State, Float[Tensor, " b"]], State], sigma_min: float = 0.002, sigma_max: float = 80.0
+) -> ScoreModel:
+    """Return the model of a function (x, σ) ↦ E[x_0 | x_0 + σ z = x], the convention of k-diffusion and ComfyUI.
+
+    Args:
+        denoiser: the function, or module; σ has the shape (b,) and the dtype of x.
+        sigma_min: least noise level it knows.
+        sigma_max: largest noise level it knows.
+    """
+    return _Denoised(lambda x, t: denoiser(x, t.expand(len(x))), EDM(sigma_min, sigma_max), denoiser)
+
+
+def from_azula(denoiser: _AzulaDenoiser) -> ScoreModel:
+    """Return the model of a denoiser of azula; its process is the denoiser's schedule.
+
+    Args:
+        denoiser: called as ``denoiser(x_t, t).mean``, t of shape () or (b,) in the dtype of x.
+    """
+    return _Denoised(lambda x, t: denoiser(x, t).mean, Scheduled(denoiser.schedule), denoiser)
+
+
+class _Denoised(ScoreModel):
+    """A model from a function (x, t) ↦ E[x_0 | x_t = x]; ``source`` is what it was made of, whose parameters are the model's."""
+
+    def __init__(self, function: Callable[[State, Tensor], State], process: Process, source: object) -> None:
+        super().__init__()
+        self.function, self.process, self.source = function, process, source
+
+    def denoise(self, x: State, t: Time) -> State:
+        """Return the function's value."""
+        return same_shape(self.function(x, as_time(t).to(x)), x, self.function)
+
+
+@dataclass(frozen=True)
+class Scheduled(Process):
+    """A process of which α and σ are given as a function of t; the time of a ratio is found by bisection.
+
+    Args:
+        schedule: t ↦ (α, σ), of torch operations that can be differentiated; σ/α increases.
+        t_min: where data are.
+        t_max: where noise is.
+    """
+
+    schedule: Callable[[Tensor], tuple[Tensor, Tensor]]
+    t_min: float = 0.0
+    t_max: float = 1.0
+
+    def alpha_sigma(self, t: Float[Tensor, "*b"]) -> tuple[Float[Tensor, "*b"], Float[Tensor, "*b"]]:
+        """Return what the schedule says."""
+        return self.schedule(t)
+
+    def time(self, ratio: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
+        """Return the t at which σ/α is ``ratio``, or the nearer end."""
+        low, high = torch.full_like(ratio, self.t_min), torch.full_like(ratio, self.t_max)
+        for _ in range(_HALVINGS):
+            middle = (low + high) / 2
+            before = self.ratio(middle) < ratio
+            low, high = torch.where(before, middle, low), torch.where(before, high, middle)
+        return high

@@ -1,0 +1,74 @@
+"""A model of ours around a network of diffusers as a folder that its DDPMPipeline reads."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+from torch import Tensor
+
+from scorefield.errors import CheckpointError, ConfigError
+
+__all__ = ["write_pipeline"]
+
+_PREDICTION = {"noise": "epsilon", "velocity": "v_prediction", "data": "sample"}
+_SCHEDULE = {"cosine": "squaredcos_cap_v2"}
+_NEEDED = {
+    "process": {"kind": "ddpm"},
+    "network": {"kind": "unet2d", "told": "index", "sign": 1},
+    "model": {"c_in": "raw", "c_noise": "time", "location": 0.5, "scale": 0.5},
+}
+
+
+def write_pipeline(folder: Path, settings: Mapping[str, Mapping[str, Any]], weights: Mapping[str, Tensor]) -> None:
+    """Write a folder for ``DDPMPipeline.from_pretrained``.
+
+    Args:
+        folder: must not exist.
+        settings: the sections process, network and model of a configuration.
+        weights: of the network, under diffusers' names.
+
+    Raises:
+        ConfigError: a model that is not told the index of a level of DDPM's, on images in [0, 1].
+        CheckpointError: the folder cannot be written.
+    """
+    for section, needed in _NEEDED.items():
+        for name, value in needed.items():
+            if settings[section].get(name) != value:
+                raise ConfigError(
+                    f"{section}.{name}: expected {value}, as DDPMPipeline has it; received {settings[section].get(name)}"
+                )
+    prediction, process = _PREDICTION.get(settings["model"]["kind"]), settings["process"]
+    if prediction is None:
+        raise ConfigError(f"model.kind: expected one of {', '.join(_PREDICTION)}; received {settings['model']['kind']}")
+    betas = process["betas"]
+    scheduler = {
+        "_class_name": "DDPMScheduler",
+        "num_train_timesteps": process["levels"] if betas is None else len(betas),
+        "beta_start": process["beta_min"],
+        "beta_end": process["beta_max"],
+        "beta_schedule": _SCHEDULE.get(process["schedule"], process["schedule"]),
+        "trained_betas": betas,
+        "prediction_type": prediction,
+        "clip_sample": False,
+    }
+    index = {
+        "_class_name": "DDPMPipeline",
+        "scheduler": ["diffusers", "DDPMScheduler"],
+        "unet": ["diffusers", "UNet2DModel"],
+    }
+    files = {
+        "model_index.json": index,
+        "scheduler/scheduler_config.json": scheduler,
+        "unet/config.json": {**settings["network"]["architecture"], "_class_name": "UNet2DModel"},
+    }
+    try:
+        for place, values in files.items():
+            path = folder / place
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(values, indent=2), encoding="utf-8")
+        stored = {name: value.contiguous() for name, value in weights.items()}
+        save_file(stored, folder / "unet" / "diffusion_pytorch_model.safetensors", metadata={"format": "pt"})
+    except OSError as error:
+        raise CheckpointError(f"{folder}: cannot be written: {error}; free some space, or choose another") from error

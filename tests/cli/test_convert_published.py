@@ -1,0 +1,357 @@
+"""Models of score_sde_pytorch, EDM and diffusers become runs that every command accepts; checkpoints go back unchanged."""
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from foreign_pickles import persistent, write
+from scorefield import load_model
+from scorefield.cli import main
+from scorefield.config import RunConfig, validate
+from scorefield.interop.score_sde import settings_of_score_sde, to_score_sde
+from scorefield.interop.score_sde_config import PUBLISHED, read_score_sde_config, run_of_score_sde
+from scorefield.networks import NCSNpp
+
+GOLDEN = Path(__file__).parents[3] / "shared" / "golden"
+pytestmark = pytest.mark.usefixtures("seeded")
+SHARED = {"nf": 8, "ch_mult": [1, 2], "num_res_blocks": 1, "attn_resolutions": [4], "image_size": 8, "num_channels": 3}
+SMALL: dict[str, dict[str, Any]] = {
+    "small ncsn++ of ve": {"sde": "vesde", "centered": False, "scale_by_sigma": True},
+    "small ddpm++ of vp": {
+        "sde": "vpsde",
+        "centered": True,
+        "embedding_type": "positional",
+        "fir": False,
+        "progressive_input": "none",
+    },
+    "small ncsn++ of subvp": {"sde": "subvpsde", "centered": True, "embedding_type": "positional"},
+    "small ddpm": {"sde": "vpsde", "centered": True, "name": "ddpm", "nf": 32},
+    "small, as on ffhq": {
+        "sde": "vesde",
+        "centered": False,
+        "progressive": "output_skip",
+        "progressive_input": "input_skip",
+    },
+}
+GIVEN = ["ddpm_vp", "ddpmpp_vp", "ncsnpp_256_style", "ncsnpp_subvp", "ncsnpp_ve"]
+
+
+def golden(name: str) -> tuple[dict[str, Any], dict[str, Tensor], dict[str, Tensor]]:
+    """Return a network's configuration, its weights under the reference's names, and its inputs and outputs."""
+    path = GOLDEN / f"{name}.npz"
+    if not path.exists():
+        pytest.skip(f"no reference data: {path.name} is not in {GOLDEN}")
+    with np.load(path) as file:
+        arrays = {key: torch.from_numpy(file[key]) for key in file.files if key != "meta"}
+        meta = json.loads(str(file["meta"]))
+    return (
+        meta,
+        {key.removeprefix("state/"): value for key, value in arrays.items() if key.startswith("state/")},
+        arrays,
+    )
+
+
+def off(found: Tensor, expected: Tensor) -> float:
+    """Return the largest error, in units of the largest value of each example."""
+    return ((found - expected).abs().amax((1, 2, 3)) / expected.abs().amax((1, 2, 3))).max().item()
+
+
+def network(name: str) -> tuple[dict[str, Any], dict[str, Tensor], dict[str, Tensor]]:
+    """Return a network's configuration, its weights under the reference's names, and reference data where they are given."""
+    if name in SMALL:
+        meta = {**SHARED, **SMALL[name]}
+        net = NCSNpp(3, 8, **settings_of_score_sde(meta, centered=meta["centered"]))
+        state = {key: torch.randn_like(value) / 8 for key, value in net.state_dict().items()}
+        return meta, {"sigmas": torch.rand(5, dtype=torch.float64), **to_score_sde(net, state)}, {}
+    return golden(f"score_sde_{name}")
+
+
+def checkpoint(state: dict[str, Tensor]) -> dict[str, Any]:
+    """Return a checkpoint as score_sde_pytorch writes it, its averages ``state``: frequencies are a parameter that is not trained."""
+    parameters = {name: value for name, value in state.items() if name != "sigmas"}
+    trained = [name != "all_modules.0.W" for name in parameters]
+    moments = {
+        index: {"step": torch.tensor(7.0), "exp_avg": torch.randn_like(value), "exp_avg_sq": torch.rand_like(value)}
+        for index, value in enumerate(parameters.values())
+        if trained[index]
+    }
+    group = {"lr": 2e-4, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0, "params": list(range(len(parameters)))}
+    shadow = [value for value, is_trained in zip(parameters.values(), trained, strict=True) if is_trained]
+    now = {name: value if name in ("sigmas", "all_modules.0.W") else 2 * value for name, value in state.items()}
+    return {
+        "optimizer": {"state": moments, "param_groups": [group]},
+        "model": {f"module.{name}": value for name, value in now.items()},
+        "ema": {"decay": 0.999, "num_updates": 7, "shadow_params": shadow},
+        "step": 7,
+    }
+
+
+def configuration(path: Path, meta: dict[str, Any]) -> Path:
+    """Write a configuration in the form of the reference's."""
+    section = {
+        "sde": "training",
+        "image_size": "data",
+        "num_channels": "data",
+        "centered": "data",
+        "corrector": "sampling",
+    }
+    lines = [
+        f"  config.{section.get(key, 'model')}.{key} = {value!r}"
+        for key, value in meta.items()
+        if key not in ("config", "parameters", "continuous")
+    ]
+    top = ["from configs.default_cifar10_configs import get_default_configs", "", "def get_config():"]
+    path.write_text(
+        "\n".join(
+            [*top, "  config = get_default_configs()", "  config.model.ema_rate = 0.999", *lines, "  return config"]
+        )
+    )
+    return path
+
+
+def images() -> None:
+    """Write a folder of pictures."""
+    Path("images").mkdir()
+    for index in range(24):
+        pixels = np.random.default_rng(index).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(f"images/{index}.png")
+
+
+def converted(tmp_path: Path, name: str, *more: str) -> tuple[dict[str, Any], Path, dict[str, Tensor]]:
+    meta, state, arrays = network(name)
+    value = checkpoint(state)
+    torch.save(value, tmp_path / "checkpoint.pth")
+    config = configuration(tmp_path / "config.py", meta)
+    arguments = ["--from", "score_sde", "--config", str(config), "--out", str(tmp_path / "run")]
+    assert main(["convert", str(tmp_path / "checkpoint.pth"), *arguments, *more]) == 0
+    return value, tmp_path / "run", arrays
+
+
+def same(found: object, expected: object) -> bool:
+    if isinstance(expected, dict) and isinstance(found, dict):
+        return list(found) == list(expected) and all(same(found[key], value) for key, value in expected.items())
+    if isinstance(expected, list) and isinstance(found, list):
+        return len(found) == len(expected) and all(map(same, found, expected))
+    if isinstance(expected, Tensor) and isinstance(found, Tensor):
+        return found.dtype == expected.dtype and torch.equal(found, expected)
+    return found == expected
+
+
+@pytest.mark.parametrize("name", [*SMALL, *GIVEN])
+def test_a_checkpoint_of_score_sde_comes_in_and_goes_out_bit_for_bit(name: str, tmp_path: Path) -> None:
+    value, run, arrays = converted(tmp_path, name)
+    assert main(["convert", str(run), "--to", "score_sde", "--out", str(tmp_path / "back.pth")]) == 0
+    back = torch.load(tmp_path / "back.pth", weights_only=True)
+    back["optimizer"].pop("param_groups")
+    value["optimizer"].pop("param_groups")
+    for key, part in value.items():
+        assert same(back[key], part), key
+    if arrays:
+        model = load_model(str(run)).model.in_units(None)
+        with torch.no_grad():
+            assert off(model.score(arrays["input"], arrays["t"].double()), arrays["score"]) < 1e-5
+
+
+COUNTS = {
+    "ve/cifar10_ncsnpp_continuous": 62_758_787,
+    "ve/cifar10_ncsnpp_deep_continuous": 107_586_947,
+    "ve/ffhq_256_ncsnpp_continuous": 65_574_421,
+    "vp/cifar10_ddpmpp_continuous": 61_804_419,
+    "vp/cifar10_ddpmpp_deep_continuous": 106_632_579,
+    "vp/cifar10_ncsnpp_continuous": 62_693_251,
+    "vp/cifar10_ncsnpp_deep_continuous": 107_521_411,
+    "vp/ddpm/cifar10_continuous": 35_218_947,
+}
+COUNTS |= {
+    name.replace("vp/cifar10", "subvp/cifar10"): n for name, n in COUNTS.items() if name.startswith("vp/cifar10")
+}
+
+
+@pytest.mark.parametrize("name", sorted({*COUNTS, *PUBLISHED}))
+def test_a_published_configuration_has_the_published_size(name: str) -> None:
+    config = validate(RunConfig, run_of_score_sde(PUBLISHED[name]), name)
+    size = config.data.size
+    assert size is not None
+    with torch.device("meta"):
+        net = config.network.build(channels=3, size=size)
+    assert sum(p.numel() for p in net.parameters() if p.requires_grad) == COUNTS[name]
+    assert config.model.location == (0.0 if name.startswith("ve") else 0.5)
+    assert config.sampling.sampler.kind == ("pc" if name.startswith("ve") else "em")
+    assert config.objective.kind == "dsm"
+
+
+def test_a_file_has_the_defaults_that_it_imports(tmp_path: Path) -> None:
+    name, path = "ve/ffhq_256_ncsnpp_continuous", tmp_path / "ffhq.py"
+    said = {"ch_mult": (1, 1, 2, 2, 2, 2, 2), "num_res_blocks": 2, "sigma_max": 348, "ema_rate": 0.999}
+    said |= {"progressive": "output_skip", "progressive_input": "input_skip", "embedding_type": "fourier"}
+    lines = [f"  model.{key} = {value!r}" for key, value in said.items()]
+    path.write_text(
+        "\n".join(["from configs.default_lsun_configs import get_default_configs", "def get_config():", *lines])
+    )
+    assert run_of_score_sde(read_score_sde_config(path)) == run_of_score_sde(PUBLISHED[name])
+    path.write_text(path.read_text().replace("lsun", "cifar10"))
+    found = run_of_score_sde(read_score_sde_config(path))
+    assert (found["data"]["size"], found["network"]["dropout"], found["sampling"]["grid"]["steps"]) == (32, 0.1, 999)
+
+
+@pytest.mark.parametrize("name", ["small ncsn++ of ve", pytest.param("small ddpm++ of vp", marks=pytest.mark.slow)])
+def test_every_command_accepts_the_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    images()
+    converted(tmp_path, name, "--data", "images")
+    draw = ["--steps", "3", "--device", "cpu"]
+    for command in (
+        ["sample", "run", "-n", "2", *draw, "--out", "drawn.png"],
+        ["inpaint", "run", "-n", "2", *draw, "--image", "0", "--mask", "left", "--out", "filled.png"],
+        ["evaluate", "run", "-n", "20", *draw, "--out", "measured"],
+        ["likelihood", "run", "-n", "2", "--device", "cpu"],
+    ):
+        assert main(command) == 0, command
+
+
+def refused(capsys: pytest.CaptureFixture[str], code: int, arguments: list[str], *words: str) -> None:
+    assert main(["convert", *arguments]) == code
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    for word in words:
+        assert word in err, err
+
+
+def test_what_does_not_fit_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    meta, state, _ = network("small ddpm++ of vp")
+    path, out = tmp_path / "x.pth", tmp_path / "run"
+    torch.save(checkpoint(state), path)
+    given = ["--from", "score_sde", "--out", str(out), "--config"]
+    deeper = configuration(tmp_path / "deeper.py", {**meta, "num_res_blocks": 2})
+    refused(capsys, 4, [str(path), *given, str(deeper)], "all_modules.", "the configuration it was trained with")
+    refused(capsys, 2, [str(path), *given, "ve/cifar10"], "ve/cifar10_ncsnpp_continuous", "vp/ddpm/cifar10_continuous")
+    refused(capsys, 4, [str(path), *given[:-1]], "need the name of their configuration")
+    torch.save({"model": {}, "ema": {"shadow_params": []}, "optimizer": {}, "step": 1}, path)
+    refused(capsys, 4, [str(path), *given, "ve/cifar10_ncsnpp_continuous"], "none of them of a convolution")
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("name", ["adm_classes", "ddpmpp", "ncsnpp_classes", "ve_ncsnpp", "vp_ddpmpp"])
+def test_a_pickle_of_edm_is_the_denoiser_it_was(name: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    meta, state, arrays = golden(f"edm_{name}")
+    inner, outer = nn.Module(), nn.Module()
+    inner._parameters.update({key.removeprefix("model."): nn.Parameter(value) for key, value in state.items()})
+    outer._modules["model"] = persistent(meta["model_type"], inner, "raise SystemExit")  # pyright: ignore[reportArgumentType]
+    arguments = {key: value for key, value in meta.items() if key not in ("precond", "parameters")}
+    path = write(tmp_path / "net.pkl", {"ema": persistent(meta["precond"], outer, "raise SystemExit", **arguments)})
+    assert main(["convert", str(path), "--from", "edm", "--out", str(tmp_path / "run")]) == 0
+    assert "CC BY-NC-SA 4.0" in capsys.readouterr().out
+    model = load_model(str(tmp_path / "run")).model.in_units(None)
+    if "labels" in arrays:
+        model = model.condition(arrays["labels"].argmax(dim=1))
+    sigma = arrays["sigma"].double()
+    t = model.process.time(sigma)
+    if meta["precond"] == "VPPrecond":  # the reference's time, in float32
+        t = (((0.1**2 + 2 * 19.9 * (1 + arrays["sigma"] ** 2).log()).sqrt() - 0.1) / 19.9).double()
+    alpha, _ = model.process.alpha_sigma(t)
+    with torch.no_grad():
+        denoised = model.denoise((arrays["input"] * alpha.view(-1, 1, 1, 1)).float(), t)
+    assert off(denoised, arrays["denoised"]) < 1e-5
+
+
+@pytest.mark.parametrize("arguments", [{}, {"img_resolution": 8, "img_channels": "three"}])
+def test_arguments_that_make_no_network_are_refused(
+    arguments: dict[str, Any], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = write(tmp_path / "net.pkl", {"ema": persistent("EDMPrecond", nn.Module(), "", **arguments)})
+    refused(
+        capsys, 4, [str(path), "--from", "edm", "--out", str(tmp_path / "run")], "expected the arguments", "net.pkl"
+    )
+
+
+@pytest.mark.parametrize(("precond", "arguments"), [("iDDPMPrecond", {}), ("VPPrecond", {"M": 500})])
+def test_what_edm_has_and_we_do_not_is_refused(
+    precond: str, arguments: dict[str, Any], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    arguments = {"img_resolution": 8, "img_channels": 3, **arguments}
+    path = write(tmp_path / "net.pkl", {"ema": persistent(precond, nn.Module(), "", **arguments)})
+    refused(
+        capsys, 2, [str(path), "--from", "edm", "--out", str(tmp_path / "run")], f"found {precond}", "net.pkl: expected"
+    )
+
+
+diffusers = pytest.mark.skipif(
+    find_spec("diffusers") is None, reason="diffusers is not installed: pip install 'scorefield[interop]'"
+)
+
+
+def pipeline(folder: Path, scheduler: str, **settings: Any) -> Path:
+    """Write a folder of diffusers with a small random network."""
+    import diffusers
+
+    blocks = {"down_block_types": ["DownBlock2D", "AttnDownBlock2D"], "up_block_types": ["AttnUpBlock2D", "UpBlock2D"]}
+    sizes = {
+        "sample_size": 8,
+        "in_channels": 1,
+        "out_channels": 1,
+        "block_out_channels": [32, 64],
+        "layers_per_block": 1,
+    }
+    diffusers.UNet2DModel(**sizes, **blocks).save_pretrained(folder / "unet")
+    getattr(diffusers, scheduler)(**settings).save_pretrained(folder / "scheduler")
+    return folder
+
+
+@diffusers
+@pytest.mark.parametrize("scheduler", ["DDPMScheduler", "ScoreSdeVeScheduler", "EDMEulerScheduler"])
+def test_a_folder_of_diffusers_becomes_a_run(scheduler: str, tmp_path: Path) -> None:
+    theirs, run = pipeline(tmp_path / "theirs", scheduler), tmp_path / "run"
+    assert main(["convert", str(theirs), "--from", "diffusers", "--out", str(run)]) == 0
+    assert torch.equal(*(load_model(name).sample(1, steps=3).x for name in (str(run), f"diffusers:{theirs}")))
+
+
+@diffusers
+@pytest.mark.parametrize("schedule", ["linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid"])
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction", "sample"])
+def test_diffusers_draws_from_a_folder_that_we_wrote_as_from_its_own(
+    schedule: str, prediction: str, tmp_path: Path
+) -> None:
+    from diffusers import DDPMPipeline
+
+    settings = {"beta_schedule": schedule, "prediction_type": prediction, "clip_sample": False}
+    theirs, run, back = pipeline(tmp_path / "theirs", "DDPMScheduler", **settings), tmp_path / "run", tmp_path / "back"
+    assert main(["convert", str(theirs), "--from", "diffusers", "--out", str(run)]) == 0
+    assert main(["convert", str(run), "--to", "diffusers", "--out", str(back)]) == 0
+    index = json.loads((back / "model_index.json").read_text())
+    (theirs / "model_index.json").write_text(json.dumps(index))
+    drawn = []
+    for folder in (theirs, back):
+        pipe = DDPMPipeline.from_pretrained(folder)
+        pipe.set_progress_bar_config(disable=True)
+        drawn.append(pipe(1, torch.Generator().manual_seed(0), num_inference_steps=3, output_type="np").images)
+    np.testing.assert_allclose(drawn[1], drawn[0], atol=1e-5)
+
+
+@diffusers
+def test_what_ddpm_pipelines_do_not_draw_from_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    theirs = pipeline(tmp_path / "theirs", "EDMEulerScheduler")
+    assert main(["convert", str(theirs), "--from", "diffusers", "--out", str(run)]) == 0
+    capsys.readouterr()
+    refused(capsys, 2, [str(run), "--to", "diffusers", "--out", str(tmp_path / "back")], "process.kind", "ddpm", "edm")
+    assert not (tmp_path / "back").exists()
+
+
+def test_training_goes_on_with_the_moments_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    images()
+    value, _, _ = converted(tmp_path, "small ncsn++ of ve", "--data", "images")
+    given = ["--train.steps", "8", "--train.batch_size", "4", "--sampling.grid.steps", "2", "--override"]
+    assert main(["train", "--config", "run/config.yaml", "--run", "run", "--resume", *given]) == 0
+    steps = [entry["step"] for entry in value["optimizer"]["state"].values()]
+    assert main(["convert", "run", "--to", "score_sde", "--out", "after.pth"]) == 0
+    after = torch.load("after.pth", weights_only=True)
+    assert after["step"] == 8
+    assert [entry["step"] for entry in after["optimizer"]["state"].values()] == [step + 1 for step in steps]

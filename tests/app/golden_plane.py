@@ -1,4 +1,4 @@
-"""Write golden_plane.json, what the library says of the distributions and samplers of the plane: ``python tests/app/golden_plane.py``.
+"""Write golden_plane.json, what the library says of the plane's distributions and samplers: PYTHONPATH=. python tests/app/golden_plane.py
 
 The page's JavaScript is compared with it (test_plane.py), and so is the library of the day.
 """
@@ -7,9 +7,10 @@ import json
 from pathlib import Path
 
 import torch
+from tools import plane as network
 from torch import Tensor
 
-from scorefield import VE, Density, Exact, GaussianMixture, Heun, Karras, LogSNR, Sampler, sample
+from scorefield import VE, Density, Exact, GaussianMixture, Heun, Karras, LogSNR, Sampler
 from scorefield._tensors import Noise
 from scorefield.densities import Banana, Empirical, Ring, TwoMoons
 from scorefield.grids import Ladder, geometric, steps_of
@@ -88,6 +89,13 @@ def fields() -> list[dict[str, object]]:
             log_prob, score = noised.log_prob(points), noised.score(points)
             rows.append({"kind": name, "settings": settings, "sigma": sigma, "x": points.flatten().tolist()})
             rows[-1] |= {"log_prob": log_prob.tolist(), "score": score.flatten().tolist()}
+    learned = network.read(network.FILE.read_text(encoding="utf-8"))
+    for sigma in LEVELS:
+        t = PROCESS.time(torch.tensor(sigma, dtype=torch.float64))
+        with torch.no_grad():
+            score = learned.score(points, t)
+        rows.append({"kind": "learned", "sigma": sigma, "x": points.flatten().tolist()})
+        rows[-1] |= {"score": score.flatten().tolist()}
     return rows
 
 

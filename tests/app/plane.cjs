@@ -1,15 +1,15 @@
-// node plane.cjs MODEL: answers the questions on standard input with the mathematics of the page.
-require(require("node:path").resolve(process.argv[2]));
-const { DISTRIBUTIONS, SAMPLERS, advance, normal } = globalThis.scorefield;
+// node plane.cjs MODEL LEARNED: answers the questions on standard input with the mathematics and the network of the page.
+for (const script of process.argv.slice(2)) require(require("node:path").resolve(script));
+const { DISTRIBUTIONS, SAMPLERS, advance, learned, network, normal } = globalThis.scorefield;
 const asked = JSON.parse(require("node:fs").readFileSync(0, "utf8"));
-const make = ({ kind, settings }) => DISTRIBUTIONS[kind](settings);
+const make = ({ kind, settings }) => (kind === "learned" ? network(learned) : DISTRIBUTIONS[kind](settings));
 
 function field(row) {
   const at = make(row).at(row.sigma);
   const found = { log_prob: [], score: [] };
   for (let i = 0, out = []; i < row.x.length; i += 2) {
     at(row.x[i], row.x[i + 1], out);
-    found.log_prob.push(out[0]);
+    if (row.log_prob) found.log_prob.push(out[0]);
     found.score.push(out[1], out[2]);
   }
   return found;

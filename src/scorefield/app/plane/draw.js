@@ -29,8 +29,9 @@ globalThis.drawing = (() => {
     return { context, width, height, scale, px: (x) => width / 2 + x * scale, py: (y) => height / 2 - y * scale };
   }
 
-  /** The density of a field as an image of cells × cells pixels over [−reach, reach]²: p/max p, to the power that shows tails. */
-  function shading(field, cells, reach) {
+  /** The density of a field as an image of cells × cells pixels over [−reach, reach]²: p/max p, to the power that shows tails.
+      The wider the noise, the fainter. */
+  function shading(field, cells, reach, sigma) {
     const image = new ImageData(cells, cells);
     const logs = new Float64Array(cells * cells);
     const out = [0, 0, 0];
@@ -42,8 +43,9 @@ globalThis.drawing = (() => {
       logs[k] = out[0];
       if (out[0] > top) top = out[0];
     }
+    const darkest = 190 / Math.sqrt(1 + 0.5 * sigma);
     const [r, g, b] = [1, 3, 5].map((i) => parseInt(colours.shade.slice(i, i + 2), 16));
-    for (let k = 0; k < logs.length; k++) image.data.set([r, g, b, 190 * Math.exp(0.6 * (logs[k] - top))], 4 * k);
+    for (let k = 0; k < logs.length; k++) image.data.set([r, g, b, darkest * Math.exp(0.6 * (logs[k] - top))], 4 * k);
     const canvas = document.createElement("canvas");
     canvas.width = canvas.height = cells;
     canvas.getContext("2d").putImageData(image, 0, 0);
@@ -56,7 +58,7 @@ globalThis.drawing = (() => {
   }
 
   /** Arrows on a lattice. Lengths are those of the score in units of 1/width, compressed so that none leaves its cell. */
-  function arrows({ context, width, height, scale, px, py }, field, lattice, typical) {
+  function arrows({ context, width, height, scale }, field, lattice, typical, opacity) {
     const cell = height / lattice;
     const lines = new Path2D();
     const heads = new Path2D();
@@ -78,7 +80,7 @@ globalThis.drawing = (() => {
         heads.lineTo(nx + 0.5 * uy * head, ny - 0.5 * ux * head);
       }
     }
-    context.globalAlpha = 0.72;
+    context.globalAlpha = opacity;
     context.strokeStyle = context.fillStyle = colours.arrow;
     context.lineWidth = 1.1;
     context.stroke(lines);

@@ -8,7 +8,7 @@
   const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
   const [LOW, HIGH] = [0.05, 8]; // noise levels that samplers run between
-  const LANE_REACH = 1.3 * VIEW;
+  const LANE_REACH = 1.45 * VIEW;
   const DROP = 0.35; // standard deviation of a handful of particles
 
   const slider = (key, label, min, max, step) => ({ key, label, min, max, step });
@@ -135,8 +135,8 @@
     if (density) {
       const sigma = stageSigma();
       const field = density.at(sigma);
-      shade(view, shading(field, 72, VIEW));
-      arrows(view, field, 23, Math.sqrt(sigma ** 2 + density.narrowest));
+      shade(view, shading(field, 72, VIEW, sigma));
+      arrows(view, field, 23, Math.sqrt(sigma ** 2 + density.narrowest), followed().x.length ? 0.5 : 0.75);
     }
     if (state.kind === "empirical") drawPoints(view);
     dots(view, followed().x, 2.4);
@@ -160,7 +160,8 @@
   /** Shadings at 24 levels are enough for lanes; each is computed when first needed. */
   function laneShading(sigma) {
     const level = Math.round((24 * Math.log(sigma / LOW)) / Math.log(HIGH / LOW));
-    if (!shades.has(level)) shades.set(level, shading(density.at(LOW * (HIGH / LOW) ** (level / 24)), 56, LANE_REACH));
+    const rounded = LOW * (HIGH / LOW) ** (level / 24);
+    if (!shades.has(level)) shades.set(level, shading(density.at(rounded), 56, LANE_REACH, rounded));
     return shades.get(level);
   }
 
@@ -421,7 +422,7 @@
         "Langevin dynamics takes small steps along the arrows, and adds a little noise at each. Particles dropped in one place find the modes nearby, and stay.",
         "The bars count particles in each mode. The mark is how many there should be.",
       ],
-      set: () => scene(mode0(), "langevin", 0.1),
+      set: () => scene({ x: -0.4, y: 3.6 }, "langevin", 0.1),
     },
     {
       title: "Begin in noise, lower it slowly",
@@ -441,8 +442,6 @@
     },
   ];
   let chapter = 0;
-
-  const mode0 = () => ({ x: -0.4, y: 3.6 });
 
   function glideTo(stops, seconds) {
     if (calm.matches) setSigma(stops.at(-1));

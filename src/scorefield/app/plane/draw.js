@@ -32,20 +32,41 @@ globalThis.drawing = (() => {
   /** The density of a field as an image of cells × cells pixels over [−reach, reach]²: p/max p, to the power that shows tails.
       The wider the noise, the fainter. */
   function shading(field, cells, reach, sigma) {
-    const image = new ImageData(cells, cells);
-    const logs = new Float64Array(cells * cells);
     const out = [0, 0, 0];
-    let top = -Infinity;
-    for (let k = 0; k < logs.length; k++) {
-      const x = ((k % cells) + 0.5) / cells;
-      const y = (Math.floor(k / cells) + 0.5) / cells;
-      field((2 * x - 1) * reach, (1 - 2 * y) * reach, out);
-      logs[k] = out[0];
-      if (out[0] > top) top = out[0];
-    }
+    const logs = sweep(cells, reach, (x, y) => (field(x, y, out), out[0]));
+    const top = logs.reduce((a, b) => Math.max(a, b));
     const darkest = 190 / Math.sqrt(1 + 0.5 * sigma);
-    const [r, g, b] = [1, 3, 5].map((i) => parseInt(colours.shade.slice(i, i + 2), 16));
-    for (let k = 0; k < logs.length; k++) image.data.set([r, g, b, darkest * Math.exp(0.6 * (logs[k] - top))], 4 * k);
+    return picture(logs.map((l) => darkest * Math.exp(0.6 * (l - top))), colours.shade, cells, reach);
+  }
+
+  /** Where a learned field differs from the exact one, as a picture of σ‖Δs‖, full colour at ½; and its root mean square under p. */
+  function errorMap(exact, learned, sigma, cells, reach) {
+    const [s, l] = [[0, 0, 0], [0, 0, 0]];
+    let [mass, square] = [0, 0];
+    const opacity = sweep(cells, reach, (x, y) => {
+      exact(x, y, s);
+      learned(x, y, l);
+      const error = sigma * Math.hypot(s[1] - l[1], s[2] - l[2]);
+      mass += Math.exp(s[0]);
+      square += Math.exp(s[0]) * error * error;
+      return 230 * Math.min(1, 2 * error);
+    });
+    return { picture: picture(opacity, colours.accent, cells, reach), typical: Math.sqrt(square / mass) };
+  }
+
+  /** The values of a function at the centres of cells × cells pixels, row by row from the top. */
+  function sweep(cells, reach, value) {
+    return Float64Array.from({ length: cells * cells }, (_, k) => {
+      const [x, y] = [(k % cells) + 0.5, Math.floor(k / cells) + 0.5];
+      return value(((2 * x) / cells - 1) * reach, (1 - (2 * y) / cells) * reach);
+    });
+  }
+
+  /** One colour at the opacities given, 0 to 255. */
+  function picture(opacity, colour, cells, reach) {
+    const image = new ImageData(cells, cells);
+    const [r, g, b] = [1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16));
+    opacity.forEach((a, k) => image.data.set([r, g, b, a], 4 * k));
     const canvas = document.createElement("canvas");
     canvas.width = canvas.height = cells;
     canvas.getContext("2d").putImageData(image, 0, 0);
@@ -103,5 +124,5 @@ globalThis.drawing = (() => {
     context.globalAlpha = 1;
   }
 
-  return { VIEW, prepare, shading, shade, arrows, dots, dark };
+  return { VIEW, prepare, shading, errorMap, shade, arrows, dots, dark };
 })();

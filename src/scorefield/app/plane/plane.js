@@ -2,8 +2,8 @@
 (() => {
   "use strict";
 
-  const { DISTRIBUTIONS, SAMPLERS, advance, normal, prior, shares } = globalThis.scorefield;
-  const { VIEW, prepare, shading, shade, arrows, dots, dark } = globalThis.drawing;
+  const { DISTRIBUTIONS, SAMPLERS, advance, learned, network, normal, prior, shares } = globalThis.scorefield;
+  const { VIEW, prepare, shading, errorMap, shade, arrows, dots, dark } = globalThis.drawing;
   const $ = (id) => document.getElementById(id);
   const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -24,23 +24,21 @@
   const state = {
     kind: "modes",
     settings: {
-      modes: [
-        { x: -2.2, y: 1.6, std: 0.55, weight: 0.5 },
-        { x: 2.6, y: 1.4, std: 0.4, weight: 0.2 },
-        { x: 0.4, y: -2.4, std: 0.7, weight: 0.3 },
-      ],
+      modes: structuredClone(learned.modes),
       ring: { radius: 3, std: 0.25 },
       banana: { spread: 1.8, curvature: 0.45, std: 0.4 },
       moons: { radius: 2.6, std: 0.25 },
       empirical: [],
     },
     selected: 0,
+    source: "exact", // whose score the samplers follow
     sigma: 0.3,
     start: null, // null: no particles; "noise"; or the place { x, y } of a drop
     run: { budget: 120, speed: 40, count: 300, seed: 0 },
     followed: "langevin",
     playing: false,
   };
+  const trained = network(learned);
   let density;
   let shades; // of lanes, by noise level
   let lanes = [];
@@ -74,6 +72,7 @@
     return normal(seed, -1, count).map((z, i) => (i % 2 ? y : x) + DROP * z);
   }
 
+  const source = () => (state.source === "learned" ? trained : density);
   const followed = () => lanes.find((lane) => lane.key === state.followed);
   const finished = () => lanes.every((lane) => lane.next >= lane.moves.length);
 
@@ -83,7 +82,7 @@
       while (lane.next < lane.moves.length) {
         const move = lane.moves[lane.next];
         if (move.rule === "denoise" ? lane.spent > total : lane.spent + move.cost > total) break;
-        advance(move, density, lane.x, normal(state.run.seed, lane.next, lane.x.length / 2));
+        advance(move, source(), lane.x, normal(state.run.seed, lane.next, lane.x.length / 2));
         lane.next += 1;
         lane.spent += move.cost;
         lane.sigma = move.to;
@@ -132,14 +131,23 @@
   function drawField() {
     dirty = false;
     const view = prepare($("canvas"));
+    const sigma = stageSigma();
     if (density) {
-      const sigma = stageSigma();
       const field = density.at(sigma);
       shade(view, shading(field, 72, VIEW, sigma));
       arrows(view, field, 23, Math.sqrt(sigma ** 2 + density.narrowest), followed().x.length ? 0.5 : 0.75);
     }
     if (state.kind === "empirical") drawPoints(view);
     dots(view, followed().x, 2.4);
+    if (state.source === "learned") drawLearned(sigma);
+  }
+
+  function drawLearned(sigma) {
+    const [exact, guess] = [density.at(sigma), trained.at(sigma)];
+    arrows(prepare($("learned-field")), guess, 13, Math.sqrt(sigma ** 2 + density.narrowest), 0.75);
+    const { picture, typical } = errorMap(exact, guess, sigma, 28, VIEW);
+    shade(prepare($("learned-error")), picture);
+    $("error-value").textContent = `${typical.toFixed(2)}/σ on data`;
   }
 
   function drawPoints({ context, px, py }) {
@@ -440,6 +448,14 @@
       ],
       set: () => scene("noise", "ode", 0.1),
     },
+    {
+      title: "Nobody knows the score of faces",
+      text: [
+        "A network can learn it: shown noisy data, it guesses the clean ones, and the guess is the score. The small pictures show a network that was trained on these three modes, and where it errs. The samplers now follow it.",
+        "Drag a mode: the exact score follows, and the network does not know.",
+      ],
+      set: () => scene("noise", "ode", 0.1, "learned"),
+    },
   ];
   let chapter = 0;
 
@@ -449,7 +465,8 @@
   }
 
   /** Set particles going, or ready to go where motion is not wanted. */
-  function scene(start, key, sigma) {
+  function scene(start, key, sigma, whose = "exact") {
+    setSource(whose);
     setSigma(sigma);
     follow(key);
     dropFrom(start);
@@ -461,6 +478,8 @@
     glide = null;
     play(false);
     const { title, text, set } = STORY[k];
+    if (state.kind !== "modes") $("kinds").querySelector("input").click();
+    setSource("exact");
     $("story-title").textContent = title;
     $("story-text").innerHTML = `<p>${text[0]}</p><p class="why">${text[1]}</p>`;
     $("story-back").disabled = k === 0;
@@ -479,14 +498,26 @@
     return { key, element, canvas, bars, cost: numbers.firstChild, result: numbers.lastChild };
   }
 
-  function makeKinds() {
-    for (const [key, { label }] of Object.entries(KINDS)) {
-      const choice = document.createElement("label");
-      choice.innerHTML = `<input type="radio" name="kind" value="${key}">${label}`;
-      choice.firstChild.checked = key === state.kind;
-      choice.firstChild.addEventListener("change", () => choose(key));
-      $("kinds").append(choice);
-    }
+  function makeChoice(name, value, text, act) {
+    const choice = document.createElement("label");
+    choice.innerHTML = `<input type="radio" name="${name}" value="${value}">${text}`;
+    choice.firstChild.checked = value === state[name];
+    choice.firstChild.addEventListener("change", act);
+    return choice;
+  }
+
+  function makeChoices() {
+    for (const [key, { label }] of Object.entries(KINDS)) $("kinds").append(makeChoice("kind", key, label, () => choose(key)));
+    for (const key of ["exact", "learned"]) $("sources").append(makeChoice("source", key, `${key[0].toUpperCase()}${key.slice(1)} score`, () => setSource(key)));
+  }
+
+  /** Let samplers follow the exact or the learned score, from their start. */
+  function setSource(key) {
+    state.source = key;
+    $("learned").hidden = key !== "learned";
+    document.querySelector(`input[name="source"][value="${key}"]`).checked = true;
+    play(false);
+    restart();
   }
 
   function choose(kind) {
@@ -494,8 +525,9 @@
     play(false);
     state.kind = kind;
     if (kind === "empirical" && state.settings.empirical.length === 0) spiral();
+    $("sources").hidden = kind !== "modes"; // which the network was trained on
     rebuild();
-    restart();
+    setSource("exact");
     showSigma(stageSigma());
     showShape();
   }
@@ -539,7 +571,7 @@
   rebuild();
   lanes = Object.keys(SAMPLERS).map(makeLane);
   restart();
-  makeKinds();
+  makeChoices();
   makeRun();
   showShape();
   follow(state.followed);
@@ -553,5 +585,5 @@
   tell(0);
   requestAnimationFrame(frame);
 
-  globalThis.plane = { state, lanes, shares: (key) => shares(density, lanes.find((lane) => lane.key === key).x) };
+  globalThis.plane = { state, lanes }; // for whoever looks in from the console, and for tests
 })();

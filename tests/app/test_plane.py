@@ -18,7 +18,7 @@ MUTANTS = {
     "the score has the wrong sign": ("sx += (w * (mx[k] - x)) / v[k]", "sx -= (w * (mx[k] - x)) / v[k]"),
     "noise is not added to the variance": ("c.variance + sigma * sigma)", "c.variance)"),
     "the ring forgets its curvature": ("(bessel[1] / bessel[0])", "1"),
-    "the banana is not centred": ("logNormal(y - curvature * (u * u - spread ** 2), across)", "logNormal(y, across)"),
+    "the banana is not centred": ("(y - curvature * (u * u - spread ** 2)) ** 2", "(y - curvature * u * u) ** 2"),
     "the network is told the wrong noise": ("(f * Math.log(sigma)) / 4", "(f * Math.log(sigma)) / 2"),
     "Langevin forgets the root of 2 in its noise": ("Math.sqrt(alpha) * z[i]", "Math.sqrt(0.5 * alpha) * z[i]"),
     "Langevin drifts by alpha, not by half of it": ("0.5 * alpha * s[1]", "alpha * s[1]"),

@@ -141,6 +141,29 @@ def test_every_distribution_is_sampled(page: Any, kind: str) -> None:
     assert all(np.isfinite(page.evaluate("[...plane.lanes[4].x]")))
 
 
+def test_what_is_cleared_while_particles_run_stops_them(page: Any) -> None:
+    page.check("input[value=empirical]")
+    page.click("#from-noise")
+    page.wait_for_function("plane.lanes[0].spent > 0")
+    page.click("text=Clear")
+    for control in ("#play", "#step", "#reset", "#from-noise"):
+        page.click(control)
+        picture(page)
+    assert page.inner_text("#play") == "Play"
+
+
+def test_a_mode_made_narrow_on_the_way_does_not_throw_particles_out(page: Any) -> None:
+    page.evaluate("plane.state.settings.modes.forEach(mode => mode.std = 2)")
+    drag(page, "#handles .mode", 5, 5)
+    page.click("#from-centre")
+    page.wait_for_function("plane.lanes[0].spent > 3")
+    page.click("#play")
+    page.evaluate("plane.state.settings.modes.forEach(mode => mode.std = 0.15)")
+    drag(page, "#handles .mode", 5, 5)
+    run_to_the_end(page)
+    assert np.abs(page.evaluate("[...plane.lanes[0].x]")).max() < 20
+
+
 def test_the_learned_score_errs_where_the_exact_one_went(page: Any) -> None:
     page.locator("#story-dots button").last.click()
     picture(page)

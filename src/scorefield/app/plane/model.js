@@ -57,15 +57,19 @@ globalThis.scorefield = (() => {
       };
     }
 
+    const precision = Float64Array.from(components, (c) => 1 / Math.max(c.variance, 1e-4));
+    const heights = Float64Array.from(weights, (w, k) => Math.log(w * precision[k]));
     function partOf(x, y) {
       let best = 0;
       let top = -Infinity;
       for (let k = 0; k < n; k++) {
-        const v = Math.max(components[k].variance, 1e-4);
-        const e = Math.log(weights[k] / v) - ((mx[k] - x) ** 2 + (my[k] - y) ** 2) / (2 * v);
-        if (e > top) [top, best] = [e, part[k]];
+        const e = heights[k] - 0.5 * precision[k] * ((mx[k] - x) ** 2 + (my[k] - y) ** 2);
+        if (e > top) {
+          top = e;
+          best = k;
+        }
       }
-      return best;
+      return part[best];
     }
 
     const mean = [mx, my].map((m) => weights.reduce((sum, w, k) => sum + w * m[k], 0));
@@ -82,9 +86,21 @@ globalThis.scorefield = (() => {
   /** The distribution of drawn points { x, y, part }: a mixture without any width but the noise. */
   const empirical = (points) => mixture(points.map((p) => ({ ...p, variance: 0, weight: 1 })));
 
-  /** Two half circles, blurred: each arc by Gauss–Legendre nodes, 192 as the library has them. */
+  /** Two half circles, blurred: each arc by Gauss–Legendre nodes, of which the library has 192; fewer are enough where noise is wide. */
   function moons({ radius, std }) {
-    const { nodes, weights } = legendre(192);
+    const whole = arcs(radius, std, 192);
+    const made = new Map([[192, whole]]);
+
+    function at(sigma) {
+      const n = Math.min(192, 16 * Math.ceil((1.2 * radius) / Math.hypot(std, sigma) + 0.5));
+      if (!made.has(n)) made.set(n, arcs(radius, std, n));
+      return made.get(n).at(sigma);
+    }
+    return { ...whole, at };
+  }
+
+  function arcs(radius, std, count) {
+    const { nodes, weights } = legendre(count);
     const components = [1, -1].flatMap((sign, part) =>
       nodes.map((z, k) => {
         const angle = 0.5 * Math.PI * (z + 1);
@@ -107,7 +123,7 @@ globalThis.scorefield = (() => {
 
   /** r (cos θ, sin θ) with r ~ N(R, s²):  p_σ = E_r[e^{−(ρ² + r²)/2σ²} I₀(rρ/σ²)] / 2πσ², ρ the distance from the centre. */
   function ring({ radius, std }) {
-    const { z, log } = gaussNodes(0.5, 7);
+    const { z, log } = gaussNodes(0.5, 6);
     const bessel = [0, 0];
 
     function at(sigma) {
@@ -161,20 +177,21 @@ globalThis.scorefield = (() => {
         let top = -Infinity;
         for (let k = 0; k < z.length; k++) {
           const u = centre + width * z[k];
-          exponent[k] = log[k] + logNormal(y - curvature * (u * u - spread ** 2), across);
+          exponent[k] = log[k] - (y - curvature * (u * u - spread ** 2)) ** 2 / (2 * across);
           if (exponent[k] > top) top = exponent[k];
         }
         let mass = 0;
         let sx = 0;
         let sy = 0;
         for (let k = 0; k < z.length; k++) {
+          if (exponent[k] < top - 40) continue;
           const u = centre + width * z[k];
           const w = Math.exp(exponent[k] - top);
           mass += w;
           sx += (w * (u - x)) / s2;
           sy -= (w * (y - curvature * (u * u - spread ** 2))) / across;
         }
-        out[0] = top + Math.log(mass) + logNormal(x, total);
+        out[0] = top + Math.log(mass) + logNormal(x, total) - 0.5 * (LOG_2PI + Math.log(across));
         out[1] = sx / mass;
         out[2] = sy / mass;
       };

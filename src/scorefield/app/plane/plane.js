@@ -53,14 +53,15 @@
     dirty = true;
   }
 
+  function plan() {
+    const options = { budget: state.run.budget, sigma: state.sigma, narrowest: density?.narrowest ?? 0, high: HIGH, low: LOW };
+    for (const lane of lanes) lane.moves = SAMPLERS[lane.key].moves(options);
+  }
+
   function restart() {
-    const { budget, count, seed } = state.run;
-    const options = { budget, sigma: state.sigma, narrowest: density?.narrowest ?? 0, high: HIGH, low: LOW };
-    const x = starts(count, seed);
-    for (const lane of lanes) {
-      Object.assign(lane, { moves: SAMPLERS[lane.key].moves(options), next: 0, spent: 0, x: x.slice(), dirty: true });
-      lane.sigma = lane.moves[0].from;
-    }
+    const x = starts(state.run.count, state.run.seed);
+    plan();
+    for (const lane of lanes) Object.assign(lane, { next: 0, spent: 0, x: x.slice(), sigma: lane.moves[0].from, dirty: true });
     clock = 0;
     dirty = true;
   }
@@ -92,7 +93,7 @@
     dirty = true;
     if (finished()) {
       play(false);
-      $("news").textContent = lanes.map((lane) => `${SAMPLERS[lane.key].name}: ${verdict(lane)}.`).join(" ");
+      $("news").textContent = lanes.map((lane) => `${SAMPLERS[lane.key].name}: ${verdict(shares(density, lane.x))}.`).join(" ");
     }
   }
 
@@ -161,8 +162,9 @@
     if (density) shade(view, laneShading(lane.sigma));
     dots(view, lane.x, 1.5);
     lane.cost.textContent = `${lane.spent} evaluations`;
-    lane.result.textContent = lane.x.length ? verdict(lane) : "";
-    drawBars(lane);
+    const found = lane.x.length ? shares(density, lane.x) : null;
+    lane.result.textContent = found ? verdict(found) : "";
+    drawBars(lane.bars, found);
   }
 
   /** Shadings at 24 levels are enough for lanes; each is computed when first needed. */
@@ -173,28 +175,28 @@
     return shades.get(level);
   }
 
-  function drawBars(lane) {
+  /** A bar per part: the share of particles, and a mark at the true weight. */
+  function drawBars(bars, found) {
     const truth = density?.parts ?? [];
-    while (lane.bars.childElementCount < truth.length) {
+    while (bars.childElementCount < truth.length) {
       const bar = document.createElement("span");
       bar.append(document.createElement("i"), document.createElement("b"));
-      lane.bars.append(bar);
+      bars.append(bar);
     }
-    while (lane.bars.childElementCount > truth.length) lane.bars.lastChild.remove();
-    const found = lane.x.length ? shares(density, lane.x) : truth.map(() => 0);
+    while (bars.childElementCount > truth.length) bars.lastChild.remove();
     const full = 1.35 * Math.max(...truth, 0.35);
-    [...lane.bars.children].forEach((bar, k) => {
-      bar.firstChild.style.height = `${Math.min(1, found[k] / full) * 100}%`;
+    [...bars.children].forEach((bar, k) => {
+      const share = found?.[k] ?? 0;
+      bar.firstChild.style.height = `${Math.min(1, share / full) * 100}%`;
       bar.lastChild.style.bottom = `calc(${(truth[k] / full) * 100}% - 1px)`;
-      bar.title = `part ${k + 1}: ${percent(found[k])}, should be ${percent(truth[k])}`;
+      bar.title = `part ${k + 1}: ${percent(share)}, should be ${percent(truth[k])}`;
     });
   }
 
   const percent = (share) => `${Math.round(100 * share)} %`;
 
   /** Half the sum of differences: the share of particles that would have to change place. */
-  function verdict(lane) {
-    const found = shares(density, lane.x);
+  function verdict(found) {
     return `${percent(density.parts.reduce((sum, w, k) => sum + 0.5 * Math.abs(w - found[k]), 0))} misplaced`;
   }
 
@@ -257,7 +259,9 @@
     const had = density !== null;
     change();
     rebuild();
-    if (!had || lanes.every((lane) => lane.next === 0)) restart();
+    if (!density) play(false);
+    if (!had || !density || lanes.every((lane) => lane.next === 0)) restart();
+    else plan(); // a narrower mode bears smaller steps only
     if (reshape) showShape();
     else placeHandles();
   }
@@ -411,7 +415,7 @@
     {
       title: "A score is an arrow",
       text: [
-        "The shading is a distribution: where it is dark, data are likely. At every place an arrow shows the <b>score</b>, the direction in which the density grows fastest: ∇ log p.",
+        "The shading is a distribution: the stronger it is, the likelier are data there. At every place an arrow shows the <b>score</b>, the direction in which the density grows fastest: ∇ log p.",
         "Drag a mode, and the arrows follow.",
       ],
       set: () => (dropFrom(null), glideTo([2.5, 0.3], 1.6)),
@@ -428,7 +432,7 @@
       title: "Follow the arrows",
       text: [
         "Langevin dynamics takes small steps along the arrows, and adds a little noise at each. Particles dropped in one place find the modes nearby, and stay.",
-        "The bars count particles in each mode. The mark is how many there should be.",
+        "The bars count the particles in each mode, and the marks say how many there should be. Misplaced are those that would have to move.",
       ],
       set: () => scene({ x: -0.4, y: 3.6 }, "langevin", 0.1),
     },
@@ -454,7 +458,7 @@
         "A network can learn it: shown noisy data, it guesses the clean ones, and the guess is the score. The small pictures show a network that was trained on these three modes, and where it errs. The samplers now follow it.",
         "Drag a mode: the exact score follows, and the network does not know.",
       ],
-      set: () => scene("noise", "ode", 0.1, "learned"),
+      set: () => (edit(() => Object.assign(state, { settings: { ...state.settings, modes: structuredClone(learned.modes) }, selected: 0 }), true), scene("noise", "ode", 0.1, "learned")),
     },
   ];
   let chapter = 0;

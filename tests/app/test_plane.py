@@ -110,3 +110,9 @@ def test_a_broken_page_disagrees(tmp_path: Path, mutant: str) -> None:
     assert right in source
     (tmp_path / "model.js").write_text(source.replace(right, wrong, 1), encoding="utf-8")
     assert disagreements(answers(tmp_path / "model.js"))
+
+
+def test_the_page_is_small_and_names_no_other_machine() -> None:
+    files = list(PLANE.iterdir())
+    assert sum(path.stat().st_size for path in files) < 300_000
+    assert [path.name for path in files if "//" in path.read_text(encoding="utf-8").replace(" // ", "")] == []

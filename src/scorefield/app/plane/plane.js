@@ -455,7 +455,7 @@
     {
       title: "Nobody knows the score of faces",
       text: [
-        "A network can learn it: shown noisy data, it guesses the clean ones, and the guess is the score. The small pictures show a network that was trained on these three modes, and where it errs. The samplers now follow it.",
+        "A network can learn it: shown noisy data, it guesses the clean ones, and the step from the one to the other, over σ², is the score. The small pictures show a network that was trained on these three modes, and where it errs. The samplers now follow it.",
         "Drag a mode: the exact score follows, and the network does not know.",
       ],
       set: () => (edit(() => Object.assign(state, { settings: { ...state.settings, modes: structuredClone(learned.modes) }, selected: 0 }), true), scene("noise", "ode", 0.1, "learned")),

@@ -26,6 +26,7 @@ html_theme = "furo"
 html_title = "scorefield"
 html_static_path = ["_static"]
 html_css_files = ["wide.css"]
+html_extra_path = ["../src/scorefield/app"]  # the plane, a page of its own: plane/index.html
 exclude_patterns = ["_build", "conf.py", "generate", "_generated/*.inc", "**/.ipynb_checkpoints"]
 suppress_warnings = ["mystnb.unknown_mime_type"]
 

@@ -1,0 +1,207 @@
+"""The plane in a real browser, used as a person would: Playwright drives the system's Chromium. Skipped where either is missing."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from golden_plane import GOLDEN
+
+import scorefield
+
+api = pytest.importorskip("playwright.sync_api", reason="no browser driver: pip install playwright")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this system: apt-get install chromium")
+
+PAGE = Path(scorefield.__file__).parent / "app" / "plane" / "index.html"
+STILL = {"reduced_motion": "reduce"}
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+BARE = "[...document.querySelectorAll('button, input')].filter(e => !(e.ariaLabel || e.innerText || e.labels?.length)).length"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with api.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """The page as it opens; whatever a test does, nothing is asked of another machine and the console stays free of errors."""
+    context = browser.new_context(**getattr(request, "param", STILL))
+    page, trouble = context.new_page(), []
+    page.on("console", lambda message: message.type in ("error", "warning") and trouble.append(message.text))
+    page.on("pageerror", lambda error: trouble.append(str(error)))
+    page.on("request", lambda asked: asked.url.startswith(("file:", "data:")) or trouble.append(asked.url))
+    page.goto(PAGE.as_uri())
+    yield page
+    context.close()
+    assert trouble == []
+
+
+def picture(page: Any) -> str:
+    """Return the field as drawn, once what changed is on the canvas."""
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    return page.evaluate("document.getElementById('canvas').toDataURL()")
+
+
+def drag(page: Any, handle: str, dx: int, dy: int) -> None:
+    box = page.locator(handle).first.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + dx, y + dy, steps=4)
+    page.mouse.up()
+
+
+def run_to_the_end(page: Any) -> None:
+    page.evaluate("plane.state.run.speed = 5000")
+    if page.inner_text("#play") == "Play":
+        page.click("#play")
+    page.wait_for_function("plane.lanes.every(lane => lane.next === lane.moves.length)")
+
+
+def test_dragging_a_mode_moves_its_field(page: Any) -> None:
+    before, x = picture(page), page.evaluate("plane.state.settings.modes[0].x")
+    drag(page, "#handles .mode", 80, 0)
+    assert page.evaluate("plane.state.settings.modes[0].x") > x + 1
+    moved = picture(page)
+    assert moved != before
+    drag(page, "#handles .spread", 40, 0)
+    assert page.evaluate("plane.state.settings.modes[0].std") > 0.8
+    assert picture(page) != moved
+
+
+def test_the_keyboard_is_enough(page: Any) -> None:
+    page.focus("#sigma")
+    before, field = page.evaluate("plane.state.sigma"), picture(page)
+    for _ in range(10):
+        page.keyboard.press("ArrowRight")
+    assert page.evaluate("plane.state.sigma") > 1.2 * before
+    assert picture(page) != field
+    assert page.get_attribute("#sigma", "aria-valuetext") == f"σ = {page.evaluate('plane.state.sigma'):.2f}"
+    page.focus("#handles .mode")
+    y = page.evaluate("plane.state.settings.modes[0].y")
+    page.keyboard.press("ArrowUp")
+    assert page.evaluate("plane.state.settings.modes[0].y") == pytest.approx(y + 0.1)
+    page.focus("#from-noise")
+    page.keyboard.press("Enter")
+    page.wait_for_function("plane.lanes[4].spent > 0")
+    assert page.evaluate(BARE) == 0
+
+
+def test_five_samplers_spend_the_same_and_find_the_weights(page: Any) -> None:
+    page.click("#from-noise")
+    starts = page.evaluate("plane.lanes.map(lane => lane.x.length / 2)")
+    assert starts == [300] * 5
+    run_to_the_end(page)
+    assert page.evaluate("plane.lanes.map(lane => lane.spent)") == [120, 121, 121, 121, 121]
+    page.wait_for_function("document.querySelector('#race .numbers').innerText.includes('120 evaluations')")
+    found = [int(text.split("%")[0].split()[-1]) for text in page.locator("#race .numbers").all_inner_texts()]
+    assert (
+        max(found[1:]) <= 9
+    )  # half the distance between weights .5 .2 .3 and 300 draws is below 0.09 but once in 1000
+    assert found[0] > max(found[1:])  # Langevin at one level does not cross
+
+
+def test_a_click_drops_and_plays_and_pause_holds(page: Any) -> None:
+    page.click("#canvas", position={"x": 300, "y": 60})
+    page.wait_for_function("plane.lanes[0].spent > 3")
+    page.click("#play")
+    held = page.evaluate("[...plane.lanes[0].x]")
+    page.wait_for_timeout(150)
+    assert page.evaluate("[...plane.lanes[0].x]") == held
+    page.click("#step")
+    assert page.evaluate("[...plane.lanes[0].x]") != held
+    page.click("#reset")
+    start = np.array(page.evaluate("[...plane.lanes[0].x]"))
+    page.fill("#seed", "1")
+    assert not np.array_equal(page.evaluate("[...plane.lanes[0].x]"), start)
+    page.fill("#seed", "0")
+    np.testing.assert_array_equal(page.evaluate("[...plane.lanes[0].x]"), start)
+
+
+@pytest.mark.parametrize("kind", ["ring", "banana", "moons", "empirical"])
+def test_every_distribution_is_sampled(page: Any, kind: str) -> None:
+    page.check(f"input[value={kind}]")
+    if kind == "empirical":
+        page.click("text=Clear")
+        for place in (100, 300):
+            page.mouse.move(page.locator("#canvas").bounding_box()["x"] + place, 300)
+            page.mouse.down()
+            page.mouse.move(page.locator("#canvas").bounding_box()["x"] + place + 40, 330, steps=3)
+            page.mouse.up()
+        assert {p["part"] for p in page.evaluate("plane.state.settings.empirical")} == {0, 1}
+    run_to_the_end(page)
+    assert all(np.isfinite(page.evaluate("[...plane.lanes[4].x]")))
+
+
+def test_what_is_cleared_while_particles_run_stops_them(page: Any) -> None:
+    page.check("input[value=empirical]")
+    page.click("#from-noise")
+    page.wait_for_function("plane.lanes[0].spent > 0")
+    page.click("text=Clear")
+    for control in ("#play", "#step", "#reset", "#from-noise"):
+        page.click(control)
+        picture(page)
+    assert page.inner_text("#play") == "Play"
+
+
+def test_a_mode_made_narrow_on_the_way_does_not_throw_particles_out(page: Any) -> None:
+    page.evaluate("plane.state.settings.modes.forEach(mode => mode.std = 2)")
+    drag(page, "#handles .mode", 5, 5)
+    page.click("#from-centre")
+    page.wait_for_function("plane.lanes[0].spent > 3")
+    page.click("#play")
+    page.evaluate("plane.state.settings.modes.forEach(mode => mode.std = 0.15)")
+    drag(page, "#handles .mode", 5, 5)
+    run_to_the_end(page)
+    assert np.abs(page.evaluate("[...plane.lanes[0].x]")).max() < 20
+
+
+def test_the_learned_score_errs_where_the_exact_one_went(page: Any) -> None:
+    page.locator("#story-dots button").last.click()
+    picture(page)
+    error = float(page.inner_text("#error-value").split("/")[0])
+    drag(page, "#handles .mode", 0, 120)
+    picture(page)
+    assert error < 0.15 < 3 * error < float(page.inner_text("#error-value").split("/")[0])
+
+
+def test_the_browser_computes_what_the_library_does(page: Any) -> None:
+    for row in json.loads(GOLDEN.read_text())["fields"]:
+        found = page.evaluate(
+            """row => {
+                const { network, learned, DISTRIBUTIONS } = scorefield;
+                const at = (row.kind === "learned" ? network(learned) : DISTRIBUTIONS[row.kind](row.settings)).at(row.sigma);
+                const score = [];
+                for (let i = 0, out = []; i < row.x.length; i += 2) (at(row.x[i], row.x[i + 1], out), score.push(out[1], out[2]));
+                return score;
+            }""",
+            row,
+        )
+        np.testing.assert_allclose(found, row["score"], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("page", [STILL | PHONE, PHONE], indirect=True)
+def test_on_a_phone_nothing_sticks_out(page: Any) -> None:
+    for k in range(6):
+        page.locator("#story-dots button").nth(k).click()
+        picture(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_nothing_moves_by_itself_for_those_who_ask(page: Any) -> None:
+    page.locator("#story-dots button").nth(3).click()
+    page.wait_for_timeout(150)
+    assert page.evaluate("plane.lanes.map(lane => lane.next)") == [0] * 5
+
+
+@pytest.mark.parametrize("page", [{}], indirect=True)
+def test_it_moves_within_a_second(page: Any) -> None:
+    page.wait_for_function("plane.state.sigma !== 0.3 && plane.state.sigma < 2.4", timeout=1000)

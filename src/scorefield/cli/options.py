@@ -168,7 +168,7 @@ def restoring(parser: ArgumentParser, methods: tuple[str, ...], out: str) -> Non
         type=str,
         required=True,
         metavar="IMAGE",
-        help="a picture of the model's size, or a number: which image of the test set of the model's data",
+        help="a picture of the model's size, a .npy of the shape of its samples, or a number: which example of the test set of its data",
     )
     parser.add_argument(
         "--method",
@@ -184,5 +184,9 @@ def restoring(parser: ArgumentParser, methods: tuple[str, ...], out: str) -> Non
     )
     parser.add_argument("--zeta", type=Positive, help="of dps: the length of its pull; 1 by default")
     parser.add_argument("--particles", type=Whole1, help="of particles: how many for each sample; 16 by default")
-    parser.add_argument("--out", type=str, default=out, help=".png panel, or .npz arrays, images in [0, 1]")
+    parser.add_argument(
+        "--out",
+        type=str,
+        help=f".png panel, or .npz arrays, in the data's units; {out}.png by default, .npz of what is no image",
+    )
     data_dir(parser)

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from jsonargparse._common import Action
 
+from scorefield._tensors import precise
 from scorefield.cli import console, main, threads
 from scorefield.cli.console import Progress
 from scorefield.cli.main import COMMANDS, build_parser
 from scorefield.errors import MissingExtraError, needing
+from scorefield.training import pick_device
 
 TINY = ["--data.kind", "digits", "--network.width", "8", "--network.depth", "1", "--device", "cpu"]
 NEEDED = {
@@ -70,11 +73,25 @@ def _plain(action: Action) -> bool:
 @pytest.mark.parametrize(
     "name", [name for name in COMMANDS if any("--device" in a.option_strings for a in _actions(name))]
 )
-@pytest.mark.parametrize("device", ["gpu", "mps", "CPU", "0", "cuda:x"])
+@pytest.mark.parametrize("device", ["gpu", "mps:1", "CPU", "0", "cuda:x"])
 def test_a_device_that_there_is_not_is_a_sentence(capsys, name: str, device: str):
     assert main([name, *NEEDED.get(name, []), "--device", device]) == 2
-    said = f"scorefield: --device: expected auto, cpu, cuda or cuda:N; received {device}\n"
+    said = f"scorefield: --device: expected auto, cpu, cuda, cuda:N or mps; received {device}\n"
     assert capsys.readouterr().err == said
+
+
+def test_apples_gpu_is_taken_where_there_is_one_and_refused_in_a_sentence_elsewhere(
+    capsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    asked = ["train", "--data.kind", "digits", "--fast-dev-run", "--run", str(tmp_path / "run"), "--device", "mps"]
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
+    assert main(asked) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "there is no GPU of Apple's" in error
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: True)
+    assert pick_device("mps") == torch.device("mps")
+    assert precise(torch.device("mps")) == torch.float32  # it knows no float64
 
 
 @pytest.mark.parametrize("said", [["--name", "a/b"], ["--train.device", "gpu"]])

@@ -37,7 +37,7 @@ Whole2 = restricted_number_type("a whole number, at least 2", int, (">=", 2))
 Finite = restricted_number_type("a finite number", float, [(">", -math.inf), ("<", math.inf)])
 Positive = restricted_number_type("a finite number above 0", float, [(">", 0), ("<", math.inf)])
 NotNegative = restricted_number_type("a finite number, at least 0", float, [(">=", 0), ("<", math.inf)])
-_Device = restricted_string_type("auto, cpu, cuda or cuda:N", r"^(auto|cpu|cuda(:\d+)?)$")
+_Device = restricted_string_type("auto, cpu, cuda, cuda:N or mps", r"^(auto|cpu|mps|cuda(:\d+)?)$")
 
 LEVELS = ("debug", "info", "warning", "critical")
 """How much is said on the way."""
@@ -88,7 +88,9 @@ def model(parser: ArgumentParser) -> None:
 
 def device(parser: ArgumentParser, default: str | None = "auto") -> None:
     """Add where to compute."""
-    parser.add_argument("--device", type=_Device, default=default, metavar="NAME", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument(
+        "--device", type=_Device, default=default, metavar="NAME", help="auto, cpu, cuda, cuda:N or mps"
+    )
 
 
 def data_dir(parser: ArgumentParser) -> None:

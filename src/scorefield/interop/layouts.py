@@ -4,8 +4,8 @@
     ncsnv2      [model, optimizer, epoch, step] and, with averaging, the averaged parameters by name
     score_sde   {model, optimizer, step, ema: {shadow_params, ...}}, the averaged parameters a list in the model's order
 
-Their model is a state dict, often with ``module.`` before every name. Two networks are known: `scorefield.networks.CondRefineNet` and
-`scorefield.networks.NCSNv2Net`, on images in [0, 1]; which one a file holds is told by its names, its sizes by the shapes of its tensors.
+A file of the model alone is read too. Their model is a state dict, often with ``module.`` before every name. Two networks are known:
+`scorefield.networks.CondRefineNet` and `scorefield.networks.NCSNv2Net`, on images in [0, 1]; which one a file holds is told by its names, its sizes by the shapes of its tensors.
 """
 
 from collections.abc import Mapping
@@ -126,7 +126,11 @@ def _take_apart(path: Path, layout: Layout, value: object) -> _Parts:
             return _Parts(model, optimizer, step, ema)
         case "score_sde", {"model": model, "optimizer": optimizer, "step": int(step), "ema": {"shadow_params": ema}}:
             return _Parts(model, optimizer, step, ema)
-    raise CheckpointError(f"{path}: expected {_EXPECTED[layout]}; found {_shape(value)}; choose another layout")
+        case _, {**state} if state and all(isinstance(value, Tensor) for value in state.values()):
+            return _Parts(state, {}, 0, None)
+    raise CheckpointError(
+        f"{path}: expected {_EXPECTED[layout]}, or a state dict alone; found {_shape(value)}; choose another layout"
+    )
 
 
 def _shape(value: object) -> str:

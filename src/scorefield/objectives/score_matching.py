@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._tensors import Source, flatten, like, standard_normal, sum_event, uniform_like
+from scorefield._tensors import Source, flatten, like, precise, standard_normal, sum_event, uniform_like
 from scorefield.densities import Density
 from scorefield.models import ScoreModel, State
 from scorefield.objectives.levels import OneLevel, TimeLaw, UniformTime
@@ -60,13 +60,13 @@ class _ScoreMatching:
 
     def _noised(self, model: ScoreModel, x0: State, noise: Source) -> _Noised:
         """Return x_0 noised to the levels that are matched."""
-        process, one = model.process, torch.ones((), dtype=torch.float64, device=x0.device)
+        process, one = model.process, torch.ones((), dtype=precise(x0.device), device=x0.device)
         if self.times is not None:
             t = self.times(process, uniform_like(x0, noise))
             alpha, sigma = process.alpha_sigma(t)
             weight, unit = (self.weight or sigma_weight)(process, t) * (sigma**2 / alpha) ** 2, sigma
         else:
-            t = torch.tensor(process.t_min, dtype=torch.float64, device=x0.device)
+            t = process.t_min * one
             if self.ratio is not None:
                 t = OneLevel(self.ratio)(process, one[None]).squeeze(0)
             weight = unit = one

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from scorefield._tensors import Noise, derive_seed
+from scorefield._tensors import Noise, derive_seed, precise
 from scorefield.data import Batch, Dataset, batches_of
 from scorefield.densities import Density
 from scorefield.errors import ConfigError, DivergedError
@@ -156,7 +156,7 @@ def _gradient(
     conditioned = _conditioned(state.model, batch.labels, first, settings)
     state.optimizer.zero_grad(set_to_none=False)
     coordinates = math.prod(batches.event)
-    loss = torch.zeros((), dtype=torch.float64, device=parallel.device)
+    loss = torch.zeros((), dtype=precise(parallel.device), device=parallel.device)
     for part, rows in zip(x0.chunk(settings.accumulate), torch.arange(len(x0)).chunk(settings.accumulate), strict=True):
         noise = Noise(
             (first + rows).tolist(), batches.event, stream=f"train {settings.seed}", device=x0.device, dtype=x0.dtype

@@ -5,7 +5,8 @@
     score_sde   {model, optimizer, step, ema: {shadow_params, ...}}, the averaged parameters a list in the model's order
 
 A file of the model alone is read too. Their model is a state dict, often with ``module.`` before every name. Two networks are known:
-`scorefield.networks.CondRefineNet` and `scorefield.networks.NCSNv2Net`, on images in [0, 1]; which one a file holds is told by its names, its sizes by the shapes of its tensors.
+`scorefield.networks.CondRefineNet` and `scorefield.networks.NCSNv2Net`, on images in [0, 1]; names tell which one a file holds, shapes its
+sizes.
 """
 
 from collections.abc import Mapping

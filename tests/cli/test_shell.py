@@ -94,6 +94,18 @@ def test_apples_gpu_is_taken_where_there_is_one_and_refused_in_a_sentence_elsewh
     assert precise(torch.device("mps")) == torch.float32  # it knows no float64
 
 
+def test_what_cannot_be_compiled_is_a_sentence(tmp_path: Path):
+    density = ["--data.kind", "density", "--data.density.kind", "ring", "--data.examples", "100"]
+    asked = ["train", *density, "--network.kind", "mlp", "--device", "cpu", "--fast-dev-run", "--train.compile", "true"]
+    without = os.environ | {"CXX": "/no/such/compiler", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
+    command = [sys.executable, "-m", "scorefield", *asked, "--run", str(tmp_path / "run")]
+    done = subprocess.run(command, env=without, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert all(word in last for word in ("train.compile", "C++ compiler", "train.compile=false")), last
+
+
 @pytest.mark.parametrize("said", [["--name", "a/b"], ["--train.device", "gpu"]])
 def test_no_regular_expression_is_shown(capsys, said: list[str]):
     assert main(["train", *said, "--dry-run"]) == 2

@@ -24,7 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_promised_file_is_there_and_is_a_picture(folder: Path):
-    for name in ("field.png", "samples.png", "trajectories.png", "weights.png", "path.gif"):
+    for name in ("field.png", "samples.png", "histograms.png", "trajectories.png", "weights.png", "path.gif"):
         with Image.open(folder / name) as picture:
             assert min(picture.size) > 300, name
             low, high = picture.convert("L").getextrema()

@@ -18,6 +18,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from torch import Tensor
 
 from scorefield import data
 from scorefield._tensors import derive_seed
@@ -238,9 +239,7 @@ class RunConfig(Section):
                 sigmas=levels,
             )
         model = self.model.build(net=net, process=process, sigma_1=sigma_1, sigma_L=sigma_L)
-        if isinstance(model, LadderNet) and not (
-            isinstance(process, VE) and _close(ends(model.process), (sigma_1, sigma_L))
-        ):
+        if isinstance(model, LadderNet) and not (isinstance(process, VE) and _ends_at(model.levels, sigma_1, sigma_L)):
             raise ConfigError(
                 "model.kind=ladder is a ladder of a ve process: set process.kind=ve and its two sigmas to the levels' ends; "
                 f"received {process}"
@@ -288,6 +287,12 @@ class RunConfig(Section):
 def _named(kinds: dict[str, str]) -> str:
     """Return kinds as a person would ask for them."""
     return ", ".join(f"{part}.kind={kind}" for part, kind in kinds.items())
+
+
+def _ends_at(levels: Tensor, sigma_1: float, sigma_L: float) -> bool:
+    """Return whether a ladder's ends are those of a process, of which one level alone has the lower."""
+    rungs = levels.tolist()
+    return _close([rungs[0] if len(rungs) > 1 else sigma_1, rungs[-1]], [sigma_1, sigma_L])
 
 
 def _close(a: Sequence[float], b: Sequence[float]) -> bool:

@@ -78,6 +78,7 @@ def train(
 
     Raises:
         DivergedError: the loss or a gradient stopped being finite; the state is that of the step before.
+        ConfigError: the network was to be compiled, and cannot be here.
     """
     parallel = parallel or OneProcess()
     state.model.train()
@@ -89,7 +90,8 @@ def train(
         for group in state.optimizer.param_groups:
             group["lr"] = rate
         batch = batches.batch(k)
-        loss = _gradient(state, batch, batches, objective, settings, parallel)
+        with _said_if_not_compiled():
+            loss = _gradient(state, batch, batches, objective, settings, parallel)
         norm = _clip(state, settings.clip)
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise DivergedError(_diagnosis(state, batch, loss))
@@ -140,6 +142,20 @@ def fit(
     load_weights(model, state.ema.state_dict())
     model.eval()
     return records
+
+
+@contextmanager
+def _said_if_not_compiled() -> Iterator[None]:
+    """Turn what torch.compile raises, at the first step, into what can be done about it."""
+    try:
+        yield
+    except Exception as error:
+        if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+            raise
+        raise ConfigError(
+            f"train.compile: PyTorch cannot compile the network here: {str(error).strip().splitlines()[0]} "
+            "It needs a C++ compiler, such as g++; install one, or leave train.compile=false"
+        ) from error
 
 
 def _gradient(

@@ -15,6 +15,7 @@ from scorefield._tensors import precise
 from scorefield.cli import console, main, threads
 from scorefield.cli.console import Progress
 from scorefield.cli.main import COMMANDS, build_parser
+from scorefield.config import read_yaml
 from scorefield.errors import MissingExtraError, needing
 from scorefield.training import pick_device
 
@@ -92,6 +93,33 @@ def test_apples_gpu_is_taken_where_there_is_one_and_refused_in_a_sentence_elsewh
     monkeypatch.setattr("torch.backends.mps.is_available", lambda: True)
     assert pick_device("mps") == torch.device("mps")
     assert precise(torch.device("mps")) == torch.float32  # it knows no float64
+
+
+def test_epochs_are_as_many_steps_as_see_the_data_so_often(capsys, tmp_path: Path):
+    density = ["--data.kind", "density", "--data.density.kind", "ring", "--data.examples", "100"]
+    asked = [
+        "train",
+        *density,
+        "--network.kind",
+        "mlp",
+        "--network.width",
+        "8",
+        "--device",
+        "cpu",
+        "--train.batch_size",
+        "16",
+    ]
+    asked += ["--train.epochs", "2.1", "--run", str(tmp_path / "run")]
+    assert main(asked) == 0
+    assert "step 14" in capsys.readouterr().out  # 2.1 · 100/16 = 13.1
+    written = read_yaml(tmp_path / "run" / "config.yaml")["train"]
+    assert (written["steps"], written["epochs"]) == (14, None)
+    assert main([*asked, "--resume"]) == 0
+    assert main([*asked[:-2], "--run", str(tmp_path / "tiny"), "--fast-dev-run"]) == 0
+    assert "step 4" in capsys.readouterr().out.splitlines()[-2]
+    for bad in ("0", "-1", "nan", "inf"):
+        assert main([*asked, "--train.epochs", bad]) == 2
+        assert "train.epochs" in capsys.readouterr().err
 
 
 def test_what_cannot_be_compiled_is_a_sentence(tmp_path: Path):

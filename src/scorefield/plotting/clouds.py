@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
-from matplotlib.colors import to_rgba
+from matplotlib.colors import Normalize, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from PIL import Image
@@ -52,18 +54,18 @@ def histogram_panels(path: Path, panels: Mapping[str, Samples], density: Density
     figure = Figure(figsize=(3.7 * len(shown) + 0.8, 4.4), layout="constrained")
     grid = figure.subplots(1, len(shown), squeeze=False, sharey=True)[0]
     (x, y), h = square.centre, square.half
+    colours: Any = {"norm": Normalize(0, shown["true density"].max()), "cmap": "magma"}
     for axes, (title, height) in zip(grid, shown.items(), strict=True):
-        image = axes.imshow(
-            *(height, "magma"),
-            vmin=0,
-            vmax=shown["true density"].max(),
-            origin="lower",
-            extent=(x - h, x + h, y - h, y + h),
-        )
+        axes.imshow(height, origin="lower", extent=(x - h, x + h, y - h, y + h), **colours)
         terrain.outline(axes)
         square.frame(axes)
         axes.set_title(title, fontsize=11)
-    figure.colorbar(image, ax=grid.tolist(), label=f"density, mean over a bin of edge {2 * h / bins:.2g}", aspect=30)
+    figure.colorbar(
+        ScalarMappable(**colours),
+        ax=grid.tolist(),
+        label=f"density, mean over a bin of edge {2 * h / bins:.2g}",
+        aspect=30,
+    )
     figure.savefig(path, dpi=150)
 
 

@@ -94,7 +94,7 @@ def test_a_network_that_cannot_be_built_is_refused(values: dict, event: tuple[in
 
 
 @pytest.mark.parametrize("network", [SMALL, {"kind": "ncsnv2", "ngf": 2}, {"kind": "unet", "width": 8}])
-def test_A3_a_ladder_of_one_level_trains_and_samples(network: dict) -> None:
+def test_a_ladder_of_one_level_trains_and_samples(network: dict) -> None:
     """The ablation L = 1: the level is the lower end, in the model, the objective and the grid."""
     one = {
         "model": {**LADDER["model"], "levels": 1},

@@ -342,6 +342,7 @@ def test_no_code_unpacks_archives_into_folders():
     assert [path.name for path in source.rglob("*.py") if unpacking.search(path.read_text(encoding="utf-8"))] == []
 
 
+@pytest.mark.promise("E4")
 def test_a_small_file_that_would_fill_the_memory_is_refused_before_it_is_unpacked(tmp_path: Path):
     path = tmp_path / "bomb.npz"
     np.savez_compressed(path, x=np.zeros((300, 1, 1024, 1024), dtype=np.uint8))

@@ -18,7 +18,8 @@ NEEDED = ("LICENSE", "README.md", "CHANGELOG.md", "CITATION.cff", "pyproject.tom
 def built(folder: Path, when: int, *, epoch: str | None = None) -> Path:
     """Build the wheel of a copy of the tree whose files are ``when`` seconds old in the sense of Unix, and return it."""
     folder.mkdir()
-    shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    for tree in ("src", "configs"):
+        shutil.copytree(ROOT / tree, folder / tree, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     for name in NEEDED:
         shutil.copy(ROOT / name, folder)
     for path in folder.rglob("*"):

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._tensors import flatten, like
+from scorefield._tensors import flatten, like, precise
 from scorefield.errors import DivergedError
 
 __all__ = ["DORMAND_PRINCE", "Tableau", "integrate"]
@@ -77,7 +77,7 @@ def integrate(
     """
     y = y.clone()
     span = stop - start
-    u = torch.full((len(y),), start, dtype=torch.float64, device=y.device)
+    u = torch.full((len(y),), start, dtype=precise(y.device), device=y.device)
     h = torch.full_like(u, first * span)
     used, last = torch.ones_like(u), torch.ones_like(u)
     k_first = slope(y, u, torch.arange(len(y), device=y.device)).to(y)
@@ -118,7 +118,7 @@ def _step(
 def _size(error: Tensor, old: Tensor, new: Tensor, rtol: float, atol: float) -> Float[Tensor, " b"]:
     """Return the error of each row in units of its tolerance."""
     scaled = error / (atol + rtol * torch.maximum(old.abs(), new.abs()))
-    return flatten(scaled).double().square().mean(dim=1).sqrt()
+    return flatten(scaled).to(precise(scaled.device)).square().mean(dim=1).sqrt()
 
 
 def _check_steps(h: Tensor, span: float, u: Tensor) -> None:

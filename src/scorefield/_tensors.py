@@ -27,6 +27,7 @@ __all__ = [
     "gradient",
     "like",
     "match_rows",
+    "precise",
     "recording",
     "standard_normal",
     "sum_event",
@@ -66,6 +67,11 @@ def recording(on: bool = True) -> Iterator[None]:
     """Record gradients, or not, whatever the caller chose: inference mode, in which none can be recorded, is left as well."""
     with torch.inference_mode(False), torch.set_grad_enabled(on):
         yield
+
+
+def precise(device: torch.device) -> torch.dtype:
+    """Return the finest type of numbers that a device knows: float64, but for Apple's GPUs, which have float32."""
+    return torch.float32 if device.type == "mps" else torch.float64
 
 
 def flatten(x: Float[Tensor, "b *d"]) -> Float[Tensor, "b n"]:
@@ -187,11 +193,11 @@ def standard_normal(x: Float[Tensor, "b *d"], noise: Source) -> Float[Tensor, "b
 
 
 def uniform_like(x: Float[Tensor, "b *d"], noise: Source) -> Float[Tensor, " b"]:
-    """Return u ~ U[0, 1) of shape (b,) in float64 on the device of ``x``: one number per example."""
+    """Return u ~ U[0, 1) of shape (b,) in the finest type on the device of ``x``: one number per example."""
     if isinstance(noise, Noise):
-        return noise.uniform().to(x.device, torch.float64)
+        return noise.uniform().to(x.device, precise(x.device))
     home = _home(x, noise)
-    return torch.rand(x.shape[0], generator=noise, dtype=torch.float64, device=home).to(x.device)
+    return torch.rand(x.shape[0], generator=noise, dtype=precise(home), device=home).to(x.device, precise(x.device))
 
 
 def _home(x: Tensor, generator: torch.Generator | None) -> torch.device:

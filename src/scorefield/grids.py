@@ -237,7 +237,8 @@ def times_of(grid: Grid | Times | Sequence[float], process: Process) -> Times:
     times = grid.times(process) if isinstance(grid, Grid) else torch.as_tensor(grid).to("cpu", torch.float64)
     if times.ndim != 1 or len(times) < 2:
         raise ValueError(
-            f"a grid must be a Grid, such as Karras(31), or a vector of two or more times; received the shape {tuple(times.shape)}"
+            f"a grid must be a Grid, such as Karras(31), or a vector of two or more times; received the shape {tuple(times.shape)}. "
+            "A single evaluation is Euler() over Karras(1) with denoise=False"
         )
     if not torch.isfinite(times).all() or (times.diff() > 0).any():
         raise ValueError(

@@ -204,7 +204,8 @@ class LoadedModel(Generic[Model]):
             labels = None if classes is None else torch.tensor(classes)[torch.arange(n) % len(classes)]
             x = self.sample(n, seed=seed, labels=labels, **drawing).x.cpu()
         data = real_data(self.config.data, self.event, len(x), classes=classes, data_dir=data_dir, seed=seed)
-        return evaluate_samples(x, data, judge=judge, classes=classes, seed=seed, on_measure=on_measure)
+        ends = None if self.model.units is None else self.model.units.ends
+        return evaluate_samples(x, data, judge=judge, classes=classes, ends=ends, seed=seed, on_measure=on_measure)
 
     def _known(self, labels: Labels) -> Tensor:
         """Return labels that the model knows; 'no label' is not one to ask for."""

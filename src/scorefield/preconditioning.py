@@ -212,15 +212,17 @@ class LadderNet(Networked, Scored):
 
     Args:
         net: (x, index of the level, shape (b,)) ↦ s(x, σ_i).
-        levels: the descending noise levels σ_1 > … > σ_L (`scorefield.geometric`), L ≥ 2.
+        levels: the descending noise levels σ_1 > … > σ_L (`scorefield.geometric`); one level is the model of ablations.
     """
 
     levels: Float[Tensor, " L"]
 
     def __init__(self, net: nn.Module, levels: Float[Tensor, " L"]) -> None:
-        if levels.ndim != 1 or len(levels) < 2 or (levels <= 0).any() or (levels.diff() >= 0).any():
-            raise ValueError(f"levels must be at least two descending positive numbers; received {levels.tolist()}")
-        super().__init__(net, VE(sigma_min=levels[-1].item(), sigma_max=levels[0].item()))
+        if levels.ndim != 1 or len(levels) < 1 or (levels <= 0).any() or (levels.diff() >= 0).any():
+            raise ValueError(f"levels must be descending positive numbers; received {levels.tolist()}")
+        low, high = levels[-1].item(), levels[0].item()
+        # A process has two ends; above a single level there is only room.
+        super().__init__(net, VE(sigma_min=low, sigma_max=high if len(levels) > 1 else 2 * low))
         self.levels = levels.double()  # no buffer: half() would round it
 
     def score(self, x: State, t: Time) -> State:

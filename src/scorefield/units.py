@@ -14,6 +14,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from scorefield._tensors import precise
+
 __all__ = ["UNCHANGED", "Moments", "Units"]
 
 INSIDE = 0.5
@@ -85,11 +87,15 @@ class Units:
 
     def inside(self, x: Float[Tensor, "b *d"]) -> Float[Tensor, "b *d"]:
         """Return y = (x − m)/c, computed in float64 and returned in the dtype of x: values far from 0 lose no digits to their mean."""
-        return ((x.double() - self.location.to(x.device)) / self.scale.to(x.device)).to(x.dtype)
+        precision = precise(x.device)
+        location, scale = (value.to(x.device, precision) for value in (self.location, self.scale))
+        return ((x.to(precision) - location) / scale).to(x.dtype)
 
     def outside(self, y: Float[Tensor, "b *d"]) -> Float[Tensor, "b *d"]:
         """Return x = m + c y in the dtype of y."""
-        return (self.location.to(y.device) + self.scale.to(y.device) * y.double()).to(y.dtype)
+        precision = precise(y.device)
+        location, scale = (value.to(y.device, precision) for value in (self.location, self.scale))
+        return (location + scale * y.to(precision)).to(y.dtype)
 
     def agrees(self, other: "Units") -> bool:
         """Return whether both are one map, up to what float32 rounds."""

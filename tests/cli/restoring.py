@@ -8,7 +8,7 @@ import pytest
 
 from scorefield.cli import main
 
-__all__ = ["npz", "refused", "report", "train"]
+__all__ = ["TINY", "npz", "refused", "report", "train"]
 
 # A small largest noise, for which a network of four steps does not matter.
 TINY = ["--network.width", "8", "--network.depth", "1", "--device", "cpu", "--process.sigma_max", "2", "--fast-dev-run"]

@@ -60,6 +60,23 @@ def test_a_converted_run_is_the_foreign_network_and_samples(tmp_path: Path, layo
     assert np.isfinite(np.load(out)["x"]).all()
 
 
+@pytest.mark.parametrize("kind", ["cond_refinenet", "ncsnv2"])
+def test_a_state_dict_alone_is_converted(capsys, tmp_path: Path, kind: str) -> None:
+    net = network(kind)
+    source = write(tmp_path / "x.pth", state(net))
+    assert convert(source, "ncsn", tmp_path / "run") == 0
+    loaded, x = load_model(str(tmp_path / "run"), CPU), torch.rand(6, 1, 8, 8)
+    levels = geometric(1.0, 0.01, 6) if kind == "cond_refinenet" else LEVELS
+    with torch.no_grad():
+        score = loaded.model.score(x, loaded.model.process.time(levels))
+        torch.testing.assert_close(score, net(x, torch.arange(6)), rtol=1e-6, atol=1e-6)
+    mine = write(tmp_path / "mine.pth", torch.nn.Linear(2, 2).state_dict())
+    capsys.readouterr()
+    refused(
+        capsys, 4, [str(mine), "--from", "ncsn", "--out", str(tmp_path / "y")], "load_state_dict", "scorefield.save"
+    )
+
+
 @pytest.mark.parametrize(("layout", "kind"), [("ncsn", "cond_refinenet"), ("ncsnv2", "ncsnv2")])
 def test_there_and_back_is_exact(tmp_path: Path, layout: str, kind: str) -> None:
     value = contents(layout, network(kind))

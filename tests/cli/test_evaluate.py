@@ -191,6 +191,8 @@ def test_data_without_a_test_set_are_halved(tmp_path: Path) -> None:
     assert "which has no test set" in found["reference"]
     assert "memorisation" not in found  # there is no control
     assert not (tmp_path / "out" / "grid.png").exists()
+    assert found["soundness"]["samples"]["in_range"] is None  # columns have no ends
+    assert "in range" not in (tmp_path / "out" / "README.md").read_text()
 
 
 @pytest.mark.parametrize(

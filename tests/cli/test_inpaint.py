@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from restoring import npz, refused, report, train
+from restoring import TINY, npz, refused, report, train
 
 from scorefield.cli import main
 from scorefield.cli.images import read_mask
@@ -330,12 +330,71 @@ def test_images_in_other_units_are_restored_and_beyond_the_ends_of_the_data_refu
     refused(capsys, ask(run, tmp_path / "x.npz"), "(1, 9, 8)", "(1, 8, 8)")
 
 
-def test_models_of_vectors_are_refused(capsys, tmp_path: Path):
-    np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(60, 5)))
-    path = tmp_path / "run"
-    more = ["--data.kind", "path", "--data.path", str(tmp_path / "x.npy"), "--network.kind", "mlp", "--device", "cpu"]
-    assert main(["train", *more, "--run", str(path), "--fast-dev-run"]) == 0
-    refused(capsys, ask(path, tmp_path / "x.npz"), "(5,)", "images")
+SHAPES = {"vectors": (5,), "series": (1, 16), "two channels": (2, 8, 8)}
+
+
+@pytest.fixture(scope="module")
+def others(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Models of what no picture shows."""
+    folder, runs = tmp_path_factory.mktemp("others"), {}
+    for name, shape in SHAPES.items():
+        x = 10 + 3 * np.random.default_rng(0).normal(size=(60, *shape))
+        np.save(folder / f"{name}.npy", x.astype(np.float32))
+        kind = ["--network.kind", "mlp"] if len(shape) == 1 else []
+        more = ["--data.kind", "path", "--data.path", str(folder / f"{name}.npy"), *kind, *TINY]
+        runs[name] = folder / name.replace(" ", "-")
+        assert main(["train", *more, "--run", str(runs[name])]) == 0
+    return runs
+
+
+@pytest.mark.parametrize("method", ["replace", "pigdm"])
+@pytest.mark.parametrize("name", SHAPES)
+def test_what_no_picture_shows_is_restored_where_an_array_hides_it(
+    capsys, others: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, method: str
+):
+    """The example is an array too, or one of the test set; without --out there is an .npz, and no picture is tried."""
+    shape = SHAPES[name]
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(1)
+    truth, hidden = (10 + 3 * rng.normal(size=shape)).astype(np.float32), rng.random(shape) < 0.5
+    np.save("truth.npy", truth)
+    np.save("hidden.npy", hidden)
+    arguments = ["inpaint", str(others[name]), "--mask", "hidden.npy", "--steps", "2", "-n", "3", "--method", method]
+    told = report(capsys, *arguments, "--image", "truth.npy")
+    got = npz(tmp_path / "inpaint.npz")
+    assert (told["out"], told["image"], told["agreement"]) == ("inpaint.npz", "truth.npy", None)
+    assert got["x"].shape == (3, *shape)
+    assert np.array_equal(got["truth"], truth)
+    assert np.array_equal(got["hidden"], hidden)
+    assert np.array_equal(got["y"], truth[~hidden])
+    if method == "replace":
+        assert np.array_equal(got["x"][:, ~hidden], np.broadcast_to(truth[~hidden], (3, (~hidden).sum())))
+    assert (got["x"][0, hidden] != got["x"][1, hidden]).all()
+    assert main([*arguments, "--image", "3"]) == 0
+    assert main([*arguments, "--image", "3", "--mask", "bernoulli:0.5", "--seed", "1"]) == 0
+    refused(capsys, [*arguments, "--image", "3", "--out", "x.png"], ".npz", str(shape))
+
+
+def test_arrays_that_do_not_fit_are_refused(capsys, others: dict[str, Path], run: Path, tmp_path: Path):
+    def saved(name: str, values: np.ndarray) -> str:
+        np.save(tmp_path / name, values)
+        return str(tmp_path / name)
+
+    out, vectors = tmp_path / "x.npz", others["vectors"]
+    refused(capsys, ask(vectors, out), "--mask right", "(5,)", "bernoulli:0.6", ".npy")
+    refused(capsys, ask(vectors, out, "--image", "x.png"), "x.png", "(5,)", ".npy")
+    half = saved("half.npy", np.arange(5) > 2)
+    for name, values, words in (
+        ("long.npy", np.zeros(6), ["(6,)", "(5,)"]),
+        ("none.npy", np.full(5, np.nan), ["NaN"]),
+    ):
+        refused(capsys, ask(vectors, out, "--mask", half, "--image", saved(name, values)), name, *words)
+    refused(capsys, ask(vectors, out, "--mask", saved("long.npy", np.zeros(6))), "(6,)", "(5,)")
+    refused(capsys, ask(vectors, out, "--mask", saved("zeros.npy", np.zeros(5))), "hides nothing")
+    refused(capsys, ask(vectors, out, "--mask", str(tmp_path / "gone.npy")), "gone.npy", "no such file", code=3)
+    rows = saved("rows.npy", np.arange(64).reshape(8, 8) > 30)
+    assert main(ask(run, out, "--mask", rows)) == 0  # one mask for all channels of an image
+    assert npz(out)["hidden"].shape == (1, 8, 8)
 
 
 def test_the_whole_path_on_mnist(capsys, mnist_dir: Path, tmp_path: Path):

@@ -8,12 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from jsonargparse._common import Action
 
+from scorefield._tensors import precise
 from scorefield.cli import console, main, threads
 from scorefield.cli.console import Progress
 from scorefield.cli.main import COMMANDS, build_parser
+from scorefield.config import read_yaml
 from scorefield.errors import MissingExtraError, needing
+from scorefield.training import pick_device
 
 TINY = ["--data.kind", "digits", "--network.width", "8", "--network.depth", "1", "--device", "cpu"]
 NEEDED = {
@@ -70,11 +74,64 @@ def _plain(action: Action) -> bool:
 @pytest.mark.parametrize(
     "name", [name for name in COMMANDS if any("--device" in a.option_strings for a in _actions(name))]
 )
-@pytest.mark.parametrize("device", ["gpu", "mps", "CPU", "0", "cuda:x"])
+@pytest.mark.parametrize("device", ["gpu", "mps:1", "CPU", "0", "cuda:x"])
 def test_a_device_that_there_is_not_is_a_sentence(capsys, name: str, device: str):
     assert main([name, *NEEDED.get(name, []), "--device", device]) == 2
-    said = f"scorefield: --device: expected auto, cpu, cuda or cuda:N; received {device}\n"
+    said = f"scorefield: --device: expected auto, cpu, cuda, cuda:N or mps; received {device}\n"
     assert capsys.readouterr().err == said
+
+
+def test_apples_gpu_is_taken_where_there_is_one_and_refused_in_a_sentence_elsewhere(
+    capsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    asked = ["train", "--data.kind", "digits", "--fast-dev-run", "--run", str(tmp_path / "run"), "--device", "mps"]
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
+    assert main(asked) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "there is no GPU of Apple's" in error
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: True)
+    assert pick_device("mps") == torch.device("mps")
+    assert precise(torch.device("mps")) == torch.float32  # it knows no float64
+
+
+def test_epochs_are_as_many_steps_as_see_the_data_so_often(capsys, tmp_path: Path):
+    density = ["--data.kind", "density", "--data.density.kind", "ring", "--data.examples", "100"]
+    asked = [
+        "train",
+        *density,
+        "--network.kind",
+        "mlp",
+        "--network.width",
+        "8",
+        "--device",
+        "cpu",
+        "--train.batch_size",
+        "16",
+    ]
+    asked += ["--train.epochs", "2.1", "--run", str(tmp_path / "run")]
+    assert main(asked) == 0
+    assert "step 14" in capsys.readouterr().out  # 2.1 · 100/16 = 13.1
+    written = read_yaml(tmp_path / "run" / "config.yaml")["train"]
+    assert (written["steps"], written["epochs"]) == (14, None)
+    assert main([*asked, "--resume"]) == 0
+    assert main([*asked[:-2], "--run", str(tmp_path / "tiny"), "--fast-dev-run"]) == 0
+    assert "step 4" in capsys.readouterr().out.splitlines()[-2]
+    for bad in ("0", "-1", "nan", "inf"):
+        assert main([*asked, "--train.epochs", bad]) == 2
+        assert "train.epochs" in capsys.readouterr().err
+
+
+def test_what_cannot_be_compiled_is_a_sentence(tmp_path: Path):
+    density = ["--data.kind", "density", "--data.density.kind", "ring", "--data.examples", "100"]
+    asked = ["train", *density, "--network.kind", "mlp", "--device", "cpu", "--fast-dev-run", "--train.compile", "true"]
+    without = os.environ | {"CXX": "/no/such/compiler", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
+    command = [sys.executable, "-m", "scorefield", *asked, "--run", str(tmp_path / "run")]
+    done = subprocess.run(command, env=without, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert all(word in last for word in ("train.compile", "C++ compiler", "train.compile=false")), last
 
 
 @pytest.mark.parametrize("said", [["--name", "a/b"], ["--train.device", "gpu"]])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from restoring import npz, refused, report, train
+from restoring import TINY, npz, refused, report, train
 
 from scorefield.cli import main
 from scorefield.cli.images import operator
@@ -157,6 +157,25 @@ def test_what_cannot_be_is_one_line_and_exit_2(
 ):
     refused(capsys, ask(run, tmp_path / "x.npz", *arguments), *words)
     assert not (tmp_path / "x.npz").exists()
+
+
+@pytest.mark.parametrize("shape", [(6,), (1, 16), (2, 8, 8)])
+def test_what_no_picture_shows_is_measured_and_restored(
+    capsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...]
+):
+    monkeypatch.chdir(tmp_path)
+    np.save("x.npy", (10 + 3 * np.random.default_rng(0).normal(size=(60, *shape))).astype(np.float32))
+    network = ["--network.kind", "mlp"] if len(shape) == 1 else []
+    more = ["--data.kind", "path", "--data.path", "x.npy", *network, *TINY]
+    assert main(["train", *more, "--run", "run"]) == 0
+    for problem in ("project:3", "downsample:2", "blur:0.6", *(["grey"] if shape[0] == 2 else [])):
+        told = report(capsys, "solve", "run", "--image", "3", "--problem", problem, "--steps", "2", "-n", "2")
+        got = npz(tmp_path / "solve.npz")
+        assert told["out"] == "solve.npz"
+        assert got["x"].shape == (2, *shape)
+        exact = operator(problem, shape, 0).apply(torch.from_numpy(got["truth"])[None])[0].numpy()
+        assert 0 < np.abs(got["y"] - exact).max() < 0.5
+    refused(capsys, ["solve", "run", "--image", "3", "--problem", "project:3", "--out", "x.png"], ".npz", str(shape))
 
 
 def test_the_whole_path_on_mnist(capsys, mnist_dir: Path, tmp_path: Path):

@@ -24,7 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_promised_file_is_there_and_is_a_picture(folder: Path):
-    for name in ("field.png", "samples.png", "trajectories.png", "weights.png", "path.gif"):
+    for name in ("field.png", "samples.png", "histograms.png", "trajectories.png", "weights.png", "path.gif"):
         with Image.open(folder / name) as picture:
             assert min(picture.size) > 300, name
             low, high = picture.convert("L").getextrema()
@@ -89,11 +89,12 @@ def test_chains_are_stable_and_plain_langevin_spends_what_annealed_spends(name: 
     assert len(annealed.times) == len(plain.times)
 
 
-def test_a_briefly_trained_circle_is_right_near_the_data_and_wrong_far_from_it():
+@pytest.mark.parametrize("kind", ["dsm", "dae"])
+def test_a_briefly_trained_circle_is_right_near_the_data_and_wrong_far_from_it(kind: str):
     toy = TOYS["circle"]
     levels = plan(toy)
     exact = Exact(toy.density, levels.process)
-    model = learn(toy, levels, "dsm", steps=600, batch_size=256, seed=0, on_step=lambda _: None)
+    model = learn(toy, levels, kind, steps=600, batch_size=256, seed=0, on_step=lambda _: None)
     errors = field_errors(model, exact, levels.process.time(torch.tensor(0.5, dtype=torch.float64)), toy.square, n=2000)
     assert errors["near"]["rms"] < 0.1 * errors["far"]["rms"]
     # A score of zero would pass the line above, since the true score is small near the data; its relative error is 1.

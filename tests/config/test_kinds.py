@@ -75,6 +75,7 @@ def test_the_torch_free_table_is_the_one_that_the_kinds_make() -> None:
         ("sampler", sf.Langevin(0.1, convention="code")),
         ("objective", sf.DSM(sf.LogNormal(-0.5, 1.0), sf.edm_weight(0.3))),
         ("objective", sf.SSM(0.5, "sphere")),
+        ("objective", sf.SSMVR(times=sf.LogNormal(-0.5, 1.0), weight=sf.edm_weight(0.3))),
     ],
     ids=str,
 )
@@ -126,6 +127,7 @@ def test_a_density_of_a_level_per_row_and_one_that_keeps_its_noise_apart_are_not
         ({"sampling": {"grid": {"kind": "karras", "steps": 0}}}, ["steps"]),
         ({"objective": {"kind": "dae", "sigma": 0}}, ["sigma must be positive"]),
         ({"objective": {"kind": "ssm", "projection": "cubic"}}, ["projection"]),
+        ({"objective": {"kind": "ssm", "ratio": 0.5, "times": "uniform"}}, ["ratio", "times", "give one"]),
     ],
 )
 def test_a_class_refuses_its_settings_in_one_line_that_names_them(values: dict, words: list[str]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from scorefield import CondRefineNet, ConfigError, LadderNet, NCSNv2Net, UNet, geometric
+from scorefield import CondRefineNet, ConfigError, LadderNet, NCSNv2Net, UNet, fit, geometric, sample
 from scorefield.config import RunConfig, merge, read_yaml, validate
 
 pytestmark = pytest.mark.usefixtures("seeded")  # initial weights are drawn from the global generator
@@ -91,6 +91,28 @@ def test_networks_are_told_the_ladders_levels(network: dict, kind: type) -> None
 def test_a_network_that_cannot_be_built_is_refused(values: dict, event: tuple[int, ...], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         config(values).build_model(event)
+
+
+@pytest.mark.parametrize("network", [SMALL, {"kind": "ncsnv2", "ngf": 2}, {"kind": "unet", "width": 8}])
+def test_a_ladder_of_one_level_trains_and_samples(network: dict) -> None:
+    """The ablation L = 1: the level is the lower end, in the model, the objective and the grid."""
+    one = {
+        "model": {**LADDER["model"], "levels": 1},
+        "objective": {"kind": "multilevel_dsm", "levels": 1},
+        "sampling": {"sampler": {"kind": "ald", "repeats": 2}, "grid": {"kind": "ladder", "levels": 1}},
+    }
+    asked = config({**LADDER, "network": network, **one})
+    model, objective = asked.build_model((1, 8, 8)), asked.build_objective()
+    assert model.levels.tolist() == objective.levels.tolist() == [0.01]
+    before = [p.detach().clone() for p in model.parameters()]
+    fit(model, torch.rand(20, 1, 8, 8), objective, steps=2, batch_size=4)
+    assert any((now != then).any() for now, then in zip(model.parameters(), before, strict=True))
+    sampler, grid = asked.sampling.build(model.process)
+    drawn = sample(model, sampler, (2, 1, 8, 8), grid=grid)
+    assert drawn.evaluations == 3
+    assert torch.isfinite(drawn.x).all()
+    with pytest.raises(ConfigError, match="levels' ends"):
+        config({**LADDER, "network": network, **one, "process": {"kind": "vp"}}).build_model((1, 8, 8))
 
 
 @pytest.mark.parametrize("changed", [{"levels": 8}, {"sigma_1": 2.0}, {"sigma_L": 0.02}], ids=str)

@@ -4,6 +4,7 @@ import io
 import pickle
 import random
 import re
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -339,3 +340,16 @@ def test_no_code_unpacks_archives_into_folders():
     source = Path(scorefield.__file__).parent
     unpacking = re.compile(r"extractall|\.extract\(|unpack_archive|import tarfile|import zipfile")
     assert [path.name for path in source.rglob("*.py") if unpacking.search(path.read_text(encoding="utf-8"))] == []
+
+
+@pytest.mark.promise("E4")
+def test_a_small_file_that_would_fill_the_memory_is_refused_before_it_is_unpacked(tmp_path: Path):
+    path = tmp_path / "bomb.npz"
+    np.savez_compressed(path, x=np.zeros((300, 1, 1024, 1024), dtype=np.uint8))
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match=r"bomb.npz.*GiB.*savez"):
+            from_array_file(path)
+        assert tracemalloc.get_traced_memory()[1] < 2**22
+    finally:
+        tracemalloc.stop()

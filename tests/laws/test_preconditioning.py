@@ -33,7 +33,7 @@ def test_a_ladder_on_a_level_is_its_network_and_between_levels_the_nearest_noise
     assert model.process == VE(sigma_min=LEVELS[-1].item(), sigma_max=LEVELS[0].item())
 
 
-@pytest.mark.parametrize("levels", [[1.0], [0.1, 1.0], [1.0, 1.0], [1.0, 0.0], [[1.0, 0.1]]])
+@pytest.mark.parametrize("levels", [[], [0.1, 1.0], [1.0, 1.0], [1.0, 0.0], [[1.0, 0.1]]])
 def test_a_ladder_that_does_not_descend_is_refused(levels: list[float]) -> None:
     with pytest.raises(ValueError, match="descending positive"):
         LadderNet(Wave(), torch.tensor(levels))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,8 @@ from scorefield import (
     Exact,
     FromScore,
     GaussianMixture,
+    Grid,
+    Karras,
     Ladder,
     LogSNR,
     NoiseNet,
@@ -25,7 +28,7 @@ from scorefield import (
     geometric,
     sample,
 )
-from scorefield.samplers import EulerMaruyama, Heun
+from scorefield.samplers import DDIM, DPMpp2M, Euler, EulerMaruyama, Heun
 
 from .cases import SAMPLERS, TARGETS, normal
 
@@ -243,6 +246,31 @@ def test_bad_arguments_are_refused_with_a_reason(name: str) -> None:
 def test_a_grid_that_ends_without_noise_is_refused_with_what_to_do() -> None:
     with pytest.raises(ValueError, match=r"σ is 0 .* Leave out a trailing 0"):
         sample(Exact(MODEL.density, EDM()), Heun(), (3, 2), grid=torch.tensor([80.0, 1.0, 0.0]))
+
+
+@pytest.mark.parametrize("grid", [Karras(5), LogSNR(4)])
+def test_times_may_be_numpys_and_not_end_without_noise(grid: Grid) -> None:
+    """A trailing 0, as other libraries append, is refused where the process has no noise; float64 of NumPy or a list is a grid."""
+    model = Exact(MODEL.density, EDM())
+    times = grid.times(model.process)
+    drawn = [sample(model, Heun(), (3, 2), grid=given).x for given in (grid, times.numpy(), times.tolist())]
+    assert torch.equal(drawn[0], drawn[1])
+    assert torch.equal(drawn[0], drawn[2])
+    for ending in (torch.cat([times, torch.zeros(1)]), np.append(times.numpy(), 0.0)):
+        with pytest.raises(ValueError, match="Leave out a trailing 0"):
+            sample(model, Heun(), (3, 2), grid=ending)
+
+
+@pytest.mark.parametrize("sampler", [Euler(), DDIM(), DPMpp2M()])
+def test_a_sample_may_cost_one_evaluation(sampler: Sampler) -> None:
+    """E[x_0 | x_T] but for the share σ_min/σ_max of the noise; a single time is refused with how."""
+    model = Exact(MODEL.density, EDM())
+    init = 80 * normal(50, 2)
+    drawn = sample(model, sampler, init=init, grid=Karras(1), denoise=False)
+    assert drawn.evaluations == 1
+    torch.testing.assert_close(drawn.x, model.denoise(init, torch.tensor(80.0)), rtol=0, atol=0.002 * 6)
+    with pytest.raises(ValueError, match=r"Karras\(1\) with denoise=False"):
+        sample(model, sampler, (3, 2), grid=torch.tensor([80.0]))
 
 
 def test_any_event_shape_can_be_sampled() -> None:

@@ -20,7 +20,9 @@ from scorefield import (
     Gaussian,
     GaussianMixture,
     ImplicitSM,
+    LogNormal,
     OneLevel,
+    Process,
     UniformTime,
     likelihood_weight,
     sigma_weight,
@@ -36,9 +38,9 @@ PROJECTIONS = ("gaussian", "rademacher", "sphere")
 N = 20_000
 
 
-def linear(matrix: Tensor) -> FromScore:
+def linear(matrix: Tensor, process: Process = PROCESS) -> FromScore:
     """Return a model whose score is x ↦ Ax at every time."""
-    return FromScore(lambda x, t: x @ matrix.T, PROCESS)
+    return FromScore(lambda x, t: x @ matrix.T, process)
 
 
 def data(n: int = N, seed: int = 0) -> Tensor:
@@ -67,6 +69,54 @@ def test_the_gradient_vanishes_at_the_truth_and_not_beside_it(objective) -> None
 
     assert abs(slope(1.0)) < 4.4
     assert abs(slope(0.9)) > 4.4
+
+
+EVERY = (ImplicitSM, SSM, SSMVR, FiniteDifferenceSSM)
+
+
+@pytest.mark.parametrize("process", [PROCESS, VP()])
+@pytest.mark.parametrize("objective", EVERY)
+def test_over_many_levels_the_gradient_vanishes_at_the_truth_at_each(objective, process) -> None:
+    """As above at three levels apart and over all, for the truth of every noised distribution."""
+    target = Gaussian(torch.zeros(3), COVARIANCE)
+    exact = Exact(target, process)
+
+    def slope(c: float, times) -> float:
+        scale = torch.full((N, 1), c, dtype=torch.float64, requires_grad=True)
+        model = FromScore(lambda x, t: scale * exact.score(x, t), process)
+        (gradient,) = torch.autograd.grad(objective(times=times)(model, data(), seeded(1)).sum(), scale)
+        return z_score(gradient.flatten(), 0.0)
+
+    for times in (OneLevel(0.1), OneLevel(0.7), OneLevel(4.0), UniformTime()):
+        assert abs(slope(1.0, times)) < 4.4
+        assert abs(slope(0.9, times)) > 4.4
+
+
+@pytest.mark.parametrize("process", [PROCESS, VP()])
+@pytest.mark.parametrize("weight", [sigma_weight, unit_weight, likelihood_weight])
+@pytest.mark.parametrize("objective", EVERY)
+def test_over_many_levels_a_weight_means_what_it_means_to_the_fisher_divergence(objective, weight, process) -> None:
+    """E[loss] is E[Fisher] less that of a score of zero, one t per example: a z-test at level 1e-5; with another weight it is not."""
+    target, times, x = Gaussian(torch.zeros(3), COVARIANCE), LogNormal(0.0, 0.7), data()
+    models = linear(normal(3, 3, seed=4), process), linear(torch.zeros(3, 3, dtype=torch.float64), process)
+    explicit = [FisherDivergence(target, times, weight)(model, x, seeded(1)) for model in models]
+    expected = explicit[0] - explicit[1]
+
+    def gap(weight) -> float:
+        return z_score(objective(times=times, weight=weight)(models[0], x, seeded(1)).detach() - expected, 0.0)
+
+    assert abs(gap(weight)) < 4.4
+    assert abs(gap(lambda process, t: weight(process, t) * process.ratio(t))) > 4.4
+    if weight is sigma_weight:
+        assert gap(None) == gap(weight)
+
+
+@pytest.mark.parametrize("objective", EVERY)
+def test_one_level_or_many_but_not_both_and_no_weight_at_one(objective) -> None:
+    with pytest.raises(ValueError, match="give one"):
+        objective(0.5, times=UniformTime())
+    with pytest.raises(ValueError, match="without times"):
+        objective(0.5, weight=sigma_weight)
 
 
 @pytest.mark.parametrize("projection", PROJECTIONS)

@@ -13,6 +13,7 @@ from scorefield import VE, Exact, Gaussian, log_likelihood
 from scorefield._tensors import derive_seed
 from scorefield.config.run import DataConfig
 from scorefield.data import Dataset, digits
+from scorefield.evaluation import evaluate_samples
 from scorefield.evaluation.calibration import labelled_examples
 from scorefield.evaluation.data import RealData, real_data
 from scorefield.evaluation.likelihood import nats
@@ -59,6 +60,24 @@ def test_data_stand_beside_samples_against_the_same_reference() -> None:
     assert found["frechet_distance"].real.value > 10 > 1 > found["frechet_distance"].samples.value
     assert found["recall"].real.value < 0.1 < 0.6 < found["recall"].samples.value
     assert found["confidence"].real.value == pytest.approx(found["confidence"].samples.value, abs=0.05)
+
+
+def test_values_are_in_range_where_there_is_one() -> None:
+    """Bytes: what rounds to one. Images of other numbers: between the model's ends, or the data's where it knows none. Vectors: nowhere."""
+
+    def in_range(data: Tensor, x: Tensor, ends: tuple[float, float] | None = None) -> float | None:
+        given = Dataset(data, None, "x")
+        found = evaluate_samples(x, RealData(given, given, given, held_out=False), ends=ends)
+        return found["soundness"]["samples"]["in_range"]
+
+    noise = torch.randn(40, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    images = noise.clamp(-1, 1)
+    seen = torch.cat([images[:20], 2 * torch.ones(20, 1, 4, 4)])
+    assert in_range((127.5 * (images + 1)).byte(), images * 0 - torch.linspace(0, 0.0019, 40)[:, None, None, None]) == 1
+    assert in_range((127.5 * (images + 1)).byte(), seen.abs() + 1.01) == 0
+    assert in_range(images, seen) == 0.5
+    assert in_range(images, seen, (-1, 3)) == 1
+    assert in_range(images.flatten(1), seen.flatten(1)) is None
 
 
 def test_halves_of_a_data_set_have_nothing_in_common(tmp_path: Path) -> None:

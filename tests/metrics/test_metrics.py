@@ -232,6 +232,9 @@ def test_soundness_counts_what_it_says() -> None:
     assert found.total_variation == pytest.approx((1.0 + 0.5 + 1.0 + 0.5) / 12)
     assert soundness(torch.zeros(3, 2)).total_variation is None
     assert soundness(torch.zeros(3, 2)).coordinate_std == 0
+    without = soundness(x, ends=None)
+    assert (without.in_range, without.saturated, without.mean) == (None, None, found.mean)
+    assert soundness(255 * x, ends=(0, 255)).in_range == pytest.approx(11 / 12)
 
 
 @pytest.mark.parametrize("metric", [mmd, energy_distance, wasserstein, sliced_wasserstein, c2st])

@@ -13,7 +13,9 @@ from scorefield.models import Exact
 from scorefield.plotting import (
     Square,
     Terrain,
+    clouds,
     fields,
+    histogram_panels,
     mass_level,
     sample_panels,
     save_path_film,
@@ -49,6 +51,25 @@ def test_a_square_lays_its_grid_abscissa_fastest():
     assert draws.min(0).values.tolist() == pytest.approx([-2, -5], abs=0.05)
     assert draws.max(0).values.tolist() == pytest.approx([4, 1], abs=0.05)
     assert PLANE.wider(2).half == 6
+
+
+def test_a_histogram_stands_beside_the_density_in_the_same_bins(tmp_path: Path):
+    """Of many draws both are one, bin by bin: χ² over the bins; mirrored, or of another law, they are not."""
+    law, n, bins = Gaussian([1.5, -1.0], [0.6, 0.2]), 200_000, 20
+    x = law.sample(n, torch.Generator().manual_seed(0))
+    expected, found = clouds._binned(law, PLANE, bins), clouds._histogram(x, PLANE, bins)
+    area = (2 * PLANE.half / bins) ** 2
+    assert found.sum() * area == pytest.approx(((x - torch.tensor([1.0, -2.0])).abs() < 3).all(dim=1).double().mean())
+
+    def misfit(wrong: np.ndarray) -> float:
+        often = n * area * wrong > 5
+        return ((n * area * (found - wrong) ** 2 / wrong)[often].sum() / often.sum()).item()
+
+    assert misfit(expected) < 1.5
+    assert misfit(expected.T) > 10
+    assert misfit(expected[::-1]) > 10
+    histogram_panels(tmp_path / "x.png", {"a": Samples(x[:500], 1, torch.zeros(2), None)}, law, PLANE)
+    assert pixels(tmp_path / "x.png").std() > 10
 
 
 def test_terrain_is_log_p_row_by_row():

@@ -87,6 +87,7 @@ def run(args: Namespace) -> int:
                 *(x, data),
                 judge=judge,
                 classes=classes,
+                ends=None if loaded.model.units is None else loaded.model.units.ends,
                 seed=args.seed,
                 on_measure=lambda name: progress.advance(last=name),
             )

@@ -1,4 +1,4 @@
-"""Images, masks and measurements as a person names them: a picture, a number in a test set, a half, a share of the pixels, a blur."""
+"""What is restored, masks and measurements as a person names them: a picture, an array, a number in a test set, a half, a share, a blur."""
 
 import math
 import os
@@ -13,60 +13,75 @@ from torch import Tensor
 from scorefield._tensors import derive_seed
 from scorefield.cli.files import is_picture
 from scorefield.cli.options import MASKS
-from scorefield.data import read_image
+from scorefield.data import read_array, read_image
 from scorefield.errors import ConfigError
 from scorefield.guidance import Blur, Downsample, LinearOperator, MatrixFree, Project, hidden_part
 from scorefield.loaded import LoadedModel
 from scorefield.models import ScoreModel
 
-__all__ = ["operator", "read_mask", "read_truth"]
+__all__ = ["operator", "places", "read_mask", "read_truth"]
 
 _LIGHT = 128  # grey level from which a pixel of a mask picture is light
+_ARRAYS = (".npy", ".npz")
 _MOST = 4096  # random projections: a matrix of as many rows is held, and its square is decomposed
 
 
-def read_truth(
-    text: str, loaded: LoadedModel[ScoreModel], data_dir: str | None
-) -> tuple[Float[Tensor, "1 c h w"], str]:
-    """Return the image called ``text``, in the units of the model's data, and what to call it.
+def read_truth(text: str, loaded: LoadedModel[ScoreModel], data_dir: str | None) -> tuple[Float[Tensor, "1 *d"], str]:
+    """Return the example called ``text``, in the units of the model's data, and what to call it.
 
     Raises:
-        ConfigError: a model of something else than images, an image of another size, a number out of range.
-        DataError: a picture or a data set that cannot be read.
+        ConfigError: an example of another shape, a picture for a model of something else, a number out of range.
+        DataError: a file or a data set that cannot be read.
     """
-    if not is_picture(loaded.event):
-        raise ConfigError(
-            f"{loaded.source}: draws samples of shape {loaded.event}; only images, (1 or 3, height, width), are restored"
-        )
     if re.fullmatch(r"[-+]?\d+", text):
         return _numbered(int(text), loaded, data_dir)
+    path = Path(text)
+    if path.suffix in _ARRAYS:
+        return _array(path, loaded), path.name
+    if not is_picture(loaded.event):
+        raise ConfigError(
+            f"--image {text}: {loaded.source} draws samples of shape {loaded.event}, which no picture shows; give a .npy of that shape, "
+            "or the number of a test example"
+        )
     low, high = loaded.model.ends
-    return low + (high - low) * _picture(Path(text), loaded.event), Path(text).name
+    return low + (high - low) * _picture(path, loaded.event), path.name
 
 
-def read_mask(text: str, event: tuple[int, ...], seed: int) -> Bool[Tensor, "1 h w"]:
-    """Return the mask called ``text``: true where a pixel, in all its channels, is hidden.
+def places(event: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape of a mask that covers all channels of an event; vectors have none."""
+    return (1, *event[1:]) if len(event) > 1 else event
 
-    Halves and bands are those of `scorefield.guidance.hidden_part`, ``bernoulli:P`` hides each pixel with probability P, and a picture
-    hides where it is light.
+
+def read_mask(text: str, event: tuple[int, ...], seed: int) -> Bool[Tensor, "..."]:
+    """Return the mask called ``text``: true where a coordinate is hidden; of shape (1, h, w) where it is in all channels of an image.
+
+    Halves and bands are those of `scorefield.guidance.hidden_part`, ``bernoulli:P`` hides each pixel or coordinate with probability P, a
+    picture hides where it is light, and an array where it is not zero.
 
     Raises:
-        ConfigError: no such mask, P out of range, a picture of another size, a mask that hides nothing or everything.
-        DataError: a picture that cannot be read.
+        ConfigError: no such mask, P out of range, a picture or an array of another size, a mask that hides nothing or everything.
+        DataError: a file that cannot be read.
     """
-    _, h, w = event
-    if text in MASKS:
-        hidden = hidden_part(text, h, w)
+    image = len(event) == 3
+    if text in MASKS and image:
+        hidden = hidden_part(text, *event[1:])
     elif text.partition(":")[0] == "bernoulli":
         generator = torch.Generator().manual_seed(derive_seed(seed, "mask"))
         share = _parameter("--mask", text, "a share of hidden pixels between 0 and 1", lambda p: 0 < p < 1)
-        hidden = torch.rand(1, h, w, generator=generator) < share
+        hidden = torch.rand(places(event), generator=generator) < share
+    elif Path(text).suffix in _ARRAYS:
+        hidden = _hiding(Path(text), event)
+    elif image:
+        hidden = _drawn(text, event[1:])
     else:
-        hidden = _drawn(text, (h, w))
+        raise ConfigError(
+            f"--mask {text}: masks images, and samples have shape {event}; give bernoulli:0.6 or a .npy of that shape, true where hidden"
+        )
+    size = f"{event[1]} × {event[2]} pixels" if image else f"{math.prod(event)} coordinates"
     if not hidden.any():
-        raise ConfigError(f"--mask {text}: hides nothing of {h} × {w} pixels, so there is nothing to restore")
+        raise ConfigError(f"--mask {text}: hides nothing of {size}, so there is nothing to restore")
     if hidden.all():
-        raise ConfigError(f"--mask {text}: hides all {h} × {w} pixels; draw with scorefield sample instead")
+        raise ConfigError(f"--mask {text}: hides all {size}; draw with scorefield sample instead")
     return hidden
 
 
@@ -74,18 +89,21 @@ def operator(text: str, event: tuple[int, ...], seed: int) -> LinearOperator:
     """Return the operator called ``text``.
 
     ``downsample:K`` takes means of K × K pixels, ``blur:S`` convolves with a Gaussian of standard deviation S pixels (edges wrap around),
-    ``grey`` takes the mean of the colours, ``project:M`` M random vectors of N(0, I/D), D the numbers of an image.
+    ``grey`` takes the mean of the colours, ``project:M`` M random vectors of N(0, I/D), D the numbers of an image. Of series and volumes
+    the first two are along all axes but the channels', of vectors along the coordinates.
 
     Raises:
         ConfigError: no such problem, a number that is missing or out of range, an image it does not fit.
     """
-    kind, count = text.partition(":")[0], math.prod(event)
+    kind, count, axes = text.partition(":")[0], math.prod(event), max(1, len(event) - 1)
     if kind == "downsample":
         return Downsample(
-            int(_parameter("--problem", text, "a whole number, at least 2", lambda k: k >= 2 and k.is_integer()))
+            int(_parameter("--problem", text, "a whole number, at least 2", lambda k: k >= 2 and k.is_integer())), axes
         )
     if kind == "blur":
-        return Blur.gaussian(_parameter("--problem", text, "a number of pixels above 0", lambda s: 0 < s < max(event)))
+        return Blur.gaussian(
+            _parameter("--problem", text, "a number of pixels above 0", lambda s: 0 < s < max(event)), axes
+        )
     if kind == "project":
         most = min(count, _MOST)
         expected = f"a whole number from 1 to {most}"
@@ -94,10 +112,11 @@ def operator(text: str, event: tuple[int, ...], seed: int) -> LinearOperator:
         return Project(torch.randn(rows, count, generator=generator) / count**0.5, event)
     if text != "grey":
         raise ConfigError(f"--problem {text}: no such problem; give downsample:4, blur:1.5, grey or project:100")
-    if event[0] == 1:
-        raise ConfigError("--problem grey: takes the mean of colours; the model draws grey images")
+    if len(event) == 1 or event[0] == 1:
+        kind = "grey images" if is_picture(event) else f"samples of shape {event}"
+        raise ConfigError(f"--problem grey: takes the mean of colours; the model draws {kind}")
     channels = event[0]
-    return MatrixFree(lambda x: x.mean(1, keepdim=True), lambda v: v.expand(-1, channels, -1, -1) / channels)
+    return MatrixFree(lambda x: x.mean(1, keepdim=True), lambda v: v.repeat_interleave(channels, dim=1) / channels)
 
 
 def _parameter(option: str, text: str, expected: str, fits: Callable[[float], bool]) -> float:
@@ -115,23 +134,22 @@ def _parameter(option: str, text: str, expected: str, fits: Callable[[float], bo
     return value
 
 
-def _numbered(
-    index: int, loaded: LoadedModel[ScoreModel], data_dir: str | None
-) -> tuple[Float[Tensor, "1 c h w"], str]:
-    """Return an image of the test set of the model's own data."""
+def _numbered(index: int, loaded: LoadedModel[ScoreModel], data_dir: str | None) -> tuple[Float[Tensor, "1 *d"], str]:
+    """Return an example of the test set of the model's own data."""
     config = loaded.config.data
     data = (config if data_dir is None else config.model_copy(update={"dir": data_dir})).load(train=False)
+    what = "images" if is_picture(loaded.event) else "examples"
     if not 0 <= index < len(data):
         raise ConfigError(
-            f"--image {index}: {data.name} has {len(data)} test images; give a number from 0 to {len(data) - 1}"
+            f"--image {index}: {data.name} has {len(data)} test {what}; give a number from 0 to {len(data) - 1}"
         )
     if data.event != loaded.event:
         raise ConfigError(
-            f"--image {index}: {data.name} has images of shape {data.event}; the model draws {loaded.event}"
+            f"--image {index}: {data.name} has {what} of shape {data.event}; the model draws {loaded.event}"
         )
     x = data.scaled(torch.tensor([index]))
     (low, high), (black, white) = (x.min().item(), x.max().item()), loaded.model.ends
-    if low < black or high > white:
+    if is_picture(loaded.event) and (low < black or high > white):
         raise ConfigError(
             f"--image {index}: values from {low:.4g} to {high:.4g}; the model's data lie in [{black:g}, {white:g}]"
         )
@@ -152,7 +170,28 @@ def _picture(path: Path, event: tuple[int, ...]) -> Float[Tensor, "1 c h w"]:
     return x[: event[0]].expand(event)[None].clone()
 
 
-def _drawn(text: str, size: tuple[int, int]) -> Bool[Tensor, "1 h w"]:
+def _array(path: Path, loaded: LoadedModel[ScoreModel]) -> Float[Tensor, "1 *d"]:
+    """Return the example that an array holds, in the units of the model's data."""
+    x = read_array(path).float()
+    if x.shape == (1, *loaded.event):
+        x = x[0]
+    if x.shape != loaded.event:
+        raise ConfigError(f"--image {path}: an array of shape {tuple(x.shape)}; the model draws {loaded.event}")
+    if not torch.isfinite(x).all():
+        raise ConfigError(f"--image {path}: holds NaN or infinite numbers; put any number where the mask hides")
+    return x[None]
+
+
+def _hiding(path: Path, event: tuple[int, ...]) -> Bool[Tensor, "..."]:
+    """Return a mask that is an array, of the shape of an event or of one of its channels."""
+    values = read_array(path)
+    if values.shape not in (event, places(event), event[1:]):
+        raise ConfigError(f"--mask {path}: an array of shape {tuple(values.shape)}; samples have shape {event}")
+    hidden = values != 0
+    return hidden if hidden.ndim == len(event) else hidden[None]
+
+
+def _drawn(text: str, size: tuple[int, ...]) -> Bool[Tensor, "1 h w"]:
     """Return a mask that is a picture."""
     path = Path(text)
     if not path.suffix and not os.path.exists(path):

@@ -1,4 +1,4 @@
-"""``scorefield inpaint``: restore the hidden part of an image, and compare with the truth."""
+"""``scorefield inpaint``: restore the hidden part of an image, or of any other example, and compare with the truth."""
 
 from jsonargparse import ArgumentParser, Namespace
 
@@ -11,15 +11,16 @@ def parser() -> ArgumentParser:
     """Return the parser of the command."""
     parser = command(
         "Hide a part of an image and restore it n times. Writes truth, masked image and restorations side by side, and reports their "
-        "errors over the hidden pixels."
+        "errors over the hidden pixels. Vectors, series and arrays of any channels are restored likewise, and written as .npz."
     )
-    restoring(parser, (*REPLACED, *MEASURED), out="inpaint.png")
+    restoring(parser, (*REPLACED, *MEASURED), out="inpaint")
     parser.add_argument(
         "--mask",
         type=str,
         required=True,
         metavar="MASK",
-        help=f"what is hidden: {', '.join(MASKS)}, bernoulli:0.6 (60 %% of the pixels), or a picture whose light pixels are hidden",
+        help=f"what is hidden: {', '.join(MASKS)}, bernoulli:0.6 (60 %% of the pixels), a picture whose light pixels are hidden, or a .npy "
+        "that is true where it hides",
     )
     parser.add_argument("--resample", type=Whole1, help="of repaint: times each step is taken; 10 by default")
     return parser
@@ -32,7 +33,7 @@ def run(args: Namespace) -> int:
     from scorefield.guidance import Mask
     from scorefield.plotting import to_unit, veil
 
-    it = subject(args)
+    it = subject(args, "inpaint")
     hidden = read_mask(args.mask, it.loaded.event, args.seed)
     observe = Mask(~hidden.expand(it.loaded.event))
     problem = Problem(
@@ -41,6 +42,6 @@ def run(args: Namespace) -> int:
         y=observe.apply(it.truth),
         hidden=hidden,
         title="masked (blue: hidden)",
-        picture=veil(to_unit(it.truth, it.loaded.model.ends), hidden),
+        picture=veil(to_unit(it.truth, it.loaded.model.ends), hidden) if it.shown else None,
     )
     return restore(args, it, problem)

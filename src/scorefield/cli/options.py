@@ -37,7 +37,7 @@ Whole2 = restricted_number_type("a whole number, at least 2", int, (">=", 2))
 Finite = restricted_number_type("a finite number", float, [(">", -math.inf), ("<", math.inf)])
 Positive = restricted_number_type("a finite number above 0", float, [(">", 0), ("<", math.inf)])
 NotNegative = restricted_number_type("a finite number, at least 0", float, [(">=", 0), ("<", math.inf)])
-_Device = restricted_string_type("auto, cpu, cuda or cuda:N", r"^(auto|cpu|cuda(:\d+)?)$")
+_Device = restricted_string_type("auto, cpu, cuda, cuda:N or mps", r"^(auto|cpu|mps|cuda(:\d+)?)$")
 
 LEVELS = ("debug", "info", "warning", "critical")
 """How much is said on the way."""
@@ -88,7 +88,9 @@ def model(parser: ArgumentParser) -> None:
 
 def device(parser: ArgumentParser, default: str | None = "auto") -> None:
     """Add where to compute."""
-    parser.add_argument("--device", type=_Device, default=default, metavar="NAME", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument(
+        "--device", type=_Device, default=default, metavar="NAME", help="auto, cpu, cuda, cuda:N or mps"
+    )
 
 
 def data_dir(parser: ArgumentParser) -> None:
@@ -168,7 +170,7 @@ def restoring(parser: ArgumentParser, methods: tuple[str, ...], out: str) -> Non
         type=str,
         required=True,
         metavar="IMAGE",
-        help="a picture of the model's size, or a number: which image of the test set of the model's data",
+        help="a picture of the model's size, a .npy of the shape of its samples, or a number: which example of the test set of its data",
     )
     parser.add_argument(
         "--method",
@@ -184,5 +186,9 @@ def restoring(parser: ArgumentParser, methods: tuple[str, ...], out: str) -> Non
     )
     parser.add_argument("--zeta", type=Positive, help="of dps: the length of its pull; 1 by default")
     parser.add_argument("--particles", type=Whole1, help="of particles: how many for each sample; 16 by default")
-    parser.add_argument("--out", type=str, default=out, help=".png panel, or .npz arrays, images in [0, 1]")
+    parser.add_argument(
+        "--out",
+        type=str,
+        help=f".png panel, or .npz arrays, in the data's units; {out}.png by default, .npz of what is no image",
+    )
     data_dir(parser)

@@ -1,4 +1,4 @@
-"""What ``inpaint`` and ``solve`` share: an image was measured; restore it several times, and compare with the truth."""
+"""What ``inpaint`` and ``solve`` share: an image, or any other example, was measured; restore it several times, compare with the truth."""
 
 import json
 import math
@@ -13,9 +13,9 @@ from jsonargparse import Namespace
 from torch import Tensor
 
 from scorefield.cli.console import Progress, tell_device, warn
-from scorefield.cli.drawing import choose, count, labels_of, precision, setting
-from scorefield.cli.files import writable
-from scorefield.cli.images import read_truth
+from scorefield.cli.drawing import choose, count, labels_of, precision, require_drawable, setting
+from scorefield.cli.files import is_picture, writable
+from scorefield.cli.images import places, read_truth
 from scorefield.cli.options import MEASURED
 from scorefield.config import refusals
 from scorefield.config.sampling import SamplingConfig
@@ -44,37 +44,45 @@ _SIGMA_DATA = 0.5  # where the model states none: no values in [0, 1] have a lar
 
 
 class Subject(NamedTuple):
-    """The model, and the image to be measured and restored."""
+    """The model, and the example to be measured and restored."""
 
     loaded: LoadedModel[ScoreModel]
-    truth: Float[Tensor, "1 c h w"]
+    truth: Float[Tensor, "1 *d"]
     name: str
     out: Path
 
+    @property
+    def shown(self) -> bool:
+        """Whether a panel is drawn: of images, where no arrays are asked for."""
+        return self.out.suffix != ".npz"
+
 
 class Problem(NamedTuple):
-    """A measurement y = A x_0, with or without noise, of an image."""
+    """A measurement y = A x_0, with or without noise, of an example."""
 
     what: str
     """As the command line has it."""
     A: LinearOperator
     y: Float[Tensor, "1 *m"]
-    hidden: Bool[Tensor, "1 h w"] | None
-    """Pixels of which y says nothing; None where every pixel was measured, if only with others."""
+    hidden: Bool[Tensor, "..."] | None
+    """Pixels, or coordinates, of which y says nothing; None where every one was measured, if only with others."""
     title: str
-    picture: Float[Tensor, "1 c h w"]
-    """What can be shown of y, in [0, 1]."""
+    picture: Float[Tensor, "1 c h w"] | None
+    """What can be shown of y, in [0, 1]; None where no panel is drawn."""
 
 
-def subject(args: Namespace) -> Subject:
-    """Return what is restored; refuse settings of other methods than the one asked for."""
-    out = writable(args.out, (".png", ".npz"))
+def subject(args: Namespace, name: str) -> Subject:
+    """Return what is restored and where it is written, by default as ``name``; refuse settings of other methods."""
+    kinds = (".png", ".npz")
+    if args.out is not None:
+        writable(args.out, kinds)
     for option, (_, methods) in _SETTINGS.items():
         if args.get(option) is not None and args.method not in methods:
             raise ConfigError(f"--{option} belongs to --method {' or '.join(methods)}; received --method {args.method}")
     loaded = load_model(args.model, pick_device(args.device), warn=warn)
-    truth, name = read_truth(args.image, loaded, args.data_dir)
-    return Subject(loaded, truth, name, out)
+    out = writable(args.out or f"{name}.{'png' if is_picture(loaded.event) else 'npz'}", kinds)
+    require_drawable(out, loaded)
+    return Subject(loaded, *read_truth(args.image, loaded, args.data_dir), out)
 
 
 def restore(args: Namespace, it: Subject, problem: Problem) -> int:
@@ -166,11 +174,11 @@ def _unread(loaded: LoadedModel[ScoreModel]) -> str | None:
     return None
 
 
-def _write(x: Float[Tensor, "n c h w"], it: Subject, problem: Problem, report: dict[str, Any]) -> None:
+def _write(x: Float[Tensor, "n *d"], it: Subject, problem: Problem, report: dict[str, Any]) -> None:
     """Write the arrays, or the panel, as the extension says."""
     try:
-        if it.out.suffix == ".npz":
-            none = torch.zeros(1, *it.truth.shape[2:], dtype=torch.bool)
+        if problem.picture is None:
+            none = torch.zeros(places(it.loaded.event), dtype=torch.bool)
             hidden = none if problem.hidden is None else problem.hidden
             arrays = {"x": x, "truth": it.truth[0], "y": problem.y[0], "hidden": hidden}
             np.savez_compressed(it.out, allow_pickle=False, **{name: array.numpy() for name, array in arrays.items()})

@@ -1,8 +1,15 @@
 """``scorefield solve``: super-resolution, deblurring and other linear inverse problems."""
 
+from typing import TYPE_CHECKING
+
 from jsonargparse import ArgumentParser, Namespace
 
 from scorefield.cli.options import MEASURED, command, restoring
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from scorefield.guidance import LinearOperator
 
 __all__ = ["parser", "run"]
 
@@ -11,9 +18,9 @@ def parser() -> ArgumentParser:
     """Return the parser of the command."""
     parser = command(
         "Measure an image, y = A x + noise, and draw n images from that. Writes truth, measurement and restorations side by side, and "
-        "reports their errors."
+        "reports their errors. Vectors, series and arrays of any channels are restored likewise, and written as .npz."
     )
-    restoring(parser, MEASURED, out="solve.png")
+    restoring(parser, MEASURED, out="solve")
     parser.add_argument(
         "--problem",
         type=str,
@@ -27,28 +34,34 @@ def parser() -> ArgumentParser:
 def run(args: Namespace) -> int:
     """Solve --problem; return the exit code."""
     import torch
-    from torch.nn.functional import interpolate
 
     from scorefield._tensors import derive_seed
     from scorefield.cli.images import operator
     from scorefield.cli.restore import NOISE, Problem, restore, subject
     from scorefield.plotting import to_unit
 
-    it = subject(args)
+    it = subject(args, "solve")
     A = operator(args.problem, it.loaded.event, args.seed)
     noise = NOISE if args.noise is None else args.noise
     y = A.apply(it.truth)
     generator = torch.Generator().manual_seed(derive_seed(args.seed, "measurement"))
     y = y + noise * torch.randn(y.shape, generator=generator)
-    image = y.ndim == 4
-    one = torch.ones((), dtype=torch.float64)
-    picture = interpolate(y, it.loaded.event[1:]) if image else A.adjoint(A.solve(y, one, 1e-6))
     problem = Problem(
         what=f"{args.problem}, noise {noise:g}",
         A=A,
         y=y,
         hidden=None,
-        title="measured" if image else f"{y.shape[1]} measurements, put back",
-        picture=to_unit(picture, it.loaded.model.ends),
+        title="measured" if y.ndim == 4 else f"{y.shape[1]} measurements, put back",
+        picture=to_unit(_shown(y, A, it.loaded.event), it.loaded.model.ends) if it.shown else None,
     )
     return restore(args, it, problem)
+
+
+def _shown(y: "Tensor", A: "LinearOperator", event: tuple[int, ...]) -> "Tensor":
+    """Return the measurement of an image as an image."""
+    import torch
+    from torch.nn.functional import interpolate
+
+    if y.ndim == 4:
+        return interpolate(y, event[1:])
+    return A.adjoint(A.solve(y, torch.ones((), dtype=torch.float64), 1e-6))

@@ -130,6 +130,7 @@ def _farewell(out: Path, metrics: dict[str, Any], *, modes: bool) -> str:
         f"\nDone in {metrics['seconds']['all']:.0f} s. Look at\n"
         f"  {out}/field.png          true score, learned score, error\n"
         f"  {out}/samples.png        three samplers, learned and exact score\n"
+        f"  {out}/histograms.png     true density, histograms of the samples\n"
         f"{bars}"
         f"  {out}/trajectories.png   the ways the samples took\n"
         f"  {out}/path.gif           annealed Langevin, from noise to data\n"

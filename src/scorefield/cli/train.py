@@ -33,7 +33,17 @@ SECTIONS = {
 }
 """The sections of a configuration; kinds and settings come from the library (`scorefield.cli.kinds`)."""
 
-_TINY = {"train": {"steps": 4, "batch_size": 16, "warmup": 1, "log_every": 1, "checkpoint_every": 2, "sample_every": 4}}
+_TINY = {
+    "train": {
+        "steps": 4,
+        "batch_size": 16,
+        "warmup": 1,
+        "log_every": 1,
+        "checkpoint_every": 2,
+        "sample_every": 4,
+        "epochs": None,
+    }
+}
 
 
 def parser() -> ArgumentParser:

@@ -18,6 +18,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from torch import Tensor
 
 from scorefield import data
 from scorefield._tensors import derive_seed
@@ -115,8 +116,12 @@ _Minimise: Any = create_model(
 
 
 class TrainConfig(_Minimise):
-    """How to minimise (the fields of `scorefield.training.Optimization`), and how often to look."""
+    """How to minimise (the fields of `scorefield.training.Optimization`), and how often to look.
 
+    Where ``epochs`` is given, steps are what it takes to see the data so many times, whatever else ``steps`` says.
+    """
+
+    epochs: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     batch_size: PositiveInt = 128
     device: Annotated[str, AfterValidator(checked_device)] = "auto"
     log_every: PositiveInt = 20
@@ -191,7 +196,7 @@ class RunConfig(Section):
         return merge({noun: usual.section(noun, kind) for noun, kind in kinds.items() if isinstance(kind, str)}, values)
 
     def resolve(self, dataset: Dataset, before: "RunConfig | None" = None) -> "RunConfig":
-        """Return the configuration with what depends on the data filled in: the model's units, mean and standard deviation.
+        """Return the configuration with what depends on the data filled in: steps of epochs, the model's units, mean and deviation.
 
         Args:
             dataset: what is learned.
@@ -211,7 +216,11 @@ class RunConfig(Section):
             # A density that the objective compares with speaks the data's units, and so has the model to.
             own = hasattr(self.objective, "density")
             told = measured(dataset, model.model_dump(), units=not own)
-        config = self.model_copy(update={"model": MODEL.read(told)})
+        update: dict[str, Any] = {"model": MODEL.read(told)}
+        if self.train.epochs is not None:
+            steps = math.ceil(self.train.epochs * len(dataset) / self.train.batch_size)
+            update["train"] = self.train.model_copy(update={"steps": steps, "epochs": None})
+        config = self.model_copy(update=update)
         config._check_reach()
         return config
 
@@ -238,9 +247,7 @@ class RunConfig(Section):
                 sigmas=levels,
             )
         model = self.model.build(net=net, process=process, sigma_1=sigma_1, sigma_L=sigma_L)
-        if isinstance(model, LadderNet) and not (
-            isinstance(process, VE) and _close(ends(model.process), (sigma_1, sigma_L))
-        ):
+        if isinstance(model, LadderNet) and not (isinstance(process, VE) and _ends_at(model.levels, sigma_1, sigma_L)):
             raise ConfigError(
                 "model.kind=ladder is a ladder of a ve process: set process.kind=ve and its two sigmas to the levels' ends; "
                 f"received {process}"
@@ -288,6 +295,12 @@ class RunConfig(Section):
 def _named(kinds: dict[str, str]) -> str:
     """Return kinds as a person would ask for them."""
     return ", ".join(f"{part}.kind={kind}" for part, kind in kinds.items())
+
+
+def _ends_at(levels: Tensor, sigma_1: float, sigma_L: float) -> bool:
+    """Return whether a ladder's ends are those of a process, of which one level alone has the lower."""
+    rungs = levels.tolist()
+    return _close([rungs[0] if len(rungs) > 1 else sigma_1, rungs[-1]], [sigma_1, sigma_L])
 
 
 def _close(a: Sequence[float], b: Sequence[float]) -> bool:

@@ -1,6 +1,6 @@
 """Data: published sets, one's own files and folders, and batches of them that are functions of (seed, step)."""
 
-from scorefield.data.arrays import from_array_file
+from scorefield.data.arrays import from_array_file, read_array
 from scorefield.data.batches import Batch, Batches, DensityBatches, LoaderBatches, Samplable, batches_of
 from scorefield.data.dataset import Dataset, dequantize, keep_share, quantize
 from scorefield.data.digits import digits
@@ -26,6 +26,7 @@ __all__ = [
     "kmnist",
     "mnist",
     "quantize",
+    "read_array",
     "read_idx",
     "read_image",
 ]

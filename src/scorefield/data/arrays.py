@@ -11,8 +11,9 @@ from torch import Tensor
 
 from scorefield.data._files import refusal, regular_file
 from scorefield.data.dataset import Dataset
+from scorefield.errors import DataError
 
-__all__ = ["ARRAYS", "Channels", "class_numbers", "dataset_of", "from_array_file"]
+__all__ = ["ARRAYS", "Channels", "class_numbers", "dataset_of", "from_array_file", "read_array"]
 
 Channels = Literal["first", "last", "none"]
 
@@ -30,6 +31,8 @@ _READERS = {
 }
 """What turns a file of another kind into an array."""
 
+_FREE = 2**28  # bytes that any compressed file may unpack to
+_RATIO = 100  # times its own size that a larger one may; photographs and tables have 1 to 10, mostly empty masks 50
 _MOST_CHANNELS = 4  # of what looks like colours, with transparency
 _LEVELS = 32  # that float32 has to tell apart between the smallest and the largest number
 
@@ -60,6 +63,19 @@ def from_array_file(
     if len(names) > 1:
         raise refusal(path, "both labels and y", "one of them", f"Save the file with one, or say data.array={key}.")
     return dataset_of(x, arrays[names[0]] if names else None, path.stem, source=path, channels=channels)
+
+
+def read_array(path: str | os.PathLike[str]) -> Tensor:
+    """Return the only array of a ``.npy`` or ``.npz`` file as it is.
+
+    Raises:
+        DataError: not such a file, damaged, needs pickle, several arrays, no numbers.
+    """
+    path = regular_file(path, ARRAYS)
+    arrays = _read(path)
+    if len(arrays) != 1:
+        raise refusal(path, f"{len(arrays)} arrays", "one", "Save it alone, with numpy.save.")
+    return _numeric(path, next(iter(arrays.values())))
 
 
 def dataset_of(
@@ -138,11 +154,24 @@ def _read(path: Path) -> dict[str, Shaped[np.ndarray, "..."]]:
             if isinstance(loaded, np.ndarray):
                 return {"x": loaded}
             with loaded:
+                _refuse_bomb(path, sum(member.file_size for member in loaded.zip.infolist()))
                 return {key: np.asarray(loaded[key]) for key in loaded.files}  # members of other kinds come as bytes
+    except DataError:
+        raise
     # A reader fed with damaged bytes may raise anything; all of it means the same to the owner of the file.
     except Exception as error:
         raise refusal(path, f"data that cannot be read ({error})", ARRAYS, _SAVE) from error
     raise refusal(path, "a file that does not begin as NumPy's do", f"{ARRAYS}, or a folder of pictures", _SAVE)
+
+
+def _refuse_bomb(path: Path, unpacked: int) -> None:
+    """Refuse a small compressed file that would unpack into all the memory there is."""
+    size = path.stat().st_size
+    if unpacked > max(_FREE, _RATIO * size):
+        what = f"{size} bytes that would unpack to {unpacked / 2**30:.2g} GiB"
+        raise refusal(
+            path, what, f"at most {_RATIO} times as many", "If it is yours, save it with numpy.savez, not compressed."
+        )
 
 
 def _chosen(path: Path, arrays: dict[str, Shaped[np.ndarray, "..."]], wanted: str | None) -> str:

@@ -24,6 +24,7 @@ def evaluate_samples(
     *,
     judge: ImageJudge | None = None,
     classes: Sequence[int] | None = None,
+    ends: tuple[float, float] | None = None,
     seed: int = 0,
     on_measure: Callable[[str], object] | None = None,
 ) -> dict[str, Any]:
@@ -37,6 +38,7 @@ def evaluate_samples(
         data: real ones (`real_data`).
         judge: reads features and classes of images; without one samples are compared as vectors.
         classes: that were asked for, in turn; all of the data's when absent.
+        ends: the smallest and the largest value of images that are not bytes; those of the training data when absent.
         seed: of the halves behind the errors.
         on_measure: called with the name of every measure when it is done.
     """
@@ -55,9 +57,20 @@ def evaluate_samples(
             measures["as_asked"] = {"samples": _row(mean(hits), "as_asked")}
     if data.held_out:
         found["memorisation"] = _memorisation(seen, train, reference)
-    ends = {"low": 0.0, "high": 1.0} if data.in_bytes else {"low": train.min().item(), "high": train.max().item()}
-    found["soundness"] = {"samples": asdict(soundness(x, **ends)), "real": asdict(soundness(reference, **ends))}
+    ends = _ends(data, ends)
+    found["soundness"] = {
+        name: asdict(soundness(rows, ends=ends)) for name, rows in (("samples", x), ("real", reference))
+    }
     return found
+
+
+def _ends(data: RealData, known: tuple[float, float] | None) -> tuple[float, float] | None:
+    """Return between which values images lie, half a level beyond black and white for bytes, to which they are rounded; None of others."""
+    if len(data.train.event) != 3:
+        return None
+    if data.in_bytes:
+        return -0.5 / 255, 1 + 0.5 / 255
+    return known or (data.train.x.min().item(), data.train.x.max().item())
 
 
 def _classes(ours: Tensor, theirs: Tensor, data: RealData, classes: Sequence[int] | None) -> dict[str, Any]:

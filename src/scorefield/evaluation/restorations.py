@@ -13,17 +13,17 @@ __all__ = ["compared"]
 
 
 def compared(
-    x: Float[Tensor, "n c h w"],
-    truth: Float[Tensor, "1 c h w"],
+    x: Float[Tensor, "n *d"],
+    truth: Float[Tensor, "1 *d"],
     A: LinearOperator,
     y: Float[Tensor, "1 *m"],
     *,
-    hidden: Bool[Tensor, "1 h w"] | None = None,
+    hidden: Bool[Tensor, "..."] | None = None,
     judge: ImageJudge | None = None,
 ) -> dict[str, Any]:
     """Return how far restorations are from the truth, from each other and from the measurement, as JSON has it.
 
-    Errors and diversity, the root mean square difference of two restorations, are over the hidden pixels if any are; the misfit is the
+    Errors and diversity, the root mean square difference of two restorations, are over what is hidden if anything is; the misfit is the
     root mean square of y − A x. ``agreement`` is the share of restorations that the judge reads as it reads the truth.
 
     Args:
@@ -31,7 +31,7 @@ def compared(
         truth: what was measured.
         A: how.
         y: with what result.
-        hidden: pixels of which y says nothing.
+        hidden: pixels, or coordinates, of which y says nothing.
         judge: reads images.
     """
     where = torch.ones_like(truth[0], dtype=torch.bool)

@@ -4,9 +4,10 @@
     ncsnv2      [model, optimizer, epoch, step] and, with averaging, the averaged parameters by name
     score_sde   {model, optimizer, step, ema: {shadow_params, ...}}, the averaged parameters a list in the model's order
 
-Their model is a state dict, often with ``module.`` before every name. Of two networks, `scorefield.networks.CondRefineNet` and
-`scorefield.networks.NCSNv2Net` on images in [0, 1], names tell which one a file holds, and shapes of tensors its sizes. Those of
-score_sde_pytorch itself, `scorefield.networks.NCSNpp`, are read elsewhere (`scorefield.interop.score_sde_file`).
+A file of the model alone is read too. Their model is a state dict, often with ``module.`` before every name. Of two networks,
+`scorefield.networks.CondRefineNet` and `scorefield.networks.NCSNv2Net` on images in [0, 1], names tell which one a file holds, and shapes
+of tensors its sizes. Those of score_sde_pytorch itself, `scorefield.networks.NCSNpp`, are read elsewhere
+(`scorefield.interop.score_sde_file`).
 """
 
 from collections.abc import Collection, Mapping
@@ -159,7 +160,11 @@ def take_apart(path: Path, layout: Layout, value: object) -> Parts:
             return Parts(model, optimizer, step, ema)
         case "score_sde", {"model": model, "optimizer": optimizer, "step": int(step), "ema": {"shadow_params": ema}}:
             return Parts(model, optimizer, step, ema)
-    raise CheckpointError(f"{path}: expected {_EXPECTED[layout]}; found {_shape(value)}; choose another layout")
+        case _, {**state} if state and all(isinstance(value, Tensor) for value in state.values()):
+            return Parts(state, {}, 0, None)
+    raise CheckpointError(
+        f"{path}: expected {_EXPECTED[layout]}, or a state dict alone; found {_shape(value)}; choose another layout"
+    )
 
 
 def _shape(value: object) -> str:

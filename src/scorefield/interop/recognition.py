@@ -73,5 +73,7 @@ def _guess(path: Path, model: Mapping[str, Tensor]) -> Recognized:
 def _foreign(path: Path, found: str) -> CheckpointError:
     return CheckpointError(
         f"{path}: its network is not one of ours: expected the dilated RefineNet of NCSN or the one of NCSNv2 for images below 96 "
-        f"pixels; found {found}. NCSN++, DDPM++ and DDPM need the name of their configuration; the deeper NCSNv2 cannot be converted"
+        f"pixels; found {found}. NCSN++, DDPM++ and DDPM need the name of their configuration; the deeper NCSNv2 cannot be converted. A "
+        "network of your own becomes a model in Python: net.load_state_dict(torch.load(FILE)), then "
+        "scorefield.save(scorefield.Denoiser(net, process), FOLDER)"
     )

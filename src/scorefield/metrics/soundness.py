@@ -20,8 +20,8 @@ class Soundness:
     Attributes:
         n: samples.
         finite: share without NaN or infinity.
-        in_range: share of values inside the range.
-        saturated: share of values within 1 % of an end of the range, or beyond it.
+        in_range: share of values inside the range; None where there is none.
+        saturated: share of values within 1 % of an end of the range, or beyond it; None where there is none.
         mean: of all values.
         std: of all values.
         total_variation: mean absolute difference of neighbouring values along the last two axes; None for vectors.
@@ -31,8 +31,8 @@ class Soundness:
 
     n: int
     finite: float
-    in_range: float
-    saturated: float
+    in_range: float | None
+    saturated: float | None
     mean: float
     std: float
     total_variation: float | None
@@ -40,25 +40,34 @@ class Soundness:
     coordinate_std: float
 
 
-def soundness(x: Float[Tensor, "n *d"], *, low: float = 0.0, high: float = 1.0) -> Soundness:
-    """Return plain statistics of samples whose values should lie between ``low`` and ``high``."""
-    if x.ndim < 2 or len(x) < 2 or not low < high:
-        raise ValueError(f"soundness needs two samples and low < high; received shape {tuple(x.shape)}, {low}, {high}")
+def soundness(x: Float[Tensor, "n *d"], *, ends: tuple[float, float] | None = (0.0, 1.0)) -> Soundness:
+    """Return plain statistics of samples.
+
+    Args:
+        x: the samples.
+        ends: between which values should lie; None of what has no ends, such as the columns of a table.
+    """
+    if x.ndim < 2 or len(x) < 2 or (ends is not None and not ends[0] < ends[1]):
+        raise ValueError(f"soundness needs two samples, and ends that ascend; received shape {tuple(x.shape)}, {ends}")
     keep = torch.isfinite(flatten(x)).all(dim=1)
     good = x[keep].double()
-    margin = 0.01 * (high - low)
-    outside = (good < low) | (good > high)
     return Soundness(
         n=len(x),
         finite=keep.double().mean().item(),
-        in_range=1 - outside.double().mean().item(),
-        saturated=((good < low + margin) | (good > high - margin)).double().mean().item(),
+        in_range=None if ends is None else 1 - _beyond(good, *ends),
+        saturated=None if ends is None else _beyond(good, *ends, margin=0.01),
         mean=good.mean().item(),
         std=good.std().item(),
         total_variation=_total_variation(good) if x.ndim > 2 else None,
         pairwise_distance=torch.pdist(flatten(good[:_PAIRS])).mean().item(),
         coordinate_std=flatten(good).std(dim=0).mean().item(),
     )
+
+
+def _beyond(x: Tensor, low: float, high: float, margin: float = 0.0) -> float:
+    """Return the share of values beyond the ends, drawn in by a share of their distance."""
+    margin *= high - low
+    return ((x < low + margin) | (x > high - margin)).double().mean().item()
 
 
 def _total_variation(x: Tensor) -> float:

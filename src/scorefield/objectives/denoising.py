@@ -75,6 +75,7 @@ class DAE:
     """The denoising autoencoder's loss ‖r(x̃) − x‖², x̃ = x + σz, with r = D the model's reconstruction (Vincent 2011, section 4).
 
     With r(x̃) = x̃ + σ² s(x̃) it is 2σ⁴ times the denoising score matching loss: `DSM` with `OneLevel` (σ) and `unit_weight`.
+    Over many noise levels at once, one per example, its loss is `DSM`, whose weight says how much each level counts.
 
     Args:
         sigma: σ.

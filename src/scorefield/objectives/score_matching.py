@@ -4,18 +4,19 @@ r"""Score matching without a denoising target: what can be said of ∇ log p fro
     implicit   E [½‖s‖² + tr ∇s]                            = explicit − E ½‖∇ log p‖²   (Hyvärinen 2005, Theorem 1)
     sliced     E [½ (vᵀs)² + vᵀ∇s v],  E vvᵀ = I            = implicit in expectation    (Song et al. 2019, Eq. 8)
 
-p is the distribution of x_0 noised to one level; with ``ratio`` None it is that of x_0 itself, scored at t_min.
+p is the distribution of x_0 noised to one level, by default that of x_0 itself, scored at t_min; or, with ``times``, to a level of its own
+for every example, each weighed by λ(t) so that all count alike.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._tensors import Source, flatten, like, standard_normal, sum_event, uniform_like
+from scorefield._tensors import Source, flatten, like, precise, standard_normal, sum_event, uniform_like
 from scorefield.densities import Density
 from scorefield.models import ScoreModel, State
 from scorefield.objectives.levels import OneLevel, TimeLaw, UniformTime
@@ -26,97 +27,148 @@ __all__ = ["SSM", "SSMVR", "FiniteDifferenceSSM", "FisherDivergence", "ImplicitS
 Projection = Literal["gaussian", "rademacher", "sphere"]
 
 
+class _Noised(NamedTuple):
+    """States of the distribution that is matched, ready to be differentiated; the score there; λ and the unit of lengths at each."""
+
+    x: State
+    score: Callable[[State], State]
+    weight: Float[Tensor, "*b"]
+    unit: Float[Tensor, "*b"]
+
+
 @dataclass(frozen=True)
-class ImplicitSM:
+class _ScoreMatching:
+    """Which noised distributions are matched.
+
+    Args:
+        ratio: σ/α of the one distribution that is matched; None for the data itself.
+        times: instead of ``ratio``, the distribution of t, drawn per example: all noise levels are learned at once.
+        weight: with ``times``, w(t) as `DSM` has it: λ = w (σ²/α)² on the loss; by default `sigma_weight`, λ = σ².
+    """
+
+    ratio: float | None = None
+    times: TimeLaw | None = field(default=None, kw_only=True)
+    weight: Weight | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if self.times is not None and self.ratio is not None:
+            raise ValueError(
+                f"ratio is one noise level and times a distribution of them: give one; received ratio={self.ratio} and {self.times}"
+            )
+        if self.times is None and self.weight is not None:
+            raise ValueError(f"weight weighs noise levels against each other; received {self.weight} without times")
+
+    def _noised(self, model: ScoreModel, x0: State, noise: Source) -> _Noised:
+        """Return x_0 noised to the levels that are matched."""
+        process, one = model.process, torch.ones((), dtype=precise(x0.device), device=x0.device)
+        if self.times is not None:
+            t = self.times(process, uniform_like(x0, noise))
+            alpha, sigma = process.alpha_sigma(t)
+            weight, unit = (self.weight or sigma_weight)(process, t) * (sigma**2 / alpha) ** 2, sigma
+        else:
+            t = process.t_min * one
+            if self.ratio is not None:
+                t = OneLevel(self.ratio)(process, one[None]).squeeze(0)
+            weight = unit = one
+        known = self.times is None and self.ratio is None
+        x = x0 if known else process.perturb(x0, t, standard_normal(x0, noise))
+        return _Noised(x.detach().requires_grad_(True), lambda x: model.score(x, t), weight.to(x), unit.to(x))
+
+
+@dataclass(frozen=True)
+class ImplicitSM(_ScoreMatching):
     """Hyvärinen's objective with the exact trace: ½‖s‖² + tr ∇s.
 
     Args:
         ratio: σ/α of the distribution that is matched; None for the data itself.
+        times: instead of ``ratio``, the distribution of t, drawn per example: all noise levels are learned at once.
+        weight: with ``times``, w(t) as `DSM` has it: λ = w (σ²/α)² on the loss; by default `sigma_weight`, λ = σ².
 
     Cost: one evaluation and D backward passes: for small D.
     """
 
-    ratio: float | None = None
-
     def __call__(self, model: ScoreModel, x0: State, noise: Source = None) -> Float[Tensor, " b"]:
         """Return the loss of each example."""
-        x, score = _score_at(model, x0, self.ratio, noise)
+        x, score, weight, _ = self._noised(model, x0, noise)
         value = score(x)
         columns = flatten(value)
         trace = sum(
             flatten(torch.autograd.grad(columns[:, i].sum(), x, create_graph=True)[0])[:, i]
             for i in range(columns.shape[1])
         )
-        return 0.5 * sum_event(value**2) + trace
+        return weight * (0.5 * sum_event(value**2) + trace)
 
 
 @dataclass(frozen=True)
-class SSM:
+class SSM(_ScoreMatching):
     """Sliced score matching: ½ (vᵀs)² + vᵀ∇s v with one random v per example.
 
     Args:
         ratio: σ/α of the distribution that is matched; None for the data itself.
         projection: the distribution of v: "gaussian", "rademacher", or "sphere", √D times a uniform direction, so that E vvᵀ = I for each.
+        times: instead of ``ratio``, the distribution of t, drawn per example: all noise levels are learned at once.
+        weight: with ``times``, w(t) as `DSM` has it: λ = w (σ²/α)² on the loss; by default `sigma_weight`, λ = σ².
 
     Cost: one evaluation and one backward pass.
     """
 
-    ratio: float | None = None
     projection: Projection = "rademacher"
 
     def __call__(self, model: ScoreModel, x0: State, noise: Source = None) -> Float[Tensor, " b"]:
         """Return the loss of each example."""
-        x, score = _score_at(model, x0, self.ratio, noise)
+        x, score, weight, _ = self._noised(model, x0, noise)
         v = _project(x0, self.projection, noise)
         value, curvature = _curvature(score, x, v)
-        return 0.5 * sum_event(v * value) ** 2 + curvature
+        return weight * (0.5 * sum_event(v * value) ** 2 + curvature)
 
 
 @dataclass(frozen=True)
-class SSMVR:
+class SSMVR(_ScoreMatching):
     """Sliced score matching with reduced variance: ½‖s‖² + vᵀ∇s v, the first term's expectation over v taken (Song et al. 2019, Eq. 9).
 
     Arguments and cost are those of `SSM`.
     """
 
-    ratio: float | None = None
     projection: Projection = "rademacher"
 
     def __call__(self, model: ScoreModel, x0: State, noise: Source = None) -> Float[Tensor, " b"]:
         """Return the loss of each example."""
-        x, score = _score_at(model, x0, self.ratio, noise)
+        x, score, weight, _ = self._noised(model, x0, noise)
         value, curvature = _curvature(score, x, _project(x0, self.projection, noise))
-        return 0.5 * sum_event(value**2) + curvature
+        return weight * (0.5 * sum_event(value**2) + curvature)
 
 
 @dataclass(frozen=True)
-class FiniteDifferenceSSM:
+class FiniteDifferenceSSM(_ScoreMatching):
     """Sliced score matching without second derivatives (Pang et al. 2020): central differences along v.
 
         ½‖(s₊ + s₋)/2‖² + vᵀ(s₊ − s₋)/(2ε),   s± = s(x ± εv);  the error is O(ε²)
 
     Args:
         ratio: σ/α of the distribution that is matched; None for the data itself.
-        epsilon: ε.
+        epsilon: ε; with ``times``, in units of each example's σ(t).
         projection: the distribution of v.
+        times: instead of ``ratio``, the distribution of t, drawn per example: all noise levels are learned at once.
+        weight: with ``times``, w(t) as `DSM` has it: λ = w (σ²/α)² on the loss; by default `sigma_weight`, λ = σ².
 
     Cost: two evaluations, no graph of gradients.
     """
 
-    ratio: float | None = None
     epsilon: float = 0.01
     projection: Projection = "rademacher"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.epsilon > 0:
             raise ValueError(f"epsilon must be positive; received {self.epsilon}")
 
     def __call__(self, model: ScoreModel, x0: State, noise: Source = None) -> Float[Tensor, " b"]:
         """Return the loss of each example."""
-        x, score = _score_at(model, x0, self.ratio, noise)
-        v = _project(x0, self.projection, noise)
-        ahead, behind = score(x + self.epsilon * v), score(x - self.epsilon * v)
-        return 0.5 * sum_event((0.5 * (ahead + behind)) ** 2) + sum_event(v * (ahead - behind)) / (2 * self.epsilon)
+        x, score, weight, unit = self._noised(model, x0, noise)
+        v, epsilon = _project(x0, self.projection, noise), self.epsilon * unit
+        ahead, behind = (score(x + sign * like(epsilon, x) * v) for sign in (1, -1))
+        curvature = sum_event(v * (ahead - behind)) / (2 * epsilon)
+        return weight * (0.5 * sum_event((0.5 * (ahead + behind)) ** 2) + curvature)
 
 
 @dataclass(frozen=True)
@@ -145,18 +197,6 @@ class FisherDivergence:
         x_t = model.process.perturb(x0, t, standard_normal(x0, noise))
         gap = model.score(x_t, t) - self.density.diffuse(alpha, sigma).score(x_t)
         return 0.5 * self.weight(model.process, t).to(gap) * sum_event((like(sigma**2 / alpha, gap) * gap) ** 2)
-
-
-def _score_at(
-    model: ScoreModel, x0: State, ratio: float | None, noise: Source
-) -> tuple[State, Callable[[State], State]]:
-    """Return a state of the distribution that is matched, ready to be differentiated, and the model's score there."""
-    if ratio is None:
-        x, t = x0, torch.tensor(model.process.t_min, dtype=torch.float64, device=x0.device)
-    else:
-        t = OneLevel(ratio)(model.process, torch.zeros(1, dtype=torch.float64, device=x0.device)).squeeze(0)
-        x = model.process.perturb(x0, t, standard_normal(x0, noise))
-    return x.detach().requires_grad_(True), lambda x: model.score(x, t)
 
 
 def _project(x: State, projection: Projection, noise: Source) -> State:

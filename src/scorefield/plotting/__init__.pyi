@@ -6,6 +6,7 @@ from .bars import (
     weight_bars as weight_bars,
 )
 from .clouds import (
+    histogram_panels as histogram_panels,
     sample_panels as sample_panels,
     save_path_film as save_path_film,
     trajectory_panels as trajectory_panels,

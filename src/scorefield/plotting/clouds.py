@@ -2,23 +2,26 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
-from matplotlib.colors import to_rgba
+from matplotlib.colors import Normalize, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from PIL import Image
 from torch import Tensor
 
+from scorefield.densities import Density
 from scorefield.models import Exact
-from scorefield.plotting.plane import Square, Terrain
+from scorefield.plotting.plane import Square, Terrain, in_parts
 from scorefield.sampling import Samples
 
-__all__ = ["sample_panels", "save_path_film", "trajectory_panels"]
+__all__ = ["histogram_panels", "sample_panels", "save_path_film", "trajectory_panels"]
 
 # Okabe & Ito's colours, distinguishable with every kind of colour vision.
 _COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#000000", "#56B4E9", "#8a7a00")
@@ -40,6 +43,45 @@ def sample_panels(path: Path, rows: Mapping[str, Mapping[str, Samples]], terrain
     shown = min(_DOTS, *(len(drawn.x) for panels in rows.values() for drawn in panels.values()))
     figure.supxlabel(f"{shown} samples, over the regions that hold 50, 90 and 99 % of the true mass", fontsize=10)
     figure.savefig(path, dpi=150)
+
+
+def histogram_panels(path: Path, panels: Mapping[str, Samples], density: Density, square: Square) -> None:
+    """Write the true density and, beside it, the histogram of each sample: one scale, the same bins, the border of 99 % of the mass."""
+    bins = max(20, round(min(len(drawn.x) for drawn in panels.values()) ** 0.4))
+    terrain = Terrain.of(density, square)
+    shown = {"true density": _binned(density, square, bins)}
+    shown |= {f"{name}\n{len(drawn.x)} samples": _histogram(drawn.x, square, bins) for name, drawn in panels.items()}
+    figure = Figure(figsize=(3.7 * len(shown) + 0.8, 4.4), layout="constrained")
+    grid = figure.subplots(1, len(shown), squeeze=False, sharey=True)[0]
+    (x, y), h = square.centre, square.half
+    colours: Any = {"norm": Normalize(0, shown["true density"].max()), "cmap": "magma"}
+    for axes, (title, height) in zip(grid, shown.items(), strict=True):
+        axes.imshow(height, origin="lower", extent=(x - h, x + h, y - h, y + h), **colours)
+        terrain.outline(axes)
+        square.frame(axes)
+        axes.set_title(title, fontsize=11)
+    figure.colorbar(
+        ScalarMappable(**colours),
+        ax=grid.tolist(),
+        label=f"density, mean over a bin of edge {2 * h / bins:.2g}",
+        aspect=30,
+    )
+    figure.savefig(path, dpi=150)
+
+
+def _binned(density: Density, square: Square, bins: int) -> np.ndarray:
+    """Return the mean of the density over each of bins² equal squares, ordinate first: what a histogram of many draws tends to."""
+    fine = 8 * bins
+    inner = Square(square.centre, square.half * (1 - 1 / fine))  # whose grid points are the centres of fine² cells
+    height = in_parts(density.log_prob, inner.points(fine)).exp().numpy()
+    return height.reshape(bins, 8, bins, 8).mean(axis=(1, 3))
+
+
+def _histogram(x: Float[Tensor, "n 2"], square: Square, bins: int) -> np.ndarray:
+    """Return the density of samples in each of bins² equal squares, ordinate first; those outside count as samples."""
+    (a, b), h = square.centre, square.half
+    counts = np.histogram2d(*x.double().numpy().T[::-1], bins=bins, range=((b - h, b + h), (a - h, a + h)))[0]
+    return counts / (len(x) * (2 * h / bins) ** 2)
 
 
 def trajectory_panels(

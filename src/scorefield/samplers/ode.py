@@ -48,7 +48,8 @@ class Heun(Sampler[None]):
         y  ← y + (ρ_s − ρ̂) ½ (ẑ(y, ρ̂) + ẑ(y′, ρ_s))                          the trapezoid
 
     Args:
-        churn: S_churn; 0 integrates the ODE.
+        churn: S_churn; 0 integrates the ODE. Karras et al. count the last step, to σ = 0, which is the closing denoising here, and divide
+            by N + 1: their S_churn is churn = S_churn N/(N + 1).
         churn_min, churn_max: the range of noise levels that are churned.
         churn_noise: S_noise.
 

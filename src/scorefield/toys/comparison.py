@@ -7,7 +7,14 @@ import torch
 
 from scorefield._tensors import derive_seed
 from scorefield.models import Exact, ScoreModel
-from scorefield.plotting import Terrain, sample_panels, save_path_film, score_panels, trajectory_panels
+from scorefield.plotting import (
+    Terrain,
+    histogram_panels,
+    sample_panels,
+    save_path_film,
+    score_panels,
+    trajectory_panels,
+)
 from scorefield.sampling import Samples, sample
 from scorefield.toys.known import REPEATS, Plan, Toy, chains
 from scorefield.toys.measures import Rows
@@ -52,10 +59,11 @@ def draw(
 def pictures(
     out: Path, model: ScoreModel, exact: Exact, toy: Toy, levels: Plan, rows: Rows, *, seed: int, frames: int
 ) -> None:
-    """Write field.png, samples.png, trajectories.png and path.gif, the film of the annealed path, into the folder ``out``."""
+    """Write the pictures of field, samples, histograms and trajectories, and path.gif, the film of the annealed path, into ``out``."""
     final = exact.marginal(torch.tensor(levels.process.t_min))
     score_panels(out / "field.png", model, exact, levels.t, toy.view)
     sample_panels(out / "samples.png", rows, Terrain.of(final, toy.view))
+    histogram_panels(out / "histograms.png", rows["learned score"], final, toy.view)
     n = min(_FILMED, *(len(drawn.x) for drawn in rows["exact score"].values()))
     paths = {
         name: drawn.trajectory

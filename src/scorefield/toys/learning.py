@@ -1,20 +1,16 @@
-"""Learning a toy: objectives by name, each made to cover all noise levels, and the training itself."""
+"""Learning a toy: objectives by name, each over all noise levels, and the training itself."""
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
-from scorefield._tensors import Source, derive_seed, uniform_like
+from scorefield._tensors import derive_seed
 from scorefield.data import DensityBatches
 from scorefield.grids import geometric
 from scorefield.models import ScoreModel
 from scorefield.networks import MLP
 from scorefield.objectives import (
-    DAE,
     DSM,
     SSM,
     SSMVR,
@@ -24,6 +20,7 @@ from scorefield.objectives import (
     MultiLevelDSM,
     Objective,
     edm_weight,
+    sigma_weight,
 )
 from scorefield.preconditioning import Denoiser
 from scorefield.toys.known import Plan, Toy
@@ -31,43 +28,32 @@ from scorefield.training import Optimization, StepRecord, TrainState, load_weigh
 
 __all__ = ["OBJECTIVES", "learn", "objective"]
 
-_LEVELS = 24  # the ladder of the objectives that know one level at a time
+_LEVELS = 24  # of the ladder
 
 
 def objective(kind: str, plan: Plan) -> Objective[ScoreModel]:
     """Return the objective called ``kind``, for all noise levels of the plan."""
-    if kind == "dsm":
-        centre = 0.5 * math.log(plan.process.sigma_min * plan.sigma_1)
-        spread = 0.35 * math.log(plan.sigma_1 / plan.process.sigma_min)
-        return DSM(LogNormal(centre, spread), edm_weight(plan.sigma_data))
-    levels = geometric(plan.process.sigma_max, plan.process.sigma_min, _LEVELS)
-    return MultiLevelDSM(levels) if kind == "multilevel" else _LevelByLevel(levels, _AT_ONE_LEVEL[kind])
+    return _OBJECTIVES[kind](plan)
 
 
-# A loss at level σ, and what brings it to the scale of σ² times the score's error.
-_AT_ONE_LEVEL: dict[str, Callable[[float], tuple[Objective[ScoreModel], float]]] = {
-    "dae": lambda sigma: (DAE(sigma), 0.5 / sigma**2),
-    "ssm": lambda sigma: (SSM(sigma), sigma**2),
-    "ssmvr": lambda sigma: (SSMVR(sigma), sigma**2),
-    "implicit": lambda sigma: (ImplicitSM(sigma), sigma**2),
-    "fdssm": lambda sigma: (FiniteDifferenceSSM(sigma, epsilon=0.05 * sigma), sigma**2),
+def _times(plan: Plan) -> LogNormal:
+    """Return the noise levels of all but the ladder: those at which the data can still be told from noise."""
+    centre = 0.5 * math.log(plan.process.sigma_min * plan.sigma_1)
+    return LogNormal(centre, 0.35 * math.log(plan.sigma_1 / plan.process.sigma_min))
+
+
+_OBJECTIVES: dict[str, Callable[[Plan], Objective[ScoreModel]]] = {
+    "dsm": lambda plan: DSM(_times(plan), edm_weight(plan.sigma_data)),
+    "multilevel": lambda plan: MultiLevelDSM(geometric(plan.process.sigma_max, plan.process.sigma_min, _LEVELS)),
+    # At one level it is `DAE` but for a factor; over all, each level's reconstruction counts in units of its own noise.
+    "dae": lambda plan: DSM(_times(plan), sigma_weight),
+    "ssm": lambda plan: SSM(times=_times(plan)),
+    "ssmvr": lambda plan: SSMVR(times=_times(plan)),
+    "implicit": lambda plan: ImplicitSM(times=_times(plan)),
+    "fdssm": lambda plan: FiniteDifferenceSSM(epsilon=0.05, times=_times(plan)),
 }
-OBJECTIVES = ("dsm", "multilevel", *_AT_ONE_LEVEL)
+OBJECTIVES = tuple(_OBJECTIVES)
 """The names that `objective` knows."""
-
-
-@dataclass(frozen=True)
-class _LevelByLevel:
-    """An objective that knows one noise level, at another level of a ladder for every batch."""
-
-    levels: Float[Tensor, " L"]
-    at: Callable[[float], tuple[Objective[ScoreModel], float]]
-
-    def __call__(self, model: ScoreModel, x0: Float[Tensor, "b *d"], noise: Source = None) -> Float[Tensor, " b"]:
-        """Return the loss of each example."""
-        index = int(uniform_like(x0, noise)[0] * len(self.levels))
-        loss, scale = self.at(self.levels[index].item())
-        return scale * loss(model, x0, noise)
 
 
 def learn(

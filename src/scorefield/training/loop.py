@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from scorefield._tensors import Noise, derive_seed
+from scorefield._tensors import Noise, derive_seed, precise
 from scorefield.data import Batch, Dataset, batches_of
 from scorefield.densities import Density
 from scorefield.errors import ConfigError, DivergedError
@@ -78,6 +78,7 @@ def train(
 
     Raises:
         DivergedError: the loss or a gradient stopped being finite; the state is that of the step before.
+        ConfigError: the network was to be compiled, and cannot be here.
     """
     parallel = parallel or OneProcess()
     state.model.train()
@@ -89,7 +90,8 @@ def train(
         for group in state.optimizer.param_groups:
             group["lr"] = rate
         batch = batches.batch(k)
-        loss = _gradient(state, batch, batches, objective, settings, parallel)
+        with _said_if_not_compiled():
+            loss = _gradient(state, batch, batches, objective, settings, parallel)
         norm = _clip(state, settings.clip)
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise DivergedError(_diagnosis(state, batch, loss))
@@ -142,6 +144,20 @@ def fit(
     return records
 
 
+@contextmanager
+def _said_if_not_compiled() -> Iterator[None]:
+    """Turn what torch.compile raises, at the first step, into what can be done about it."""
+    try:
+        yield
+    except Exception as error:
+        if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+            raise
+        raise ConfigError(
+            f"train.compile: PyTorch cannot compile the network here: {str(error).strip().splitlines()[0]} "
+            "It needs a C++ compiler, such as g++; install one, or leave train.compile=false"
+        ) from error
+
+
 def _gradient(
     state: TrainState,
     batch: Batch,
@@ -156,7 +172,7 @@ def _gradient(
     conditioned = _conditioned(state.model, batch.labels, first, settings)
     state.optimizer.zero_grad(set_to_none=False)
     coordinates = math.prod(batches.event)
-    loss = torch.zeros((), dtype=torch.float64, device=parallel.device)
+    loss = torch.zeros((), dtype=precise(parallel.device), device=parallel.device)
     for part, rows in zip(x0.chunk(settings.accumulate), torch.arange(len(x0)).chunk(settings.accumulate), strict=True):
         noise = Noise(
             (first + rows).tolist(), batches.event, stream=f"train {settings.seed}", device=x0.device, dtype=x0.dtype

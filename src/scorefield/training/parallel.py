@@ -124,6 +124,10 @@ def pick_device(name: str) -> torch.device:
     if checked_device(name) == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     device, found = torch.device(name), torch.cuda.device_count()
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise ConfigError(
+            f"device {name!r} was asked for, but there is no GPU of Apple's, or this PyTorch cannot use it; use cpu"
+        )
     if device.type == "cuda" and (device.index or 0) >= found:
         here = f"the last here is cuda:{found - 1}" if found else "there is no CUDA device; use cpu"
         raise ConfigError(f"device {name!r} was asked for, but {here}")
@@ -136,6 +140,6 @@ def checked_device(name: str) -> str:
     Raises:
         ConfigError: a name of none.
     """
-    if not re.fullmatch(r"auto|cpu|cuda(:\d{1,4})?", name):
-        raise ConfigError(f"device {name!r}: expected auto, cpu, cuda or cuda:N")
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,4})?", name):
+        raise ConfigError(f"device {name!r}: expected auto, cpu, cuda, cuda:N or mps")
     return name

@@ -53,5 +53,8 @@ def test_the_wheel_built_twice_is_equal_to_the_byte(tmp_path: Path) -> None:
     names = set(zipfile.ZipFile(first).namelist())
     sources = [path for package in ("scorefield", "scorefield_claims") for path in (ROOT / "src" / package).rglob("*")]
     expected = {p.relative_to(ROOT / "src").as_posix() for p in sources if p.is_file() and "__pycache__" not in p.parts}
+    expected |= {
+        f"scorefield/configs/{path.name}" for path in (ROOT / "configs").iterdir()
+    }  # a link, which rglob does not enter
     assert expected <= names
     assert {name.partition("/")[0] for name in names - expected} == {f"{first.name.rsplit('-', 3)[0]}.dist-info"}

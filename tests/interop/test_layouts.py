@@ -127,7 +127,12 @@ def refused(tmp_path: Path, value: object, layout: str, words: str) -> None:
 
 def test_another_layout_is_named(tmp_path: Path) -> None:
     value = contents("ncsnv2", network("ncsnv2"))
-    refused(tmp_path, value, "ncsn", r"expected a list \[model, optimizer\]; found a list of 5; choose another layout")
+    refused(
+        tmp_path,
+        value,
+        "ncsn",
+        r"expected a list \[model, optimizer\], or a state dict alone; found a list of 5; choose",
+    )
     refused(tmp_path, value, "score_sde", "expected a dict with model, ema, optimizer and step; found a list of 5")
     refused(tmp_path, {"state_dict": {}}, "ncsnv2", "found a dict with state_dict")
     refused(tmp_path, [[], {}], "ncsn", "tensors by name as the model; found a list of 0")

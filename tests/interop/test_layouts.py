@@ -133,7 +133,7 @@ def test_another_layout_is_named(tmp_path: Path) -> None:
         "ncsn",
         r"expected a list \[model, optimizer\], or a state dict alone; found a list of 5; choose",
     )
-    refused(tmp_path, value, "score_sde", "expected a dict with model, ema, optimizer and step; found a list of 5")
+    refused(tmp_path, value, "score_sde", "step, or a state dict alone; found a list of 5")
     refused(tmp_path, {"state_dict": {}}, "ncsnv2", "found a dict with state_dict")
     refused(tmp_path, [[], {}], "ncsn", "tensors by name as the model; found a list of 0")
     refused(tmp_path, [{"a": 1}, {}], "ncsn", "'a': a int")

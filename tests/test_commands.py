@@ -58,7 +58,9 @@ def named(words: list[str]) -> str:
     """Return the name of the run that a training makes."""
     if "--name" in words:
         return words[words.index("--name") + 1]
-    return yaml.safe_load(Path(words[words.index("--config") + 1]).read_text())["name"]
+    config = words[words.index("--config") + 1]
+    path = Path(config) if Path(config).is_file() else Path("configs", f"{config}.yaml")
+    return yaml.safe_load(path.read_text())["name"]
 
 
 @pytest.fixture(scope="module")

@@ -53,7 +53,9 @@ def _draw(target: Path, measures: dict[str, Estimate], path: Averaging, recipe: 
     figure, grid = canvas(2, 3, width=4.9, height=3.9)
     one, two, three, four, five, six = grid.flatten()
     share = "1: error of a mode's share"
-    _pair(one, measures, {"σ₁ by distance": f"{share}, σ_1 by distance", "σ₁ = 1": f"{share}, σ_1 = 1"}, share)
+    _pair(
+        one, measures, {"σ₁ by distance": f"{share}, σ_1 = the largest distance", "σ₁ = 1": f"{share}, σ_1 = 1"}, share
+    )
     overlaps = {"γ by rule": "2: overlap by rule", "NCSN's γ": "2: overlap of NCSN"}
     _pair(two, measures, overlaps, "2: norms the next level expects (D = 784)")
     two.axhline(0.5, color="black", linestyle="--", linewidth=1)
@@ -86,7 +88,8 @@ def _draw(target: Path, measures: dict[str, Estimate], path: Averaging, recipe: 
 
 CLAIM = Claim(
     name="ncsnv2-techniques",
-    statement="Each of NCSNv2's five techniques helps: σ_1 by distance, γ by overlap, F(x)/σ, ε by rule, averaging with a last denoising.",
+    statement="Each of NCSNv2's five techniques helps: the largest noise from distances, the ratio of levels from their overlap, a network "
+    "divided by σ, the step size by rule, averaged weights with a last denoising.",
     source="Song & Ermon (2020), Techniques 1 to 5 and the released configurations",
     measure=measure,
     small=NCSNv2Techniques(n=10_000, steps=1000, checkpoints=8),

@@ -1,7 +1,7 @@
 """Words and phrases that readers stumbled over stay out of pages, docstrings, strings and help; a failure names file and line.
 
-What is listed is gone: a phrase is added when its last use is rewritten. Names in code are kept; of a source, strings are read, docstrings and
-help included.
+What is listed is gone: a phrase is added when its last use is rewritten. Names in code are kept; of a source, strings are read,
+docstrings and help included.
 """
 
 import ast

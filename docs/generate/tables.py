@@ -143,7 +143,7 @@ def _thousandths(found: Estimate) -> str:
 
 
 def _words(found: dict[str, dict[int, Estimate]], budget: int, alone: Estimate) -> str:
-    """Return which samplers equal exact sampling after so many evaluations or, if none does, which come nearest, and how far the default is."""
+    """Return which samplers equal exact sampling after so many evaluations or else which come nearest, and where the default is."""
     at = {name: by[budget] for name, by in found.items()}
     same = _within(at, alone)
     if same:

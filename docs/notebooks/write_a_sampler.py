@@ -12,7 +12,8 @@
 # %% [markdown]
 # # Write your own sampler in ten lines, and test it against exact answers
 #
-# A sampler is one transition from time t to s < t. The function `sample` brings the loop, the noise, the counting of evaluations and the trajectory. What the class
+# A sampler is one transition from time t to s < t. The function `sample` brings the loop, the noise, the counting of evaluations and
+# the trajectory. What the class
 # declares, its order and its cost, is what gets tested; and a test counts only if a broken
 # sampler fails it.
 
@@ -147,6 +148,6 @@ plt.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# In the repository these tests exist already: add one line with your sampler to `SAMPLERS` in `tests/laws/cases.py`, and it is compared with
-# the exact distribution on every target and process, with the order it declares, with the
+# In the repository these tests exist already: add one line with your sampler to `SAMPLERS` in `tests/laws/cases.py`. It is then
+# compared with the exact distribution on every target and process, with the order it declares, with the
 # noise it may draw. `make mutants` then breaks it on purpose.

@@ -25,7 +25,7 @@ SMALL = {  # what is appended to a command: of two equal options the last counts
     "evaluate": f"{DRAW} -n 20",
     "inpaint": f"{DRAW} -n 2",
     "solve": f"{DRAW} -n 2",
-    "likelihood": "-n 1",
+    "likelihood": "-n 2",
 }
 ELSEWHERE = {  # and why
     "make": "a whole environment: the first thing that CI does",

@@ -19,6 +19,7 @@ PAGES = [
     *(ROOT / "report").rglob("*.typ"),
 ]
 SOURCES = sorted(path for name in ("scorefield", "scorefield_claims") for path in (ROOT / "src" / name).rglob("*.py"))
+CLAIMS = sorted((ROOT / "src" / "scorefield_claims" / "claims").glob("*.py"))
 EVERYWHERE = {  # what may not be written, and what to write
     "law of nothing": "say which distribution it is not",
     "yard-?stick": "reference",
@@ -69,6 +70,13 @@ def found(path: Path, words: dict[str, str]) -> list[str]:
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_pages_keep_out_what_readers_stumbled_over(path: Path):
     assert found(path, EVERYWHERE | PAGES_ONLY) == []
+
+
+@pytest.mark.parametrize("path", CLAIMS, ids=lambda path: path.stem)
+def test_what_the_page_of_claims_shows_of_a_module_is_in_plain_words(path: Path, tmp_path: Path):
+    shown = tmp_path / f"{path.stem}.md"
+    shown.write_text(ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "", encoding="utf-8")
+    assert found(shown, EVERYWHERE | PAGES_ONLY) == []
 
 
 def test_docstrings_and_help_keep_out_what_readers_stumbled_over():

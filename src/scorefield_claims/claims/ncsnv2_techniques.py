@@ -3,13 +3,13 @@ r"""The five techniques of NCSNv2 (Song & Ermon 2020), one switch at a time, wit
     1   σ_1 = the largest distance between data     against σ_1 = 1: error of a mode's share, on the paper's two modes, from the prior
     2   γ* = √(2D)/(√(2D) − 3)                       against the full equation's root, and by simulation: half of a level's samples have
                                                      a norm that the next level expects; with NCSN's ten levels next to none
-    3   s(x, σ) = F(x)/σ                             against a network that is told σ; needs σ to show in x, so D decides
+    3   s(x, σ) = F(x)/σ                             against a network conditioned on σ; needs σ to show in x, so D decides
     4   ε by rule                                    against the ε of the published configurations, and by simulation: the variance left
     5   averaged weights, a noise-free last step     against the last weights, and against stopping at σ_L
 
 Each technique has a check of its own; the verdict is PASS if all hold, and names those that hold under a condition. Thresholds: a
 published ε agrees with the rule within ``agrees`` = 5 %, the rounding of a number of one or two digits, and so do simulations with
-formulas; a network that is not told σ may have up to ``costs`` = 2 times the error of one that is, or the technique is not free;
+formulas; a network without σ may have up to ``costs`` = 2 times the error of one with it, or the technique is not free;
 everything else must be better by more than 2 standard errors.
 """
 

@@ -47,8 +47,8 @@ exact posterior (the distribution of the data given the measurement), where that
 The data have two coordinates and an exact score. The first coordinate is measured, and the tables are about the second: by how many
 posterior standard deviations the mean of its samples is off, and the ratio of the standard deviations of samples and posterior (1 is
 right); for the mixture also the total variation distance between the shares of its modes and those of the posterior.
-{DRAWS} samples, {len(TIMES) - 1} steps; after ± stands one standard error of that many samples. `Inpaint` and `RePaint` are given the value itself;
-the others measure it with noise {NOISE}, and each is compared with its own posterior.
+{DRAWS} samples, {len(TIMES) - 1} steps; after ± stands one standard error of that many samples. `Inpaint` and `RePaint` are given the value
+itself; the others measure it with noise {NOISE}, and each is compared with its own posterior.
 
 Every method is exact for coordinates that are independent of the measured one. ΠGDM (`LinearGaussian`) is exact where the data are Gaussian
 of covariance σ_d² I and `sigma_data` is σ_d, for any A and any sampler, up to the sampler's error. `Particles` is exact for any data in the

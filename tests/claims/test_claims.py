@@ -184,3 +184,15 @@ def test_a_rare_digit_is_judged_by_chance_first_and_by_the_allowance_then(share:
     verdict, reason = claim.judge(claim.full, measures, rows)
     assert verdict == expected
     assert ("allows 20%" in reason) == (expected == Verdict.HOLDS_ONLY_IF)
+
+
+@pytest.mark.parametrize(
+    ("deterministic", "expected"), [(0.5, Verdict.PASS), (1.1, Verdict.CANNOT_BE_TOLD), (2.0, Verdict.FAIL)]
+)
+def test_equal_quality_is_judged_by_the_error_of_the_difference(deterministic: float, expected: Verdict):
+    claim = find("mnist-samplers")
+    found = {"Heun": deterministic, "Heun with churn": 1.0, "Euler": 9.0, "Euler-Maruyama": 9.0}
+    rows = [{"sampler": k, "evaluations": 9, "fid_mnist_features": v, "standard_error": 0.1} for k, v in found.items()]
+    assert claim.judge is not None
+    verdict, _ = claim.judge(claim.full, {"FID (MNIST features) of training digits": exactly(0.1)}, rows)
+    assert verdict == expected

@@ -1,4 +1,4 @@
-"""What it brings that the command line keeps the memory it frees (`scorefield.cli.memory`): training steps of 64 and draws of 250 digits.
+"""What the command line gains by keeping freed memory (`scorefield.cli.memory`): training steps of 64 and draws of 250 digits.
 
 Both in bfloat16 where the processor has it. Each side is a process of its own, since the setting lasts for one.
 """

@@ -41,16 +41,20 @@ INTRODUCTION = f"""# How exact is each way of conditioning?
 
 Written by `python -m benchmarks.guidance_bias`; every number was measured, none was typed.
 
-The data have two coordinates and an exact score; the first is observed, and the table is about the second: the mean of its samples
-minus that of the exact posterior, in posterior standard deviations, and the ratio of the two standard deviations; for the mixture also
-the total variation distance between the shares of its modes and the posterior's. {DRAWS} samples, {len(TIMES) - 1} steps; after ± stands
-one standard error of that many samples. `Inpaint` and `RePaint` are given the value itself; the others measure it with noise {NOISE}, and
-each is compared with its own posterior.
+A diffusion model can be conditioned on a measurement in several ways, most of them approximate. This page measures how far each is from the
+exact posterior (the distribution of the data given the measurement), where that is known.
 
-Exact are: every method, for what is independent of the measured part; ΠGDM (`LinearGaussian`) where the data are Gaussian of covariance
-σ_d² I and `sigma_data` is σ_d, for any A and any sampler, up to the sampler's error; `Particles` for any data, as particles and steps
-grow. Replacement and DPS are exact for no data with dependence. DPS pulls equally hard at every step, so that its result depends on how
-many there are; its ζ was made for images, where a misfit has hundreds of coordinates.
+The data have two coordinates and an exact score. The first coordinate is measured, and the tables are about the second: by how many
+posterior standard deviations the mean of its samples is off, and the ratio of the standard deviations of samples and posterior (1 is
+right); for the mixture also the total variation distance between the shares of its modes and those of the posterior.
+{DRAWS} samples, {len(TIMES) - 1} steps; after ± stands one standard error of that many samples. `Inpaint` and `RePaint` are given the value
+itself; the others measure it with noise {NOISE}, and each is compared with its own posterior.
+
+Every method is exact for coordinates that are independent of the measured one. ΠGDM (`LinearGaussian`) is exact where the data are Gaussian
+of covariance σ_d² I and `sigma_data` is σ_d, for any A and any sampler, up to the sampler's error. `Particles` is exact for any data in the
+limit of many particles and steps. Replacement and DPS are biased wherever coordinates depend on each other. DPS takes a step of the same
+size at every noise level, so its result depends on the number of steps; its ζ was chosen for images, where the misfit has hundreds of
+coordinates.
 """
 
 

@@ -21,7 +21,11 @@ author = "The scorefield authors"
 copyright = "the scorefield authors, MIT licence"
 release = scorefield.__version__
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
-extensions += ["sphinx.ext.mathjax", "sphinx-mathjax-offline"]  # formulas are set without a network, too
+extensions += [
+    "sphinx_copybutton",
+    "sphinx.ext.mathjax",
+    "sphinx-mathjax-offline",
+]  # formulas are set without a network, too
 html_theme = "furo"
 html_title = "scorefield"
 html_static_path = ["_static"]
@@ -30,7 +34,7 @@ html_extra_path = ["../src/scorefield/app"]  # the plane, a page of its own: pla
 exclude_patterns = ["_build", "conf.py", "generate", "_generated/*.inc", "**/.ipynb_checkpoints"]
 suppress_warnings = ["mystnb.unknown_mime_type"]
 
-myst_enable_extensions = ["dollarmath", "amsmath"]
+myst_enable_extensions = ["dollarmath", "amsmath", "deflist"]
 nb_custom_formats = {".py": "generate.notebook.read"}
 nb_execution_mode = "cache"
 nb_execution_timeout = 600

@@ -25,7 +25,7 @@ SMALL = {  # what is appended to a command: of two equal options the last counts
     "evaluate": f"{DRAW} -n 20",
     "inpaint": f"{DRAW} -n 2",
     "solve": f"{DRAW} -n 2",
-    "likelihood": "-n 1",
+    "likelihood": "-n 2",
 }
 ELSEWHERE = {  # and why
     "make": "a whole environment: the first thing that CI does",
@@ -58,7 +58,9 @@ def named(words: list[str]) -> str:
     """Return the name of the run that a training makes."""
     if "--name" in words:
         return words[words.index("--name") + 1]
-    return yaml.safe_load(Path(words[words.index("--config") + 1]).read_text())["name"]
+    config = words[words.index("--config") + 1]
+    path = Path(config) if Path(config).is_file() else Path("configs", f"{config}.yaml")
+    return yaml.safe_load(path.read_text())["name"]
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 ROOT = Path(__file__).parents[1]
-VERDICTS = ("PASS", "FAIL", "HOLDS_ONLY_IF")
+VERDICTS = ("PASS", "FAIL", "HOLDS_ONLY_IF", "CANNOT_BE_TOLD")
 # What the text itself quotes: exact numbers first.
 QUOTED = {
     "vincent-identity": ("largest relative gap of the losses", "relative gap of the gradients"),

@@ -1,8 +1,9 @@
 """How each library trains a model of 28x28x1 images and draws from it, with the settings of its own documentation.
 
 Theirs are the network, batch, noise levels, loss, optimiser, average of the weights, scale of the images, sampler and its steps. Left out
-are mirrored images where the network is not told (a mirrored digit is none), mixed precision, which wants a graphics card here, and the
-processes that read image files, of which there are none. Some networks are told the digit: they draw all ten equally often.
+are mirrored images where the network is not conditioned on the mirroring (a mirrored digit is not a digit), mixed precision, which needs a
+graphics card here, and processes that read image files, since the images are in memory. Some networks are conditioned on the digit: they
+draw all ten equally often.
 """
 
 from collections.abc import Callable, Iterable, Iterator

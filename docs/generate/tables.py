@@ -1,6 +1,7 @@
 """Tables of choosing: what samplers declare, what a budget buys on an exact score, and what was measured on MNIST."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from scorefield import (
 from scorefield.config.rooms import SAMPLER
 from scorefield.config.sampling import SamplingConfig
 from scorefield.grids import steps_of
+from scorefield.metrics import Estimate
 from scorefield.pretrained import load_trained, shipped_models
 
 RESULTS = Path(__file__).parents[2] / "results"
@@ -115,22 +117,48 @@ def _budget(folder: Path) -> None:
     exact = Exact(RING, PROCESS)
     truth = RING.sample(DRAWS, torch.Generator().manual_seed(1))
     alone = energy_distance(RING.sample(DRAWS, torch.Generator().manual_seed(2)), truth)
-    rows = [
-        ["draws of the distribution itself", *[f"{1e3 * alone.value:.1f} ± {1e3 * alone.error:.1f}"] * len(BUDGETS)]
-    ]
+    rows = [["draws of the distribution itself", *[_thousandths(alone)] * len(BUDGETS)]]
+    found: dict[str, dict[int, Estimate]] = {}
     for sampler, usual in _everyone():
         if usual == "constant" or isinstance(sampler, AdaptiveODE):
             continue  # it stays at its level, or takes as many evaluations as it needs
         chain = AnnealedLangevin(0.5 * 0.01**2, repeats=2) if isinstance(sampler, AnnealedLangevin) else sampler
-        row = [f"`{_name(chain)}`"]
+        found[_name(chain)] = {}
         for budget in BUDGETS:
             transitions = max(1, int((budget - 1) // chain.evaluations))
             levels = geometric(20.0, 0.01, transitions)
             grid = {"karras": Karras(transitions), "log_snr": LogSNR(transitions), "ladder": Ladder(levels)}[usual]
-            found = energy_distance(sample(exact, chain, (DRAWS, 2), grid=grid).x, truth)
-            row.append(f"{1e3 * found.value:.1f} ± {1e3 * found.error:.1f}")
-        rows.append(row)
+            drawn = sample(exact, chain, (DRAWS, 2), grid=grid).x
+            found[_name(chain)][budget] = energy_distance(drawn, truth)
+    rows += [[f"`{name}`", *map(_thousandths, by.values())] for name, by in found.items()]
     save_table(folder, "budget", ["sampler", *(f"{b} evaluations" for b in BUDGETS)], rows)
+    (folder / "budget_words.inc").write_text(
+        " ".join(_words(found, budget, alone) for budget in reversed(BUDGETS)) + "\n"
+    )
+
+
+def _thousandths(found: Estimate) -> str:
+    """Return a thousand times an estimate."""
+    return f"{1e3 * found.value:.1f} ± {1e3 * found.error:.1f}"
+
+
+def _words(found: dict[str, dict[int, Estimate]], budget: int, alone: Estimate) -> str:
+    """Return which samplers equal exact sampling after so many evaluations or else which come nearest, and where the default is."""
+    at = {name: by[budget] for name, by in found.items()}
+    same = _within(at, alone)
+    if same:
+        others = [f"`{name}`" for name in at if name not in same]
+        who = f"all but {', '.join(others)}" if len(others) < len(same) else ", ".join(f"`{name}`" for name in same)
+        return f"After **{budget} evaluations** {who if others else 'all'} are indistinguishable from exact sampling."
+    best = min(at.values(), key=lambda estimate: estimate.value)
+    near = ", ".join(f"`{name}` ({1e3 * at[name].value:.1f})" for name in _within(at, best))
+    heun = f"`Heun`, the default, is at {1e3 * at['Heun'].value:.1f}"
+    return f"After **{budget} evaluations** none is; the nearest are {near}, while {heun}."
+
+
+def _within(at: dict[str, Estimate], best: Estimate) -> list[str]:
+    """Return the names whose distance is at most two standard errors above another."""
+    return [name for name, e in at.items() if e.value - best.value <= 2 * math.hypot(e.error, best.error)]
 
 
 def _mnist(folder: Path) -> None:

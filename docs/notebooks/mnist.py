@@ -101,7 +101,7 @@ show("path", (path / scale).flatten(0, 1), columns=8)
 # %% [markdown]
 # ## The digit asked for
 #
-# A network that was told the digit in training draws the one asked for; classifier-free guidance, of this `weight`, exaggerates it.
+# A network that was trained with labels draws the digit asked for; classifier-free guidance, of this `weight`, exaggerates it.
 # `load_model` gives a model that draws itself, by the sampler of its configuration.
 
 # %%

@@ -71,8 +71,8 @@ plt.ylabel("loss")
 plt.show()
 
 # %% [markdown]
-# True score, learned score, and the error between them at one noise level. It is small where there is data: where nothing is seen,
-# nothing is learned.
+# True score, learned score, and the error between them at one noise level. It is small where there are data, and large where
+# there are none to learn from.
 
 # %%
 t = process.time(torch.tensor(0.5, dtype=torch.float64))

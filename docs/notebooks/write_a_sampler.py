@@ -12,7 +12,8 @@
 # %% [markdown]
 # # Write your own sampler in ten lines, and test it against exact answers
 #
-# A sampler is one transition from time t to s < t. The loop, the noise, the counting, the trajectory are `sample`'s. What the class
+# A sampler is one transition from time t to s < t. The function `sample` brings the loop, the noise, the counting of evaluations and
+# the trajectory. What the class
 # declares, its order and its cost, is what gets tested; and a test counts only if a broken
 # sampler fails it.
 
@@ -62,7 +63,7 @@ drawn = sf.sample(exact, Midpoint(), (DRAWS, 2), grid=sf.Karras(31))
 print(drawn.evaluations, "evaluations; energy distance:", sf.energy_distance(drawn.x[:3000], ring.sample(3000)))
 
 # %% [markdown]
-# ## Law 1: the order it declares
+# ## Test 1: the order it declares
 #
 # On Gaussian data the flow is known in closed form: a state keeps its number of standard deviations. So the error of a path is a
 # number, and its decay with the number of steps a slope. No samples, no statistics.
@@ -91,7 +92,7 @@ for process in (sf.VE(sigma_min=0.3, sigma_max=2.0), sf.VP()):
     assert abs(order - Midpoint.order) < 0.1
 
 # %% [markdown]
-# ## Law 2: it reaches the distribution, at a stated level
+# ## Test 2: it reaches the distribution, at a stated significance level
 #
 # Begin with the exact distribution at t_max, end with the exact one at t_min: Kolmogorov–Smirnov tests along both
 # axes. With level 10⁻³ for both together, a correct sampler fails one time in a thousand.
@@ -147,6 +148,6 @@ plt.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# In the repository the laws are there already: add one line with your sampler to `SAMPLERS` in `tests/laws/cases.py`, and it is held to
-# the exact law on every target and process, to the order it declares, to the
+# In the repository these tests exist already: add one line with your sampler to `SAMPLERS` in `tests/laws/cases.py`. It is then
+# compared with the exact distribution on every target and process, with the order it declares, with the
 # noise it may draw. `make mutants` then breaks it on purpose.

@@ -90,7 +90,7 @@ save_grid(OUT / "samples.png", drawn.x[:32], columns=16)
 Image.open(OUT / "samples.png")
 
 # %% [markdown]
-# ## Learned, or learned by heart?
+# ## Learned, or memorised?
 #
 # Distance of each sample to the nearest training picture, beside that of held-out pictures, which nobody could have memorised. Samples
 # much nearer than held-out pictures are copies.

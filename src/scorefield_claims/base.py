@@ -2,6 +2,14 @@
 
 A `Claim` ties a statement of a paper to a function that measures it: ``measure(recipe)`` gives a `Finding`, whose verdict follows from the
 measured numbers by thresholds that the recipe states. Budgets are two instances of one recipe: the same measurement, smaller and larger.
+
+Every verdict is made by one rule, `rule`. A claim is split into checks: a number against a threshold. Where chance is part of the number, a
+check is contradicted only by more than chance explains, and cannot be told where the numbers are too close.
+
+    does not hold     a check is contradicted
+    cannot be told    none is contradicted, and one cannot be told
+    holds only if     all hold, but only under a condition, or with an allowance beyond chance, which is named
+    holds             all hold, with no allowance but that for chance
 """
 
 import math
@@ -26,6 +34,7 @@ class Verdict(StrEnum):
     PASS = "PASS"  # noqa: S105 a verdict, no password
     FAIL = "FAIL"
     HOLDS_ONLY_IF = "HOLDS_ONLY_IF"
+    CANNOT_BE_TOLD = "CANNOT_BE_TOLD"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +78,7 @@ class Claim(Generic[R]):
         small: the recipe of a minute.
         full: the recipe of minutes to an hour or so, with a seed that no threshold was chosen by.
         models: the shipped models it measures, or measures with.
+        judge: gives the verdict and its reason from recipe, measures and rows alone, so that a stored result can be judged again.
     """
 
     name: str
@@ -78,6 +88,7 @@ class Claim(Generic[R]):
     small: R
     full: R
     models: tuple[str, ...] = ()
+    judge: Callable[[R, Mapping[str, Estimate], Sequence[Row]], tuple[Verdict, str]] | None = None
 
     def recipe(self, budget: str) -> R:
         """Return the recipe of a budget, "small" or "full"."""
@@ -100,17 +111,21 @@ def below(a: Estimate, b: Estimate) -> bool:
     return a.value + 2 * math.hypot(a.error, b.error) < b.value
 
 
-def rule(checks: Mapping[str, bool], *, only_if: str = "") -> tuple[Verdict, str]:
+def rule(checks: Mapping[str, bool | None], *, only_if: str = "") -> tuple[Verdict, str]:
     """Return the verdict that follows from checks, and its reason.
 
     Args:
-        checks: what had to hold, in words with numbers, and whether it did.
-        only_if: a restriction without which the claim, as it was made, does not hold.
+        checks: what had to hold, in words with numbers, and whether it did; None where that cannot be told.
+        only_if: a condition or an allowance without which the claim, as it was made, does not hold.
     """
-    broken = [text for text, held in checks.items() if not held]
-    if broken:
-        return Verdict.FAIL, "does not hold: " + "; ".join(broken)
-    held = "; ".join(checks)
+    held = "; ".join(text for text, found in checks.items() if found)
+    for found, verdict, words in (
+        (False, Verdict.FAIL, "does not hold"),
+        (None, Verdict.CANNOT_BE_TOLD, "cannot be told"),
+    ):
+        missed = [text for text, seen in checks.items() if seen is found]
+        if missed:
+            return verdict, f"{words}: {'; '.join(missed)}" + (f". What holds: {held}" if held else "")
     return (Verdict.HOLDS_ONLY_IF, f"{only_if}. Then: {held}") if only_if else (Verdict.PASS, held)
 
 

@@ -1,8 +1,9 @@
 r"""Predictor, corrector, or both at the same cost (Song et al. 2021, Algorithm 1 and Table 1): who competes, and who wins.
 
 The paper chooses the corrector's signal-to-noise ratio by the error itself. So does this, with one seed; the error reported is that of
-another. An order holds at a cost, or is contradicted, if the errors differ by more than 2 standard errors; where they do not, or are both
-within ``floor`` standard errors of zero, no order can be told and none is claimed.
+another. Every process, predictor and cost is a case. In a case an order holds, or is contradicted, if the errors differ by more than 2
+standard errors; where they do not, or where both lie within ``floor`` standard errors of zero, the case cannot be decided. An order is
+contradicted if one case contradicts it, and cannot be told if no case decides it.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,10 +13,10 @@ from typing import NamedTuple
 
 import scorefield as sf
 from scorefield.metrics import Estimate
-from scorefield_claims.base import Row, Verdict, below
+from scorefield_claims.base import Row, Verdict, below, rule
 from scorefield_claims.drawing import canvas, curve, label, loglog, save, to_noise
 
-__all__ = ["Errors", "Measure", "compete", "draw", "verdict"]
+__all__ = ["Errors", "Measure", "compete", "draw", "errors_of", "verdict"]
 
 Measure = Callable[[str, sf.Sampler, int, int], Estimate]
 """The error of a sampler for a process, after so many transitions, with a seed."""
@@ -87,29 +88,43 @@ def _below(a: Estimate, b: Estimate, floor: float) -> bool | None:
     return a.value < b.value if seen and (below(a, b) or below(b, a)) else None
 
 
+def errors_of(rows: Sequence[Row]) -> Errors:
+    """Return the errors that a table of `compete` holds."""
+    errors: dict[str, dict[int, dict[str, Estimate]]] = {}
+    for row in rows:
+        by = errors.setdefault(str(row["process"]), {}).setdefault(int(row["evaluations"]), {})
+        by[str(row["sampler"])] = Estimate(float(row["error"]), float(row["standard_error"]))
+    return errors
+
+
 def verdict(errors: Errors, floor: float) -> tuple[Verdict, str]:
-    """Return where both orders hold, and where one does not."""
-    orders: dict[str, tuple[bool | None, bool | None]] = {}
+    """Return whether both orders hold, and in how many cases each."""
+    first: dict[str, bool | None] = {}
+    second: dict[str, bool | None] = {}
     for process, at in errors.items():
-        for cost, e in at.items():
-            for name in _PREDICTORS:
-                both = _below(e[f"{name} + corrector"], e[name], floor)
-                orders[f"{process}, {name}, {cost}"] = both, _below(e[name], e[_CORRECTOR], floor)
-    whole = [place for place, order in orders.items() if order == (True, True)]
-    text = f"predictor < corrector {_count(orders, 1)}; both < predictor {_count(orders, 0)}"
-    if not whole:
-        return Verdict.FAIL, f"the whole order is seen nowhere: {text}"
-    if any(False in order for order in orders.values()):
-        return Verdict.HOLDS_ONLY_IF, f"the whole order is seen for {'; '.join(whole)} evaluations only: {text}"
-    return Verdict.PASS, text
+        for (cost, e), name in product(at.items(), _PREDICTORS):
+            case = f"{process}, {name}, {cost}"
+            first[case] = _below(e[name], e[_CORRECTOR], floor)
+            second[case] = _below(e[f"{name} + corrector"], e[name], floor)
+    orders = {"predictor < corrector": first, "predictor-corrector < predictor": second}
+    undecided = any(None in cases.values() for cases in orders.values())
+    told = f"errors differ by more than 2 standard errors, and one is more than {floor:g} from zero"
+    return rule(
+        {f"{name} {_count(cases)}": _seen(cases) for name, cases in orders.items()}, only_if=told if undecided else ""
+    )
 
 
-def _count(orders: Mapping[str, tuple[bool | None, bool | None]], which: int) -> str:
-    """Return how often one of the two orders holds, and where it does not."""
-    told = [order[which] for order in orders.values()]
-    broken = [place for place, order in orders.items() if order[which] is False]
-    against = f", contradicted for {'; '.join(broken)} evaluations" if broken else ""
-    return f"holds in {told.count(True)} of {len(told)} cases, cannot be told in {told.count(None)}{against}"
+def _seen(cases: Mapping[str, bool | None]) -> bool | None:
+    """Return whether an order holds over all cases that decide it; None where none does."""
+    return min((held for held in cases.values() if held is not None), default=None)
+
+
+def _count(cases: Mapping[str, bool | None]) -> str:
+    """Return how often an order holds, and which cases contradict it."""
+    found = list(cases.values())
+    broken = [case for case, held in cases.items() if held is False]
+    against = f", is contradicted in {len(broken)} ({'; '.join(broken)} evaluations)" if broken else ""
+    return f"holds in {found.count(True)} of {len(found)} cases, cannot be told in {found.count(None)}{against}"
 
 
 def draw(path: Path, errors: Errors, what: str) -> None:

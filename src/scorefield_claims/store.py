@@ -7,7 +7,7 @@ import os
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,7 +21,7 @@ from scorefield_claims.basis import PACKAGES, Basis, basis
 from scorefield_claims.catalogue import module_of
 from scorefield_claims.results import SCHEMA, Result, read
 
-__all__ = ["find", "reproduce", "source"]
+__all__ = ["find", "judged", "reproduce", "source"]
 
 Value = TypeVar("Value")
 
@@ -60,6 +60,16 @@ def reproduce(claim: Claim[Any], budget: str, folder: Path, *, force: bool = Fal
     part.write_text(json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
     os.replace(part, place / "result.json")
     return {**result, "cached": False}
+
+
+def judged(claim: Claim[Any], result: Result) -> Result:
+    """Return a stored result with the verdict that the present rule gives its numbers; as it is where the claim has no ``judge``."""
+    if claim.judge is None:
+        return result
+    recipe = replace(claim.recipe(result["budget"]), **result["recipe"])
+    measures = {name: Estimate(found["value"], found["error"]) for name, found in result["measures"].items()}
+    verdict, reason = claim.judge(recipe, measures, result["rows"])
+    return {**result, "verdict": str(verdict), "reason": reason}
 
 
 def source() -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Every claim is whole, and its measurement runs, so small that some verdicts mean nothing; those that are exact must pass."""
 
+import json
 import math
 from dataclasses import replace
 from importlib import import_module
@@ -11,9 +12,13 @@ import torch
 from PIL import Image
 from test_mnist_claims import TINY as TINY_OF_MNIST
 
-from scorefield_claims.base import Claim, Recipe, Verdict
+from scorefield.metrics import Estimate
+from scorefield_claims import predictors
+from scorefield_claims.base import Claim, Recipe, Verdict, exactly
 from scorefield_claims.catalogue import BUDGETS, CLAIMS
-from scorefield_claims.store import find
+from scorefield_claims.store import find, judged
+
+RESULTS = Path(__file__).parents[2] / "results" / "reproduce"
 
 TINY: dict[str, dict[str, Any]] = {
     "vincent-identity": {"steps": 3, "n": 200, "batch": 64},
@@ -131,3 +136,63 @@ def test_an_order_of_two_errors_is_told_only_where_it_can_be():
     assert _below(large, small, 5) is False
     assert _below(small, Estimate(0.011, 0.001), 5) is None  # a tie contradicts nothing
     assert _below(Estimate(0.0, 0.001), Estimate(0.004, 0.001), 5) is None
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_stored_verdicts_are_those_of_the_present_rule(name: str):
+    """If not: ``python -m tools.judge``."""
+    stored = json.loads((RESULTS / name / "result.json").read_text(encoding="utf-8"))
+    assert judged(find(name), stored) == stored
+
+
+@pytest.mark.parametrize(
+    ("predictor", "both", "expected"),
+    [
+        (1.0, 0.5, Verdict.PASS),
+        (1.0, 1.0, Verdict.CANNOT_BE_TOLD),  # predictor and predictor-corrector are equally good
+        (1.0, 1.5, Verdict.FAIL),
+        (3.0, 0.5, Verdict.FAIL),  # the predictor is worse than the corrector
+    ],
+)
+def test_an_order_is_judged_by_the_cases_that_decide_it(predictor: float, both: float, expected: Verdict):
+    assert predictors.verdict(_errors(predictor, both), 5.0)[0] == expected
+
+
+def test_an_order_seen_in_some_cases_and_contradicted_in_none_holds_only_if_it_can_be_seen():
+    errors = _errors(1.0, 0.5) | {"VP": _errors(1.0, 1.0)["VE"]}
+    verdict, reason = predictors.verdict(errors, 5.0)
+    assert verdict == Verdict.HOLDS_ONLY_IF
+    assert "2 standard errors" in reason
+    assert "holds in 2 of 4 cases, cannot be told in 2" in reason
+
+
+def _errors(predictor: float, both: float) -> predictors.Errors:
+    """Return errors of one process at one cost, 0.01 each; the corrector's is 2."""
+    values = {"ancestral": predictor, "reverse diffusion": predictor, "corrector only": 2.0}
+    values |= {"ancestral + corrector": both, "reverse diffusion + corrector": both}
+    return {"VE": {16: {name: Estimate(value, 0.01) for name, value in values.items()}}}
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"), [(0.04, Verdict.PASS), (0.055, Verdict.HOLDS_ONLY_IF), (0.07, Verdict.FAIL)]
+)
+def test_a_rare_digit_is_judged_by_chance_first_and_by_the_allowance_then(share: float, expected: Verdict):
+    claim = find("mnist-unbalanced")
+    rows = [{"share": share, "low": share - 0.01, "high": share + 0.01, "balanced": 0.1}] * 10
+    measures = {"its share of the data": exactly(0.0383), "χ² p-value of all ten": exactly(0.5)}
+    assert claim.judge is not None
+    verdict, reason = claim.judge(claim.full, measures, rows)
+    assert verdict == expected
+    assert ("allows 20%" in reason) == (expected == Verdict.HOLDS_ONLY_IF)
+
+
+@pytest.mark.parametrize(
+    ("deterministic", "expected"), [(0.5, Verdict.PASS), (1.1, Verdict.CANNOT_BE_TOLD), (2.0, Verdict.FAIL)]
+)
+def test_equal_quality_is_judged_by_the_error_of_the_difference(deterministic: float, expected: Verdict):
+    claim = find("mnist-samplers")
+    found = {"Heun": deterministic, "Heun with churn": 1.0, "Euler": 9.0, "Euler-Maruyama": 9.0}
+    rows = [{"sampler": k, "evaluations": 9, "fid_mnist_features": v, "standard_error": 0.1} for k, v in found.items()]
+    assert claim.judge is not None
+    verdict, _ = claim.judge(claim.full, {"FID (MNIST features) of training digits": exactly(0.1)}, rows)
+    assert verdict == expected

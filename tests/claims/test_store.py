@@ -154,7 +154,14 @@ def test_a_folder_that_cannot_be_is_refused_before_the_measurement(claim, counte
 
 def test_verdicts_follow_from_checks():
     assert rule({"a": True, "b": True}) == (Verdict.PASS, "a; b")
-    assert rule({"a": True, "b": False}, only_if="it rains") == (Verdict.FAIL, "does not hold: b")
+    assert rule({"a": True, "b": False, "c": None}, only_if="it rains") == (
+        Verdict.FAIL,
+        "does not hold: b. What holds: a",
+    )
+    assert rule({"a": True, "b": None}, only_if="it rains") == (
+        Verdict.CANNOT_BE_TOLD,
+        "cannot be told: b. What holds: a",
+    )
     verdict, reason = rule({"a": True}, only_if="it rains")
     assert verdict == Verdict.HOLDS_ONLY_IF
     assert "it rains" in reason

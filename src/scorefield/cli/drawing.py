@@ -85,7 +85,7 @@ def draw(
 
 
 def precision(args: Namespace, choice: SamplingConfig) -> Precision:
-    """Return the precision the network runs in: of --precision auto, float32 where the solver would mistake rounding for curvature."""
+    """Return the precision the network runs in: --precision auto takes float32 for the adaptive solver, which measures its error."""
     wanted = "fp32" if args.precision == "auto" and choice.sampler.kind == "ode" else args.precision
     return "bf16" if uses_bf16(wanted, pick_device(args.device)) else "fp32"
 

@@ -109,7 +109,8 @@ def guide(parser: ArgumentParser) -> None:
         "--guide",
         type=NotNegative,
         metavar="WEIGHT",
-        help="of the run's weaker version, which shows where not to go: 0 draws without it; the run's own by default",
+        help="weight of autoguidance: the difference to a weaker version of the same run, saved early in training, is added so many times; "
+        "0 draws without it; the run's own by default",
     )
 
 

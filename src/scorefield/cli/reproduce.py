@@ -32,7 +32,7 @@ class _Measured(NamedTuple):
 def parser() -> ArgumentParser:
     """Return the parser of the command."""
     parser = command(
-        "Measure claims of the papers: each ends in a verdict (PASS, FAIL, HOLDS_ONLY_IF), a figure, JSON and CSV. "
+        "Measure claims of the papers: each ends in a verdict (PASS, FAIL, HOLDS_ONLY_IF, CANNOT_BE_TOLD), a figure, JSON and CSV. "
         "Results are kept: the same recipe, weights and code are not run twice."
     )
     parser.add_argument("names", nargs="*", type=str, metavar="NAME", help="claims to measure; --list shows them")

@@ -1,4 +1,4 @@
-"""Independent calls on all cores at once: a process each, none of which outlives the command, and whose death is an answer."""
+"""Independent calls on all cores at once, a process each. None outlives the command; of a process that dies, the result is None."""
 
 import os
 import signal

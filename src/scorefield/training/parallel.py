@@ -72,7 +72,7 @@ class Accelerated:
     def __init__(self, device: str = "auto") -> None:
         from accelerate import Accelerator  # seconds to import, and only runs of several processes need it
 
-        # Left to itself on a machine without a GPU, accelerate takes the processes for strangers.
+        # On a machine without a GPU, accelerate does not connect the processes unless it is asked for the CPU.
         self._accelerator = Accelerator(cpu=pick_device(device).type == "cpu")
         started = int(os.environ.get("WORLD_SIZE", "1"))
         if self._accelerator.num_processes != started:

@@ -5,11 +5,12 @@ Annealed dynamics is run as the paper gives it, which is in two ways: section 4.
 ε = 0.1. The former σ under the latter ε has α = 10 σ² at every level, beyond the 4 σ² where Langevin dynamics stops being stable: the
 sampler refuses it, and the figure shows what it would do. Smaller ε, with as many or more steps, repair it. "σ for the modes' width" is
 the score of the released code, whose noised modes have standard deviation σ instead of √(1 + σ²). The reverse SDE on the same score, with
-a prior wide enough to hide the mean (σ_max = 1000), is the yard-stick.
+a prior wide enough to hide the mean (σ_max = 1000), is the reference.
 
 Thresholds are what Fig. 3 could show: it draws 1280 points, and a share is off visibly if by more than three of their standard errors,
 0.042 for the basins' share, which plain dynamics should keep (``stuck``), and 0.034 for the true one (``bias``), which annealed dynamics
-should find. More samples than that measure the bias that is left. The yard-stick must meet the truth within three of its own.
+should find. More samples than that measure the bias that is left. The reference must be within three standard errors of
+the truth.
 """
 
 from collections.abc import Mapping
@@ -151,11 +152,12 @@ def _finding(recipe: LangevinWeights, init: Tensor, drawn: Mapping[str, Tensor],
     rows = [_row(name, x, costs.get(name, recipe.sde_steps)) for name, x in drawn.items()]
     rows += [{"sampler": name, "n": 0, "refused": message} for name, message in refused.items()]
     shares = {name: _left(x) for name, x in drawn.items()}
-    stuck, yard = shares["Langevin"], shares["reverse SDE"]
+    stuck, reference = shares["Langevin"], shares["reverse SDE"]
     checks = {
         f"Langevin dynamics ends with {stuck.value:.3f} of the samples in the mode of weight 0.2, as {basin.value:.3f} of the starts "
         "were in its basin": abs(stuck.value - basin.value) < recipe.stuck,
-        f"the reverse SDE on the same score finds {yard.value:.4f}": abs(yard.value - 0.2) < 3 * yard.error,
+        f"the reverse SDE on the same score finds {reference.value:.4f}": abs(reference.value - 0.2)
+        < 3 * reference.error,
     }
     for name, share in shares.items():
         if name not in ("Langevin", "reverse SDE"):

@@ -1,10 +1,10 @@
 r"""Likelihoods by the probability flow (Song et al. 2021, section 4.3 and appendix D.2), against the truth.
 
-With the exact score and the exact law of the end of the path, log p by the change of variables must be log p, for VE, VP and sub-VP alike:
-what remains is the solver's tolerance. ``exact`` = 1e-3 bits per dimension is what tables of likelihoods print. With the Gaussian prior
-that sampling uses in place of the exact law, the difference is the mismatch of that prior, reported beside. A network trained on the same
-mixture gives the law its flow makes: the mean of log p − log p_θ is a Kullback–Leibler divergence, and below ``trained`` = 0.05 bits per
-dimension (a gap as between neighbours in such tables) it counts as learned.
+With the exact score and the exact distribution of the end of the path, log p by the change of variables must be log p, for VE, VP and
+sub-VP alike: what remains is the solver's tolerance. ``exact`` = 1e-3 bits per dimension is what tables of likelihoods print. With the
+Gaussian prior that sampling uses in place of the exact distribution, the difference is the mismatch of that prior, reported beside. A
+network trained on the same mixture gives the distribution its flow makes: the mean of log p − log p_θ is a Kullback–Leibler divergence,
+and below ``trained`` = 0.05 bits per dimension (a gap as between neighbours in such tables) it counts as learned.
 """
 
 import math

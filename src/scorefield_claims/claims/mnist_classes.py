@@ -1,13 +1,13 @@
 r"""Asking for a digit: MNIST by class, four ways.
 
-Three ask a network that was told the digits (plainly, and by classifier-free guidance at two weights), one steers a network that was not by
-a classifier of noisy states. An independent judge reads what was drawn. Guidance that exaggerates is surer and less diverse, so the
-diversity within a class is reported beside the share of digits that are the class asked for: the mean distance between two samples of a
+Three ask a network that was trained with labels (plainly, and by classifier-free guidance at two weights), one steers a network trained
+without by a classifier of noisy states. An independent judge reads what was drawn. Guidance that exaggerates is surer and less diverse, so
+the diversity within a class is reported beside the share of digits that are the class asked for: the mean distance between two samples of a
 class, over that of two test digits of it.
 
 A method passes where the share of asked digits, at its upper 95 % bound, is at least ``share``, and diversity at least ``diversity``; real
-test digits' share, read by the same judge, is given beside it. Plain conditions, which draw from the learned law of the class with all its
-errors, may fall short where exaggerated ones pass: then the claim holds only if the class is exaggerated.
+test digits' share, read by the same judge, is given beside it. Plain conditions, which draw from the learned distribution of the class with
+all its errors, may fall short where exaggerated ones pass: then the claim holds only if the class is exaggerated.
 """
 
 from collections.abc import Mapping
@@ -126,7 +126,7 @@ def _draw(path: Path, found: Mapping[str, _Method], real: Estimate) -> None:
 
 CLAIM = Claim(
     name="mnist-classes",
-    statement="A digit asked for is the digit drawn, by a network that was told the classes or by a classifier of noisy states.",
+    statement="A digit asked for is the digit drawn, by a network trained with the classes or by a classifier of noisy states.",
     source="Song et al. (2021), section 5; Dhariwal & Nichol (2021); Ho & Salimans (2022)",
     measure=measure,
     small=MnistClasses(n=200),

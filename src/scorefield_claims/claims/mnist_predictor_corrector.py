@@ -1,18 +1,19 @@
 r"""Predictor, corrector, or both at the same cost (Song et al. 2021, Table 1), with a learned score: MNIST.
 
 The samplers are those of ``predictor-corrector``, on grids even in ln σ, as the VE process of the paper is in its time; the error is the
-Fréchet distance between features that an independent judge sees, FID (MNIST features), to the test set. Ratios are chosen and orders told
+Fréchet distance between features that an independent judge sees, FID (MNIST features), to the test set. Ratios are chosen and cases decided
 as `scorefield_claims.predictors` says; a distance of finite samples is never near zero, so there is no floor.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import scorefield as sf
 from scorefield.metrics import Estimate
-from scorefield_claims.base import Claim, Finding, Recipe
+from scorefield_claims.base import Claim, Finding, Recipe, Row, Verdict
 from scorefield_claims.mnist import draw as drawn_digits
 from scorefield_claims.mnist import fid, shipped, training_digits
-from scorefield_claims.predictors import Measure, compete, draw, verdict
+from scorefield_claims.predictors import Measure, compete, draw, errors_of, verdict
 
 __all__ = ["CLAIM", "MnistPredictorCorrector"]
 
@@ -44,7 +45,13 @@ def measure(recipe: MnistPredictorCorrector) -> Finding:
     most = recipe.evaluations[-1]
     measures = {f"FID (MNIST features), {name}, {most} evaluations": e for name, e in errors["MNIST"][most].items()}
     measures |= {"FID (MNIST features) of training digits": floor}
-    return Finding(*verdict(errors, 0.0), measures, rows, lambda path: draw(path, errors, "FID (MNIST features)"))
+    picture = lambda path: draw(path, errors, "FID (MNIST features)")  # noqa: E731
+    return Finding(*judge(recipe, measures, rows), measures, rows, picture)
+
+
+def judge(_: MnistPredictorCorrector, __: Mapping[str, Estimate], rows: Sequence[Row]) -> tuple[Verdict, str]:
+    """Return the verdict."""
+    return verdict(errors_of(rows), 0.0)
 
 
 CLAIM = Claim(
@@ -52,6 +59,7 @@ CLAIM = Claim(
     statement="At equal cost, on a learned score, predictor-corrector beats the predictor, and the predictor the corrector.",
     source="Song et al. (2021), section 4.2 and Table 1, on MNIST",
     measure=measure,
+    judge=judge,
     small=MnistPredictorCorrector(n=200, trial=100, evaluations=(32,), snrs=(0.16, 0.3)),
     full=MnistPredictorCorrector(n=500, trial=150, evaluations=(32, 128), snrs=(0.1, 0.16, 0.25)),
     models=("mnist", "mnist-judge"),

@@ -3,13 +3,13 @@ r"""The five techniques of NCSNv2 (Song & Ermon 2020), one switch at a time, wit
     1   σ_1 = the largest distance between data     against σ_1 = 1: error of a mode's share, on the paper's two modes, from the prior
     2   γ* = √(2D)/(√(2D) − 3)                       against the full equation's root, and by simulation: half of a level's samples have
                                                      a norm that the next level expects; with NCSN's ten levels next to none
-    3   s(x, σ) = F(x)/σ                             against a network that is told σ; needs σ to show in x, so D decides
+    3   s(x, σ) = F(x)/σ                             against a network conditioned on σ; needs σ to show in x, so D decides
     4   ε by rule                                    against the ε of the published configurations, and by simulation: the variance left
     5   averaged weights, a noise-free last step     against the last weights, and against stopping at σ_L
 
 Each technique has a check of its own; the verdict is PASS if all hold, and names those that hold under a condition. Thresholds: a
 published ε agrees with the rule within ``agrees`` = 5 %, the rounding of a number of one or two digits, and so do simulations with
-formulas; a network that is not told σ may have up to ``costs`` = 2 times the error of one that is, or the technique is not free;
+formulas; a network without σ may have up to ``costs`` = 2 times the error of one with it, or the technique is not free;
 everything else must be better by more than 2 standard errors.
 """
 
@@ -53,7 +53,9 @@ def _draw(target: Path, measures: dict[str, Estimate], path: Averaging, recipe: 
     figure, grid = canvas(2, 3, width=4.9, height=3.9)
     one, two, three, four, five, six = grid.flatten()
     share = "1: error of a mode's share"
-    _pair(one, measures, {"σ₁ by distance": f"{share}, σ_1 by distance", "σ₁ = 1": f"{share}, σ_1 = 1"}, share)
+    _pair(
+        one, measures, {"σ₁ by distance": f"{share}, σ_1 = the largest distance", "σ₁ = 1": f"{share}, σ_1 = 1"}, share
+    )
     overlaps = {"γ by rule": "2: overlap by rule", "NCSN's γ": "2: overlap of NCSN"}
     _pair(two, measures, overlaps, "2: norms the next level expects (D = 784)")
     two.axhline(0.5, color="black", linestyle="--", linewidth=1)
@@ -86,7 +88,8 @@ def _draw(target: Path, measures: dict[str, Estimate], path: Averaging, recipe: 
 
 CLAIM = Claim(
     name="ncsnv2-techniques",
-    statement="Each of NCSNv2's five techniques helps: σ_1 by distance, γ by overlap, F(x)/σ, ε by rule, averaging with a last denoising.",
+    statement="Each of NCSNv2's five techniques helps: the largest noise from distances, the ratio of levels from their overlap, a network "
+    "divided by σ, the step size by rule, averaged weights with a last denoising.",
     source="Song & Ermon (2020), Techniques 1 to 5 and the released configurations",
     measure=measure,
     small=NCSNv2Techniques(n=10_000, steps=1000, checkpoints=8),

@@ -1,8 +1,9 @@
 r"""The step size of annealed Langevin dynamics (Song & Ermon 2019, Algorithm 1; 2020, Technique 4), with exact scores.
 
 Every pair of ε and T anneals the paper's mixture from the same even start over the same ten levels. The error is the energy distance
-between the samples and the law they are meant to have, that of the last level; the spread of the same distance between two samples of that
-law is what no sampler can beat (the floor). ε is given as α/σ², which is the same at every level: from 4 on, the chain diverges.
+between the samples and the distribution they are meant to have, that of the last level; the spread of the same distance between two samples
+of that distribution is what no sampler can beat (the floor). ε is given as α/σ², which is the same at every level: from 4 on, the chain
+diverges.
 
 What is claimed is a window: at each T the error first falls with ε (the chain gets further) and then rises (α/σ² inflates the variance by
 1/(1 − α/4σ²)). More steps widen it, towards small ε. Thresholds: a setting is inside the window if its error is below ``window`` = 3 times

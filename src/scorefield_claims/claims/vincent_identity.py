@@ -4,8 +4,9 @@ r"""Vincent (2011): a denoising autoencoder is a score model, and its loss a sco
 
 Two things are measured. The identity, on one batch, for losses and for gradients: J_DSM is computed from the model's score and −z/σ, the
 loss from its reconstruction and x, so that nothing but the algebra makes them agree; in float64, 1e-6 leaves room for rounding alone. And
-what both losses lead to: two networks, of different initial weights and different batches, against the score of the noised law in closed
-form. ``tolerance`` bounds E σ²‖ŝ − s‖²/D, which is 1 for a model that knows nothing and 0 for the truth: at 0.02 a network explains 98 %.
+what both losses lead to: two networks, of different initial weights and different batches, against the score of the noised distribution in
+closed form. ``tolerance`` bounds E σ²‖ŝ − s‖²/D, which is 1 for a model that knows nothing and 0 for the truth: at 0.02 a network explains
+98 %.
 """
 
 from dataclasses import dataclass
@@ -128,7 +129,7 @@ CLAIM = Claim(
     name="vincent-identity",
     statement=(
         "The denoising autoencoder's loss is 2σ⁴ times the denoising score matching loss, example by example, "
-        "and networks trained with either have learnt the score of the noised law."
+        "and networks trained with either have learned the score of the noised distribution."
     ),
     source="Vincent (2011), A connection between score matching and denoising autoencoders, sections 4.2 and 4.3",
     measure=measure,

@@ -56,7 +56,10 @@ def largest_level(recipe: NCSNv2Techniques) -> Part:
     )
     return Part(
         {text: below(with_it, without)},
-        {"1: error of a mode's share, σ_1 by distance": with_it, "1: error of a mode's share, σ_1 = 1": without},
+        {
+            "1: error of a mode's share, σ_1 = the largest distance": with_it,
+            "1: error of a mode's share, σ_1 = 1": without,
+        },
         [row("1", f"sigma_1 = {sigma:.4g}", "share error", e) for sigma, e in found.items()],
     )
 

@@ -199,7 +199,7 @@ SAMPLERS: dict[str, Route] = {
     "Ancestral": Route(Ancestral(), down(250)),
     "ReverseDiffusion": Route(ReverseDiffusion(), down(150)),
     "PredictorCorrector": Route(PredictorCorrector(EulerMaruyama(), LangevinCorrector(snr=0.1)), down(80)),
-    "Langevin": Route(Langevin(step_size=0.12), stay(1.0, 300)),
+    "Langevin": Route(Langevin(step_size=0.05), stay(1.0, 600)),
     "LangevinCorrector": Route(LangevinCorrector(snr=0.18), stay(1.0, 300)),
     "AnnealedLangevin": Route(AnnealedLangevin(step_size=0.02, repeats=40), rungs(5.0, 0.5, 14)),
 }

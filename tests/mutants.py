@@ -295,8 +295,8 @@ MUTANTS = [
     Mutant(
         "SSM-VR: ½ missing",
         "objectives/score_matching.py",
-        "return 0.5 * sum_event(value**2) + curvature",
-        "return sum_event(value**2) + curvature",
+        "weight * (0.5 * sum_event(value**2) + curvature)",
+        "weight * (sum_event(value**2) + curvature)",
     ),
     Mutant("Fisher: σ for σ²", "objectives/score_matching.py", "sigma**2 / alpha, gap", "sigma / alpha, gap"),
     Mutant("mixture: weights forgotten", "densities/gaussian.py", "self.log_weights.to(y) + log_normal", "log_normal"),

@@ -15,7 +15,7 @@ test: $(VENV)/.dev
 
 # Everything, and how each promise fared: the table of docs/reliability.
 test-all: $(VENV)/.dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal --promises results/reliability.json
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal --promises=results/reliability.json
 
 # One in forty of the slow tests, others each day.
 test-share: $(VENV)/.dev

@@ -23,7 +23,7 @@ def pytest_configure(config: pytest.Config) -> None:
     leave_home()
     sys.addaudithook(refuse_network)
     if (path := config.getoption("--promises")) and not hasattr(config, "workerinput"):
-        config.pluginmanager.register(promises.Record(path.absolute()))
+        config.pluginmanager.register(promises.Record(path.absolute(), config.option.markexpr))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -50,8 +50,8 @@ def is_due(test: str, day: int, days: int) -> bool:
 class Record:
     """How each promise fared in this run, over all workers."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, selected: str) -> None:
+        self.path, self.selected = path, selected
         self.outcomes: dict[str, Counter[str]] = defaultdict(Counter)
         self.tests: dict[str, set[str]] = defaultdict(set)
 
@@ -66,7 +66,12 @@ class Record:
         kept = {
             name: {"tests": sorted(self.tests[name]), **self.outcomes[name]} for name in WORDS if name in self.tests
         }
-        about = {"commit": _commit(), "python": platform.python_version(), "torch": torch.__version__}
+        about = {
+            "commit": _commit(),
+            "selected": self.selected or "all",
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+        }
         self.path.write_text(json.dumps(about | {"promises": kept}, indent=1) + "\n")
 
 

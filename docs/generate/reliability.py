@@ -20,13 +20,13 @@ def write(folder: Path) -> None:
         page += [
             f"| {name} | {text} | {_tests(stored, name)} | {_result(stored, name)} |" for name, text in words.items()
         ] + [""]
-    about = f"Run at `{stored['commit']}` with Python {stored['python']} and torch {stored['torch']}."
+    about = f"Tests selected: {stored['selected']}. Run at `{stored['commit']}` with Python {stored['python']} and torch {stored['torch']}."
     (folder / "reliability.inc").write_text("\n".join([about, "", *page]) + "\n")
 
 
 def _tests(stored: dict, name: str) -> str:
     tests = stored["promises"].get(name, {}).get("tests", [])
-    said = "<br>".join(f"`{test.partition('::')[2].removeprefix('test_')}`" for test in tests)
+    said = "<br>".join(test.partition("::")[2].removeprefix("test_").replace("_", " ") for test in tests)
     return said or f"waits for {WAITING.get(name, 'its first run')}"
 
 

@@ -13,8 +13,7 @@ from annotated_types import Ge, Lt
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from scorefield.errors import ConfigError
-from scorefield.networks.residual import Block, Positional, Style, one_hot
+from scorefield.networks.residual import Block, Positional, Style, image_shape, one_hot, require_shape
 
 __all__ = ["ADM"]
 
@@ -51,11 +50,7 @@ class ADM(nn.Module):
         dropout: Annotated[float, Ge(0), Lt(1)] = 0.1,
     ) -> None:
         super().__init__()
-        self.shape = (channels, *((size, size) if isinstance(size, int) else size))
-        if any(edge % 2 ** (len(multipliers) - 1) for edge in self.shape[1:]):
-            raise ConfigError(
-                f"a network of {len(multipliers)} grids halves images {len(multipliers) - 1} times; received the size {self.shape[1:]}"
-            )
+        self.shape = image_shape(channels, size, len(multipliers))
         self.width, self.multipliers, self.depth = width, multipliers, depth
         self.attention, self.classes, self.dropout = attention, classes, dropout
         style = Style(
@@ -107,10 +102,7 @@ class ADM(nn.Module):
         Raises:
             ConfigError: images of another shape.
         """
-        if x.shape[1:] != self.shape:
-            raise ConfigError(
-                f"images have shape {tuple(x.shape[1:])}, but the network was built for {self.shape}: resize them, or build it with theirs"
-            )
+        require_shape(x, self.shape)
         vector = self.mix(self.noise(noise).to(x))
         if self.label is not None:
             vector = vector + self.label(one_hot(labels, x, self.label.in_features))

@@ -21,9 +21,8 @@ from annotated_types import Ge, Lt
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from scorefield.errors import ConfigError
 from scorefield.networks.resampling import BlurredConv, Change, StridedConv, Taps, double, halve
-from scorefield.networks.residual import Block, Fourier, Positional, Style, one_hot
+from scorefield.networks.residual import Block, Fourier, Positional, Style, image_shape, one_hot, require_shape
 
 __all__ = ["NCSNpp"]
 
@@ -170,12 +169,7 @@ class NCSNpp(nn.Module):
         dropout: Annotated[float, Ge(0), Lt(1)] = 0.0,
     ) -> None:
         super().__init__()
-        self.shape = (channels, *((size, size) if isinstance(size, int) else size))
-        if any(edge % 2 ** (len(multipliers) - 1) for edge in self.shape[1:]):
-            raise ConfigError(
-                f"a network of {len(multipliers)} grids halves images {len(multipliers) - 1} times; "
-                f"received the size {self.shape[1:]}"
-            )
+        self.shape = image_shape(channels, size, len(multipliers))
         self.width, self.multipliers, self.depth, self.attention = width, multipliers, depth, attention
         self.embedding, self.fourier_scale, self.taps, self.resampling = embedding, fourier_scale, taps, resampling
         self.encoder: Route = encoder
@@ -258,11 +252,7 @@ class NCSNpp(nn.Module):
         Raises:
             ConfigError: images of another shape.
         """
-        if x.shape[1:] != self.shape:
-            raise ConfigError(
-                f"images have shape {tuple(x.shape[1:])}, but the network was built for {self.shape}: "
-                "resize them, or build it with their channels and size"
-            )
+        require_shape(x, self.shape)
         condition = self._condition(x, noise, labels)
         beside = 2 * x - 1 if self.unit_range else x
         h = self.stem(beside)

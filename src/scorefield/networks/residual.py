@@ -9,9 +9,10 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from scorefield.errors import ConfigError
 from scorefield.networks.resampling import Change, Taps, double, halve
 
-__all__ = ["Attention", "Block", "Fourier", "Positional", "Style", "one_hot"]
+__all__ = ["Attention", "Block", "Fourier", "Positional", "Style", "image_shape", "one_hot", "require_shape"]
 
 Image = Float[Tensor, "b c h w"]
 
@@ -179,3 +180,27 @@ def one_hot(labels: Int[Tensor, " b"] | None, x: Image, classes: int) -> Float[T
     if labels is None:
         return x.new_zeros(len(x), classes)
     return F.one_hot(labels, classes + 1)[:, :-1].to(x)
+
+
+def image_shape(channels: int, size: int | tuple[int, int], grids: int) -> tuple[int, int, int]:
+    """Return the shape of images that a network of so many grids, each half as fine as the one before, can halve.
+
+    Raises:
+        ConfigError: it cannot be halved as often.
+    """
+    height, width = (size, size) if isinstance(size, int) else size
+    if height % 2 ** (grids - 1) or width % 2 ** (grids - 1):
+        raise ConfigError(
+            f"a network of {grids} grids halves images {grids - 1} times; received the size {(height, width)}: "
+            "resize the images, or give it fewer multipliers"
+        )
+    return channels, height, width
+
+
+def require_shape(x: Tensor, shape: tuple[int, ...]) -> None:
+    """Refuse images of another shape than a network was built for."""
+    if x.shape[1:] != shape:
+        raise ConfigError(
+            f"images have shape {tuple(x.shape[1:])}, but the network was built for {shape}: "
+            "resize them, or build it with their channels and size"
+        )

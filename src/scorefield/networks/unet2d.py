@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from scorefield._tensors import like
 from scorefield.errors import ConfigError
 
 __all__ = ["UNet2D"]
@@ -58,9 +59,7 @@ class UNet2D(nn.Module):
             ConfigError: labels are missing where the network needs them: it knows no 'no label'.
         """
         if self.classes is not None and (labels is None or (labels >= self.classes).any()):
-            raise ConfigError(
-                f"this network of diffusers draws one of its {self.classes} classes: say which, from 0 (labels, --class)"
-            )
+            raise ConfigError(f"this network of diffusers draws one of its {self.classes} classes: say which, from 0")
         if self.told == "sigma":
             noise = torch.exp(noise)
         elif self.told == "index":
@@ -70,5 +69,5 @@ class UNet2D(nn.Module):
             :, : x.shape[1]
         ]  # what else there is, is its learned variance
         if self.told == "sigma":
-            out = out * noise[:, None, None, None]
+            out = out * like(noise, out)
         return self.sign * out

@@ -67,6 +67,7 @@ def parser() -> ArgumentParser:
     # torchrun takes --run for an abbreviation of an option of its own; --run-dir is the same.
     parser.add_argument("--run", "--run-dir", type=str, metavar="DIR", help="run folder; runs/NAME by default")
     parser.add_argument("--name", type=str, help="name of the run")
+    parser.add_argument("--teacher", type=str, metavar="MODEL", help="trained model that objective.kind=distillation learns from")
     parser.add_argument("--comment", type=str, help="kept in the configuration")
     data_dir(parser)
     device(parser, default=None)
@@ -82,6 +83,7 @@ def parser() -> ArgumentParser:
 def run(args: Namespace) -> int:
     """Train; return the exit code."""
     from scorefield.config import to_yaml
+    from scorefield.pretrained import load_model
     from scorefield.runs import Run
 
     try:
@@ -93,7 +95,9 @@ def run(args: Namespace) -> int:
         print(to_yaml(config), end="")
         return 0
     with stage(f"reading the data and building the model of {config.name}"):
-        made = Run(config, _place(args, config), parallel=_parallel(config.train.device), warn=warn)
+        parallel = _parallel(config.train.device)
+        teacher = None if config.teacher is None else load_model(config.teacher, parallel.device, warn=warn)
+        made = Run(config, _place(args, config), parallel=parallel, teacher=teacher, warn=warn)
     if args.dry_run:
         _describe(made)
         return 0
@@ -174,7 +178,7 @@ def configure(args: Namespace) -> "RunConfig":
     values = merge(RunConfig().model_dump(mode="json"), values)
     validate(RunConfig, values, source)
     asked: dict[str, Any] = {section: args[section] for section in SECTIONS if args[section]}
-    asked |= {key: args[key] for key in ("seed", "name", "comment") if args[key] is not None}
+    asked |= {key: args[key] for key in ("seed", "name", "comment", "teacher") if args[key] is not None}
     options = {"data": {"dir": args.data_dir}, "train": {"device": args.device}}
     given = {section: part for section, part in options.items() if None not in part.values()}
     values = merge(merge(values, asked), given)

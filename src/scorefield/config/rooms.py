@@ -133,7 +133,11 @@ kinds(
     ald=s.AnnealedLangevin,
 )
 OBJECTIVE = kinds(
-    Room("objective", open={"density": "needs a density to compare with; state it, or train on data.kind=density"}),
+    Room(
+        "objective",
+        given={"teacher": "learns from a trained model; name it: teacher=mnist"},
+        open={"density": "needs a density to compare with; state it, or train on data.kind=density"},
+    ),
     dsm=o.DSM,
     multilevel_dsm=o.MultiLevelDSM,
     dae=o.DAE,
@@ -143,6 +147,7 @@ OBJECTIVE = kinds(
     fdssm=o.FiniteDifferenceSSM,
     fisher=o.FisherDivergence,
     cross_entropy=o.CrossEntropy,
+    distillation=o.Distillation,
 )
 
 _IMAGES = (

@@ -184,6 +184,7 @@ class RunConfig(Section):
     train: TrainConfig = TrainConfig()
     sampling: SamplingConfig = SamplingConfig.model_validate({})
     guide: GuideConfig = GuideConfig()
+    teacher: str | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -254,8 +255,11 @@ class RunConfig(Section):
             )
         return self.model.placed(model)
 
-    def build_objective(self) -> Objective[Any]:
+    def build_objective(self, teacher: ScoreModel | None = None) -> Objective[Any]:
         """Return the objective.
+
+        Args:
+            teacher: whom an objective that learns from a trained model learns from.
 
         Raises:
             ConfigError: it trains on other levels than those a ladder has, or needs what the run does not know.
@@ -263,7 +267,7 @@ class RunConfig(Section):
         sigma_1, sigma_L = ends(self.process.build())
         given = {"sigma_1": sigma_1, "sigma_L": sigma_L, "sigma_data": getattr(self.model, "sigma_data", None)}
         density = None if self.data.density is None else self.data.density.build()
-        objective = self.objective.build(**given, density=density)
+        objective = self.objective.build(**given, density=density, teacher=teacher)
         mine, asked = (getattr(part, "levels", None) for part in (self.model, self.objective))
         if mine is not None and asked is not None:
             ladders = [part.build(**given).tolist() for part in (mine, asked)]

@@ -12,6 +12,7 @@ from typing import Any, Self
 from scorefield.config import RunConfig, refusals, stored, to_yaml, validate
 from scorefield.data import Batches, Dataset
 from scorefield.errors import CheckpointError, ConfigError, DivergedError
+from scorefield.loaded import LoadedModel
 from scorefield.models import NoisyModel, ScoreModel
 from scorefield.plotting import loss_curve
 from scorefield.runs.folder import RunFolder
@@ -57,6 +58,7 @@ class Run:
         path: the folder. It is locked from the first access until the run ends or is closed.
         data: the training set; that of the configuration when absent.
         parallel: the processes of the run; one on the device of the configuration when absent. The first of them writes.
+        teacher: the trained model that the configuration names, where it names one; with its own network, the run starts from its weights.
         warn: told of damaged checkpoints that were passed over, of pictures that could not be drawn, of metrics that could not be written.
 
     Raises:
@@ -71,6 +73,7 @@ class Run:
         *,
         data: Dataset | None = None,
         parallel: Parallel | None = None,
+        teacher: LoadedModel[ScoreModel] | None = None,
         warn: Callable[[str], None] = warnings.warn,
     ) -> None:
         self.path = Path(path)
@@ -88,7 +91,11 @@ class Run:
             )
         with refusals("configuration"):
             model = self.config.build_model(self.data.event).to(self.parallel.device)
-            self._objective = self.config.build_objective()
+            if teacher is not None and self.config.network == teacher.config.network:
+                load_weights(model, teacher.model.state_dict())
+            self._objective = self.config.build_objective(
+                None if teacher is None else teacher.steered(precision=self.config.train.precision)
+            )
             self._settings = self.config.train.build(self.config.seed, self.config.guide.step)
             self.state = TrainState.create(model, self._settings)
         check_labels(model.classes, self.data.labels)

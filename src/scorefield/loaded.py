@@ -17,7 +17,7 @@ from torch import Tensor
 from scorefield.config import RunConfig
 from scorefield.errors import ConfigError
 from scorefield.evaluation import ImageJudge, evaluate_samples, real_data
-from scorefield.grids import Counted, Grid
+from scorefield.grids import Counted, Grid, times_of
 from scorefield.guidance import ClassifierFree
 from scorefield.likelihood import LogLikelihood, log_likelihood
 from scorefield.likelihood.flow import FlowSettings
@@ -154,6 +154,13 @@ class LoadedModel(Generic[Model]):
         sampler = sampler or own
         grid = (cut if steps is None else _with_steps(cut, steps)) if grid is None else grid
         n = n if seeds is None else len(seeds)
+        if self.config.teacher is not None and (sampler, list(times_of(grid, self.model.process))) != (
+            own,
+            list(times_of(cut, self.model.process)),
+        ):
+            raise ConfigError(
+                f"{self.source} was distilled to draw along its own grid with its own sampler; leave both out, and steps too"
+            )
         chosen = "fp32" if precision == "auto" and isinstance(sampler, AdaptiveODE) else precision
         model = self.steered(labels=labels, weight=weight, guide=guide, precision=chosen)
         return sample(
@@ -170,6 +177,7 @@ class LoadedModel(Generic[Model]):
 
     def log_likelihood(self: "LoadedModel[ScoreModel]", x: Tensor, **settings: Unpack[FlowSettings]) -> LogLikelihood:
         """Return log p(x) of data, in nats; settings are those of `scorefield.log_likelihood`."""
+        self.require_score("its likelihood")
         return log_likelihood(self.model, x.to(next(self.model.parameters()).device), **settings)
 
     def evaluate(
@@ -206,6 +214,18 @@ class LoadedModel(Generic[Model]):
         data = real_data(self.config.data, self.event, len(x), classes=classes, data_dir=data_dir, seed=seed)
         ends = None if self.model.units is None else self.model.units.ends
         return evaluate_samples(x, data, judge=judge, classes=classes, ends=ends, seed=seed, on_measure=on_measure)
+
+    def require_score(self, what: str) -> None:
+        """Refuse ``what`` of a model that does not know its score.
+
+        Raises:
+            ConfigError: a distilled one (`scorefield.Distillation`).
+        """
+        if self.config.teacher is not None:
+            raise ConfigError(
+                f"{self.source} was distilled: it jumps along the flow and knows no score, which {what} needs; "
+                f"ask its teacher, {self.config.teacher}"
+            )
 
     def _known(self, labels: Labels) -> Tensor:
         """Return labels that the model knows; 'no label' is not one to ask for."""

@@ -50,6 +50,7 @@ def kinds() -> dict[str, tuple[Mapping[str, type], Iterable[object], Mapping[str
     objectives = [*denoising, *test_objectives.LEAST.values()]
     elsewhere = texts(
         DAE="score_matching",
+        Distillation="distillation",
         FisherDivergence="score_matching",
         CrossEntropy="cross_entropy",
         LogNormal="objectives",

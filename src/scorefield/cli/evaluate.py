@@ -68,6 +68,8 @@ def run(args: Namespace) -> int:
     if isinstance(trained.model, Classifier):
         return calibrate(args, cast("LoadedModel[Classifier]", trained))
     loaded = cast("LoadedModel[ScoreModel]", trained)
+    if args.likelihood:
+        loaded.require_score("its likelihood")
     classes = None if args["class"] is None else parse_seeds(args["class"], "--class")
     given = None if args.from_samples is None else _read(args, loaded.event)
     n = count(args)[0] if given is None else len(given)

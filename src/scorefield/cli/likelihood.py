@@ -35,6 +35,7 @@ def run(args: Namespace) -> int:
 
     place = pick_device(args.device)
     loaded = load_model(args.model, place, warn=warn)
+    loaded.require_score("its likelihood")
     data = real_data(loaded.config.data, loaded.event, args.n, data_dir=args.data_dir, seed=args.seed)
     tell_device(args.device)
     began, n = time.perf_counter(), len(data.reference)

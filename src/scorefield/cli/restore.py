@@ -80,6 +80,7 @@ def subject(args: Namespace, name: str) -> Subject:
         if args.get(option) is not None and args.method not in methods:
             raise ConfigError(f"--{option} belongs to --method {' or '.join(methods)}; received --method {args.method}")
     loaded = load_model(args.model, pick_device(args.device), warn=warn)
+    loaded.require_score("a restoration")
     out = writable(args.out or f"{name}.{'png' if is_picture(loaded.event) else 'npz'}", kinds)
     require_drawable(out, loaded)
     return Subject(loaded, *read_truth(args.image, loaded, args.data_dir), out)

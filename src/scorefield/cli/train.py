@@ -67,7 +67,9 @@ def parser() -> ArgumentParser:
     # torchrun takes --run for an abbreviation of an option of its own; --run-dir is the same.
     parser.add_argument("--run", "--run-dir", type=str, metavar="DIR", help="run folder; runs/NAME by default")
     parser.add_argument("--name", type=str, help="name of the run")
-    parser.add_argument("--teacher", type=str, metavar="MODEL", help="trained model that objective.kind=distillation learns from")
+    parser.add_argument(
+        "--teacher", type=str, metavar="MODEL", help="trained model that objective.kind=distillation learns from"
+    )
     parser.add_argument("--comment", type=str, help="kept in the configuration")
     data_dir(parser)
     device(parser, default=None)
@@ -183,10 +185,13 @@ def configure(args: Namespace) -> "RunConfig":
     given = {section: part for section, part in options.items() if None not in part.values()}
     values = merge(merge(values, asked), given)
     if args.fast_dev_run:
-        sampler = validate(RunConfig, values, "command line").sampling.sampler
-        once = {"repeats": 1} if sampler.kind == "ald" else {}
+        config = validate(RunConfig, values, "command line")
+        once = {"repeats": 1} if config.sampling.sampler.kind == "ald" else {}
+        sampling = (
+            {} if config.teacher is not None else {"sampling": {"steps": 3, **once}}
+        )  # which draws along the grid it learns
         guide = {} if values["guide"]["step"] is None else {"guide": {"step": 2}}
-        values = merge(merge(values, _TINY), {"sampling": {"steps": 3, **once}, **guide})
+        values = merge(merge(values, _TINY), {**sampling, **guide})
     return validate(RunConfig, values, "command line" if asked or given else source)
 
 

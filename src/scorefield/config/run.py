@@ -266,6 +266,10 @@ class RunConfig(Section):
         """
         sigma_1, sigma_L = ends(self.process.build())
         given = {"sigma_1": sigma_1, "sigma_L": sigma_L, "sigma_data": getattr(self.model, "sigma_data", None)}
+        if "teacher" in self.objective.parameters and self.objective.grid != self.sampling.grid:
+            raise ConfigError(
+                "objective.grid and sampling.grid are two grids; a distilled model draws along the one it learned, give both the same"
+            )
         density = None if self.data.density is None else self.data.density.build()
         objective = self.objective.build(**given, density=density, teacher=teacher)
         mine, asked = (getattr(part, "levels", None) for part in (self.model, self.objective))

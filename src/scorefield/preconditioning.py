@@ -7,6 +7,7 @@ With ρ = σ/α, the noise-to-signal ratio, and F the network:
     ScoreNet    s = F(c_in x, c_noise) / σ                              (Song & Ermon 2020, Technique 3)
     VelocityNet v = F(c_in x, c_noise),   v = α z − σ x_0               (Salimans & Ho 2022, section 4)
     DataNet     D = F(c_in x, c_noise)
+    FlowNet     u = F(c_in x, c_noise),   u = dx_t/dt                   (Lipman et al. 2023)
     LadderNet   s = F(x, i),              i the nearest of L levels  (Song & Ermon 2019)
 
 The contract of a network is F(x, noise) or F(x, noise, labels): x of shape (b, *d) in the dtype of its own parameters, ``noise`` the
@@ -30,7 +31,17 @@ from scorefield.models import Scored, ScoreModel, State, Time, network_inputs, s
 from scorefield.processes import VE, Process
 from scorefield.units import Moments
 
-__all__ = ["DataNet", "Denoiser", "LadderNet", "Networked", "NoiseNet", "ScoreNet", "VelocityNet"]
+__all__ = [
+    "DataNet",
+    "Denoiser",
+    "FlowNet",
+    "LadderNet",
+    "Networked",
+    "NoiseNet",
+    "ScoreNet",
+    "VelocityNet",
+    "denoised_by_flow",
+]
 
 
 class Networked(ScoreModel):
@@ -201,6 +212,23 @@ class DataNet(_Scaled):
     def denoise(self, x: State, t: Time) -> State:
         """Return the network's output."""
         return self.scaled_output(x, t)
+
+
+class FlowNet(_Scaled):
+    """The network predicts the velocity of the probability flow, u = dx_t/dt: flow matching. On `RectifiedFlow` it is z − x_0."""
+
+    def denoise(self, x: State, t: Time) -> State:
+        """Return D of x and u."""
+        return denoised_by_flow(self.process, x, t, self.scaled_output(x, t))
+
+
+def denoised_by_flow(process: Process, x: State, t: Time, u: State) -> State:
+    r"""Return D = x_0 of x = α x_0 + σ z and u = dx/dt = α̇ x_0 + σ̇ z, where α̇ = f α and σ̇ = g²/2σ + f σ."""
+    t = as_time(t)
+    alpha, sigma = process.alpha_sigma(t)
+    f, g = process.drift_diffusion(t)
+    rate = g**2 / (2 * sigma)
+    return like((rate + f * sigma) / (alpha * rate), x) * x - like(sigma / (alpha * rate), x) * u
 
 
 class LadderNet(Networked, Scored):

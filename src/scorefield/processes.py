@@ -20,7 +20,7 @@ from torch import Tensor
 
 from scorefield._tensors import like
 
-__all__ = ["DDPM", "EDM", "VE", "VP", "PowerVE", "Process", "SubVP"]
+__all__ = ["DDPM", "EDM", "VE", "VP", "PowerVE", "Process", "RectifiedFlow", "SubVP"]
 
 Time = Float[Tensor, "*b"]
 State = Float[Tensor, "b *d"]
@@ -220,6 +220,30 @@ class SubVP(_LinearBeta):
     def time(self, ratio: Time) -> Time:
         """Return t from B = 2 asinh(ratio/2): the ratio 1/α − α is 2 sinh(B/2)."""
         return self.time_of(2 * torch.asinh(0.5 * ratio))
+
+
+@dataclass(frozen=True)
+class RectifiedFlow(Process):
+    """Straight lines from data to noise: α = 1 − t, σ = t, on which dx_t/dt = z − x_0 (Liu, Gong & Liu 2023; Lipman et al. 2023).
+
+    At t = 1, where no data is left, a score says nothing; sampling starts at ``t_max``.
+    """
+
+    t_min: float = 1e-3
+    t_max: float = 1 - 1e-3
+
+    def __post_init__(self) -> None:
+        _positive(t_min=self.t_min)
+        _increasing("t_min", self.t_min, "t_max", self.t_max)
+        _increasing("t_max", self.t_max, "1", 1.0)
+
+    def alpha_sigma(self, t: Time) -> tuple[Time, Time]:
+        """Return (1 − t, t)."""
+        return 1 - t, t
+
+    def time(self, ratio: Time) -> Time:
+        """Return ratio/(1 + ratio)."""
+        return ratio / (1 + ratio)
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,11 @@ from scorefield import (
     EDM,
     DPMpp2M,
     Euler,
+    EulerMaruyama,
     Exact,
+    Gaussian,
     GaussianMixture,
+    Heun,
     Karras,
     LogSNR,
     ScoreModel,
@@ -20,8 +23,10 @@ from scorefield import (
     log_likelihood,
     sample,
 )
-from scorefield.interop import from_azula, from_denoiser, from_diffusers
+from scorefield._tensors import Noise
+from scorefield.interop import from_azula, from_denoiser, from_diffusers, from_sbi
 from scorefield.interop.adapters import Scheduled
+from scorefield.processes import RectifiedFlow
 
 pytestmark = pytest.mark.usefixtures("seeded")
 TARGET = GaussianMixture.ring(modes=3, radius=2.0, std=0.4)
@@ -47,6 +52,77 @@ def exact_denoiser(x: Tensor, sigma: Tensor) -> Tensor:
     assert sigma.shape == x.shape[:1]
     assert sigma.dtype == x.dtype
     return Exact(TARGET, EDM()).denoise(x, sigma)
+
+
+OBSERVED = torch.tensor([1.0, -0.5])
+
+
+class Estimator(torch.nn.Module):
+    """A vector field with the interface of sbi's, of a posterior N(θ; x, 0.3²) under a flow of straight lines or the VP of azula."""
+
+    input_shape = condition_shape = torch.Size([2])
+    t_min, t_max, compose_enabled = 1e-4, 0.99, False
+
+    def __init__(self, straight: bool) -> None:
+        super().__init__()
+        self.process = RectifiedFlow() if straight else Scheduled(vp_of_azula)
+        alpha, sigma = self.process.alpha_sigma(torch.tensor(self.t_max))
+        self.mean_base, self.std_base = alpha * OBSERVED[None], torch.sqrt(alpha**2 * 0.09 + sigma**2).expand(1, 2)
+
+    def mean_t_fn(self, times: Tensor) -> Tensor:
+        return self.process.alpha_sigma(times)[0][:, None]
+
+    def std_fn(self, times: Tensor) -> Tensor:
+        return self.process.alpha_sigma(times)[1][:, None]
+
+    def ode_fn(self, theta: Tensor, condition: Tensor, times: Tensor) -> Tensor:
+        assert (condition.shape, times.shape) == ((1, 2), theta.shape[:1])
+        return Exact(Gaussian(condition[0], 0.3**2 * torch.eye(2)), self.process).velocity(theta, times)
+
+
+@pytest.mark.parametrize("straight", [True, False])
+def test_posteriors_of_sbi_have_their_densities_and_are_drawn_from(straight: bool) -> None:
+    model = from_sbi(SimpleNamespace(vector_field_estimator=Estimator(straight)), OBSERVED)
+    posterior = Gaussian(OBSERVED, 0.3**2 * torch.eye(2))
+    theta = posterior.sample(20, generator=torch.Generator().manual_seed(0)).float()
+    found = log_likelihood(model, theta, atol=1e-6, rtol=1e-6).log_prob
+    torch.testing.assert_close(found.double(), posterior.log_prob(theta).double(), rtol=1e-3, atol=5e-3)
+    drawn = sample(model, Heun(), (2000, 2), grid=LogSNR(20)).x
+    torch.testing.assert_close(drawn.mean(dim=0), OBSERVED, rtol=0, atol=0.03)  # 4.5 standard errors
+    torch.testing.assert_close(drawn.std(dim=0), torch.full((2,), 0.3), rtol=0.08, atol=0)
+    with pytest.raises(ValueError, match="one observation"):
+        from_sbi(SimpleNamespace(vector_field_estimator=Estimator(straight)), OBSERVED[:1])
+
+
+def test_our_euler_maruyama_and_densities_are_those_of_sbi(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    monkeypatch.chdir(tmp_path)  # where it writes a log
+    pytest.importorskip("sbi", reason="sbi is not installed")
+    from sbi.inference import NPSE
+    from sbi.samplers.score.diffuser import Diffuser
+
+    prior = torch.distributions.MultivariateNormal(torch.zeros(2), 4 * torch.eye(2))
+    theta = prior.sample((200,))
+    trainer = NPSE(prior, sde_type="vp").append_simulations(theta, theta + 0.5 * torch.randn(200, 2))
+    trainer.train(max_num_epochs=2, training_batch_size=100)
+    posterior = trainer.build_posterior().set_default_x(OBSERVED[None])
+    model = from_sbi(posterior, OBSERVED)
+    estimator = posterior.vector_field_estimator
+    start = torch.randn(50, 1, 2) * estimator.std_base + estimator.mean_base
+    noises = torch.randn(11, 50, 1, 2)
+    streams = iter(noises), iter(noises)
+    times = torch.linspace(1.0, 1e-3, 12)
+    posterior.potential_fn.set_x(OBSERVED[None])
+    diffuser = Diffuser(posterior.potential_fn, predictor="euler_maruyama")
+    monkeypatch.setattr(diffuser, "initialize", lambda count: start)
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "randn_like", lambda x, **settings: next(streams[0]))
+        theirs = diffuser.run(50, times, show_progress_bars=False)
+    monkeypatch.setattr(Noise, "normal", lambda self: next(streams[1])[:, 0])
+    ours = sample(model, EulerMaruyama(), init=start[:, 0], grid=times.double(), denoise=False).x
+    torch.testing.assert_close(ours, theirs.reshape(50, 2), rtol=1e-4, atol=1e-4)
+    rows = theta[:20]
+    found = log_likelihood(model, rows, atol=1e-6, rtol=1e-6).log_prob
+    torch.testing.assert_close(found, posterior.log_prob(rows, x=OBSERVED[None]), rtol=1e-3, atol=5e-3)
 
 
 CASES = {

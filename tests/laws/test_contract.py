@@ -40,7 +40,7 @@ from scorefield import (
     sample,
 )
 from scorefield.errors import ConfigError
-from scorefield.preconditioning import DataNet, VelocityNet
+from scorefield.preconditioning import DataNet, FlowNet, VelocityNet
 
 from .cases import PLANAR, normal
 from .everything import by_default, public
@@ -55,6 +55,7 @@ OF_NETWORKS: dict[str, Callable[[nn.Module], ScoreModel]] = {
     "NoiseNet": lambda net: NoiseNet(net, PROCESS),
     "VelocityNet": lambda net: VelocityNet(net, PROCESS),
     "DataNet": lambda net: DataNet(net, PROCESS),
+    "FlowNet": lambda net: FlowNet(net, PROCESS),
     "ScoreNet": lambda net: ScoreNet(net, PROCESS),
     "LadderNet": lambda net: LadderNet(net, LEVELS),
     "Energy": lambda net: Energy(net, PROCESS),

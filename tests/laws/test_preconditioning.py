@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from scorefield import EDM, VE, VP, Denoiser, Exact, Gaussian, LadderNet, NoiseNet, Process, ScoreNet, geometric
-from scorefield.preconditioning import DataNet, VelocityNet
+from scorefield.preconditioning import DataNet, FlowNet, VelocityNet
+from scorefield.processes import RectifiedFlow
 
 from .cases import PROCESSES, normal, seeded, times_inside
 from .nets import Nothing, Wave, beside
@@ -104,6 +105,16 @@ def test_velocity_and_data_are_what_networks_of_them_predict() -> None:
     raw = net(x, torch.log(sigma / alpha)[:, 0] / 4)
     torch.testing.assert_close(alpha * model.noise(x, t) - sigma * model.denoise(x, t), raw, rtol=1e-5, atol=1e-6)
     assert torch.equal(DataNet(net, process).denoise(x, t), raw)
+
+
+@pytest.mark.parametrize("process", [RectifiedFlow(), VP(), VE()])
+def test_flows_are_what_networks_of_them_predict(process: Process) -> None:
+    """The model's velocity dx/dt is the network's output; of straight lines it is ẑ − D."""
+    net, x, t = Wave(), normal(4, 2), times_inside(process, 4)
+    model = FlowNet(net, process, "raw", "time")
+    torch.testing.assert_close(model.velocity(x, t), net(x, 999 * t), rtol=1e-4, atol=1e-5)
+    if isinstance(process, RectifiedFlow):
+        torch.testing.assert_close(model.noise(x, t) - model.denoise(x, t), net(x, 999 * t), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from scorefield import EDM, VE, VP, PowerVE, Process, SubVP
-from scorefield.processes import DDPM
+from scorefield.processes import DDPM, RectifiedFlow
 
 from .cases import PROCESSES, seeded, times_inside
 from .statistics import LEVEL, accept, mean_p, variance_p
@@ -37,6 +37,7 @@ TEXTBOOK: dict[type[Process], Callable[..., tuple[Tensor, Tensor]]] = {
     SubVP: lambda p, t: (-_beta(p, t) / 2, (_beta(p, t) * (1 - torch.exp(-2 * _integral(p, t)))).sqrt()),
     PowerVE: lambda p, t: (0 * t, p.base**t),
     EDM: lambda p, t: (0 * t, (2 * t).sqrt()),
+    RectifiedFlow: lambda p, t: (-1 / (1 - t), (2 * t / (1 - t)).sqrt()),
     DDPM: lambda p, t: (-(p.alpha_sigma(t)[1] ** 2) * _slope(p, t), p.alpha_sigma(t)[1] * (2 * _slope(p, t)).sqrt()),
 }
 

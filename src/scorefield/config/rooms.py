@@ -20,7 +20,7 @@ from scorefield.energy import Energy
 from scorefield.models import NoisyModel
 from scorefield.objectives.levels import TimeLaw
 from scorefield.objectives.weights import EDMWeight, MinSNRWeight, Weight
-from scorefield.preconditioning import DataNet, Denoiser, LadderNet, NoiseNet, ScoreNet, VelocityNet
+from scorefield.preconditioning import DataNet, Denoiser, FlowNet, LadderNet, NoiseNet, ScoreNet, VelocityNet
 from scorefield.sampling import Sampler
 from scorefield.units import Units
 
@@ -70,7 +70,16 @@ def listed(levels: Tensor) -> Float[Tensor, " L"]:
     return levels
 
 
-PROCESS = kinds(Room("process", p.Process), ve=p.VE, edm=p.EDM, vp=p.VP, subvp=p.SubVP, power_ve=p.PowerVE, ddpm=p.DDPM)
+PROCESS = kinds(
+    Room("process", p.Process),
+    ve=p.VE,
+    edm=p.EDM,
+    vp=p.VP,
+    subvp=p.SubVP,
+    power_ve=p.PowerVE,
+    ddpm=p.DDPM,
+    rectified_flow=p.RectifiedFlow,
+)
 
 _ENDS = "needs the process's largest and smallest σ/α; state it"
 LEVELS = kinds(
@@ -191,6 +200,7 @@ MODEL = kinds(
     score=ScoreNet,
     velocity=VelocityNet,
     data=DataNet,
+    flow=FlowNet,
     ladder=LadderNet,
     energy=Energy,
     classifier=Classifier,

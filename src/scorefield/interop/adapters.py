@@ -16,10 +16,12 @@ from scorefield._tensors import as_time
 from scorefield.config.rooms import MODEL, NETWORK, PROCESS, ModelKind
 from scorefield.interop.diffusers import read_pipeline, settings_of_pipeline
 from scorefield.models import ScoreModel, State, Time, same_shape
+from scorefield.preconditioning import denoised_by_flow
 from scorefield.processes import EDM, Process
 from scorefield.training import load_weights
+from scorefield.units import Moments, Units
 
-__all__ = ["Scheduled", "from_azula", "from_denoiser", "from_diffusers"]
+__all__ = ["Scheduled", "from_azula", "from_denoiser", "from_diffusers", "from_sbi"]
 
 _HALVINGS = 64  # of an interval of time: more than float64 can tell apart
 
@@ -38,6 +40,12 @@ class _AzulaDenoiser(Protocol):
 
     def __call__(self, x_t: Tensor, t: Tensor) -> Any:  # noqa: ANN401 a class of azula's
         ...
+
+
+class _VectorFieldPosterior(Protocol):
+    """A posterior of sbi whose ``vector_field_estimator`` is a ConditionalVectorFieldEstimator."""
+
+    vector_field_estimator: Any
 
 
 def from_diffusers(pipeline: str | Path | _Pipeline) -> ScoreModel:
@@ -93,6 +101,44 @@ def from_azula(denoiser: _AzulaDenoiser) -> ScoreModel:
         denoiser: called as ``denoiser(x_t, t).mean``, t of shape () or (b,) in the dtype of x.
     """
     return _Denoised(lambda x, t: denoiser(x, t).mean, Scheduled(denoiser.schedule), denoiser)
+
+
+def from_sbi(posterior: _VectorFieldPosterior, x: Tensor) -> ScoreModel:
+    """Return the model of p(θ | x) of a posterior of sbi that was learned by its NPSE or FMPE, x fixed.
+
+    What sbi does to samples and densities afterwards, the rejection of what lies outside of the prior, is left out.
+
+    Args:
+        posterior: a VectorFieldPosterior, whose estimator says scales, velocity and where sampling starts.
+        x: one observation, of the shape that the estimator was trained on, with or without a first axis of one.
+
+    Raises:
+        ValueError: an observation of another shape, or more than one.
+    """
+    estimator = posterior.vector_field_estimator
+    if x.numel() != estimator.condition_shape.numel():
+        raise ValueError(
+            f"x must be one observation of shape {tuple(estimator.condition_shape)}; received {tuple(x.shape)}"
+        )
+    observed = x.reshape(1, *estimator.condition_shape)
+
+    def schedule(t: Tensor) -> tuple[Tensor, Tensor]:
+        rows = t.reshape(-1)
+        return estimator.mean_t_fn(rows).reshape(t.shape), estimator.std_fn(rows).reshape(t.shape)
+
+    def denoiser(theta: State, t: Tensor) -> State:
+        velocity = estimator.ode_fn(theta, observed.to(theta), t.expand(len(theta)))
+        return denoised_by_flow(process, theta, t.double(), velocity)
+
+    process = Scheduled(schedule, float(estimator.t_min), float(estimator.t_max))
+    model = _Denoised(denoiser, process, estimator)
+    alpha, sigma = process.alpha_sigma(torch.tensor(process.t_max, dtype=torch.float64))
+    spread = (estimator.std_base[0].double() ** 2 - sigma**2).clamp(min=0).sqrt()  # √(s²α² + σ²) is where sbi starts
+    model.moments = Moments(estimator.mean_base[0].double() / alpha, spread / alpha)
+    if not estimator.compose_enabled:
+        return model
+    low, high = (estimator.from_z(torch.full_like(estimator.mean_base, z))[0] for z in (0.0, 1.0))
+    return model.in_units(Units(low, high - low))
 
 
 class _Denoised(ScoreModel):

@@ -32,6 +32,7 @@ _DISCRETE = (
 )
 _EDM = ("EDMEulerScheduler", "EDMDPMSolverMultistepScheduler")
 _VE = ("ScoreSdeVeScheduler",)
+_FLOW = ("FlowMatchEulerDiscreteScheduler", "FlowMatchHeunDiscreteScheduler")
 
 
 class Pipeline(NamedTuple):
@@ -79,6 +80,12 @@ def settings_of_pipeline(
     """
     if unet.get("_class_name", "UNet2DModel") != "UNet2DModel":
         raise ConfigError(f"{folder}: expected a UNet2DModel; found {unet['_class_name']}")
+    kind = unet.get("class_embed_type")
+    if kind is not None and (kind == "identity" or unet.get("num_class_embeds") is None):
+        raise ConfigError(
+            f"{folder}: its network is conditioned on vectors or numbers (class_embed_type {kind}), not on a class; "
+            "num_class_embeds in its config.json says how many classes there are"
+        )
     size, channels = unet.get("sample_size"), unet.get("in_channels", 3)
     if not size:
         raise ConfigError(
@@ -108,15 +115,23 @@ def _settings(folder: object, unet: dict[str, Any], scheduler: dict[str, Any]) -
             "network": {**network, "told": "given", "sign": _sign(folder, prediction)},
             "model": {"kind": "denoiser", "sigma_data": scheduler.get("sigma_data", 0.5), "mean_data": 0.0, **centred},
         }
+    levels = scheduler.get("num_train_timesteps", 1000)
+    if kind in _FLOW:
+        return {
+            "process": {"kind": "rectified_flow"},
+            "network": {**network, "timesteps": levels + 1},  # told t · levels, where others are told t (levels − 1)
+            "model": {"kind": "flow", "c_in": "raw", "c_noise": "time", **centred},
+        }
     if kind not in _DISCRETE:
-        raise ConfigError(f"{folder}: expected one of the schedulers {', '.join(_DISCRETE + _EDM + _VE)}; found {kind}")
+        known = _DISCRETE + _EDM + _VE + _FLOW
+        raise ConfigError(f"{folder}: expected one of the schedulers {', '.join(known)}; found {kind}")
     model = {"epsilon": "noise", "v_prediction": "velocity", "sample": "data"}.get(prediction)
     if model is None:
         raise ConfigError(f"{folder}: expected prediction_type epsilon, v_prediction or sample; found {prediction!r}")
     betas = _betas(folder, scheduler)
     return {
         "process": {"kind": "ddpm", **betas},
-        "network": {**network, "timesteps": scheduler.get("num_train_timesteps", 1000)},
+        "network": {**network, "timesteps": levels},
         "model": {"kind": model, "c_in": "raw", "c_noise": "time", **centred},
     }
 

@@ -41,6 +41,17 @@ def test_stream_does_not_depend_on_the_batch_size():
         assert torch.equal(torch.cat([b.labels for b in many]), torch.cat([b.labels for b in one]))
 
 
+def test_half_of_all_images_are_mirrored_as_the_place_in_the_stream_says():
+    """The share of mirrored images lies within 4.5 standard errors of one half, and no image is anything else."""
+    x = torch.arange(9.0).reshape(1, 1, 3, 3) + 10 * torch.arange(N)[:, None, None, None]
+    plain, flipped = Dataset(x, None, "plain"), Dataset(x, None, "flipped", flips=True)
+    a, b = (torch.cat([Batches(data, 5, 2).batch(k).x for k in range(400)]) for data in (plain, flipped))
+    mirrored = (b == a.flip(-1)).flatten(1).all(dim=1)
+    assert torch.equal(torch.where(mirrored[:, None, None, None], a.flip(-1), a), b)
+    assert abs(mirrored.double().mean() - 0.5) < 4.5 * 0.5 / 2000**0.5
+    assert torch.equal(torch.cat([Batches(flipped, 40, 2).batch(k).x for k in range(50)]), b)
+
+
 @pytest.mark.promise("A2")
 @pytest.mark.parametrize("dataset", [DATA, POINTS], ids=["bytes", "floats"])
 def test_any_step_first(dataset):

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -54,10 +55,11 @@ class DataConfig(Section):
 
     ``array`` and ``channels`` say what an array file leaves open (`scorefield.data.from_array_file`). ``dir`` is where downloaded files,
     and a path that is not absolute, are looked for. ``examples`` of the density are drawn, 50 000 where it is absent, and as many others
-    to test with. ``keep`` makes data unbalanced: {3: 0.35} keeps 35 % of the threes (`scorefield.data.keep_share`).
+    to test with. ``keep`` makes data unbalanced: {3: 0.35} keeps 35 % of the threes (`scorefield.data.keep_share`). ``flips`` mirrors half
+    of the training images left to right, others in each epoch (`scorefield.data.Dataset`).
     """
 
-    kind: Literal["digits", "mnist", "fashion_mnist", "kmnist", "path", "density"] = "mnist"
+    kind: Literal["digits", "mnist", "fashion_mnist", "kmnist", "cifar10", "path", "density"] = "mnist"
     path: str | None = None
     array: str | None = None
     channels: Channels | None = None
@@ -66,6 +68,7 @@ class DataConfig(Section):
     density: Annotated[Kind, DENSITY] | None = None
     examples: PositiveInt | None = None
     keep: dict[NonNegativeInt, Annotated[float, Field(ge=0, le=1)]] | None = None
+    flips: bool = False
 
     @field_validator("keep", mode="before")
     @classmethod
@@ -80,7 +83,9 @@ class DataConfig(Section):
         dataset = self._whole(train)
         for label, share in sorted((self.keep or {}).items()):
             dataset = data.keep_share(dataset, label, share)
-        return dataset
+        if self.flips and len(dataset.event) != 3:
+            raise ConfigError(f"data.flips mirrors images; the data has the shape {dataset.event}: leave it out")
+        return replace(dataset, flips=self.flips and train)
 
     def on_grid(self, event: tuple[int, ...]) -> bool:
         """Return whether an event is channels on a grid: an image, or a series or volume of which the first axis can be told to be them."""
@@ -102,9 +107,13 @@ class DataConfig(Section):
             return data.from_path(path, self.size, array=self.array, channels=self.channels)
         if self.kind == "digits":
             return data.digits(train=train)
-        return {"mnist": data.mnist, "fashion_mnist": data.fashion_mnist, "kmnist": data.kmnist}[self.kind](
-            train=train, data_dir=None if self.dir is None else Path(self.dir)
-        )
+        published = {
+            "mnist": data.mnist,
+            "fashion_mnist": data.fashion_mnist,
+            "kmnist": data.kmnist,
+            "cifar10": data.cifar10,
+        }
+        return published[self.kind](train=train, data_dir=None if self.dir is None else Path(self.dir))
 
 
 _OF_RUN = ("guide_step", "seed")  # settings of the optimisation that the run says elsewhere

@@ -2,6 +2,7 @@
 
 from scorefield.data.arrays import from_array_file, read_array
 from scorefield.data.batches import Batch, Batches, DensityBatches, LoaderBatches, Samplable, batches_of
+from scorefield.data.cifar import CIFAR10_CLASSES, cifar10
 from scorefield.data.dataset import Dataset, dequantize, keep_share, quantize
 from scorefield.data.digits import digits
 from scorefield.data.folder import from_folder, from_path, read_image
@@ -9,6 +10,7 @@ from scorefield.data.idx import read_idx
 from scorefield.data.mnist import fashion_mnist, kmnist, mnist
 
 __all__ = [
+    "CIFAR10_CLASSES",
     "Batch",
     "Batches",
     "Dataset",
@@ -16,6 +18,7 @@ __all__ = [
     "LoaderBatches",
     "Samplable",
     "batches_of",
+    "cifar10",
     "dequantize",
     "digits",
     "fashion_mnist",

@@ -1,6 +1,7 @@
 """One's own arrays become a data set, from a ``.npy`` or ``.npz`` file or from memory. Nothing in a file is ever executed."""
 
 import os
+import warnings
 from pathlib import Path
 from typing import Literal
 
@@ -31,6 +32,7 @@ _READERS = {
 }
 """What turns a file of another kind into an array."""
 
+_MAPPED = 2**28  # bytes of a .npy beyond which it is mapped: pages come from the file when a batch needs them
 _FREE = 2**28  # bytes that any compressed file may unpack to
 _RATIO = 100  # times its own size that a larger one may; photographs and tables have 1 to 10, mostly empty masks 50
 _MOST_CHANNELS = 4  # of what looks like colours, with transparency
@@ -102,6 +104,7 @@ def dataset_of(
             float32 or that it cannot tell apart, labels that are not class numbers.
     """
     source = name if source is None else source
+    mapped = isinstance(x, np.memmap)
     if isinstance(x, np.ndarray):
         x = _numeric(source, x)
     if x.is_complex():
@@ -111,7 +114,8 @@ def dataset_of(
         raise refusal(source, f"shape {tuple(x.shape)}", "(n, *event), nothing empty", remedy)
     x = _channels_first(source, x.detach(), channels)
     found = x.to(torch.uint8).mul_(255) if x.dtype == torch.bool else _real(source, x)
-    return Dataset(found.contiguous(), None if labels is None else class_numbers(source, labels, len(x)), name)
+    found = found if mapped else found.contiguous()  # what is in a file stays there
+    return Dataset(found, None if labels is None else class_numbers(source, labels, len(x)), name)
 
 
 def class_numbers(source: str | os.PathLike[str], labels: object, n: int) -> Int64[Tensor, " n"]:
@@ -141,7 +145,7 @@ def _counts(labels: Shaped[np.ndarray, "..."], n: int) -> bool:
 
 
 def _read(path: Path) -> dict[str, Shaped[np.ndarray, "..."]]:
-    """Return the arrays of a file by name; the one in a ``.npy`` is x."""
+    """Return the arrays of a file by name; the one in a ``.npy`` is x, mapped where it is large."""
     reader = _READERS.get(path.suffix.lower())
     if reader is not None:
         remedy = f'Convert it: numpy.save("{path.stem}.npy", {reader.format(name=path.name)})'
@@ -150,7 +154,7 @@ def _read(path: Path) -> dict[str, Shaped[np.ndarray, "..."]]:
         with path.open("rb") as file:
             known = file.read(6).startswith(_MAGIC)
         if known:
-            loaded = np.load(path, allow_pickle=False)
+            loaded = np.load(path, allow_pickle=False, mmap_mode="r" if path.stat().st_size > _MAPPED else None)
             if isinstance(loaded, np.ndarray):
                 return {"x": loaded}
             with loaded:
@@ -193,7 +197,9 @@ def _numeric(source: str | os.PathLike[str], x: Shaped[np.ndarray, "..."]) -> Te
         x = x.astype(np.float64)
     if not x.dtype.isnative or any(stride < 0 for stride in x.strides):
         x = x.astype(x.dtype.newbyteorder("="), order="C")
-    return torch.from_numpy(x if x.flags.writeable else x.copy())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that a mapped file cannot be written to, which nobody does
+        return torch.from_numpy(x if x.flags.writeable or isinstance(x, np.memmap) else x.copy())
 
 
 def _channels_first(source: str | os.PathLike[str], x: Tensor, channels: Channels | None) -> Tensor:

@@ -15,9 +15,9 @@ from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import IterableDataset
 
-from scorefield._tensors import derive_seed
+from scorefield._tensors import derive_seed, like
 from scorefield.data.arrays import class_numbers, dataset_of
-from scorefield.data.dataset import Dataset, dequantize_rows
+from scorefield.data.dataset import Dataset, coins, dequantize_rows
 from scorefield.errors import ConfigError
 
 __all__ = ["Batch", "Batches", "DensityBatches", "LoaderBatches", "Samplable", "batches_of"]
@@ -94,7 +94,10 @@ class Batches:
     def batch(self, k: int) -> Batch:
         """Return this rank's rows of batch k."""
         index = self.indices(k)
-        x, labels = self.dataset.x[index], self.dataset.labels
+        x, labels = self.dataset.x[index].contiguous(), self.dataset.labels
+        if self.dataset.flips:
+            mirrored = coins(len(x), derive_seed(self.seed, "flips"), k * self.batch_size + self.rows.start)
+            x = torch.where(like(mirrored, x).bool(), x.flip(-1), x)
         if x.dtype == torch.uint8:
             x = dequantize_rows(x, self.seed, k * self.batch_size + self.rows.start)
         return Batch(x, None if labels is None else labels[index])

@@ -1,4 +1,4 @@
-"""The in-memory data set, and the step from bytes to real numbers.
+"""The data set in memory, or mapped from a file, and the step from bytes to real numbers.
 
 Dequantisation: x·255/256 + U/256 with x = byte/255 and U ~ U[0, 1), that is (byte + U)/256. It turns a law
 on 256 grey levels into a density on [0, 1) without which log-densities of images are unbounded.
@@ -14,7 +14,7 @@ from torch import Tensor
 from scorefield._tensors import derive_seed
 from scorefield.errors import DataError
 
-__all__ = ["Dataset", "dequantize", "dequantize_rows", "keep_share", "quantize"]
+__all__ = ["Dataset", "coins", "dequantize", "dequantize_rows", "keep_share", "quantize"]
 
 # U has 16 bits: with the byte's eight they fill float32's 24 exactly, so nothing is rounded, up to the next
 # grey level or at all, and ⌊256 x⌋ is the byte again.
@@ -30,6 +30,7 @@ class Dataset:
             finite float32 data.
         labels: shape (n,) in int64; one class number, from 0, per example.
         name: what figures and records call it.
+        flips: whether `scorefield.data.Batches` mirrors half of the examples of each batch left to right.
 
     Raises:
         DataError: no example, another type of numbers, or not one label from 0 per example.
@@ -39,6 +40,7 @@ class Dataset:
     x: Tensor
     labels: Tensor | None
     name: str
+    flips: bool = False
 
     def __post_init__(self) -> None:
         x, labels = self.x, self.labels
@@ -111,6 +113,12 @@ def dequantize_rows(x: UInt8[Tensor, "n *d"], seed: int, start: int) -> Float32[
     words = philox.random_raw(len(x) * blocks * 4).astype("<u8", copy=False)
     draws = words.view("<u2").reshape(len(x), blocks * 16)[:, :n].astype(np.int32)
     return _spread(x, torch.from_numpy(draws).reshape(x.shape))
+
+
+def coins(rows: int, seed: int, start: int) -> Bool[Tensor, " rows"]:
+    """Return a fair coin for each row, row i a function of (seed, start + i)."""
+    words = np.random.Philox(key=seed, counter=start).random_raw(4 * rows)  # one count gives four
+    return torch.from_numpy((words[::4] & 1).astype(bool))
 
 
 def _spread(x: UInt8[Tensor, "n *d"], draws: Int32[Tensor, "n *d"]) -> Float32[Tensor, "n *d"]:

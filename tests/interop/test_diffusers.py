@@ -152,7 +152,7 @@ SCHEDULER, UNET, WEIGHTS = (
 @pytest.mark.parametrize(
     ("fault", "error", "said"),
     [
-        (lambda f: spoil(f, SCHEDULER, _class_name="FlowMatchEulerDiscreteScheduler"), ConfigError, "found FlowMatch"),
+        (lambda f: spoil(f, SCHEDULER, _class_name="LCMScheduler"), ConfigError, "found LCMScheduler"),
         (lambda f: spoil(f, SCHEDULER, prediction_type="magic"), ConfigError, "found 'magic'"),
         (lambda f: spoil(f, SCHEDULER, beta_schedule="magic"), ConfigError, "found 'magic'"),
         (lambda f: spoil(f, SCHEDULER, rescale_betas_zero_snr=True), ConfigError, "noise alone"),

@@ -19,6 +19,7 @@ from scorefield.errors import ConfigError
 from scorefield.evaluation import ImageJudge, evaluate_samples, real_data
 from scorefield.grids import Counted, Grid, times_of
 from scorefield.guidance import ClassifierFree
+from scorefield.interop.diffusers_latent import LatentDecoder
 from scorefield.likelihood import LogLikelihood, log_likelihood
 from scorefield.likelihood.flow import FlowSettings
 from scorefield.models import Labels, NoisyModel, ScoreModel, label_rows
@@ -57,6 +58,7 @@ class LoadedModel(Generic[Model]):
         weak: the same model with the weights of an early step, where the run kept them (``guide.step``): `scorefield.AutoGuided` wants it.
         step: optimiser steps behind the weights.
         seconds: wall clock of its training, where the run knew it.
+        decoder: what makes images of the latents that the model draws, where it does; likelihoods are of latents.
     """
 
     model: Model
@@ -66,6 +68,12 @@ class LoadedModel(Generic[Model]):
     weak: Model | None = None
     step: int = 0
     seconds: float | None = None
+    decoder: LatentDecoder | None = None
+
+    @property
+    def drawn(self) -> tuple[int, ...]:
+        """The shape of what `sample` draws."""
+        return self.event if self.decoder is None else self.decoder.shape(self.event)
 
     @property
     def parameters(self) -> int:
@@ -163,7 +171,7 @@ class LoadedModel(Generic[Model]):
             )
         chosen = "fp32" if precision == "auto" and isinstance(sampler, AdaptiveODE) else precision
         model = self.steered(labels=labels, weight=weight, guide=guide, precision=chosen)
-        return sample(
+        made = sample(
             model,
             sampler,
             (n, *self.event),
@@ -174,6 +182,7 @@ class LoadedModel(Generic[Model]):
             batch_size=batch_size,
             on_step=on_step,
         )
+        return made if self.decoder is None else _decoded(made, self.decoder, batch_size)
 
     def log_likelihood(self: "LoadedModel[ScoreModel]", x: Tensor, **settings: Unpack[FlowSettings]) -> LogLikelihood:
         """Return log p(x) of data, in nats; settings are those of `scorefield.log_likelihood`."""
@@ -255,6 +264,16 @@ def guided(loaded: LoadedModel[ScoreModel], weight: float | None = None) -> Scor
     """
     guide = loaded.config.guide if weight is None else loaded.config.guide.model_copy(update={"weight": weight})
     return loaded.model if loaded.weak is None or guide.weight == 0 else guide.build(loaded.model, loaded.weak)
+
+
+def _decoded(made: Samples, decoder: LatentDecoder, batch_size: int) -> Samples:
+    """Return draws of latents as images, so many decoded at a time."""
+
+    def images(z: Tensor) -> Tensor:
+        return torch.cat([decoder(part) for part in z.split(batch_size)])
+
+    frames = None if made.trajectory is None else torch.stack([images(z) for z in made.trajectory])
+    return replace(made, x=images(made.x), trajectory=frames)
 
 
 def _with_steps(grid: Grid, steps: int) -> Grid:

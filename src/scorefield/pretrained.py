@@ -20,6 +20,7 @@ from scorefield.config import RunConfig, describe, merge, refusals, stored, vali
 from scorefield.errors import CheckpointError, ConfigError
 from scorefield.hub import HUB, download, model_card, results_table
 from scorefield.interop.diffusers import is_pipeline, read_pipeline
+from scorefield.interop.diffusers_latent import read_decoder
 from scorefield.loaded import LoadedModel, guided, lowered
 from scorefield.metrics import Judge
 from scorefield.models import NoisyModel, ScoreModel
@@ -109,7 +110,9 @@ def _load(name: str, device: torch.device | str, warn: Warn, wanted: type[Wanted
         raise ConfigError(f"{name}: is a {found}, where a {needed} is needed")
     guide = found.tensors.get("guide")
     weak = None if guide is None else weighted(config, tuple(event), guide, str(found.path)).to(device)
-    return LoadedModel(model, config, tuple(event), found.path, weak, found.step, found.seconds)  # pyright: ignore[reportReturnType]  of one type, as built by one config
+    decoder = read_decoder(found.path) if is_pipeline(found.path) else None
+    decoder = None if decoder is None else decoder.to(device)
+    return LoadedModel(model, config, tuple(event), found.path, weak, found.step, found.seconds, decoder)  # pyright: ignore[reportReturnType]  of one type, as built by one config
 
 
 def weighted(config: RunConfig, event: tuple[int, ...], weights: Mapping[str, Tensor], source: str) -> NoisyModel:

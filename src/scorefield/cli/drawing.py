@@ -171,9 +171,9 @@ def parse_seeds(text: str, option: str = "--seeds") -> list[int]:
 
 def require_drawable(out: Path, loaded: LoadedModel[ScoreModel]) -> None:
     """Refuse a picture or a film of what is no image, and an .mp4 without what writes it."""
-    if out.suffix != ".npz" and not is_picture(loaded.event):
+    if out.suffix != ".npz" and not is_picture(loaded.drawn):
         raise ConfigError(
-            f"--out {out}: a picture needs images of 1 or 3 channels; the model draws samples of shape {loaded.event}: write .npz instead"
+            f"--out {out}: a picture needs images of 1 or 3 channels; the model draws samples of shape {loaded.drawn}: write .npz instead"
         )
     if out.suffix == ".mp4" and None in map(find_spec, ("imageio", "imageio_ffmpeg")):
         raise MissingExtraError(

@@ -36,7 +36,7 @@ def run(args: Namespace) -> int:
     if args.out is not None:
         writable(args.out, kinds)
     loaded = load_model(args.model, pick_device(args.device), warn=warn)
-    out = writable(args.out or f"samples.{'png' if is_picture(loaded.event) else 'npz'}", kinds)
+    out = writable(args.out or f"samples.{'png' if is_picture(loaded.drawn) else 'npz'}", kinds)
     require_drawable(out, loaded)
     choice = choose(loaded, args.sampler, args.steps, args.options)
     frames = args.frames if out.suffix in FILMS else 0

@@ -49,7 +49,7 @@ class _VectorFieldPosterior(Protocol):
 
 
 def from_diffusers(pipeline: str | Path | _Pipeline) -> ScoreModel:
-    """Return the model of a pipeline of diffusers, on images in [0, 1].
+    """Return the model of a pipeline of diffusers, on images in [0, 1]; of a latent one, on latents, which its autoencoder decodes.
 
     Args:
         pipeline: an object with ``unet`` and ``scheduler``, such as a DDPMPipeline, or the folder of one.
@@ -66,7 +66,8 @@ def from_diffusers(pipeline: str | Path | _Pipeline) -> ScoreModel:
     unet, scheduler = (
         {**part.config, "_class_name": type(part).__name__} for part in (pipeline.unet, pipeline.scheduler)
     )
-    settings, event = settings_of_pipeline(type(pipeline).__name__, unet, scheduler)
+    latent = any(getattr(pipeline, part, None) is not None for part in ("vqvae", "vae"))
+    settings, event = settings_of_pipeline(type(pipeline).__name__, unet, scheduler, latent=latent)
     with torch.device("meta"):  # the weights are there already
         net = NETWORK.read(settings["network"]).build(event=event)
     net.unet = pipeline.unet

@@ -1,20 +1,20 @@
-"""Pixel pipelines of diffusers as configurations of ours: the network stays its own, the noise levels and the prediction become ours.
+"""Pipelines of diffusers as configurations of ours: the network stays its own, the noise levels and the prediction become ours.
 
 A pipeline is a folder with ``unet/config.json``, ``unet/diffusion_pytorch_model.safetensors`` and ``scheduler/scheduler_config.json``, or
 these files at its root. What its scheduler says of sampling (clipping, spacing of steps) is no part of a score and is left out.
 """
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
-from scorefield.errors import CheckpointError, ConfigError
+from scorefield.errors import ConfigError
+from scorefield.interop.diffusers_files import json_of, weights_of
+from scorefield.interop.diffusers_latent import autoencoder_of
 
 __all__ = ["Pipeline", "is_pipeline", "read_pipeline", "settings_of_pipeline"]
 
@@ -64,16 +64,22 @@ def read_pipeline(folder: Path) -> Pipeline:
         CheckpointError: files are missing, damaged, or in a format that can run code.
         ConfigError: a scheduler or a network that is none of ours.
     """
-    unet = _json(folder, "unet/config.json", "config.json")
-    scheduler = _json(folder, "scheduler/scheduler_config.json", "scheduler_config.json")
-    settings, event = settings_of_pipeline(folder, unet, scheduler)
-    return Pipeline(settings, event, _weights(folder))
+    unet = json_of(folder, "unet/config.json", "config.json")
+    scheduler = json_of(folder, "scheduler/scheduler_config.json", "scheduler_config.json")
+    settings, event = settings_of_pipeline(folder, unet, scheduler, latent=autoencoder_of(folder) is not None)
+    return Pipeline(settings, event, {f"net.unet.{key}": value for key, value in weights_of(folder, "unet").items()})
 
 
 def settings_of_pipeline(
-    folder: object, unet: dict[str, Any], scheduler: dict[str, Any]
+    folder: object, unet: dict[str, Any], scheduler: dict[str, Any], *, latent: bool = False
 ) -> tuple[dict[str, Any], tuple[int, int, int]]:
-    """Return the sections process, network and model of a configuration, and the shape of an image; ``folder`` names it in errors.
+    """Return the sections process, network and model of a configuration, and the shape of an image.
+
+    Args:
+        folder: names the pipeline in errors.
+        unet: what its config.json says.
+        scheduler: what its scheduler_config.json says.
+        latent: whether its images are latents, which stay as they are, or pixels in [−1, 1], which are in [0, 1] here.
 
     Raises:
         ConfigError: a scheduler or a network that is none of ours.
@@ -92,15 +98,17 @@ def settings_of_pipeline(
             f"{folder}: its network does not say the size of its images: add sample_size to its config.json"
         )
     height, width = (size, size) if isinstance(size, int) else size
-    return _settings(folder, unet, scheduler), (channels, height, width)
+    units = {"location": 0.0, "scale": 1.0} if latent else {"location": 0.5, "scale": 0.5}
+    return _settings(folder, unet, scheduler, units), (channels, height, width)
 
 
-def _settings(folder: object, unet: dict[str, Any], scheduler: dict[str, Any]) -> dict[str, Any]:
+def _settings(
+    folder: object, unet: dict[str, Any], scheduler: dict[str, Any], units: dict[str, float]
+) -> dict[str, Any]:
     """Return process, network and model."""
     kind = scheduler.get("_class_name", "DDPMScheduler")
     prediction = scheduler.get("prediction_type", "epsilon")
     network: dict[str, Any] = {"kind": "unet2d", "architecture": unet}
-    centred: dict[str, Any] = {"location": 0.5, "scale": 0.5}  # its images are in [−1, 1], ours in [0, 1]
     if kind in _VE:
         ends = {"sigma_min": scheduler.get("sigma_min", 0.01), "sigma_max": scheduler.get("sigma_max", 1348.0)}
         return {
@@ -113,14 +121,14 @@ def _settings(folder: object, unet: dict[str, Any], scheduler: dict[str, Any]) -
         return {
             "process": {"kind": "edm", **ends},
             "network": {**network, "told": "given", "sign": _sign(folder, prediction)},
-            "model": {"kind": "denoiser", "sigma_data": scheduler.get("sigma_data", 0.5), "mean_data": 0.0, **centred},
+            "model": {"kind": "denoiser", "sigma_data": scheduler.get("sigma_data", 0.5), "mean_data": 0.0, **units},
         }
     levels = scheduler.get("num_train_timesteps", 1000)
     if kind in _FLOW:
         return {
             "process": {"kind": "rectified_flow"},
             "network": {**network, "timesteps": levels + 1},  # told t · levels, where others are told t (levels − 1)
-            "model": {"kind": "flow", "c_in": "raw", "c_noise": "time", **centred},
+            "model": {"kind": "flow", "c_in": "raw", "c_noise": "time", **units},
         }
     if kind not in _DISCRETE:
         known = _DISCRETE + _EDM + _VE + _FLOW
@@ -132,7 +140,7 @@ def _settings(folder: object, unet: dict[str, Any], scheduler: dict[str, Any]) -
     return {
         "process": {"kind": "ddpm", **betas},
         "network": {**network, "timesteps": levels},
-        "model": {"kind": model, "c_in": "raw", "c_noise": "time", **centred},
+        "model": {"kind": model, "c_in": "raw", "c_noise": "time", **units},
     }
 
 
@@ -163,32 +171,3 @@ def _betas(folder: object, scheduler: Mapping[str, Any]) -> dict[str, Any]:
     raise ConfigError(
         f"{folder}: expected beta_schedule linear, scaled_linear, squaredcos_cap_v2 or sigmoid, or trained_betas; found {schedule!r}"
     )
-
-
-def _json(folder: Path, *places: str) -> dict[str, Any]:
-    """Return the first of these files that is there."""
-    for place in places:
-        path = folder / place
-        if path.is_file():
-            try:
-                value = json.loads(path.read_text(encoding="utf-8"))
-            except (OSError, ValueError, RecursionError) as error:
-                raise CheckpointError(f"{path}: expected JSON; found {error}") from error
-            if isinstance(value, dict):
-                return value
-            raise CheckpointError(f"{path}: expected a JSON object; found a {type(value).__name__}")
-    raise CheckpointError(f"{folder}: expected a pipeline of diffusers, with {' or '.join(places)}; found none")
-
-
-def _weights(folder: Path) -> dict[str, Tensor]:
-    """Return the network's weights."""
-    name = "diffusion_pytorch_model"
-    for path in (folder / "unet" / f"{name}.safetensors", folder / f"{name}.safetensors"):
-        if path.is_file():
-            try:
-                return {f"net.unet.{key}": value.float() for key, value in load_file(path).items()}
-            except Exception as error:  # whatever safetensors says to damage
-                raise CheckpointError(f"{path}: cannot be read: {error}") from error
-    others = [path.name for path in folder.rglob(f"{name}*.bin")]
-    hint = f": {others[0]} may hold code and is not read; save the pipeline again with safetensors" if others else ""
-    raise CheckpointError(f"{folder}: expected {name}.safetensors; found none{hint}")

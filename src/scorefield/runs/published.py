@@ -10,6 +10,7 @@ from scorefield.config import RunConfig, describe, read_yaml, refusals
 from scorefield.errors import CheckpointError, ConfigError
 from scorefield.interop import Weights, read_score_sde
 from scorefield.interop.diffusers import read_pipeline
+from scorefield.interop.diffusers_latent import autoencoder_of
 from scorefield.interop.edm import from_edm, network_of_edm, settings_of_edm
 from scorefield.interop.edm_file import read_edm
 from scorefield.interop.score_sde_config import PUBLISHED, read_score_sde_config, run_of_score_sde
@@ -78,6 +79,8 @@ def bring_edm(source: Path, given: dict[str, Any], blamed: str) -> Brought:
 
 def bring_diffusers(source: Path, given: dict[str, Any], blamed: str) -> Brought:
     """Return the run in a folder of diffusers; arguments and errors are those of `scorefield.runs.foreign.bring_in`."""
+    if autoencoder_of(source) is not None:
+        raise ConfigError(f"{source}: a latent pipeline is no run here; draw from it as diffusers:{source}")
     pipeline = read_pipeline(source)
     config = completed(_trainable({"data": {"kind": "path"}, **pipeline.settings}), given, blamed)
     model = _built(config, pipeline.event, blamed)

@@ -1,0 +1,77 @@
+"""Autoencoders of diffusers: what turns the draws of a latent pipeline into images."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from scorefield.errors import CheckpointError, ConfigError
+from scorefield.interop.diffusers_files import json_of, weights_of
+
+__all__ = ["LatentDecoder", "autoencoder_of", "read_decoder"]
+
+_PARTS = ("vqvae", "vae")
+_KNOWN = ("VQModel", "AutoencoderKL")
+
+
+class LatentDecoder(nn.Module):
+    """Latents to images in [0, 1], as far as the autoencoder keeps to that: ½ + ½ decode(z/scaling + shift). Nothing is clamped.
+
+    Args:
+        autoencoder: a VQModel or an AutoencoderKL of diffusers.
+    """
+
+    def __init__(self, autoencoder: Any) -> None:  # noqa: ANN401 a class of diffusers
+        super().__init__()
+        self.autoencoder, config = autoencoder, autoencoder.config
+        self.scaling: float = config.get("scaling_factor") or 1.0
+        self.shift: float = config.get("shift_factor") or 0.0
+        self.channels: int = config["out_channels"]
+        self.growth = 2 ** (len(config["block_out_channels"]) - 1)
+
+    def shape(self, event: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of an image of latents of shape ``event``."""
+        return (self.channels, *(self.growth * side for side in event[1:]))
+
+    @torch.no_grad()
+    def forward(self, z: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k hh ww"]:
+        """Return images."""
+        return 0.5 + 0.5 * self.autoencoder.decode(z / self.scaling + self.shift, return_dict=False)[0]
+
+
+def autoencoder_of(folder: Path) -> Path | None:
+    """Return where a pipeline keeps its autoencoder; None if it draws pixels."""
+    return next((folder / part for part in _PARTS if (folder / part / "config.json").is_file()), None)
+
+
+def read_decoder(folder: Path) -> LatentDecoder | None:
+    """Return the decoder of a pipeline; None if it draws pixels.
+
+    Raises:
+        CheckpointError: files are missing, damaged, or of another architecture.
+        ConfigError: an autoencoder that is none of ours, or diffusers is not installed.
+    """
+    place = autoencoder_of(folder)
+    if place is None:
+        return None
+    config = json_of(place, "config.json")
+    name = config.get("_class_name")
+    if name not in _KNOWN:
+        raise ConfigError(f"{place}: expected one of the autoencoders {', '.join(_KNOWN)}; found {name}")
+    try:
+        from diffusers.models.autoencoders import autoencoder_kl, vq_model
+    except ImportError as error:
+        raise ConfigError(
+            f"autoencoders of diffusers need diffusers: pip install 'scorefield[interop]' ({error})"
+        ) from error
+    kind = {"VQModel": vq_model.VQModel, "AutoencoderKL": autoencoder_kl.AutoencoderKL}[name]
+    try:
+        autoencoder = kind(**{key: value for key, value in config.items() if not key.startswith("_")})
+        autoencoder.load_state_dict(weights_of(place, ""))
+    except (TypeError, ValueError, KeyError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{place}: weights and config.json do not make a {name}; diffusers says: {error}"
+        ) from error
+    return LatentDecoder(autoencoder.eval())

@@ -81,7 +81,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory, mnist_dir: Path) -> Path:
     for name, layout, kind in (("checkpoint", "ncsn", "cond_refinenet"), ("best_checkpoint", "ncsnv2", "ncsnv2")):
         write(here / f"{name}.pth", contents(layout, network(kind)))
     (here / "levels.yaml").write_text("comment: the levels are in the file\n")
-    (here / "mine.py").write_text("\n".join(python_of(DOCS / "howto" / "extend.md")))
+    for plugin, page in (("mine", "extend"), ("networks", "your_network")):
+        (here / f"{plugin}.py").write_text("\n".join(python_of(DOCS / "howto" / f"{page}.md")))
     for run, config in (("mine", "mnist-small"), ("my-classifier", "mnist-classifier")):
         made = ["train", "--config", str(here / "configs" / f"{config}.yaml"), "--data-dir", str(mnist_dir)]
         assert main([*made, "--run", str(here / "runs" / run), *SMALL["train"].split()]) == 0

@@ -127,6 +127,70 @@ accuracy, p = sf.c2st(drawn.x, unseen)
 print(f"a classifier tells samples from data with accuracy {accuracy}")
 
 # %% [markdown]
+# ## Series, colours, volumes
+#
+# The U-Net takes what has channels on a grid of one, two or three axes: series (n, c, length), images (n, c, height, width), volumes
+# (n, c, depth, height, width). Here are waves of random phase and pitch, discs of a random colour, and balls, each in units of its own.
+
+# %%
+u = [torch.from_numpy(generator.uniform(size=(1_000, 1))).float() for _ in range(4)]
+line = torch.linspace(-1, 1, 16)
+plane, space = torch.meshgrid(line, line, indexing="ij"), torch.meshgrid(*[line[::2]] * 3, indexing="ij")
+
+
+def ball(axes):
+    """Return 1 inside of balls with random centres and radii, 0 outside, and something between at the rim."""
+    bent = [1] * len(axes)
+    square = sum((axis - (c - 0.5).reshape(-1, *bent)) ** 2 for axis, c in zip(axes, u, strict=False))
+    return torch.sigmoid(20 * ((0.4 + 0.3 * u[3]).reshape(-1, *bent) - square.sqrt()))
+
+
+kinds = {
+    "series": 40 * torch.sin((2 + 3 * u[0]) * torch.linspace(0, 6, 64) + 6 * u[1])[:, None],
+    "colours": ball(plane)[:, None] * torch.stack([u[2], 1 - u[2], u[0]], dim=1)[..., None],
+    "volumes": 300 + 50 * ball(space)[:, None],
+}
+
+
+def learned(x):
+    """Return eight samples of a small network that was trained on x."""
+    torch.manual_seed(0)
+    net = sf.UNet(x.shape[1], tuple(x.shape[2:]), width=32, depth=1)
+    model = sf.Denoiser(net, sf.EDM(0.005, 40.0), sigma_data=0.5).in_units(sf.Units.of(x))
+    objective = sf.DSM(sf.LogNormal(-0.8, 1.4), sf.edm_weight(0.5))
+    sf.fit(model, x, objective, steps=30 if FAST else 800, batch_size=64, learning_rate=2e-3)
+    return sf.sample(model, sf.Heun(), (8, *x.shape[1:]), grid=sf.Karras(17)).x
+
+
+drawn = {name: learned(x) for name, x in kinds.items()}
+for name, x in kinds.items():
+    print(
+        f"{name}: mean {x.mean():.3g} and {drawn[name].mean():.3g}, deviation {x.std():.3g} and {drawn[name].std():.3g}"
+    )
+
+# %%
+import matplotlib.pyplot as plt
+
+figure, axes = plt.subplots(6, 8, figsize=(9, 7))
+for row, (name, x) in enumerate(kinds.items()):
+    for which, shown in enumerate((x, drawn[name])):
+        for axis, example in zip(axes[2 * row + which], shown, strict=False):
+            if name == "series":
+                axis.plot(example[0], linewidth=1)
+                axis.set_ylim(-60, 60)
+            elif name == "colours":
+                axis.imshow(example.movedim(0, -1).clamp(0, 1))
+            else:
+                axis.imshow(example[0, 4], cmap="grey", vmin=300, vmax=350)  # a cut through the middle
+            axis.set_xticks([])
+            axis.set_yticks([])
+        axes[2 * row + which, 0].set_ylabel(f"{name}\n{('data', 'samples')[which]}", fontsize=8)
+figure.tight_layout()
+figure.savefig(OUT / "kinds.png", dpi=100)
+plt.close(figure)
+Image.open(OUT / "kinds.png")
+
+# %% [markdown]
 # From the shell the same is
 #
 # ```console

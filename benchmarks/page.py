@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import allocator, before, checkpoints, exact, growth, ncsn_step, overhead, training
-from benchmarks.peers import likelihood, networks, sampling
+from benchmarks.peers import cifar, likelihood, networks, sampling
 from benchmarks.peers import training as peer_training
 from benchmarks.timing import Row
 
@@ -31,6 +31,7 @@ SUITES = {
     "peers-networks": networks.run,
     "peers-sampling": sampling.run,
     "peers-likelihood": likelihood.run,
+    "peers-cifar": cifar.run,
 }
 STUDY = """## minutes
 

@@ -220,7 +220,7 @@ class LoadedModel(Generic[Model]):
         if x is None:
             labels = None if classes is None else torch.tensor(classes)[torch.arange(n) % len(classes)]
             x = self.sample(n, seed=seed, labels=labels, **drawing).x.cpu()
-        data = real_data(self.config.data, self.event, len(x), classes=classes, data_dir=data_dir, seed=seed)
+        data = real_data(self.config.data, self.drawn, len(x), classes=classes, data_dir=data_dir, seed=seed)
         ends = None if self.model.units is None else self.model.units.ends
         return evaluate_samples(x, data, judge=judge, classes=classes, ends=ends, seed=seed, on_measure=on_measure)
 

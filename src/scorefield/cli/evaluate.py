@@ -71,12 +71,12 @@ def run(args: Namespace) -> int:
     if args.likelihood:
         loaded.require_score("its likelihood")
     classes = None if args["class"] is None else parse_seeds(args["class"], "--class")
-    given = None if args.from_samples is None else _read(args, loaded.event)
+    given = None if args.from_samples is None else _read(args, loaded.drawn)
     n = count(args)[0] if given is None else len(given)
     if n < _LEAST:
         raise ConfigError(f"at least {_LEAST} samples are needed to say anything of them; received {n}")
     with stage("reading data that it was not trained on"):
-        data = real_data(loaded.config.data, loaded.event, n, classes=classes, data_dir=args.data_dir, seed=args.seed)
+        data = real_data(loaded.config.data, loaded.drawn, n, classes=classes, data_dir=args.data_dir, seed=args.seed)
     _check_likelihood(args, data)
     named = args.judge or (_JUDGE if loaded.config.data.kind == "mnist" else None)
     judge = None if named is None else load_judge(named, device)
@@ -105,7 +105,7 @@ def run(args: Namespace) -> int:
         "seconds": loaded.seconds,
     }
     report["environment"] = environment(device)
-    picture = is_picture(loaded.event)
+    picture = is_picture(loaded.drawn)
     if picture:
         save_grid(out / "grid.png", x[:_SHOWN], ends=loaded.model.ends)
     (out / "evaluation.json").write_text(json.dumps(report, indent=2) + "\n")

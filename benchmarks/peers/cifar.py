@@ -13,12 +13,12 @@ from torch import nn
 
 from benchmarks.peers.libraries import available, load, versions
 from benchmarks.timing import Note, Row, compare, in_turn
-from scorefield import StepRecord, TrainState, train
 from scorefield.config import RunConfig, merge
 from scorefield.data import Batches, Dataset
 from scorefield.interop.score_sde_config import PUBLISHED, run_of_score_sde
 from scorefield.networks.precision import Precision
 from scorefield.preconditioning import Networked
+from scorefield.training import StepRecord, TrainState, train
 
 BATCH = 4
 NAME = "vp/cifar10_ddpmpp_continuous"

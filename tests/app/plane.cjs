@@ -1,7 +1,10 @@
-// node plane.cjs MODEL LEARNED: answers the questions on standard input with the mathematics and the network of the page.
-for (const script of process.argv.slice(2)) require(require("node:path").resolve(script));
+// node plane.cjs FOLDER: answers the questions on standard input with the mathematics of the page in that folder.
+const [{ readFileSync }, { resolve }] = [require("node:fs"), require("node:path")];
+const page = readFileSync(resolve(process.argv[2], "index.html"), "utf8");
+const scripts = [...page.matchAll(/<script src="(.+?)">/g)].map(([, name]) => name);
+for (const name of scripts.slice(0, 1 + scripts.indexOf("learned.js"))) require(resolve(process.argv[2], name));
 const { DISTRIBUTIONS, SAMPLERS, advance, learned, network, normal } = globalThis.scorefield;
-const asked = JSON.parse(require("node:fs").readFileSync(0, "utf8"));
+const asked = JSON.parse(readFileSync(0, "utf8"));
 const make = ({ kind, settings }) => (kind === "learned" ? network(learned) : DISTRIBUTIONS[kind](settings));
 
 function field(row) {

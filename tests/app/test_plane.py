@@ -1,4 +1,4 @@
-"""The mathematics of the plane (app/plane/model.js) is the library's: the same fields and trajectories, in node."""
+"""The mathematics of the plane (app/plane, its scripts up to learned.js) is the library's: the same fields and trajectories, in node."""
 
 import json
 import shutil
@@ -37,12 +37,12 @@ def node() -> str:
     return found
 
 
-def answers(model: Path) -> dict:
+def answers(folder: Path) -> dict:
     """Return what the page's mathematics says to the recorded questions."""
     asked = json.loads(GOLDEN.read_text()) | {"langevin": CHAIN}
     script = Path(__file__).with_name("plane.cjs")
     done = subprocess.run(
-        [node(), str(script), str(model), str(PLANE / "learned.js")],
+        [node(), str(script), str(folder)],
         input=json.dumps(asked),
         capture_output=True,
         text=True,
@@ -98,7 +98,7 @@ def test_the_recorded_answers_are_those_of_the_library(seeded: None) -> None:
 
 
 def test_the_page_computes_what_the_library_does() -> None:
-    found = answers(PLANE / "model.js")
+    found = answers(PLANE)
     assert disagreements(found) == []
     assert found["counts"] == {"langevin": 120, "annealed": 121, "reverse": 121, "corrected": 121, "ode": 121}
     assert found["alone"][0] == found["alone"][1], "the noise of a particle depends on how many there are"
@@ -106,10 +106,12 @@ def test_the_page_computes_what_the_library_does() -> None:
 
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_a_broken_page_disagrees(tmp_path: Path, mutant: str) -> None:
-    source, (right, wrong) = (PLANE / "model.js").read_text(encoding="utf-8"), MUTANTS[mutant]
-    assert right in source
-    (tmp_path / "model.js").write_text(source.replace(right, wrong, 1), encoding="utf-8")
-    assert disagreements(answers(tmp_path / "model.js"))
+    right, wrong = MUTANTS[mutant]
+    shutil.copytree(PLANE, tmp_path, dirs_exist_ok=True)
+    broken = [path for path in tmp_path.iterdir() if right in path.read_text(encoding="utf-8")]
+    assert len(broken) == 1
+    broken[0].write_text(broken[0].read_text(encoding="utf-8").replace(right, wrong, 1), encoding="utf-8")
+    assert disagreements(answers(tmp_path))
 
 
 def test_the_page_is_small_and_names_no_other_machine() -> None:

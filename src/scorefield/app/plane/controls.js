@@ -1,31 +1,17 @@
-/* Controls: the kind of distribution and its settings, the samplers' budget, the noise level. */
+/* Controls: the kind of distribution and its settings, whose arrows, the samplers' budget, the noise level. */
 (() => {
   "use strict";
 
   const { plane } = globalThis;
-  const { $, HIGH, LOW, state } = plane;
+  const { $, HIGH, KINDS, LOW, state } = plane;
 
-  const slider = (key, label, min, max, step) => ({ key, label, min, max, step });
-  const KINDS = {
-    modes: {
-      label: "Modes",
-      hint: "Drag a mode, or its small circle to widen it.",
-      sliders: [slider("weight", "Weight", 0.05, 1, 0.05), slider("std", "Spread", 0.15, 2, 0.05)],
-    },
-    ring: { label: "Ring", hint: "", sliders: [slider("radius", "Radius", 1.5, 5, 0.1), slider("std", "Thickness", 0.1, 0.35, 0.05)] },
-    banana: {
-      label: "Banana",
-      hint: "",
-      sliders: [
-        slider("spread", "Length", 0.5, 2.5, 0.1),
-        slider("curvature", "Bend", -0.6, 0.6, 0.05),
-        slider("std", "Thickness", 0.2, 1, 0.05),
-      ],
-    },
-    moons: { label: "Moons", hint: "", sliders: [slider("radius", "Radius", 1, 4, 0.1), slider("std", "Thickness", 0.1, 0.8, 0.05)] },
-    empirical: { label: "Draw", hint: "Draw on the field: each stroke is a part of your data.", sliders: [] },
-  };
-  const RUN = [slider("budget", "Evaluations", 8, 400, 4), slider("speed", "Per second", 4, 120, 4), slider("count", "Particles", 20, 400, 20)];
+  const RUN = [
+    { key: "budget", label: "Evaluations", min: 8, max: 400, step: 4 },
+    { key: "speed", label: "Per second", min: 4, max: 120, step: 4 },
+    { key: "count", label: "Particles", min: 20, max: 400, step: 20 },
+  ];
+  const SOURCES = { exact: "Exact score", learned: "Learned score" };
+  const SHOWN = { score: "Score", denoiser: "Denoiser" };
 
   // ---- pieces ------------------------------------------------------------------------------------------------------
   function makeSlider(spec, read, write) {
@@ -55,21 +41,25 @@
     return made;
   };
 
-  function makeChoice(name, value, text, act) {
-    const choice = document.createElement("label");
-    choice.innerHTML = `<input type="radio" name="${name}" value="${value}">${text}`;
-    choice.firstChild.checked = value === state[name];
-    choice.firstChild.addEventListener("change", act);
-    return choice;
+  function makeChoices(id, name, options, act) {
+    for (const [value, text] of Object.entries(options)) {
+      const choice = document.createElement("label");
+      choice.innerHTML = `<input type="radio" name="${name}" value="${value}">${text}`;
+      choice.firstChild.checked = value === state[name];
+      choice.firstChild.addEventListener("change", () => act(value));
+      $(id).append(choice);
+    }
   }
+
+  const check = (name, value) => (document.querySelector(`input[name="${name}"][value="${value}"]`).checked = true);
 
   // ---- the distribution --------------------------------------------------------------------------------------------
   plane.showShape = () => {
-    const { sliders } = KINDS[state.kind];
-    const target = () => (state.kind === "modes" ? state.settings.modes[state.selected] : state.settings[state.kind]);
-    const write = (key) => (value) => plane.edit(() => (target()[key] = value));
-    $("shape").replaceChildren(...sliders.map((spec) => makeSlider(spec, () => target()[spec.key], write(spec.key))), shapeButtons());
-    $("hint").textContent = [KINDS[state.kind].hint, state.kind === "empirical" ? "" : "Click the field to drop particles there."].filter(Boolean).join(" ");
+    const { sliders, hint } = KINDS[state.kind];
+    const write = (key) => (value) => plane.edit(() => (plane.settings()[key] = value));
+    const made = sliders.map((spec) => makeSlider(spec, () => plane.settings()[spec.key], write(spec.key)));
+    $("shape").replaceChildren(...made, shapeButtons());
+    $("hint").textContent = hint;
     $("canvas").classList.toggle("drawn-on", state.kind === "empirical");
     plane.showHandles();
   };
@@ -93,36 +83,40 @@
   function spiral() {
     state.settings.empirical = Array.from({ length: 60 }, (_, k) => {
       const angle = 0.6 + k / 6.5;
-      return { x: 0.42 * angle * Math.cos(angle), y: 0.42 * angle * Math.sin(angle), part: Math.floor(k / 15) };
+      const [x, y] = [Math.cos, Math.sin].map((f) => plane.tidy(0.42 * angle * f(angle)));
+      return { x, y, part: Math.floor(k / 15) };
     });
   }
 
   plane.choose = (kind) => {
     plane.glide = null;
     plane.play(false);
-    state.kind = kind;
+    check("kind", (state.kind = kind));
     if (kind === "empirical" && state.settings.empirical.length === 0) spiral();
-    $("sources").hidden = kind !== "modes"; // which the network was trained on
     plane.rebuild();
     plane.setSource("exact");
     plane.showSigma(plane.stageSigma());
     plane.showShape();
+    plane.showTraining();
   };
 
-  // ---- the score that is followed, the noise level, the run --------------------------------------------------------
-  /** Let samplers follow the exact or the learned score, from their start. */
+  // ---- the arrows, the noise level, the run ------------------------------------------------------------------------
+  /** Let arrows show and samplers follow the exact or the learned score, from their start. */
   plane.setSource = (key) => {
-    state.source = key;
-    $("learned").hidden = key !== "learned";
-    document.querySelector(`input[name="source"][value="${key}"]`).checked = true;
+    check("source", (state.source = key));
     plane.play(false);
     plane.restart();
+  };
+
+  plane.setShown = (key) => {
+    check("show", (state.show = key));
+    plane.dirty = true;
   };
 
   plane.setSigma = (sigma) => {
     state.sigma = sigma;
     plane.showSigma(sigma);
-    if (plane.lanes.length) plane.restart();
+    plane.restart();
   };
 
   plane.showSigma = (sigma) => {
@@ -149,10 +143,9 @@
   }
 
   plane.makeControls = () => {
-    for (const [key, { label }] of Object.entries(KINDS)) $("kinds").append(makeChoice("kind", key, label, () => plane.choose(key)));
-    for (const key of ["exact", "learned"]) {
-      $("sources").append(makeChoice("source", key, `${key[0].toUpperCase()}${key.slice(1)} score`, () => plane.setSource(key)));
-    }
+    makeChoices("kinds", "kind", Object.fromEntries(Object.entries(KINDS).map(([key, { label }]) => [key, label])), plane.choose);
+    makeChoices("sources", "source", SOURCES, plane.setSource);
+    makeChoices("shown", "show", SHOWN, plane.setShown);
     makeRun();
     $("sigma").addEventListener("input", (event) => {
       plane.glide = null;

@@ -41,8 +41,9 @@
     }
 
     const partOf = (x, y) => Math.floor(((Math.atan2(y, x) / (2 * Math.PI) + 1) % 1) * 4) % 4;
+    const draw = (u, _, z) => [0, 0.5 * Math.PI].map((shift) => (radius + std * z) * Math.cos(2 * Math.PI * u - shift));
     const variance = (radius ** 2 + std ** 2) / 2;
-    return { parts: [0.25, 0.25, 0.25, 0.25], moments: [[0, 0], [variance, variance]], narrowest: std ** 2, at, partOf };
+    return { parts: [0.25, 0.25, 0.25, 0.25], moments: [[0, 0], [variance, variance]], narrowest: std ** 2, at, partOf, draw };
   }
 
   /** u ~ N(0, a²), (u, κ(u² − a²) + c z). Far from the curve y moves the posterior of u by many widths: hence the reach. */
@@ -80,8 +81,9 @@
       };
     }
 
+    const draw = (_, __, z, w) => [spread * z, curvature * spread ** 2 * (z * z - 1) + std * w];
     const variances = [spread ** 2, 2 * curvature ** 2 * spread ** 4 + std ** 2];
-    return { parts: [0.5, 0.5], moments: [[0, 0], variances], narrowest: std ** 2, at, partOf: (x) => (x < 0 ? 0 : 1) };
+    return { parts: [0.5, 0.5], moments: [[0, 0], variances], narrowest: std ** 2, at, partOf: (x) => (x < 0 ? 0 : 1), draw };
   }
 
   Object.assign(DISTRIBUTIONS, { ring, banana });

@@ -3,65 +3,88 @@
   "use strict";
 
   const { plane } = globalThis;
-  const { $, state } = plane;
+  const { $, KINDS, state } = plane;
   const { VIEW } = globalThis.drawing;
+  const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 
-  const mode = (k) => state.settings.modes[k];
-  const within = (value, low, high) => Math.min(high, Math.max(low, value));
-  const moveTo = (k, x, y) => Object.assign(mode(k), { x: within(x, -VIEW, VIEW), y: within(y, -VIEW, VIEW) });
-  const widen = (k, std) => (mode(k).std = within(std, 0.15, 2));
+  const within = (value, low, high) => plane.tidy(Math.min(high, Math.max(low, value)));
 
+  const body = {
+    role: "mode",
+    at: (s) => [s.x, s.y],
+    drag: (s, x, y) => Object.assign(s, { x: within(x, -VIEW, VIEW), y: within(y, -VIEW, VIEW) }),
+  };
+
+  /** One button per handle; a mode has two, its centre and its spread. */
   plane.showHandles = () => {
-    const list = state.kind === "modes" ? state.settings.modes : [];
-    $("handles").replaceChildren(...list.flatMap((_, k) => [makeHandle("mode", k), makeHandle("spread", k)]));
+    const { handles } = KINDS[state.kind];
+    const of = (k) => [body, ...handles].map((handle) => makeHandle(handle, k));
+    const made = state.kind === "modes" ? state.settings.modes.flatMap((_, k) => of(k)) : handles.map((h) => makeHandle(h, 0));
+    $("handles").replaceChildren(...made);
     plane.placeHandles();
   };
 
-  function makeHandle(role, k) {
+  function makeHandle(handle, k) {
     const made = plane.button("", () => {});
-    made.className = role;
+    made.className = handle.role ?? "spread";
+    Object.assign(made, { handle, k });
     made.addEventListener("pointerdown", (event) => {
       made.setPointerCapture(event.pointerId);
       select(k);
     });
     made.addEventListener("pointermove", (event) => {
-      if (!made.hasPointerCapture(event.pointerId)) return;
-      const [x, y] = plane.place(event);
-      plane.edit(() => (role === "mode" ? moveTo(k, x, y) : widen(k, Math.hypot(x - mode(k).x, y - mode(k).y) / 2)));
+      if (made.hasPointerCapture(event.pointerId)) drag(made, ...plane.place(event));
     });
     made.addEventListener("focus", () => select(k));
     made.addEventListener("keydown", (event) => {
-      const [dx, dy] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key] ?? [];
-      if (dx === undefined) return;
+      const arrow = ARROWS[event.key];
+      if (!arrow) return;
       event.preventDefault();
       const by = event.shiftKey ? 0.5 : 0.1;
-      plane.edit(() => (role === "mode" ? moveTo(k, mode(k).x + by * dx, mode(k).y + by * dy) : widen(k, mode(k).std + 0.5 * by * (dx + dy))));
+      const [dx, dy] = handle.along ? handle.along.map((c) => c * (arrow[0] + arrow[1])) : arrow;
+      const [x, y] = handle.at(settingsOf(made));
+      drag(made, x + by * dx, y + by * dy);
     });
     return made;
   }
 
+  const settingsOf = ({ k }) => (state.kind === "modes" ? state.settings.modes[k] : state.settings[state.kind]);
+  const sliderOf = (key) => KINDS[state.kind].sliders.find((spec) => spec.key === key);
+
+  function drag(made, x, y) {
+    const [settings, { key }] = [settingsOf(made), made.handle];
+    plane.edit(() => {
+      made.handle.drag(settings, x, y);
+      if (key) settings[key] = within(settings[key], sliderOf(key).min, sliderOf(key).max);
+    });
+  }
+
   function select(k) {
-    if (state.selected === k) return;
+    if (state.kind !== "modes" || state.selected === k) return;
     state.selected = k;
-    for (const key of ["weight", "std"]) plane.showValue(key, mode(k)[key]);
     plane.placeHandles();
   }
 
-  /** Circles of two standard deviations, with a small one on their edge. */
+  /** Put handles where the settings say, modes as circles of two standard deviations; and let sliders show the same. */
   plane.placeHandles = () => {
-    if (state.kind !== "modes") return;
-    const percentOf = (v) => `${(50 * (v + VIEW)) / VIEW}%`;
-    [...$("handles").children].forEach((handle, i) => {
-      const [k, m] = [i >> 1, mode(i >> 1)];
-      const edge = i % 2 === 1;
-      handle.style.left = percentOf(m.x + (edge ? 2 * m.std : 0));
-      handle.style.top = percentOf(-m.y);
-      if (edge) handle.hidden = k !== state.selected;
-      else handle.style.width = handle.style.height = `max(1.75rem, ${(100 * 2 * m.std) / VIEW}%)`;
-      handle.setAttribute("aria-pressed", k === state.selected);
-      const what = edge ? `Spread of mode ${k + 1}: ${m.std.toFixed(2)}` : `Mode ${k + 1} at ${m.x.toFixed(1)}, ${m.y.toFixed(1)}`;
-      handle.setAttribute("aria-label", `${what}. Arrow keys change it.`);
-    });
-    plane.showValue("std", mode(state.selected).std);
+    const percent = (v) => `${(50 * (v + VIEW)) / VIEW}%`;
+    for (const made of $("handles").children) {
+      const { handle, k } = made;
+      const s = settingsOf(made);
+      const [x, y] = handle.at(s);
+      Object.assign(made.style, { left: percent(x), top: percent(-y) });
+      made.setAttribute("aria-label", `${name(made, s)}. Arrow keys change it.`);
+      if (state.kind !== "modes") continue;
+      if (handle === body) made.style.width = made.style.height = `max(1.75rem, ${(100 * 2 * s.std) / VIEW}%)`;
+      else made.hidden = k !== state.selected;
+      made.setAttribute("aria-pressed", k === state.selected);
+    }
+    for (const { key } of KINDS[state.kind].sliders) plane.showValue(key, plane.settings()[key]);
   };
+
+  function name({ handle, k }, s) {
+    if (handle === body) return `Mode ${k + 1} at ${s.x.toFixed(1)}, ${s.y.toFixed(1)}`;
+    const { label } = sliderOf(handle.key);
+    return `${label}${state.kind === "modes" ? ` of mode ${k + 1}` : ""}: ${s[handle.key].toFixed(2)}`;
+  }
 })();

@@ -7,12 +7,13 @@
 
   const { LOG_2PI, legendre } = globalThis.scorefield;
 
-  // A distribution is { parts, moments, narrowest, at, partOf }:
+  // A distribution is { parts, moments, narrowest, at, partOf, draw }:
   //   parts      the true weight of each part (mode, moon, arc …) whose share of particles is watched
   //   moments    mean [x, y] and variances [x, y]
   //   narrowest  the smallest variance, which bounds stable step sizes
   //   at(sigma)  the field of p_σ: (x, y, out) writes out = [log p_σ, ∂x log p_σ, ∂y log p_σ]
   //   partOf(x, y)  the part that a clean point belongs to
+  //   draw(u, v, z, w)  a clean point from two uniform and two normal numbers
 
   /** Σ_k w_k N(μ_k, v_k I), from components { x, y, variance, weight, part }. Noised: v_k + σ². */
   function mixture(components) {
@@ -68,12 +69,20 @@
       return part[best];
     }
 
+    /** The component in which u lies, blurred. */
+    function draw(u, _, z, w) {
+      let k = 0;
+      for (let left = u - weights[0]; left > 0 && k < n - 1; left -= weights[k]) k += 1;
+      const std = Math.sqrt(components[k].variance);
+      return [mx[k] + std * z, my[k] + std * w];
+    }
+
     const mean = [mx, my].map((m) => weights.reduce((sum, w, k) => sum + w * m[k], 0));
     const spread = [mx, my].map((m, i) =>
       weights.reduce((sum, w, k) => sum + w * (components[k].variance + (m[k] - mean[i]) ** 2), 0),
     );
     const narrowest = Math.min(...components.map((c) => c.variance));
-    return { parts, moments: [mean, spread], narrowest, at, partOf };
+    return { parts, moments: [mean, spread], narrowest, at, partOf, draw };
   }
 
   /** The modes of a mixture, from { x, y, std, weight }. */
@@ -92,7 +101,13 @@
       if (!made.has(n)) made.set(n, arcs(radius, std, n));
       return made.get(n).at(sigma);
     }
-    return { ...whole, at };
+    /** u chooses the moon, v the angle on it. */
+    function draw(u, v, z, w) {
+      const sign = u < 0.5 ? 1 : -1;
+      const angle = Math.PI * v;
+      return [sign * radius * (Math.cos(angle) - 0.5) + std * z, sign * radius * (Math.sin(angle) - 0.25) + std * w];
+    }
+    return { ...whole, at, draw };
   }
 
   function arcs(radius, std, count) {

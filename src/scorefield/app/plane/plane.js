@@ -3,27 +3,36 @@
   "use strict";
 
   const { plane, drawing } = globalThis;
+  const { $ } = plane;
+  const PAINT = 2.5; // milliseconds of a frame for shadings that are not done yet
   let before = performance.now();
 
   function frame(now) {
-    const seconds = Math.min(0.1, (now - before) / 1000);
+    const began = performance.now();
+    const seconds = Math.min(0.1, Math.max(0, now - before) / 1000); // the first frame may have begun before this script
     before = now;
     if (plane.glide) plane.advanceGlide(seconds);
     if (plane.state.playing) plane.run(seconds);
+    if (plane.training) plane.train();
+    plane.paint(PAINT);
     if (plane.dirty) plane.drawField();
     for (const lane of plane.lanes) if (lane.dirty) plane.drawLane(lane);
+    if (plane.panelDirty) plane.drawPanel(now);
+    plane.showPython();
+    plane.work = performance.now() - began; // milliseconds that this frame took: for whoever measures
     requestAnimationFrame(frame);
   }
 
-  plane.rebuild();
   plane.makeLanes();
+  plane.rebuild();
   plane.restart();
   plane.makeControls();
   plane.showShape();
   plane.follow(plane.state.followed);
   plane.listenToField();
-  new ResizeObserver(plane.redraw).observe(plane.$("canvas"));
-  addEventListener("resize", plane.redraw);
+  plane.makePanel();
+  plane.makeSave();
+  drawing.onResize(plane.redraw);
   drawing.dark.addEventListener("change", plane.rebuild);
   plane.makeTour();
   requestAnimationFrame(frame);

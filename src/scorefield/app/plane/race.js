@@ -19,19 +19,20 @@
   };
 
   plane.restart = () => {
-    const x = starts(state.run.count, state.run.seed);
+    const x = plane.starts();
     plane.plan();
     for (const lane of plane.lanes) Object.assign(lane, { next: 0, spent: 0, x: x.slice(), sigma: lane.moves[0].from });
     clock = 0;
     plane.redraw();
   };
 
-  function starts(count, seed) {
+  plane.starts = () => {
+    const { count, seed } = state.run;
     if (!plane.density || state.start === null) return new Float64Array(0);
     if (state.start === "noise") return prior(plane.density, HIGH, count, seed);
     const { x, y } = state.start;
     return normal(seed, -1, count).map((z, i) => (i % 2 ? y : x) + DROP * z);
-  }
+  };
 
   plane.dropFrom = (start) => {
     state.start = start;
@@ -86,7 +87,9 @@
   function makeLane(key) {
     const element = plane.button("", () => plane.follow(key));
     element.className = "lane";
-    element.innerHTML = `<strong>${SAMPLERS[key].name}</strong><canvas></canvas><span class="bars"></span><span class="numbers"><span></span><span></span></span>`;
+    element.innerHTML =
+      `<strong>${SAMPLERS[key].name}</strong><canvas></canvas><span class="bars"></span>` +
+      '<span class="numbers"><span></span><span></span></span>';
     const [, canvas, bars, numbers] = element.children;
     $("race").append(element);
     return { key, element, canvas, bars, cost: numbers.firstChild, result: numbers.lastChild };
@@ -104,7 +107,7 @@
   plane.drawLane = (lane) => {
     lane.dirty = false;
     const view = drawing.prepare(lane.canvas);
-    if (plane.density) drawing.shade(view, plane.laneShading(lane.sigma));
+    if (plane.density) plane.shade(view, lane.sigma);
     drawing.dots(view, lane.x, 1.5);
     lane.cost.textContent = `${lane.spent} evaluations`;
     const found = lane.x.length ? shares(plane.density, lane.x) : null;

@@ -62,5 +62,23 @@
     return { z, log: z.map((v) => Math.log(step) - 0.5 * v * v - 0.5 * LOG_2PI) };
   }
 
-  globalThis.scorefield = { LOG_2PI, logNormal, legendre, scaledBessel, gaussNodes };
+  // erfc(v) = τ exp(−v² + a Chebyshev series in 4τ − 2), τ = 2/(2 + v), v ≥ 0 (Press et al. 2007, section 6.2.2): 1.2e-16, relative.
+  const ERFC = [
+    -1.3026537197817094, 6.4196979235649026e-1, 1.9476473204185836e-2, -9.561514786808631e-3, -9.46595344482036e-4,
+    3.66839497852761e-4, 4.2523324806907e-5, -2.0278578112534e-5, -1.624290004647e-6, 1.30365583558e-6, 1.5626441722e-8,
+    -8.5238095915e-8, 6.529054439e-9, 5.059343495e-9, -9.91364156e-10, -2.27365122e-10, 9.6467911e-11, 2.394038e-12,
+    -6.886027e-12, 8.94487e-13, 3.13092e-13, -1.12708e-13, 3.81e-16, 7.106e-15, -1.523e-15, -9.4e-17, 1.21e-16, -2.8e-17,
+  ];
+
+  /** log Φ(−u), u ≥ 0, Φ the normal distribution function: accurate however far out. */
+  function logTail(u) {
+    const v = u * Math.SQRT1_2;
+    const t = 2 / (2 + v);
+    const y = 4 * t - 2;
+    let [d, after] = [0, 0];
+    for (let k = ERFC.length - 1; k > 0; k--) [d, after] = [y * d - after + ERFC[k], d];
+    return Math.log(0.5 * t) - v * v + 0.5 * (ERFC[0] + y * d) - after;
+  }
+
+  globalThis.scorefield = { LOG_2PI, logNormal, legendre, scaledBessel, gaussNodes, logTail };
 })();

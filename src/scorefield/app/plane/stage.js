@@ -2,50 +2,54 @@
 (() => {
   "use strict";
 
+  const { draws, normal } = globalThis.scorefield;
   const { plane, drawing } = globalThis;
-  const { $, HIGH, LOW, state } = plane;
-  const { VIEW, arrows, dots, errorMap, prepare, shade, shading } = drawing;
-  const LANE_REACH = 1.45 * VIEW;
-  let shades = new Map(); // of lanes, by noise level
+  const { $, state } = plane;
+  const { VIEW, arrowPaths, arrows, dots, guesses, prepare } = drawing;
+  const [LATTICE, GUESSES] = [23, 120];
+  let kept = { key: "" }; // the arrows that were drawn last
   let stroke = null;
 
   /** The noise level of the field on the stage: that of the sampler that is followed, once it runs. */
   plane.stageSigma = () => (plane.lanes.length && plane.followed().next > 0 ? plane.followed().sigma : state.sigma);
 
-  plane.forgetShades = () => (shades = new Map());
-
-  /** Shadings at 24 levels are enough for lanes; each is computed when first needed. */
-  plane.laneShading = (sigma) => {
-    const level = Math.round((24 * Math.log(sigma / LOW)) / Math.log(HIGH / LOW));
-    const rounded = LOW * (HIGH / LOW) ** (level / 24);
-    if (!shades.has(level)) shades.set(level, shading(plane.density.at(rounded), 56, LANE_REACH, rounded));
-    return shades.get(level);
-  };
+  /** The length in units of which arrows are drawn. */
+  plane.typical = (sigma) => Math.sqrt(sigma ** 2 + plane.density.narrowest);
 
   plane.drawField = () => {
     plane.dirty = false;
     const view = prepare($("canvas"));
     const sigma = plane.stageSigma();
     if (plane.density) {
-      const field = plane.density.at(sigma);
-      shade(view, shading(field, 72, VIEW, sigma));
-      arrows(view, field, 23, Math.sqrt(sigma ** 2 + plane.density.narrowest), plane.followed().x.length ? 0.5 : 0.75);
+      plane.shade(view, sigma);
+      if (state.show === "denoiser") drawGuesses(view, sigma);
+      else drawArrows(view, sigma);
     }
     if (state.kind === "empirical") drawPoints(view);
     dots(view, plane.followed().x, 2.4);
-    if (state.source === "learned") drawLearned(sigma);
   };
 
-  function drawLearned(sigma) {
-    const [exact, guess] = [plane.density.at(sigma), plane.trained.at(sigma)];
-    arrows(prepare($("learned-field")), guess, 13, Math.sqrt(sigma ** 2 + plane.density.narrowest), 0.75);
-    const { picture, typical } = errorMap(exact, guess, sigma, 28, VIEW);
-    shade(prepare($("learned-error")), picture);
-    $("error-value").textContent = `${typical.toFixed(2)}/σ on data`;
+  function drawArrows(view, sigma) {
+    const key = [plane.version, state.source, sigma, view.width, view.height].join();
+    if (kept.key !== key) kept = { key, paths: arrowPaths(view, plane.source().at(sigma), LATTICE, plane.typical(sigma)) };
+    arrows(view, kept.paths, plane.followed().x.length ? 0.5 : 0.75);
+  }
+
+  /** Noisy data x = x_0 + σz, and for each the mean of what may have been there, D(x) = x + σ² s(x). */
+  function drawGuesses(view, sigma) {
+    const z = normal(state.run.seed, 1, GUESSES);
+    const x = draws(plane.density, GUESSES, state.run.seed, 0).map((clean, i) => clean + sigma * z[i]);
+    const [field, s, guess] = [plane.source().at(sigma), [0, 0, 0], x.slice()];
+    for (let i = 0; i < x.length; i += 2) {
+      field(x[i], x[i + 1], s);
+      guess[i] += sigma ** 2 * s[1];
+      guess[i + 1] += sigma ** 2 * s[2];
+    }
+    guesses(view, x, guess);
   }
 
   function drawPoints({ context, px, py }) {
-    context.fillStyle = getComputedStyle($("stage")).color;
+    context.fillStyle = drawing.colour("arrow");
     for (const p of state.settings.empirical) context.fillRect(px(p.x) - 2, py(p.y) - 2, 4, 4);
   }
 
@@ -55,8 +59,17 @@
     return [((2 * (event.clientX - left)) / width - 1) * VIEW, (1 - (2 * (event.clientY - top)) / height) * VIEW];
   };
 
-  function drawPoint(event) {
+  /** Say what density and score are under the pointer. */
+  function tellHere(event) {
     const [x, y] = plane.place(event);
+    const out = [0, 0, 0];
+    plane.density?.at(plane.stageSigma())(x, y, out);
+    const [logP, sx, sy] = out.map((v) => v.toFixed(1).replace("-", "−"));
+    $("here").textContent = plane.density ? `log p = ${logP}, ∇ log p = (${sx}, ${sy})` : "";
+  }
+
+  function drawPoint(event) {
+    const [x, y] = plane.place(event).map(plane.tidy);
     const points = state.settings.empirical;
     const last = points.at(-1);
     if (points.length >= 300 || (stroke.begun && last && Math.hypot(last.x - x, last.y - y) < 0.25)) return;
@@ -72,11 +85,12 @@
       stroke = { part: Math.min(7, 1 + (state.settings.empirical.at(-1)?.part ?? -1)), begun: false };
       drawPoint(event);
     });
-    canvas.addEventListener("pointermove", (event) => stroke && drawPoint(event));
+    canvas.addEventListener("pointermove", (event) => (stroke ? drawPoint(event) : tellHere(event)));
+    canvas.addEventListener("pointerleave", () => ($("here").textContent = ""));
     for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => (stroke = null));
     canvas.addEventListener("click", (event) => {
       if (state.kind === "empirical") return;
-      const [x, y] = plane.place(event);
+      const [x, y] = plane.place(event).map(plane.tidy);
       plane.dropFrom({ x, y });
       plane.play(true);
     });

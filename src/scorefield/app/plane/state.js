@@ -2,7 +2,7 @@
 globalThis.plane = (() => {
   "use strict";
 
-  const { DISTRIBUTIONS, learned, network } = globalThis.scorefield;
+  const { DISTRIBUTIONS, learned, load, network } = globalThis.scorefield;
   const [LOW, HIGH] = [0.05, 8]; // noise levels that samplers run between
 
   const state = {
@@ -12,10 +12,12 @@ globalThis.plane = (() => {
       ring: { radius: 3, std: 0.25 },
       banana: { spread: 1.8, curvature: 0.45, std: 0.4 },
       moons: { radius: 2.6, std: 0.25 },
+      checkerboard: { side: 4, size: 8 },
       empirical: [],
     },
-    selected: 0,
-    source: "exact", // whose score the samplers follow
+    selected: 0, // which mode
+    source: "exact", // whose score the arrows show and the samplers follow
+    show: "score", // or "denoiser": arrows from noisy points to what they may have been
     sigma: 0.3,
     start: null, // null: no particles; "noise"; or the place { x, y } of a drop
     run: { budget: 120, speed: 40, count: 300, seed: 0 },
@@ -23,30 +25,36 @@ globalThis.plane = (() => {
     playing: false,
   };
 
+  const shipped = load(learned);
   const plane = {
     LOW,
     HIGH,
     state,
     calm: matchMedia("(prefers-reduced-motion: reduce)"),
     density: null,
-    trained: network(learned),
+    version: 0, // of the density and of the learned score
+    networks: { modes: { net: shipped, field: network(shipped) } }, // by the kind of distribution that they learned
     lanes: [],
     dirty: true, // the stage has to be drawn again
     $: (id) => document.getElementById(id),
-    source: () => (state.source === "learned" ? plane.trained : plane.density),
+    tidy: (value) => Math.round(1000 * value) / 1000,
+    learned: () => plane.networks[state.kind],
+    source: () => (state.source === "learned" ? plane.learned().field : plane.density),
+    settings: () => (state.kind === "modes" ? state.settings.modes[state.selected] : state.settings[state.kind]),
   };
 
   plane.rebuild = () => {
     const settings = state.settings[state.kind];
     const drawn = state.kind !== "empirical" || settings.length > 0;
     plane.density = drawn ? DISTRIBUTIONS[state.kind](settings) : null;
+    plane.version += 1;
     plane.forgetShades();
     plane.redraw();
   };
 
   plane.redraw = () => {
     for (const lane of plane.lanes) lane.dirty = true;
-    plane.dirty = true;
+    plane.dirty = plane.panelDirty = true;
   };
 
   /** Change the distribution: particles in flight stay where they are and follow the new one. */

@@ -1,19 +1,15 @@
-/* The story, told step by step: the text beside the stage, and the scene on it. */
+/* The guided tour, told step by step: the text beside the stage, and the scene on it. */
 (() => {
   "use strict";
 
   const { plane } = globalThis;
   const { $, state } = plane;
-  const STORY = globalThis.story({ glide: glideTo, scene, firstModes });
+  const STORY = globalThis.story({ glide, scene, still, points, show: (key) => plane.setShown(key) });
   let chapter = 0;
   plane.glide = null; // a slow change of the noise level that the story asks for
 
-  function firstModes() {
-    const modes = structuredClone(globalThis.scorefield.learned.modes);
-    plane.edit(() => Object.assign(state, { settings: { ...state.settings, modes }, selected: 0 }), true);
-  }
-
-  function glideTo(stops, seconds) {
+  // ---- scenes ------------------------------------------------------------------------------------------------------
+  function glide(stops, seconds) {
     plane.dropFrom(null);
     if (plane.calm.matches) plane.setSigma(stops.at(-1));
     else plane.glide = { stops, seconds, at: 0 };
@@ -29,24 +25,36 @@
     if (glide.at >= 1) plane.glide = null;
   };
 
+  function still(sigma) {
+    plane.dropFrom(null);
+    plane.setSigma(sigma);
+  }
+
   /** Set particles going, or ready to go where motion is not wanted. */
-  function scene(start, key, sigma, whose = "exact") {
-    plane.setSource(whose);
+  function scene(start, key, sigma) {
     plane.setSigma(sigma);
     plane.follow(key);
     plane.dropFrom(start);
     if (!plane.calm.matches) plane.play(true);
   }
 
+  function points() {
+    plane.choose("empirical");
+    scene("noise", "ode", 0.1);
+  }
+
+  // ---- telling -----------------------------------------------------------------------------------------------------
   function tell(k) {
     chapter = k;
     plane.glide = null;
     plane.play(false);
-    const { title, text, set } = STORY[k];
-    if (state.kind !== "modes") $("kinds").querySelector("input").click();
+    const { title, text, why, tryThis, theory, set } = STORY[k];
+    if (state.kind !== "modes") plane.choose("modes");
     plane.setSource("exact");
+    plane.setShown("score");
     $("story-title").textContent = title;
-    $("story-text").innerHTML = `<p>${text[0]}</p><p class="why">${text[1]}</p>`;
+    $("story-text").innerHTML = `<p>${text}</p><p class="why"><b>Why?</b> ${why}</p><p class="try"><b>Try:</b> ${tryThis}</p>`;
+    Object.assign($("story-theory"), { href: `../theory/${theory[0]}.html`, textContent: `Theory: ${theory[1]}` });
     $("story-back").disabled = k === 0;
     $("story-next").disabled = k === STORY.length - 1;
     [...$("story-dots").querySelectorAll("button")].forEach((dot, i) => {

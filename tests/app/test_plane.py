@@ -191,3 +191,15 @@ def test_the_page_is_small_and_names_no_other_machine() -> None:
     files = list(PLANE.iterdir())
     assert sum(path.stat().st_size for path in files) < 300_000
     assert [path.name for path in files if "//" in path.read_text(encoding="utf-8").replace(" // ", "")] == []
+
+
+def test_every_step_of_the_tour_leads_to_a_page_of_the_theory() -> None:
+    pages = re.findall(r'theory: \["(\w+)"', (PLANE / "story.js").read_text(encoding="utf-8"))
+    assert len(pages) == 6
+    theory = Path(__file__).parents[2] / "docs" / "theory"
+    assert [page for page in pages if not (theory / f"{page}.md").exists()] == []
+
+
+def test_scripts_are_small_rooms() -> None:
+    scripts = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in PLANE.glob("*.js")}
+    assert {name: lines for name, lines in scripts.items() if lines >= 200} == {}

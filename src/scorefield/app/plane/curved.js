@@ -6,7 +6,7 @@
 
   /** r (cos θ, sin θ) with r ~ N(R, s²):  p_σ = E_r[e^{−(ρ² + r²)/2σ²} I₀(rρ/σ²)] / 2πσ², ρ the distance from the centre. */
   function ring({ radius, std }) {
-    const { z, log } = gaussNodes(0.5, 6);
+    const { z, log } = gaussNodes(0.75, 6);
     const bessel = [0, 0];
 
     function at(sigma) {

@@ -126,8 +126,9 @@ globalThis.drawing = (() => {
     context.globalAlpha = 1;
   }
 
-  /** From every noisy point of x an arrow to its guess, where a dot is. */
+  /** From every noisy point of x an arrow to its guess; both are dots. */
   function guesses(view, x, guess) {
+    dots(view, x, 1.8, "arrow");
     const [lines, heads] = [new Path2D(), new Path2D()];
     for (let i = 0; i < x.length; i += 2) {
       const [a, b, c, d] = [view.px(x[i]), view.py(x[i + 1]), view.px(guess[i]), view.py(guess[i + 1])];
@@ -152,7 +153,7 @@ globalThis.drawing = (() => {
   }
 
   /** Dots, all in one path: two thousand of them cost a millisecond. */
-  function dots({ context, width, height, px, py }, x, radius) {
+  function dots({ context, width, height, px, py }, x, radius, colour = "accent") {
     const path = new Path2D();
     for (let i = 0; i < x.length; i += 2) {
       const [a, b] = [px(x[i]), py(x[i + 1])];
@@ -161,7 +162,7 @@ globalThis.drawing = (() => {
       path.arc(a, b, radius, 0, 2 * Math.PI);
     }
     context.globalAlpha = 0.75;
-    context.fillStyle = colours.accent;
+    context.fillStyle = colours[colour];
     context.fill(path);
     context.globalAlpha = 1;
   }

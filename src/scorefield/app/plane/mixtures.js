@@ -42,7 +42,7 @@
         let sx = 0;
         let sy = 0;
         for (let k = 0; k < n; k++) {
-          if (exponent[k] < top - 40) continue; // below the last digit of the sum
+          if (exponent[k] < top - 30) continue; // below the last digit that is asked for
           const w = Math.exp(exponent[k] - top);
           mass += w;
           sx += (w * (mx[k] - x)) / v[k];

@@ -3,7 +3,7 @@
   "use strict";
 
   const real = (value) => (Number.isInteger(value) ? `${value}.0` : `${value}`);
-  const rows = (points) => `[${points.map(({ x, y }) => `[${real(x)}, ${real(y)}]`).join(", ")}]`;
+  const rows = (points) => `[${points.map(({ x, y }, k) => `${k && k % 8 === 0 ? "\n    " : ""}[${real(x)}, ${real(y)}]`).join(", ")}]`;
   const list = (values) => `[${values.map(real).join(", ")}]`;
 
   const TARGETS = {
@@ -40,7 +40,7 @@
     const trained = training
       ? `# Its like is trained by sf.fit(model, target, sf.DSM(), steps=${training.steps}, batch_size=${training.batch}, learning_rate=${training.learningRate})\n`
       : "";
-    return `stored = json.loads(Path("network.json").read_text())  # "Network" saves it
+    return `stored = json.loads(Path("network.json").read_text())  # "Save network" writes it
 net = sf.MLP(dim=2, width=${width}, depth=${depth})
 for parameter, values in zip(net.parameters(), stored["layers"]):
     parameter.data = torch.tensor(values)
@@ -70,7 +70,8 @@ x = torch.tensor([[1.0, 0.5]])
 t = process.time(torch.tensor(${real(sigma)}))
 score, guess = model.score(x, t), model.denoise(x, t)
 
-# The particles. For the very ones of the page: start = torch.tensor(json.loads(Path("particles.json").read_text())["start"])
+# The particles. To begin where the page did, save its particles, import json, and say instead
+#     start = torch.tensor(json.load(open("particles.json"))["start"])
 ${begin}
 drawn = sf.sample(model, ${made}, init=start, grid=${grid}${sampler === "langevin" ? ", denoise=False" : ""})
 print(score, guess, drawn.evaluations, drawn.x.mean(dim=0))

@@ -49,9 +49,17 @@
     sheet.toBlob((blob) => save("score.png", blob));
   }
 
+  /** Copy the lines, or, where a browser does not let a page do that, open and select them. */
   async function copy() {
-    await navigator.clipboard.writeText(plane.python());
-    $("news").textContent = "Copied.";
+    try {
+      await navigator.clipboard.writeText(plane.python());
+      $("news").textContent = $("copied").textContent = "Copied.";
+      setTimeout(() => ($("copied").textContent = ""), 2000);
+    } catch {
+      $("python").open = true;
+      plane.showPython();
+      getSelection().selectAllChildren($("lines"));
+    }
   }
 
   plane.makeSave = () => {

@@ -35,7 +35,7 @@ globalThis.story = (act) => [
   {
     title: "SDE: never stop lowering the noise",
     text: "Let the levels grow infinitely many, and noising is a stochastic differential equation whose reverse needs the score alone. All five samplers start from the same particles and spend the same number of evaluations.",
-    why: "One equation has many solvers: the reverse SDE, a corrector that adds a Langevin step to each, and an ODE without any noise that has the same distributions on its way. Evaluations are what sampling costs, so they are what is compared.",
+    why: "One equation has many solvers: the reverse SDE, a corrector that adds a Langevin step to each, an ODE without any noise that has the same distributions on its way. Evaluations are what sampling costs, so by them they are compared.",
     tryThis: "Choose one below to see it large, then give all of them fewer evaluations.",
     theory: ["3_sde", "From levels to an SDE"],
     set: () => act.scene("noise", "ode", 0.1),

@@ -73,6 +73,7 @@
     });
     $("story-back").addEventListener("click", () => tell(chapter - 1));
     $("story-next").addEventListener("click", () => tell(chapter + 1));
-    tell(0);
+    const asked = Number(location.hash.slice(1)); // index.html#4 opens the fourth step
+    tell(STORY[asked - 1] ? asked - 1 : 0);
   };
 })();

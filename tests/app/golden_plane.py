@@ -52,7 +52,11 @@ def samplers() -> dict[str, tuple[dict[str, object], Sampler, Tensor]]:
     ladder = Ladder(geometric(PROCESS.sigma_max, PROCESS.sigma_min, 3)).times(PROCESS)
     still = PROCESS.time(torch.tensor(0.5, dtype=torch.float64)).item()
     return {
-        "langevin": ({"budget": 3, "sigma": 0.5, "narrowest": 0.1}, Langevin(0.5 * (0.5**2 + 0.1)), Constant(still, 3).times(PROCESS)),
+        "langevin": (
+            {"budget": 3, "sigma": 0.5, "narrowest": 0.1},
+            Langevin(0.5 * (0.5**2 + 0.1)),
+            Constant(still, 3).times(PROCESS),
+        ),
         "annealed": (
             ends | {"budget": 6, "repeats": 2, "relative": 0.5},
             AnnealedLangevin(repeats=2, relative_step=0.5),
@@ -148,9 +152,21 @@ def training() -> dict[str, object]:
     net = MLP(dim=2, width=6, depth=2).double()
     model = Denoiser(net, PROCESS, 2.0, 0.1)
     parameters = list(net.parameters())
-    row: dict[str, object] = {"kind": "modes", "settings": settings, "x0": x0.flatten().tolist(), "z": z.flatten().tolist()}
+    row: dict[str, object] = {
+        "kind": "modes",
+        "settings": settings,
+        "x0": x0.flatten().tolist(),
+        "z": z.flatten().tolist(),
+    }
     row |= {"sigma": PROCESS.alpha_sigma(u)[1].tolist(), "rate": 0.01}
-    row |= {"net": {"sigma": 2.0, "mean": 0.1, "frequencies": net.features.frequencies.tolist(), "layers": [p.tolist() for p in parameters]}}
+    row |= {
+        "net": {
+            "sigma": 2.0,
+            "mean": 0.1,
+            "frequencies": net.features.frequencies.tolist(),
+            "layers": [p.tolist() for p in parameters],
+        }
+    }
     row["exact"] = DSM()(Exact(density, PROCESS), x0, Given(u, z)).tolist()
     adam = torch.optim.Adam(parameters, lr=0.01)
     for k in range(3):

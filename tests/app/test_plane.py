@@ -31,7 +31,17 @@ SHAPES = {
     "checkerboard": {"side": 4, "size": 7.5},
     "empirical": [{"x": -1, "y": 0.25, "part": 0}, {"x": 2, "y": 1.125, "part": 1}],
 }
-RUN = {"sigma": 0.4, "start": "noise", "count": 40, "budget": 48, "high": 8, "low": 0.05, "seed": 3, "x": X, "net": None}
+RUN = {
+    "sigma": 0.4,
+    "start": "noise",
+    "count": 40,
+    "budget": 48,
+    "high": 8,
+    "low": 0.05,
+    "seed": 3,
+    "x": X,
+    "net": None,
+}
 SAMPLERS = ("ode", "langevin", "annealed", "reverse", "corrected")
 NET = {"width": 40, "depth": 3, "training": None}
 CHOSEN = [RUN | {"kind": k, "settings": v, "sampler": SAMPLERS[i % 5]} for i, (k, v) in enumerate(SHAPES.items())]
@@ -39,8 +49,8 @@ CHOSEN += [CHOSEN[0] | {"net": NET}, CHOSEN[4] | {"sampler": "ode"}, CHOSEN[2] |
 """States of the page whose lines of Python are run."""
 
 MUTANTS = {
-    "the score has the wrong sign": ("sx += (w * (mx[k] - x)) / v[k]", "sx -= (w * (mx[k] - x)) / v[k]"),
-    "noise is not added to the variance": ("c.variance + sigma * sigma)", "c.variance)"),
+    "the score has the wrong sign": ("sx += pull * (mx[k] - x)", "sx -= pull * (mx[k] - x)"),
+    "noise is not added to the variance": ("1 / (c.variance + sigma * sigma)", "1 / (c.variance + 1e-3)"),
     "the ring forgets its curvature": ("(bessel[1] / bessel[0])", "1"),
     "the banana is not centred": ("(y - curvature * (u * u - spread ** 2)) ** 2", "(y - curvature * u * u) ** 2"),
     "the network is told the wrong noise": ("* Math.log(sigma)) / 4", "* Math.log(sigma)) / 2"),
@@ -51,7 +61,10 @@ MUTANTS = {
     "the checkerboard is all dark": ("columns.log[1] + rows.log[1]", "columns.log[1] + rows.log[0]"),
     "the tail of the normal is cut": ("+ 0.5 * (ERFC[0] + y * d) - after", "+ 0.5 * ERFC[0]"),
     "the gradient forgets the slope of SiLU": ("s * (1 + v * (1 - s))", "s"),
-    "Adam does not correct its bias": ("const [first, second] = [1 - b1 ** t, 1 - b2 ** t]", "const [first, second] = [1, 1]"),
+    "Adam does not correct its bias": (
+        "const [first, second] = [1 - b1 ** t, 1 - b2 ** t]",
+        "const [first, second] = [1, 1]",
+    ),
     "the gradient is of the score's error": ("(error * scale) / (s * s * n)", "(error * scale) / n"),
     "moons are drawn as one": ("const sign = u < 0.5 ? 1 : -1", "const sign = 1"),
     "the banana is drawn off its centre": ("curvature * spread ** 2 * (z * z - 1)", "curvature * spread ** 2 * z * z"),
@@ -86,7 +99,7 @@ def answers(folder: Path, *, learn: bool = False) -> dict:
 
 
 def disagreements(found: dict) -> Iterator[str]:
-    """Yield where the answers are not the recorded ones to 1e-5, draws are not the distribution's, or lines of Python say something else."""
+    """Yield where the answers are not the recorded ones to 1e-5, draws are not the distribution's, or the Python lines differ."""
     recorded = json.loads(GOLDEN.read_text())
     for row, mine in zip(recorded["fields"], found["fields"], strict=True):
         for name in ("log_prob", "score"):
@@ -122,7 +135,10 @@ def _strangest(row: dict) -> float:
 def _agrees(chosen: dict, row: dict) -> bool:
     """Return whether the lines give the page's scores and, from the page's start, its evaluations and, without noise, its samples."""
     lines = row["lines"].replace("[[1.0, 0.5]]", "X")
-    names = {"X": np.array(X).reshape(-1, 2).tolist(), "START": torch.tensor(row["start"], dtype=torch.float64).reshape(-1, 2)}
+    names = {
+        "X": np.array(X).reshape(-1, 2).tolist(),
+        "START": torch.tensor(row["start"], dtype=torch.float64).reshape(-1, 2),
+    }
     if chosen["start"] == "noise":
         lines, found = re.subn(r"^start = .*$", "start = START", lines, flags=re.MULTILINE)
         assert found == 1
@@ -130,7 +146,7 @@ def _agrees(chosen: dict, row: dict) -> bool:
     with torch.random.fork_rng(), quiet, here as folder, contextlib.chdir(folder):
         Path("network.json").write_text(NETWORK)
         try:
-            exec(lines, names)
+            exec(lines, names)  # noqa: S102 the lines are the page's own
         finally:
             torch.set_default_dtype(torch.float32)
     same = _close(row["score"], names["score"].flatten().tolist()) and names["drawn"].evaluations == row["evaluations"]

@@ -27,16 +27,17 @@
     weights.forEach((w, k) => (parts[part[k]] += w));
 
     function at(sigma) {
-      const v = Float64Array.from(components, (c) => c.variance + sigma * sigma);
-      const logs = Float64Array.from(weights, (w, k) => Math.log(w) - LOG_2PI - Math.log(v[k]));
+      const precision = Float64Array.from(components, (c) => 1 / (c.variance + sigma * sigma));
+      const logs = Float64Array.from(weights, (w, k) => Math.log(w * precision[k]) - LOG_2PI);
       const exponent = new Float64Array(n);
       return (x, y, out) => {
         let top = -Infinity;
         for (let k = 0; k < n; k++) {
           const dx = mx[k] - x;
           const dy = my[k] - y;
-          exponent[k] = logs[k] - (dx * dx + dy * dy) / (2 * v[k]);
-          if (exponent[k] > top) top = exponent[k];
+          const e = logs[k] - 0.5 * precision[k] * (dx * dx + dy * dy);
+          exponent[k] = e;
+          if (e > top) top = e;
         }
         let mass = 0;
         let sx = 0;
@@ -44,9 +45,10 @@
         for (let k = 0; k < n; k++) {
           if (exponent[k] < top - 30) continue; // below the last digit that is asked for
           const w = Math.exp(exponent[k] - top);
+          const pull = w * precision[k];
           mass += w;
-          sx += (w * (mx[k] - x)) / v[k];
-          sy += (w * (my[k] - y)) / v[k];
+          sx += pull * (mx[k] - x);
+          sy += pull * (my[k] - y);
         }
         out[0] = top + Math.log(mass);
         out[1] = sx / mass;
@@ -54,13 +56,13 @@
       };
     }
 
-    const precision = Float64Array.from(components, (c) => 1 / Math.max(c.variance, 1e-4));
-    const heights = Float64Array.from(weights, (w, k) => Math.log(w * precision[k]));
+    const sharpness = Float64Array.from(components, (c) => 1 / Math.max(c.variance, 1e-4));
+    const heights = Float64Array.from(weights, (w, k) => Math.log(w * sharpness[k]));
     function partOf(x, y) {
       let best = 0;
       let top = -Infinity;
       for (let k = 0; k < n; k++) {
-        const e = heights[k] - 0.5 * precision[k] * ((mx[k] - x) ** 2 + (my[k] - y) ** 2);
+        const e = heights[k] - 0.5 * sharpness[k] * ((mx[k] - x) ** 2 + (my[k] - y) ** 2);
         if (e > top) {
           top = e;
           best = k;
@@ -91,16 +93,26 @@
   /** The distribution of drawn points { x, y, part }: a mixture without any width but the noise. */
   const empirical = (points) => mixture(points.map((p) => ({ ...p, variance: 0, weight: 1 })));
 
-  /** Two half circles, blurred: each arc by Gauss–Legendre nodes, of which the library has 192; fewer are enough where noise is wide. */
-  function moons({ radius, std }) {
-    const whole = arcs(radius, std, 192);
-    const made = new Map([[192, whole]]);
+  const MOST = 192;
 
+  /** Two half circles, blurred: each arc by Gauss–Legendre nodes, of which the library has MOST; fewer are enough where noise is wide. */
+  function moons({ radius, std }) {
+    const whole = arcs(radius, std, MOST);
+    const made = new Map([[MOST, whole]]);
+    const nodes = (n) => (made.has(n) || made.set(n, arcs(radius, std, n)), made.get(n));
+
+    /** Seen from a distance ρ, an arc is a bump of width ∝ √(R/ρ): the farther, the more nodes. */
     function at(sigma) {
-      const n = Math.min(192, 16 * Math.ceil((1.2 * radius) / Math.hypot(std, sigma) + 0.5));
-      if (!made.has(n)) made.set(n, arcs(radius, std, n));
-      return made.get(n).at(sigma);
+      const fields = new Map();
+      const perWidth = (0.27 * radius) / Math.hypot(std, sigma);
+      return (x, y, out) => {
+        const farther = Math.sqrt(Math.max(1, Math.hypot(x, y) / radius + 0.56));
+        const n = Math.min(MOST, 16 * Math.ceil(perWidth * farther + 0.5));
+        if (!fields.has(n)) fields.set(n, nodes(n).at(sigma));
+        fields.get(n)(x, y, out);
+      };
     }
+
     /** u chooses the moon, v the angle on it. */
     function draw(u, v, z, w) {
       const sign = u < 0.5 ? 1 : -1;

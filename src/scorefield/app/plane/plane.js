@@ -9,7 +9,9 @@
 
   function frame(now) {
     const began = performance.now();
-    const seconds = Math.min(0.1, Math.max(0, now - before) / 1000); // the first frame may have begun before this script
+    // The first frame may have begun before this script. Where frames come slowly the clock slows down with them: to catch up would
+    // make the next one slower still.
+    const seconds = Math.min(1 / 30, Math.max(0, now - before) / 1000);
     before = now;
     if (plane.glide) plane.advanceGlide(seconds);
     if (plane.state.playing) plane.run(seconds);

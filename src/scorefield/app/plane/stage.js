@@ -2,7 +2,7 @@
 (() => {
   "use strict";
 
-  const { draws, normal } = globalThis.scorefield;
+  const { advance, draws, normal } = globalThis.scorefield;
   const { plane, drawing } = globalThis;
   const { $, state } = plane;
   const { VIEW, arrowPaths, arrows, dots, guesses, prepare } = drawing;
@@ -39,12 +39,8 @@
   function drawGuesses(view, sigma) {
     const z = normal(state.run.seed, 1, GUESSES);
     const x = draws(plane.density, GUESSES, state.run.seed, 0).map((clean, i) => clean + sigma * z[i]);
-    const [field, s, guess] = [plane.source().at(sigma), [0, 0, 0], x.slice()];
-    for (let i = 0; i < x.length; i += 2) {
-      field(x[i], x[i + 1], s);
-      guess[i] += sigma ** 2 * s[1];
-      guess[i + 1] += sigma ** 2 * s[2];
-    }
+    const guess = x.slice();
+    advance({ rule: "denoise", from: sigma }, plane.source(), guess, null);
     guesses(view, x, guess);
   }
 

@@ -84,7 +84,7 @@ function lines(chosen) {
   const density = make(chosen);
   const field = chosen.net ? network(load(learned)) : density;
   const score = [];
-  for (let i = 0, out = []; i < chosen.x.length; i += 2) (field.at(chosen.sigma)(chosen.x[i], chosen.x[i + 1], out), score.push(out[1], out[2]));
+  for (let i = 0, out = []; i < chosen.x.length; i += 2) (field.at(chosen.shown)(chosen.x[i], chosen.x[i + 1], out), score.push(out[1], out[2]));
   const { narrowest } = density;
   const start = globalThis.scorefield.prior(density, chosen.high, chosen.count, chosen.seed);
   const x = start.slice();

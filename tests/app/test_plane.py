@@ -33,6 +33,7 @@ SHAPES = {
 }
 RUN = {
     "sigma": 0.4,
+    "shown": 0.7,
     "start": "noise",
     "count": 40,
     "budget": 48,
@@ -69,6 +70,10 @@ MUTANTS = {
     "moons are drawn as one": ("const sign = u < 0.5 ? 1 : -1", "const sign = 1"),
     "the banana is drawn off its centre": ("curvature * spread ** 2 * (z * z - 1)", "curvature * spread ** 2 * z * z"),
     "the lines of Python forget the square of the spread": (")}) ** 2,", ")}),"),
+    "the lines of Python show another noise level": (
+        "torch.tensor(${real(shown)}))\nscore",
+        "torch.tensor(0.4))\nscore",
+    ),
     "the lines of Python name another grid": ("sf.Karras(", "sf.LogSNR("),
     "Karras' levels are geometric": ("(a + (k / steps) * (b - a)) ** 7", "high * (low / high) ** (k / steps)"),
 }

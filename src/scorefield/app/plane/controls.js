@@ -114,8 +114,8 @@
   };
 
   plane.setSigma = (sigma) => {
-    state.sigma = sigma;
-    plane.showSigma(sigma);
+    state.sigma = plane.tidy(sigma);
+    plane.showSigma(state.sigma);
     plane.restart();
   };
 

@@ -48,9 +48,10 @@ model = sf.Denoiser(net, process, stored["sigma"], stored["mean"])
 ${trained}`;
   }
 
-  /** chosen is { kind, settings, sigma, start, count, sampler, budget, narrowest, high, low, seed, net }; net null for the exact score. */
+  /** chosen is { kind, settings, sigma, shown, start, count, sampler, budget, narrowest, high, low, seed, net }: sigma the noise level that
+      is chosen, shown the one that the sampler has come to; net null for the exact score. */
   function python(chosen) {
-    const { kind, settings, sigma, start, count, sampler, high, low, seed, net } = chosen;
+    const { kind, settings, shown, start, count, sampler, high, low, seed, net } = chosen;
     const [made, grid] = SAMPLERS[sampler](chosen);
     const begin =
       start === null || start === "noise"
@@ -67,7 +68,7 @@ process = sf.VE(sigma_min=${real(low)}, sigma_max=${real(high)})
 ${net ? learnedModel(net) : "model = sf.Exact(target, process)\n"}
 # The arrows: the score at this noise level, here at one place; and the guess of what was there.
 x = torch.tensor([[1.0, 0.5]])
-t = process.time(torch.tensor(${real(sigma)}))
+t = process.time(torch.tensor(${real(shown)}))
 score, guess = model.score(x, t), model.denoise(x, t)
 
 # The particles. To begin where the page did, save its particles, import json, and say instead

@@ -12,8 +12,8 @@
     const made = state.source === "learned" ? plane.learned() : null;
     const { layers } = made?.net ?? {};
     const net = made && { width: layers[0].out, depth: layers.length - 1, training: made.settings };
-    const rest = { narrowest: plane.density.narrowest, high: HIGH, low: LOW, net };
-    return { kind, settings: settings[kind], sigma: plane.tidy(sigma), start, sampler: followed, ...run, ...rest };
+    const rest = { shown: plane.stageSigma(), narrowest: plane.density.narrowest, high: HIGH, low: LOW, net };
+    return { kind, settings: settings[kind], sigma, start, sampler: followed, ...run, ...rest };
   }
 
   plane.python = () => (plane.density ? python(chosen()) : "# Draw a few points first.\n");

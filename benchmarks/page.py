@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks import allocator, before, checkpoints, exact, growth, ncsn_step, overhead, training
+from benchmarks import allocator, before, checkpoints, exact, growth, ncsn_step, overhead, plane, training
 from benchmarks.peers import cifar, likelihood, networks, sampling
 from benchmarks.peers import training as peer_training
 from benchmarks.timing import Row
@@ -27,6 +27,7 @@ SUITES = {
     "before": before.run,
     "ncsn": ncsn_step.run,
     "growth": growth.run,
+    "plane": plane.run,
     "peers-training": peer_training.run,
     "peers-networks": networks.run,
     "peers-sampling": sampling.run,

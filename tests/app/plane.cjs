@@ -1,8 +1,12 @@
-// node plane.cjs MODEL LEARNED: answers the questions on standard input with the mathematics and the network of the page.
-for (const script of process.argv.slice(2)) require(require("node:path").resolve(script));
-const { DISTRIBUTIONS, SAMPLERS, advance, learned, network, normal } = globalThis.scorefield;
-const asked = JSON.parse(require("node:fs").readFileSync(0, "utf8"));
-const make = ({ kind, settings }) => (kind === "learned" ? network(learned) : DISTRIBUTIONS[kind](settings));
+// node plane.cjs FOLDER: answers the questions on standard input with the mathematics of the page in that folder.
+const [{ readFileSync }, { resolve }] = [require("node:fs"), require("node:path")];
+const page = readFileSync(resolve(process.argv[2], "index.html"), "utf8");
+const scripts = [...page.matchAll(/<script src="(.+?)">/g)].map(([, name]) => name);
+for (const name of scripts.slice(0, 1 + scripts.indexOf("learned.js"))) require(resolve(process.argv[2], name));
+const { DISTRIBUTIONS, SAMPLERS, adam, advance, backpropagation, draws, learned, load, losses, network, normal, python, store, trainer } =
+  globalThis.scorefield;
+const asked = JSON.parse(readFileSync(0, "utf8"));
+const make = ({ kind, settings }) => (kind === "learned" ? network(load(learned)) : DISTRIBUTIONS[kind](settings));
 
 function field(row) {
   const at = make(row).at(row.sigma);
@@ -37,7 +41,67 @@ function langevin({ std, alpha, steps, n, seed }) {
   return { mean, variance: x.reduce((sum, v) => sum + (v - mean) ** 2, 0) / x.length };
 }
 
+/** Loss, gradient by hand and by differences, the loss of the exact score, and the weights after three steps of Adam. */
+function training(row) {
+  const net = load(row.net);
+  const gradient = new Float64Array(net.theta.length);
+  const propagate = backpropagation(net, gradient);
+  const mean = propagate(row);
+  const first = [...gradient];
+  const found = { mean, loss: losses(network(net).at, row), exact: losses(make(row).at, row), gradient: first };
+  found.differences = first.map((_, k) => {
+    const [here, by] = [net.theta[k], 1e-5];
+    const [up, down] = [here + by, here - by].map((value) => ((net.theta[k] = value), propagate(row)));
+    net.theta[k] = here;
+    return (up - down) / (2 * by);
+  });
+  found.same = JSON.stringify(store(net)) === JSON.stringify(row.net);
+  const move = adam(net.theta);
+  for (let k = 0; k < 3; k++) (propagate(row), move(gradient, row.rate));
+  return { ...found, after: [...net.theta] };
+}
+
+/** How far below its start, and above the exact score's, the loss of a network is that trains for a moment. */
+function learning(row) {
+  const options = { low: 0.05, high: 8, width: 16, depth: 2, batch: 64, seed: 0, steps: 250, learningRate: 1e-2, warmup: 20 };
+  const made = trainer(make(row), options);
+  const start = made.measure();
+  while (made.done < made.steps) made.step();
+  return { start, end: made.measure(), floor: made.floor };
+}
+
+/** Mean and variances of many draws, and the share of each part. */
+function moments(row) {
+  const [density, n] = [make(row), 20000];
+  const x = draws(density, n, 3, 0);
+  const mean = [0, 1].map((c) => x.reduce((sum, v, i) => sum + (i % 2 === c ? v / n : 0), 0));
+  const variance = [0, 1].map((c) => x.reduce((sum, v, i) => sum + (i % 2 === c ? (v - mean[c]) ** 2 / n : 0), 0));
+  return { kind: row.kind, mean, variance, shares: globalThis.scorefield.shares(density, x), truth: density.parts, moments: density.moments };
+}
+
+/** The lines of Python for a state of the page, and what the page itself computes there. */
+function lines(chosen) {
+  const density = make(chosen);
+  const field = chosen.net ? network(load(learned)) : density;
+  const score = [];
+  for (let i = 0, out = []; i < chosen.x.length; i += 2) (field.at(chosen.shown)(chosen.x[i], chosen.x[i + 1], out), score.push(out[1], out[2]));
+  const { narrowest } = density;
+  const start = globalThis.scorefield.prior(density, chosen.high, chosen.count, chosen.seed);
+  const x = start.slice();
+  let evaluations = 0;
+  SAMPLERS[chosen.sampler].moves({ ...chosen, narrowest }).forEach((move, k) => {
+    advance(move, field, x, normal(chosen.seed, k, chosen.count));
+    evaluations += move.cost;
+  });
+  return { lines: python({ ...chosen, narrowest }), score, start: [...start], x: [...x], evaluations };
+}
+
+const kinds = [...new Map(asked.fields.filter(({ kind }) => kind !== "learned").map((row) => [row.kind, row])).values()];
 const answers = {
+  training: training(asked.training),
+  learning: asked.learn ? learning(asked.training) : null,
+  moments: kinds.map(moments),
+  python: asked.chosen.map(lines),
   fields: asked.fields.map(field),
   trajectories: asked.trajectories.map(trajectory),
   langevin: langevin(asked.langevin),

@@ -14,9 +14,26 @@ globalThis.drawing = (() => {
     return { shade: read("shade"), arrow: read("arrow"), accent: read("accent") };
   }
 
+  // Sizes are read once and then observed: asking for them in every frame would lay the page out anew in every frame.
+  const sizes = new WeakMap();
+  let resized = () => {};
+  const observer = new ResizeObserver((entries) => {
+    for (const { target, contentRect } of entries) sizes.set(target, contentRect);
+    resized();
+  });
+  const onResize = (act) => (resized = act);
+
+  function sizeOf(canvas) {
+    if (!sizes.has(canvas)) {
+      sizes.set(canvas, canvas.getBoundingClientRect());
+      observer.observe(canvas);
+    }
+    return sizes.get(canvas);
+  }
+
   /** A canvas at the screen's resolution, with its context in units of CSS pixels. */
   function prepare(canvas) {
-    const { width, height } = canvas.getBoundingClientRect();
+    const { width, height } = sizeOf(canvas);
     const ratio = Math.min(devicePixelRatio || 1, 2);
     if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
       canvas.width = Math.round(width * ratio);
@@ -29,17 +46,7 @@ globalThis.drawing = (() => {
     return { context, width, height, scale, px: (x) => width / 2 + x * scale, py: (y) => height / 2 - y * scale };
   }
 
-  /** The density of a field as an image of cells × cells pixels over [−reach, reach]²: p/max p, to the power that shows tails.
-      The wider the noise, the fainter. */
-  function shading(field, cells, reach, sigma) {
-    const out = [0, 0, 0];
-    const logs = sweep(cells, reach, (x, y) => (field(x, y, out), out[0]));
-    const top = logs.reduce((a, b) => Math.max(a, b));
-    const darkest = 190 / Math.sqrt(1 + 0.5 * sigma);
-    return picture(logs.map((l) => darkest * Math.exp(0.6 * (l - top))), colours.shade, cells, reach);
-  }
-
-  /** Where a learned field differs from the exact one, as a picture of σ‖Δs‖, full colour at ½; and its root mean square under p. */
+  /** Where a learned field differs from the exact one, as a picture of σ‖Δs‖, full colour at 1; and its root mean square under p. */
   function errorMap(exact, learned, sigma, cells, reach) {
     const [s, l] = [[0, 0, 0], [0, 0, 0]];
     let [mass, square] = [0, 0];
@@ -49,9 +56,9 @@ globalThis.drawing = (() => {
       const error = sigma * Math.hypot(s[1] - l[1], s[2] - l[2]);
       mass += Math.exp(s[0]);
       square += Math.exp(s[0]) * error * error;
-      return 230 * Math.min(1, 2 * error);
+      return 230 * Math.min(1, error);
     });
-    return { picture: picture(opacity, colours.accent, cells, reach), typical: Math.sqrt(square / mass) };
+    return { picture: picture(opacity, colours.accent, { columns: cells, rows: cells }), typical: Math.sqrt(square / mass) };
   }
 
   /** The values of a function at the centres of cells × cells pixels, row by row from the top. */
@@ -62,27 +69,27 @@ globalThis.drawing = (() => {
     });
   }
 
-  /** One colour at the opacities given, 0 to 255. */
-  function picture(opacity, colour, cells, reach) {
-    const image = new ImageData(cells, cells);
+  /** One colour at the opacities given, 0 to 255, row by row from the top. */
+  function picture(opacity, colour, { columns, rows }) {
+    const image = new ImageData(columns, rows);
     const [r, g, b] = [1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16));
     opacity.forEach((a, k) => image.data.set([r, g, b, a], 4 * k));
     const canvas = document.createElement("canvas");
-    canvas.width = canvas.height = cells;
+    Object.assign(canvas, { width: columns, height: rows });
     canvas.getContext("2d").putImageData(image, 0, 0);
-    return { canvas, reach };
+    return canvas;
   }
 
-  function shade({ context, px, py }, { canvas, reach }) {
+  /** Lay a picture over [−reach, reach] × [−VIEW, VIEW]. */
+  function shade({ context, px, py }, canvas, reach = VIEW) {
     context.imageSmoothingQuality = "high";
-    context.drawImage(canvas, px(-reach), py(reach), px(reach) - px(-reach), py(-reach) - py(reach));
+    context.drawImage(canvas, px(-reach), py(VIEW), px(reach) - px(-reach), py(-VIEW) - py(VIEW));
   }
 
-  /** Arrows on a lattice. Lengths are those of the score in units of 1/width, compressed so that none leaves its cell. */
-  function arrows({ context, width, height, scale }, field, lattice, typical, opacity) {
+  /** Arrows on a lattice, as paths. Lengths are those of the score in units of 1/typical, compressed so that none leaves its cell. */
+  function arrowPaths({ width, height, scale }, field, lattice, typical) {
     const cell = height / lattice;
-    const lines = new Path2D();
-    const heads = new Path2D();
+    const [lines, heads] = [new Path2D(), new Path2D()];
     const s = [0, 0, 0];
     for (let a = cell / 2; a < width; a += cell) {
       for (let b = cell / 2; b < height; b += cell) {
@@ -91,16 +98,26 @@ globalThis.drawing = (() => {
         const length = 0.86 * cell * Math.tanh((size * typical) / 2.5);
         if (!(length > 1.2)) continue;
         const [ux, uy] = [s[1] / size, -s[2] / size];
-        const head = Math.min(5, 0.4 * length);
-        const [ex, ey] = [a + (ux * length) / 2, b + (uy * length) / 2];
-        const [nx, ny] = [ex - ux * head, ey - uy * head];
-        lines.moveTo(a - (ux * length) / 2, b - (uy * length) / 2);
-        lines.lineTo(nx, ny);
-        heads.moveTo(ex, ey);
-        heads.lineTo(nx - 0.5 * uy * head, ny + 0.5 * ux * head);
-        heads.lineTo(nx + 0.5 * uy * head, ny - 0.5 * ux * head);
+        arrow(lines, heads, a - (ux * length) / 2, b - (uy * length) / 2, a + (ux * length) / 2, b + (uy * length) / 2);
       }
     }
+    return { lines, heads };
+  }
+
+  /** From (a, b) to (c, d), in pixels. */
+  function arrow(lines, heads, a, b, c, d) {
+    const length = Math.hypot(c - a, d - b);
+    const [ux, uy] = [(c - a) / length, (d - b) / length];
+    const head = Math.min(5, 0.4 * length);
+    const [nx, ny] = [c - ux * head, d - uy * head];
+    lines.moveTo(a, b);
+    lines.lineTo(nx, ny);
+    heads.moveTo(c, d);
+    heads.lineTo(nx - 0.5 * uy * head, ny + 0.5 * ux * head);
+    heads.lineTo(nx + 0.5 * uy * head, ny - 0.5 * ux * head);
+  }
+
+  function arrows({ context }, { lines, heads }, opacity) {
     context.globalAlpha = opacity;
     context.strokeStyle = context.fillStyle = colours.arrow;
     context.lineWidth = 1.1;
@@ -109,8 +126,34 @@ globalThis.drawing = (() => {
     context.globalAlpha = 1;
   }
 
+  /** From every noisy point of x an arrow to its guess; both are dots. */
+  function guesses(view, x, guess) {
+    dots(view, x, 1.8, "arrow");
+    const [lines, heads] = [new Path2D(), new Path2D()];
+    for (let i = 0; i < x.length; i += 2) {
+      const [a, b, c, d] = [view.px(x[i]), view.py(x[i + 1]), view.px(guess[i]), view.py(guess[i + 1])];
+      if (Math.hypot(c - a, d - b) > 1) arrow(lines, heads, a, b, c, d);
+    }
+    arrows(view, { lines, heads }, 0.6);
+    dots(view, guess, 3);
+  }
+
+  /** A falling curve on a logarithmic scale, over the share of the way from 0 to 1, and a dashed line at its floor. */
+  function curve({ context, width, height }, points, floor) {
+    const [top, bottom] = [Math.log(Math.max(1.3 * floor, ...points.map(([, v]) => v))), Math.log(0.93 * floor)];
+    const y = (v) => 4 + (height - 8) * ((top - Math.log(v)) / (top - bottom));
+    context.lineWidth = 1.5;
+    context.strokeStyle = colours.arrow;
+    context.setLineDash([4, 4]);
+    context.stroke(new Path2D(`M0 ${y(floor)} H${width}`));
+    context.setLineDash([]);
+    context.strokeStyle = colours.accent;
+    context.lineWidth = 2;
+    context.stroke(new Path2D(points.map(([at, v], k) => `${k ? "L" : "M"}${at * width} ${y(v)}`).join(" ")));
+  }
+
   /** Dots, all in one path: two thousand of them cost a millisecond. */
-  function dots({ context, width, height, px, py }, x, radius) {
+  function dots({ context, width, height, px, py }, x, radius, colour = "accent") {
     const path = new Path2D();
     for (let i = 0; i < x.length; i += 2) {
       const [a, b] = [px(x[i]), py(x[i + 1])];
@@ -119,10 +162,10 @@ globalThis.drawing = (() => {
       path.arc(a, b, radius, 0, 2 * Math.PI);
     }
     context.globalAlpha = 0.75;
-    context.fillStyle = colours.accent;
+    context.fillStyle = colours[colour];
     context.fill(path);
     context.globalAlpha = 1;
   }
 
-  return { VIEW, prepare, shading, errorMap, shade, arrows, dots, dark };
+  return { VIEW, colour: (name) => colours[name], dark, onResize, prepare, picture, shade, errorMap, arrowPaths, arrows, guesses, curve, dots };
 })();

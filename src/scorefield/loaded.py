@@ -14,6 +14,7 @@ from typing import Any, Generic, TypedDict, TypeVar, Unpack
 import torch
 from torch import Tensor
 
+from scorefield._tensors import Stream
 from scorefield.config import RunConfig
 from scorefield.errors import ConfigError
 from scorefield.evaluation import ImageJudge, evaluate_samples, real_data
@@ -43,6 +44,7 @@ class Drawing(TypedDict, total=False):
     steps: int | None
     precision: Precision
     batch_size: int
+    generator: Stream | None
     on_step: Callable[[Transition], object] | None
 
 
@@ -134,6 +136,8 @@ class LoadedModel(Generic[Model]):
         precision: Precision = "auto",
         batch_size: int = 250,
         frames: int = 0,
+        rows: range | None = None,
+        generator: Stream | None = None,
         on_step: Callable[[Transition], object] | None = None,
     ) -> Samples:
         """Draw n samples, by the sampler of the model's configuration unless another is given.
@@ -156,6 +160,8 @@ class LoadedModel(Generic[Model]):
                 error estimate would see the rounding.
             batch_size: samples drawn at a time.
             frames: states to keep along the way.
+            rows: which of the n samples to draw; all when absent.
+            generator: of noise, another than the configuration's.
             on_step: called after every transition.
         """
         own, cut = self.config.sampling.build(self.model.process)
@@ -180,6 +186,8 @@ class LoadedModel(Generic[Model]):
             seeds=seeds,
             frames=frames,
             batch_size=batch_size,
+            rows=rows,
+            generator=generator or self.config.sampling.generator,
             on_step=on_step,
         )
         return made if self.decoder is None else _decoded(made, self.decoder, batch_size)

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from typing_extensions import TypeVar
 
-from scorefield._tensors import Noise, flatten, whole
+from scorefield._tensors import Noise, Stream, flatten, whole
 from scorefield.errors import DivergedError
 from scorefield.grids import Grid, Step, steps_of, times_of
 from scorefield.models import ScoreModel, State
@@ -86,6 +86,8 @@ def sample(
     denoise: bool = True,
     frames: int = 0,
     batch_size: int | None = None,
+    rows: range | None = None,
+    generator: Stream = "torch",
     on_step: Callable[[Transition[Memory]], object] | None = None,
 ) -> Samples:
     """Draw samples by following ``grid`` with ``sampler``.
@@ -103,6 +105,8 @@ def sample(
         denoise: end with x ← E[x_0 | x] at the last time, one evaluation more; without it the result is distributed as at the last time.
         frames: states to keep along the way, evenly spaced.
         batch_size: samples drawn at a time, to bound memory; all when absent.
+        rows: which of the n samples to draw, where others are drawn elsewhere; all when absent.
+        generator: of the noise: "torch" draws on the CPU, "philox" on the device, without a loop over samples: other samples.
         on_step: called after every transition, before the state is checked: for a progress bar, or a `scorefield.Trace`. States it sees
             are in the model's own coordinates.
 
@@ -117,21 +121,22 @@ def sample(
     if batch_size is not None and batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, or absent to draw all at once; received {batch_size}")
     n, event = shape[0], tuple(shape[1:])
-    stream, rows = (f"seed {whole(seed)}", range(n)) if seeds is None else ("seeds", [whole(k) for k in seeds])
+    stream, names = (f"seed {whole(seed)}", range(n)) if seeds is None else ("seeds", [whole(k) for k in seeds])
+    rows = _rows(rows, n)
     device = _home(model, init)
     dtype = torch.float32 if init is None else init.dtype
     parts: list[_Part] = []
     with _evaluating(model):
-        for low in range(0, n, batch_size or n):
-            high = min(n, low + (batch_size or n))
-            noise = Noise(rows[low:high], event, stream=stream, device=device, dtype=dtype)
+        for low in range(rows.start, rows.stop, batch_size or n):
+            high = min(rows.stop, low + (batch_size or n))
+            noise = Noise(names[low:high], event, stream=stream, device=device, dtype=dtype, generator=generator)
             x = None if init is None else init[low:high]
             part = model.rows(torch.arange(low, high))
             parts.append(_run(part, sampler, x, steps, noise, denoise, frames, on_step))
     kept = [torch.cat(states) for states in zip(*(part.kept for part in parts), strict=True)]
     return Samples(
         x=torch.cat([part.x for part in parts]),
-        evaluations=sum(part.spent * len(part.x) for part in parts) / n,
+        evaluations=sum(part.spent * len(part.x) for part in parts) / len(rows),
         times=times,
         trajectory=torch.stack(kept) if kept else None,
     )
@@ -205,6 +210,15 @@ def _shape(
     if count != shape[0]:
         raise ValueError(f"seeds must be whole numbers, one per sample, {shape[0]}; received {count}")
     return tuple(shape)
+
+
+def _rows(rows: range | None, n: int) -> range:
+    """Return which of n samples to draw; refuse others than there are."""
+    if rows is None:
+        return range(n)
+    if not (rows.step == 1 and 0 <= rows.start < rows.stop <= n):
+        raise ValueError(f"rows must be a range of the {n} samples, such as range(0, {n}); received {rows}")
+    return rows
 
 
 def _home(model: ScoreModel, init: Tensor | None) -> torch.device:

@@ -9,12 +9,13 @@ from scipy import stats
 from torch import Tensor
 
 from scorefield import Noise
-from scorefield._tensors import derive_seed, like, standard_normal, sum_event, uniform_like
+from scorefield._tensors import Stream, derive_seed, like, standard_normal, sum_event, uniform_like
 
 from .cases import normal, seeded
 from .statistics import LEVEL, accept, ks_p, mean_p
 
 EVENTS = [(2,), (1,), (8, 8), (1, 28, 28), (3, 32, 32)]  # blocks of 512, 1024, 16, 1 and 1 rows
+generators = pytest.mark.parametrize("generator", ["torch", "philox"])
 events = pytest.mark.parametrize("event", EVENTS, ids=str)
 Make = Callable[..., Any]
 
@@ -29,9 +30,23 @@ def rows_belong_to_their_seeds(make: Make, event: tuple[int, ...]) -> None:
 
 
 @events
-def test_a_row_is_a_function_of_its_seed_alone(event: tuple[int, ...]) -> None:
-    rows_belong_to_their_seeds(Noise, event)
-    rows_belong_to_their_seeds(lambda seeds, event: Noise(seeds, event, stream="other", dtype=torch.float64), event)
+@generators
+def test_a_row_is_a_function_of_its_seed_alone(event: tuple[int, ...], generator: Stream) -> None:
+    rows_belong_to_their_seeds(lambda seeds, event: Noise(seeds, event, generator=generator), event)
+    rows_belong_to_their_seeds(
+        lambda seeds, event: Noise(seeds, event, stream="other", dtype=torch.float64, generator=generator), event
+    )
+
+
+@generators
+@pytest.mark.parametrize("index", [slice(2, 5), torch.tensor([4, 0])], ids=["slice", "index"])
+def test_a_part_draws_what_its_rows_would_have(generator: Stream, index: slice | Tensor) -> None:
+    noise = Noise(range(6), (3,), generator=generator)
+    noise.normal()
+    part = noise.rows(index)
+    expected = noise.normal()[index]
+    assert part.shape == expected.shape
+    assert torch.equal(part.normal(), expected)
 
 
 class ByPlace(Noise):
@@ -47,9 +62,10 @@ def test_noise_of_the_place_in_the_batch_is_rejected() -> None:
 
 
 @events
-def test_draws_have_the_shape_and_dtype_asked_for(event: tuple[int, ...]) -> None:
+@generators
+def test_draws_have_the_shape_and_dtype_asked_for(event: tuple[int, ...], generator: Stream) -> None:
     for dtype in (torch.float32, torch.float64):
-        noise = Noise([3, 1], event, dtype=dtype)
+        noise = Noise([3, 1], event, dtype=dtype, generator=generator)
         assert noise.normal().shape == (2, *event)
         assert noise.normal().dtype == dtype
         assert noise.uniform().shape == (2,)
@@ -63,9 +79,10 @@ def is_standard(z: Tensor, u: Tensor, level: float) -> None:
 
 @events
 @pytest.mark.parametrize("n", [4000, pytest.param(40_000, marks=pytest.mark.slow)])
-def test_draws_are_normal_and_uniform(event: tuple[int, ...], n: int) -> None:
-    """KS; family level 1e-3."""
-    noise = Noise(range(n if event in ((1,), (2,)) else n // 40), event)
+@generators
+def test_draws_are_normal_and_uniform(event: tuple[int, ...], n: int, generator: Stream) -> None:
+    """KS; family level 1e-3 for each generator."""
+    noise = Noise(range(n if event in ((1,), (2,)) else n // 40), event, generator=generator)
     is_standard(noise.normal().flatten()[: 10 * n], noise.uniform(), LEVEL / len(EVENTS))
 
 

@@ -1,6 +1,7 @@
 """Laws of `sample`: each sample belongs to its seed, the count of evaluations is the number of calls, and failures say where."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from scorefield import (
     DivergedError,
     Exact,
     FromScore,
+    Gaussian,
     GaussianMixture,
     Grid,
     Karras,
@@ -28,6 +30,7 @@ from scorefield import (
     geometric,
     sample,
 )
+from scorefield._tensors import Stream
 from scorefield.samplers import DDIM, DPMpp2M, Euler, EulerMaruyama, Heun
 
 from .cases import SAMPLERS, TARGETS, normal
@@ -276,3 +279,16 @@ def test_a_sample_may_cost_one_evaluation(sampler: Sampler) -> None:
 def test_any_event_shape_can_be_sampled() -> None:
     model = Exact(GaussianMixture(normal(2, 1, 8, 8), 0.1), VP())
     assert sample(model, Heun(), (3, 1, 8, 8), grid=LogSNR(4).times(VP())).x.shape == (3, 1, 8, 8)
+
+
+@pytest.mark.promise("C1")
+@pytest.mark.parametrize("generator", ["torch", "philox"])
+def test_some_rows_of_a_draw_are_those_of_the_whole(generator: Stream) -> None:
+    model = Exact(Gaussian([1.0, 2.0], 1.0), VE(sigma_min=0.1, sigma_max=10.0))
+    draw = partial(sample, model, EulerMaruyama(), (10, 2), grid=Karras(5), generator=generator)
+    whole = draw(seed=3)
+    assert torch.equal(draw(seed=3, rows=range(4, 9), batch_size=2).x, whole.x[4:9])
+    assert torch.equal(draw(seeds=range(20, 30), rows=range(2, 4)).x, draw(seeds=range(20, 30)).x[2:4])
+    for wrong in (range(4, 11), range(4, 4), range(0, 4, 2)):
+        with pytest.raises(ValueError, match="rows must be a range of the 10 samples"):
+            draw(rows=wrong)

@@ -13,7 +13,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 from safetensors.torch import load_file
+from small import small_run
 
+from scorefield.config import stored
 from scorefield.errors import ConfigError
 from scorefield.training.parallel import Accelerated
 
@@ -179,3 +181,26 @@ def test_a_line_cut_short_by_a_kill_is_dropped(tmp_path: Path):
     )
     folder.truncate_metrics(4)
     assert [line["step"] for line in folder.read_metrics()] == [1, 2, 3, 4]
+
+
+def test_a_run_names_its_generator_and_goes_on_with_it(tmp_path: Path):
+    """One that names none had PyTorch's; counted noise resumes bit for bit, and in any number of parts."""
+    whole, _ = small_run(tmp_path / "whole", generator="philox")
+    other, _ = small_run(tmp_path / "torch")
+    half, _ = small_run(tmp_path / "half", generator="philox")
+    with whole, half, other:
+        list(whole), list(other)
+        next(record for record in half if record.step == 5)
+        half.save()
+    assert other.config.train.generator == "torch"  # what is new on a CPU
+    again, _ = small_run(tmp_path / "half")  # unasked, it keeps what it began with
+    with again:
+        list(again.resume())
+    assert again.config.train.generator == "philox"
+    weights = [run.state.tensors()["model"] for run in (whole, again, other)]
+    name = next(name for name, value in weights[0].items() if value.is_floating_point() and value.ndim > 1)
+    assert all(torch.equal(value, weights[1][key]) for key, value in weights[0].items())
+    assert not torch.equal(weights[0][name], weights[2][name])
+    assert stored({})["train"]["generator"] == "torch"
+    with small_run(tmp_path / "half", generator="torch")[0] as changed, pytest.raises(ConfigError, match="generator"):
+        changed.resume()

@@ -36,7 +36,7 @@ def migrated(values: Section, base: Section | None = None) -> dict[str, Any]:
     found, base = dict(values), base or {}
     sampling, objective = found.get("sampling"), found.get("objective")
     if isinstance(sampling, Mapping) and (
-        not sampling.keys() <= {"sampler", "grid"} or isinstance(sampling.get("grid"), str)
+        not sampling.keys() <= {"sampler", "grid", "generator"} or isinstance(sampling.get("grid"), str)
     ):
         found["sampling"] = flat_sampling(sampling, base.get("sampling"), times=True)
     if isinstance(objective, Mapping):
@@ -47,9 +47,11 @@ def migrated(values: Section, base: Section | None = None) -> dict[str, Any]:
 def stored(values: Section) -> dict[str, Any]:
     """Return the configuration of a checkpoint in this edition's form.
 
-    The first edition worked in the data's units, and began to sample at N(0, σ²) whatever the data were.
+    The first edition worked in the data's units, and began to sample at N(0, σ²) whatever the data were. Runs that name no generator of
+    noise had PyTorch's.
     """
     found = migrated(values)
+    found["train"] = {"generator": "torch", **named(found.get("train"))}
     model = found.get("model")
     if isinstance(model, Mapping) and "location" not in model:
         start = {"start": "noise"} if model.get("kind") == "denoiser" else {}
@@ -75,6 +77,7 @@ def flat_sampling(flat: Section, base: object = None, *, times: bool) -> dict[st
         held = {**usual.sampling(kind)["grid"], **held}
     ladder = grid.get("kind", held.get("kind")) == "ladder"
     rungs: dict[str, Any] = {}
+    own = {"generator": flat["generator"]} if "generator" in flat else {}
     for name, value in flat.items():
         if name == "steps" and ladder:
             rungs["levels"] = value
@@ -86,13 +89,13 @@ def flat_sampling(flat: Section, base: object = None, *, times: bool) -> dict[st
             grid[name] = value
         elif name in _CORRECTOR and kind == "pc":
             sampler["corrector"] = {**named(sampler.get("corrector")), _CORRECTOR[name]: value}
-        elif name not in ("kind", "grid", "sampler"):
+        elif name not in ("kind", "grid", "sampler", "generator"):
             sampler[name] = {**named(sampler.get(name)), **value} if isinstance(value, Mapping) else value
     if rungs:
         grid["levels"] = rungs if named(held.get("levels")).get("kind") != "listed" else {"kind": "geometric", **rungs}
     if "kind" in grid and not ladder and "steps" in held:
         grid = {"steps": held["steps"], **grid}
-    return {name: part for name, part in (("sampler", sampler), ("grid", grid)) if part}
+    return own | {name: part for name, part in (("sampler", sampler), ("grid", grid)) if part}
 
 
 def _objective(section: Section, before: Section) -> dict[str, Any]:

@@ -41,7 +41,7 @@ from scorefield.objectives import Objective
 from scorefield.preconditioning import LadderNet
 from scorefield.processes import VE
 from scorefield.training import Optimization
-from scorefield.training.parallel import checked_device
+from scorefield.training.parallel import checked_device, pick_device
 
 __all__ = ["DataConfig", "RunConfig", "TrainConfig"]
 
@@ -206,7 +206,7 @@ class RunConfig(Section):
         return merge({noun: usual.section(noun, kind) for noun, kind in kinds.items() if isinstance(kind, str)}, values)
 
     def resolve(self, dataset: Dataset, before: "RunConfig | None" = None) -> "RunConfig":
-        """Return the configuration with what depends on the data filled in: steps of epochs, the model's units, mean and deviation.
+        """Return the configuration with what data and device decide filled in: steps of epochs, the model's units, the generator of noise.
 
         Args:
             dataset: what is learned.
@@ -226,11 +226,11 @@ class RunConfig(Section):
             # A density that the objective compares with speaks the data's units, and so has the model to.
             own = hasattr(self.objective, "density")
             told = measured(dataset, model.model_dump(), units=not own)
-        update: dict[str, Any] = {"model": MODEL.read(told)}
+        train = self.train if before is None or self.train.generator else before.train
+        known: dict[str, Any] = {"generator": train.build(self.seed).stream(pick_device(self.train.device))}
         if self.train.epochs is not None:
-            steps = math.ceil(self.train.epochs * len(dataset) / self.train.batch_size)
-            update["train"] = self.train.model_copy(update={"steps": steps, "epochs": None})
-        config = self.model_copy(update=update)
+            known |= {"steps": math.ceil(self.train.epochs * len(dataset) / self.train.batch_size), "epochs": None}
+        config = self.model_copy(update={"model": MODEL.read(told), "train": self.train.model_copy(update=known)})
         config._check_reach()
         return config
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import model_validator
 
+from scorefield._tensors import Stream
 from scorefield.config import usual
 from scorefield.config.base import Section
 from scorefield.config.kinds import Kind
@@ -19,10 +20,11 @@ __all__ = ["SamplingConfig"]
 
 
 class SamplingConfig(Section):
-    """Sampler and grid; what is left out is usual for the sampler."""
+    """Sampler, grid and the generator of noise; what is left out is usual for the sampler."""
 
     sampler: Annotated[Kind, SAMPLER]
     grid: Annotated[Kind, GRID]
+    generator: Stream = "torch"
 
     @model_validator(mode="before")
     @classmethod

@@ -6,6 +6,7 @@ stream does not depend on the batch size. Dequantisation noise belongs to the po
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple, Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
@@ -15,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import IterableDataset
 
-from scorefield._tensors import derive_seed, like
+from scorefield._tensors import Stream, derive_seed, like
 from scorefield.data.arrays import class_numbers, dataset_of
 from scorefield.data.dataset import Dataset, coins, dequantize_rows
 from scorefield.errors import ConfigError
@@ -64,16 +65,35 @@ class Batches:
             are the batch.
         world: the number of processes; parts differ by at most one row, and are empty where it exceeds the
             batch size.
+        device: where "philox" wants batches. Data that take at most a quarter of what is free there are kept there; of others the next
+            batch is gathered, in memory that the device can fetch by itself, while this one is in use.
+        generator: of the noise that fills the gaps between bytes: see `dequantize_rows`. With "torch" batches are made on the CPU.
 
     Raises:
         ConfigError: a batch size below 1, or a rank outside of 0..world−1.
     """
 
-    def __init__(self, dataset: Dataset, batch_size: int, seed: int, *, rank: int = 0, world: int = 1) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        batch_size: int,
+        seed: int,
+        *,
+        rank: int = 0,
+        world: int = 1,
+        device: torch.device | str = "cpu",
+        generator: Stream = "torch",
+    ) -> None:
         self.dataset = dataset
         self.batch_size = batch_size
         self.seed = seed
         self.rows = _rank_rows(batch_size, rank, world)
+        self.generator: Stream = generator
+        self.device = torch.device(device if generator == "philox" else "cpu")
+        resident = _fits(dataset.x, self.device)
+        self._x = dataset.x.to(self.device) if resident else dataset.x
+        self._gatherer = None if resident else ThreadPoolExecutor(1)
+        self._ahead: dict[int, Future[tuple[Tensor, Tensor]]] = {}
         self._kept: tuple[int, Int64[Tensor, " n"]] = (-1, torch.empty(0, dtype=torch.long))
 
     @property
@@ -93,14 +113,28 @@ class Batches:
 
     def batch(self, k: int) -> Batch:
         """Return this rank's rows of batch k."""
-        index = self.indices(k)
-        x, labels = self.dataset.x[index].contiguous(), self.dataset.labels
+        (index, x), labels = self._gathered(k), self.dataset.labels
         if self.dataset.flips:
             mirrored = coins(len(x), derive_seed(self.seed, "flips"), k * self.batch_size + self.rows.start)
             x = torch.where(like(mirrored, x).bool(), x.flip(-1), x)
         if x.dtype == torch.uint8:
-            x = dequantize_rows(x, self.seed, k * self.batch_size + self.rows.start)
+            x = dequantize_rows(x, self.seed, k * self.batch_size + self.rows.start, self.generator)
         return Batch(x, None if labels is None else labels[index])
+
+    def _gathered(self, k: int) -> tuple[Int64[Tensor, " b"], Tensor]:
+        """Return which examples are in batch k, and the examples, on the device."""
+        if self._gatherer is None:
+            index = self.indices(k)
+            return index, self._x[index.to(self.device, non_blocking=True)].contiguous()
+        waiting = self._ahead.pop(k, None) or self._gatherer.submit(self._pinned, k)
+        self._ahead = {k + 1: self._gatherer.submit(self._pinned, k + 1)}
+        index, x = waiting.result()
+        return index, x.to(self.device, non_blocking=True)
+
+    def _pinned(self, k: int) -> tuple[Int64[Tensor, " b"], Tensor]:
+        index = self.indices(k)
+        x = self._x[index].contiguous()
+        return index, x.pin_memory() if self.device.type == "cuda" else x
 
     def _permutation(self, epoch: int) -> Int64[Tensor, " n"]:
         if self._kept[0] != epoch:
@@ -183,7 +217,9 @@ class LoaderBatches:
         return Batch(x, None if labels is None else class_numbers("a batch of the loader", labels, len(x)))
 
 
-def batches_of(data: object, batch_size: int, seed: int) -> "Batches | DensityBatches | LoaderBatches":
+def batches_of(
+    data: object, batch_size: int, seed: int, *, device: torch.device | str = "cpu", generator: Stream = "torch"
+) -> "Batches | DensityBatches | LoaderBatches":
     """Return the batches of whatever examples come in.
 
     Args:
@@ -191,21 +227,24 @@ def batches_of(data: object, batch_size: int, seed: int) -> "Batches | DensityBa
             (with labels or without, such as a map-style `torch.utils.data.Dataset`), or a loader.
         batch_size: rows of a batch; a loader has its own.
         seed: names the order and the noise.
+        device: of `Batches`.
+        generator: of `Batches`.
 
     Raises:
         ConfigError: something else, or examples that cannot be put side by side.
         DataError: numbers or labels that `dataset_of` refuses.
     """
+    place: dict[str, Any] = {"device": device, "generator": generator}
     if isinstance(data, Dataset):
-        return Batches(data, batch_size, seed)
+        return Batches(data, batch_size, seed, **place)
     if isinstance(data, Samplable):
         return DensityBatches(data, batch_size, seed)
     if _with_labels(data):
-        return Batches(_examples(*data), batch_size, seed)
+        return Batches(_examples(*data), batch_size, seed, **place)
     if isinstance(data, Tensor | ArrayLike):
-        return Batches(_examples(data, None), batch_size, seed)
+        return Batches(_examples(data, None), batch_size, seed, **place)
     if isinstance(data, Sequence | TorchDataset) and not isinstance(data, IterableDataset | str):
-        return Batches(_stacked(data), batch_size, seed)
+        return Batches(_stacked(data), batch_size, seed, **place)
     if isinstance(data, Iterable) and not isinstance(data, str | Mapping):
         return LoaderBatches(data)
     raise ConfigError(
@@ -247,6 +286,11 @@ def _stacked(examples: "Sequence[object] | TorchDataset[object]") -> Dataset:
         raise ConfigError(f"the examples cannot be put side by side as tensors of one shape: {error}") from error
     classes = [label for _, label in rows]
     return _examples(x, None if None in classes else np.asarray(classes))
+
+
+def _fits(x: Tensor, device: torch.device) -> bool:
+    """Tell whether data can stay on the device all the time."""
+    return device.type != "cuda" or x.nbytes <= torch.cuda.mem_get_info(device)[0] // 4
 
 
 def _rank_rows(batch_size: int, rank: int, world: int) -> slice:

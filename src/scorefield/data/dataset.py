@@ -11,7 +11,8 @@ import torch
 from jaxtyping import Bool, Float, Float32, Int, Int32, UInt8
 from torch import Tensor
 
-from scorefield._tensors import derive_seed
+from scorefield._philox import words
+from scorefield._tensors import Stream, derive_seed
 from scorefield.errors import DataError
 
 __all__ = ["Dataset", "coins", "dequantize", "dequantize_rows", "keep_share", "quantize"]
@@ -102,16 +103,24 @@ def quantize(x: Float[Tensor, "n *d"]) -> UInt8[Tensor, "n *d"]:
     return (256 * x).floor().clamp(0, 255).to(torch.uint8)
 
 
-def dequantize_rows(x: UInt8[Tensor, "n *d"], seed: int, start: int) -> Float32[Tensor, "n *d"]:
+def dequantize_rows(
+    x: UInt8[Tensor, "n *d"], seed: int, start: int, generator: Stream = "torch"
+) -> Float32[Tensor, "n *d"]:
     """Return (x + U)/256 in [0, 1), U of row i a function of (seed, start + i) and the event alone.
 
-    A counter-based generator is entered at the row's place in the stream: one call for any number of rows.
+    A counter-based generator is entered at the row's place in the stream: one call for any number of rows. "torch" takes NumPy's, on the
+    CPU, beside PyTorch's generators; "philox" that of `scorefield._philox`, where x is: another U.
     """
     n = x[0].numel() if len(x) else 0
+    if generator == "philox":
+        place = torch.arange(start, start + len(x), device=x.device)
+        drawn = words(torch.stack([place & 0xFFFFFFFF, place >> 32], dim=1), 0, -(-n // 2), derive_seed(seed, "bytes"))
+        halves = torch.stack([drawn & 0xFFFF, drawn >> 16], dim=-1).flatten(1)[:, :n]
+        return _spread(x, halves.to(torch.int32).reshape(x.shape))
     blocks = -(-n // 16)  # one count of Philox4x64 gives 4 × 64 bits: 16 draws
     philox = np.random.Philox(key=derive_seed(seed, "dequantize"), counter=start * blocks)
-    words = philox.random_raw(len(x) * blocks * 4).astype("<u8", copy=False)
-    draws = words.view("<u2").reshape(len(x), blocks * 16)[:, :n].astype(np.int32)
+    raw = philox.random_raw(len(x) * blocks * 4).astype("<u8", copy=False)
+    draws = raw.view("<u2").reshape(len(x), blocks * 16)[:, :n].astype(np.int32)
     return _spread(x, torch.from_numpy(draws).reshape(x.shape))
 
 

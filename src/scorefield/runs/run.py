@@ -199,7 +199,11 @@ class Run:
         self.begin()
         config = self.config.train
         batches = Batches(
-            self.data, config.batch_size, self.config.seed, rank=self.parallel.rank, world=self.parallel.world
+            *(self.data, config.batch_size, self.config.seed),
+            rank=self.parallel.rank,
+            world=self.parallel.world,
+            device=self.parallel.device,
+            generator=self._settings.stream(self.parallel.device),
         )
         with ExitStack() as stack:
             curve = stack.enter_context(tensorboard(self.path, self.warn)) if self.first else None

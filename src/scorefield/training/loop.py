@@ -133,10 +133,10 @@ def fit(
         ConfigError: data of another kind, or a model with nothing to train.
         DivergedError: the loss or a gradient stopped being finite.
     """
-    batches = batches_of(data, batch_size, seed)
     settings = Optimization(steps=steps, learning_rate=learning_rate, warmup=100, precision="fp32", seed=seed)
     state = TrainState.create(model, settings)
     device = next(model.parameters()).device
+    batches = batches_of(data, batch_size, seed, device=device, generator=settings.stream(device))
     stepped = train(state, batches, objective, settings, OneProcess(device))
     records = list(tqdm(stepped, "training", steps, disable=not progress, dynamic_ncols=True))
     load_weights(model, state.ema.state_dict())
@@ -175,7 +175,12 @@ def _gradient(
     loss = torch.zeros((), dtype=precise(parallel.device), device=parallel.device)
     for part, rows in zip(x0.chunk(settings.accumulate), torch.arange(len(x0)).chunk(settings.accumulate), strict=True):
         noise = Noise(
-            (first + rows).tolist(), batches.event, stream=f"train {settings.seed}", device=x0.device, dtype=x0.dtype
+            range(first + int(rows[0]), first + int(rows[-1]) + 1),
+            batches.event,
+            stream=f"train {settings.seed}",
+            device=x0.device,
+            dtype=x0.dtype,
+            generator=settings.stream(parallel.device),
         )
         with settings.autocast(parallel.device), _seeded(settings.seed, state.step, int(first + rows[0]), x0.device):
             part_loss = objective(conditioned.rows(rows), part, noise).sum() / batches.batch_size

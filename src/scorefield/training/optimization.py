@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import torch
 from annotated_types import Ge, Gt, Le, Lt
 
+from scorefield._tensors import Stream
 from scorefield.networks.precision import Precision, uses_bf16
 
 __all__ = ["Optimization"]
@@ -32,6 +33,8 @@ class Optimization:
         accumulate: parts a batch is computed in, to bound memory.
         precision: of the network; "auto" is bfloat16 where the device multiplies it natively.
         compile: run the network through torch.compile.
+        generator: of all noise: "torch" draws on the CPU; "philox" on the device, without a loop over rows; None is philox on a CUDA
+            device and torch on any other.
         seed: names the noise of the whole run.
     """
 
@@ -48,6 +51,7 @@ class Optimization:
     accumulate: Annotated[int, Ge(1)] = 1
     precision: Precision = "auto"
     compile: bool = False
+    generator: Stream | None = None
     seed: int = 0
 
     def rate(self, step: int) -> float:
@@ -57,6 +61,10 @@ class Optimization:
             return self.learning_rate * warm
         progress = min(1.0, max(0, step - self.warmup) / max(1, self.steps - self.warmup))
         return self.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * progress))
+
+    def stream(self, device: torch.device) -> Stream:
+        """Return what makes the noise of a run on ``device``."""
+        return self.generator or ("philox" if device.type == "cuda" else "torch")
 
     def autocast(self, device: torch.device) -> torch.autocast:
         """Return the precision context for ``device``.

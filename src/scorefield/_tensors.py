@@ -30,6 +30,7 @@ __all__ = [
     "flatten",
     "gradient",
     "like",
+    "looked_at",
     "match_rows",
     "precise",
     "recording",
@@ -48,12 +49,17 @@ def like(a: Tensor, x: Tensor) -> Tensor:
             f"a state must be a tensor of shape (b, *d); received {type(x).__name__}: torch.as_tensor makes one"
         )
     if a.ndim == 0:
-        return a.to(x)
+        return _there(a, x)
     if a.ndim == 1 and x.ndim >= 1 and a.shape[0] in (1, x.shape[0]):
-        return a.to(x).reshape(-1, *[1] * (x.ndim - 1))
+        return _there(a, x).reshape(-1, *[1] * (x.ndim - 1))
     raise ValueError(
         f"a time or scale must have shape () or (b,); received {tuple(a.shape)} against a state of shape {tuple(x.shape)}"
     )
+
+
+def _there(a: Tensor, x: Tensor) -> Tensor:
+    """Return ``a`` in the dtype and device of x; to a GPU without waiting for what it is at, from it of course not before it is done."""
+    return a.to(x, non_blocking=x.is_cuda)
 
 
 def as_time(t: Tensor | float) -> Tensor:
@@ -76,6 +82,11 @@ def recording(on: bool = True) -> Iterator[None]:
 def precise(device: torch.device) -> torch.dtype:
     """Return the finest type of numbers that a device knows: float64, but for Apple's GPUs, which have float32."""
     return torch.float32 if device.type == "mps" else torch.float64
+
+
+def looked_at(device: torch.device) -> int:
+    """Return after how many steps numbers are read from a device: each on a CPU, few on a GPU, which is not waited for till then."""
+    return 20 if device.type == "cuda" else 1
 
 
 def flatten(x: Float[Tensor, "b *d"]) -> Float[Tensor, "b n"]:
@@ -299,4 +310,4 @@ def match_rows(a: Tensor, x: Float[Tensor, "b *d"]) -> Tensor:
         raise ConfigError(
             f"labels and observations must be one for all samples or one for each; received {len(a)} for {len(x)} samples"
         )
-    return as_constant(a.to(x.device))
+    return as_constant(a.to(x.device, non_blocking=x.is_cuda))

@@ -111,6 +111,7 @@ class Progress:
 
     def __init__(self, total: int, title: str, *, start: int = 0, show: bool = True) -> None:
         self._total, self._title, self._done, self._bar = total, title, start, None
+        self._shown: dict[str, str] = {}
         self._show = show and LEVELS.index(_level) <= LEVELS.index("info")
         self._told = time.monotonic()
         if not self._show:
@@ -123,15 +124,16 @@ class Progress:
             _say(f"{title}: {total - start} steps")
 
     def advance(self, **shown: str) -> None:
-        """Move one step on, showing named values beside the bar."""
+        """Move one step on, showing named values beside the bar, those of before where there are none."""
         self._done += 1
+        self._shown |= shown
         if self._bar is not None:
             if shown:
                 self._bar.set_postfix(shown, refresh=False)
             self._bar.update()
         elif self._show and time.monotonic() - self._told >= _SECONDS:
             self._told = time.monotonic()
-            values = "".join(f", {name} {value}" for name, value in shown.items())
+            values = "".join(f", {name} {value}" for name, value in self._shown.items())
             _say(f"{self._title}: {self._done} of {self._total}{values}")
 
     def __enter__(self) -> "Progress":

@@ -129,9 +129,10 @@ def _place(args: Namespace, config: "RunConfig") -> Path:
 
 def follow(run: "Run") -> int:
     """Train to the end, a signal or a divergence, showing progress; return the exit code."""
+    from scorefield._tensors import looked_at
     from scorefield.training.signals import StopSignals
 
-    state, steps = run.state, run.config.train.steps
+    state, steps, every = run.state, run.config.train.steps, looked_at(run.parallel.device)
     title = f"training {run.config.name}"
     if run.first:
         tell_device(run.config.train.device)
@@ -140,8 +141,9 @@ def follow(run: "Run") -> int:
         Progress(steps, title, start=state.step, show=run.first) as progress,
     ):
         for record in run:
-            progress.advance(loss=f"{record.loss:.3f}")
-            if _stopped(stop, run.parallel):
+            looked = state.step % every == 0  # to show a number, and to ask the others, waits for a GPU
+            progress.advance(**({"loss": f"{record.loss:.3f}"} if looked else {}))
+            if (looked or run.parallel.world == 1) and _stopped(stop, run.parallel):
                 run.save()
                 break
     if stop.received is None:
@@ -154,6 +156,8 @@ def _stopped(stop: "StopSignals", parallel: "Parallel") -> bool:
     """Tell whether any process was asked to stop; all agree, so that none waits for another's gradient."""
     import torch
 
+    if parallel.world == 1:
+        return stop.received is not None
     asked = torch.tensor([float(stop.received is not None)], device=parallel.device)
     parallel.sum_([asked])
     return bool(asked.item())

@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-from dataclasses import asdict
 from pathlib import Path
 
 from scorefield.errors import ConfigError
@@ -63,7 +62,7 @@ class RunFolder:
         Raises:
             OSError: the disk is full or failing; the file is as it was, and the line is kept for the next call.
         """
-        self._unwritten += json.dumps(asdict(record)) + "\n"
+        self._unwritten += json.dumps(record.values()) + "\n"
         with self.metrics.open("ab", buffering=0) as file:
             size = file.tell()
             try:

@@ -18,7 +18,8 @@ def tensorboard(path: Path, warn: Callable[[str], None]) -> Iterator[Callable[[S
 
     def write(record: StepRecord, speed: float) -> None:
         nonlocal writer
-        values = {"loss": record.loss, "grad_norm": record.grad_norm, "learning_rate": record.learning_rate}
+        values = record.values()
+        del values["step"]
         try:
             for tag, value in (values | {"examples_per_second": speed}).items():
                 if writer is not None:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from scorefield._tensors import Noise, derive_seed, precise
+from scorefield._tensors import Noise, derive_seed, looked_at, precise
 from scorefield.data import Batch, Dataset, batches_of
 from scorefield.densities import Density
 from scorefield.errors import ConfigError, DivergedError
@@ -26,6 +26,8 @@ from scorefield.training.parallel import OneProcess, Parallel
 from scorefield.training.state import TrainState, load_weights
 
 __all__ = ["BatchStream", "StepRecord", "check_labels", "fit", "train"]
+
+_HELP = "Lower the learning rate, clip gradients, use fp32, or look for non-finite values in the data."
 
 Model = TypeVar("Model", bound=NoisyModel)
 
@@ -46,21 +48,40 @@ class BatchStream(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class StepRecord:
-    """What one optimiser step measured.
+    """What one optimiser step measured. Loss and norm stay where they were computed until they are asked for, which waits for a GPU.
 
     Attributes:
         step: its number, from 1.
-        loss: mean of the objective over the global batch.
-        grad_norm: norm of the gradient of the mean loss per coordinate, before clipping.
         learning_rate: the rate it was taken with.
+        measured: loss and norm.
     """
 
     step: int
-    loss: float
-    grad_norm: float
     learning_rate: float
+    measured: Tensor
+
+    @property
+    def loss(self) -> float:
+        """Mean of the objective over the global batch."""
+        return self.measured[0].item()
+
+    @property
+    def grad_norm(self) -> float:
+        """Norm of the gradient of the mean loss per coordinate, before clipping."""
+        return self.measured[1].item()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, StepRecord) and self.values() == other.values()
+
+    def __hash__(self) -> int:
+        return hash(self.step)
+
+    def values(self) -> dict[str, float]:
+        """Return all of it by name, as a line of metrics has it."""
+        loss, grad_norm = self.measured.tolist()
+        return {"step": self.step, "loss": loss, "grad_norm": grad_norm, "learning_rate": self.learning_rate}
 
 
 def train(
@@ -77,10 +98,12 @@ def train(
     Cost: one objective per step on this process's rows.
 
     Raises:
-        DivergedError: the loss or a gradient stopped being finite; the state is that of the step before.
+        DivergedError: the loss or a gradient stopped being finite; the state is that of the step before. On a GPU, which looking waits for,
+            twenty steps are looked at together, and the state is lost.
         ConfigError: the network was to be compiled, and cannot be here.
     """
     parallel = parallel or OneProcess()
+    every, unseen = looked_at(parallel.device), list[StepRecord]()
     state.model.train()
     if settings.compile:
         for child in state.model.children():
@@ -92,15 +115,19 @@ def train(
         batch = batches.batch(k)
         with _said_if_not_compiled():
             loss = _gradient(state, batch, batches, objective, settings, parallel)
-        norm = _clip(state, settings.clip)
-        if not (math.isfinite(loss) and math.isfinite(norm)):
-            raise DivergedError(_diagnosis(state, batch, loss))
+        record = StepRecord(k + 1, rate, torch.stack([loss, _clip(state, settings.clip).to(loss)]))
+        if every > 1:
+            unseen.append(record)
+        elif not record.measured.isfinite().all():
+            raise DivergedError(_diagnosis(state, batch, record.loss))
         state.optimizer.step()
         state.average.update_parameters(state.model)
         state.step = k + 1
         if state.step == settings.guide_step:
             state.keep_guide()
-        yield StepRecord(state.step, loss, norm, rate)
+        if len(unseen) == every or state.step == settings.steps:
+            _look_back(unseen)
+        yield record
 
 
 def fit(
@@ -165,7 +192,7 @@ def _gradient(
     objective: Objective[Any],
     settings: Optimization,
     parallel: Parallel,
-) -> float:
+) -> Tensor:
     """Leave in every parameter the gradient of the mean loss over the global batch; return that loss."""
     first = state.step * batches.batch_size + batches.rows.start
     x0 = state.model.standardise(batch.x.to(parallel.device))
@@ -189,7 +216,7 @@ def _gradient(
         loss += part_loss.detach()
     parallel.sum_([loss])
     parallel.sum_([p.grad for p in state.model.parameters() if p.grad is not None])
-    return loss.item()
+    return loss
 
 
 @contextmanager
@@ -206,7 +233,7 @@ def _conditioned(model: NoisyModel, labels: Tensor | None, first: int, settings:
     Raises:
         ConfigError: as `check_labels` does.
     """
-    check_labels(model.classes, labels)
+    check_labels(model.classes, labels)  # labels stay on the CPU, so that this waits for nothing
     if model.classes is None or labels is None:
         return model
     seeds = range(first, first + len(labels))
@@ -231,13 +258,28 @@ def check_labels(classes: int | None, labels: Tensor | None) -> None:
         )
 
 
-def _clip(state: TrainState, limit: float | None) -> float:
+def _clip(state: TrainState, limit: float | None) -> Tensor:
     """Scale gradients down to ``limit``; return the norm they had."""
     gradients = [p.grad for p in state.model.parameters() if p.grad is not None]
     norm = torch.nn.utils.get_total_norm(gradients)
     if limit is not None:
         torch.nn.utils.clip_grads_with_norm_(state.model.parameters(), limit, norm)
-    return norm.item()
+    return norm
+
+
+def _look_back(unseen: list[StepRecord]) -> None:
+    """Read what steps measured, all in one go, and forget them; raise for the first that was not finite."""
+    if not unseen:
+        return
+    values, now = torch.stack([record.measured for record in unseen]).tolist(), unseen[-1].step
+    for record, (loss, norm) in zip(unseen, values, strict=True):
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            what = "gradient is not finite" if math.isfinite(loss) else f"loss is {loss}"
+            raise DivergedError(
+                f"training diverged at step {record.step}: the {what}; it was noticed at step {now}, too late for the state. Go on from "
+                f"the last checkpoint. {_HELP}"
+            )
+    unseen.clear()
 
 
 def _diagnosis(state: TrainState, batch: Batch, loss: float) -> str:
@@ -252,7 +294,4 @@ def _diagnosis(state: TrainState, batch: Batch, loss: float) -> str:
         what = f"the loss is {loss}"
     else:
         what = f"the {wrong} is not finite"
-    return (
-        f"training diverged at step {state.step + 1}: {what}. The state is that of step {state.step}. "
-        "Lower the learning rate, clip gradients, use fp32, or look for non-finite values in the data."
-    )
+    return f"training diverged at step {state.step + 1}: {what}. The state is that of step {state.step}. {_HELP}"

@@ -1,6 +1,6 @@
 """What training changes: weights, their moving average, the optimiser's moments, the step. Nothing else, so a checkpoint is all of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -46,7 +46,8 @@ class TrainState:
             raise ValueError(
                 f"{type(model).__name__} has no trainable parameters; train a Denoiser, ScoreNet, NoiseNet or LadderNet"
             )
-        average = AveragedModel(model, multi_avg_fn=_ema(settings.ema_decay))
+        # Its counter stays on the CPU: to read one on a GPU would be to wait for it, at every step.
+        average = AveragedModel(model, multi_avg_fn=_ema(settings.ema_decay, lambda: int(average.n_averaged)))
         average.eval()
         build = {"adam": partial(torch.optim.Adam, fused=True), "muon": Muon}[settings.optimizer]
         return cls(model, average, build(parameters, lr=settings.learning_rate, betas=settings.betas))
@@ -117,12 +118,12 @@ def load_weights(model: NoisyModel, weights: Mapping[str, Tensor]) -> None:
     model.load_state_dict(dict(weights))
 
 
-def _ema(decay: float):  # noqa: ANN202 the signature torch asks for
+def _ema(decay: float, averaged_before: Callable[[], int]):  # noqa: ANN202 the signature torch asks for
     """Return the update θ̄ ← m θ̄ + (1 − m) θ with m = min(decay, (1 + n)/(10 + n)) at the n-th (Song et al. 2021, code)."""
 
     @torch.no_grad()
-    def update(averaged: Sequence[Tensor], current: Sequence[Tensor], count: Tensor | int) -> None:
-        n = int(count)
+    def update(averaged: Sequence[Tensor], current: Sequence[Tensor], _: Tensor | int) -> None:
+        n = averaged_before()
         weight = 1 - min(decay, (1 + n) / (10 + n))
         torch._foreach_lerp_(list(averaged), list(current), weight)  # pyright: ignore[reportPrivateImportUsage]
 

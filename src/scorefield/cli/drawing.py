@@ -2,9 +2,11 @@
 
 import re
 import time
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 import torch
@@ -25,13 +27,14 @@ from scorefield.models import ScoreModel
 from scorefield.networks.precision import Precision, uses_bf16
 from scorefield.plotting import save_film, save_grid
 from scorefield.pretrained import shipped_models
-from scorefield.sampling import Samples
-from scorefield.training import pick_device
+from scorefield.training import Each, Parallel, pick_device
 
 __all__ = [
     "FILMS",
+    "Drawn",
     "choose",
     "count",
+    "decides",
     "draw",
     "labels_of",
     "parse_seeds",
@@ -51,6 +54,30 @@ class _Choice(Section):
     sampling: SamplingConfig
 
 
+class Drawn(NamedTuple):
+    """Samples in parts of one batch, as (x, evaluations) or (x, evaluations, trajectory), perhaps in files; and the seconds they took."""
+
+    parts: Sequence[tuple[Tensor, ...]]
+    seconds: float
+
+    @property
+    def x(self) -> Tensor:
+        """All samples."""
+        return torch.cat([part[0] for part in self.parts])
+
+    @property
+    def trajectory(self) -> Tensor | None:
+        """States along the way of all samples, if they were kept."""
+        ways = [part[2] for part in self.parts if len(part) > 2]
+        return torch.cat(ways, dim=1) if ways else None
+
+    @property
+    def evaluations(self) -> float:
+        """Network evaluations per sample."""
+        spent = [(len(x), calls.item()) for x, calls, *_ in self.parts]
+        return sum(n * calls for n, calls in spent) / sum(n for n, _ in spent)
+
+
 def draw(
     args: Namespace,
     loaded: LoadedModel[ScoreModel],
@@ -58,15 +85,20 @@ def draw(
     *,
     labels: Tensor | None,
     frames: int = 0,
-) -> tuple[Samples, float]:
-    """Return the samples that -n, --seed and --seeds name, and the seconds they took."""
+    parallel: Parallel,
+    each: Each,
+) -> Drawn:
+    """Return the samples that -n, --seed and --seeds name, a batch a part: one is the same whoever draws it."""
     n, seeds = count(args)
     began = time.perf_counter()
     with refusals("sampler"):
         sampler, grid = choice.build(loaded.model.process)
-        steps = (len(times_of(grid, loaded.model.process)) - 1) * -(-n // args.batch_size)
-    tell_device(args.device)
-    with Progress(steps, f"drawing {n} samples") as progress, refusals("sampler"):
+        batches = -(-n // args.batch_size)
+        steps = (len(times_of(grid, loaded.model.process)) - 1) * -(-batches // parallel.world)
+    if parallel.rank == 0:
+        tell_device(args.device)
+
+    def part(k: int) -> tuple[Tensor, ...]:
         drawn = loaded.sample(
             n,
             seed=args.seed,
@@ -79,9 +111,28 @@ def draw(
             precision=precision(args, choice),
             batch_size=args.batch_size,
             frames=frames,
+            rows=range(k * args.batch_size, min(n, (k + 1) * args.batch_size)),
+            generator=choice.generator,
             on_step=lambda _: progress.advance(),
         )
-    return drawn, time.perf_counter() - began
+        way = () if drawn.trajectory is None else (drawn.trajectory,)
+        return drawn.x, torch.tensor(drawn.evaluations, dtype=torch.float64), *way
+
+    with Progress(steps, f"drawing {n} samples", show=parallel.rank == 0) as progress, refusals("sampler"):
+        parts = each("samples", batches, part)
+    return Drawn(parts, time.perf_counter() - began)
+
+
+def decides(
+    args: Namespace, loaded: LoadedModel[ScoreModel], choice: SamplingConfig, frames: int = 0
+) -> dict[str, Any]:
+    """Return all that decides samples beside the model: for `scorefield.cli.shared.shared`."""
+    asked = ("n", "seed", "seeds", "class", "weight", "batch_size")
+    return (
+        setting(args, loaded, choice)
+        | {name: args[name] for name in asked}
+        | {"generator": choice.generator, "frames": frames}
+    )
 
 
 def precision(args: Namespace, choice: SamplingConfig) -> Precision:
@@ -181,14 +232,25 @@ def require_drawable(out: Path, loaded: LoadedModel[ScoreModel]) -> None:
         )
 
 
-def write(out: Path, drawn: Samples, ends: tuple[float, float]) -> None:
+def write(out: Path, drawn: Drawn, ends: tuple[float, float]) -> None:
     """Write samples as the extension of ``out`` says; the ends of their values are black and white."""
     try:
         if out.suffix == ".npz":
-            np.savez_compressed(out, x=drawn.x.cpu().numpy())  # what was drawn, not what a picture would show
-        elif drawn.trajectory is not None:
-            save_film(out, drawn.trajectory.cpu(), ends=ends)
+            _save(out, drawn.parts)
+        elif (way := drawn.trajectory) is not None:
+            save_film(out, way.cpu(), ends=ends)
         else:
             save_grid(out, drawn.x, ends=ends)
     except OSError as error:
         raise ConfigError(f"--out {out}: cannot be written: {error.strerror or error}") from error
+
+
+def _save(out: Path, parts: Sequence[tuple[Tensor, ...]]) -> None:
+    """Write the samples of parts, one after another, as numpy.savez_compressed would all of them: as drawn, not as a picture shows them."""
+    rows = sum(len(part[0]) for part in parts)
+    first = parts[0][0].cpu().numpy()
+    header = {"descr": first.dtype.str, "fortran_order": False, "shape": (rows, *first.shape[1:])}
+    with ZipFile(out, "w", ZIP_DEFLATED) as archive, archive.open("x.npy", "w", force_zip64=True) as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for part in parts:
+            file.write(part[0].cpu().contiguous().numpy().tobytes())

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from scorefield.evaluation import RealData
     from scorefield.loaded import LoadedModel
     from scorefield.models import ScoreModel
+    from scorefield.training import Parallel
 
 __all__ = ["parser", "run"]
 
@@ -58,15 +59,16 @@ def run(args: Namespace) -> int:
     from scorefield.cli.calibrate import calibrate
     from scorefield.cli.drawing import count, parse_seeds
     from scorefield.config import refusals
-    from scorefield.evaluation import bits, evaluate_samples, page, parts_of, real_data, render
+    from scorefield.evaluation import evaluate_samples, page, real_data, render
     from scorefield.plotting import save_grid
     from scorefield.pretrained import load_judge, load_trained
-    from scorefield.training import environment, pick_device
+    from scorefield.training import environment, processes
 
-    device = pick_device(args.device)
+    parallel = processes(args.device)
+    device = parallel.device
     trained = load_trained(args.model, device, warn=warn)
     if isinstance(trained.model, Classifier):
-        return calibrate(args, cast("LoadedModel[Classifier]", trained))
+        return calibrate(args, cast("LoadedModel[Classifier]", trained)) if parallel.rank == 0 else 0
     loaded = cast("LoadedModel[ScoreModel]", trained)
     if args.likelihood:
         loaded.require_score("its likelihood")
@@ -81,22 +83,22 @@ def run(args: Namespace) -> int:
     named = args.judge or (_JUDGE if loaded.config.data.kind == "mnist" else None)
     judge = None if named is None else load_judge(named, device)
     out = make_folder(Path(args.out or f"evaluation-{loaded.config.name}"))
-    x, report = _drawn(args, loaded, out) if given is None else (given, _was_drawn(args))
+    x, report = _drawn(args, loaded, out, parallel) if given is None else (given, _was_drawn(args))
     began = time.perf_counter()
-    with refusals("evaluate"):
-        with Progress(4 if judge is None else 8, "measuring") as progress:
-            found = evaluate_samples(
-                *(x, data),
-                judge=judge,
-                classes=classes,
-                ends=None if loaded.model.units is None else loaded.model.units.ends,
-                seed=args.seed,
-                on_measure=lambda name: progress.advance(last=name),
-            )
-        report |= {"judge": named, **found}
-        if args.likelihood:
-            with Progress(parts_of(data, args.likelihood), "likelihood") as progress:
-                report["bits_per_dim"] = bits(loaded.model, data, args.likelihood, args.seed, progress.advance)
+    likelihood = _likelihood(args, loaded, data, out, parallel) if args.likelihood else {}
+    parallel.leave()
+    if parallel.rank > 0:  # what is left, one process does in a minute
+        return 0
+    with refusals("evaluate"), Progress(4 if judge is None else 8, "measuring") as progress:
+        found = evaluate_samples(
+            *(x, data),
+            judge=judge,
+            classes=classes,
+            ends=None if loaded.model.units is None else loaded.model.units.ends,
+            seed=args.seed,
+            on_measure=lambda name: progress.advance(last=name),
+        )
+    report |= {"judge": named, **found, **likelihood}
     report["seconds"]["measuring"] = round(time.perf_counter() - began, 1)
     report["training"] = {
         "steps": loaded.step,
@@ -148,20 +150,46 @@ def _was_drawn(args: Namespace) -> dict[str, Any]:
     }
 
 
-def _drawn(args: Namespace, loaded: "LoadedModel[ScoreModel]", out: Path) -> tuple["Tensor", dict[str, Any]]:
-    """Return samples, also written to the folder, and the part of the report on how they were drawn."""
-    from scorefield.cli.drawing import choose, draw, labels_of, setting, write
+def _drawn(
+    args: Namespace, loaded: "LoadedModel[ScoreModel]", out: Path, parallel: "Parallel"
+) -> tuple["Tensor", dict[str, Any]]:
+    """Return samples, also written to the folder, and the part of the report on how they were drawn; the first process alone has them."""
+    import torch
 
-    choice = choose(loaded, args.sampler, args.steps, args.options)
-    drawn, seconds = draw(args, loaded, choice, labels=labels_of(args, loaded))
-    write(
-        out / "samples.npz", drawn, loaded.model.ends
-    )  # they may have taken an hour: --from-samples measures them again
-    return drawn.x.cpu(), _was_drawn(args) | {
+    from scorefield.cli.drawing import choose, decides, draw, labels_of, setting, write
+    from scorefield.cli.shared import shared
+
+    choice, file = choose(loaded, args.sampler, args.steps, args.options), out / "samples.npz"
+    labels = labels_of(args, loaded)
+    with shared(parallel, file, loaded, decides(args, loaded, choice)) as each:
+        drawn = draw(args, loaded, choice, labels=labels, parallel=parallel, each=each)
+        if parallel.rank > 0:
+            return torch.empty(0), {}
+        x, evaluations = drawn.x.cpu(), drawn.evaluations
+        write(file, drawn, loaded.model.ends)  # they may have taken an hour: --from-samples measures them again
+    return x, _was_drawn(args) | {
         **setting(args, loaded, choice),
-        "evaluations_per_sample": drawn.evaluations,
-        "seconds": {"sampling": round(seconds, 3)},
+        "evaluations_per_sample": evaluations,
+        "seconds": {"sampling": round(drawn.seconds, 3)},
     }
+
+
+def _likelihood(
+    args: Namespace, loaded: "LoadedModel[ScoreModel]", data: "RealData", out: Path, parallel: "Parallel"
+) -> dict[str, Any]:
+    """Return the part of the report on likelihoods."""
+    from scorefield.cli.shared import shared
+    from scorefield.config import refusals
+    from scorefield.evaluation import bits, parts_of
+
+    setting, show = {"n": args.likelihood, "seed": args.seed}, parallel.rank == 0
+    steps = -(-parts_of(data, args.likelihood) // parallel.world)
+    with (
+        refusals("evaluate"),
+        Progress(steps, "likelihood", show=show) as progress,
+        shared(parallel, out / "likelihood", loaded, setting, data.reference.x) as each,
+    ):
+        return {"bits_per_dim": bits(loaded.model, data, args.likelihood, args.seed, progress.advance, each)}
 
 
 def _check_likelihood(args: Namespace, data: "RealData") -> None:

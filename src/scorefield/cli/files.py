@@ -50,7 +50,7 @@ def writable(name: str, kinds: tuple[str, ...] = ()) -> Path:
     try:
         out.open("ab").close()  # what is there stays
         if new:
-            out.unlink()
+            out.unlink(missing_ok=True)  # of several processes, another may have done it
     except OSError as error:
         raise ConfigError(f"--out {out}: cannot be written: {error.strerror}; choose another") from error
     return out

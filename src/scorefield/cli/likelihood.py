@@ -2,6 +2,7 @@
 
 import json
 import time
+from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
@@ -28,20 +29,29 @@ def parser() -> ArgumentParser:
 
 def run(args: Namespace) -> int:
     """Compute, print; return the exit code."""
+    from scorefield.cli.shared import shared
     from scorefield.config import refusals
     from scorefield.evaluation import bits, nats, parts_of, real_data, render_likelihood
     from scorefield.pretrained import load_model
-    from scorefield.training import environment, pick_device
+    from scorefield.training import environment, processes
 
-    place = pick_device(args.device)
-    loaded = load_model(args.model, place, warn=warn)
+    parallel = processes(args.device)
+    loaded = load_model(args.model, parallel.device, warn=warn)
     loaded.require_score("its likelihood")
     data = real_data(loaded.config.data, loaded.event, args.n, data_dir=args.data_dir, seed=args.seed)
     tell_device(args.device)
     began, n = time.perf_counter(), len(data.reference)
-    with refusals("likelihood"), Progress(parts_of(data, n), f"likelihood of {n} examples") as progress:
-        found = (bits if data.in_bytes else nats)(loaded.model, data, n, args.seed, progress.advance)
+    steps, setting = -(-parts_of(data, n) // parallel.world), {"n": n, "seed": args.seed}
+    with (
+        refusals("likelihood"),
+        Progress(steps, f"likelihood of {n} examples", show=parallel.rank == 0) as progress,
+        shared(parallel, Path(f"likelihood-{loaded.config.name}"), loaded, setting, data.reference.x) as each,
+    ):
+        found = (bits if data.in_bytes else nats)(loaded.model, data, n, args.seed, progress.advance, each)
+    parallel.leave()
+    if parallel.rank > 0:
+        return 0
     told = {"model": args.model, **data.sizes, **found}
-    told |= {"seconds": round(time.perf_counter() - began, 1), "environment": environment(place)}
+    told |= {"seconds": round(time.perf_counter() - began, 1), "environment": environment(parallel.device)}
     print(json.dumps(told) if args.json else f"{args.model}, {told['reference']}\n{render_likelihood(found)}")
     return 0

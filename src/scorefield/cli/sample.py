@@ -28,27 +28,37 @@ def parser() -> ArgumentParser:
 
 def run(args: Namespace) -> int:
     """Draw and write samples; return the exit code."""
-    from scorefield.cli.drawing import FILMS, choose, draw, labels_of, require_drawable, setting, write
+    from scorefield.cli.drawing import FILMS, choose, count, decides, draw, labels_of, require_drawable, setting, write
+    from scorefield.cli.shared import shared
     from scorefield.pretrained import load_model
-    from scorefield.training import pick_device
+    from scorefield.training import processes
 
     kinds = (".png", ".npz", *FILMS)
     if args.out is not None:
         writable(args.out, kinds)
-    loaded = load_model(args.model, pick_device(args.device), warn=warn)
+    parallel = processes(args.device)
+    loaded = load_model(args.model, parallel.device, warn=warn)
     out = writable(args.out or f"samples.{'png' if is_picture(loaded.drawn) else 'npz'}", kinds)
     require_drawable(out, loaded)
     choice = choose(loaded, args.sampler, args.steps, args.options)
     frames = args.frames if out.suffix in FILMS else 0
-    drawn, seconds = draw(args, loaded, choice, labels=labels_of(args, loaded), frames=frames)
-    write(out, drawn, loaded.model.ends)
+    labels = labels_of(args, loaded)
+    with shared(parallel, out, loaded, decides(args, loaded, choice, frames)) as each:
+        drawn = draw(args, loaded, choice, labels=labels, frames=frames, parallel=parallel, each=each)
+        evaluations = 0.0
+        if parallel.rank == 0:
+            write(out, drawn, loaded.model.ends)
+            evaluations = drawn.evaluations
+    parallel.leave()
+    if parallel.rank > 0:
+        return 0
     told = {
         "out": str(out),
         "model": str(loaded.source),
         **setting(args, loaded, choice),
-        "n": len(drawn.x),
-        "evaluations_per_sample": drawn.evaluations,
-        "seconds": round(seconds, 3),
+        "n": count(args)[0],
+        "evaluations_per_sample": evaluations,
+        "seconds": round(drawn.seconds, 3),
     }
     sentence = "{out}: {n} samples by {kind}, {evaluations_per_sample:g} network evaluations each, {seconds:.1f} s"
     print(json.dumps(told) if args.json else sentence.format(kind=told["sampler"]["kind"], **told))

@@ -222,12 +222,10 @@ def _read(config: str | None) -> tuple[str, dict[str, Any]]:
 
 
 def _parallel(device: str) -> "Parallel":
-    """Return the processes this one belongs to: those torchrun started, or itself alone."""
-    from scorefield.training import Accelerated, OneProcess, pick_device
+    """Return the processes this one belongs to."""
+    from scorefield.training import processes
 
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        return Accelerated(device)
-    return OneProcess(pick_device(device))
+    return processes(device)
 
 
 def _describe(run: "Run") -> None:

@@ -1,6 +1,6 @@
 """How probable a score model finds held-out data: in bits per dimension of images, in nats of anything else; as JSON has it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from scorefield.likelihood import ByteDecoder, bits_per_dim, log_likelihood, var
 from scorefield.metrics import Estimate
 from scorefield.metrics.estimate import mean
 from scorefield.models import ScoreModel
+from scorefield.training import Each, in_turn
 
 __all__ = ["bits", "nats", "parts_of"]
 
@@ -27,9 +28,23 @@ _DEQUANTISATION = {
 
 
 def bits(
-    model: ScoreModel, data: RealData, n: int, seed: int, on_part: Callable[[], object] = lambda: None
+    model: ScoreModel,
+    data: RealData,
+    n: int,
+    seed: int,
+    on_part: Callable[[], object] = lambda: None,
+    each: Each = in_turn,
 ) -> dict[str, Any]:
-    """Return the bits per dimension of n held-out images, by both ways to fill the gaps between bytes, and a bound on those of all."""
+    """Return the bits per dimension of n held-out images, by both ways to fill the gaps between bytes, and a bound on those of all.
+
+    Args:
+        model: of the images.
+        data: real ones.
+        n: of the dearer numbers.
+        seed: of all noise.
+        on_part: called when a part is done here.
+        each: computes the parts: here, or shared with other processes (`scorefield.training.Parts.each`).
+    """
     device = next(model.parameters()).device
     every = data.reference.x.to(device)
     parts, bounded = every[:n].split(_AT_ONCE), every.split(_BOUNDED)
@@ -38,34 +53,49 @@ def bits(
     decoder = ByteDecoder(model, counted, ratio=max(_RATIO, least), seed=derive_seed(seed, "decoder"))
     found: dict[str, Any] = {"held_out": data.held_out, "n": sum(map(len, parts))}
     for name, given in (("uniform", None), ("gaussian", decoder)):
-        rows = []
-        for k, part in enumerate(parts):
-            rows.append(bits_per_dim(model, part, decoder=given, seed=derive_seed(seed, "likelihood", k)))
-            on_part()
-        values, errors = (torch.cat(column) for column in zip(*rows, strict=True))
+
+        def part(k: int, given: ByteDecoder | None = given) -> tuple[Tensor, ...]:
+            return _done(bits_per_dim(model, parts[k], decoder=given, seed=derive_seed(seed, "likelihood", k)), on_part)
+
+        values, errors = _columns(each(name, len(parts), part))
         how = {"dequantisation": _DEQUANTISATION[name].format(ratio=decoder.ratio)}
         found[name] = _row(values) | _traced(errors) | how
-    values = []
-    for k, part in enumerate(bounded):
-        values.append(variational_bound(model, part, decoder, seed=derive_seed(seed, "bound", k)))
-        on_part()
-    bound = torch.cat(values)
+
+    def bound_of(k: int) -> tuple[Tensor, ...]:
+        return _done((variational_bound(model, bounded[k], decoder, seed=derive_seed(seed, "bound", k)),), on_part)
+
+    (bound,) = _columns(each("variational", len(bounded), bound_of))
     found["variational"] = _row(bound) | {"n": len(bound), "dequantisation": _DEQUANTISATION["variational"]}
     return found
 
 
 def nats(
-    model: ScoreModel, data: RealData, n: int, seed: int, on_part: Callable[[], object] = lambda: None
+    model: ScoreModel,
+    data: RealData,
+    n: int,
+    seed: int,
+    on_part: Callable[[], object] = lambda: None,
+    each: Each = in_turn,
 ) -> dict[str, Any]:
-    """Return log p of held-out examples in nats."""
+    """Return log p of held-out examples in nats; arguments are those of `bits`."""
     parts = data.reference.scaled(slice(n)).to(next(model.parameters()).device).split(_AT_ONCE)
-    rows = []
-    for k, part in enumerate(parts):
-        found = log_likelihood(model, part, seed=derive_seed(seed, "likelihood", k))
-        rows.append((found.log_prob, found.standard_error))
-        on_part()
-    values, errors = (torch.cat(column) for column in zip(*rows, strict=True))
+
+    def part(k: int) -> tuple[Tensor, ...]:
+        found = log_likelihood(model, parts[k], seed=derive_seed(seed, "likelihood", k))
+        return _done((found.log_prob, found.standard_error), on_part)
+
+    values, errors = _columns(each("nats", len(parts), part))
     return {"held_out": data.held_out, "n": len(values), "nats": _row(values) | _traced(errors)}
+
+
+def _done(result: tuple[Tensor, ...], on_part: Callable[[], object]) -> tuple[Tensor, ...]:
+    on_part()
+    return result
+
+
+def _columns(rows: Iterable[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+    """Return the results of parts as one each."""
+    return tuple(torch.cat(column) for column in zip(*rows, strict=True))
 
 
 def _row(values: Tensor) -> dict[str, float]:

@@ -4,22 +4,28 @@ from scorefield.training import checkpoint
 from scorefield.training.environment import environment
 from scorefield.training.loop import BatchStream, StepRecord, check_labels, fit, train
 from scorefield.training.optimization import Optimization
-from scorefield.training.parallel import Accelerated, OneProcess, Parallel, pick_device
+from scorefield.training.parallel import Accelerated, OneProcess, Parallel, pick_device, processes
+from scorefield.training.parts import Each, Parts, fingerprint, in_turn
 from scorefield.training.state import TrainState, load_weights
 
 __all__ = [
     "Accelerated",
     "BatchStream",
+    "Each",
     "OneProcess",
     "Optimization",
     "Parallel",
+    "Parts",
     "StepRecord",
     "TrainState",
     "check_labels",
     "checkpoint",
     "environment",
+    "fingerprint",
     "fit",
+    "in_turn",
     "load_weights",
     "pick_device",
+    "processes",
     "train",
 ]

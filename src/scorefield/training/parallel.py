@@ -15,7 +15,7 @@ from torch import Tensor
 
 from scorefield.errors import ConfigError, ScorefieldError
 
-__all__ = ["Accelerated", "OneProcess", "Parallel", "checked_device", "pick_device"]
+__all__ = ["Accelerated", "OneProcess", "Parallel", "checked_device", "pick_device", "processes"]
 
 
 class Parallel(Protocol):
@@ -101,6 +101,11 @@ class Accelerated:
         """Part from the others: a process that just ends may abort, and take those with it that are still at work."""
         self.wait()
         self._accelerator.end_training()
+
+
+def processes(device: str) -> Parallel:
+    """Return the processes this one belongs to: those that torchrun started, or itself alone."""
+    return Accelerated(device) if int(os.environ.get("WORLD_SIZE", "1")) > 1 else OneProcess(pick_device(device))
 
 
 @contextmanager

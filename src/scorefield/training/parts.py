@@ -1,0 +1,96 @@
+"""Work in numbered parts, shared among processes: what one of them has done is kept in a file, and not done again after a kill."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, overload
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from scorefield.training.parallel import Parallel
+
+__all__ = ["Each", "Parts", "fingerprint", "in_turn"]
+
+Each = Callable[[str, int, Callable[[int], tuple[Tensor, ...]]], Sequence[tuple[Tensor, ...]]]
+"""(name, count, work) ↦ work(0), …, work(count − 1), wherever they are computed."""
+
+
+def in_turn(_: str, count: int, work: Callable[[int], tuple[Tensor, ...]]) -> Sequence[tuple[Tensor, ...]]:
+    """Compute every part here, one after another."""
+    return [work(k) for k in range(count)]
+
+
+class Parts:
+    """The parts of one piece of work.
+
+    Args:
+        parallel: the processes that share it; all of them see the folder.
+        folder: where results are kept, named after all that decides them (`fingerprint`).
+    """
+
+    def __init__(self, parallel: Parallel, folder: Path) -> None:
+        self.parallel = parallel
+        self.folder = folder
+
+    def each(self, name: str, count: int, work: Callable[[int], tuple[Tensor, ...]]) -> Sequence[tuple[Tensor, ...]]:
+        """Return the results of all parts, those missing computed by the processes in turn; they are read when they are asked for.
+
+        A single part of a single process is not kept.
+        """
+        if count == 1 and self.parallel.world == 1:
+            return in_turn(name, count, work)
+        files = [self.folder / f"{name}-{k:06d}.safetensors" for k in range(count)]
+        self.folder.mkdir(parents=True, exist_ok=True)
+        left = [k for k, file in enumerate(files) if not file.exists()]
+        self.parallel.wait()  # nobody writes before everybody has looked
+        for k in left[self.parallel.rank :: self.parallel.world]:
+            _write(files[k], work(k))
+        self.parallel.wait()
+        return _Kept(files)
+
+    def clear(self) -> None:
+        """Remove what was kept, when the whole is written."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class _Kept(Sequence[tuple[Tensor, ...]]):
+    """Results in files."""
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self._files = files
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    @overload
+    def __getitem__(self, k: int) -> tuple[Tensor, ...]: ...
+    @overload
+    def __getitem__(self, k: slice) -> "_Kept": ...
+    def __getitem__(self, k: int | slice) -> "tuple[Tensor, ...] | _Kept":
+        if isinstance(k, slice):
+            return _Kept(self._files[k])
+        found = load_file(self._files[k])
+        return tuple(found[str(i)] for i in range(len(found)))
+
+    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
+        return (self[k] for k in range(len(self)))
+
+
+def _write(path: Path, result: tuple[Tensor, ...]) -> None:
+    """Write a result whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    save_file({str(i): value.detach().cpu().contiguous() for i, value in enumerate(result)}, temporary)
+    os.replace(temporary, path)
+
+
+def fingerprint(setting: dict[str, Any], *tensors: Tensor) -> str:
+    """Return twelve letters that differ where settings or tensors do."""
+    found = hashlib.blake2b(json.dumps(setting, sort_keys=True, default=str).encode(), digest_size=6)
+    for tensor in tensors:
+        found.update(tensor.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()

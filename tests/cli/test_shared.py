@@ -1,0 +1,128 @@
+"""Drawing, measuring and likelihoods in parts: by any number of processes, killed and gone on with, the result is that of one."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from scorefield.cli.main import main
+
+TINY = ["--network.width", "8", "--network.depth", "1", "--device", "cpu", "--fast-dev-run"]
+DRAWN = ["-n", "44", "--batch-size", "8", "--steps", "3", "--device", "cpu"]  # six parts, the last of four samples
+WORLD = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+WORLD += ["--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0", "-m", "scorefield"]
+ONE = [sys.executable, "-m", "scorefield"]
+
+
+def call(launcher: list[str], *arguments: str, where: Path) -> "subprocess.CompletedProcess[str]":
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    return subprocess.run(
+        [*launcher, *arguments], capture_output=True, text=True, env=environment, timeout=300, check=False, cwd=where
+    )
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    assert main(["train", "--data.kind", "digits", *TINY, "--run", str(folder)]) == 0
+    return str(folder)
+
+
+def close(ours: Any, theirs: Any) -> None:
+    """Compare reports to 1e-6, but for what clocks say."""
+    assert type(ours) is type(theirs)
+    if isinstance(ours, dict):
+        assert ours.keys() == theirs.keys()
+        for key in ours.keys() - {"seconds", "environment"}:
+            close(ours[key], theirs[key])
+    elif isinstance(ours, list):
+        for one, other in zip(ours, theirs, strict=True):
+            close(one, other)
+    else:
+        assert ours == theirs if isinstance(ours, str | None) else ours == pytest.approx(theirs, abs=1e-6, rel=1e-6)
+
+
+@pytest.mark.promise("C1")
+def test_two_processes_draw_and_measure_what_one_does(run: str, tmp_path: Path):
+    """C1: the same file and the same numbers; one process writes, and nothing else is left."""
+    reports = []
+    for name, launcher in (("one", ONE), ("two", WORLD)):
+        done = call(launcher, "evaluate", run, *DRAWN, "--likelihood", "44", "--out", name, "--json", where=tmp_path)
+        assert done.returncode == 0, done.stderr[-3000:]
+        assert done.stdout.count("\n") == 1
+        reports.append(json.loads(done.stdout))
+    close(*reports)
+    files = [{path.name for path in (tmp_path / name).iterdir()} for name in ("one", "two")]
+    assert files[0] == files[1] == {"samples.npz", "evaluation.json", "grid.png", "README.md"}
+    assert (tmp_path / "one" / "samples.npz").read_bytes() == (tmp_path / "two" / "samples.npz").read_bytes()
+    assert np.load(tmp_path / "two" / "samples.npz")["x"].shape == (44, 1, 8, 8)
+
+
+PLUGIN = """
+import os, signal
+from scorefield.training import parts
+write, written = parts._write, []
+def once(path, result):
+    if len(written) == {count} and os.environ.get("RANK", "{rank}") == "{rank}":
+        os.kill(os.getpid(), signal.SIGKILL)
+    written.append(path)
+    write(path, result)
+parts._write = once
+"""
+
+
+@pytest.mark.promise("B4")
+@pytest.mark.parametrize("launcher", [ONE, WORLD], ids=["one", "two"])
+def test_what_was_drawn_before_a_kill_is_not_drawn_again(run: str, tmp_path: Path, launcher: list[str]):
+    """B4: a killed process ends the job within a minute; the next goes on from the parts there are, however many processes it has."""
+    dying = tmp_path / "dying.py"
+    dying.write_text(PLUGIN.format(count=2, rank=0 if launcher is ONE else 1))
+    began = time.monotonic()
+    done = call(launcher, "sample", run, *DRAWN, "--out", "x.npz", "--plugin", str(dying), where=tmp_path)
+    assert time.monotonic() - began < 60
+    assert done.returncode not in (0, 2)
+    (folder,) = tmp_path.glob("x.npz.parts-*")
+    kept = {path: path.stat().st_mtime_ns for path in folder.glob("samples-*")}
+    assert 2 <= len(kept) < 6
+    assert not (tmp_path / "x.npz").exists()
+    other = [*DRAWN, "--seed", "1", "--out", "x.npz"]  # another draw has parts of its own
+    assert main(["sample", run, *other[:-1], str(tmp_path / "x.npz")]) == 0
+    assert {path: path.stat().st_mtime_ns for path in folder.glob("samples-*")} == kept
+    counted = tmp_path / "counted.py"
+    counted.write_text(PLUGIN.format(count=6 - len(kept), rank=0))  # one part too many would be fatal
+    done = call(ONE, "sample", run, *DRAWN, "--out", "x.npz", "--plugin", str(counted), where=tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert not folder.exists()
+    assert main(["sample", run, *DRAWN, "--out", str(tmp_path / "y.npz")]) == 0
+    assert (tmp_path / "x.npz").read_bytes() == (tmp_path / "y.npz").read_bytes()
+
+
+def test_likelihoods_are_gone_on_with_too(run: str, tmp_path: Path):
+    dying = tmp_path / "dying.py"
+    dying.write_text(PLUGIN.format(count=3, rank=0))
+    asked = ["likelihood", run, "-n", "60", "--device", "cpu", "--json"]
+    assert call(ONE, *asked, "--plugin", str(dying), where=tmp_path).returncode == -signal.SIGKILL
+    (folder,) = tmp_path.glob("likelihood-run.parts-*")
+    assert len(list(folder.glob("*.safetensors"))) == 3
+    done, whole = (call(launcher, *asked, where=tmp_path) for launcher in (WORLD, ONE))
+    assert (done.returncode, whole.returncode) == (0, 0), done.stderr[-3000:]
+    close(json.loads(done.stdout), json.loads(whole.stdout))
+    assert not list(tmp_path.glob("likelihood*"))
+
+
+def test_a_file_in_parts_is_the_one_numpy_writes(run: str, tmp_path: Path):
+    """And memory holds a part of it at a time, whatever the number of samples."""
+    for name, batch in (("parts", "8"), ("whole", "44")):
+        arguments = [*DRAWN[:2], "--batch-size", batch, *DRAWN[4:], "--out", str(tmp_path / f"{name}.npz")]
+        assert main(["sample", run, *arguments]) == 0
+    parts, whole = (np.load(tmp_path / f"{name}.npz")["x"] for name in ("parts", "whole"))
+    np.testing.assert_allclose(parts, whole, atol=1e-6)
+    np.savez_compressed(tmp_path / "numpy.npz", x=whole)
+    assert (tmp_path / "numpy.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()

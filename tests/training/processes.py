@@ -3,6 +3,7 @@
 Run as ``torchrun processes.py FOLDER`` or, to see one die, ``torchrun processes.py FOLDER die``.
 """
 
+import json
 import os
 import signal
 import sys
@@ -10,9 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+import torch.distributed as dist
 from safetensors.torch import save_file
 from small import images, small_run
 from torch import Tensor
+from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
+from torch.nn.parallel import DistributedDataParallel
 
 from scorefield import DSM, VE, Denoiser, GaussianMixture, Optimization, TrainState, train
 from scorefield.data import Batch, Batches, Dataset, DensityBatches
@@ -52,6 +56,35 @@ def trained(dtype: torch.dtype, rows: str, parallel: Parallel, accumulate: int =
     return {name: value.clone() for name, value in state.tensors()["model"].items()}
 
 
+def messages(parallel: Parallel) -> list[int]:
+    """Return how often gradients were sent in a step of one part, and in one of four."""
+    counts = []
+    for parts in (1, 4):
+        engines: list[DistributedDataParallel] = []
+        sent: list[int] = []
+
+        def counted(state: None, bucket: dist.GradBucket, sent: list[int] = sent) -> torch.futures.Future[Tensor]:
+            sent.append(bucket.index())
+            return allreduce_hook(None, bucket)  # pyright: ignore[reportArgumentType]
+
+        class Counting(type(parallel)):
+            def __init__(self) -> None:
+                vars(self).update(vars(parallel))
+
+            def summed(self, loss, engines=engines, counted=counted):
+                engines.append(super().summed(loss))
+                engines[0].register_comm_hook(None, counted)
+                return engines[0]
+
+        one = Dataset(torch.randn(8, 2), None, "eight")
+        model = Denoiser(MLP(2, width=16, depth=2), VE(sigma_min=0.05, sigma_max=5.0), sigma_data=1.4)
+        settings = replace(SETTINGS, steps=3, accumulate=parts)
+        batches = Batches(one, 8, 3, rank=parallel.rank, world=parallel.world)
+        list(train(TrainState.create(model, settings), batches, DSM(), settings, Counting()))
+        counts.append(len(sent))
+    return counts
+
+
 def half_and_half(folder: Path, parallel: Parallel) -> None:
     """Train a run's second half where there is a first, else its first half."""
     begun = folder.exists()
@@ -73,9 +106,14 @@ def main(folder: Path, die: bool) -> None:
             if record.step == 5 and parallel.rank == 1:
                 os.kill(os.getpid(), signal.SIGKILL)
     for dtype, rows in CASES:
-        weights = trained(dtype, rows, parallel)
-        if parallel.rank == 0:
-            save_file(weights, folder / f"{dtype} {rows}.safetensors")
+        for parts in (1, 3):
+            weights = trained(dtype, rows, parallel, parts)
+            if parallel.rank == 0:
+                save_file(weights, folder / f"{dtype} {rows} {parts}.safetensors")
+    if parallel.rank == 0:
+        (folder / "sent").write_text(json.dumps(messages(parallel)))
+    else:
+        messages(parallel)
     half_and_half(folder / "several-one", parallel)
     half_and_half(folder / "one-several", parallel)
     parallel.leave()

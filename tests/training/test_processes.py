@@ -1,9 +1,11 @@
 """Any number of processes takes the same steps: two and four of them over gloo beside one, in float32 and in float64."""
 
+import json
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,14 +21,15 @@ from scorefield.training import Accelerated, OneProcess, checkpoint
 BOUND = {torch.float32: 1e-6, torch.float64: 1e-12}
 
 
-def launch(number: int, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """Run ``processes.py`` as that many processes."""
+def launch(number: int, *arguments: str, options: Sequence[str] = ()) -> "subprocess.CompletedProcess[str]":
+    """Run ``processes.py``, or a module that is named, as that many processes."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(number)]
     launcher += ["--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0"]
-    script = str(Path(__file__).with_name("processes.py"))
+    launcher += options
+    script = [] if arguments[0] == "-m" else [str(Path(__file__).with_name("processes.py"))]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1", "CUDA_VISIBLE_DEVICES": ""}
     return subprocess.run(
-        [*launcher, script, *arguments], capture_output=True, text=True, env=environment, timeout=300, check=False
+        [*launcher, *script, *arguments], capture_output=True, text=True, env=environment, timeout=300, check=False
     )
 
 
@@ -46,11 +49,17 @@ def gap(ours: "dict[str, torch.Tensor]", theirs: "dict[str, torch.Tensor]") -> f
 
 
 @pytest.mark.promise("B1")
+@pytest.mark.parametrize("parts", [1, 3])
 @pytest.mark.parametrize(("dtype", "rows"), CASES, ids=str)
-def test_several_processes_take_the_steps_of_one(several: Path, dtype: torch.dtype, rows: str):
+def test_several_processes_take_the_steps_of_one(several: Path, dtype: torch.dtype, rows: str, parts: int):
     """B1, B5: after 60 steps the weights agree to 1e-6 in float32 and 1e-12 in float64, for uneven batches and one example too."""
-    weights = load_file(several / f"{dtype} {rows}.safetensors")
+    weights = load_file(several / f"{dtype} {rows} {parts}.safetensors")
     assert gap(weights, trained(dtype, rows, OneProcess())) <= BOUND[dtype]
+
+
+def test_parts_of_a_batch_send_no_more_than_the_whole(several: Path):
+    """Gradients are sent once a step, in one bucket here, whatever the parts it is computed in."""
+    assert json.loads((several / "sent").read_text()) == [3, 3]
 
 
 @pytest.mark.promise("B2")
@@ -92,6 +101,39 @@ def test_a_dead_process_ends_the_job(tmp_path: Path):
     assert [path.name for path in tmp_path.iterdir()] == ["dying"]
 
 
+LEAVING = """
+import os, signal
+from scorefield.training import loop
+clip, steps = loop._clip, []
+def once(*given):
+    steps.append(1)
+    if len(steps) == 5 and os.environ["RANK"] == "1" and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
+        os.kill(os.getpid(), signal.{signal})
+    return clip(*given)
+loop._clip = once
+"""
+
+
+@pytest.mark.promise("A10", "B4")
+@pytest.mark.parametrize(("number", "restarts"), [("SIGTERM", 0), ("SIGTERM", 1), ("SIGKILL", 1)])
+def test_torchrun_goes_on_by_itself(tmp_path: Path, number: str, restarts: int):
+    """A10, B4: a process told to leave takes all of them along, after a checkpoint, with 143; started again, they go on from there."""
+    plugin, run = tmp_path / "leaving.py", tmp_path / "run"
+    plugin.write_text(LEAVING.format(signal=number))
+    arguments = ["-m", "scorefield", "train", "--data.kind", "digits", "--network.width", "4", "--network.depth", "1"]
+    arguments += ["--train", '{"steps": 8, "batch_size": 8, "warmup": 2, "checkpoint_every": 3, "log_every": 1}']
+    arguments += ["--sampling.steps", "2", "--device", "cpu", "--plugin", str(plugin), "--run-dir", str(run)]
+    done = launch(2, *arguments, options=["--max-restarts", str(restarts)])
+    left = "step-00000005" if number == "SIGTERM" else "step-00000003"
+    assert (run / "checkpoints" / left).is_dir(), done.stderr[-3000:]
+    assert done.returncode == (0 if restarts else 1), done.stderr[-3000:]
+    assert (run / "checkpoints" / "last").read_text() == f"step-{8 if restarts else 5:08d}\n"
+    if number == "SIGTERM":
+        assert done.stderr.count("stopped at step 5; go on with --resume") == 1
+        assert "exitcode  : 143" in done.stderr or restarts
+    assert [json.loads(line)["step"] for line in (run / "metrics.jsonl").open()] == list(range(1, 9 if restarts else 6))
+
+
 @pytest.mark.promise("B4")
 def test_the_others_say_that_one_has_ended(monkeypatch: pytest.MonkeyPatch):
     """B4: what a process learns of another's death is told in words, with exit code 1 and not that of a bug."""
@@ -102,7 +144,9 @@ def test_the_others_say_that_one_has_ended(monkeypatch: pytest.MonkeyPatch):
     alone = SimpleNamespace(num_processes=1, process_index=0, device="cpu", reduce=refuse, wait_for_everyone=refuse)
     monkeypatch.setattr("accelerate.Accelerator", lambda cpu: alone)
     parallel = Accelerated("cpu")
-    for work in (lambda: parallel.sum_([torch.zeros(2)]), parallel.wait, parallel.leave):
+    monkeypatch.setattr(torch.Tensor, "backward", refuse)
+    sending = (lambda: parallel.sum_([torch.zeros(2)]), lambda: parallel.backward(torch.zeros(())))
+    for work in (*sending, parallel.wait, parallel.leave):
         with pytest.raises(
             ScorefieldError, match=r"another process of this run has ended \(.*closed by peer\)"
         ) as caught:

@@ -1,6 +1,7 @@
 """``scorefield train``: train a model from a configuration."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -105,7 +106,9 @@ def run(args: Namespace) -> int:
         return 0
     with made:
         try:
-            if args.resume:
+            # What torchrun starts again after a process died, or was told to leave, goes on by itself.
+            again = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0" and (made.path / "checkpoints").is_dir()
+            if args.resume or again:
                 made.resume(override=args.override)
             made.begin()
         except ConfigError as error:
@@ -136,6 +139,7 @@ def follow(run: "Run") -> int:
     title = f"training {run.config.name}"
     if run.first:
         tell_device(run.config.train.device)
+    stopped = False
     with (
         StopSignals(lambda: run.drawing) as stop,
         Progress(steps, title, start=state.step, show=run.first) as progress,
@@ -143,13 +147,15 @@ def follow(run: "Run") -> int:
         for record in run:
             looked = state.step % every == 0  # to show a number, and to ask the others, waits for a GPU
             progress.advance(**({"loss": f"{record.loss:.3f}"} if looked else {}))
-            if (looked or run.parallel.world == 1) and _stopped(stop, run.parallel):
+            stopped = (looked or run.parallel.world == 1) and _stopped(stop, run.parallel)
+            if stopped:
                 run.save()
                 break
-    if stop.received is None:
+    if not stopped and stop.received is None:
         return 0
-    tell(f"stopped at step {state.step}; go on with --resume")
-    return 128 + stop.received
+    if run.first:
+        tell(f"stopped at step {state.step}; go on with --resume")
+    return 128 + (stop.received or signal.SIGTERM)  # of a process that stops with another
 
 
 def _stopped(stop: "StopSignals", parallel: "Parallel") -> bool:

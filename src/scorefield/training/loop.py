@@ -6,13 +6,13 @@ step's number, so a resumed run is the uninterrupted one, bit for bit.
 
 import math
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from scorefield._tensors import Noise, derive_seed, looked_at, precise
@@ -104,6 +104,7 @@ def train(
     """
     parallel = parallel or OneProcess()
     every, unseen = looked_at(parallel.device), list[StepRecord]()
+    engine = parallel.summed(_Loss(state.model, objective))
     state.model.train()
     if settings.compile:
         for child in state.model.children():
@@ -114,7 +115,7 @@ def train(
             group["lr"] = rate
         batch = batches.batch(k)
         with _said_if_not_compiled():
-            loss = _gradient(state, batch, batches, objective, settings, parallel)
+            loss = _gradient(state, batch, batches, engine, settings, parallel)
         record = StepRecord(k + 1, rate, torch.stack([loss, _clip(state, settings.clip).to(loss)]))
         if every > 1:
             unseen.append(record)
@@ -189,7 +190,7 @@ def _gradient(
     state: TrainState,
     batch: Batch,
     batches: BatchStream,
-    objective: Objective[Any],
+    engine: nn.Module,
     settings: Optimization,
     parallel: Parallel,
 ) -> Tensor:
@@ -200,7 +201,8 @@ def _gradient(
     state.optimizer.zero_grad(set_to_none=False)
     coordinates = math.prod(batches.event)
     loss = torch.zeros((), dtype=precise(parallel.device), device=parallel.device)
-    for part, rows in zip(x0.chunk(settings.accumulate), torch.arange(len(x0)).chunk(settings.accumulate), strict=True):
+    parts = list(zip(x0.chunk(settings.accumulate), torch.arange(len(x0)).chunk(settings.accumulate), strict=True))
+    for k, (part, rows) in enumerate(parts, 1):
         noise = Noise(
             range(first + int(rows[0]), first + int(rows[-1]) + 1),
             batches.event,
@@ -209,14 +211,29 @@ def _gradient(
             dtype=x0.dtype,
             generator=settings.stream(parallel.device),
         )
-        with settings.autocast(parallel.device), _seeded(settings.seed, state.step, int(first + rows[0]), x0.device):
-            part_loss = objective(conditioned.rows(rows), part, noise).sum() / batches.batch_size
-        # Adam does not care, but a clipping threshold should not depend on the number of pixels.
-        (part_loss / coordinates).backward()
+        with nullcontext() if k == len(parts) else parallel.alone(engine):
+            with (
+                settings.autocast(parallel.device),
+                _seeded(settings.seed, state.step, int(first + rows[0]), x0.device),
+            ):
+                part_loss = engine(conditioned.rows(rows), part, noise) / batches.batch_size
+            # Adam does not care, but a clipping threshold should not depend on the number of pixels.
+            parallel.backward(part_loss / coordinates)
         loss += part_loss.detach()
     parallel.sum_([loss])
-    parallel.sum_([p.grad for p in state.model.parameters() if p.grad is not None])
     return loss
+
+
+class _Loss(nn.Module):
+    """The sum of an objective over rows, a module with the model's parameters: one forward pass, whatever it asks of the model."""
+
+    def __init__(self, model: NoisyModel, objective: Objective[Any]) -> None:
+        super().__init__()
+        self.model = model
+        self.objective = objective
+
+    def forward(self, conditioned: NoisyModel, x0: Tensor, noise: Noise) -> Tensor:
+        return self.objective(conditioned, x0, noise).sum()
 
 
 @contextmanager

@@ -1,17 +1,20 @@
 """One process or many: the little that training needs to know of the others.
 
 Every process holds the whole model and the same optimiser state, computes the gradient of its rows of the global batch, and sums gradients
-with the rest. Noise belongs to rows, not to processes, so any number of processes takes the same step up to the order of additions.
+with the rest: PyTorch's DistributedDataParallel sends them bucket by bucket, while the backward pass goes on. Noise belongs to rows, not to
+processes, so any number of processes takes the same step up to the order of additions.
 """
 
 import os
 import re
+import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from scorefield.errors import ConfigError, ScorefieldError
 
@@ -40,6 +43,18 @@ class Parallel(Protocol):
         """Replace each tensor by its sum over processes."""
         ...
 
+    def summed(self, loss: nn.Module) -> nn.Module:
+        """Return ``loss`` such that `backward` from it adds gradients up over processes."""
+        ...
+
+    def alone(self, loss: nn.Module) -> AbstractContextManager[None]:
+        """Return a context for passes whose gradients stay with their process, until the first one outside of it."""
+        ...
+
+    def backward(self, loss: Tensor) -> None:
+        """Add the gradients of ``loss`` to those of its parameters: of the sum over processes."""
+        ...
+
     def wait(self) -> None:
         """Return when every process has come here."""
         ...
@@ -58,6 +73,18 @@ class OneProcess:
 
     def sum_(self, tensors: Sequence[Tensor]) -> None:
         """Do nothing: the sum over one process."""
+
+    def summed(self, loss: nn.Module) -> nn.Module:
+        """Return the loss as it is."""
+        return loss
+
+    def alone(self, loss: nn.Module) -> AbstractContextManager[None]:
+        """Return a context in which nothing is different."""
+        return nullcontext()
+
+    def backward(self, loss: Tensor) -> None:
+        """Add the gradients of ``loss``."""
+        loss.backward()
 
     def wait(self) -> None:
         """Return at once."""
@@ -92,6 +119,24 @@ class Accelerated:
         for tensor, part in zip(tensors, total.split([t.numel() for t in tensors]), strict=True):
             tensor.copy_(part.reshape(tensor.shape))
 
+    def summed(self, loss: nn.Module) -> nn.Module:
+        """Return ``loss`` in PyTorch's DistributedDataParallel, with parameters that an objective may leave out."""
+        warnings.filterwarnings("ignore", message="find_unused_parameters=True")  # that all are used now is no mistake
+        with _together():
+            return DistributedDataParallel(
+                loss, broadcast_buffers=False, find_unused_parameters=True, gradient_as_bucket_view=True
+            )
+
+    def alone(self, loss: nn.Module) -> AbstractContextManager[None]:
+        """Return the engine's own context of that purpose, in which nothing is sent."""
+        assert isinstance(loss, DistributedDataParallel)  # noqa: S101 for the type checker: `summed` made it
+        return loss.no_sync()
+
+    def backward(self, loss: Tensor) -> None:
+        """Add the gradients of the sum over processes; the engine takes the mean."""
+        with _together():
+            (self.world * loss).backward()
+
     def wait(self) -> None:
         """Return when every process has come here."""
         with _together():
@@ -113,6 +158,8 @@ def _together() -> Iterator[None]:
     """Say in words that a process that is waited for has ended."""
     try:
         yield
+    except torch.OutOfMemoryError:
+        raise
     except RuntimeError as error:
         raise ScorefieldError(
             f"another process of this run has ended ({str(error).splitlines()[0]}); its own message says why. "

@@ -237,6 +237,8 @@ def _parallel(device: str) -> "Parallel":
 def _describe(run: "Run") -> None:
     """Say what a run would do."""
     from scorefield.config import refusals
+    from scorefield.preconditioning import Networked
+    from scorefield.training.cost import cost
 
     config, model, data = run.config, run.state.model, run.data
     with refusals("configuration"):
@@ -249,4 +251,11 @@ def _describe(run: "Run") -> None:
     process = f"{config.process.kind} with {', '.join(numbers)}"
     print(f"model    {config.model.kind} of {config.network.kind}, {weights:,} parameters, process {process}")
     print(f"training {train.steps} steps of {train.batch_size}, {epochs:.1f} epochs, on {run.parallel.device}")
+    if isinstance(model, Networked):
+        found = cost(model.net, data.event)
+        share = -(-train.batch_size // (run.parallel.world * train.accumulate))
+        print(
+            f"memory   {found.memory(share) / 1e9:.2f} GB for {share} examples at a time, in float32 (train.accumulate divides them)"
+        )
+        print(f"work     {3 * found.operations * train.batch_size / 1e9:.1f} billion operations a step")
     print(f"run      {run.path} (dry run: nothing written)")

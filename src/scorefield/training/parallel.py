@@ -100,7 +100,14 @@ class Accelerated:
         from accelerate import Accelerator  # seconds to import, and only runs of several processes need it
 
         # On a machine without a GPU, accelerate does not connect the processes unless it is asked for the CPU.
-        self._accelerator = Accelerator(cpu=pick_device(device).type == "cpu")
+        on_cpu = pick_device(device).type == "cpu"
+        try:
+            self._accelerator = Accelerator(cpu=on_cpu)
+        except RuntimeError as error:
+            raise ScorefieldError(
+                f"the processes of this run could not connect ({str(error).splitlines()[0]}); start all of them again: torchrun "
+                "--max-restarts 3 does so by itself"
+            ) from error
         started = int(os.environ.get("WORLD_SIZE", "1"))
         if self._accelerator.num_processes != started:
             raise ConfigError(
@@ -121,7 +128,8 @@ class Accelerated:
 
     def summed(self, loss: nn.Module) -> nn.Module:
         """Return ``loss`` in PyTorch's DistributedDataParallel, with parameters that an objective may leave out."""
-        warnings.filterwarnings("ignore", message="find_unused_parameters=True")  # that all are used now is no mistake
+        # That all are used now is no mistake; and the new name of ``broadcast_buffers`` is unknown to most of the releases in use.
+        warnings.filterwarnings("ignore", message="find_unused_parameters=True|`broadcast_buffers` is deprecated")
         with _together():
             return DistributedDataParallel(
                 loss, broadcast_buffers=False, find_unused_parameters=True, gradient_as_bucket_view=True

@@ -1,0 +1,231 @@
+"""What one GPU does, in at most six minutes: ``python -m benchmarks.gpu [DEVICE]`` prints JSON with the card's name, and checks itself.
+
+On a CPU, in small, it is a test that the script works; its numbers say nothing of a GPU.
+"""
+
+import json
+import math
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from benchmarks.noise import rates
+from benchmarks.training import network
+from scorefield import (
+    DSM,
+    EDM,
+    Denoiser,
+    Heun,
+    Karras,
+    LogNormal,
+    Noise,
+    Optimization,
+    TrainState,
+    edm_weight,
+    sample,
+    train,
+)
+from scorefield.config import RunConfig, validate
+from scorefield.data import Batches, Dataset
+from scorefield.networks.precision import Precision
+from scorefield.runs import Run
+from scorefield.training import OneProcess
+from scorefield.training.cost import cost
+
+SETTINGS = Optimization(steps=10**9, learning_rate=1e-3, warmup=10, precision="fp32", generator="philox", seed=1)
+OBJECTIVE = DSM(LogNormal(-1.893, 1.2), edm_weight(0.31))
+EVENT = (1, 28, 28)
+
+
+class Size(NamedTuple):
+    """How much to measure."""
+
+    batches: tuple[int, ...]
+    steps: int
+    drawn: int
+    product: int
+    rounds: int
+
+
+FULL = Size((64, 256, 1024, 4096), 20, 10_000, 8192, 21)
+SMALL = Size((8,), 2, 4, 64, 3)
+
+
+def main(device: str, size: Size) -> dict[str, Any]:
+    """Return everything measured; every check is a number beside its bound, and ``failed`` names those that are beyond."""
+    place, began = torch.device(device), time.perf_counter()
+    name = torch.cuda.get_device_name(place) if place.type == "cuda" else "CPU"
+    found: dict[str, Any] = {"device": name, "torch": torch.__version__, "checks": {}}
+    for check in (losses, noises, drawings, resumes, lowered):
+        value, bound = check(place)
+        found["checks"][check.__name__] = {"value": value, "bound": bound, "ok": value <= bound}
+    found["peak_bf16"] = peak = product(place, size)
+    found["noise"] = rates(device, size.rounds)
+    found["training"] = [training(place, batch, size, peak) for batch in size.batches]
+    found["sampling"] = sampling(place, size)
+    found["failed"] = [check for check, row in found["checks"].items() if not row["ok"]]
+    return found | {"seconds": round(time.perf_counter() - began, 1)}
+
+
+def wait(place: torch.device) -> None:
+    """Return when the device has done what it was told."""
+    if place.type == "cuda":
+        torch.cuda.synchronize(place)
+
+
+def timed(place: torch.device, work: Callable[[], object]) -> float:
+    """Return the seconds of ``work`` on the device."""
+    wait(place)
+    began = time.perf_counter()
+    work()
+    wait(place)
+    return time.perf_counter() - began
+
+
+def model(place: torch.device) -> Denoiser:
+    """Return the same model of digits every time."""
+    return Denoiser(network(), EDM(0.002, 40.0), sigma_data=0.31, mean_data=0.13).to(place)
+
+
+def images(n: int = 4096) -> Dataset:
+    """Return bytes of the size of digits."""
+    return Dataset(
+        torch.randint(256, (n, *EVENT), generator=torch.Generator().manual_seed(0)).to(torch.uint8), None, "noise"
+    )
+
+
+def trained(place: torch.device, steps: int, precision: Precision = "fp32") -> list[float]:
+    """Return the losses of the first steps."""
+    settings = replace(SETTINGS, steps=steps, precision=precision)
+    batches = Batches(images(), 8, 1, device=place, generator="philox")
+    records = train(TrainState.create(model(place), settings), batches, OBJECTIVE, settings, OneProcess(place))
+    return [record.loss for record in records]
+
+
+def losses(place: torch.device) -> tuple[float, float]:
+    """Compare the first losses with the CPU's, relatively."""
+    pairs = zip(trained(place, 2), trained(torch.device("cpu"), 2), strict=True)
+    return max(abs(ours - theirs) / abs(theirs) for ours, theirs in pairs), 1e-4
+
+
+def noises(place: torch.device) -> tuple[float, float]:
+    """Compare normals with the CPU's; uniforms must be equal."""
+    here, there = (Noise(range(64), EVENT, device=device, generator="philox") for device in (place, "cpu"))
+    gap = (here.normal().cpu() - there.normal()).abs().max().item()
+    return (gap if torch.equal(here.uniform().cpu(), there.uniform()) else math.inf), 1e-6
+
+
+def drawings(place: torch.device) -> tuple[float, float]:
+    """Compare samples of the same seeds with the CPU's: an untrained network in float32, five steps."""
+    drawn = [
+        sample(model(device), Heun(), (4, *EVENT), grid=Karras(5), seed=0, generator="philox").x.cpu()
+        for device in (place, torch.device("cpu"))
+    ]
+    return (drawn[0] - drawn[1]).abs().max().item(), 1e-3
+
+
+def resumes(place: torch.device) -> tuple[float, float]:
+    """Compare a run that was stopped after two of its four steps with one that was not: bit for bit."""
+    few = {"steps": 4, "batch_size": 8, "precision": "fp32", "device": str(place), "generator": "philox"}
+    values = {"network": {"kind": "unet", "width": 8, "depth": 1}, "sampling": {"steps": 2}, "train": few}
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        whole, half, again = (
+            Run(validate(RunConfig, values, "benchmark"), Path(folder, name), data=images(64), warn=lambda _: None)
+            for name in ("whole", "half", "half")
+        )
+        with whole:
+            list(whole)
+        with half:
+            next(record for record in half if record.step == 2)
+            half.save()
+        with again:
+            list(again.resume())
+        weights = [run.state.tensors()["model"] for run in (whole, again)]
+    torch.use_deterministic_algorithms(False)
+    return max((value - weights[1][name]).abs().max().item() for name, value in weights[0].items()), 0.0
+
+
+def lowered(place: torch.device) -> tuple[float, float]:
+    """Return the loss after training in bfloat16 beside that before: it falls."""
+    found = trained(place, 12, precision="bf16")
+    return sum(found[-4:]) / sum(found[:4]), 1.0
+
+
+def product(place: torch.device, size: Size) -> float:
+    """Return the operations per second of a matrix product in bfloat16."""
+    a = torch.randn(size.product, size.product, device=place).bfloat16()
+    multiply = partial(torch.matmul, a, a)
+    multiply()
+    return 2 * size.product**3 / min(timed(place, multiply) for _ in range(size.rounds))
+
+
+def training(place: torch.device, batch: int, size: Size, peak: float) -> dict[str, Any]:
+    """Return images per second of the U-Net in bfloat16, the share of the peak, memory foreseen and taken, and waits per step."""
+    settings = replace(SETTINGS, precision="bf16")
+    batches = Batches(images(max(4096, batch)), batch, 1, device=place, generator="philox")
+    records = train(TrainState.create(model(place), settings), batches, OBJECTIVE, settings, OneProcess(place))
+    for _ in range(3):
+        next(records)
+    if place.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(place)
+    seconds = timed(place, lambda: [next(records) for _ in range(size.steps)]) / size.steps
+    taken = torch.cuda.max_memory_allocated(place) if place.type == "cuda" else None
+    foreseen = cost(network(), EVENT)
+    return {
+        "batch": batch,
+        "images/s": round(batch / seconds, 1),
+        "of peak": round(3 * foreseen.operations * batch / seconds / peak, 3),
+        "memory foreseen, float32": foreseen.memory(batch),
+        "memory taken": taken,
+        "waits per step": waits(place, lambda: next(records)),
+    }
+
+
+def waits(place: torch.device, work: Callable[[], object]) -> int | None:
+    """Return how often ``work`` waits for a GPU."""
+    if place.type != "cuda":
+        return None
+    torch.cuda.set_sync_debug_mode("warn")
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        work()
+    torch.cuda.set_sync_debug_mode("default")
+    return sum("synchroniz" in str(warning.message) for warning in said)
+
+
+def sampling(place: torch.device, size: Size) -> dict[str, Any]:
+    """Return digits per second, in float32, and what `sample` takes beside bare calls of the model."""
+    drawer, batch, grid = model(place).eval(), min(size.drawn, 1000), Karras(16)
+    x, t = torch.randn(batch, *EVENT, device=place), torch.tensor(1.0)
+
+    @torch.no_grad()
+    def bare() -> None:
+        for _ in range(2 * grid.steps + 1):
+            drawer.denoise(x, t)
+
+    draw = partial(sample, drawer, Heun(), (batch, *EVENT), grid=grid, generator="philox")
+    draw(), bare()
+    mine, theirs = (min(timed(place, work) for _ in range(2)) for work in (draw, bare))
+    return {
+        "digits/s": round(batch / mine, 1),
+        "evaluations": draw().evaluations,
+        "beside bare calls": round(mine / theirs - 1, 3),
+        "waits in a draw": waits(place, draw),
+    }
+
+
+if __name__ == "__main__":
+    asked = sys.argv[1] if len(sys.argv) > 1 else "cuda" if torch.cuda.is_available() else "cpu"
+    result = main(asked, FULL if asked.startswith("cuda") else SMALL)
+    print(json.dumps(result))
+    sys.exit(bool(result["failed"]))

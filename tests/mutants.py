@@ -28,7 +28,8 @@ GUARDS = {
     "energy.py": ["test_energy.py", "test_models.py"],
     "grids.py": ["test_grids.py", "test_samplers.py"],
     "sampling.py": ["test_sampling.py", "test_samplers.py", "test_guidance_auto.py"],
-    "_tensors.py": ["test_noise.py", "test_guidance_classes.py"],
+    "_philox.py": ["test_philox.py"],
+    "_tensors.py": ["test_noise.py", "test_philox.py", "test_guidance_classes.py"],
     "_ode.py": ["../test_ode.py"],
     "likelihood": ["../test_likelihood.py", "test_units.py"],
     "guidance/auto.py": ["test_guidance_auto.py"],
@@ -141,7 +142,15 @@ MUTANTS = [
     Mutant(
         "streams of noise are one", "_tensors.py", 'derive_seed("noise", stream, block)', 'derive_seed("noise", block)'
     ),
-    Mutant("rows share noise", "_tensors.py", "+ seed % self._block for", "+ (seed // 2) % self._block for"),
+    Mutant("rows share noise", "_tensors.py", "+ (seeds % self._block)", "+ (seeds // 2 % self._block)"),
+    Mutant("philox: six rounds", "_philox.py", "rounds: int = 10", "rounds: int = 6"),
+    Mutant(
+        "philox: element and seed change places",
+        "_philox.py",
+        "Words(element, torch.full_like(element, draw), seeds[:, :1], seeds[:, 1:])",
+        "Words(seeds[:, :1], torch.full_like(element, draw), element, seeds[:, 1:])",
+    ),
+    Mutant("philox: a draw is the one before", "_tensors.py", "self._drawn += 1", "self._drawn = 1"),
     Mutant("Dormand–Prince: a sign", "_ode.py", "-2187 / 6784", "2187 / 6784"),
     Mutant(
         "Dormand–Prince: step sizes from one error alone",
@@ -183,7 +192,7 @@ MUTANTS = [
         "_step_aside(path, temporary)\n",
         "_discard(path, temporary)\n",
     ),
-    Mutant("finiteness: a sum is always well", "sampling.py", "torch.isfinite(x.sum()) or", "x.sum() is not None or"),
+    Mutant("finiteness: a sum is always well", "sampling.py", "and torch.isfinite(x.sum())", "and x.sum() is not None"),
     Mutant("bits: a byte told by a later one", "likelihood/decoder.py", "(-1, 1), (0, -2)", "(1, -1), (0, -2)"),
     Mutant("bits: trust in bytes that are not likely", "likelihood/decoder.py", "w * self.table[bins, byte]", "w"),
     Mutant("bits: trust not learnt", "likelihood/decoder.py", "in range(_ITERATIONS)", "in range(1)"),
@@ -563,8 +572,8 @@ MUTANTS = [
     Mutant(
         "batches: one dequantisation for all",
         "data/batches.py",
-        "k * self.batch_size + self.rows.start)",
-        "self.rows.start)",
+        "k * self.batch_size + self.rows.start, self",
+        "self.rows.start, self",
     ),
     Mutant(
         "batches: every epoch in one order",
@@ -602,8 +611,8 @@ MUTANTS = [
     Mutant(
         "clipping: of the sum over coordinates",
         "training/loop.py",
-        "(part_loss / coordinates).backward()",
-        "part_loss.backward()",
+        "backward(part_loss / coordinates)",
+        "backward(part_loss)",
     ),
     Mutant(
         "dropout: the same in every step",

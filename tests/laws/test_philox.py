@@ -29,10 +29,10 @@ def integers(text: str) -> list[int]:
     return [int(word, 16) for word in text.split()]
 
 
-def is_philox(make=philox, rounds: int = 10) -> None:
+def is_philox(make=philox) -> None:
     for count, counter, key, words in PUBLISHED:
         low, high = integers(key)
-        found = make(Words(*torch.tensor(integers(counter))), low | high << 32, rounds if count == 10 else count)
+        found = make(Words(*torch.tensor(integers(counter))), low | high << 32, *([] if count == 10 else [count]))
         assert [int(word) for word in found] == integers(words)
 
 
@@ -42,11 +42,11 @@ def test_the_published_words():
 
 def test_fewer_rounds_and_swapped_words_are_not_the_published():
     with pytest.raises(AssertionError):
-        is_philox(rounds=6)
+        is_philox(lambda c, key, rounds=10: philox(c, key, rounds - 4))
     with pytest.raises(AssertionError):
-        is_philox(lambda c, key, rounds: philox(Words(c.c2, c.c1, c.c0, c.c3), key, rounds))
+        is_philox(lambda c, key, *rounds: philox(Words(c.c2, c.c1, c.c0, c.c3), key, *rounds))
     with pytest.raises(AssertionError):
-        is_philox(lambda c, key, rounds: philox(c, key >> 32 | (key & 0xFFFFFFFF) << 32, rounds))
+        is_philox(lambda c, key, *rounds: philox(c, key >> 32 | (key & 0xFFFFFFFF) << 32, *rounds))
 
 
 def test_the_counter_is_element_draw_seed_and_the_key_the_streams_name():

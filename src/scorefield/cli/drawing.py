@@ -15,11 +15,8 @@ from torch import Tensor
 
 from scorefield.cli.console import Progress, tell_device
 from scorefield.cli.files import is_picture
-from scorefield.config import merge, refusals
-from scorefield.config.base import Section
-from scorefield.config.load import validate
-from scorefield.config.migrate import flat_sampling
-from scorefield.config.sampling import SamplingConfig
+from scorefield.config import refusals
+from scorefield.config.sampling import SamplingConfig, changed
 from scorefield.errors import ConfigError, MissingExtraError
 from scorefield.grids import times_of
 from scorefield.loaded import LoadedModel
@@ -46,12 +43,6 @@ __all__ = [
 
 FILMS = (".gif", ".mp4")
 _SEEDS_LIMIT = 10_000_000
-
-
-class _Choice(Section):
-    """Wraps the union of samplers so that one validator serves all."""
-
-    sampling: SamplingConfig
 
 
 class Drawn(NamedTuple):
@@ -172,14 +163,7 @@ def choose(
     loaded: LoadedModel[ScoreModel], kind: str | None, steps: int | None, options: dict[str, Any]
 ) -> SamplingConfig:
     """Return the sampling configuration: the run's own, changed by what was asked on the command line."""
-    asked = {
-        **({} if kind is None else {"kind": kind}),
-        **({} if steps is None else {"steps": steps}),
-        **options,
-    }
-    own = loaded.config.sampling.model_dump(mode="json")
-    values = merge({"sampling": own}, {"sampling": flat_sampling(asked, own, times=False)})
-    return validate(_Choice, values, "command line").sampling
+    return changed(loaded.config.sampling, kind, steps, options, "command line")
 
 
 def setting(args: Namespace, loaded: LoadedModel[ScoreModel], choice: SamplingConfig) -> dict[str, Any]:

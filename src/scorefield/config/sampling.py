@@ -1,7 +1,7 @@
 """How to sample: a sampler, and the grid it follows."""
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import model_validator
 
@@ -9,14 +9,14 @@ from scorefield._tensors import Stream
 from scorefield.config import usual
 from scorefield.config.base import Section
 from scorefield.config.kinds import Kind
-from scorefield.config.load import merge
-from scorefield.config.migrate import named
+from scorefield.config.load import merge, validate
+from scorefield.config.migrate import flat_sampling, named
 from scorefield.config.rooms import GRID, SAMPLER
 from scorefield.grids import Grid, ends
 from scorefield.processes import Process
 from scorefield.sampling import Sampler
 
-__all__ = ["SamplingConfig"]
+__all__ = ["SamplingConfig", "changed"]
 
 
 class SamplingConfig(Section):
@@ -41,3 +41,30 @@ class SamplingConfig(Section):
         """Return the sampler and its grid."""
         sigma_1, sigma_L = ends(process)
         return self.sampler.build(), self.grid.build(sigma_1=sigma_1, sigma_L=sigma_L, t=process.t_min)
+
+
+class _Choice(Section):
+    """Wraps the union of samplers so that one validator serves all."""
+
+    sampling: SamplingConfig
+
+
+def changed(
+    own: SamplingConfig, kind: str | None, steps: int | None, options: Mapping[str, Any], source: str
+) -> SamplingConfig:
+    """Return the sampling configuration of a run, changed by what was asked.
+
+    Args:
+        own: of the run.
+        kind: of the sampler; the run's own when absent, with its settings.
+        steps: transitions of the grid, or levels of a ladder.
+        options: more settings of sampler and grid, side by side.
+        source: who asked, in errors.
+
+    Raises:
+        ConfigError: no such kind, or a setting that it does not have or that cannot be.
+    """
+    asked = {**({} if kind is None else {"kind": kind}), **({} if steps is None else {"steps": steps}), **options}
+    before = own.model_dump(mode="json")
+    values = merge({"sampling": before}, {"sampling": flat_sampling(asked, before, times=False)})
+    return validate(_Choice, values, source).sampling

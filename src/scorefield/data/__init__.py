@@ -5,7 +5,7 @@ from scorefield.data.batches import Batch, Batches, DensityBatches, LoaderBatche
 from scorefield.data.cifar import CIFAR10_CLASSES, cifar10
 from scorefield.data.dataset import Dataset, dequantize, keep_share, quantize
 from scorefield.data.digits import digits
-from scorefield.data.folder import from_folder, from_path, read_image
+from scorefield.data.folder import decode_image, from_folder, from_path, read_image
 from scorefield.data.idx import read_idx
 from scorefield.data.mnist import fashion_mnist, kmnist, mnist
 
@@ -19,6 +19,7 @@ __all__ = [
     "Samplable",
     "batches_of",
     "cifar10",
+    "decode_image",
     "dequantize",
     "digits",
     "fashion_mnist",

@@ -10,8 +10,10 @@ the order of their names.
 
 import os
 import warnings
+from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
-from typing import NoReturn
+from typing import BinaryIO, Literal, NoReturn
 
 import numpy as np
 import torch
@@ -24,7 +26,7 @@ from scorefield.data.arrays import ARRAYS, Channels, from_array_file
 from scorefield.data.dataset import Dataset
 from scorefield.errors import ConfigError, DataError
 
-__all__ = ["from_folder", "from_path", "read_image"]
+__all__ = ["decode_image", "from_folder", "from_path", "read_image"]
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 # Named one by one: some of the other decoders run programs.
@@ -121,12 +123,33 @@ def _refuse_folder(error: OSError) -> NoReturn:
 def read_image(path: Path, size: int | None = None) -> UInt8[np.ndarray, "c h w"]:
     """Return one picture as bytes, grey with c = 1 or colour with c = 3; ``size`` and errors are those of `from_folder`."""
     regular_file(path, _EXPECTED)
+    return _read(path.open, path, size, None)
+
+
+def decode_image(packed: bytes, name: str, size: int | None, most: int) -> UInt8[np.ndarray, "c h w"]:
+    """Return a picture that came as bytes, as `read_image` does one in a file.
+
+    Args:
+        packed: as the file would have them.
+        name: what errors call it.
+        size: as in `from_folder`.
+        most: pixels it may have; it is refused before they are unpacked.
+    """
+    return _read(lambda _: BytesIO(packed), Path(name), size, most)
+
+
+def _read(
+    opened: Callable[[Literal["rb"]], BinaryIO], path: Path, size: int | None, most: int | None
+) -> UInt8[np.ndarray, "c h w"]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about metadata, which is not used
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             # Not by name: Pillow would map the file, and misread the rows of plain TIFFs that are to be turned.
-            with path.open("rb") as stream, Image.open(stream, formats=_FORMATS) as image:
+            with opened("rb") as stream, Image.open(stream, formats=_FORMATS) as image:
+                if most is not None and image.width * image.height > most:
+                    found = "{} × {} pixels".format(*image.size)
+                    raise refusal(path, found, f"at most {most} pixels in all", "Make it smaller.")
                 return _pixels(image, path, size)
     except DataError:
         raise

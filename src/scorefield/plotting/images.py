@@ -1,6 +1,7 @@
 """Grids and films of images. Black and white are the ``ends`` of the data's values: 0 and 1, or what `ScoreModel.ends` says."""
 
 import math
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from scorefield.errors import ConfigError
 
-__all__ = ["exposed", "grid_image", "save_film", "save_grid", "to_unit"]
+__all__ = ["exposed", "gif", "grid_image", "save_film", "save_grid", "to_unit"]
 
 Ends = tuple[float, float]
 UNIT: Ends = (0.0, 1.0)
@@ -62,14 +63,26 @@ def save_film(path: Path, trajectory: Float[Tensor, "f n c h w"], fps: int = 12,
     Raises:
         ConfigError: another extension, or .mp4 without the ``video`` extra.
     """
-    frames = [grid_image(exposed(frame, ends)) for frame in trajectory]
-    frames += [frames[-1]] * fps
     if path.suffix == ".gif":
-        frames[0].save(path, save_all=True, append_images=frames[1:], duration=round(1000 / fps), loop=0, optimize=True)
+        path.write_bytes(gif(trajectory, fps, ends))
     elif path.suffix == ".mp4":
-        _save_mp4(path, frames, fps)
+        _save_mp4(path, _film(trajectory, fps, ends), fps)
     else:
         raise ConfigError(f"a film is written as .gif or .mp4; received {path.name}")
+
+
+def gif(trajectory: Float[Tensor, "f n c h w"], fps: int = 12, ends: Ends = UNIT) -> bytes:
+    """Return the film of `save_film` as the bytes of a .gif."""
+    frames, written = _film(trajectory, fps, ends), BytesIO()
+    more = {"append_images": frames[1:], "duration": round(1000 / fps), "loop": 0, "optimize": True}
+    frames[0].save(written, format="GIF", save_all=True, **more)
+    return written.getvalue()
+
+
+def _film(trajectory: Float[Tensor, "f n c h w"], fps: int, ends: Ends) -> list[Image.Image]:
+    """Return the frames, the last one held for a second."""
+    frames = [grid_image(exposed(frame, ends)) for frame in trajectory]
+    return frames + [frames[-1]] * fps
 
 
 def exposed(frame: Float[Tensor, "n c h w"], ends: Ends = UNIT) -> Float[Tensor, "n c h w"]:

@@ -1,0 +1,212 @@
+/* A picture of the model's size: taken from the test set, uploaded, made by the model, or drawn; and a mask painted over it. */
+
+import { asked, drawn, fetched, make, picture, posted } from "./common.js";
+
+const INK = 1.35; // radius of the pen in pixels of 28
+const SHADE = "rgba(46, 134, 222, 0.72)";
+
+export class Painter {
+  constructor(place, changed) {
+    this.place = place;
+    this.changed = changed;
+    this.masks = "masks" in place.dataset;
+    this.canvas = make("canvas", { tabIndex: 0 });
+    this.canvas.setAttribute("role", "application");
+    this.canvas.setAttribute("aria-label", "The picture. Arrow keys move the pen, space paints.");
+    this.said = make("span", { className: "said" });
+    this.said.setAttribute("role", "status");
+    this.sources = make("div", { className: "row" });
+    this.tools = make("div", { className: "choices" });
+    this.parts = make("div", { className: "row parts" });
+    place.append(this.sources, make("div", { className: "sheet" }, this.canvas), this.tools, this.parts, this.said);
+    this.listen();
+  }
+
+  /** Begin with a model's size and what it offers. */
+  async open(model) {
+    this.model = model;
+    const [, height, width] = model.shape;
+    this.layers = Object.fromEntries(["image", "mask"].map((name) => [name, make("canvas", { width, height })]));
+    this.pen = { x: width / 2, y: height / 2, shown: false };
+    this.tool = this.masks ? "mask" : "image";
+    this.zoom = Math.max(1, Math.round(280 / width));
+    Object.assign(this.canvas, { width: width * this.zoom, height: height * this.zoom });
+    this.offer();
+    if (this.masks) this.hide("right");
+    await this.take(model.test ? () => this.test(0) : () => this.sample(0));
+  }
+
+  offer() {
+    const button = (text, act) => make("button", { type: "button", textContent: text, onclick: act });
+    const number = make("input", { type: "number", min: 0, max: Math.max(0, this.model.test - 1), value: 0, ariaLabel: "Number of the test picture" });
+    const file = make("input", { type: "file", accept: "image/*", className: "unseen", tabIndex: -1, ariaLabel: "Picture to upload" });
+    number.addEventListener("change", () => this.take(() => this.test(Number(number.value))));
+    file.addEventListener("change", () => file.files[0] && this.take(() => this.upload(file.files[0])));
+    const random = () => ((number.value = Math.floor(Math.random() * this.model.test)), this.take(() => this.test(Number(number.value))));
+    const test = this.model.test ? [button("Test picture", random), number] : [];
+    const sample = button("By the model", () => this.take(() => this.sample(Math.floor(Math.random() * 1e5))));
+    this.sources.replaceChildren(...test, sample, button("Upload", () => file.click()), file, button("Empty", () => this.take(() => this.blank())));
+    const tool = (value, text) => {
+      const input = make("input", { type: "radio", name: `tool-${this.place.parentElement.parentElement.id}`, value, checked: value === this.tool });
+      input.addEventListener("change", () => (this.tool = value));
+      return make("label", {}, input, text);
+    };
+    this.tools.replaceChildren(...(this.masks ? [tool("mask", "Hide")] : []), tool("image", "Draw"), tool("erase", "Erase"));
+    const named = { right: "Right", left: "Left", bottom: "Bottom", top: "Top", center: "Centre", none: "Nothing" };
+    this.parts.hidden = !this.masks;
+    this.parts.replaceChildren("Hide: ", ...Object.entries(named).map(([key, text]) => button(text, () => (this.hide(key), this.show(), this.changed()))));
+  }
+
+  /** Show a picture that comes from somewhere. */
+  async take(source) {
+    try {
+      const found = await source();
+      const context = this.layers.image.getContext("2d");
+      context.fillStyle = "black";
+      context.fillRect(0, 0, this.layers.image.width, this.layers.image.height);
+      if (found) context.drawImage(found, 0, 0);
+      this.said.textContent = "";
+      this.show();
+      this.changed();
+    } catch (error) {
+      this.said.textContent = error.message;
+    }
+  }
+
+  test = async (k) => drawn(picture((await fetched(`test?name=${encodeURIComponent(this.model.name)}&number=${k}`)).image));
+  blank = async () => null;
+
+  async sample(seed) {
+    this.said.textContent = "Drawing …";
+    const answer = await asked("draw", { model: this.model.name, n: 1, seed, steps: Math.min(12, this.model.steps[this.model.sampler]) });
+    const sheet = await drawn(picture(answer.sprite));
+    const [frames, , , height, width] = answer.shape;
+    const last = make("canvas", { width, height });
+    last.getContext("2d").drawImage(sheet, 0, (1 - frames) * height);
+    return last;
+  }
+
+  async upload(file) {
+    const url = await new Promise((done, fail) => {
+      const reader = new FileReader();
+      reader.onload = () => done(reader.result);
+      reader.onerror = () => fail(new Error("the file cannot be read"));
+      reader.readAsDataURL(file);
+    });
+    return drawn(picture((await posted("picture", { model: this.model.name, image: url.split(",")[1] })).image));
+  }
+
+  /** Hide a named part, as `scorefield.guidance.hidden_part` does. */
+  hide(part) {
+    const { width: w, height: h } = this.layers.mask;
+    const [x, y] = [Math.floor(w / 4), Math.floor(h / 4)];
+    const boxes = {
+      right: [w - Math.floor(w / 2), 0, w, h],
+      left: [0, 0, Math.floor(w / 2), h],
+      bottom: [0, h - Math.floor(h / 2), w, h],
+      top: [0, 0, w, Math.floor(h / 2)],
+      center: [x, y, w - 2 * x, h - 2 * y],
+    };
+    const context = this.layers.mask.getContext("2d");
+    context.clearRect(0, 0, w, h);
+    context.fillStyle = "white";
+    if (boxes[part]) context.fillRect(...boxes[part]);
+  }
+
+  /** The image, and the mask, as base64 of PNGs. */
+  image = () => this.layers.image.toDataURL().split(",")[1];
+
+  mask() {
+    const { width, height } = this.layers.mask;
+    const sheet = make("canvas", { width, height });
+    const context = sheet.getContext("2d");
+    context.fillStyle = "black";
+    context.fillRect(0, 0, width, height);
+    context.drawImage(this.layers.mask, 0, 0);
+    return sheet.toDataURL().split(",")[1];
+  }
+
+  show() {
+    const context = this.canvas.getContext("2d");
+    const { width, height } = this.canvas;
+    context.imageSmoothingEnabled = false;
+    context.drawImage(this.layers.image, 0, 0, width, height);
+    if (this.masks) {
+      const veil = make("canvas", { width: this.layers.mask.width, height: this.layers.mask.height });
+      const over = veil.getContext("2d");
+      over.drawImage(this.layers.mask, 0, 0);
+      over.globalCompositeOperation = "source-in";
+      over.fillStyle = SHADE;
+      over.fillRect(0, 0, veil.width, veil.height);
+      context.drawImage(veil, 0, 0, width, height);
+    }
+    if (this.pen.shown) {
+      context.strokeStyle = "#ff8a4c";
+      context.lineWidth = 2;
+      context.strokeRect(Math.floor(this.pen.x) * this.zoom, Math.floor(this.pen.y) * this.zoom, this.zoom, this.zoom);
+    }
+  }
+
+  /** Paint whole pixels of the mask, or soft ink, around a place. */
+  paint(x, y) {
+    const { width, height } = this.layers.image;
+    const radius = (INK * width) / 28;
+    const [context, over] = [this.layers.image.getContext("2d"), this.layers.mask.getContext("2d")];
+    for (let i = Math.max(0, Math.floor(x - radius - 1)); i < Math.min(width, x + radius + 1); i += 1) {
+      for (let j = Math.max(0, Math.floor(y - radius - 1)); j < Math.min(height, y + radius + 1); j += 1) {
+        const ink = Math.min(1, Math.max(0, radius + 0.5 - Math.hypot(i + 0.5 - x, j + 0.5 - y)));
+        if (ink === 0) continue;
+        if (this.tool === "image") {
+          context.fillStyle = `rgba(255, 255, 255, ${ink})`;
+          context.fillRect(i, j, 1, 1);
+        } else if (this.tool === "mask" && ink > 0.4) {
+          over.fillStyle = "white";
+          over.fillRect(i, j, 1, 1);
+        } else if (this.tool === "erase" && ink > 0.4) {
+          if (this.masks) over.clearRect(i, j, 1, 1);
+          else (context.fillStyle = "black"), context.fillRect(i, j, 1, 1);
+        }
+      }
+    }
+    this.show();
+  }
+
+  listen() {
+    const { canvas } = this;
+    const at = (event) => {
+      const box = canvas.getBoundingClientRect();
+      return [((event.clientX - box.left) / box.width) * this.layers.image.width, ((event.clientY - box.top) / box.height) * this.layers.image.height];
+    };
+    let last = null;
+    const stroke = (event) => {
+      const [x, y] = at(event);
+      const [a, b] = last ?? [x, y];
+      const pieces = Math.max(1, Math.ceil(2 * Math.hypot(x - a, y - b)));
+      for (let k = 1; k <= pieces; k += 1) this.paint(a + ((x - a) * k) / pieces, b + ((y - b) * k) / pieces);
+      last = [x, y];
+    };
+    canvas.addEventListener("pointerdown", (event) => {
+      canvas.setPointerCapture(event.pointerId);
+      this.pen.shown = false;
+      stroke(event);
+    });
+    canvas.addEventListener("pointermove", (event) => last && stroke(event));
+    for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => last && ((last = null), this.changed()));
+    canvas.addEventListener("keydown", (event) => {
+      const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+      const move = moves[event.key];
+      if (!move && event.key !== " ") return;
+      event.preventDefault();
+      this.pen.shown = true;
+      if (move) {
+        this.pen.x = Math.min(this.layers.image.width - 0.5, Math.max(0.5, Math.floor(this.pen.x) + 0.5 + move[0]));
+        this.pen.y = Math.min(this.layers.image.height - 0.5, Math.max(0.5, Math.floor(this.pen.y) + 0.5 + move[1]));
+        this.show();
+      } else {
+        this.paint(this.pen.x, this.pen.y);
+        this.changed();
+      }
+    });
+    canvas.addEventListener("blur", () => ((this.pen.shown = false), this.show()));
+  }
+}

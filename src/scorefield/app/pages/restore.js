@@ -1,0 +1,107 @@
+/* Restore: several pictures that agree with what was measured of one. */
+
+import { $, Work, cleared, downloads, make, number, picture, recipe, slider } from "./common.js";
+import { film } from "./film.js";
+import { Painter } from "./painter.js";
+
+const METHODS = {
+  replace: "Replacement: put the known pixels back",
+  repaint: "RePaint: take each step four times",
+  pigdm: "ΠGDM: pull towards the measurement",
+  dps: "DPS: pull by its gradient",
+};
+const OFFERED = { mask: ["replace", "repaint", "pigdm", "dps"], blur: ["pigdm", "dps"], downsample: ["pigdm", "dps"] };
+const STEPS = { replace: 10, repaint: 10, pigdm: 40, dps: 60 };
+
+export class Restore {
+  constructor() {
+    this.work = new Work($("restore").querySelector(".work"), [$("restore-go")]);
+    this.painter = new Painter($("restore").querySelector(".painter"), () => {});
+    this.steps = slider("restore-steps");
+    this.n = slider("restore-n");
+    this.size = slider("restore-size", () => this.sizes?.[$("restore-size").value]?.text ?? "");
+    for (const input of document.querySelectorAll('input[name="problem"]')) input.addEventListener("change", () => this.choose());
+    $("restore-method").addEventListener("change", () => this.steps.set(STEPS[$("restore-method").value]));
+    $("restore").querySelector("form").addEventListener("submit", (event) => (event.preventDefault(), this.restore()));
+  }
+
+  async open(model) {
+    this.model = model;
+    cleared($("restore-results"));
+    this.choose();
+    await this.painter.open(model);
+  }
+
+  get problem() {
+    return document.querySelector('input[name="problem"]:checked').value;
+  }
+
+  choose() {
+    const { problem } = this;
+    const side = this.model.shape[1];
+    const blocks = [2, 4, 7, 8, 14, 16].filter((k) => side % k === 0 && k < side && this.model.shape[2] % k === 0);
+    const options = {
+      mask: [],
+      blur: [0.5, 1, 1.5, 2, 3].map((value) => ({ value, text: `${value} px` })),
+      downsample: blocks.map((value) => ({ value, text: `${value} × ${value}` })),
+    };
+    this.sizes = options[problem];
+    $("restore-sizes").hidden = problem === "mask";
+    $("restore-size").max = Math.max(0, this.sizes.length - 1);
+    this.size.set(1);
+    this.painter.parts.hidden = problem !== "mask";
+    $("restore-method").replaceChildren(...OFFERED[problem].map((value) => make("option", { value, textContent: METHODS[value] })));
+    this.steps.set(STEPS[$("restore-method").value]);
+  }
+
+  restore() {
+    const { problem } = this;
+    const asked = { model: this.model.name, image: this.painter.image(), problem, method: $("restore-method").value };
+    Object.assign(asked, { n: this.n.get(), seed: number("restore-seed"), steps: this.steps.get() });
+    if (problem === "mask") asked.mask = this.painter.mask();
+    else asked.size = this.sizes[this.size.get()].value;
+    return this.work.run("restore", asked, (answer) => this.show(asked, answer));
+  }
+
+  async show(asked, answer) {
+    const place = $("restore-results");
+    const tile = (source, text) => make("figure", {}, make("img", { src: picture(source), alt: text }), make("figcaption", { textContent: text }));
+    const spread = make("div", { className: "heat", ariaLabel: "Where the restorations differ" });
+    spread.setAttribute("role", "img");
+    spread.style.setProperty("--map", `url(${picture(answer.spread)})`);
+    const { compared } = answer;
+    const error = compared.masked_mse_mean ?? compared.mse_mean;
+    const told = [`${Math.round(answer.evaluations)} evaluations each, ${answer.seconds.toFixed(1)} s`, `mean squared error ${error.toFixed(4)}`];
+    if (compared.agreement !== null) told.push(`${Math.round(compared.agreement * asked.n)} of ${asked.n} read as the truth is`);
+    const tiles = make("div", { className: "tiles" });
+    tiles.append(tile(answer.files["image.png"], "Truth"), tile(answer.measured, asked.problem === "mask" ? "What is known" : "What was measured"));
+    tiles.append(make("figure", {}, spread, make("figcaption", { textContent: `Where they differ: up to ${answer.widest.toFixed(2)}` })));
+    const columns = asked.n > 4 ? Math.ceil(asked.n / 2) : asked.n;
+    const pictures = await film(answer, `${asked.n} restorations`, Math.min(6, columns));
+    const card = make("article", { className: "card" }, tiles, make("h3", { textContent: "What it could have been" }), pictures);
+    card.append(make("p", { className: "numbers", textContent: `${told.join("; ")}.` }));
+    if (answer.read) card.append(bars(answer.read));
+    card.append(downloads(answer.files), recipe(answer));
+    cleared(place);
+    place.append(card);
+  }
+}
+
+/** What a classifier reads, before and after, as bars in pairs. */
+function bars({ before, after, true: truth }) {
+  const digit = truth.indexOf(Math.max(...truth));
+  const body = make("tbody");
+  before.forEach((share, k) => {
+    const cell = (value, name) => {
+      const bar = make("i");
+      bar.style.height = `${Math.round(100 * value)}%`;
+      return make("td", { className: name, title: `${k}: ${(100 * value).toFixed(0)} %` }, bar, make("span", { className: "unseen", textContent: `${(100 * value).toFixed(0)} %` }));
+    };
+    const head = make("th", { scope: "row", textContent: k });
+    if (k === digit) head.className = "truth";
+    body.append(make("tr", {}, head, cell(share, "before"), cell(after[k], "after")));
+  });
+  const head = make("thead", { className: "unseen" }, make("tr", {}, ...["digit", "before", "after"].map((text) => make("th", { scope: "col", textContent: text }))));
+  const caption = make("caption", {}, "A classifier reads: ", make("span", { className: "before key", textContent: "before" }), " ", make("span", { className: "after key", textContent: "after" }));
+  return make("table", { className: "reads" }, caption, head, body);
+}

@@ -1,0 +1,75 @@
+/* Understand: one picture at every noise level, and how likely it is. */
+
+import { $, Work, asked, cleared, downloads, make, number, picture, recipe, slider } from "./common.js";
+import { Painter } from "./painter.js";
+
+export class Understand {
+  constructor() {
+    this.work = new Work($("understand").querySelector(".work"), [$("understand-go")]);
+    this.level = slider("understand-level", (value) => `σ = ${this.noise(value).toPrecision(2)}`, () => this.explore());
+    this.painter = new Painter($("understand").querySelector(".painter"), () => this.changed());
+    $("understand-seed").addEventListener("input", () => this.explore());
+    $("understand-go").addEventListener("click", () => this.likelihood());
+    $("understand").querySelector("form").addEventListener("submit", (event) => event.preventDefault());
+  }
+
+  async open(model) {
+    this.model = model;
+    this.level.show();
+    await this.painter.open(model);
+  }
+
+  noise(value) {
+    const [low, high] = this.model?.noise ?? [0.002, 40];
+    const [from, to] = [Math.max(low, 0.02), high];
+    return Math.min(high, from * (to / from) ** value);
+  }
+
+  changed() {
+    this.work.cancel();
+    cleared($("understand-likelihood"));
+    this.explore();
+  }
+
+  /** Look at the level of the slider; while one look is under way, only the latest wish is kept. */
+  async explore() {
+    this.wanted = { model: this.model.name, image: this.painter.image(), noise: this.noise(this.level.get()), seed: number("understand-seed") };
+    if (this.looking) return;
+    this.looking = true;
+    try {
+      while (this.wanted) {
+        const wish = this.wanted;
+        this.wanted = null;
+        this.show(wish, await asked("explore", wish));
+      }
+    } catch (error) {
+      $("understand-numbers").textContent = error.message;
+    } finally {
+      this.looking = false;
+    }
+  }
+
+  show(wish, answer) {
+    $("understand-noisy").src = picture(answer.noisy);
+    $("understand-denoised").src = picture(answer.denoised);
+    $("understand-score").style.setProperty("--map", `url(${picture(answer.score)})`);
+    $("understand-numbers").textContent =
+      `At σ = ${wish.noise.toPrecision(2)}: the score is ${answer.length.toPrecision(3)} long, ${answer.longest.toPrecision(3)} at most ` +
+      `in a pixel; the guess is ${answer.error.toFixed(3)} from the picture, root mean square.`;
+    const open = $("understand-recipe").querySelector("details")?.open ?? false;
+    cleared($("understand-recipe"));
+    $("understand-recipe").append(downloads(answer.files), Object.assign(recipe(answer), { open }));
+    $("understand-noisy").dataset.noise = wish.noise;
+  }
+
+  likelihood() {
+    const wish = { model: this.model.name, image: this.painter.image(), seed: number("understand-seed") };
+    return this.work.run("likelihood", wish, (answer) => {
+      const place = $("understand-likelihood");
+      cleared(place);
+      const text = `${answer.bits.toFixed(2)} bits per pixel (± ${answer.error.toFixed(2)})`;
+      const more = `log p = ${answer.nats.toFixed(0)} nats for the whole picture; ${answer.evaluations} evaluations, ${answer.seconds.toFixed(1)} s. Fewer bits are likelier; noise needs 8.`;
+      place.append(make("p", { className: "big", textContent: text }), make("p", { className: "numbers", textContent: more }), recipe(answer));
+    });
+  }
+}

@@ -1,0 +1,164 @@
+"""How to get a result again: the lines of Python and the command that give exactly it, made from the objects that gave it."""
+
+import shlex
+from dataclasses import MISSING, fields, is_dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from scorefield._tensors import derive_seed
+from scorefield.app.shelf import Entry
+from scorefield.config.sampling import SamplingConfig
+from scorefield.grids import geometric
+from scorefield.guidance import HIDDEN_PARTS, hidden_part
+
+if TYPE_CHECKING:
+    from scorefield.app.answers import Draw, Explore, Likelihood, Restore
+
+__all__ = ["draw", "explore", "likelihood", "restore", "written"]
+
+Recipe = dict[str, str | None]
+_READ = "torch.from_numpy(read_image(Path('{}')))"
+
+
+def draw(ask: "Draw", entry: Entry, choice: SamplingConfig) -> Recipe:
+    """Return the recipe of samples."""
+    own = entry.loaded.config.sampling
+    classes = entry.loaded.model.classes
+    drawn = [str(ask.n), f"seed={ask.seed}"]
+    if choice != own:
+        sampler, grid = choice.build(entry.loaded.model.process)
+        drawn += [f"sampler={written(sampler)}", f"grid={written(grid)}"]
+    if ask.label is not None:
+        drawn.append(f"labels=torch.arange({ask.n}) % {classes}" if ask.label == "all" else f"labels={ask.label}")
+    drawn += [f"{name}={value!r}" for name, value in (("weight", ask.weight), ("guide", ask.guide)) if value]
+    drawn += ["guide=0.0"] if ask.guide == 0 else []
+    asked = ["sample", entry.name, "-n", ask.n, "--seed", ask.seed, *_sampling(ask.sampler, ask.steps)]
+    asked += [] if ask.label is None else ["--class", f"0-{(classes or 1) - 1}" if ask.label == "all" else ask.label]
+    asked += ["--weight", ask.weight] if ask.weight else []
+    asked += [] if ask.guide is None else ["--guide", ask.guide]
+    return {
+        "python": _lines(entry, f"x = model.sample({', '.join(drawn)}).x", loads="model", torch="torch." in str(drawn)),
+        "command": _command(*asked, "--out", "digits.npz"),
+    }
+
+
+def restore(ask: "Restore", entry: Entry, choice: SamplingConfig, hidden: Tensor | None) -> Recipe:
+    """Return the recipe of restorations, which reads the files image.png and mask.png."""
+    from scorefield.app import answers
+
+    part = None if hidden is None else _part(hidden)
+    sampler, grid = choice.build(entry.loaded.model.process)
+    what = [f"truth = {_valued(entry)}"]
+    if hidden is not None:
+        mask = f"{_READ.format('mask.png')} >= 128" if part is None else f"hidden_part('{part}', *truth.shape[2:])"
+        what.append(f"hidden = {mask}")
+    if ask.method in ("replace", "repaint"):
+        model, stepped = "sf.Inpaint(model, truth, ~hidden)", written(sampler)
+        stepped = f"sf.RePaint({stepped}, {answers._RESAMPLE})" if ask.method == "repaint" else stepped
+    else:
+        what += _measurement(ask, answers._NOISE)
+        model, stepped = (
+            f"sf.LinearGaussian(model, A, y, {answers._NOISE}, {answers._sigma_data(entry)!r})",
+            written(sampler),
+        )
+        stepped = f"sf.DPS({stepped}, {answers._ZETA})" if ask.method == "dps" else stepped
+    shape = (ask.n, *entry.loaded.event)
+    lines = [
+        *what,
+        "model = loaded.steered(guide=0.0, precision='auto')",
+        f"model = {model}",
+        f"sampler = {stepped}",
+        f"x = sf.sample(model, sampler, {shape}, grid={written(grid)}, seed={ask.seed}).x",
+    ]
+    lines = [line.replace("sf.Downsample", "Downsample") for line in lines]
+    measured = ["inpaint", entry.name, "--mask", part or "mask.png"] if ask.problem == "mask" else ["solve", entry.name]
+    measured += [] if ask.problem == "mask" else ["--problem", f"{ask.problem}:{ask.size!r}"]
+    settings = {"repaint": ["--resample", answers._RESAMPLE], "dps": ["--zeta", answers._ZETA]}.get(ask.method, [])
+    settings += [] if ask.method in ("replace", "repaint") else ["--noise", answers._NOISE]
+    asked = [*measured, "--image", "image.png", "--method", ask.method, *settings, "--steps", ask.steps]
+    return {
+        "python": _lines(entry, *lines, reads=True),
+        "command": _command(*asked, "-n", ask.n, "--seed", ask.seed, "--out", "restored.npz"),
+    }
+
+
+def explore(ask: "Explore", entry: Entry) -> Recipe:
+    """Return the recipe of a look at a noise level; no command takes one."""
+    lines = [
+        "model = loaded.model",
+        f"x0 = model.standardise({_valued(entry)})",
+        f"t = model.process.time(torch.tensor({ask.noise!r}, dtype=torch.float64))",
+        f"z = torch.randn(x0.shape, generator=torch.Generator().manual_seed({ask.seed}))",
+        "x_t = model.process.perturb(x0, t, z)",
+        "with torch.no_grad():",
+        "    denoised, score = model.denoise(x_t, t), model.score(x_t, t)",
+    ]
+    return {"python": _lines(entry, *lines, reads=True), "command": None}
+
+
+def likelihood(ask: "Likelihood", entry: Entry) -> Recipe:
+    """Return the recipe of the bits per dimension of an image; the command takes test sets alone."""
+    line = f"bits, error = sf.bits_per_dim(loaded.model, {_READ.format('image.png')}[None], seed={ask.seed})"
+    return {"python": _lines(entry, line, reads=True), "command": None}
+
+
+def written(value: object) -> str:
+    """Return the Python expression of a sampler or a grid: its class, and the settings that are not the class's defaults."""
+    if isinstance(value, Tensor):
+        even = geometric(value[0].item(), value[-1].item(), len(value))
+        if torch.equal(even, value):
+            return f"sf.geometric({value[0].item()!r}, {value[-1].item()!r}, {len(value)})"
+        return f"torch.tensor({value.tolist()}, dtype=torch.float64)"
+    if not is_dataclass(value):
+        return repr(value)
+    given = {field.name: (getattr(value, field.name), field.default) for field in fields(value) if field.init}
+    settings = [
+        f"{name}={written(held)}" for name, (held, default) in given.items() if default is MISSING or held != default
+    ]
+    return f"sf.{type(value).__name__}({', '.join(settings)})"
+
+
+def _measurement(ask: "Restore", noise: float) -> list[str]:
+    """Return the lines of A and y."""
+    if ask.problem == "mask":
+        return ["A = sf.Mask(~hidden.expand(truth.shape[1:]))", "y = A.apply(truth)"]
+    A = f"sf.Blur.gaussian({ask.size!r})" if ask.problem == "blur" else f"sf.Downsample({int(ask.size)})"
+    seed = derive_seed(ask.seed, "measurement")
+    drawn = f"torch.randn(y.shape, generator=torch.Generator().manual_seed({seed}))"
+    return [f"A = {A}", "y = A.apply(truth)", f"y = y + {noise} * {drawn}"]
+
+
+def _part(hidden: Tensor) -> str | None:
+    """Return the name of what is hidden, where it has one."""
+    return next((name for name in HIDDEN_PARTS if torch.equal(hidden, hidden_part(name, *hidden.shape[1:]))), None)
+
+
+def _valued(entry: Entry) -> str:
+    """Return the expression of the image in the units of the model's data."""
+    (low, high), event = entry.loaded.model.ends, entry.loaded.event
+    read = f"{_READ.format('image.png')}.expand{event}[None]" if event[0] > 1 else f"{_READ.format('image.png')}[None]"
+    unit = f"{read}.float() / 255"
+    return unit if (low, high) == (0.0, 1.0) else f"{low!r} + {high - low!r} * ({unit})"
+
+
+def _sampling(sampler: str | None, steps: int | None) -> list[object]:
+    return [*([] if sampler is None else ["--sampler", sampler]), *([] if steps is None else ["--steps", steps])]
+
+
+def _lines(entry: Entry, *lines: str, loads: str = "loaded", reads: bool = False, torch: bool = False) -> str:
+    """Return a program: imports, the model, and the lines."""
+    text = "\n".join(lines)
+    imports = ["from pathlib import Path", ""] if reads else []
+    imports += ["import torch", ""] if reads or torch else []
+    imports += ["import scorefield as sf"]
+    imports += ["from scorefield.data import read_image"] if reads else []
+    names = [name for name in ("Downsample", "hidden_part") if f"{name}(" in text]
+    imports += [f"from scorefield.guidance import {', '.join(names)}"] if names else []
+    device = "" if entry.device.type == "cpu" else f", '{entry.device}'"
+    return "\n".join([*imports, "", f"{loads} = sf.load_model({entry.name!r}{device})", text, ""])
+
+
+def _command(*words: object) -> str:
+    return shlex.join(["scorefield", *map(str, words)])

@@ -1,0 +1,250 @@
+"""The server: pages, requests with bounds, and answers that stream as one line of JSON per piece of news.
+
+It answers people at this machine, so what other pages in their browser might send is refused: a ``Host`` that is not this machine's name
+(a foreign name that was made to point here) and an ``Origin`` that is not the page's own. Bodies are bounded before they are read. What
+goes wrong is told in one sentence, without paths; the rest stays in the terminal.
+"""
+
+import asyncio
+import json
+import logging
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from fastapi import FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, StreamingResponse
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from scorefield.app import answers
+from scorefield.app.jobs import Busy, Job, Jobs
+from scorefield.app.pictures import encoded, png
+from scorefield.app.shelf import Shelf
+from scorefield.errors import ConfigError, ScorefieldError
+
+__all__ = ["LIMIT", "Guard", "build", "sentence"]
+
+LIMIT = 8 * 2**20
+"""Bytes of a request's body."""
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+_TICK = 0.1  # seconds between two pieces of news
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; "
+    "base-uri 'none'; form-action 'none'",
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+_log = logging.getLogger(__name__)
+
+Asked = TypeVar("Asked")
+
+
+class Guard:
+    """What stands before the app: who may ask, and how much.
+
+    Args:
+        app: answers.
+        local: only this machine is served: refuse any other ``Host``.
+    """
+
+    def __init__(self, app: ASGIApp, *, local: bool) -> None:
+        self._app, self._local = app, local
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or refuse."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def sent(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(_HEADERS | ({"X-Frame-Options": "DENY"} if self._local else {}))
+            await send(message)
+
+        refused = self._refused(Headers(scope=scope))
+        if refused is None:
+            body, refused = await _read(receive)
+            receive = _replayed(body, receive)
+        await (self._app if refused is None else refused)(scope, receive, sent)
+
+    def _refused(self, headers: Headers) -> JSONResponse | None:
+        host, origin = headers.get("host", ""), headers.get("origin")
+        if self._local and _name(host) not in _LOOPBACK:
+            return _error(403, "this app serves its own machine alone; open it as http://127.0.0.1")
+        if origin is not None and origin.partition("://")[2] != host:
+            return _error(403, "another page may not ask this app")
+        if not headers.get("content-length", "0").isdigit() or int(headers.get("content-length", "0")) > LIMIT:
+            return _too_large()
+        return None
+
+
+async def _read(receive: Receive) -> tuple[bytes, JSONResponse | None]:
+    """Return a body, or the refusal of one that is larger than it said."""
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > LIMIT:
+            return b"", _too_large()
+        if not message.get("more_body", False):
+            return b"".join(parts), None
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    """Return a source that gives the body that was read, and then what comes after it."""
+    messages = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+    async def replay() -> Message:
+        return next(messages, None) or await receive()
+
+    return replay
+
+
+def _name(host: str) -> str:
+    """Return a host without its port."""
+    return host if host.endswith("]") else host.rpartition(":")[0] if re.search(r":\d+$", host) else host
+
+
+def build(shelf: Shelf, *, local: bool = True, jobs: Jobs | None = None) -> ASGIApp:
+    """Return the app.
+
+    Args:
+        shelf: the models.
+        local: only this machine is served.
+        jobs: the line.
+    """
+    line = jobs or Jobs()
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        line.submit(
+            lambda _: shelf[shelf.names and next(iter(shelf.names))].described()
+        )  # so that the first who asks need not wait
+        yield
+        line.close()
+
+    app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    _routes(app, shelf, line)
+    _errors(app)
+    home = Path(str(files("scorefield.app")))
+    app.mount("/plane", StaticFiles(directory=home / "plane", html=True))
+    app.mount("/", StaticFiles(directory=home / "pages", html=True))
+    return Guard(app, local=local)
+
+
+def _routes(app: FastAPI, shelf: Shelf, line: Jobs) -> None:
+    async def follow(
+        ask: Asked, prepare: Callable[[Asked, Shelf], answers.Work], request: Request
+    ) -> StreamingResponse:
+        job = line.submit(await run_in_threadpool(prepare, ask, shelf))
+        return StreamingResponse(_news(job, line, request), media_type="application/x-ndjson")
+
+    @app.get("/api/models")
+    def models() -> list[str]:
+        return list(shelf.names)
+
+    @app.get("/api/model")
+    def model(name: Annotated[str, Query(max_length=200)]) -> dict[str, Any]:
+        return shelf[name].described()
+
+    @app.get("/api/test")
+    def test(
+        name: Annotated[str, Query(max_length=200)], number: Annotated[int, Query(ge=0, le=10**7)]
+    ) -> dict[str, str]:
+        data = shelf[name].digits
+        if data is None or number >= len(data):
+            have = "has no test images on this machine" if data is None else f"has {len(data)} test images"
+            raise ConfigError(f"number: {name} {have}; received {number}")
+        return {"image": encoded(png(data[number]))}
+
+    @app.post("/api/picture")
+    def picture(ask: answers.Picture) -> dict[str, Any]:
+        return answers.picture(ask, shelf)
+
+    @app.post("/api/draw")
+    async def draw(ask: answers.Draw, request: Request) -> StreamingResponse:
+        return await follow(ask, answers.draw, request)
+
+    @app.post("/api/restore")
+    async def restore(ask: answers.Restore, request: Request) -> StreamingResponse:
+        return await follow(ask, answers.restore, request)
+
+    @app.post("/api/explore")
+    async def explore(ask: answers.Explore, request: Request) -> StreamingResponse:
+        return await follow(ask, answers.explore, request)
+
+    @app.post("/api/likelihood")
+    async def likelihood(ask: answers.Likelihood, request: Request) -> StreamingResponse:
+        return await follow(ask, answers.likelihood, request)
+
+
+async def _news(job: Job, line: Jobs, request: Request) -> AsyncIterator[str]:
+    """Yield how far a job is, and at last its answer; stop it when nobody listens any longer."""
+    future = asyncio.wrap_future(job.future)
+    future.add_done_callback(
+        lambda done: done.cancelled() or done.exception()
+    )  # looked at, also where nobody waits for it
+    try:
+        while not (await asyncio.wait([future], timeout=_TICK))[0]:
+            if await request.is_disconnected():
+                return
+            yield json.dumps({"place": line.place(job), "done": job.done, "total": job.total}) + "\n"
+        error = future.exception()
+        yield (json.dumps({"answer": future.result()} if error is None else {"error": sentence(error)})) + "\n"
+    finally:
+        job.cancel()
+
+
+def sentence(error: BaseException) -> str:
+    """Return what is said of an error: in the library's words where they are for people, and without the folders in them."""
+    if not isinstance(error, ScorefieldError | ValueError):
+        _log.error("an answer failed", exc_info=error)
+        return "something went wrong in the app; its terminal says what"
+    text = str(error).partition("\n")[0][:400]
+    return re.sub(r"(?<![\w.])(?:[A-Za-z]:)?(?:[\\/][^\s'\"\\/:;,]+)*[\\/](?=[^\s'\"\\/:;,])", "", text)
+
+
+def _errors(app: FastAPI) -> None:
+    async def invalid(_: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, RequestValidationError)  # noqa: S101 for the type checker: registered for it
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"][1:] if isinstance(part, str))[:80]
+        return _error(422, f"{where or 'request'}: {first['msg'][:1].lower()}{first['msg'][1:200]}")
+
+    async def refused(_: Request, error: Exception) -> JSONResponse:
+        return _error(503 if isinstance(error, Busy) else 422, sentence(error))
+
+    async def missing(_: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)  # noqa: S101 for the type checker: registered for it
+        return _error(error.status_code, {404: "there is no such page"}.get(error.status_code, str(error.detail)))
+
+    async def broken(_: Request, error: Exception) -> JSONResponse:
+        return _error(500, sentence(error))
+
+    handlers: dict[Any, Callable[[Request, Exception], Awaitable[JSONResponse]]] = {
+        RequestValidationError: invalid,
+        ScorefieldError: refused,
+        HTTPException: missing,
+        Exception: broken,
+    }
+    for kind, handler in handlers.items():
+        app.add_exception_handler(kind, handler)
+
+
+def _error(status: int, message: str) -> JSONResponse:
+    return JSONResponse({"error": message}, status)
+
+
+def _too_large() -> JSONResponse:
+    return _error(413, f"the request is larger than {LIMIT // 2**20} MiB; send a smaller picture")

@@ -1,0 +1,89 @@
+"""``scorefield demo``: play with trained models in a browser, on this machine."""
+
+import socket
+import webbrowser
+from importlib.util import find_spec
+
+from jsonargparse import ArgumentParser, Namespace
+
+from scorefield.cli.console import tell, warn
+from scorefield.cli.options import command, data_dir, device, plugin
+from scorefield.errors import ConfigError, MissingExtraError
+
+__all__ = ["parser", "run"]
+
+_SHIPPED = ["mnist", "mnist-class", "digits"]
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def parser() -> ArgumentParser:
+    """Return the parser of the command."""
+    parser = command(
+        "Serve pages to play with trained models: draw with any sampler, restore what is hidden, look at every noise level. Everything is "
+        "computed on this machine, and nobody else can reach it unless --host says so. Ctrl-C ends it."
+    )
+    plugin(parser)
+    parser.add_argument(
+        "models",
+        type=str,
+        nargs="*",
+        default=_SHIPPED,
+        metavar="RUN",
+        help=f"run folders, shipped models, or hf:ORG/NAME; {' '.join(_SHIPPED)} by default",
+    )
+    parser.add_argument(
+        "--host",
+        type=str,
+        default=_LOOPBACK[0],
+        metavar="HOST",
+        help="0.0.0.0 lets everyone in who can reach this machine",
+    )
+    parser.add_argument("--port", type=int, default=0, metavar="N", help="a free one by default")
+    parser.add_argument("--open", action="store_true", help="open the page in a browser")
+    device(parser)
+    data_dir(parser)
+    return parser
+
+
+def run(args: Namespace) -> int:
+    """Serve until Ctrl-C; return the exit code."""
+    if None in map(find_spec, ("fastapi", "uvicorn")):
+        raise MissingExtraError("the demo needs fastapi and uvicorn: pip install 'scorefield[demo]'")
+    local = args.host in _LOOPBACK
+    listening = _listen(args.host, args.port)
+
+    import uvicorn
+
+    from scorefield.app.server import build
+    from scorefield.app.shelf import Shelf
+    from scorefield.training import pick_device
+
+    app = build(Shelf(args.models, pick_device(args.device), args.data_dir), local=local)
+    name = args.host if local else socket.gethostname()
+    address = f"http://{f'[{name}]' if ':' in name else name}:{listening.getsockname()[1]}"
+    if not local:
+        warn(
+            f"--host {args.host}: everyone who can reach this machine can use its processor; put a proxy with a password before it"
+        )
+    print(f"scorefield demo: {address}  (Ctrl-C ends it)", flush=True)
+    if args.open and not webbrowser.open(address):
+        tell("scorefield: no browser was found; open the address above")
+    settings = uvicorn.Config(app, log_level="warning", limit_concurrency=128, timeout_graceful_shutdown=3)
+    uvicorn.Server(settings).run([listening])
+    return 0
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens.
+
+    Raises:
+        ConfigError: no such address, or a port that is taken.
+    """
+    try:
+        family = socket.getaddrinfo(host, None)[0][0]
+        listening = socket.socket(family)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+    except (OSError, OverflowError) as error:
+        raise ConfigError(f"--host {host} --port {port}: cannot be listened on: {error}") from error
+    return listening

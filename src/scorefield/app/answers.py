@@ -26,7 +26,19 @@ from scorefield.plotting import grid_image, to_unit
 from scorefield.plotting.images import exposed, gif
 from scorefield.sampling import Sampler, Samples, sample
 
-__all__ = ["Draw", "Explore", "Likelihood", "Picture", "Restore", "draw", "explore", "likelihood", "picture", "restore"]
+__all__ = [
+    "Answer",
+    "Draw",
+    "Explore",
+    "Likelihood",
+    "Picture",
+    "Restore",
+    "draw",
+    "explore",
+    "likelihood",
+    "picture",
+    "restore",
+]
 
 Answer = dict[str, Any]
 Work = Callable[[Job[Answer]], Answer]

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from scorefield.errors import ScorefieldError
 
@@ -80,7 +80,7 @@ class Jobs:
 
     def __init__(self, most: int = 32, patience: float = 180.0) -> None:
         self._most, self._patience = most, patience
-        self._line: list[Job] = []
+        self._line: list[Job[Any]] = []
         self._lock = threading.Lock()
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="scorefield")
 
@@ -98,7 +98,7 @@ class Jobs:
         self._worker.submit(self._run, job)
         return job
 
-    def place(self, job: Job) -> int:
+    def place(self, job: Job[Any]) -> int:
         """Return how many are served before this one."""
         with self._lock:
             return self._line.index(job) if job in self._line else 0
@@ -114,7 +114,7 @@ class Jobs:
                 job.cancel()
         self._worker.shutdown()
 
-    def _run(self, job: Job) -> None:
+    def _run(self, job: Job[Any]) -> None:
         try:
             job.run()
         finally:

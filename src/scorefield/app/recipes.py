@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["draw", "explore", "likelihood", "restore", "written"]
 
 Recipe = dict[str, str | None]
-_READ = "torch.from_numpy(read_image(Path('{}')))"
+_READ = "torch.tensor(read_image(Path('{}')))"
 
 
 def draw(ask: "Draw", entry: Entry, choice: SamplingConfig) -> Recipe:
@@ -72,9 +72,12 @@ def restore(ask: "Restore", entry: Entry, choice: SamplingConfig, hidden: Tensor
         f"sampler = {stepped}",
         f"x = sf.sample(model, sampler, {shape}, grid={written(grid)}, seed={ask.seed}).x",
     ]
-    lines = [line.replace("sf.Downsample", "Downsample") for line in lines]
     measured = ["inpaint", entry.name, "--mask", part or "mask.png"] if ask.problem == "mask" else ["solve", entry.name]
-    measured += [] if ask.problem == "mask" else ["--problem", f"{ask.problem}:{ask.size!r}"]
+    measured += (
+        []
+        if ask.problem == "mask"
+        else ["--problem", f"{ask.problem}:{int(ask.size) if ask.size.is_integer() else ask.size!r}"]
+    )
     settings = {"repaint": ["--resample", answers._RESAMPLE], "dps": ["--zeta", answers._ZETA]}.get(ask.method, [])
     settings += [] if ask.method in ("replace", "repaint") else ["--noise", answers._NOISE]
     asked = [*measured, "--image", "image.png", "--method", ask.method, *settings, "--steps", ask.steps]
@@ -124,7 +127,7 @@ def _measurement(ask: "Restore", noise: float) -> list[str]:
     """Return the lines of A and y."""
     if ask.problem == "mask":
         return ["A = sf.Mask(~hidden.expand(truth.shape[1:]))", "y = A.apply(truth)"]
-    A = f"sf.Blur.gaussian({ask.size!r})" if ask.problem == "blur" else f"sf.Downsample({int(ask.size)})"
+    A = f"sf.Blur.gaussian({ask.size!r})" if ask.problem == "blur" else f"Downsample({int(ask.size)})"
     seed = derive_seed(ask.seed, "measurement")
     drawn = f"torch.randn(y.shape, generator=torch.Generator().manual_seed({seed}))"
     return [f"A = {A}", "y = A.apply(truth)", f"y = y + {noise} * {drawn}"]

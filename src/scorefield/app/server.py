@@ -124,13 +124,12 @@ def build(shelf: Shelf, *, local: bool = True, jobs: Jobs | None = None) -> ASGI
         local: only this machine is served.
         jobs: the line.
     """
-    line = jobs or Jobs()
+    line = Jobs() if jobs is None else jobs
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        line.submit(
-            lambda _: shelf[shelf.names and next(iter(shelf.names))].described()
-        )  # so that the first who asks need not wait
+        first = next(iter(shelf.names))
+        line.submit(lambda _: shelf[first].described())  # so that the first who asks need not wait
         yield
         line.close()
 
@@ -189,12 +188,11 @@ def _routes(app: FastAPI, shelf: Shelf, line: Jobs) -> None:
         return await follow(ask, answers.likelihood, request)
 
 
-async def _news(job: Job, line: Jobs, request: Request) -> AsyncIterator[str]:
+async def _news(job: Job[answers.Answer], line: Jobs, request: Request) -> AsyncIterator[str]:
     """Yield how far a job is, and at last its answer; stop it when nobody listens any longer."""
     future = asyncio.wrap_future(job.future)
-    future.add_done_callback(
-        lambda done: done.cancelled() or done.exception()
-    )  # looked at, also where nobody waits for it
+    # Looked at in any case: asyncio complains of errors that nobody has seen.
+    future.add_done_callback(lambda done: done.cancelled() or done.exception())
     try:
         while not (await asyncio.wait([future], timeout=_TICK))[0]:
             if await request.is_disconnected():
@@ -227,7 +225,10 @@ def _errors(app: FastAPI) -> None:
 
     async def missing(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)  # noqa: S101 for the type checker: registered for it
-        return _error(error.status_code, {404: "there is no such page"}.get(error.status_code, str(error.detail)))
+        return _error(
+            error.status_code,
+            {404: "there is no such page", 400: "the request is not JSON"}.get(error.status_code, str(error.detail)),
+        )
 
     async def broken(_: Request, error: Exception) -> JSONResponse:
         return _error(500, sentence(error))

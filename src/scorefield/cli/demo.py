@@ -84,6 +84,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listening = socket.socket(family)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))
+        listening.listen(128)  # from now on whoever opens the address is heard
     except (OSError, OverflowError) as error:
         raise ConfigError(f"--host {host} --port {port}: cannot be listened on: {error}") from error
     return listening

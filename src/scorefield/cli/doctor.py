@@ -19,7 +19,7 @@ _EXTRAS = {
     "tensorboard": ("tensorboard",),
     "video": ("imageio", "imageio-ffmpeg"),
     "metrics": ("POT", "arviz-stats", "torchdiffeq"),
-    "demo": ("gradio",),
+    "demo": ("fastapi", "uvicorn"),
     "report": ("typst",),
 }
 

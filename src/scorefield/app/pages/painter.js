@@ -54,7 +54,7 @@ export class Painter {
     this.tools.replaceChildren(...(this.masks ? [tool("mask", "Hide")] : []), tool("image", "Draw"), tool("erase", "Erase"));
     const named = { right: "Right", left: "Left", bottom: "Bottom", top: "Top", center: "Centre", none: "Nothing" };
     this.parts.hidden = !this.masks;
-    this.parts.replaceChildren("Hide: ", ...Object.entries(named).map(([key, text]) => button(text, () => (this.hide(key), this.show(), this.changed()))));
+    this.parts.replaceChildren("Or hide ", ...Object.entries(named).map(([key, text]) => button(text, () => (this.hide(key), this.show(), this.changed()))));
   }
 
   /** Show a picture that comes from somewhere. */

@@ -5,10 +5,10 @@ import { film } from "./film.js";
 import { Painter } from "./painter.js";
 
 const METHODS = {
-  replace: "Replacement: put the known pixels back",
-  repaint: "RePaint: take each step four times",
-  pigdm: "ΠGDM: pull towards the measurement",
-  dps: "DPS: pull by its gradient",
+  replace: ["Replacement", "Puts the known pixels back at every step: quick, and blind to what comes later."],
+  repaint: ["RePaint", "Takes each step four times, so that known and unknown agree."],
+  pigdm: ["ΠGDM", "Pulls each guess towards the measurement, as far as it is uncertain."],
+  dps: ["DPS", "Pulls by the gradient of the distance to the measurement."],
 };
 const OFFERED = { mask: ["replace", "repaint", "pigdm", "dps"], blur: ["pigdm", "dps"], downsample: ["pigdm", "dps"] };
 const STEPS = { replace: 10, repaint: 10, pigdm: 40, dps: 60 };
@@ -21,7 +21,7 @@ export class Restore {
     this.n = slider("restore-n");
     this.size = slider("restore-size", () => this.sizes?.[$("restore-size").value]?.text ?? "");
     for (const input of document.querySelectorAll('input[name="problem"]')) input.addEventListener("change", () => this.choose());
-    $("restore-method").addEventListener("change", () => this.steps.set(STEPS[$("restore-method").value]));
+    $("restore-method").addEventListener("change", () => this.method());
     $("restore").querySelector("form").addEventListener("submit", (event) => (event.preventDefault(), this.restore()));
   }
 
@@ -50,8 +50,14 @@ export class Restore {
     $("restore-size").max = Math.max(0, this.sizes.length - 1);
     this.size.set(1);
     this.painter.parts.hidden = problem !== "mask";
-    $("restore-method").replaceChildren(...OFFERED[problem].map((value) => make("option", { value, textContent: METHODS[value] })));
-    this.steps.set(STEPS[$("restore-method").value]);
+    $("restore-method").replaceChildren(...OFFERED[problem].map((value) => make("option", { value, textContent: METHODS[value][0] })));
+    this.method();
+  }
+
+  method() {
+    const { value } = $("restore-method");
+    this.steps.set(STEPS[value]);
+    $("restore-about").textContent = METHODS[value][1];
   }
 
   restore() {

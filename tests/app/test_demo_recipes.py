@@ -1,0 +1,118 @@
+"""The Python lines and the command shown with a result give exactly it."""
+
+import contextlib
+import io
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from demo_server import IMAGE, MASK, Served, files, png, serve
+
+from scorefield.app.recipes import written
+from scorefield.cli import main
+from scorefield.config.sampling import SamplingConfig
+from scorefield.grids import Ladder
+from scorefield.processes import VE
+
+DIGITS = np.repeat(np.repeat(np.uint8(np.random.default_rng(0).integers(0, 256, (7, 7))), 4, axis=0), 4, axis=1)
+HALF = np.repeat(np.uint8([[0] * 14 + [255] * 14]), 28, axis=0)
+DRAWN = {
+    "its own way": {"model": "digits", "n": 3, "seed": 5},
+    "fewer steps": {"model": "digits", "n": 2, "steps": 3},
+    "corrected": {"model": "digits", "n": 2, "sampler": "pc", "steps": 4},
+    "annealed": {"model": "digits", "n": 2, "sampler": "ald", "steps": 3},
+    "multistep": {"model": "digits", "n": 5, "sampler": "dpmpp2m", "steps": 6, "seed": 2**31 - 1},
+    "guided": {"model": "mnist", "n": 2, "steps": 2, "guide": 0.7},
+    "not guided": {"model": "mnist", "n": 1, "steps": 2, "sampler": "ddim", "guide": 0.0},
+    "a class": {"model": "mnist-class", "n": 2, "steps": 2, "label": 7, "weight": 1.5},
+    "classes in turn": {"model": "mnist-class", "n": 3, "steps": 1, "label": "all"},
+}
+SMALL = {"model": "digits", "image": IMAGE, "n": 3, "steps": 4, "seed": 3}
+RESTORED = {
+    "half": SMALL | {"problem": "mask", "mask": MASK},
+    "painted": SMALL | {"problem": "mask", "mask": png(np.eye(8, dtype=np.uint8) * 255), "method": "repaint"},
+    "pulled": SMALL | {"problem": "mask", "mask": MASK, "method": "pigdm"},
+    "blurred": SMALL | {"problem": "blur", "size": 0.7, "method": "dps"},
+    "coarse": SMALL | {"problem": "downsample", "size": 2.0, "method": "pigdm"},
+    "large": {"model": "mnist", "image": png(DIGITS), "problem": "mask", "mask": png(HALF), "n": 2, "steps": 2},
+}
+
+
+@pytest.fixture(scope="module")
+def app() -> Iterator[Served]:
+    with serve("digits", "mnist", "mnist-class") as served:
+        yield served
+
+
+def lines(answer: dict, folder: Path) -> dict:
+    """Run the lines of Python where the files of the answer were saved; return what they define."""
+    for name in answer["files"]:
+        (folder / name).write_bytes(files(answer, name) if not name.endswith(".npz") else b"")
+    found: dict = {}
+    exec(compile(answer["python"], "recipe", "exec"), found)  # noqa: S102
+    return found
+
+
+def command(answer: dict, *more: str) -> None:
+    with contextlib.redirect_stdout(io.StringIO()):
+        assert main([*shlex.split(answer["command"])[1:], *more]) == 0
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_samples_can_be_drawn_again(app: Served, tmp_path: Path, monkeypatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    answer = app.answer("draw", **DRAWN[name])
+    x = files(answer, "digits.npz")["x"]
+    np.testing.assert_array_equal(lines(answer, tmp_path)["x"].numpy(), x)
+    command(answer)
+    np.testing.assert_array_equal(np.load("digits.npz")["x"], x)
+
+
+def test_pictures_and_films_are_the_commands(app: Served, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    answer = app.answer("draw", **DRAWN["its own way"])
+    for name in ("digits.png", "digits.gif"):
+        command(answer, "--out", name)
+        assert Path(name).read_bytes() == files(answer, name)
+
+
+@pytest.mark.parametrize("name", RESTORED)
+def test_restorations_can_be_made_again(app: Served, tmp_path: Path, monkeypatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    answer = app.answer("restore", **RESTORED[name])
+    got = files(answer, "restored.npz")
+    np.testing.assert_array_equal(lines(answer, tmp_path)["x"].numpy(), got["x"])
+    command(answer)
+    again = dict(np.load("restored.npz"))
+    for array in got:
+        np.testing.assert_array_equal(again[array], got[array])
+    if RESTORED[name].get("method", "replace") in ("replace", "repaint"):
+        known = ~np.broadcast_to(got["hidden"], got["truth"].shape)
+        for x in got["x"]:
+            np.testing.assert_array_equal(x[known], got["truth"][known])
+
+
+def test_a_level_and_a_likelihood_can_be_computed_again(app: Served, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    answer = app.answer("explore", model="digits", image=IMAGE, noise=0.3, seed=4)
+    got, found = files(answer, "level.npz"), lines(answer, tmp_path)
+    for name in ("x_t", "denoised", "score"):
+        np.testing.assert_array_equal(found[name][0].numpy(), got[name])
+    answer = app.answer("likelihood", model="digits", image=IMAGE, seed=1)
+    assert lines(answer, tmp_path)["bits"].item() == answer["bits"]
+    assert answer["nats"] == pytest.approx(-answer["bits"] * 64 * np.log(2))
+
+
+def test_what_a_sampler_is_written_as_is_that_sampler() -> None:
+    import scorefield as sf
+
+    for kind in ("heun", "euler", "dpmpp2m", "ddim", "em", "reverse_diffusion", "ancestral", "pc", "ald"):
+        made = SamplingConfig.model_validate({"sampler": {"kind": kind}}).build(VE(0.01, 20.0))
+        sampler, grid = (eval(written(part), {"sf": sf, "torch": torch}) for part in made)  # noqa: S307
+        assert sampler == made[0]
+        assert torch.equal(grid.times(VE(0.01, 20.0)), made[1].times(VE(0.01, 20.0)))
+    uneven = torch.tensor([3.0, 2.0, 0.5], dtype=torch.float64)
+    assert torch.equal(eval(written(Ladder(uneven)), {"sf": sf, "torch": torch}).levels, uneven)  # noqa: S307

@@ -27,7 +27,7 @@ export class Painter {
     this.model = model;
     const [, height, width] = model.shape;
     this.layers = Object.fromEntries(["image", "mask"].map((name) => [name, make("canvas", { width, height })]));
-    this.pen = { x: width / 2, y: height / 2, shown: false };
+    this.pen = { x: Math.floor(width / 2) + 0.5, y: Math.floor(height / 2) + 0.5, shown: false };
     this.tool = this.masks ? "mask" : "image";
     this.zoom = Math.max(1, Math.round(280 / width));
     Object.assign(this.canvas, { width: width * this.zoom, height: height * this.zoom });
@@ -150,7 +150,7 @@ export class Painter {
   /** Paint whole pixels of the mask, or soft ink, around a place. */
   paint(x, y) {
     const { width, height } = this.layers.image;
-    const radius = (INK * width) / 28;
+    const radius = Math.max(0.75, (INK * width) / 28);
     const [context, over] = [this.layers.image.getContext("2d"), this.layers.mask.getContext("2d")];
     for (let i = Math.max(0, Math.floor(x - radius - 1)); i < Math.min(width, x + radius + 1); i += 1) {
       for (let j = Math.max(0, Math.floor(y - radius - 1)); j < Math.min(height, y + radius + 1); j += 1) {

@@ -1,0 +1,246 @@
+"""The app in a real browser, used as a person would: Playwright drives the system's Chromium. Skipped where either is missing."""
+
+import base64
+import shutil
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from demo_server import Served, serve
+from PIL import Image
+
+from scorefield.data import digits
+
+api = pytest.importorskip("playwright.sync_api", reason="no browser driver: pip install playwright")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this system: apt-get install chromium"),
+    pytest.mark.promise("F7"),
+]
+
+STILL = {"reduced_motion": "reduce"}
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+BARE = """[...document.querySelectorAll('button, input, select, progress, a, img, canvas, summary, [role]')]
+    .filter(e => !(e.ariaLabel || e.textContent || e.alt || e.labels?.length) && e.role !== 'status').map(e => e.outerHTML)"""
+
+
+@pytest.fixture(scope="module")
+def app() -> Iterator[Served]:
+    with serve("digits") as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with api.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(app: Served, browser: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """A page without an address yet; whatever a test does, nothing is asked of another machine and the console stays free of errors."""
+    home = f"http://127.0.0.1:{app.port}/"
+    context = browser.new_context(base_url=home, **getattr(request, "param", STILL))
+    page, trouble = context.new_page(), []
+    page.trouble = trouble
+    page.on("console", lambda message: message.type in ("error", "warning") and trouble.append(message.text))
+    page.on("pageerror", lambda error: trouble.append(str(error)))
+    page.on("request", lambda asked: asked.url.startswith((home, "data:", "blob:")) or trouble.append(asked.url))
+    yield page
+    context.close()
+    assert trouble == []
+
+
+def pixels(data_url: str) -> np.ndarray:
+    """Return a picture that a page shows, in grey."""
+    return np.array(Image.open(BytesIO(base64.b64decode(data_url.split(",")[1]))).convert("L"))
+
+
+def saved(page: Any, name: str) -> bytes:
+    """Return a file that a link of the page saves."""
+    with page.expect_download() as download:
+        page.click(f"main:not([hidden]) a[download='{name}'] >> nth=0")
+    return Path(download.value.path()).read_bytes()
+
+
+PLAYED = """new Promise(done => {
+    const frames = [], button = document.querySelector('#digits .play');
+    const look = () => {
+        frames.push(Number(document.querySelector('.film').dataset.frame));
+        button.textContent === 'Play' ? done(frames.slice(1)) : requestAnimationFrame(look);
+    };
+    button.click();
+    look();
+})"""
+
+
+@pytest.mark.parametrize("page", [{}], indirect=True)
+def test_digits_emerge_from_noise(page: Any) -> None:
+    page.goto("")
+    page.wait_for_selector("#digits .film")
+    page.wait_for_selector("#digits .play:text('Play')")  # it has played
+    assert page.inner_text(".transport output") == "done"
+    last = page.evaluate("document.querySelector('.film').toDataURL()")
+    frames = page.evaluate(PLAYED)
+    assert frames == sorted(frames)
+    assert len(set(frames)) > 2
+    assert frames[-1] == 18
+    page.locator("#digits .transport input").fill("0")
+    assert "σ = 5" in page.inner_text(".transport output")
+    assert page.evaluate("document.querySelector('.film').toDataURL()") != last
+
+
+def test_the_same_seed_by_another_sampler_is_put_beside(page: Any) -> None:
+    page.goto("")
+    page.wait_for_selector("#digits .film")
+    assert page.locator("#digits h3").all_inner_texts() == ["DPM-Solver++ (2M)"]
+    page.click("#digits-other")
+    page.wait_for_selector("#digits article:nth-child(2) .film")
+    assert page.locator("#digits h3").all_inner_texts() == ["DPM-Solver++ (2M)", "DDIM"]
+    told = page.locator("#digits .numbers").all_inner_texts()
+    assert all("17 steps, 18 evaluations per picture" in text for text in told)
+    first, second = page.evaluate("[...document.querySelectorAll('.film')].map(film => film.toDataURL())")
+    near, far = pixels(first).astype(float), pixels(second).astype(float)
+    assert 0 < np.abs(near - far).mean() < 25  # the same noise leads to the same digits, nearly
+    assert saved(page, "digits.gif").startswith(b"GIF89a")
+    page.click("#digits summary >> nth=1")
+    assert "--sampler ddim --steps 17" in page.inner_text("#digits article:nth-child(2) .recipe")
+
+
+def test_what_is_painted_over_is_restored_and_the_rest_stays(page: Any) -> None:
+    page.goto("#restore")
+    page.fill("#restore input[aria-label='Number of the test picture']", "3")
+    page.keyboard.press("Tab")
+    page.wait_for_load_state("networkidle")
+    page.click("#restore .parts >> text=Nothing")
+    box = page.locator("#restore .sheet canvas").bounding_box()
+    page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 0.1 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 0.9 * box["height"], steps=5)
+    page.mouse.up()
+    page.click("#restore-go")
+    page.wait_for_selector("#restore .film")
+    found = dict(np.load(BytesIO(saved(page, "restored.npz"))))
+    assert 4 < found["hidden"].sum() < 40
+    np.testing.assert_array_equal(found["truth"][0], digits(train=False).scaled()[3, 0].numpy())
+    known = ~found["hidden"]
+    for x in found["x"]:
+        np.testing.assert_array_equal(x[known], found["truth"][known])
+        assert not np.array_equal(x, found["truth"])
+    shown = page.evaluate("document.querySelector('#restore .film').toDataURL()")
+    assert pixels(shown).std() > 20
+    for problem, method in (("blur", "dps"), ("downsample", "pigdm")):
+        page.check(f"input[value={problem}]")
+        page.select_option("#restore-method", method)
+        page.locator("#restore-steps").fill("3")
+        page.click("#restore-go")
+        page.wait_for_selector(f"#restore pre:text('--method {method}')", state="attached")
+
+
+def test_noise_levels_and_a_likelihood(page: Any) -> None:
+    page.goto("#understand")
+    page.wait_for_selector("#understand-noisy[data-noise]")
+    errors = []
+    for level in ("0.05", "0.95"):
+        page.locator("#understand-level").fill(level)
+        wanted = page.inner_text("#understand-noise output")
+        page.wait_for_selector(f"#understand-numbers:text('At {wanted}:')")
+        errors.append(float(page.inner_text("#understand-numbers").split("guess is ")[1].split()[0]))
+    assert errors[0] < 0.1 < errors[1]
+    page.click("#understand button:text-is('Empty')")
+    box = page.locator("#understand .sheet canvas").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] - 20, steps=5)
+    page.mouse.up()
+    page.click("#understand-go")
+    page.wait_for_selector("#understand .big")
+    assert "bits per pixel" in page.inner_text("#understand .big")
+    drawing = pixels(page.evaluate("document.querySelector('#understand .sheet canvas').toDataURL()"))
+    assert drawing[:, 140].max() > 200
+    assert drawing[:, 5].max() == 0
+
+
+def test_the_keyboard_is_enough(page: Any) -> None:
+    page.goto("")
+    page.wait_for_selector("#digits .film")
+    page.focus("#digits-seed")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#digits pre:text('seed=1')", state="attached")
+    page.focus("nav a >> nth=1")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#restore .parts button")
+    page.wait_for_load_state("networkidle")
+    page.focus("#restore .parts button >> text=Nothing")
+    page.keyboard.press("Enter")
+    page.focus("#restore .sheet canvas")
+    for key in ("Space", "ArrowRight", "Space", "ArrowDown", "Space"):
+        page.keyboard.press(key)
+    page.focus("#restore-go")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#restore .film")
+    assert dict(np.load(BytesIO(saved(page, "restored.npz"))))["hidden"].sum() > 2
+    page.focus("#restore summary")
+    page.keyboard.press("Enter")
+    assert page.is_visible("#restore pre")
+    outline = page.evaluate("getComputedStyle(document.querySelector('#restore summary')).outlineStyle")
+    assert outline == "solid"
+
+
+def test_work_can_be_cancelled(app: Served, page: Any) -> None:
+    page.goto("")
+    page.wait_for_selector("#digits .film")
+    page.select_option("#digits-sampler", "pc")
+    for slider, value in (("steps", "100"), ("n", "64")):
+        page.locator(f"#digits-{slider}").fill(value)
+    page.click("#digits-go")
+    page.wait_for_selector("#digits .said:text('Step')")
+    page.click("#digits .work button")
+    page.wait_for_selector("#digits .said:text('Cancelled.')")
+    page.locator("#digits-n").fill("1")
+    page.locator("#digits-steps").fill("2")
+    page.click("#digits-go")
+    page.wait_for_selector("#digits .said:text('Done.')")
+
+
+@pytest.mark.parametrize("name", ["digits", "restore", "understand"])
+@pytest.mark.parametrize(
+    "page", [STILL | PHONE, STILL | {"color_scheme": "dark"}], indirect=True, ids=["phone", "dark"]
+)
+def test_on_a_phone_in_the_dark_and_read_aloud(page: Any, name: str) -> None:
+    page.goto(f"#{name}")
+    if name == "digits":
+        page.wait_for_selector("#digits .film")
+    else:
+        page.wait_for_selector(f"#{name} .sheet canvas[width='280']")
+        page.wait_for_load_state("networkidle")
+    if name == "restore":
+        page.click("#restore-go")
+        page.wait_for_selector("#restore .film")
+    assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
+    assert page.evaluate(BARE) == []
+    ids = page.evaluate("[...document.querySelectorAll('[id]')].map(e => e.id)")
+    assert len(ids) == len(set(ids))
+    paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+    assert (sum(map(int, paper[4:-1].split(","))) < 200) == dark
+    assert page.locator("[role=status], [aria-live]").count() >= 3
+    assert page.evaluate("document.documentElement.lang") == "en"
+
+
+def test_what_the_server_refuses_is_said(page: Any) -> None:
+    page.goto("#understand")
+    page.wait_for_selector("#understand-noisy[data-noise]")
+    drawing = {"name": "a.svg", "mimeType": "image/svg+xml", "buffer": b"<svg/>"}
+    page.set_input_files("#understand input[type=file]", drawing)
+    page.wait_for_selector("#understand .painter .said:text('found a picture that cannot be read')")
+    refused = [text for text in page.trouble if "status of 422" in text]  # which the browser notes by itself
+    assert page.trouble == refused
+    assert len(refused) == 1
+    page.trouble.clear()

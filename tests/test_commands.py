@@ -30,6 +30,8 @@ SMALL = {  # what is appended to a command: of two equal options the last counts
 ELSEWHERE = {  # and why
     "make": "a whole environment: the first thing that CI does",
     "jupytext": "the notebooks run as scripts in test_notebooks.py",
+    "scorefield demo": "it serves until Ctrl-C; tests/app asks and clicks",
+    "docker": "a container; what it starts is scorefield demo",
     "scorefield reproduce --all": "hours; every claim is measured in small in tests/claims",
     "scorefield reproduce langevin-weights": "minutes; every claim is measured in small in tests/claims",
 }

@@ -35,6 +35,7 @@ COMMANDS = {
     "convert": ["un réseau", "--to", "hub", "--out", "à publier"],
     "toy": ["circle", "--fast-dev-run", "--out", "jouet né"],
     "quickstart": ["--steps", "2", "--run", "premier né"],
+    "demo": ["un réseau"],
     "reproduce": ["--list"],
     "doctor": ["--json"],
 }
@@ -71,6 +72,7 @@ def answer(request, capsys, place: Path, monkeypatch: pytest.MonkeyPatch) -> Ans
     monkeypatch.chdir(place)
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr("uvicorn.Server.run", lambda self, sockets: None)  # which would serve until Ctrl-C
     arguments = COMMANDS[request.param]
     if request.param == "train":
         arguments = [*arguments, "--run", "encore né"]

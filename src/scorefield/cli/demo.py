@@ -5,6 +5,7 @@ import webbrowser
 from importlib.util import find_spec
 
 from jsonargparse import ArgumentParser, Namespace
+from jsonargparse.typing import restricted_number_type
 
 from scorefield.cli.console import tell, warn
 from scorefield.cli.options import command, data_dir, device, plugin
@@ -13,6 +14,7 @@ from scorefield.errors import ConfigError, MissingExtraError
 __all__ = ["parser", "run"]
 
 _SHIPPED = ["mnist", "mnist-class", "digits"]
+_Port = restricted_number_type("a whole number from 0 to 65535", int, [(">=", 0), ("<=", 65535)])
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -38,7 +40,7 @@ def parser() -> ArgumentParser:
         metavar="HOST",
         help="0.0.0.0 lets everyone in who can reach this machine",
     )
-    parser.add_argument("--port", type=int, default=0, metavar="N", help="a free one by default")
+    parser.add_argument("--port", type=_Port, default=0, metavar="N", help="0, the default, takes a free one")
     parser.add_argument("--open", action="store_true", help="open the page in a browser")
     device(parser)
     data_dir(parser)
@@ -49,15 +51,18 @@ def run(args: Namespace) -> int:
     """Serve until Ctrl-C; return the exit code."""
     if None in map(find_spec, ("fastapi", "uvicorn")):
         raise MissingExtraError("the demo needs fastapi and uvicorn: pip install 'scorefield[demo]'")
-    local = args.host in _LOOPBACK
-    listening = _listen(args.host, args.port)
+    with _listen(args.host, args.port) as listening:
+        return _serve(args, listening)
 
+
+def _serve(args: Namespace, listening: socket.socket) -> int:
     import uvicorn
 
     from scorefield.app.server import build
     from scorefield.app.shelf import Shelf
     from scorefield.training import pick_device
 
+    local = args.host in _LOOPBACK
     app = build(Shelf(args.models, pick_device(args.device), args.data_dir), local=local)
     name = args.host if local else socket.gethostname()
     address = f"http://{f'[{name}]' if ':' in name else name}:{listening.getsockname()[1]}"

@@ -146,7 +146,7 @@ def header(width: int, height: int, data: bytes = b"") -> bytes:
 GREY = np.arange(64, dtype=np.uint8).reshape(8, 8)
 HOSTILE = {
     "bomb": encoded(header(30000, 30000)),
-    "bomb below the limit of Pillow": encoded(header(9000, 9000)),
+    "bomb below the limit of Pillow": encoded(header(5000, 5000, bytes(5000 * 5001))),
     "no pixels": encoded(header(0, 0)),
     "truncated": png(np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8))[:800],
     "text": encoded(b"hello"),
@@ -272,6 +272,38 @@ GARBAGE += [
 ]
 
 
+REFUSED = {
+    "draw": {
+        "n": [0, 65, 1.0, "1", None],
+        "steps": [0, 501, 2.5],
+        "seed": [-1, 2**31, True],
+        "weight": [-1.0, 21.0, "0"],
+    }
+    | {"guide": [-0.1, 21.0], "label": ["some", -1, 3], "sampler": ["ode", "mala", ""], "model": ["x", 1], "more": [1]},
+    "restore": {
+        "n": [0, 17],
+        "steps": [0, 501, None],
+        "problem": ["x"],
+        "method": ["x"],
+        "size": [0.0, 65.0],
+        "mask": [None, IMAGE[:40], ""],
+    },
+    "explore": {"noise": [0.0, -1.0, 1e9, 1e-9], "seed": [-1], "more": [1]},
+    "likelihood": {"seed": [0.5], "image": [None, MASK[:40]], "more": [1]},
+    "picture": {"image": [1], "more": [1]},
+}
+
+
+@pytest.mark.promise("F4")
+@pytest.mark.parametrize("page", REFUSED)
+def test_what_is_out_of_bounds_is_refused_by_name(app: Served, page: str) -> None:
+    for key, values in REFUSED[page].items():
+        for value in values:
+            status, told = app.post(page, **VALID[page] | {key: value})
+            assert (status, list(told)) == (422, ["error"]), (key, value)
+            assert key in told["error"] or key in ("image", "mask"), told
+
+
 def fuzzed(rng: random.Random) -> tuple[str, bytes]:
     """Return a page and a body that was valid before something happened to it."""
     page = rng.choice(list(VALID))
@@ -340,7 +372,7 @@ def test_a_full_line_is_said_and_empties_again() -> None:
         go = threading.Event()
 
         def blocked(job: Job) -> None:
-            go.wait(60)
+            go.wait(5)
 
         for _ in range(2):
             small.jobs.submit(blocked)

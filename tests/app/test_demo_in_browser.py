@@ -244,3 +244,13 @@ def test_what_the_server_refuses_is_said(page: Any) -> None:
     assert page.trouble == refused
     assert len(refused) == 1
     page.trouble.clear()
+
+
+def test_the_plane_works_within_the_app(page: Any) -> None:
+    page.goto("")
+    page.wait_for_selector("#digits .film")
+    page.click("nav a:text('The plane')")
+    page.wait_for_url("**/plane/")
+    page.click("#from-noise")
+    spent = "new Promise(done => { const look = () => plane.lanes[0]?.spent > 0 ? done(true) : setTimeout(look, 50); look(); })"
+    assert page.evaluate(spent)

@@ -1,18 +1,18 @@
-"""What the pages ask for, and how the library answers: requests with their bounds, and work for the line of `scorefield.app.jobs`."""
+"""How the library answers the pages: work for the line of `scorefield.app.jobs`, made of a request that is in order."""
 
 import math
 import time
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 from torch.nn.functional import interpolate
 
 from scorefield._tensors import derive_seed
 from scorefield.app import recipes
+from scorefield.app.asks import NOISE, RESAMPLE, ZETA, Draw, Explore, Likelihood, Picture, Restore
 from scorefield.app.jobs import Job
 from scorefield.app.pictures import arrays, encoded, hidden_of, packed, picture_of, png, sprite
 from scorefield.app.shelf import Entry, Shelf
@@ -26,80 +26,12 @@ from scorefield.plotting import grid_image, to_unit
 from scorefield.plotting.images import exposed, gif
 from scorefield.sampling import Sampler, Samples, sample
 
-__all__ = [
-    "Answer",
-    "Draw",
-    "Explore",
-    "Likelihood",
-    "Picture",
-    "Restore",
-    "draw",
-    "explore",
-    "likelihood",
-    "picture",
-    "restore",
-]
+__all__ = ["Answer", "draw", "explore", "likelihood", "picture", "restore"]
 
 Answer = dict[str, Any]
 Work = Callable[[Job[Answer]], Answer]
-Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
-Encoded = Annotated[str, Field(max_length=6_000_000)]
 
 _FRAMES = 40  # as the command's --frames
-_NOISE = 0.05  # of a measurement; as the command's --noise
-_RESAMPLE, _ZETA = 4, 1.0
-_SIGMA_DATA = 0.5
-
-
-class Ask(BaseModel):
-    """What every request has."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
-
-    model: Annotated[str, Field(max_length=200)]
-
-
-class Draw(Ask):
-    """Samples."""
-
-    n: Annotated[int, Field(ge=1, le=64)] = 16
-    seed: Seed = 0
-    sampler: Annotated[str, Field(max_length=40)] | None = None
-    steps: Annotated[int, Field(ge=1, le=500)] | None = None
-    label: Annotated[int, Field(ge=0, le=9999)] | Literal["all"] | None = None
-    weight: Annotated[float, Field(ge=0, le=20)] = 0.0
-    guide: Annotated[float, Field(ge=0, le=20)] | None = None
-
-
-class Picture(Ask):
-    """A picture of any size, to be cut to the model's."""
-
-    image: Encoded
-
-
-class Restore(Picture):
-    """An image of the model's size that was measured."""
-
-    problem: Literal["mask", "blur", "downsample"]
-    mask: Encoded | None = None
-    size: Annotated[float, Field(gt=0, le=64)] = 2.0
-    method: Literal["replace", "repaint", "pigdm", "dps"] = "replace"
-    n: Annotated[int, Field(ge=1, le=16)] = 6
-    seed: Seed = 0
-    steps: Annotated[int, Field(ge=1, le=500)]
-
-
-class Explore(Picture):
-    """An image of the model's size, and a noise level σ/α."""
-
-    noise: Annotated[float, Field(gt=0, le=1e6)]
-    seed: Seed = 0
-
-
-class Likelihood(Picture):
-    """An image of the model's size."""
-
-    seed: Seed = 0
 
 
 def draw(ask: Draw, shelf: Shelf) -> Work:
@@ -149,7 +81,7 @@ def restore(ask: Restore, shelf: Shelf) -> Work:
         job.total = entry.steps(choice)
         began = time.perf_counter()
         steered = entry.loaded.steered(guide=0.0, precision="auto")
-        model, sampler = _steered(ask, steered, own, truth, hidden, A, y, _sigma_data(entry))
+        model, sampler = _steered(ask, steered, own, truth, hidden, A, y, entry.sigma_data)
         drawn = sample(
             model,
             sampler,
@@ -286,7 +218,7 @@ def _measured(ask: Restore, truth: Tensor) -> tuple[Bool[Tensor, "1 h w"] | None
     A = Blur.gaussian(ask.size) if ask.problem == "blur" else Downsample(_whole(ask.size))
     y = A.apply(truth)
     generator = torch.Generator().manual_seed(derive_seed(ask.seed, "measurement"))
-    return None, A, y + _NOISE * torch.randn(y.shape, generator=generator)
+    return None, A, y + NOISE * torch.randn(y.shape, generator=generator)
 
 
 def _whole(size: float) -> int:
@@ -308,13 +240,9 @@ def _steered(
     """Return the model and the sampler of a method."""
     if ask.method in ("replace", "repaint") and hidden is not None:
         model = Inpaint(model, truth, ~hidden)
-        return model, RePaint(sampler, _RESAMPLE) if ask.method == "repaint" else sampler
-    model = LinearGaussian(model, A, y, _NOISE, sigma_data)
-    return model, DPS(sampler, _ZETA) if ask.method == "dps" else sampler
-
-
-def _sigma_data(entry: Entry) -> float:
-    return getattr(entry.loaded.config.model, "sigma_data", None) or _SIGMA_DATA
+        return model, RePaint(sampler, RESAMPLE) if ask.method == "repaint" else sampler
+    model = LinearGaussian(model, A, y, NOISE, sigma_data)
+    return model, DPS(sampler, ZETA) if ask.method == "dps" else sampler
 
 
 def _picture_of_measurement(y: Tensor, hidden: Tensor | None, truth: Tensor, ends: tuple[float, float]) -> Tensor:

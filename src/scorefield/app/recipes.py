@@ -2,19 +2,16 @@
 
 import shlex
 from dataclasses import MISSING, fields, is_dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from scorefield._tensors import derive_seed
+from scorefield.app.asks import NOISE, RESAMPLE, ZETA, Draw, Explore, Likelihood, Restore
 from scorefield.app.shelf import Entry
 from scorefield.config.sampling import SamplingConfig
 from scorefield.grids import geometric
 from scorefield.guidance import HIDDEN_PARTS, hidden_part
-
-if TYPE_CHECKING:
-    from scorefield.app.answers import Draw, Explore, Likelihood, Restore
 
 __all__ = ["draw", "explore", "likelihood", "restore", "written"]
 
@@ -22,7 +19,7 @@ Recipe = dict[str, str | None]
 _READ = "torch.tensor(read_image(Path('{}')))"
 
 
-def draw(ask: "Draw", entry: Entry, choice: SamplingConfig) -> Recipe:
+def draw(ask: Draw, entry: Entry, choice: SamplingConfig) -> Recipe:
     """Return the recipe of samples."""
     own = entry.loaded.config.sampling
     classes = entry.loaded.model.classes
@@ -44,10 +41,8 @@ def draw(ask: "Draw", entry: Entry, choice: SamplingConfig) -> Recipe:
     }
 
 
-def restore(ask: "Restore", entry: Entry, choice: SamplingConfig, hidden: Tensor | None) -> Recipe:
+def restore(ask: Restore, entry: Entry, choice: SamplingConfig, hidden: Tensor | None) -> Recipe:
     """Return the recipe of restorations, which reads the files image.png and mask.png."""
-    from scorefield.app import answers
-
     part = None if hidden is None else _part(hidden)
     sampler, grid = choice.build(entry.loaded.model.process)
     what = [f"truth = {_valued(entry)}"]
@@ -56,14 +51,14 @@ def restore(ask: "Restore", entry: Entry, choice: SamplingConfig, hidden: Tensor
         what.append(f"hidden = {mask}")
     if ask.method in ("replace", "repaint"):
         model, stepped = "sf.Inpaint(model, truth, ~hidden)", written(sampler)
-        stepped = f"sf.RePaint({stepped}, {answers._RESAMPLE})" if ask.method == "repaint" else stepped
+        stepped = f"sf.RePaint({stepped}, {RESAMPLE})" if ask.method == "repaint" else stepped
     else:
-        what += _measurement(ask, answers._NOISE)
+        what += _measurement(ask)
         model, stepped = (
-            f"sf.LinearGaussian(model, A, y, {answers._NOISE}, {answers._sigma_data(entry)!r})",
+            f"sf.LinearGaussian(model, A, y, {NOISE}, {entry.sigma_data!r})",
             written(sampler),
         )
-        stepped = f"sf.DPS({stepped}, {answers._ZETA})" if ask.method == "dps" else stepped
+        stepped = f"sf.DPS({stepped}, {ZETA})" if ask.method == "dps" else stepped
     shape = (ask.n, *entry.loaded.event)
     lines = [
         *what,
@@ -78,8 +73,8 @@ def restore(ask: "Restore", entry: Entry, choice: SamplingConfig, hidden: Tensor
         if ask.problem == "mask"
         else ["--problem", f"{ask.problem}:{int(ask.size) if ask.size.is_integer() else ask.size!r}"]
     )
-    settings = {"repaint": ["--resample", answers._RESAMPLE], "dps": ["--zeta", answers._ZETA]}.get(ask.method, [])
-    settings += [] if ask.method in ("replace", "repaint") else ["--noise", answers._NOISE]
+    settings = {"repaint": ["--resample", RESAMPLE], "dps": ["--zeta", ZETA]}.get(ask.method, [])
+    settings += [] if ask.method in ("replace", "repaint") else ["--noise", NOISE]
     asked = [*measured, "--image", "image.png", "--method", ask.method, *settings, "--steps", ask.steps]
     return {
         "python": _lines(entry, *lines, reads=True),
@@ -87,7 +82,7 @@ def restore(ask: "Restore", entry: Entry, choice: SamplingConfig, hidden: Tensor
     }
 
 
-def explore(ask: "Explore", entry: Entry) -> Recipe:
+def explore(ask: Explore, entry: Entry) -> Recipe:
     """Return the recipe of a look at a noise level; no command takes one."""
     lines = [
         "model = loaded.model",
@@ -101,7 +96,7 @@ def explore(ask: "Explore", entry: Entry) -> Recipe:
     return {"python": _lines(entry, *lines, reads=True), "command": None}
 
 
-def likelihood(ask: "Likelihood", entry: Entry) -> Recipe:
+def likelihood(ask: Likelihood, entry: Entry) -> Recipe:
     """Return the recipe of the bits per dimension of an image; the command takes test sets alone."""
     line = f"bits, error = sf.bits_per_dim(loaded.model, {_READ.format('image.png')}[None], seed={ask.seed})"
     return {"python": _lines(entry, line, reads=True), "command": None}
@@ -123,14 +118,14 @@ def written(value: object) -> str:
     return f"sf.{type(value).__name__}({', '.join(settings)})"
 
 
-def _measurement(ask: "Restore", noise: float) -> list[str]:
+def _measurement(ask: Restore) -> list[str]:
     """Return the lines of A and y."""
     if ask.problem == "mask":
         return ["A = sf.Mask(~hidden.expand(truth.shape[1:]))", "y = A.apply(truth)"]
     A = f"sf.Blur.gaussian({ask.size!r})" if ask.problem == "blur" else f"Downsample({int(ask.size)})"
     seed = derive_seed(ask.seed, "measurement")
     drawn = f"torch.randn(y.shape, generator=torch.Generator().manual_seed({seed}))"
-    return [f"A = {A}", "y = A.apply(truth)", f"y = y + {noise} * {drawn}"]
+    return [f"A = {A}", "y = A.apply(truth)", f"y = y + {NOISE} * {drawn}"]
 
 
 def _part(hidden: Tensor) -> str | None:

@@ -24,7 +24,7 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from scorefield.app import answers
+from scorefield.app import answers, asks
 from scorefield.app.jobs import Busy, Job, Jobs
 from scorefield.app.pictures import encoded, png
 from scorefield.app.shelf import Shelf
@@ -168,23 +168,23 @@ def _routes(app: FastAPI, shelf: Shelf, line: Jobs) -> None:
         return {"image": encoded(png(data[number]))}
 
     @app.post("/api/picture")
-    def picture(ask: answers.Picture) -> dict[str, Any]:
+    def picture(ask: asks.Picture) -> dict[str, Any]:
         return answers.picture(ask, shelf)
 
     @app.post("/api/draw")
-    async def draw(ask: answers.Draw, request: Request) -> StreamingResponse:
+    async def draw(ask: asks.Draw, request: Request) -> StreamingResponse:
         return await follow(ask, answers.draw, request)
 
     @app.post("/api/restore")
-    async def restore(ask: answers.Restore, request: Request) -> StreamingResponse:
+    async def restore(ask: asks.Restore, request: Request) -> StreamingResponse:
         return await follow(ask, answers.restore, request)
 
     @app.post("/api/explore")
-    async def explore(ask: answers.Explore, request: Request) -> StreamingResponse:
+    async def explore(ask: asks.Explore, request: Request) -> StreamingResponse:
         return await follow(ask, answers.explore, request)
 
     @app.post("/api/likelihood")
-    async def likelihood(ask: answers.Likelihood, request: Request) -> StreamingResponse:
+    async def likelihood(ask: asks.Likelihood, request: Request) -> StreamingResponse:
         return await follow(ask, answers.likelihood, request)
 
 

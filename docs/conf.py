@@ -13,6 +13,7 @@ os.environ.setdefault(
 os.environ.setdefault("SCOREFIELD_FAST", "1")  # SCOREFIELD_FAST=0 make docs renders the long versions
 
 import generate  # noqa: E402
+from generate.papers import linked  # noqa: E402
 
 import scorefield  # noqa: E402
 
@@ -49,7 +50,7 @@ autodoc_member_order = "bysource"
 
 
 def _lay_out(app, what, name, obj, options, lines: list[str]) -> None:  # noqa: ANN001 Sphinx's signature
-    """Show what docstrings indent, their formulas, as written; and take the * of a shape (b, *d) and |x| for what they are."""
+    """Show indented formulas as written, link the papers that are named, and take the * of a shape (b, *d) and |x| as they are."""
     laid: list[str] = []
     literal = False
     for line in lines:
@@ -60,7 +61,8 @@ def _lay_out(app, what, name, obj, options, lines: list[str]) -> None:  # noqa: 
             literal = True
         elif line.strip() and not indented:
             literal = False
-        laid.append(line if literal else re.sub(r"\*(?=[bdm]\b)|(?<!`)\|(?!`)", r"\\\g<0>", line))
+        plain = re.sub(r"\*(?=[bdm]\b)|(?<!`)\|(?!`)", r"\\\g<0>", line)
+        laid.append(line if literal else linked(plain, "`{text} <{url}>`__"))
     lines[:] = laid
 
 

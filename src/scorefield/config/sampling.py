@@ -19,7 +19,12 @@ __all__ = ["SamplingConfig"]
 
 
 class SamplingConfig(Section):
-    """Sampler and grid; what is left out is usual for the sampler."""
+    """How samples are drawn; what is left out is usual for the sampler.
+
+    Attributes:
+        sampler: the method, and its settings.
+        grid: the times between noise and data at which it stops.
+    """
 
     sampler: Annotated[Kind, SAMPLER]
     grid: Annotated[Kind, GRID]

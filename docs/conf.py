@@ -13,6 +13,7 @@ os.environ.setdefault(
 os.environ.setdefault("SCOREFIELD_FAST", "1")  # SCOREFIELD_FAST=0 make docs renders the long versions
 
 import generate  # noqa: E402
+from generate.examples import examples  # noqa: E402
 from generate.papers import linked  # noqa: E402
 
 import scorefield  # noqa: E402
@@ -66,7 +67,15 @@ def _lay_out(app, what, name, obj, options, lines: list[str]) -> None:  # noqa: 
     lines[:] = laid
 
 
+def _exemplify(app, what, name, obj, options, lines: list[str]) -> None:  # noqa: ANN001 Sphinx's signature
+    """Add the example of a name."""
+    example = examples().get(name.removeprefix("scorefield."))
+    if example is not None:
+        lines += ["", ".. code-block:: pycon", "", *(f"   {line}" for line in example.splitlines()), ""]
+
+
 def setup(app) -> None:  # noqa: ANN001
     """Generate what pages include; lay docstrings out after napoleon, which turns sections into fields."""
     generate.write(DOCS / "_generated")
     app.connect("autodoc-process-docstring", _lay_out, priority=900)
+    app.connect("autodoc-process-docstring", _exemplify, priority=950)

@@ -5,7 +5,20 @@ Nothing in them is typed: scores are exact, so a page costs seconds and says wha
 
 from pathlib import Path
 
-from generate import api, claims, commands, control, likelihood, ncsn, reliability, score, sde, settings, tables
+from generate import (
+    api,
+    claims,
+    commands,
+    control,
+    examples,
+    likelihood,
+    ncsn,
+    reliability,
+    score,
+    sde,
+    settings,
+    tables,
+)
 
 __all__ = ["write"]
 
@@ -20,6 +33,6 @@ def write(folder: Path) -> None:
     if stamp.exists() and stamp.stat().st_mtime > max(path.stat().st_mtime for path in made_of):
         return
     folder.mkdir(exist_ok=True)
-    for part in (score, ncsn, sde, likelihood, control, tables, claims, reliability, commands, settings, api):
+    for part in (score, ncsn, sde, likelihood, control, tables, claims, reliability, commands, settings, examples, api):
         part.write(folder)
     stamp.touch()

@@ -36,9 +36,9 @@ HOMES = {
 _HEAD = "| setting | what it may be | default | meaning |\n|---|---|---|---|\n"
 _INTRO = """# Settings
 
-Every setting of a training run: what it may be, its default, what it means, and the paper it comes from. In a YAML file sections are
-nested; on the command line the same names have dots (`scorefield train --config mnist --train.ema_decay 0.9999`), and `--print_config` prints
-all of them with their values. This page is written by `python -m tools.kinds` from the classes themselves.
+Every setting of a training run: what it may be, its default, what it means, and the paper it comes from. In a YAML file sections
+are nested; on the command line the same names have dots (`scorefield train --config mnist --train.ema_decay 0.9999`), and
+`--print_config` prints all of them with their values. This page is written by `python -m tools.kinds` from the classes themselves.
 """
 _KINDS = """
 ## Kinds and their settings

@@ -11,6 +11,7 @@ from generate import (
     commands,
     control,
     examples,
+    gallery,
     likelihood,
     ncsn,
     reliability,
@@ -28,11 +29,26 @@ ROOT = Path(__file__).parents[2]
 
 def write(folder: Path) -> None:
     """Write everything into ``folder``, unless it is newer than all it is made of."""
-    made_of = [*ROOT.glob("src/**/*.py"), *ROOT.glob("docs/generate/*.py"), *ROOT.glob("results/**/*.json")]
+    pages = (ROOT / "docs" / name for name in ("gallery.py", "bibliography.md", "howto/command_line.md"))
+    made_of = [*ROOT.glob("src/**/*.py"), *ROOT.glob("docs/generate/*.*"), *pages, *ROOT.glob("results/**/*.json")]
     stamp = folder / ".made"
     if stamp.exists() and stamp.stat().st_mtime > max(path.stat().st_mtime for path in made_of):
         return
     folder.mkdir(exist_ok=True)
-    for part in (score, ncsn, sde, likelihood, control, tables, claims, reliability, commands, settings, examples, api):
+    for part in (
+        score,
+        ncsn,
+        sde,
+        likelihood,
+        control,
+        tables,
+        claims,
+        reliability,
+        commands,
+        settings,
+        examples,
+        gallery,
+        api,
+    ):
         part.write(folder)
     stamp.touch()

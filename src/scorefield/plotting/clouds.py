@@ -39,7 +39,7 @@ def sample_panels(
 ) -> None:
     """Write samples over the regions that hold 50, 90 and 99 % of the true mass: a row per score, a column per sampler."""
     columns = len(next(iter(rows.values())))
-    with sheet(path, (3.7 * columns + 0.6, 3.95 * len(rows) + 0.4), width, ax) as figure:
+    with sheet(path, (3.7 * columns + 0.6, 3.95 * len(rows) + 0.8), width, ax) as figure:
         grid = figure.subplots(len(rows), columns, squeeze=False, sharex=True, sharey=True)
         for line, (score, panels) in zip(grid, rows.items(), strict=True):
             line[0].set_ylabel(score, fontsize=13)
@@ -47,7 +47,7 @@ def sample_panels(
                 terrain.fill(axes)
                 _dots(axes, drawn.x)
                 terrain.square.frame(axes)
-                axes.set_title(f"{sampler}\n{drawn.evaluations} evaluations", fontsize=11)
+                axes.set_title(f"{sampler}\n{drawn.evaluations:g} evaluations", fontsize=11)
         shown = min(_DOTS, *(len(drawn.x) for panels in rows.values() for drawn in panels.values()))
         figure.supxlabel(f"{shown} samples, over the regions that hold 50, 90 and 99 % of the true mass", fontsize=10)
 

@@ -48,7 +48,7 @@ def sheet(
     if path is None:
         raise ValueError("a figure needs a path to write to, or ax= to be drawn in; received neither")
     scale = 1.0 if width is None else width / size[0]
-    figure = Figure(figsize=(scale * size[0], scale * size[1]), layout="constrained")
+    figure = Figure(figsize=(scale * size[0], scale * size[1]), layout="compressed")
     yield figure
     path = Path(path)
     with mpl.rc_context(_EMBEDDED):

@@ -173,7 +173,7 @@ _IMAGES = (
     "needs images, series or volumes with channels, such as (1, 28, 28) or (1, 256); the data has {event}; "
     "use mlp, or say where the channels are: data.channels=first, last or none"
 )
-_INDEX = "is told the index of a noise level; use model.kind=ladder"
+_INDEX = "needs the index of a noise level; use model.kind=ladder"
 NETWORK = kinds(
     Room(
         "network",

@@ -95,7 +95,7 @@ class DataConfig(Section):
         return replace(dataset, flips=self.flips and train)
 
     def on_grid(self, event: tuple[int, ...]) -> bool:
-        """Return whether an event is channels on a grid: an image, or a series or volume of which the first axis can be told to be them."""
+        """Return whether an event is channels on a grid: an image, or a series or volume of which the first axis is known to be them."""
         return len(event) == 3 or (len(event) in (2, 4) and (self.channels is not None or event[0] <= _CHANNELS))
 
     def _whole(self, train: bool) -> data.Dataset:
@@ -246,7 +246,7 @@ class RunConfig(Section):
                 kept | model.model_dump(exclude_none=True) | {name: kept[name] for name in ("start",) if name in kept}
             )
         else:
-            # A density that the objective compares with speaks the data's units, and so has the model to.
+            # A density that the objective compares with is in the data's units, and so has the model to.
             own = hasattr(self.objective, "density")
             told = measured(dataset, model.model_dump(), units=not own)
         update: dict[str, Any] = {"model": MODEL.read(told)}

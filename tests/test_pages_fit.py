@@ -23,7 +23,7 @@ CUT = """() => {
   const scrolls = e => ['auto', 'scroll'].includes(getComputedStyle(e).overflowX);
   const inside = e => { for (let p = e.parentElement; p; p = p.parentElement) if (scrolls(p)) return true; return false; };
   const edge = document.documentElement.clientWidth;
-  const blocks = [...document.querySelectorAll('article :is(p, li, h1, h2, h3, h4, dt, dd, pre, table, img, video, figure, summary)')];
+  const blocks = [...document.querySelectorAll('article :is(p, li, h1, h2, h3, h4, dt, pre, table, img, video, figure, summary)')];
   const shown = blocks.filter(e => e.offsetParent !== null && !inside(e) && !e.closest('.math'));
   return shown.filter(e => e.getBoundingClientRect().right > edge + 1
     || (e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 0 && !scrolls(e)

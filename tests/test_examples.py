@@ -4,7 +4,7 @@ import doctest
 import re
 import sys
 from importlib import import_module
-from inspect import isabstract, isclass
+from inspect import getdoc, isabstract, isclass
 from pathlib import Path
 
 import pytest
@@ -57,15 +57,27 @@ def public() -> set[str]:
     return {name for name in found if not abstract(name)} - {"ScoreModel"} - RETURNED - ELSEWHERE.keys()
 
 
-def abstract(name: str) -> bool:
+def value_of(name: str) -> object:
     room, _, last = f"scorefield.{name}".rpartition(".")
-    value = getattr(import_module(room), last)
+    return getattr(import_module(room), last)
+
+
+def described(name: str) -> str:
+    return getdoc(value_of(name)) or ""
+
+
+def abstract(name: str) -> bool:
+    value = value_of(name)
     return isclass(value) and (isabstract(value) or getattr(value, "_is_protocol", False))
+
+
+OWN = {name: text for name in public() if ">>>" in (text := described(name))}
+"""Docstrings that hold an example themselves."""
 
 
 def test_every_name_has_an_example() -> None:
     assert len(examples.examples()) > 150
-    assert sorted(public() - examples.examples().keys()) == []
+    assert sorted(public() - examples.examples().keys() - OWN.keys()) == []
 
 
 def test_every_example_is_of_a_name_on_a_page_and_short() -> None:
@@ -74,10 +86,12 @@ def test_every_example_is_of_a_name_on_a_page_and_short() -> None:
     assert [name for name, text in examples.examples().items() if text.count("\n") > 9] == []
 
 
-@pytest.mark.parametrize("name", examples.examples())
+@pytest.mark.parametrize("name", [*examples.examples(), *sorted(OWN)])
 def test_an_example_does_what_it_shows(name: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    test = doctest.DocTestParser().get_doctest(examples.examples()[name], examples.names(tmp_path), name, None, 0)
+    test = doctest.DocTestParser().get_doctest(
+        examples.examples().get(name) or OWN[name], examples.names(tmp_path), name, None, 0
+    )
     assert test.examples
     said: list[str] = []
     outcome = doctest.DocTestRunner(optionflags=OPTIONS).run(test, out=said.append)

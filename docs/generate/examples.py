@@ -24,7 +24,7 @@ images = torch.arange(8, dtype=torch.uint8).reshape(2, 1, 2, 2) * 30
 
 @cache
 def examples() -> dict[str, str]:
-    """Return the examples by name, as one writes it after ``scorefield.``."""
+    """Return the examples by name, as one writes it after ``scorefield.``; a class may have its own in its docstring instead."""
     blocks = (Path(__file__).parent / "examples.txt").read_text(encoding="utf-8").split("\n\n")
     return {name: text for name, _, text in (block.strip().partition("\n") for block in blocks)}
 

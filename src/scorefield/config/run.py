@@ -203,6 +203,7 @@ class RunConfig(Section):
         name: of the run's folder, runs/NAME.
         comment: anything you want to remember; it is stored with the run.
         seed: decides initial weights, order of examples and noise: the same seed gives the same run.
+        teacher: a trained model to learn from, by name or folder, for objectives that distil one.
     """
 
     name: Annotated[str, AfterValidator(_run_name)] = "run"

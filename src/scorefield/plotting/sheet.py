@@ -10,7 +10,6 @@ from matplotlib.figure import Figure, SubFigure
 
 __all__ = ["sheet"]
 
-_EMBEDDED = {"pdf.fonttype": 42, "ps.fonttype": 42, "svg.hashsalt": "scorefield"}  # TrueType: text stays text
 _UNDATED = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}  # the same figure is the same file
 
 
@@ -51,7 +50,8 @@ def sheet(
     figure = Figure(figsize=(scale * size[0], scale * size[1]), layout="compressed")
     yield figure
     path = Path(path)
-    with mpl.rc_context(_EMBEDDED):
+    # TrueType, so that text stays text.
+    with mpl.rc_context({"pdf.fonttype": 42, "ps.fonttype": 42, "svg.hashsalt": "scorefield"}):
         figure.savefig(
             path, dpi=150, bbox_inches="tight" if tight else None, metadata=_UNDATED.get(path.suffix.lower())
         )

@@ -20,6 +20,7 @@ pytestmark = [
 ]
 
 CUT = """() => {
+  document.querySelectorAll('mjx-assistive-mml').forEach(e => e.remove());  // for screen readers, never seen
   const scrolls = e => ['auto', 'scroll'].includes(getComputedStyle(e).overflowX);
   const inside = e => { for (let p = e.parentElement; p; p = p.parentElement) if (scrolls(p)) return true; return false; };
   const edge = document.documentElement.clientWidth;

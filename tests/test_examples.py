@@ -32,6 +32,8 @@ ELSEWHERE = {
     "data.mnist": "it downloads",
     "data.fashion_mnist": "it downloads",
     "data.kmnist": "it downloads",
+    "data.cifar10": "it downloads",
+    "preconditioning.denoised_by_flow": "FlowNet calls it",
     "data.LoaderBatches": "fit takes loaders: docs/howto/own_data",
     "data.read_idx": "the files of MNIST",
     "networks.UNet2D": "needs diffusers: docs/howto/others_models",

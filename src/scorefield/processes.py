@@ -247,6 +247,10 @@ class RectifiedFlow(Process):
     """Straight lines from data to noise: α = 1 − t, σ = t, on which dx_t/dt = z − x_0 (Liu, Gong & Liu 2023; Lipman et al. 2023).
 
     At t = 1, where no data is left, a score says nothing; sampling starts at ``t_max``.
+
+    Args:
+        t_min: the time nearest to the data.
+        t_max: the time nearest to pure noise, where sampling starts.
     """
 
     t_min: float = 1e-3

@@ -13,6 +13,8 @@ os.environ.setdefault(
 os.environ.setdefault("SCOREFIELD_FAST", "1")  # SCOREFIELD_FAST=0 make docs renders the long versions
 
 import generate  # noqa: E402
+from generate.examples import examples  # noqa: E402
+from generate.papers import linked  # noqa: E402
 
 import scorefield  # noqa: E402
 
@@ -31,7 +33,7 @@ html_title = "scorefield"
 html_static_path = ["_static"]
 html_css_files = ["wide.css"]
 html_extra_path = ["../src/scorefield/app"]  # the plane, a page of its own: plane/index.html
-exclude_patterns = ["_build", "conf.py", "generate", "_generated/*.inc", "**/.ipynb_checkpoints"]
+exclude_patterns = ["_build", "conf.py", "generate", "gallery.py", "_generated/*.inc", "**/.ipynb_checkpoints"]
 exclude_patterns += ["*.py", "pages", "__pycache__"]  # of the app: its server, and the pages that need one
 suppress_warnings = ["mystnb.unknown_mime_type"]
 
@@ -50,7 +52,7 @@ autodoc_member_order = "bysource"
 
 
 def _lay_out(app, what, name, obj, options, lines: list[str]) -> None:  # noqa: ANN001 Sphinx's signature
-    """Show what docstrings indent, their formulas, as written; and take the * of a shape (b, *d) and |x| for what they are."""
+    """Show indented formulas as written, link the papers that are named, and take the * of a shape (b, *d) and |x| as they are."""
     laid: list[str] = []
     literal = False
     for line in lines:
@@ -61,11 +63,20 @@ def _lay_out(app, what, name, obj, options, lines: list[str]) -> None:  # noqa: 
             literal = True
         elif line.strip() and not indented:
             literal = False
-        laid.append(line if literal else re.sub(r"\*(?=[bdm]\b)|(?<!`)\|(?!`)", r"\\\g<0>", line))
+        plain = re.sub(r"\*(?=[bdm]\b)|(?<!`)\|(?!`)", r"\\\g<0>", line)
+        laid.append(line if literal else linked(plain, "`{text} <{url}>`__"))
     lines[:] = laid
+
+
+def _exemplify(app, what, name, obj, options, lines: list[str]) -> None:  # noqa: ANN001 Sphinx's signature
+    """Add the example of a name."""
+    example = examples().get(name.removeprefix("scorefield."))
+    if example is not None:
+        lines += ["", ".. code-block:: pycon", "", *(f"   {line}" for line in example.splitlines()), ""]
 
 
 def setup(app) -> None:  # noqa: ANN001
     """Generate what pages include; lay docstrings out after napoleon, which turns sections into fields."""
     generate.write(DOCS / "_generated")
     app.connect("autodoc-process-docstring", _lay_out, priority=900)
+    app.connect("autodoc-process-docstring", _exemplify, priority=950)

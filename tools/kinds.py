@@ -1,7 +1,11 @@
-"""Write src/scorefield/cli/kinds.json, the torch-free table of every kind of a configuration: ``python -m tools.kinds``."""
+"""``python -m tools.kinds``: write what is made from the kinds of a configuration.
+
+That is src/scorefield/cli/kinds.json, the torch-free table for ``--help``, and docs/settings.md.
+"""
 
 import inspect
 import json
+import sys
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,7 +16,8 @@ from scorefield.config.rooms import ROOMS
 from scorefield.config.run import DataConfig, GuideConfig, TrainConfig
 from scorefield.toys import OBJECTIVES, TOYS
 
-FILE = Path(__file__).parents[1] / "src" / "scorefield" / "cli" / "kinds.json"
+ROOT = Path(__file__).parents[1]
+FILE = ROOT / "src" / "scorefield" / "cli" / "kinds.json"
 _REQUIRED = "required"
 
 
@@ -51,3 +56,7 @@ def _plain(default: object) -> object:
 
 if __name__ == "__main__":
     FILE.write_text(text(), encoding="utf-8")
+    sys.path.insert(0, str(ROOT / "docs"))
+    from generate import settings
+
+    settings.PAGE.write_text(settings.page(), encoding="utf-8")

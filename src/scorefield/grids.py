@@ -266,6 +266,11 @@ def geometric(sigma_1: float, sigma_L: float, levels: Rungs) -> Levels:
     """Return the L noise levels of NCSN, σ_1 > … > σ_L with a constant ratio (Song & Ermon 2019, section 4.2).
 
     One level is σ_L alone: the single-noise model of the ablations.
+
+    Args:
+        sigma_1: the largest; in a run, the process's largest σ/α.
+        sigma_L: the smallest; in a run, the process's smallest σ/α.
+        levels: how many.
     """
     _at_least(1, levels, "levels")
     if levels == 1:
@@ -275,17 +280,35 @@ def geometric(sigma_1: float, sigma_L: float, levels: Rungs) -> Levels:
 
 
 def linear(sigma_1: float, sigma_L: float, levels: Rungs) -> Levels:
-    """Return L noise levels equally spaced: few of them are small, where the detail is (for comparison)."""
+    """Return L noise levels equally spaced: few of them are small, where the detail is (for comparison).
+
+    Args:
+        sigma_1: the largest; in a run, the process's largest σ/α.
+        sigma_L: the smallest; in a run, the process's smallest σ/α.
+        levels: how many.
+    """
     return _between(sigma_1, sigma_L, levels, lambda u: u)
 
 
 def cosine(sigma_1: float, sigma_L: float, levels: Rungs) -> Levels:
-    """Return L noise levels along half a cosine: dense at both ends. σ = σ_1 + (σ_L − σ_1)(1 − cos πu)/2, u from 0 to 1."""
+    """Return L noise levels along half a cosine: dense at both ends. σ = σ_1 + (σ_L − σ_1)(1 − cos πu)/2, u from 0 to 1.
+
+    Args:
+        sigma_1: the largest; in a run, the process's largest σ/α.
+        sigma_L: the smallest; in a run, the process's smallest σ/α.
+        levels: how many.
+    """
     return _between(sigma_1, sigma_L, levels, lambda u: 0.5 * (1 - torch.cos(math.pi * u)))
 
 
 def sigmoid(sigma_1: float, sigma_L: float, levels: Rungs) -> Levels:
-    """Return L noise levels along a logistic curve from −6 to 6: denser yet at both ends than `cosine`."""
+    """Return L noise levels along a logistic curve from −6 to 6: denser yet at both ends than `cosine`.
+
+    Args:
+        sigma_1: the largest; in a run, the process's largest σ/α.
+        sigma_L: the smallest; in a run, the process's smallest σ/α.
+        levels: how many.
+    """
     ends = torch.sigmoid(torch.tensor([-6.0, 6.0], dtype=torch.float64))
     return _between(sigma_1, sigma_L, levels, lambda u: (torch.sigmoid(12 * u - 6) - ends[0]) / (ends[1] - ends[0]))
 

@@ -94,6 +94,10 @@ class VE(Process):
     """Variance exploding with geometric noise: α = 1, σ_t = σ_min (σ_max/σ_min)^t on [0, 1].
 
     The continuum of NCSN's levels (Song et al. 2021, Eq. 9 and appendix C). At t = 0 the noise is σ_min, not nothing.
+
+    Args:
+        sigma_min: standard deviation of the least noise; data finer than this are not learned.
+        sigma_max: standard deviation of the most noise, in which data should drown (Song & Ermon 2020, Technique 1: its diameter).
     """
 
     sigma_min: float = 0.01
@@ -120,7 +124,12 @@ class VE(Process):
 
 @dataclass(frozen=True)
 class EDM(Process):
-    """Time is the noise level itself: α = 1, σ_t = t on [σ_min, σ_max] (Karras et al. 2022, Table 1, last column)."""
+    """Time is the noise level itself: α = 1, σ_t = t on [σ_min, σ_max] (Karras et al. 2022, Table 1, last column).
+
+    Args:
+        sigma_min: standard deviation of the least noise (Karras et al. 2022: 0.002 for images in [−1, 1]).
+        sigma_max: standard deviation of the most noise, in which data should drown (Karras et al. 2022: 80).
+    """
 
     sigma_min: float = 0.002
     sigma_max: float = 80.0
@@ -144,7 +153,12 @@ class EDM(Process):
 
 @dataclass(frozen=True)
 class PowerVE(Process):
-    """dx = base^t dw on (0, 1]: α = 1, σ_t² = (base^{2t} − 1) / (2 ln base). The SDE of the score-SDE tutorial."""
+    """dx = base^t dw on (0, 1]: α = 1, σ_t² = (base^{2t} − 1) / (2 ln base). The SDE of the score-SDE tutorial.
+
+    Args:
+        base: how fast noise grows.
+        t_min: the time nearest to the data.
+    """
 
     base: float = 25.0
     t_min: float = 1e-5
@@ -168,7 +182,13 @@ class PowerVE(Process):
 
 @dataclass(frozen=True)
 class _LinearBeta(Process):
-    """What VP and sub-VP share: β(t) = β_min + t (β_max − β_min), of which both are functions through B = ∫₀ᵗ β."""
+    """What VP and sub-VP share: β(t) = β_min + t (β_max − β_min), of which both are functions through B = ∫₀ᵗ β.
+
+    Args:
+        beta_min: β(0), the rate of noising at the data (Song et al. 2021, appendix C: 0.1).
+        beta_max: β(1), the rate at the end (Song et al. 2021, appendix C: 20).
+        t_min: the time nearest to the data; smaller ones divide by a noise close to zero (Song et al. 2021, appendix C).
+    """
 
     beta_min: float = 0.1
     beta_max: float = 20.0
@@ -227,6 +247,10 @@ class RectifiedFlow(Process):
     """Straight lines from data to noise: α = 1 − t, σ = t, on which dx_t/dt = z − x_0 (Liu, Gong & Liu 2023; Lipman et al. 2023).
 
     At t = 1, where no data is left, a score says nothing; sampling starts at ``t_max``.
+
+    Args:
+        t_min: the time nearest to the data.
+        t_max: the time nearest to pure noise, where sampling starts.
     """
 
     t_min: float = 1e-3
@@ -253,7 +277,7 @@ class DDPM(Process):
     Between two levels ln ρ is linear in t. A network that was trained on the levels is asked at t (N − 1), a level or between two.
 
     Args:
-        levels: N.
+        levels: N, how many.
         beta_min: β_0.
         beta_max: β_{N−1}.
         schedule: how β goes from one to the other: "linear" (Ho et al. 2020), "scaled_linear", linear in √β (Rombach et al. 2022), or

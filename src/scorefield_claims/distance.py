@@ -20,10 +20,10 @@ _BLOCKS = 20
 
 
 def mmd_to(law: sf.GaussianMixture, x: Float[Tensor, "n *d"], bandwidth: float, *, seed: int = 0) -> Estimate:
-    """Return MMD² between samples x and ``law``, with the standard error over twenty blocks of samples.
+    """Return MMD² between samples x and a mixture, with the standard error over twenty blocks of samples.
 
     Args:
-        law: with diagonal covariances.
+        law: the mixture, with diagonal covariances.
         x: at least forty samples.
         bandwidth: h, the length at which differences count.
         seed: of the frequencies.

@@ -1,6 +1,6 @@
 """What the figures of claims are made of: clouds, curves with error bars, named estimates, tables in colour.
 
-Colours are Okabe & Ito's, told apart by every kind of sight; panels of one kind share their scales.
+Colours are Okabe & Ito's, distinct for every kind of colour vision; panels of one kind share their scales.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -14,7 +14,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> dict:
     """What would be drawn: pictures by title, heading and height."""
     seen: dict = {}
 
-    def picture_row(path, pictures, heading="", height=3.2):
+    def picture_row(path, pictures, heading="", height=3.2, **_):
         seen.update(pictures=pictures, heading=heading, height=height)
 
     monkeypatch.setattr(strips, "picture_row", picture_row)

@@ -190,6 +190,6 @@ def restoring(parser: ArgumentParser, methods: tuple[str, ...], out: str) -> Non
     parser.add_argument(
         "--out",
         type=str,
-        help=f".png panel, or .npz arrays, in the data's units; {out}.png by default, .npz of what is no image",
+        help=f".png, .pdf or .svg panel, or .npz arrays, in the data's units; {out}.png by default, .npz of what is no image",
     )
     data_dir(parser)

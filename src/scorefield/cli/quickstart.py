@@ -41,7 +41,7 @@ def parser() -> ArgumentParser:
     parser.add_argument(
         "--run", type=str, metavar="DIR", help="folder to write; by default runs/quickstart, or the next free number"
     )
-    parser.add_argument("--seed", type=Whole0, default=0)
+    parser.add_argument("--seed", type=Whole0, default=0, help="decides initial weights, batches and samples")
     parser.add_argument("--steps", type=Whole1, default=3000, help="optimiser steps")
     return parser
 

@@ -73,7 +73,7 @@ class Problem(NamedTuple):
 
 def subject(args: Namespace, name: str) -> Subject:
     """Return what is restored and where it is written, by default as ``name``; refuse settings of other methods."""
-    kinds = (".png", ".npz")
+    kinds = (".png", ".pdf", ".svg", ".npz")
     if args.out is not None:
         writable(args.out, kinds)
     for option, (_, methods) in _SETTINGS.items():

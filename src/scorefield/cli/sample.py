@@ -20,7 +20,7 @@ def parser() -> ArgumentParser:
         "--out",
         type=str,
         metavar="FILE",
-        help=".png grid; .gif or .mp4 the path; .npz the array, in the units of the data; samples.png, or samples.npz, by default",
+        help=".png, .pdf or .svg grid; .gif or .mp4 the path; .npz the array, in the data's units; samples.png or .npz by default",
     )
     parser.add_argument("--frames", type=Whole1, default=40, metavar="N", help="frames of a film")
     return parser
@@ -33,7 +33,7 @@ def run(args: Namespace) -> int:
     from scorefield.pretrained import load_model
     from scorefield.training import processes
 
-    kinds = (".png", ".npz", *FILMS)
+    kinds = (".png", ".pdf", ".svg", ".npz", *FILMS)
     if args.out is not None:
         writable(args.out, kinds)
     parallel = processes(args.device)

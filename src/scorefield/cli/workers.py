@@ -48,7 +48,7 @@ def each(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[
 
 
 def _begin(threads: int) -> None:
-    """Make a process a worker: it stops when told so by the command, or when that is no more."""
+    """Make a process a worker: it stops when the command asks it to, or when that is no more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_follow, daemon=True).start()
     torch.set_num_threads(threads)

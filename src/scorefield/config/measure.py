@@ -19,7 +19,7 @@ _OF_DATA = ("sigma_data", "mean_data")
 def measured(dataset: Dataset, model: Mapping[str, Any], *, units: bool = True) -> dict[str, Any]:
     """Return a model's section with what it left open filled in.
 
-    Images in bytes stand for [0, 1], and keep their units. So do data of which a mean or a standard deviation is told without units. The
+    Images in bytes stand for [0, 1], and keep their units. So do data of which a mean or a standard deviation is given without units. The
     units of all others are such that each column of a table, or all numbers of a series, image or volume, have mean 0 and standard
     deviation ½.
 

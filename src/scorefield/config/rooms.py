@@ -42,7 +42,13 @@ __all__ = [
 
 
 class ModelKind(Kind):
-    """A model and the units of its data: x = location + scale · y, values between the ends. Measured on the data where absent."""
+    """A model and the units of its data.
+
+    Attributes:
+        location: m in x = m + s · y, where x is the data and y what the network sees: one number, or one per column; measured where absent.
+        scale: s in x = m + s · y, likewise.
+        ends: the values that are black and white in pictures; measured where absent.
+    """
 
     location: Numbers | None = None
     scale: Numbers | None = None
@@ -66,7 +72,11 @@ def _levels(value: object) -> object:
 
 
 def listed(levels: Tensor) -> Float[Tensor, " L"]:
-    """Return the levels given, one by one."""
+    """Return the levels given, one by one.
+
+    Args:
+        levels: noise levels σ, the largest first.
+    """
     return levels
 
 
@@ -163,7 +173,7 @@ _IMAGES = (
     "needs images, series or volumes with channels, such as (1, 28, 28) or (1, 256); the data has {event}; "
     "use mlp, or say where the channels are: data.channels=first, last or none"
 )
-_INDEX = "is told the index of a noise level; use model.kind=ladder"
+_INDEX = "needs the index of a noise level; use model.kind=ladder"
 NETWORK = kinds(
     Room(
         "network",

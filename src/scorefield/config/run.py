@@ -53,10 +53,17 @@ _CHANNELS = 4  # more of them on the first axis of a series or volume are told b
 class DataConfig(Section):
     """What to learn: an embedded or downloaded data set, a path of your own (a folder of images, .npy, .npz), or draws from a density.
 
-    ``array`` and ``channels`` say what an array file leaves open (`scorefield.data.from_array_file`). ``dir`` is where downloaded files,
-    and a path that is not absolute, are looked for. ``examples`` of the density are drawn, 50 000 where it is absent, and as many others
-    to test with. ``keep`` makes data unbalanced: {3: 0.35} keeps 35 % of the threes (`scorefield.data.keep_share`). ``flips`` mirrors half
-    of the training images left to right, others in each epoch (`scorefield.data.Dataset`).
+    Attributes:
+        kind: the data set; "path" for data of your own, "density" for draws from a distribution with a formula.
+        path: with kind "path", the folder of images, or the .npy or .npz file.
+        array: which array of an .npz file holds the examples, where it has several (`scorefield.data.from_array_file`).
+        channels: where the channels of an array are: "first" or "last" axis, or "none"; asked for where the shape leaves it open.
+        size: images of a folder are brought to this height and width, in pixels.
+        dir: where downloaded files, and a path that is not absolute, are looked for.
+        density: with kind "density", the distribution to draw from.
+        examples: how many examples of the density are drawn, and as many others to test with; 50 000 where it is absent.
+        keep: makes data unbalanced: {3: 0.35} keeps 35 % of the threes (`scorefield.data.keep_share`).
+        flips: mirrors half of the training images left to right, others in each epoch (`scorefield.data.Dataset`).
     """
 
     kind: Literal["digits", "mnist", "fashion_mnist", "kmnist", "cifar10", "path", "density"] = "mnist"
@@ -88,7 +95,7 @@ class DataConfig(Section):
         return replace(dataset, flips=self.flips and train)
 
     def on_grid(self, event: tuple[int, ...]) -> bool:
-        """Return whether an event is channels on a grid: an image, or a series or volume of which the first axis can be told to be them."""
+        """Return whether an event is channels on a grid: an image, or a series or volume of which the first axis is known to be them."""
         return len(event) == 3 or (len(event) in (2, 4) and (self.channels is not None or event[0] <= _CHANNELS))
 
     def _whole(self, train: bool) -> data.Dataset:
@@ -120,6 +127,7 @@ _OF_RUN = ("guide_step", "seed")  # settings of the optimisation that the run sa
 _Minimise: Any = create_model(
     "_Minimise",
     __base__=Section,
+    __doc__=Optimization.__doc__,
     **{name: (p.type, p.default) for name, p in parameters(Optimization).items() if name not in _OF_RUN},  # pyright: ignore[reportArgumentType, reportCallIssue]
 )
 
@@ -127,7 +135,14 @@ _Minimise: Any = create_model(
 class TrainConfig(_Minimise):
     """How to minimise (the fields of `scorefield.training.Optimization`), and how often to look.
 
-    Where ``epochs`` is given, steps are what it takes to see the data so many times, whatever else ``steps`` says.
+    Attributes:
+        epochs: in place of ``steps``: as many steps as it takes to see the data so many times.
+        batch_size: examples per optimiser step.
+        device: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:N" or "mps".
+        log_every: steps between two lines of metrics.csv.
+        checkpoint_every: steps between two checkpoints.
+        sample_every: steps between two pictures of samples.
+        keep: how many checkpoints stay on disk, the newest.
     """
 
     epochs: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
@@ -145,9 +160,12 @@ class TrainConfig(_Minimise):
 
 
 class GuideConfig(Section):
-    """`scorefield.AutoGuided`: the averaged weights of an early step guide the last, when samples are drawn, with this weight.
+    """Autoguidance (`scorefield.AutoGuided`): when samples are drawn, the difference to a weaker version of the model is added.
 
-    ``interval`` bounds the noise-to-signal ratios at which they do; all, when absent.
+    Attributes:
+        step: the optimiser step whose averaged weights are kept as the weaker version (Karras et al. 2024); none is kept when absent.
+        weight: how many times the difference is added; 0 draws without it.
+        interval: the noise-to-signal ratios σ/α between which it is added; at all of them when absent.
     """
 
     step: PositiveInt | None = None
@@ -180,6 +198,12 @@ class RunConfig(Section):
     """Everything that decides a run. The same configuration and code give the same weights, bit for bit.
 
     Values in the first edition's form are read too (`scorefield.config.migrate`).
+
+    Attributes:
+        name: of the run's folder, runs/NAME.
+        comment: anything you want to remember; it is stored with the run.
+        seed: decides initial weights, order of examples and noise: the same seed gives the same run.
+        teacher: a trained model to learn from, by name or folder, for objectives that distil one.
     """
 
     name: Annotated[str, AfterValidator(_run_name)] = "run"
@@ -223,7 +247,7 @@ class RunConfig(Section):
                 kept | model.model_dump(exclude_none=True) | {name: kept[name] for name in ("start",) if name in kept}
             )
         else:
-            # A density that the objective compares with speaks the data's units, and so has the model to.
+            # A density that the objective compares with is in the data's units, and so has the model to.
             own = hasattr(self.objective, "density")
             told = measured(dataset, model.model_dump(), units=not own)
         train = self.train if before is None or self.train.generator else before.train

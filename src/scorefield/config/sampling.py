@@ -20,7 +20,13 @@ __all__ = ["SamplingConfig", "changed"]
 
 
 class SamplingConfig(Section):
-    """Sampler, grid and the generator of noise; what is left out is usual for the sampler."""
+    """How samples are drawn; what is left out is usual for the sampler.
+
+    Attributes:
+        sampler: the method, and its settings.
+        grid: the times between noise and data at which it stops.
+        generator: what makes the noise, `scorefield.Noise`'s.
+    """
 
     sampler: Annotated[Kind, SAMPLER]
     grid: Annotated[Kind, GRID]

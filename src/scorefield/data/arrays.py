@@ -100,7 +100,7 @@ def dataset_of(
             (n, h, w, 1 or 3) has them last.
 
     Raises:
-        DataError: other types of numbers, one axis only, axes of which the channels cannot be told, numbers that are not finite in
+        DataError: other types of numbers, one axis only, axes among which the channels are not known, numbers that are not finite in
             float32 or that it cannot tell apart, labels that are not class numbers.
     """
     source = name if source is None else source

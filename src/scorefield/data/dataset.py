@@ -1,6 +1,6 @@
 """The data set in memory, or mapped from a file, and the step from bytes to real numbers.
 
-Dequantisation: x·255/256 + U/256 with x = byte/255 and U ~ U[0, 1), that is (byte + U)/256. It turns a law
+Dequantisation: x·255/256 + U/256 with x = byte/255 and U ~ U[0, 1), that is (byte + U)/256. It turns a distribution
 on 256 grey levels into a density on [0, 1) without which log-densities of images are unbounded.
 """
 

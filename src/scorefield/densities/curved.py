@@ -35,8 +35,8 @@ class Ring(Noised):
     Noised, with I₀ the Bessel function:  p(y) = E_r [ e^{−(‖y‖² + α²r²)/2σ²} I₀(α r‖y‖/σ²) ] / (2πσ²).
 
     Args:
-        radius: R.
-        std: s.
+        radius: R, of the circle.
+        std: s, the thickness of the circle.
 
     Error of log p when noised: below 1e-9 (128 Gauss–Hermite nodes) for R ≥ 4s.
     """
@@ -88,9 +88,9 @@ class Banana(Noised):
         p(x) = N(x₁; 0, a²) N(x₂; κ(x₁² − a²), c²)
 
     Args:
-        spread: a.
-        curvature: κ.
-        std: c.
+        spread: a, standard deviation along the banana before it is bent.
+        curvature: κ, how strongly it is bent.
+        std: c, its thickness.
 
     Error of log p when noised: below 1e-6 (128 Gauss–Hermite nodes) where the curve turns by less than its thickness within the noise.
     """
@@ -137,7 +137,7 @@ class Funnel(Noised):
 
     Args:
         dim: number of coordinates, at least two.
-        std: of v.
+        std: standard deviation of v, the first coordinate.
 
     Error of log p when noised: below 1e-6 (128 Gauss–Hermite nodes) for dim ≤ 10.
     """
@@ -183,8 +183,8 @@ class TwoMoons(Noised):
         c₁(θ) = (cos θ, sin θ) r − (r/2, r/4),   c₂ = −c₁
 
     Args:
-        radius: r.
-        std: s.
+        radius: r, of the half circles.
+        std: s, the thickness of the half circles.
 
     Error of log p: below 1e-9 (192 Gauss–Legendre nodes on each arc) for α r / √(α²s² + σ²) ≤ 40.
     """

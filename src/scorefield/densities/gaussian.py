@@ -76,13 +76,25 @@ class GaussianMixture(KnownScore):
 
     @classmethod
     def ring(cls, modes: int = 8, radius: float = 4.0, std: float = 0.3) -> "GaussianMixture":
-        """Return equal isotropic modes on a circle in the plane."""
+        """Return equal isotropic modes on a circle in the plane.
+
+        Args:
+            modes: how many.
+            radius: of the circle.
+            std: standard deviation of each mode.
+        """
         angle = 2 * math.pi * torch.arange(modes, dtype=torch.float64) / modes
         return cls(radius * torch.stack([angle.cos(), angle.sin()], dim=1), std**2)
 
     @classmethod
     def grid(cls, side: int = 5, spacing: float = 2.0, std: float = 0.2) -> "GaussianMixture":
-        """Return side² equal isotropic modes on a square lattice centred at the origin."""
+        """Return side² equal isotropic modes on a square lattice centred at the origin.
+
+        Args:
+            side: modes along one edge.
+            spacing: distance between neighbours.
+            std: standard deviation of each mode.
+        """
         ticks = spacing * (torch.arange(side, dtype=torch.float64) - (side - 1) / 2)
         return cls(torch.cartesian_prod(ticks, ticks), std**2)
 

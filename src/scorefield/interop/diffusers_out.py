@@ -30,7 +30,7 @@ def write_pipeline(folder: Path, settings: Mapping[str, Mapping[str, Any]], weig
         weights: of the network, under diffusers' names.
 
     Raises:
-        ConfigError: a model that is not told the index of a level of DDPM's, on images in [0, 1].
+        ConfigError: a model that is not given the index of a level of DDPM's, on images in [0, 1].
         CheckpointError: the folder cannot be written.
     """
     for section, needed in _NEEDED.items():

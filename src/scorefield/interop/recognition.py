@@ -1,4 +1,4 @@
-"""Which of our networks weights are of, told by their names and the shapes of their tensors."""
+"""Which of our networks weights are of, recognised by their names and the shapes of their tensors."""
 
 from collections.abc import Mapping
 from pathlib import Path

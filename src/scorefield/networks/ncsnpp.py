@@ -129,7 +129,7 @@ class NCSNpp(nn.Module):
         multipliers: channels of each grid, in units of ``width``.
         depth: blocks on each grid on the way down; there is one more on the way up.
         attention: heights of the grids whose blocks are followed by attention.
-        embedding: how the noise is told: "positional" for a number of the order of 1000, "fourier" for one of order 1.
+        embedding: how the noise is encoded: "positional" for a number of the order of 1000, "fourier" for one of order 1.
         fourier_scale: standard deviation of the frequencies.
         taps: the filter with which grids are changed: (1, 1), or (1, 3, 3, 1) against aliasing.
         resampling: what changes the grid: a residual "block", or a "conv" as in DDPM.

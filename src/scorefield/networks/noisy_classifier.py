@@ -1,4 +1,4 @@
-"""A classifier of noisy images: the encoder half of the U-Net, told how noisy they are."""
+"""A classifier of noisy images: the encoder half of the U-Net, which is given how noisy they are."""
 
 from itertools import pairwise
 from typing import Annotated

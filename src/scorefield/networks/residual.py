@@ -1,4 +1,4 @@
-"""The blocks of DDPM, NCSN++ and ADM: a residual block that is told the noise and may change the grid, and attention over all pixels."""
+"""The blocks of DDPM, NCSN++ and ADM: a residual block, conditioned on the noise, that may change the grid, and attention over pixels."""
 
 import math
 from collections.abc import Callable

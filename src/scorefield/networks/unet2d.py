@@ -1,4 +1,4 @@
-"""The U-Net of diffusers as a network of ours: what it is told and what it returns differ, the network is diffusers' own."""
+"""The U-Net of diffusers as a network of ours: what it is given and what it returns differ, the network is diffusers' own."""
 
 from typing import Any, Literal
 
@@ -19,8 +19,8 @@ class UNet2D(nn.Module):
 
     Args:
         architecture: what ``unet/config.json`` says.
-        told: the network is told the index of a noise level, 999 t scaled to so many levels ("index"); σ, where we say ln σ, and then
-            returns the score, which is multiplied by σ here ("sigma"); or what it is given ("given").
+        told: what the network is given: the index of a noise level, 999 t scaled to so many levels ("index"); σ, where we give ln σ, and
+            then returns the score, which is multiplied by σ here ("sigma"); or what it is given ("given").
         timesteps: how many noise levels it was trained on.
         sign: −1 for a network that was trained to predict the negative.
 

@@ -78,7 +78,7 @@ class DAE:
     Over many noise levels at once, one per example, its loss is `DSM`, whose weight says how much each level counts.
 
     Args:
-        sigma: σ.
+        sigma: σ, standard deviation of the noise.
 
     Cost: one evaluation.
     """

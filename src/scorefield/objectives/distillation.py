@@ -38,6 +38,11 @@ class Distillation:
 
     Raises:
         ConfigError: a teacher in other units, or one that does not know the model's classes.
+
+    Example:
+        >>> model = sf.Denoiser(sf.MLP(dim=2), process, sigma_data=2.8)
+        >>> sf.objectives.Distillation(exact, sf.Heun(), sf.Karras(4))(model, x).shape
+        torch.Size([4])
     """
 
     teacher: ScoreModel

@@ -31,7 +31,12 @@ class UniformTime:
 
 @dataclass(frozen=True)
 class LogNormal:
-    """ln(σ/α) ~ N(mean, std²), clamped to the process's range (Karras et al. 2022, Table 1: −1.2 and 1.2 for images in [−1, 1])."""
+    """ln(σ/α) ~ N(mean, std²), clamped to the process's range.
+
+    Args:
+        mean: of ln(σ/α) (Karras et al. 2022, Table 1: −1.2 for images in [−1, 1]).
+        std: of ln(σ/α) (Karras et al. 2022, Table 1: 1.2).
+    """
 
     mean: float = -1.2
     std: float = 1.2
@@ -49,7 +54,11 @@ class LogNormal:
 
 @dataclass(frozen=True)
 class OneLevel:
-    """Always the time at which σ/α = ratio: the single noise level of Vincent (2011)."""
+    """Always the time at which σ/α = ratio: the single noise level of Vincent (2011).
+
+    Args:
+        ratio: σ/α, noise over signal.
+    """
 
     ratio: float
 

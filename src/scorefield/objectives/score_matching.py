@@ -126,7 +126,10 @@ class SSM(_ScoreMatching):
 class SSMVR(_ScoreMatching):
     """Sliced score matching with reduced variance: ½‖s‖² + vᵀ∇s v, the first term's expectation over v taken (Song et al. 2019, Eq. 9).
 
-    Arguments and cost are those of `SSM`.
+    Args:
+        projection: the distribution of v, as `SSM` has it: "rademacher", "gaussian" or "sphere".
+
+    Other arguments and cost are those of `SSM`.
     """
 
     projection: Projection = "rademacher"

@@ -38,7 +38,11 @@ def sigma_weight(process: Process, t: Float[Tensor, " b"]) -> Float[Tensor, " b"
 
 @dataclass(frozen=True)
 class EDMWeight:
-    """w = (ρ² + σ_d²) / (ρ σ_d)²: unit weight on the output of an EDM network (Karras et al. 2022, Table 1)."""
+    """w = (ρ² + σ_d²) / (ρ σ_d)²: unit weight on the output of an EDM network (Karras et al. 2022, Table 1).
+
+    Args:
+        sigma_data: σ_d, the standard deviation of the data; in a run, that of the model.
+    """
 
     sigma_data: float
 
@@ -50,7 +54,12 @@ class EDMWeight:
 
 @dataclass(frozen=True)
 class MinSNRWeight:
-    """w = min(SNR, γ) / σ_d², SNR = (σ_d/ρ)²: `sigma_weight`, but low noise counts no more than SNR = γ (Hang et al. 2023)."""
+    """w = min(SNR, γ) / σ_d², SNR = (σ_d/ρ)²: `sigma_weight`, but low noise counts no more than SNR = γ (Hang et al. 2023).
+
+    Args:
+        sigma_data: σ_d, the standard deviation of the data; in a run, that of the model.
+        gamma: γ (Hang et al. 2023: 5).
+    """
 
     sigma_data: float
     gamma: float = 5.0

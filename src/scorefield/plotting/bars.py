@@ -6,7 +6,8 @@ from typing import Protocol
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+
+from scorefield.plotting.sheet import sheet
 
 __all__ = ["Shares", "share_bars", "weight_bars"]
 
@@ -59,16 +60,17 @@ def share_bars(axes: Axes, shares: Mapping[str, Shares]) -> None:
     axes.tick_params(labelsize=9)
 
 
-def weight_bars(path: Path, panels: Mapping[str, Mapping[str, Shares]]) -> None:
-    """Write the shares of the modes (`share_bars`), a panel per score."""
-    figure = Figure(figsize=(5.2 * len(panels), 4.2), layout="constrained")
-    grid = np.atleast_1d(figure.subplots(1, len(panels), sharey=True))
-    for axes, (title, bars) in zip(grid, panels.items(), strict=True):
-        share_bars(axes, bars)
-        axes.set_title(title, fontsize=12)
-        axes.set_xlabel("mode", fontsize=10)
-    some = next(iter(next(iter(panels.values())).values()))
-    grid[0].set_ylabel(f"share of {some.n} samples, 95 % intervals", fontsize=10)
-    named = grid[0].get_legend_handles_labels()
-    figure.legend(*named, loc="outside lower center", ncols=len(named[1]), fontsize=10, frameon=False)
-    figure.savefig(path, dpi=150)
+def weight_bars(
+    path: Path | None, panels: Mapping[str, Mapping[str, Shares]], *, width: float | None = None, ax: Axes | None = None
+) -> None:
+    """Write the shares of the modes (`share_bars`), a panel per score; ``path``, ``width`` and ``ax`` are those of every figure here."""
+    with sheet(path, (5.2 * len(panels), 4.2), width, ax) as figure:
+        grid = np.atleast_1d(figure.subplots(1, len(panels), sharey=True))
+        for axes, (title, bars) in zip(grid, panels.items(), strict=True):
+            share_bars(axes, bars)
+            axes.set_title(title, fontsize=12)
+            axes.set_xlabel("mode", fontsize=10)
+        some = next(iter(next(iter(panels.values())).values()))
+        grid[0].set_ylabel(f"share of {some.n} samples, 95 % intervals", fontsize=10)
+        named = grid[0].get_legend_handles_labels()
+        figure.legend(*named, loc="outside lower center", ncols=len(named[1]), fontsize=10, frameon=False)

@@ -19,6 +19,7 @@ from torch import Tensor
 from scorefield.densities import Density
 from scorefield.models import Exact
 from scorefield.plotting.plane import Square, Terrain, in_parts
+from scorefield.plotting.sheet import sheet
 from scorefield.sampling import Samples
 
 __all__ = ["histogram_panels", "sample_panels", "save_path_film", "trajectory_panels"]
@@ -28,45 +29,58 @@ _COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#000000", "#
 _DOTS = 2000  # more would be a blot
 
 
-def sample_panels(path: Path, rows: Mapping[str, Mapping[str, Samples]], terrain: Terrain) -> None:
+def sample_panels(
+    path: Path | None,
+    rows: Mapping[str, Mapping[str, Samples]],
+    terrain: Terrain,
+    *,
+    width: float | None = None,
+    ax: Axes | None = None,
+) -> None:
     """Write samples over the regions that hold 50, 90 and 99 % of the true mass: a row per score, a column per sampler."""
     columns = len(next(iter(rows.values())))
-    figure = Figure(figsize=(3.7 * columns + 0.6, 3.95 * len(rows) + 0.4), layout="constrained")
-    grid = figure.subplots(len(rows), columns, squeeze=False, sharex=True, sharey=True)
-    for line, (score, panels) in zip(grid, rows.items(), strict=True):
-        line[0].set_ylabel(score, fontsize=13)
-        for axes, (sampler, drawn) in zip(line, panels.items(), strict=True):
-            terrain.fill(axes)
-            _dots(axes, drawn.x)
-            terrain.square.frame(axes)
-            axes.set_title(f"{sampler}\n{drawn.evaluations} evaluations", fontsize=11)
-    shown = min(_DOTS, *(len(drawn.x) for panels in rows.values() for drawn in panels.values()))
-    figure.supxlabel(f"{shown} samples, over the regions that hold 50, 90 and 99 % of the true mass", fontsize=10)
-    figure.savefig(path, dpi=150)
+    with sheet(path, (3.7 * columns + 0.6, 3.95 * len(rows) + 0.8), width, ax) as figure:
+        grid = figure.subplots(len(rows), columns, squeeze=False, sharex=True, sharey=True)
+        for line, (score, panels) in zip(grid, rows.items(), strict=True):
+            line[0].set_ylabel(score, fontsize=13)
+            for axes, (sampler, drawn) in zip(line, panels.items(), strict=True):
+                terrain.fill(axes)
+                _dots(axes, drawn.x)
+                terrain.square.frame(axes)
+                axes.set_title(f"{sampler}\n{drawn.evaluations:g} evaluations", fontsize=11)
+        shown = min(_DOTS, *(len(drawn.x) for panels in rows.values() for drawn in panels.values()))
+        figure.supxlabel(f"{shown} samples, over the regions that hold 50, 90 and 99 % of the true mass", fontsize=10)
 
 
-def histogram_panels(path: Path, panels: Mapping[str, Samples], density: Density, square: Square) -> None:
+def histogram_panels(
+    path: Path | None,
+    panels: Mapping[str, Samples],
+    density: Density,
+    square: Square,
+    *,
+    width: float | None = None,
+    ax: Axes | None = None,
+) -> None:
     """Write the true density and, beside it, the histogram of each sample: one scale, the same bins, the border of 99 % of the mass."""
     bins = max(20, round(min(len(drawn.x) for drawn in panels.values()) ** 0.4))
     terrain = Terrain.of(density, square)
     shown = {"true density": _binned(density, square, bins)}
     shown |= {f"{name}\n{len(drawn.x)} samples": _histogram(drawn.x, square, bins) for name, drawn in panels.items()}
-    figure = Figure(figsize=(3.7 * len(shown) + 0.8, 4.4), layout="constrained")
-    grid = figure.subplots(1, len(shown), squeeze=False, sharey=True)[0]
-    (x, y), h = square.centre, square.half
-    colours: Any = {"norm": Normalize(0, shown["true density"].max()), "cmap": "magma"}
-    for axes, (title, height) in zip(grid, shown.items(), strict=True):
-        axes.imshow(height, origin="lower", extent=(x - h, x + h, y - h, y + h), **colours)
-        terrain.outline(axes)
-        square.frame(axes)
-        axes.set_title(title, fontsize=11)
-    figure.colorbar(
-        ScalarMappable(**colours),
-        ax=grid.tolist(),
-        label=f"density, mean over a bin of edge {2 * h / bins:.2g}",
-        aspect=30,
-    )
-    figure.savefig(path, dpi=150)
+    with sheet(path, (3.7 * len(shown) + 0.8, 4.4), width, ax) as figure:
+        grid = figure.subplots(1, len(shown), squeeze=False, sharey=True)[0]
+        (x, y), h = square.centre, square.half
+        colours: Any = {"norm": Normalize(0, shown["true density"].max()), "cmap": "magma"}
+        for axes, (title, height) in zip(grid, shown.items(), strict=True):
+            axes.imshow(height, origin="lower", extent=(x - h, x + h, y - h, y + h), **colours)
+            terrain.outline(axes)
+            square.frame(axes)
+            axes.set_title(title, fontsize=11)
+        figure.colorbar(
+            ScalarMappable(**colours),
+            ax=grid.tolist(),
+            label=f"density, mean over a bin of edge {2 * h / bins:.2g}",
+            aspect=30,
+        )
 
 
 def _binned(density: Density, square: Square, bins: int) -> np.ndarray:
@@ -85,23 +99,30 @@ def _histogram(x: Float[Tensor, "n 2"], square: Square, bins: int) -> np.ndarray
 
 
 def trajectory_panels(
-    path: Path, panels: Mapping[str, Float[Tensor, "frames n 2"]], terrain: Terrain, chains: int = 6
+    path: Path | None,
+    panels: Mapping[str, Float[Tensor, "frames n 2"]],
+    terrain: Terrain,
+    chains: int = 6,
+    *,
+    width: float | None = None,
+    ax: Axes | None = None,
 ) -> None:
     """Write the first few trajectories of each panel, from open circle to dot, fainter the longer ago."""
-    figure = Figure(figsize=(3.9 * len(panels), 4.5), layout="constrained")
-    for axes, (title, path_of) in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels.items(), strict=True):
-        terrain.fill(axes)
-        for chain, colour in zip(path_of[:, :chains].unbind(dim=1), _COLOURS, strict=False):
-            states = chain.numpy()
-            axes.add_collection(_fading(states, colour))
-            axes.plot(*states[0], "o", color=colour, markersize=7, markerfacecolor="white", markeredgewidth=1.6)
-            axes.plot(*states[-1], "o", color=colour, markersize=8, markeredgecolor="white", zorder=3)
-        terrain.square.frame(axes)
-        axes.set_title(title, fontsize=12)
-    start = Line2D([], [], color="0.2", marker="o", linestyle="", markersize=7, markerfacecolor="white", label="start")
-    end = Line2D([], [], color="0.2", marker="o", linestyle="", markersize=7, label="end")
-    figure.legend(handles=[start, end], loc="outside lower center", ncols=2, fontsize=10, frameon=False)
-    figure.savefig(path, dpi=150)
+    with sheet(path, (3.9 * len(panels), 4.5), width, ax) as figure:
+        for axes, (title, path_of) in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels.items(), strict=True):
+            terrain.fill(axes)
+            for chain, colour in zip(path_of[:, :chains].unbind(dim=1), _COLOURS, strict=False):
+                states = chain.numpy()
+                axes.add_collection(_fading(states, colour))
+                axes.plot(*states[0], "o", color=colour, markersize=7, markerfacecolor="white", markeredgewidth=1.6)
+                axes.plot(*states[-1], "o", color=colour, markersize=8, markeredgecolor="white", zorder=3)
+            terrain.square.frame(axes)
+            axes.set_title(title, fontsize=12)
+        start = Line2D(
+            [], [], color="0.2", marker="o", linestyle="", markersize=7, markerfacecolor="white", label="start"
+        )
+        end = Line2D([], [], color="0.2", marker="o", linestyle="", markersize=7, label="end")
+        figure.legend(handles=[start, end], loc="outside lower center", ncols=2, fontsize=10, frameon=False)
 
 
 def _fading(states: np.ndarray, colour: str) -> LineCollection:

@@ -6,12 +6,13 @@ from typing import Protocol
 
 import numpy as np
 from jaxtyping import Float
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 from torch import Tensor
 
 from scorefield.plotting.images import grid_image
 from scorefield.plotting.panels import picture_row
+from scorefield.plotting.sheet import sheet
 
 __all__ = ["calibration_curve", "loss_curve", "sampler_comparison"]
 
@@ -32,34 +33,47 @@ class Level(Protocol):
     def confidence(self) -> _Value: ...
 
 
-def loss_curve(path: Path, steps: Sequence[int], losses: Sequence[float]) -> None:
+def loss_curve(
+    path: Path | None,
+    steps: Sequence[int],
+    losses: Sequence[float],
+    *,
+    width: float | None = None,
+    ax: Axes | None = None,
+) -> None:
     """Write the loss against optimiser steps, raw and as a running mean over a twentieth of the run."""
-    figure = Figure(figsize=(6, 3.6), layout="constrained")
-    axes = figure.subplots()
-    window = max(1, len(losses) // 20)
-    axes.plot(steps, losses, color="0.8", linewidth=0.8, label="one batch")
-    if len(losses) > window:
-        mean = np.convolve(losses, np.ones(window) / window, mode="valid")
-        axes.plot(steps[window - 1 :], mean, color="C0", label="running mean")
-    axes.set(xlabel="optimiser step", ylabel="loss per example", yscale="log")
-    for which in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
-        which(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.legend(frameon=False)
-    figure.savefig(path, dpi=150)
+    with sheet(path, (6, 3.6), width, ax) as figure:
+        axes = figure.subplots()
+        window = max(1, len(losses) // 20)
+        axes.plot(steps, losses, color="0.8", linewidth=0.8, label="one batch")
+        if len(losses) > window:
+            mean = np.convolve(losses, np.ones(window) / window, mode="valid")
+            axes.plot(steps[window - 1 :], mean, color="C0", label="running mean")
+        axes.set(xlabel="optimiser step", ylabel="loss per example", yscale="log")
+        for which in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+            which(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.legend(frameon=False)
 
 
-def sampler_comparison(path: Path, panels: Mapping[str, Float[Tensor, "n c h w"]]) -> None:
+def sampler_comparison(
+    path: Path | None,
+    panels: Mapping[str, Float[Tensor, "n c h w"]],
+    *,
+    width: float | None = None,
+    ax: Axes | None = None,
+) -> None:
     """Write grids of images side by side, each under its title."""
-    picture_row(path, {title: grid_image(images) for title, images in panels.items()})
+    picture_row(path, {title: grid_image(images) for title, images in panels.items()}, width=width, ax=ax)
 
 
-def calibration_curve(path: Path, levels: Sequence[Level]) -> None:
+def calibration_curve(
+    path: Path | None, levels: Sequence[Level], *, width: float | None = None, ax: Axes | None = None
+) -> None:
     """Write a classifier's accuracy and confidence against the noise level; on each other, if it is calibrated."""
-    figure = Figure(figsize=(6, 3.6), layout="constrained")
-    axes = figure.subplots()
-    ratios = [level.ratio for level in levels]
-    axes.plot(ratios, [level.accuracy.value for level in levels], "o-", color="#0072B2", label="accuracy")
-    axes.plot(ratios, [level.confidence.value for level in levels], "s--", color="#D55E00", label="mean confidence")
-    axes.set(xlabel="noise level σ/α", ylabel="share", xscale="log", ylim=(0, 1.03))
-    axes.legend(frameon=False)
-    figure.savefig(path, dpi=150)
+    with sheet(path, (6, 3.6), width, ax) as figure:
+        axes = figure.subplots()
+        ratios = [level.ratio for level in levels]
+        axes.plot(ratios, [level.accuracy.value for level in levels], "o-", color="#0072B2", label="accuracy")
+        axes.plot(ratios, [level.confidence.value for level in levels], "s--", color="#D55E00", label="mean confidence")
+        axes.set(xlabel="noise level σ/α", ylabel="share", xscale="log", ylim=(0, 1.03))
+        axes.legend(frameon=False)

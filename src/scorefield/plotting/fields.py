@@ -9,13 +9,14 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from torch import Tensor
 
 from scorefield.models import Exact, ScoreModel
 from scorefield.plotting.plane import Square, Terrain, in_parts
+from scorefield.plotting.sheet import sheet
 
 __all__ = ["score_panels"]
 
@@ -23,7 +24,16 @@ _FINE = 160  # pixels of the maps along one edge
 _ARROWS = 19  # arrows along one edge
 
 
-def score_panels(path: Path, model: ScoreModel, exact: Exact, t: Float[Tensor, ""], square: Square) -> None:
+def score_panels(
+    path: Path | None,
+    model: ScoreModel,
+    exact: Exact,
+    t: Float[Tensor, ""],
+    square: Square,
+    *,
+    width: float | None = None,
+    ax: Axes | None = None,
+) -> None:
     """Write true score, learned score and relative error at time t, side by side.
 
     Colour is the norm of a score, on one logarithmic scale for both; arrows grow with it, but never beyond their cell. The error is
@@ -40,35 +50,37 @@ def score_panels(path: Path, model: ScoreModel, exact: Exact, t: Float[Tensor, "
     true, learned = (in_parts(lambda x, m=m: m.score(x, t), points.float()).double() for m in (exact, model))
     error = (learned - true).norm(dim=1) / torch.sqrt(true.square().sum(dim=1) + typical)
 
-    figure = Figure(figsize=(12.6, 5.6), layout="constrained")
-    panels = figure.subplots(1, 3, sharey=True)
-    norms = true.norm(dim=1)
-    scale = LogNorm(max(norms.quantile(0.02).item(), 1e-3 * norms.max().item()), norms.max().item())
-    shown = [
-        _map(axes, square, v.norm(dim=1), scale, "viridis") for axes, v in zip(panels, (true, learned), strict=False)
-    ]
-    wrong = _map(panels[2], square, error.clamp_min(1e-6), LogNorm(1e-2, 1.0), "cividis")
-    for axes, field in zip(panels, (true, learned), strict=False):
-        _arrows(axes, square, field, typical**0.5)
-    _, sigma = exact.process.alpha_sigma(t)
-    for axes, title in zip(panels, ("true score", "learned score", "relative error"), strict=True):
-        terrain.lines(axes)
-        terrain.outline(axes)
-        axes.set_title(f"{title} at σ = {sigma.item():.2g}", fontsize=13)
-    _colour_bar(figure, shown[0], panels[:2], "norm of the score", aspect=45)
-    _colour_bar(figure, wrong, panels[2:], "error / norm of the true score", aspect=22)
-    _legend(figure)
-    figure.savefig(path, dpi=150)
+    with sheet(path, (12.6, 5.6), width, ax) as figure:
+        panels = figure.subplots(1, 3, sharey=True)
+        norms = true.norm(dim=1)
+        scale = LogNorm(max(norms.quantile(0.02).item(), 1e-3 * norms.max().item()), norms.max().item())
+        shown = [
+            _map(axes, square, v.norm(dim=1), scale, "viridis")
+            for axes, v in zip(panels, (true, learned), strict=False)
+        ]
+        wrong = _map(panels[2], square, error.clamp_min(1e-6), LogNorm(1e-2, 1.0), "cividis")
+        for axes, field in zip(panels, (true, learned), strict=False):
+            _arrows(axes, square, field, typical**0.5)
+        _, sigma = exact.process.alpha_sigma(t)
+        for axes, title in zip(panels, ("true score", "learned score", "relative error"), strict=True):
+            terrain.lines(axes)
+            terrain.outline(axes)
+            axes.set_title(f"{title} at σ = {sigma.item():.2g}", fontsize=13)
+        _colour_bar(figure, shown[0], panels[:2], "norm of the score", aspect=45)
+        _colour_bar(figure, wrong, panels[2:], "error / norm of the true score", aspect=22)
+        _legend(figure)
 
 
-def _colour_bar(figure: Figure, shown: ScalarMappable, panels: Sequence[Axes], label: str, *, aspect: float) -> None:
+def _colour_bar(
+    figure: Figure | SubFigure, shown: ScalarMappable, panels: Sequence[Axes], label: str, *, aspect: float
+) -> None:
     """Put a colour bar below some panels."""
     bar = figure.colorbar(shown, ax=list(panels), location="bottom", extend="both", shrink=0.9, aspect=aspect, pad=0.02)
     bar.set_label(label, fontsize=11)
     bar.ax.tick_params(labelsize=9)
 
 
-def _legend(figure: Figure) -> None:
+def _legend(figure: Figure | SubFigure) -> None:
     """Say what the lines are."""
     dark = [withStroke(linewidth=3.2, foreground="black")]
     border = Line2D([], [], color="white", linewidth=1.5, path_effects=dark, label="region of 99 % of the samples")

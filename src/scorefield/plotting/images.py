@@ -16,6 +16,7 @@ __all__ = ["exposed", "gif", "grid_image", "save_film", "save_grid", "to_unit"]
 
 Ends = tuple[float, float]
 UNIT: Ends = (0.0, 1.0)
+VECTOR = (".pdf", ".svg")
 _SHORT_SIDE = 56  # pixels an image is enlarged to at least: an 8×8 digit should be seen without a lens
 
 
@@ -50,8 +51,14 @@ def grid_image(x: Float[Tensor, "n c h w"], columns: int | None = None, ends: En
 
 
 def save_grid(path: Path, x: Float[Tensor, "n c h w"], columns: int | None = None, ends: Ends = UNIT) -> None:
-    """Write `grid_image` to ``path``; equal samples give equal bytes."""
-    grid_image(x, columns, ends).save(path)
+    """Write `grid_image` to ``path``, by its extension; equal samples give equal bytes."""
+    picture = grid_image(x, columns, ends)
+    if path.suffix not in VECTOR:
+        picture.save(path)
+        return
+    from scorefield.plotting.panels import picture_row  # matplotlib, where it is needed
+
+    picture_row(path, {"": picture}, height=picture.height / 150)
 
 
 def save_film(path: Path, trajectory: Float[Tensor, "f n c h w"], fps: int = 12, ends: Ends = UNIT) -> None:

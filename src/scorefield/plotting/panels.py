@@ -5,9 +5,11 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Bool, Float
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
 from PIL import Image
 from torch import Tensor
+
+from scorefield.plotting.sheet import sheet
 
 __all__ = ["picture_row", "veil"]
 
@@ -19,15 +21,23 @@ def veil(x: Float[Tensor, "n c h w"], hidden: Bool[Tensor, "#n #c h w"]) -> Floa
     return torch.where(hidden, x.new_tensor(_VEIL)[:, None, None], x.expand(-1, 3, -1, -1))
 
 
-def picture_row(path: Path, pictures: Mapping[str, Image.Image], heading: str = "", height: float = 3.2) -> None:
+def picture_row(
+    path: Path | None,
+    pictures: Mapping[str, Image.Image],
+    heading: str = "",
+    height: float = 3.2,
+    *,
+    width: float | None = None,
+    ax: Axes | None = None,
+) -> None:
     """Write pictures side by side, all ``height`` inches high, each under its title, and all under a heading."""
     shapes = [picture.width / picture.height for picture in pictures.values()]
-    figure = Figure(figsize=(height * sum(shapes), height + (0.7 if heading else 0.4)), layout="constrained")
-    columns = figure.subplots(1, len(shapes), squeeze=False, width_ratios=shapes)[0]
-    for axes, (title, picture) in zip(columns, pictures.items(), strict=True):
-        axes.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-        axes.set_title(title, fontsize=10)
-        axes.set_axis_off()
-    if heading:
-        figure.suptitle(heading, fontsize=11)
-    figure.savefig(path, dpi=150, bbox_inches="tight")
+    size = height * sum(shapes), height + (0.7 if heading else 0.4)
+    with sheet(path, size, width, ax, tight=True) as figure:
+        columns = figure.subplots(1, len(shapes), squeeze=False, width_ratios=shapes)[0]
+        for axes, (title, picture) in zip(columns, pictures.items(), strict=True):
+            axes.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+            axes.set_title(title, fontsize=10)
+            axes.set_axis_off()
+        if heading:
+            figure.suptitle(heading, fontsize=11)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from jaxtyping import Float
+from matplotlib.axes import Axes
 from torch import Tensor
 
 from scorefield.plotting.images import UNIT, Ends, exposed, grid_image
@@ -15,11 +16,14 @@ _CELL = 0.85  # inches: room for a column's title
 
 
 def sigma_strip(
-    path: Path,
+    path: Path | None,
     states: Float[Tensor, "L n c h w"],
     sigmas: Sequence[float],
     final: Float[Tensor, "n c h w"],
     ends: Ends = UNIT,
+    *,
+    width: float | None = None,
+    ax: Axes | None = None,
 ) -> None:
     """Write n samples on their way down the noise levels: a row each, a column per level, the last one the noise-free step.
 
@@ -31,27 +35,40 @@ def sigma_strip(
         sigmas: the levels, descending.
         final: E[x_0 | x] of the last state.
         ends: the data's values that are black and white.
+        width: in inches, in place of the usual one.
+        ax: axes whose place it takes in a figure of yours.
     """
     columns = {f"σ = {sigma:.2g}": x for sigma, x in zip(sigmas, states, strict=True)}
-    _write(path, {title: exposed(x, ends) for title, x in {**columns, "denoised": final}.items()})
+    _write(path, {title: exposed(x, ends) for title, x in {**columns, "denoised": final}.items()}, width=width, ax=ax)
 
 
 def neighbour_strip(
-    path: Path,
+    path: Path | None,
     x: Float[Tensor, "n c h w"],
     neighbours: Float[Tensor, "n k c h w"],
     heading: str = "",
     ends: Ends = UNIT,
+    *,
+    width: float | None = None,
+    ax: Axes | None = None,
 ) -> None:
     """Write n samples, each followed by its k nearest neighbours: ``train.scaled(indices.flatten())`` in the shape (n, k, c, h, w).
 
     The indices are those of `scorefield.metrics.nearest_neighbours`.
     """
     columns = {"nearest" if k == 1 else f"{k}.": near for k, near in enumerate(neighbours.unbind(dim=1), start=1)}
-    _write(path, {"sample": x, **columns}, heading, ends)
+    _write(path, {"sample": x, **columns}, heading, ends, width=width, ax=ax)
 
 
-def _write(path: Path, columns: Mapping[str, Float[Tensor, "n c h w"]], heading: str = "", ends: Ends = UNIT) -> None:
+def _write(
+    path: Path | None,
+    columns: Mapping[str, Float[Tensor, "n c h w"]],
+    heading: str = "",
+    ends: Ends = UNIT,
+    *,
+    width: float | None = None,
+    ax: Axes | None = None,
+) -> None:
     rows = len(next(iter(columns.values())))
     grids = {title: grid_image(images, 1, ends) for title, images in columns.items()}
-    picture_row(path, grids, heading, height=_CELL * rows)
+    picture_row(path, grids, heading, height=_CELL * rows, width=width, ax=ax)

@@ -59,7 +59,7 @@ class Run:
         data: the training set; that of the configuration when absent.
         parallel: the processes of the run; one on the device of the configuration when absent. The first of them writes.
         teacher: the trained model that the configuration names, where it names one; with its own network, the run starts from its weights.
-        warn: told of damaged checkpoints that were passed over, of pictures that could not be drawn, of metrics that could not be written.
+        warn: called with a sentence on damaged checkpoints passed over, and on pictures and metrics that could not be drawn or written.
 
     Raises:
         ConfigError: a configuration that cannot be built, a folder that cannot be written to, is in use, or holds another run.

@@ -1,4 +1,4 @@
-"""A run's scalars for TensorBoard, where it is installed. No curve ends a training: what fails is told once and left."""
+"""A run's scalars for TensorBoard, where it is installed. No curve ends a training: what fails is reported once and left."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ _ELSE = "scalars go to metrics.jsonl only"
 
 @contextmanager
 def tensorboard(path: Path, warn: Callable[[str], None]) -> Iterator[Callable[[StepRecord, float], None]]:
-    """Yield what writes a record and the speed in examples per second; ``warn`` is told where that cannot be, or no longer."""
+    """Yield what writes a record and the speed in examples per second; ``warn`` is called where that cannot be, or no longer."""
     writer = None
 
     def write(record: StepRecord, speed: float) -> None:

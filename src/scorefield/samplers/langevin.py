@@ -55,6 +55,10 @@ class Langevin(Sampler[Chain]):
 
     Its stationary distribution differs from p_t by O(α): for N(0, σ²) the variance is σ² / (1 − α/4σ²).
 
+    Args:
+        step_size: α of x ← x + (α/2) s + √α z (Song & Ermon 2019, Algorithm 1); with the convention of their code, η = α/2.
+        convention: whose step size it is, that of the "paper" or of the "code".
+
     Cost: one evaluation per step.
     """
 
@@ -97,7 +101,7 @@ class MALA(Sampler[MetropolisChain]):
     so that p_t is invariant exactly. It needs log p_t, which a score alone does not give.
 
     Args:
-        step_size: α.
+        step_size: α, of the proposal x + (α/2) s + √α z.
         log_prob: (x, t) ↦ log p_t(x) up to a constant; by default that of the model, which `scorefield.Exact` and `scorefield.Energy` know.
 
     Memory is a `MetropolisChain`: one evaluation per step after the first, which makes two.
@@ -222,7 +226,7 @@ class LangevinCorrector(Sampler[Chain]):
     samples together. An NCSN step ε at last level σ_L is r = √(ε/4)/σ_L (paper's ε).
 
     Args:
-        snr: r.
+        snr: r, the signal-to-noise ratio of a step.
         repeats: Langevin steps at each time.
 
     Cost: ``repeats`` evaluations.

@@ -23,6 +23,10 @@ class PredictorCorrector(Sampler[tuple[Corrected, Predicted]], Generic[Predicted
     The corrector is a chain that leaves p_t invariant; it repairs the distribution, where the predictor's error drifted, before the next
     step.
 
+    Args:
+        predictor: the sampler that goes from t to s.
+        corrector: the chain at t.
+
     Memory is what corrector and predictor remember. Cost: the sum of the two.
     """
 

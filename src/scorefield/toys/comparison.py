@@ -40,7 +40,7 @@ def draw(
     trajectories: bool = False,
     on_step: Callable[[str], object] | None = None,
 ) -> dict[str, Samples]:
-    """Return n samples by each of the three samplers, with all states on the way if asked; ``on_step`` is told whose step was taken."""
+    """Return n samples by each of the three samplers, with all states on the way if asked; ``on_step`` is called with its name."""
     drawn: dict[str, Samples] = {}
     generator = torch.Generator().manual_seed(derive_seed(seed, "start"))
     for name, (sampler, times, start) in chains(toy, levels).items():

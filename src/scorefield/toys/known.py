@@ -27,7 +27,7 @@ class Toy:
     """A density of the plane.
 
     Args:
-        density: the law.
+        density: the distribution.
         text: what it is.
         detail: its smallest length: the thickness of a curve, the width of a mode.
         square: where Langevin chains start; pictures show a little more.

@@ -37,7 +37,7 @@ def objective(kind: str, plan: Plan) -> Objective[ScoreModel]:
 
 
 def _times(plan: Plan) -> LogNormal:
-    """Return the noise levels of all but the ladder: those at which the data can still be told from noise."""
+    """Return the noise levels of all but the ladder: those at which the data can still be distinguished from noise."""
     centre = 0.5 * math.log(plan.process.sigma_min * plan.sigma_1)
     return LogNormal(centre, 0.35 * math.log(plan.sigma_1 / plan.process.sigma_min))
 
@@ -59,7 +59,7 @@ OBJECTIVES = tuple(_OBJECTIVES)
 def learn(
     toy: Toy, plan: Plan, kind: str, *, steps: int, batch_size: int, seed: int, on_step: Callable[[StepRecord], object]
 ) -> ScoreModel:
-    """Return a model of the density's noised laws: a preconditioned MLP, averaged weights."""
+    """Return a model of the density's noised distributions: a preconditioned MLP, averaged weights."""
     with torch.random.fork_rng(devices=[]):  # layers draw their initial weights from the global generator
         torch.manual_seed(derive_seed(seed, "init"))
         net = MLP(2)

@@ -126,7 +126,7 @@ def read_state(path: Path, data: bytes) -> tuple[int, dict[str, JSON]]:
 
 
 def read_tensors(path: Path, data: bytes) -> dict[str, Tensor]:
-    """Return the tensors in ``data``; other formats are told by what they are, and long headers, slow to decode, are refused."""
+    """Return the tensors in ``data``; other formats are named and refused, as are long headers, slow to decode."""
     length = int.from_bytes(data[:8], "little")
     if data[8:9] != b"{" or length > len(data) - 8:
         kinds = (kind for signature, kind in _KINDS.items() if data.startswith(signature))

@@ -23,11 +23,13 @@ class Optimization:
         steps: optimiser steps.
         optimizer: "adam", or "muon": Adam with orthogonal steps for the kernels of convolutions.
         learning_rate: the largest, reached after the warm-up.
-        betas: Adam's.
+        betas: Adam's decay rates of the averages of the gradient and of its square.
         warmup: steps of linear warm-up.
         decay: "cosine" to zero at the last step, or "constant".
         clip: largest norm of the gradient of the mean loss per coordinate, larger ones are scaled down; None for no limit.
-        ema_decay: of the average of the weights.
+        ema_decay: d of the exponential moving average w̄ ← d w̄ + (1 − d) w of the weights, with which samples are drawn: single steps of
+            the optimiser make colours and quality jump, their average over the last 1/(1 − d) steps does not (Song & Ermon 2020,
+            Technique 5, who take 0.999).
         label_dropout: probability that a row of a model with labels goes without; guidance needs a model that also knows p(x) itself.
         guide_step: the step whose averaged weights are kept, as the weaker model of `scorefield.AutoGuided`; None keeps none.
         accumulate: parts a batch is computed in, to bound memory.

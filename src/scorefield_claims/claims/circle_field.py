@@ -44,7 +44,7 @@ class CircleField(Recipe):
 
 @dataclass(frozen=True)
 class _Case:
-    """A law, the noise level at which its score is learned, the loss, the standard deviation of the data."""
+    """A distribution, the noise level at which its score is learned, the loss, the standard deviation of the data."""
 
     law: sf.Density
     sigma: float
@@ -75,7 +75,7 @@ def _cases(recipe: CircleField) -> dict[str, _Case]:
 
 
 def _regions(case: _Case, exact: sf.Exact, n: int, seed: int) -> dict[str, Float[Tensor, "m 2"]]:
-    """Return points of the core and the tail, weighted by the law, and of the outside, weighted evenly."""
+    """Return points of the core and the tail, weighted by the distribution, and of the outside, weighted evenly."""
     stream, law = generator(seed, "field"), exact.marginal(case.t)
     half, most = (mass_level(law, mass, n=n) for mass in (0.5, 0.99))
     draws, even = law.sample(n, stream), _SQUARE.uniform(n, stream)

@@ -61,7 +61,7 @@ def _draw(target: Path, measures: dict[str, Estimate], path: Averaging, recipe: 
     two.axhline(0.5, color="black", linestyle="--", linewidth=1)
     told = [(d, name) for d in recipe.dimensions for name in ("told", "not told")]
     errors = {f"D = {d}\n{name}": f"3: score error at D = {d}, {name}" for d, name in told}
-    _pair(three, measures, errors, "3: score error, network told σ or not")
+    _pair(three, measures, errors, "3: score error, network given σ or not")
     three.set_yscale("log")
     published = [c.step_size for c in CONFIGURATIONS]
     rule_of = [c.step_size / (1 + measures[f"4: published over rule − 1, {c.name}"].value) for c in CONFIGURATIONS]

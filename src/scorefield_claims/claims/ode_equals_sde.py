@@ -40,7 +40,7 @@ class OdeEqualsSde(Recipe):
 
 
 def _start(process: sf.Process, recipe: OdeEqualsSde) -> Tensor:
-    """Return draws from the true law at t_max: a Gaussian prior in its place would add an error that no step size removes."""
+    """Return draws from the true distribution at t_max: a Gaussian prior in its place would add an error that no step size removes."""
     stream = generator(recipe.seed, "start")
     x0 = _LAW.sample(recipe.n, stream)
     z = torch.randn(x0.shape, generator=stream, dtype=x0.dtype)
@@ -72,7 +72,7 @@ def measure(recipe: OdeEqualsSde) -> Finding:
     checks = {}
     for (process, name), (first, *_, last) in errors.items():
         ends = first.value / first.error, last.value / last.error
-        text = f"{name}, {process}: {ends[1]:.1f} standard errors from the true law at {recipe.evaluations[-1]} evaluations"
+        text = f"{name}, {process}: {ends[1]:.1f} standard errors from the true distribution at {recipe.evaluations[-1]} evaluations"
         checks[f"{text}, {ends[0]:.0f} at {recipe.evaluations[0]}"] = abs(ends[1]) < recipe.level < ends[0]
     measures = {f"MMD² at the finest grid, {name}, {process}": e[-1] for (process, name), e in errors.items()} | {
         f"correlation of end and start, {name}": exactly(value) for name, value in memory.items()
@@ -95,7 +95,12 @@ def _draw(
             line[1 + k].title.set_fontsize(11)
         loglog(line[0], recipe.evaluations)
         legend(line[0])
-        label(line[0], f"{process}: error, shown down to its noise", "evaluations of the score", "MMD² to the true law")
+        label(
+            line[0],
+            f"{process}: error, shown down to its noise",
+            "evaluations of the score",
+            "MMD² to the true distribution",
+        )
     save(figure, path)
 
 

@@ -51,7 +51,7 @@ def measure(recipe: PredictorCorrectorTable) -> Finding:
         for process, at in errors.items()
         for name, error in at[most].items()
     }
-    picture = lambda path: draw(path, errors, "MMD² to the true law")  # noqa: E731
+    picture = lambda path: draw(path, errors, "MMD² to the true distribution")  # noqa: E731
     return Finding(*judge(recipe, measures, rows), measures, rows, picture)
 
 

@@ -28,7 +28,7 @@ from scorefield_claims.drawing import canvas, cloud, label, merged, save, table
 __all__ = ["CLAIM", "StepSizeSweep"]
 
 _LAW = sf.GaussianMixture.song2019()
-_FLOORS = 10  # pairs of samples of the true law behind the floor
+_FLOORS = 10  # pairs of samples of the true distribution behind the floor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +95,7 @@ def _checks(
 
 
 def _floor(law: sf.Density, recipe: StepSizeSweep) -> float:
-    """Return the root mean square of the energy distance between two samples of the law itself."""
+    """Return the root mean square of the energy distance between two samples of the distribution itself."""
     values = []
     for k in range(_FLOORS):
         stream = generator(recipe.seed, "floor", k)
@@ -128,7 +128,7 @@ def _draw(
     scale = LogNorm(floor, float(np.nanmax(values)))
     columns = [f"{r:g}" for r in recipe.relative]
     image = table(below, values, [f"T = {t}" for t in recipe.steps], columns, scale)
-    label(below, f"energy distance to the true law (window: below {bound:.2g}; floor: {floor:.2g})", "α/σ²")
+    label(below, f"energy distance to the true distribution (window: below {bound:.2g}; floor: {floor:.2g})", "α/σ²")
     figure.colorbar(image, ax=below, label="energy distance")
     save(figure, path)
 

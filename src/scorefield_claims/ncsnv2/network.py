@@ -1,4 +1,4 @@
-"""Techniques 3 and 5: a network that is not told the level, averaged weights, a noise-free last step."""
+"""Techniques 3 and 5: a network that is not given the level, averaged weights, a noise-free last step."""
 
 from functools import partial
 
@@ -23,7 +23,7 @@ Averaging = list[tuple[int, Estimate, Estimate]]
 
 
 class _OverSigma(nn.Module):
-    """F(x, ·)/σ, where F is told ln σ or nothing."""
+    """F(x, ·)/σ, where F is given ln σ or nothing."""
 
     def __init__(self, dimension: int, process: sf.VE, *, told: bool) -> None:
         super().__init__()

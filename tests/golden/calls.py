@@ -261,7 +261,7 @@ def draw_images(times: Times, variant: str) -> Numbers:
 def draw_shipped(name: str) -> Numbers:
     """Return the first four samples of seed 0 as ``scorefield sample NAME -n 4 --precision fp32`` draws them, before they are written."""
     loaded = sf.load_model(name)
-    return {"x": loaded.sample(4, seed=0, precision="fp32").x.numpy()}
+    return {"x": loaded.sample(4, seed=0, precision="fp32", decode="none").x.numpy()}
 
 
 def sample_command(name: str, out: Path) -> np.ndarray:

@@ -9,7 +9,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from scorefield.cli.console import Progress, stage, warn
 from scorefield.cli.files import is_picture, make_folder
-from scorefield.cli.options import Whole0, command, data_dir, drawing, guide
+from scorefield.cli.options import Whole0, command, data_dir, decode, drawing, guide
 from scorefield.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def parser() -> ArgumentParser:
     )
     drawing(parser, n=10_000)
     guide(parser)
+    decode(parser)
     parser.add_argument(
         "--from-samples", type=str, metavar="FILE", help="measure the samples of a .npz, such as sample writes"
     )
@@ -118,7 +119,7 @@ def _read(args: Namespace, event: tuple[int, ...]) -> "Tensor":
     """Return samples from a file, images in [0, 1]; refuse options that would have drawn others."""
     from scorefield.data import from_array_file
 
-    options = ("sampler", "steps", "options", "seeds", "weight", "guide")
+    options = ("sampler", "steps", "options", "seeds", "weight", "guide", "decode")
     idle = [f"--{name}" for name in options if args[name]]
     if idle:
         raise ConfigError(

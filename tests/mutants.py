@@ -50,6 +50,8 @@ GUARDS = {
     "metrics/modes.py": ["../metrics/test_metrics.py", "../metrics/test_class_shares.py"],
     "metrics/features.py": ["../metrics/test_features.py"],
     "metrics/neighbourhoods.py": ["../metrics/test_features_neighbourhoods.py"],
+    "metrics/classifier_test.py": ["../metrics/test_classifier_test.py"],
+    "metrics/strokes.py": ["../metrics/test_classifier_test.py"],
     "metrics/resampling.py": ["../metrics/test_features.py"],
     "metrics/estimate.py": ["../metrics/test_features.py"],
     "metrics": ["../metrics/test_metrics.py"],
@@ -186,6 +188,13 @@ MUTANTS = [
     Mutant("finiteness: a sum is always well", "sampling.py", "torch.isfinite(x.sum()) or", "x.sum() is not None or"),
     Mutant("bits: a byte told by a later one", "likelihood/decoder.py", "(-1, 1), (0, -2)", "(1, -1), (0, -2)"),
     Mutant("bits: trust in bytes that are not likely", "likelihood/decoder.py", "w * probable", "w"),
+    Mutant(
+        "classifiers: tested on what they learnt",
+        "metrics/classifier_test.py",
+        "(first, second) if k % 2 == 0",
+        "(first, first) if True",
+    ),
+    Mutant("strokes: slant mirrored", "metrics/strokes.py", '"slant": -mu_11', '"slant": mu_11'),
     Mutant("bits: a draw deaf to its neighbours", "likelihood/decoder.py", "likely = likely * boost", "pass"),
     Mutant(
         "bits: a draw without its noise",

@@ -251,6 +251,13 @@ MUTANTS = [
         "max(0.0, step.sigma_s**2 - v) ** 0.5",
         "step.sigma_s",
     ),
+    Mutant(
+        "multistep: nodes one step off",
+        "samplers/multistep.py",
+        "(place + np.log(step.rho_t)) / h",
+        "(place + np.log(step.rho_s)) / h",
+    ),
+    Mutant("multistep: never corrected", "samplers/multistep.py", "rule.corrected and", "False and"),
     Mutant("DPM-Solver++: ½ missing", "samplers/posterior.py", "h / (2 * memory.h)", "h / memory.h"),
     Mutant(
         "DPM-Solver++: never second order",

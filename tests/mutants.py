@@ -254,8 +254,8 @@ MUTANTS = [
     Mutant(
         "multistep: nodes one step off",
         "samplers/multistep.py",
-        "(place + np.log(step.rho_t)) / h",
-        "(place + np.log(step.rho_s)) / h",
+        "(place + math.log(step.rho_t)) / h",
+        "(place + math.log(step.rho_s)) / h",
     ),
     Mutant("multistep: never corrected", "samplers/multistep.py", "rule.corrected and", "False and"),
     Mutant("DPM-Solver++: ½ missing", "samplers/posterior.py", "h / (2 * memory.h)", "h / memory.h"),

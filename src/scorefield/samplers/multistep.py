@@ -9,12 +9,14 @@ A `Rule` puts the polynomial through the last D or ẑ for it. Rules differ in h
 which they integrate, and in whether the state is corrected once D at its end is known. Each is a line of `RULES`.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from scorefield._tensors import Noise
 from scorefield.grids import Step
@@ -23,7 +25,7 @@ from scorefield.sampling import Sampler
 
 __all__ = ["RULES", "Multistep", "Rule"]
 
-Floats = np.ndarray[tuple[int], np.dtype[np.float64]]
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Rule:
     curvature: float = 1.0
     corrected: bool = False
 
-    def weights(self, h: float, nodes: Sequence[float]) -> Floats:
+    def weights(self, h: float, nodes: Sequence[float]) -> list[float]:
         """Return the weight of each node, at τ = ``nodes``: integrals of Lagrange's polynomials under the kernel."""
         tau, weight = _gauss()
         exact = weight * h * (np.exp(-h * (1 - tau)) if self.of == "data" else -np.exp(-h * tau))
@@ -63,7 +65,7 @@ class Rule:
         moments = np.array([(exact * tau**k).sum() for k in range(len(nodes))])
         if len(nodes) > 2:
             moments[2] *= self.curvature
-        return np.linalg.solve(np.vander(at, increasing=True).T, moments)
+        return np.linalg.solve(np.vander(at, increasing=True).T, moments).tolist()
 
 
 RULES = {
@@ -77,10 +79,9 @@ et al. 2023); DEIS-3 in ln ρ; and iPNDM-4 (Liu et al. 2022), whose coefficients
 
 
 class Past(NamedTuple):
-    """What `Multistep` remembers: D or ẑ of the last steps, newest first, where they are in λ, and the last step with its x_t."""
+    """What `Multistep` remembers: D or ẑ of the last steps with their λ, newest first, and the last step with its x_t."""
 
-    outputs: tuple[State, ...]
-    places: tuple[float, ...]
+    nodes: tuple[tuple[State, float], ...]
     step: Step
     x: State
 
@@ -108,27 +109,24 @@ class Multistep(Sampler[Past]):
 
     def step(self, model: ScoreModel, x: State, step: Step, memory: Past | None, noise: Noise) -> tuple[State, Past]:
         """Return x at s, and what the next step needs."""
-        rule, here = RULES[self.rule], -float(np.log(step.rho_t))
+        rule, here = RULES[self.rule], -math.log(step.rho_t)
         output = model.denoise(x, step.t) if rule.of == "data" else model.noise(x, step.t)
-        outputs, places = (output,), (here,)
+        nodes = ((output, here),)
         if memory is not None:
-            before = [k for k, place in enumerate(memory.places) if place < here]  # where a level is held, none is new
-            old, where = (tuple(part[k] for k in before) for part in (memory.outputs, memory.places))
-            outputs, places = (output, *old), (here, *where)
-            if rule.corrected and memory.places[0] < here:
-                x = _across(rule, memory.step, memory.x, outputs, places)
-        known = slice(rule.nodes)
-        arrived = _across(rule, step, x, outputs[known], places[known])
-        return arrived, Past(outputs[known], places[known], step, x)
+            nodes += tuple(node for node in memory.nodes if node[1] < here)  # where a level is held, none is new
+            if rule.corrected and memory.nodes[0][1] < here:
+                x = _across(rule, memory.step, memory.x, nodes)
+        nodes = nodes[: rule.nodes]
+        return _across(rule, step, x, nodes), Past(nodes, step, x)
 
 
-def _across(rule: Rule, step: Step, x: State, outputs: Sequence[State], places: Sequence[float]) -> State:
-    """Return x at s from x at t, by the polynomial through the outputs at their places."""
-    h = float(np.log(step.rho_t / step.rho_s))
+def _across(rule: Rule, step: Step, x: State, nodes: Sequence[tuple[State, float]]) -> State:
+    """Return x at s from x at t, by the polynomial through the outputs at the nodes."""
+    h = math.log(step.rho_t / step.rho_s)
     if h == 0:
         return x
-    weights = rule.weights(h, [(place + np.log(step.rho_t)) / h for place in places]).tolist()
-    integral = sum((weight * output for weight, output in zip(weights, outputs, strict=True)), start=0 * x)
+    weights = rule.weights(h, [(place + math.log(step.rho_t)) / h for _, place in nodes])
+    integral = sum((weight * output for weight, (output, _) in zip(weights, nodes, strict=True)), start=0 * x)
     if rule.of == "data":
         return (step.sigma_s / step.sigma_t) * x + step.alpha_s * integral
     return (step.alpha_s / step.alpha_t) * (x + step.sigma_t * integral)

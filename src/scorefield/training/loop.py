@@ -96,8 +96,8 @@ def train(
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise DivergedError(_diagnosis(state, batch, loss))
         state.optimizer.step()
-        state.average.update_parameters(state.model)
         state.step = k + 1
+        state.average_in()
         if state.step == settings.guide_step:
             state.keep_guide()
         yield StepRecord(state.step, loss, norm, rate)

@@ -8,10 +8,12 @@ import torch
 from annotated_types import Ge, Gt, Le, Lt
 
 from scorefield.networks.precision import Precision, uses_bf16
+from scorefield.training.posthoc import LONGEST
 
 __all__ = ["Optimization"]
 
 Share = Annotated[float, Ge(0), Lt(1)]
+Length = Annotated[float, Gt(0), Le(LONGEST)]
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class Optimization:
         decay: "cosine" to zero at the last step, or "constant".
         clip: largest norm of the gradient of the mean loss per coordinate, larger ones are scaled down; None for no limit.
         ema_decay: of the average of the weights.
+        averages: lengths σ_rel of more averages to keep beside it, such as (0.05, 0.1), from which one of any length is rebuilt after
+            training (`scorefield.training.posthoc`).
         label_dropout: probability that a row of a model with labels goes without; guidance needs a model that also knows p(x) itself.
         guide_step: the step whose averaged weights are kept, as the weaker model of `scorefield.AutoGuided`; None keeps none.
         accumulate: parts a batch is computed in, to bound memory.
@@ -43,6 +47,7 @@ class Optimization:
     decay: Literal["cosine", "constant"] = "cosine"
     clip: Annotated[float, Gt(0)] | None = 1.0
     ema_decay: Share = 0.999
+    averages: tuple[Length, ...] = ()
     label_dropout: Annotated[float, Ge(0), Le(1)] = 0.1
     guide_step: Annotated[int, Ge(1)] | None = None
     accumulate: Annotated[int, Ge(1)] = 1

@@ -325,7 +325,7 @@ def test_samples_finished_in_bytes_have_the_bytes_of_the_data(process: VE | VP):
         share[how] = torch.bincount(drawn.flatten().long(), minlength=256)
     expected = torch.bincount(values.long(), minlength=256).double() / len(values)
     known = expected > 0
-    assert share["draw"][~known].sum() <= 20  # a few of the pseudocounts
+    assert share["draw"][~known].sum() == share["mode"][~known].sum() == 0
     p = {how: stats.chisquare(c[known], expected[known] * c[known].sum()).pvalue for how, c in share.items()}
     assert p["draw"] > 1e-4 > p["mode"]
     again = decoder.finish(x[7:9], "draw", stream="seed 0", rows=range(7, 9))
@@ -334,7 +334,7 @@ def test_samples_finished_in_bytes_have_the_bytes_of_the_data(process: VE | VP):
 
 def test_images_are_drawn_as_often_as_they_are_probable():
     """Of two pixels there are 65536 images; log P of those drawn has the mean and spread it has under P. Level 6e-5."""
-    images = stripes(10_000, seed=0)[..., :2, :1]
+    images = stripes(100_000, seed=0)[..., :2, :1]  # so many that pseudocounts, which are not drawn, matter little
     decoder = ByteDecoder(Exact(Gaussian(torch.full((1, 2, 1), 0.5), 0.3**2), VE(0.001, 10.0)), images, ratio=0.05)
     z, _ = decoder.noised(images[:1], seed=1)
     every = torch.cartesian_prod(torch.arange(256), torch.arange(256)).to(torch.uint8).reshape(-1, 1, 2, 1)

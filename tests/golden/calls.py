@@ -266,7 +266,8 @@ def draw_shipped(name: str) -> Numbers:
 
 def sample_command(name: str, out: Path) -> np.ndarray:
     """Return what that command writes."""
-    assert main(["sample", name, "-n", "4", "--precision", "fp32", "--device", "cpu", "--out", str(out)]) == 0
+    as_before = ["--precision", "fp32", "--device", "cpu", "--decode", "none"]
+    assert main(["sample", name, "-n", "4", *as_before, "--out", str(out)]) == 0
     with np.load(out) as file:
         return file["x"]
 

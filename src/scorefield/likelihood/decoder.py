@@ -192,15 +192,17 @@ class ByteDecoder:
     def draw(self, z: State, u: Float64[Tensor, "b *d"] | None = None) -> UInt8[Tensor, "b *d"]:
         """Return bytes pixel by pixel: the u-quantile of each given z and the bytes before it, or the most probable one without u.
 
-        With u uniform on [0, 1) images are drawn from P(bytes | z), whose logarithm `log_prob` returns.
+        With u uniform on [0, 1) images are drawn from P(bytes | z), whose logarithm `log_prob` returns, but for bytes that were never
+        seen behind a denoised value: a code must be able to tell them, a picture need not show them.
         """
+        table = self._seen()
         bins = self._bins(z)
         where = _planes(bins)
         level = None if u is None else _planes(u)
         *_, height, width = where.shape
         padded = _padded(torch.zeros_like(where))
         for i, j in product(range(height), range(width)):
-            likely = self.table[where[..., i, j]]
+            likely = table[where[..., i, j]]
             boost = torch.ones_like(likely)
             for row, (byte, context) in zip(self.trust, _neighbours(padded, (i, j), (1, 1)), strict=True):
                 boost.scatter_add_(-1, byte[..., 0], row[context[..., 0]])
@@ -212,6 +214,11 @@ class ByteDecoder:
                 chosen = torch.searchsorted(total, level[..., i, j, None] * total[..., -1:], right=True).squeeze(-1)
             padded[..., _MARGIN + i, _MARGIN + j] = chosen.clamp(max=_BYTES - 1)
         return padded[..., _MARGIN:, _MARGIN : _MARGIN + width].reshape(bins.shape).to(torch.uint8)
+
+    def _seen(self) -> Float64[Tensor, "256 256"]:
+        """Return T without its pseudocounts; a denoised value that was never seen itself stands for its own byte."""
+        seen = self.table - self.table.min(dim=1, keepdim=True).values
+        return torch.where(seen.sum(dim=1, keepdim=True) > 0, seen, torch.eye(_BYTES, dtype=torch.float64))
 
     @torch.no_grad()
     def _bins(self, z: State) -> Int64[Tensor, "b *d"]:

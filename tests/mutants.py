@@ -34,6 +34,7 @@ GUARDS = {
     "guidance/auto.py": ["test_guidance_auto.py"],
     "training": ["../training/test_loop.py"],
     "training/state.py": ["../training/test_loop.py", "../training/test_stops.py"],
+    "training/posthoc.py": ["../training/test_posthoc.py"],
     "training/signals.py": ["../training/test_stops.py"],
     "training/muon.py": ["../training/test_muon.py"],
     "training/checkpoint.py": ["../training/test_checkpoint.py"],
@@ -195,6 +196,9 @@ MUTANTS = [
         "(first, first) if True",
     ),
     Mutant("strokes: slant mirrored", "metrics/strokes.py", '"slant": -mu_11', '"slant": mu_11'),
+    Mutant("averages: one step off", "training/posthoc.py", "(1 - 1 / step)", "(1 - 1 / (step + 1))"),
+    Mutant("averages: shares that need not add up", "training/posthoc.py", "_WHOLE = 1e3", "_WHOLE = 0.0"),
+    Mutant("bits: pseudocounts drawn", "likelihood/decoder.py", "table = self._seen()", "table = self.table"),
     Mutant("bits: a draw deaf to its neighbours", "likelihood/decoder.py", "likely = likely * boost", "pass"),
     Mutant(
         "bits: a draw without its noise",

@@ -25,7 +25,13 @@ def parser() -> ArgumentParser:
     )
     model(parser)
     parser.add_argument("-n", "--n", type=Whole2, default=16, metavar="N", help="samples of the trained model")
-    parser.add_argument("--guide", type=NotNegative, metavar="WEIGHT", help="of autoguidance; the run's own by default")
+    parser.add_argument(
+        "--guide",
+        type=NotNegative,
+        default=0.0,
+        metavar="WEIGHT",
+        help="of autoguidance; 0 by default: the ends of its interval move with a grid's steps, and so does the flow",
+    )
     parser.add_argument("--seed", type=int, default=0, help="names the noise")
     device(parser)
     parser.add_argument("--out", type=str, default="race", metavar="FOLDER", help="folder to write; race by default")

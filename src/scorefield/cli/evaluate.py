@@ -86,7 +86,7 @@ def run(args: Namespace) -> int:
     x, report = _drawn(args, loaded, out) if given is None else (given, _was_drawn(args))
     began = time.perf_counter()
     with refusals("evaluate"):
-        with Progress((4 if judge is None else 8) + (len(loaded.event) == 3), "measuring") as progress:
+        with Progress((4 if judge is None else 8) + (len(loaded.drawn) == 3), "measuring") as progress:
             found = evaluate_samples(
                 *(x, data),
                 judge=judge,

@@ -266,8 +266,10 @@ class Run:
             self.warn(f"step {self.state.step}: the picture could not be drawn ({type(error).__name__}: {error})")
 
     def _decoder(self) -> ByteDecoder | None:
-        """Return the decoder by which samples of 8-bit images end as bytes, once the model is final; None of other data, and
-        of a distilled model, which denoises at the levels of its own grid alone."""
+        """Return the decoder by which samples of 8-bit images end as bytes, once the model is final.
+
+        None of other data, and of a distilled model, which denoises at the levels of its own grid alone.
+        """
         model, bytes_ = self.state.ema, len(self.data.event) == 3 and self.data.x.dtype == torch.uint8
         if not isinstance(model, ScoreModel) or not bytes_ or self.config.teacher is not None:
             return None

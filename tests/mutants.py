@@ -641,7 +641,7 @@ MUTANTS = [
     Mutant(
         "export: the optimiser goes along",
         "training/export.py",
-        'for group in ("ema", "guide") if group in source.tensors',
+        'for group in ("ema", "guide", "decoder") if group in source.tensors',
         "for group in source.tensors",
     ),
     Mutant(

@@ -200,12 +200,6 @@ MUTANTS = [
     Mutant("averages: shares that need not add up", "training/posthoc.py", "_WHOLE = 1e3", "_WHOLE = 0.0"),
     Mutant("bits: pseudocounts drawn", "likelihood/decoder.py", "table = self._seen()", "table = self.table"),
     Mutant("bits: a draw deaf to its neighbours", "likelihood/decoder.py", "likely = likely * boost", "pass"),
-    Mutant(
-        "bits: a draw without its noise",
-        "likelihood/decoder.py",
-        "y[part], t, noise.normal()",
-        "y[part], t, 0 * y[part]",
-    ),
     Mutant("bits: trust not learnt", "likelihood/decoder.py", "in range(_ITERATIONS)", "in range(1)"),
     Mutant("bits: trust without context", "likelihood/decoder.py", "w = row[context]", "w = row[0 * context]"),
     Mutant("bound: half the integral", "likelihood/bits.py", "* (high - low) / levels", "* (high - low) / levels / 2"),

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from scipy import stats
 
 from scorefield import (
     VE,
@@ -15,6 +16,8 @@ from scorefield import (
     FromScore,
     Gaussian,
     GaussianMixture,
+    Heun,
+    Karras,
     LogLikelihood,
     Process,
     ScoreModel,
@@ -25,6 +28,7 @@ from scorefield import (
     encode,
     interpolate,
     log_likelihood,
+    sample,
     variational_bound,
 )
 
@@ -302,6 +306,56 @@ def test_the_white_of_an_image_is_paid_for_once():
     z, _ = decoder.noised(images, seed=1)
     bits = -decoder.log_prob(images, z).mean().item() / math.log(2)
     assert 0.95 < bits < 1.2
+
+
+@pytest.mark.parametrize("process", [VE(0.001, 10.0), VP()])
+def test_samples_finished_in_bytes_have_the_bytes_of_the_data(process: VE | VP):
+    """Pixels of four known bytes, two of them nearer than the noise: samples of the exact model fall between them, drawn bytes are as
+    likely as in the data (χ², level 1e-4), most probable ones are not, for the nearer one always wins. Without neighbours all is exact."""
+    values = torch.tensor([0, 0, 0, 0, 0, 0, 100, 103, 103, 255], dtype=torch.uint8)
+    images = values.repeat(500).reshape(-1, 1, 1, 1)
+    model = Exact(Empirical((images[: len(values)].double() + 0.5) / 256), process)
+    decoder = ByteDecoder(model, images, ratio=0.03)
+    rows = range(4000)
+    x = sample(model, Heun(), (len(rows), 1, 1, 1), grid=Karras(16), seed=0).x
+    share = {}
+    for how in ("draw", "mode"):
+        drawn = decoder.finish(x, how, stream="seed 0", rows=rows)
+        assert drawn.shape == x.shape
+        share[how] = torch.bincount(drawn.flatten().long(), minlength=256)
+    expected = torch.bincount(values.long(), minlength=256).double() / len(values)
+    known = expected > 0
+    assert share["draw"][~known].sum() == share["mode"][~known].sum() == 0
+    p = {how: stats.chisquare(c[known], expected[known] * c[known].sum()).pvalue for how, c in share.items()}
+    assert p["draw"] > 1e-4 > p["mode"]
+    again = decoder.finish(x[7:9], "draw", stream="seed 0", rows=range(7, 9))
+    assert torch.equal(again, decoder.finish(x, "draw", stream="seed 0", rows=rows)[7:9])
+
+
+def test_images_are_drawn_as_often_as_they_are_probable():
+    """Of two pixels there are 65536 images; log P of those drawn has the mean and spread it has under P. Level 6e-5."""
+    images = stripes(100_000, seed=0)[..., :2, :1]  # so many that pseudocounts, which are not drawn, matter little
+    decoder = ByteDecoder(Exact(Gaussian(torch.full((1, 2, 1), 0.5), 0.3**2), VE(0.001, 10.0)), images, ratio=0.05)
+    z, _ = decoder.noised(images[:1], seed=1)
+    every = torch.cartesian_prod(torch.arange(256), torch.arange(256)).to(torch.uint8).reshape(-1, 1, 2, 1)
+    log_p = decoder.log_prob(every, z.expand(len(every), -1, -1, -1))
+    mean = (log_p.exp() * log_p).sum()
+    std = ((log_p.exp() * log_p.square()).sum() - mean.square()).sqrt()
+    u = torch.rand(4000, 1, 2, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    drawn = decoder.draw(z.expand(4000, -1, -1, -1), u)
+    found = decoder.log_prob(drawn, z.expand(4000, -1, -1, -1))
+    assert abs(found.mean() - mean) < 4 * std / 4000**0.5
+    likeliest = decoder.draw(z)
+    assert decoder.log_prob(likeliest, z) > found.median()
+
+
+def test_a_decoder_is_stored_and_found_again():
+    decoder = striped(broken=0.2)
+    again = ByteDecoder.stored(decoder.model, decoder.tensors)
+    images = stripes(20, seed=1)
+    z, _ = decoder.noised(images, seed=2)
+    assert again.ratio == decoder.ratio
+    torch.testing.assert_close(again.log_prob(images, z), decoder.log_prob(images, z), rtol=1e-6, atol=1e-5)
 
 
 def test_trust_is_what_makes_images_most_probable():

@@ -82,7 +82,13 @@ def same(a: LoadedModel[ScoreModel], b: LoadedModel[ScoreModel]) -> bool:
 
 
 def test_what_is_saved_is_the_run_and_never_touches_the_network(run: Path, saved: Path, hub: Hub) -> None:
-    assert {p.name for p in saved.iterdir()} == {"README.md", "ema.safetensors", "manifest.json", "state.json"}
+    assert {p.name for p in saved.iterdir()} == {
+        "README.md",
+        "decoder.safetensors",
+        "ema.safetensors",
+        "manifest.json",
+        "state.json",
+    }
     assert same(from_pretrained(saved), load_model(str(run)))
     assert same(load_model(str(saved)), load_model(str(run)))
 

@@ -9,19 +9,19 @@ the model of the classes asked for, guided as its run says, in the precision of 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, TypedDict, TypeVar, Unpack
+from typing import Any, Generic, Literal, TypedDict, TypeVar, Unpack
 
 import torch
 from torch import Tensor
 
-from scorefield._tensors import Stream
+from scorefield._tensors import Stream, whole
 from scorefield.config import RunConfig
 from scorefield.errors import ConfigError
 from scorefield.evaluation import ImageJudge, evaluate_samples, real_data
 from scorefield.grids import Counted, Grid, times_of
 from scorefield.guidance import ClassifierFree
 from scorefield.interop.diffusers_latent import LatentDecoder
-from scorefield.likelihood import LogLikelihood, log_likelihood
+from scorefield.likelihood import ByteDecoder, LogLikelihood, log_likelihood
 from scorefield.likelihood.flow import FlowSettings
 from scorefield.models import Labels, NoisyModel, ScoreModel, label_rows
 from scorefield.networks.precision import LowPrecision, Precision, uses_bf16
@@ -29,7 +29,10 @@ from scorefield.preconditioning import Networked
 from scorefield.samplers import AdaptiveODE
 from scorefield.sampling import Sampler, Samples, Transition, sample
 
-__all__ = ["LoadedModel", "guided", "lowered"]
+__all__ = ["Decode", "LoadedModel", "guided", "lowered"]
+
+Decode = Literal["draw", "mode", "none"]
+"""How samples of 8-bit data end: bytes drawn, the most probable bytes, or the real numbers that the sampler arrived at."""
 
 Model = TypeVar("Model", bound=NoisyModel, covariant=True)
 
@@ -43,6 +46,7 @@ class Drawing(TypedDict, total=False):
     grid: Grid | Tensor | None
     steps: int | None
     precision: Precision
+    decode: Decode | None
     batch_size: int
     generator: Stream | None
     on_step: Callable[[Transition], object] | None
@@ -61,6 +65,7 @@ class LoadedModel(Generic[Model]):
         step: optimiser steps behind the weights.
         seconds: wall clock of its training, where the run knew it.
         decoder: what makes images of the latents that the model draws, where it does; likelihoods are of latents.
+        byte_decoder: by which samples of 8-bit images end as bytes, where the run kept one.
     """
 
     model: Model
@@ -71,6 +76,7 @@ class LoadedModel(Generic[Model]):
     step: int = 0
     seconds: float | None = None
     decoder: LatentDecoder | None = None
+    byte_decoder: ByteDecoder | None = None
 
     @property
     def drawn(self) -> tuple[int, ...]:
@@ -134,6 +140,7 @@ class LoadedModel(Generic[Model]):
         grid: Grid | Tensor | None = None,
         steps: int | None = None,
         precision: Precision = "auto",
+        decode: Decode | None = None,
         batch_size: int = 250,
         frames: int = 0,
         rows: range | None = None,
@@ -158,12 +165,24 @@ class LoadedModel(Generic[Model]):
             steps: transitions of the configuration's grid.
             precision: of the networks; "auto" is bfloat16 where the device multiplies it natively, except under adaptive solvers, whose
                 error estimate would see the rounding.
+            decode: how samples of 8-bit data end. "draw" and "mode" end them as bytes, by one evaluation more
+                (`scorefield.likelihood.ByteDecoder.finish`), at the values low + (high − low) byte/255 between the ends of the model;
+                "none" as what the sampler arrived at. When absent "draw" where the model has a decoder.
             batch_size: samples drawn at a time.
             frames: states to keep along the way.
             rows: which of the n samples to draw; all when absent.
             generator: of noise, another than the configuration's.
             on_step: called after every transition.
+
+        Raises:
+            ConfigError: bytes asked of a model without a decoder, or what `steered` refuses.
         """
+        decode = decode or ("none" if self.byte_decoder is None else "draw")
+        if decode != "none" and self.byte_decoder is None:
+            raise ConfigError(
+                f'decode "{decode}": {self.source} keeps no decoder of bytes; a run on 8-bit images gets one at its end (go on with a '
+                'finished one to add it). "none" leaves samples as the sampler ends'
+            )
         own, cut = self.config.sampling.build(self.model.process)
         sampler = sampler or own
         grid = (cut if steps is None else _with_steps(cut, steps)) if grid is None else grid
@@ -190,7 +209,17 @@ class LoadedModel(Generic[Model]):
             generator=generator or self.config.sampling.generator,
             on_step=on_step,
         )
-        return made if self.decoder is None else _decoded(made, self.decoder, batch_size)
+        if self.decoder is not None:
+            made = _decoded(made, self.decoder, batch_size)
+        if self.byte_decoder is None or decode == "none":
+            return made
+        stream, names = (f"seed {seed}", range(n)) if seeds is None else ("seeds", [whole(k) for k in seeds])
+        low, high = self.model.ends
+        own_names = names if rows is None else [names[k] for k in rows]
+        bytes_ = self.byte_decoder.finish(made.x, decode, stream=stream, rows=own_names)
+        x = low + (high - low) * (bytes_.to(made.x) / 255)
+        way = None if made.trajectory is None else torch.cat([made.trajectory[:-1], x[None]])
+        return replace(made, x=x, evaluations=made.evaluations + 1, trajectory=way)
 
     def log_likelihood(self: "LoadedModel[ScoreModel]", x: Tensor, **settings: Unpack[FlowSettings]) -> LogLikelihood:
         """Return log p(x) of data, in nats; settings are those of `scorefield.log_likelihood`."""

@@ -21,6 +21,7 @@ from scorefield.errors import CheckpointError, ConfigError
 from scorefield.hub import HUB, download, model_card, results_table
 from scorefield.interop.diffusers import is_pipeline, read_pipeline
 from scorefield.interop.diffusers_latent import read_decoder
+from scorefield.likelihood import ByteDecoder
 from scorefield.loaded import LoadedModel, guided, lowered
 from scorefield.metrics import Judge
 from scorefield.models import NoisyModel, ScoreModel
@@ -112,7 +113,9 @@ def _load(name: str, device: torch.device | str, warn: Warn, wanted: type[Wanted
     weak = None if guide is None else weighted(config, tuple(event), guide, str(found.path)).to(device)
     decoder = read_decoder(found.path) if is_pipeline(found.path) else None
     decoder = None if decoder is None else decoder.to(device)
-    return LoadedModel(model, config, tuple(event), found.path, weak, found.step, found.seconds, decoder)  # pyright: ignore[reportReturnType]  of one type, as built by one config
+    kept = found.tensors.get("decoder")
+    bytes_ = ByteDecoder.stored(model, kept) if kept is not None and isinstance(model, ScoreModel) else None
+    return LoadedModel(model, config, tuple(event), found.path, weak, found.step, found.seconds, decoder, bytes_)  # pyright: ignore[reportReturnType]  of one type, as built by one config
 
 
 def weighted(config: RunConfig, event: tuple[int, ...], weights: Mapping[str, Tensor], source: str) -> NoisyModel:

@@ -80,17 +80,18 @@ def from_images(tmp_path: Path, images: np.ndarray) -> list[str]:
 def test_a_drawn_sample_is_measured_and_kept(capsys, mnist: list[str], tmp_path: Path) -> None:
     drawn = report(tmp_path / "a", *mnist, *DRAW, "--n", str(N), "--likelihood", "2", "--json")
     assert json.loads(capsys.readouterr().out.splitlines()[-1]) == drawn
-    assert {p.name for p in (tmp_path / "a").iterdir()} == {"README.md", "evaluation.json", "grid.png", "samples.npz"}
+    pictures = {"grid.png", "recognised.png"}
+    assert {p.name for p in (tmp_path / "a").iterdir()} == {"README.md", "evaluation.json", "samples.npz", *pictures}
     page = (tmp_path / "a" / "README.md").read_text()
     told = (
         f"{drawn['training']['parameters']:,} parameters, 4 steps of 16 in 0.",
-        "3 network evaluations each",
+        "4 network evaluations each",
         "](grid.png)",
     )
     for words in (*told, f"guide {drawn['guide']}, precision {drawn['precision']}"):
         assert words in page, words
     assert (drawn["n"], drawn["n_reference"], drawn["n_real"]) == (N, N, N)
-    assert drawn["evaluations_per_sample"] == 3
+    assert drawn["evaluations_per_sample"] == 4  # the last draws bytes
     assert drawn["environment"]["torch"]
     assert drawn["bits_per_dim"]["n"] == 2
     assert drawn["bits_per_dim"]["variational"]["n"] == N
@@ -104,13 +105,15 @@ def test_a_drawn_sample_is_measured_and_kept(capsys, mnist: list[str], tmp_path:
     again = report(tmp_path / "b", *mnist, "--n", str(N), "--from-samples", str(tmp_path / "a" / "samples.npz"))
     assert again["measures"] == drawn["measures"]
     assert again["classes"] == drawn["classes"]
+    assert again["classifier_two_sample"] == drawn["classifier_two_sample"]
     assert again["evaluations_per_sample"] is None
 
 
 def test_the_table_names_its_numbers(capsys, mnist: list[str], tmp_path: Path) -> None:
     main(["evaluate", *mnist, *from_images(tmp_path, digits(N, seed=1)[0]), "--out", str(tmp_path / "out")])
     out = capsys.readouterr().out
-    for words in ("FID (MNIST features)", "KID (MNIST features)", "precision", "coverage", "χ² p-value", "real data"):
+    names = ("FID (MNIST features)", "KID (MNIST features)", "precision", "coverage", "χ² p-value", "real data")
+    for words in (*names, "thickness", "half resolution"):
         assert words in out
     assert f"{N} test examples of mnist" in out
     assert " FID " not in out.replace("FID (MNIST features)", "")
@@ -125,6 +128,9 @@ def test_fresh_digits_measure_like_data(mnist: list[str], tmp_path: Path) -> Non
     assert found["memorisation"]["p_value"] > 1e-3
     assert found["memorisation"]["ratio"]["value"] == pytest.approx(1, abs=0.05)
     assert found["soundness"]["samples"]["in_range"] == 1
+    for view in found["classifier_two_sample"].values():
+        assert abs(view["samples"]["value"] - 0.5) < 4 * view["samples"]["error"]
+    assert all(row["rejected"] == 0 for row in found["strokes"].values())
 
 
 def test_noise_copies_and_a_missing_class_are_seen(mnist: list[str], tmp_path: Path) -> None:
@@ -134,6 +140,9 @@ def test_noise_copies_and_a_missing_class_are_seen(mnist: list[str], tmp_path: P
     assert found["measures"]["coverage"]["samples"]["value"] == 0
     frechet = found["measures"]["frechet_distance"]
     assert frechet["samples"]["low"] > frechet["real"]["high"]
+    assert found["classifier_two_sample"]["as they are"]["samples"]["value"] > 0.9
+    assert found["classifier_two_sample"]["as they are"]["real"]["value"] < 0.65
+    assert found["strokes"]["ink"]["beyond"]["value"] > 0.9
 
     images, _ = digits(300, seed=300)  # the training set
     copies = report(tmp_path / "out", *mnist, *from_images(tmp_path, images[:N]))["memorisation"]

@@ -10,8 +10,22 @@ import pytest
 import torch
 from torch import Tensor
 
-from scorefield import CheckpointError, ConfigError, DPMpp2M, Euler, LoadedModel, Sampler, load_model, sample
+from scorefield import (
+    VP,
+    CheckpointError,
+    ConfigError,
+    DPMpp2M,
+    Euler,
+    Exact,
+    GaussianMixture,
+    Karras,
+    LoadedModel,
+    Sampler,
+    load_model,
+    sample,
+)
 from scorefield.models import ScoreModel
+from scorefield.samplers import Multistep
 
 diffusers = pytest.importorskip("diffusers", reason="diffusers is not installed: pip install 'scorefield[interop]'")
 pytestmark = pytest.mark.usefixtures("seeded", "without_gradients")
@@ -98,6 +112,43 @@ def test_dpm_solver_is_theirs(tmp_path: Path) -> None:
     x = torch.randn(2, 1, 8, 8)
     times = model.process.time(scheduler.sigmas.double())
     assert off(ours(model, DPMpp2M(), x, times, denoise=False), theirs(net, scheduler, x)) < 1e-5
+
+
+LATE = {"solver_order": 3, "lower_order_final": False, "timestep_spacing": "trailing"}
+MULTISTEP = {
+    "dpmpp3m": lambda: diffusers.DPMSolverMultistepScheduler(**LATE, final_sigmas_type="sigma_min"),
+    "unipc": lambda: diffusers.UniPCMultistepScheduler(**LATE, final_sigmas_type="sigma_min"),
+    "deis": lambda: diffusers.DEISMultistepScheduler(**LATE),
+}
+
+
+@pytest.mark.parametrize("rule", MULTISTEP)
+def test_multistep_methods_are_theirs(rule: Any, tmp_path: Path) -> None:
+    net, scheduler = unet(), MULTISTEP[rule]()
+    model = loaded(tmp_path, net, diffusers.DPMSolverMultistepScheduler(**LATE)).model
+    scheduler.set_timesteps(10)
+    x = torch.randn(2, 1, 8, 8)
+    times = model.process.time(scheduler.sigmas.double())
+    expected = theirs(net, scheduler, x)
+    assert off(ours(model, Multistep(rule), x, times, denoise=False), expected) < 1e-5
+    others = [ours(model, Multistep(other), x, times, denoise=False) for other in {*MULTISTEP} - {rule}]
+    assert min(off(other, expected) for other in others) > 1e-4
+
+
+def test_ipndm_is_theirs() -> None:
+    """It predicts v = αẑ − σx_0 = (ẑ − σx)/α on noise levels of its own, here those of a grid of ours."""
+    process = VP()
+    model = Exact(GaussianMixture([[-1.0, 0.5], [1.5, 0.0]], [0.3, 0.5], [0.4, 0.6]), process)
+    times = Karras(12).times(process)
+    alpha, sigma = process.alpha_sigma(times)
+    scheduler = diffusers.IPNDMScheduler(trained_betas=sigma.tolist())
+    scheduler.set_timesteps(len(times) - 1)
+    x = start = torch.randn(5, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    for k, t in enumerate(scheduler.timesteps):
+        v = (model.noise(x, times[k]) - sigma[k] * x) / alpha[k]
+        x = scheduler.step(v, t, x).prev_sample
+    found = sample(model, Multistep("ipndm"), grid=times, init=start, denoise=False).x
+    assert off(found, x) < 1e-5
 
 
 def test_the_score_of_score_sde_is_the_networks_output(tmp_path: Path) -> None:

@@ -48,6 +48,7 @@ from scorefield import (
     TwoMoons,
     geometric,
 )
+from scorefield.samplers.multistep import RULES, Multistep
 
 from .everything import by_default, public
 
@@ -195,6 +196,7 @@ SAMPLERS: dict[str, Route] = {
     "HeunChurned": Route(Heun(churn=10.0, churn_noise=1.0), down(60)),
     "AdaptiveODE": Route(AdaptiveODE(1e-4, 1e-4), down(1)),
     "DPMpp2M": Route(DPMpp2M(), down(40)),
+    **{f"Multistep {rule}": Route(Multistep(rule), down(40)) for rule in RULES},
     "DDIM": Route(DDIM(eta=0.5), down(100)),
     "Ancestral": Route(Ancestral(), down(250)),
     "ReverseDiffusion": Route(ReverseDiffusion(), down(150)),

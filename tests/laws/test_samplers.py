@@ -34,6 +34,7 @@ from scorefield import (
     Step,
     sample,
 )
+from scorefield.samplers import Multistep
 from scorefield.units import Units
 
 from .altered import AlteredSampler, SecondSlope
@@ -200,6 +201,8 @@ def test_every_sampler_has_a_mutant() -> None:
 STEPS = (64, 128, 256)
 # A range narrow enough that these steps are small: the first-order term then leads by the factor the tolerance asks.
 ORDER_PROCESSES: dict[str, Process] = {"VE": VE(sigma_min=0.3, sigma_max=2.0), "VP": VP()}
+# Euler's step at the start of a multistep method leads over a range narrower still.
+NARROW = {"VE": ORDER_PROCESSES["VE"], "VP": VP(beta_min=0.5, beta_max=1.0, t_min=0.2)}
 ordered = pytest.mark.parametrize("process", ORDER_PROCESSES)
 
 
@@ -232,7 +235,8 @@ FLOWS = {
 @ordered
 @pytest.mark.parametrize("name", ORDERED)
 def test_moments_converge_at_the_declared_order(name: str, process: str) -> None:
-    errors = [moment_errors(ORDERED[name], ORDER_PROCESSES[process], n) for n in STEPS]
+    within = NARROW if isinstance(ORDERED[name], Multistep) else ORDER_PROCESSES
+    errors = [moment_errors(ORDERED[name], within[process], n) for n in STEPS]
     assert fitted_order(STEPS, errors) == pytest.approx(ORDERED[name].order, abs=0.1)
 
 
@@ -240,7 +244,8 @@ def test_moments_converge_at_the_declared_order(name: str, process: str) -> None
 @ordered
 @pytest.mark.parametrize("name", FLOWS)
 def test_paths_converge_at_the_declared_order(name: str, process: str) -> None:
-    errors = [path_errors(FLOWS[name], ORDER_PROCESSES[process], n) for n in STEPS]
+    within = NARROW if isinstance(FLOWS[name], Multistep) else ORDER_PROCESSES
+    errors = [path_errors(FLOWS[name], within[process], n) for n in STEPS]
     assert fitted_order(STEPS, errors) == pytest.approx(FLOWS[name].order, abs=0.1)
 
 

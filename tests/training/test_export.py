@@ -15,8 +15,8 @@ from scorefield.training.export import export
 TINY = ["--data.kind", "digits", "--network.width", "8", "--network.depth", "1", "--device", "cpu", "--fast-dev-run"]
 
 
-def draw(model: str, out: Path) -> np.ndarray:
-    assert main(["sample", model, "-n", "2", "--steps", "3", "--out", str(out)]) == 0
+def draw(model: str, out: Path, *options: str) -> np.ndarray:
+    assert main(["sample", model, "-n", "2", "--steps", "3", "--out", str(out), *options]) == 0
     return np.load(out)["x"]
 
 
@@ -26,8 +26,17 @@ def test_an_exported_model_is_the_run_without_its_optimiser(tmp_path: Path) -> N
     found = checkpoint.latest(run / "checkpoints", print)
     assert found is not None
     export(found, shipped)
-    assert {path.name for path in shipped.iterdir()} == {"ema.safetensors", "manifest.json", "state.json"}
-    np.testing.assert_array_equal(draw(str(shipped), tmp_path / "a.npz"), draw(str(run), tmp_path / "b.npz"))
+    assert {path.name for path in shipped.iterdir()} == {
+        "decoder.safetensors",
+        "ema.safetensors",
+        "manifest.json",
+        "state.json",
+    }
+    ended = draw(str(shipped), tmp_path / "a.npz")
+    np.testing.assert_array_equal(ended, draw(str(run), tmp_path / "b.npz"))
+    assert np.abs(255 * ended - (255 * ended).round()).max() < 1e-4  # bytes, of which between them none remains
+    between = 255 * draw(str(run), tmp_path / "c.npz", "--decode", "none")
+    assert np.abs(between - between.round()).max() > 0.1
     with pytest.raises(CheckpointError, match="exists already"):
         export(found, shipped)
 

@@ -20,7 +20,19 @@ from scorefield.training import environment, pick_device
 
 __all__ = ["calibrate"]
 
-_DRAWN = ("sampler", "steps", "options", "seeds", "weight", "guide", "class", "from_samples", "likelihood", "judge")
+_DRAWN = (
+    "sampler",
+    "steps",
+    "options",
+    "seeds",
+    "weight",
+    "guide",
+    "decode",
+    "class",
+    "from_samples",
+    "likelihood",
+    "judge",
+)
 
 
 def calibrate(args: Namespace, loaded: LoadedModel[Classifier]) -> int:

@@ -100,6 +100,7 @@ def draw(
             sampler=sampler,
             grid=grid,
             precision=precision(args, choice),
+            decode=args.get("decode"),
             batch_size=args.batch_size,
             frames=frames,
             rows=range(k * args.batch_size, min(n, (k + 1) * args.batch_size)),
@@ -170,10 +171,12 @@ def setting(args: Namespace, loaded: LoadedModel[ScoreModel], choice: SamplingCo
     """Return how samples are drawn, as reports have it."""
     weight = loaded.config.guide.weight if args.get("guide") is None else args.guide
     guided = loaded.weak is not None and args.weight == 0
+    ended = {"decode": args.decode or ("none" if loaded.byte_decoder is None else "draw")} if "decode" in args else {}
     return {
         "sampler": _flat({**choice.sampler.model_dump(), "grid": choice.grid.model_dump()}),
         "guide": weight if guided else 0.0,
         "precision": precision(args, choice),
+        **ended,
     }
 
 

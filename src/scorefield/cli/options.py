@@ -21,6 +21,7 @@ __all__ = [
     "Whole2",
     "command",
     "data_dir",
+    "decode",
     "device",
     "drawing",
     "guide",
@@ -111,6 +112,17 @@ def guide(parser: ArgumentParser) -> None:
         metavar="WEIGHT",
         help="weight of autoguidance: the difference to a weaker version of the same run, saved early in training, is added so many times; "
         "0 draws without it; the run's own by default",
+    )
+
+
+def decode(parser: ArgumentParser) -> None:
+    """Add how samples of 8-bit data end."""
+    parser.add_argument(
+        "--decode",
+        choices=("draw", "mode", "none"),
+        metavar="HOW",
+        help="of models of 8-bit images: draw the bytes that samples end as, take the most probable ones (mode), or leave samples between "
+        "them (none); draw by default where the model keeps a decoder",
     )
 
 

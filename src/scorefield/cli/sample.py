@@ -6,7 +6,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from scorefield.cli.console import warn
 from scorefield.cli.files import is_picture, writable
-from scorefield.cli.options import Whole1, command, drawing, guide
+from scorefield.cli.options import Whole1, command, decode, drawing, guide
 
 __all__ = ["parser", "run"]
 
@@ -16,6 +16,7 @@ def parser() -> ArgumentParser:
     parser = command("Draw samples. The extension of --out decides what is written.")
     drawing(parser, n=64)
     guide(parser)
+    decode(parser)
     parser.add_argument(
         "--out",
         type=str,

@@ -140,6 +140,7 @@ kinds(
     heun=s.Heun,
     euler=s.Euler,
     dpmpp2m=s.DPMpp2M,
+    multistep=s.Multistep,
     ddim=s.DDIM,
     ode=s.AdaptiveODE,
     em=s.EulerMaruyama,

@@ -9,12 +9,23 @@ from torch import Tensor
 
 from scorefield.errors import ConfigError
 from scorefield.evaluation.data import RealData
-from scorefield.metrics import Estimate, ImageJudge, class_shares, evaluate, memorisation, soundness
+from scorefield.metrics import (
+    Estimate,
+    ImageJudge,
+    class_shares,
+    classifier_two_sample,
+    evaluate,
+    image_views,
+    memorisation,
+    soundness,
+    stroke_tails,
+)
 from scorefield.metrics.estimate import mean
 
 __all__ = ["evaluate_samples"]
 
-_SHARES = ("confidence", "sure", "as_asked", "precision", "recall", "coverage", "c2st")
+_SHARES = ("confidence", "sure", "as_asked", "precision", "recall", "coverage", "c2st", "beyond")
+_SHOWN = 10  # samples that classifiers recognise most and least surely
 _NOT_NEGATIVE = ("frechet_distance", "density", "sliced_wasserstein")
 
 
@@ -31,7 +42,9 @@ def evaluate_samples(
     """Return all measures of samples and of real data, except likelihoods.
 
     ``measures`` (`scorefield.metrics.evaluate`), shares of the ``classes`` and ``as_asked`` where there is a judge, ``memorisation`` where
-    data were held out, and ``soundness``.
+    data were held out, and ``soundness``; of images whether a network tells samples from data, ``classifier_two_sample``, in three views
+    (`scorefield.metrics.image_views`), beside training data in place of samples, and where there is a judge the tails of their
+    ``strokes`` (`scorefield.metrics.stroke_tails`).
 
     Args:
         x: samples.
@@ -55,6 +68,13 @@ def evaluate_samples(
         if classes is not None:
             hits = guessed.argmax(dim=1) == torch.tensor(classes)[torch.arange(len(guessed)) % len(classes)]
             measures["as_asked"] = {"samples": _row(mean(hits), "as_asked")}
+        if reference.ndim == 4 and reference.shape[1] == 1:
+            found["strokes"] = _strokes(guessed.argmax(dim=1), theirs.argmax(dim=1), seen, reference)
+    if reference.ndim == 4:
+        between = (0.0, 1.0) if data.in_bytes else _ends(data, ends) or (0.0, 1.0)
+        found["classifier_two_sample"] = _classified(seen, reference, real, between, seed)
+        if on_measure is not None:
+            on_measure("classifier_two_sample")
     if data.held_out:
         found["memorisation"] = _memorisation(seen, train, reference)
     ends = _ends(data, ends)
@@ -81,6 +101,33 @@ def _classes(ours: Tensor, theirs: Tensor, data: RealData, classes: Sequence[int
     expected = (torch.bincount(labels, minlength=ours.shape[1]) / len(labels)).tolist()
     samples, real = (class_shares(read.argmax(dim=1), expected) for read in (ours, theirs))
     return {"expected": expected, "samples": asdict(samples), "real": asdict(real)}
+
+
+def _classified(
+    x: Tensor, reference: Tensor, real: Tensor, ends: tuple[float, float], seed: int
+) -> dict[str, dict[str, Any]]:
+    """Return the accuracies of classifiers that tell samples, and training data, from the reference; which samples they know best."""
+    views = [image_views(images, ends) for images in (x, reference, real)]
+    found: dict[str, dict[str, Any]] = {}
+    for name, theirs in views[1].items():
+        ours, floor = (classifier_two_sample(view[name], theirs, seed=seed) for view in (views[0], views[2]))
+        order = ours.drawn.argsort(descending=True, stable=True).tolist()
+        found[name] = {
+            "samples": _row(ours.accuracy, "c2st"),
+            "real": _row(floor.accuracy, "c2st"),
+            "recognised": order[:_SHOWN],
+            "passed": order[::-1][:_SHOWN],
+        }
+    return found
+
+
+def _strokes(ours: Tensor, theirs: Tensor, x: Tensor, reference: Tensor) -> dict[str, dict[str, Any]]:
+    """Return the tails of strokes, class by class as a judge reads them."""
+    found = stroke_tails(x, ours, reference, theirs)
+    return {
+        name: {"beyond": _row(row.beyond, "beyond"), "p_values": row.p_values, "rejected": row.rejected}
+        for name, row in found.items()
+    }
 
 
 def _memorisation(x: Tensor, train: Tensor, test: Tensor) -> dict[str, Any]:

@@ -27,6 +27,10 @@ def render(report: dict[str, Any]) -> str:
     blocks = [_heading(report), _measures(report)]
     if "classes" in report:
         blocks.append(_classes(report["classes"]))
+    if "strokes" in report:
+        blocks.append(_strokes(report["strokes"]))
+    if "classifier_two_sample" in report:
+        blocks.append(_classified(report["classifier_two_sample"]))
     if "memorisation" in report:
         blocks.append(_memorisation(report["memorisation"]))
     blocks.append(_soundness(report["soundness"]))
@@ -129,6 +133,28 @@ def _classes(classes: dict[str, Any]) -> str:
 
 def _shares(shares: list[float]) -> str:
     return "".join(f"{share:7.3f}" for share in shares)
+
+
+def _strokes(found: dict[str, Any]) -> str:
+    """Return whether tails of strokes are as heavy as those of real data."""
+    lines = [
+        f"{'beyond real percentiles':{_WIDTH}}{'samples':>12}   {'95 % interval':24}expected 0.05; classes that differ, KS at .05"
+    ]
+    for name, row in found.items():
+        lines.append(f"{name:{_WIDTH}}{_number(row['beyond'])}{row['rejected']} of {len(row['p_values'])}")
+    return "\n".join(lines)
+
+
+def _classified(found: dict[str, Any]) -> str:
+    """Return how well networks tell samples from data, in each view of them."""
+    lines = [
+        f"{'distinguished from data':{_WIDTH}}{'samples':>12}   {'95 % interval':24}{'real data':>12}   95 % interval"
+    ]
+    for name, row in found.items():
+        lines.append(f"{name:{_WIDTH}}{_number(row['samples'])}{_number(row['real'])}".rstrip())
+    return "\n".join(
+        [*lines, "Accuracy on held-out halves of networks trained to know which images were drawn; 0.5 is chance."]
+    )
 
 
 def _memorisation(found: dict[str, Any]) -> str:

@@ -5,14 +5,18 @@ r"""P(bytes | z): which 8-bit image was behind one with noise, decoded byte by b
 with D = E[y | z] the denoised image, T a table of how often each byte was behind each denoised value, and b_k the bytes of pixels nearby
 that are known already. Noise a few bytes wide leaves a flat T; but scans saturate, and straight edges repeat one grey from pixel to pixel,
 so a pixel is often exactly what its neighbour was. How far a neighbour is trusted depends on what can be seen of it beforehand.
+
+Sampling pixel by pixel from the same probabilities makes bytes of a sample that ended between them (`ByteDecoder.finish`).
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import Literal, NamedTuple, Self
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Float32, Float64, Int, Int64, UInt8
+from jaxtyping import Float, Float32, Float64, Int64, UInt8
 from torch import Tensor
 
 from scorefield._tensors import Noise, derive_seed, flatten
@@ -27,6 +31,7 @@ _BEFORE = ((0, -1), (-1, 0), (-1, -1), (-1, 1), (0, -2), (-2, 0))
 _CONTEXTS = 12
 _LEARNT, _ITERATIONS = 500, 100  # images that say how far neighbours are trusted, and rounds of doing so
 _AT_ONCE = 250
+_MARGIN = 2 * max(-offset for place in _BEFORE for offset in place)
 
 
 class _Neighbour(NamedTuple):
@@ -34,6 +39,14 @@ class _Neighbour(NamedTuple):
 
     byte: Int64[Tensor, "b *d"]
     context: Int64[Tensor, "b *d"]
+
+
+class _Evidence(NamedTuple):
+    """What pixels in one direction say of the byte decoded: their context, whether they are the same, and T at theirs."""
+
+    context: Int64[Tensor, "b *d"]
+    same: Float64[Tensor, "b *d"]
+    probable: Float64[Tensor, "b *d"]
 
 
 class Cells(NamedTuple):
@@ -90,16 +103,7 @@ class ByteDecoder:
     """
 
     def __init__(self, model: ScoreModel, images: UInt8[Tensor, "n *d"], *, ratio: float = 0.02, seed: int = 0) -> None:
-        low, high = (
-            model.process.ratio(torch.tensor(t, dtype=torch.float64)).item()
-            for t in (model.process.t_min, model.process.t_max)
-        )
-        if not low <= ratio < high:
-            raise ValueError(
-                f"ratio must be a noise-to-signal ratio of the model's process, from {low:g} to below {high:g}; received {ratio:g}"
-            )
-        self.model, self.ratio, self.cells = model, ratio, Cells.of(model)
-        self.t = model.process.time(torch.tensor(ratio, dtype=torch.float64)).item()
+        self._place(model, ratio)
         counts = torch.full((_BYTES, _BYTES), _PSEUDOCOUNT, dtype=torch.float64)
         first: list[Int64[Tensor, "..."]] = []
         for part in torch.arange(len(images)).split(_AT_ONCE):
@@ -112,6 +116,33 @@ class ByteDecoder:
         self.table = counts / counts.sum(dim=1, keepdim=True)
         learnt = torch.cat(first)
         self.trust = self._learn(images[: len(learnt)].long().cpu(), learnt)
+
+    @classmethod
+    def stored(cls, model: ScoreModel, tensors: Mapping[str, Tensor]) -> Self:
+        """Return the decoder of a model of which `tensors` were kept; errors are those of another ratio."""
+        decoder = cls.__new__(cls)
+        decoder._place(model, tensors["ratio"].item())
+        decoder.table, decoder.trust = tensors["table"].double(), tensors["trust"].double()
+        return decoder
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """What has been learnt, to be stored beside the weights of the model."""
+        ratio = torch.tensor(self.ratio, dtype=torch.float64)
+        return {"table": self.table.float(), "trust": self.trust.float(), "ratio": ratio}
+
+    def _place(self, model: ScoreModel, ratio: float) -> None:
+        """Take a model, and the noise level at which to decode."""
+        low, high = (
+            model.process.ratio(torch.tensor(t, dtype=torch.float64)).item()
+            for t in (model.process.t_min, model.process.t_max)
+        )
+        if not low <= ratio < high:
+            raise ValueError(
+                f"ratio must be a noise-to-signal ratio of the model's process, from {low:g} to below {high:g}; received {ratio:g}"
+            )
+        self.model, self.ratio, self.cells = model, ratio, Cells.of(model)
+        self.t = model.process.time(torch.tensor(ratio, dtype=torch.float64)).item()
 
     def noised(self, images: UInt8[Tensor, "b *d"], seed: int) -> tuple[State, Float[Tensor, " b"]]:
         """Return z, in the model's own coordinates, and log q(z | images)."""
@@ -128,8 +159,66 @@ class ByteDecoder:
     def log_prob(self, images: UInt8[Tensor, "b *d"], z: State) -> Float64[Tensor, " b"]:
         """Return log P(images | z)."""
         bytes_, bins = images.long().cpu(), self._bins(z)
-        boost, total = self._boost(bytes_, bins, _neighbours(bytes_), self.trust)
+        boost, total = _boost(self._evidence(bytes_, bins), self.trust)
         return flatten(torch.log(self.table[bins, bytes_] * boost / total)).sum(1)
+
+    def finish(
+        self, x: Float[Tensor, "b *d"], how: Literal["draw", "mode"] = "draw", *, stream: str, rows: Sequence[int]
+    ) -> UInt8[Tensor, "b *d"]:
+        """Return the bytes of samples that ended between bytes: z = αx + σε, then a draw from P(bytes | z).
+
+        A step of Gibbs sampling between images and their noised versions: it leaves the distribution of the data as it is, and forgets
+        what in a sample was finer than the noise.
+
+        Args:
+            x: samples, in the data's units.
+            how: "draw" samples every byte given those before it, "mode" takes the most probable one.
+            stream: names the noise.
+            rows: the seed of each sample; a sample's bytes depend on its own seed alone.
+
+        Cost: one evaluation per sample.
+        """
+        t = torch.tensor(self.t, dtype=torch.float64)
+        y = self.model.standardise(x)
+        found = []
+        for part in torch.arange(len(x)).split(_AT_ONCE):
+            noise = Noise(
+                [rows[k] for k in part.tolist()], tuple(x.shape[1:]), stream=f"bytes {stream}", device=x.device
+            )
+            z = self.model.process.perturb(y[part], t, noise.normal())
+            found.append(self.draw(z, torch.special.ndtr(noise.normal().cpu().double()) if how == "draw" else None))
+        return torch.cat(found)
+
+    def draw(self, z: State, u: Float64[Tensor, "b *d"] | None = None) -> UInt8[Tensor, "b *d"]:
+        """Return bytes pixel by pixel: the u-quantile of each given z and the bytes before it, or the most probable one without u.
+
+        With u uniform on [0, 1) images are drawn from P(bytes | z), whose logarithm `log_prob` returns, but for bytes that were never
+        seen behind a denoised value: a code must be able to tell them, a picture need not show them.
+        """
+        table = self._seen()
+        bins = self._bins(z)
+        where = _planes(bins)
+        level = None if u is None else _planes(u)
+        *_, height, width = where.shape
+        padded = _padded(torch.zeros_like(where))
+        for i, j in product(range(height), range(width)):
+            likely = table[where[..., i, j]]
+            boost = torch.ones_like(likely)
+            for row, (byte, context) in zip(self.trust, _neighbours(padded, (i, j), (1, 1)), strict=True):
+                boost.scatter_add_(-1, byte[..., 0], row[context[..., 0]])
+            likely = likely * boost
+            if level is None:
+                chosen = likely.argmax(-1)
+            else:
+                total = likely.cumsum(-1)
+                chosen = torch.searchsorted(total, level[..., i, j, None] * total[..., -1:], right=True).squeeze(-1)
+            padded[..., _MARGIN + i, _MARGIN + j] = chosen.clamp(max=_BYTES - 1)
+        return padded[..., _MARGIN:, _MARGIN : _MARGIN + width].reshape(bins.shape).to(torch.uint8)
+
+    def _seen(self) -> Float64[Tensor, "256 256"]:
+        """Return T without its pseudocounts; a denoised value that was never seen itself stands for its own byte."""
+        seen = self.table - self.table.min(dim=1, keepdim=True).values
+        return torch.where(seen.sum(dim=1, keepdim=True) > 0, seen, torch.eye(_BYTES, dtype=torch.float64))
 
     @torch.no_grad()
     def _bins(self, z: State) -> Int64[Tensor, "b *d"]:
@@ -137,35 +226,27 @@ class ByteDecoder:
         denoised = self.model.restore(self.model.denoise(z, self.t))
         return ((denoised - self.cells.start) / self.cells.width).floor().clamp(0, _BYTES - 1).long().cpu()
 
-    def _boost(
-        self,
-        bytes_: Int[Tensor, "b *d"],
-        bins: Int[Tensor, "b *d"],
-        neighbours: list[_Neighbour],
-        trust: Float64[Tensor, "k c"],
-    ) -> tuple[Float64[Tensor, "b *d"], Float64[Tensor, "b *d"]]:
-        """Return 1 + Σ_k w_k [b = b_k] at the byte decoded, and its mean under T, by which it is divided to normalise."""
-        boost, total = torch.ones(2, *bytes_.shape, dtype=torch.float64)
-        for row, (byte, context) in zip(trust, neighbours, strict=True):
-            w = row[context]
-            boost += w * (byte == bytes_)
-            total += w * self.table[bins, byte]
-        return boost, total
+    def _evidence(self, bytes_: Int64[Tensor, "b *d"], bins: Int64[Tensor, "b *d"]) -> list[_Evidence]:
+        """Return what every pixel's neighbours say of it."""
+        return [
+            _Evidence(context, (byte == bytes_).double(), self.table[bins, byte])
+            for byte, context in _all_neighbours(bytes_)
+        ]
 
-    def _learn(self, bytes_: Int[Tensor, "b *d"], bins: Int[Tensor, "b *d"]) -> Float64[Tensor, "k c"]:
+    def _learn(self, bytes_: Int64[Tensor, "b *d"], bins: Int64[Tensor, "b *d"]) -> Float64[Tensor, "k c"]:
         """Return the trust that makes these images most probable.
 
         log P is a difference of logarithms of sums over k. Bounding the first from below by Jensen's inequality, the second from above by
         its tangent, gives an update of every weight in closed form after which P is never less (Hunter & Lange 2004).
         """
-        neighbours = _neighbours(bytes_)
+        evidence = self._evidence(bytes_, bins)
         trust = torch.ones(len(_BEFORE), _CONTEXTS, dtype=torch.float64)
         for _ in range(_ITERATIONS):
-            boost, total = self._boost(bytes_, bins, neighbours, trust)
-            for row, (byte, context) in zip(trust, neighbours, strict=True):
+            boost, total = _boost(evidence, trust)
+            for row, (context, same, probable) in zip(trust, evidence, strict=True):
                 right, expected = torch.zeros(2, _CONTEXTS, dtype=torch.float64)
-                right.index_add_(0, context.flatten(), ((byte == bytes_) / boost).flatten())
-                expected.index_add_(0, context.flatten(), (self.table[bins, byte] / total).flatten())
+                right.index_add_(0, context.flatten(), (same / boost).flatten())
+                expected.index_add_(0, context.flatten(), (probable / total).flatten())
                 row *= torch.where(expected > 0, right / expected, 1.0)
         return trust
 
@@ -178,15 +259,33 @@ def check_bytes(images: Tensor) -> None:
         )
 
 
-def _neighbours(bytes_: Int64[Tensor, "b *d"]) -> list[_Neighbour]:
-    """Return the neighbours of every pixel that are decoded before it, row by row; beyond the edges bytes are 0."""
-    *_, height, width = (1, *bytes_.shape[1:])
-    margin = 2 * max(-offset for place in _BEFORE for offset in place)
-    padded = F.pad(bytes_.reshape(len(bytes_), -1, height, width), (margin, margin, margin, 0))
+def _boost(evidence: list[_Evidence], trust: Float64[Tensor, "k c"]) -> tuple[Tensor, Tensor]:
+    """Return 1 + Σ_k w_k [b = b_k] at the byte decoded, and its mean under T, by which it is divided to normalise."""
+    boost, total = torch.ones(2, *evidence[0].context.shape, dtype=torch.float64)
+    for row, (context, same, probable) in zip(trust, evidence, strict=True):
+        w = row[context]
+        boost += w * same
+        total += w * probable
+    return boost, total
 
-    def at(*place: int) -> Int64[Tensor, "b *d"]:
-        row, column = (margin + offset for offset in place)
-        return padded[..., row : row + height, column : column + width].reshape(bytes_.shape)
+
+def _planes(x: Tensor) -> Tensor:
+    """Return images of any number of channels, or rows of pixels, in the shape (b, c, h, w)."""
+    *_, height, width = (1, *x.shape[1:])
+    return x.reshape(len(x), -1, height, width)
+
+
+def _padded(planes: Int64[Tensor, "b c h w"]) -> Int64[Tensor, "b c h w"]:
+    """Return images within the margin that neighbours reach into; beyond the edges bytes are 0."""
+    return F.pad(planes, (_MARGIN, _MARGIN, _MARGIN, 0))
+
+
+def _neighbours(padded: Int64[Tensor, "b c h w"], first: tuple[int, int], size: tuple[int, int]) -> list[_Neighbour]:
+    """Return the neighbours that are decoded before each pixel of a part of an image, which begins at ``first``."""
+
+    def at(*place: int) -> Int64[Tensor, "b c h w"]:
+        top, left = (_MARGIN + start + offset for start, offset in zip(first, place, strict=True))
+        return padded[..., top : top + size[0], left : left + size[1]]
 
     found = []
     for down, right in _BEFORE:
@@ -197,3 +296,11 @@ def _neighbours(bytes_: Int64[Tensor, "b *d"]) -> list[_Neighbour]:
         beside = at(*side) == at(side[0] + down, side[1] + right)
         found.append(_Neighbour(byte, 4 * kind + 2 * goes_on.long() + beside.long()))
     return found
+
+
+def _all_neighbours(bytes_: Int64[Tensor, "b *d"]) -> list[_Neighbour]:
+    """Return the neighbours of every pixel that are decoded before it, row by row."""
+    planes = _planes(bytes_)
+    *_, height, width = planes.shape
+    found = _neighbours(_padded(planes), (0, 0), (height, width))
+    return [_Neighbour(*(part.reshape(bytes_.shape) for part in neighbour)) for neighbour in found]

@@ -8,6 +8,11 @@ from .chains import (
     ChainDiagnostics as ChainDiagnostics,
     diagnose_chains as diagnose_chains,
 )
+from .classifier_test import (
+    ClassifierTest as ClassifierTest,
+    classifier_two_sample as classifier_two_sample,
+    image_views as image_views,
+)
 from .estimate import (
     Estimate as Estimate,
     mean as mean,
@@ -47,6 +52,11 @@ from .scores import (
 from .soundness import (
     Soundness as Soundness,
     soundness as soundness,
+)
+from .strokes import (
+    Tails as Tails,
+    stroke_tails as stroke_tails,
+    strokes as strokes,
 )
 from .trace import (
     Trace as Trace,

@@ -14,6 +14,7 @@ from .clouds import (
 from .curves import (
     calibration_curve as calibration_curve,
     loss_curve as loss_curve,
+    race_curves as race_curves,
     sampler_comparison as sampler_comparison,
 )
 from .fields import score_panels as score_panels

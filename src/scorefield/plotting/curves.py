@@ -14,7 +14,7 @@ from scorefield.plotting.images import grid_image
 from scorefield.plotting.panels import picture_row
 from scorefield.plotting.sheet import sheet
 
-__all__ = ["calibration_curve", "loss_curve", "sampler_comparison"]
+__all__ = ["calibration_curve", "loss_curve", "race_curves", "sampler_comparison"]
 
 
 class _Value(Protocol):
@@ -31,6 +31,36 @@ class Level(Protocol):
     def accuracy(self) -> _Value: ...
     @property
     def confidence(self) -> _Value: ...
+
+
+class Finished(Protocol):
+    """Where a sampler ended; `scorefield.evaluation.race.Finish` is one."""
+
+    @property
+    def sampler(self) -> str: ...
+    @property
+    def evaluations(self) -> float: ...
+    @property
+    def error(self) -> float: ...
+
+
+def race_curves(
+    path: Path | None,
+    courses: Mapping[str, Sequence[Finished]],
+    *,
+    width: float | None = None,
+    ax: Axes | None = None,
+) -> None:
+    """Write the error of samplers against their evaluations, a panel for each model they were raced on."""
+    with sheet(path, (5 * len(courses), 4), width, ax) as figure:
+        panels = figure.subplots(1, len(courses), squeeze=False)[0]
+        for axes, (title, finishes) in zip(panels, courses.items(), strict=True):
+            for name in dict.fromkeys(finish.sampler for finish in finishes):
+                own = [finish for finish in finishes if finish.sampler == name]
+                axes.plot([one.evaluations for one in own], [one.error for one in own], "o-", markersize=3, label=name)
+            axes.set(title=title, xlabel="evaluations per sample", xscale="log", yscale="log")
+        panels[0].set_ylabel("distance to the flow's end, root mean square")
+        panels[0].legend(frameon=False)
 
 
 def loss_curve(

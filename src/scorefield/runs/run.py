@@ -9,9 +9,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
+import torch
+
 from scorefield.config import RunConfig, refusals, stored, to_yaml, validate
 from scorefield.data import Batches, Dataset
 from scorefield.errors import CheckpointError, ConfigError, DivergedError
+from scorefield.grids import ends
+from scorefield.likelihood import ByteDecoder
 from scorefield.loaded import LoadedModel
 from scorefield.models import NoisyModel, ScoreModel
 from scorefield.plotting import loss_curve
@@ -41,6 +45,8 @@ FREE = frozenset(
     }
 )
 """What may differ between a run and its resumption: nothing of it changes a step before the checkpoint."""
+_DECODED = 0.03  # noise-to-signal ratio at which bytes are decoded, or the process's least where that is more: eight bytes wide
+_LEARNT = 2000  # images that the decoder learns from
 
 
 class Run:
@@ -242,8 +248,10 @@ class Run:
             "seed": self.config.seed,
             "seconds": round(self._seconds + time.perf_counter() - self._began, 1),
         }
-        keep = self.config.train.keep
-        checkpoint.save(self.folder.checkpoints, self.state.step, self.state.tensors(), extra, keep=keep)
+        keep, tensors = self.config.train.keep, self.state.tensors()
+        if self.state.step >= self.config.train.steps and (decoder := self._decoder()) is not None:
+            tensors["decoder"] = decoder.tensors
+        checkpoint.save(self.folder.checkpoints, self.state.step, tensors, extra, keep=keep)
 
     def draw(self) -> None:
         """Write a grid of images from the averaged weights; after the last step also the way there, and the curve of the loss.
@@ -260,6 +268,17 @@ class Run:
                 self.drawing = False
         except Exception as error:
             self.warn(f"step {self.state.step}: the picture could not be drawn ({type(error).__name__}: {error})")
+
+    def _decoder(self) -> ByteDecoder | None:
+        """Return the decoder by which samples of 8-bit images end as bytes, once the model is final.
+
+        None of other data, and of a distilled model, which denoises at the levels of its own grid alone.
+        """
+        model, bytes_ = self.state.ema, len(self.data.event) == 3 and self.data.x.dtype == torch.uint8
+        if not isinstance(model, ScoreModel) or not bytes_ or self.config.teacher is not None:
+            return None
+        ratio = max(_DECODED, ends(model.process)[1])
+        return ByteDecoder(model, self.data.x[:_LEARNT].to(self.parallel.device), ratio=ratio)
 
     def _log(self, record: StepRecord) -> None:
         try:

@@ -1,6 +1,7 @@
 """Transitions from noise to data: Langevin chains, reverse SDEs, probability-flow ODEs, and their compositions."""
 
 from scorefield.samplers.langevin import MALA, AnnealedLangevin, Langevin, LangevinCorrector
+from scorefield.samplers.multistep import Multistep
 from scorefield.samplers.ode import AdaptiveODE, Euler, Heun
 from scorefield.samplers.posterior import DDIM, Ancestral, DPMpp2M, ReverseDiffusion
 from scorefield.samplers.predictor_corrector import PredictorCorrector
@@ -18,6 +19,7 @@ __all__ = [
     "Heun",
     "Langevin",
     "LangevinCorrector",
+    "Multistep",
     "PredictorCorrector",
     "ReverseDiffusion",
 ]

@@ -1,4 +1,4 @@
-"""From a training checkpoint to a model to ship: the averaged weights, the guide's and the configuration, without the optimiser's state."""
+"""From a training checkpoint to a model to ship: averaged weights, the guide's, decoder and configuration, without optimiser."""
 
 import os
 import tempfile
@@ -22,6 +22,6 @@ def export(source: checkpoint.Checkpoint, folder: Path) -> None:
         raise CheckpointError(f"{source.path}: holds {sorted(source.tensors)}, expected averaged weights under 'ema'")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
-        weights = {group: source.tensors[group] for group in ("ema", "guide") if group in source.tensors}
+        weights = {group: source.tensors[group] for group in ("ema", "guide", "decoder") if group in source.tensors}
         written = checkpoint.save(Path(temporary), source.step, weights, source.state)
         os.rename(written, folder)

@@ -122,8 +122,8 @@ def train(
         elif not record.measured.isfinite().all():
             raise DivergedError(_diagnosis(state, batch, record.loss))
         state.optimizer.step()
-        state.average.update_parameters(state.model)
         state.step = k + 1
+        state.average_in()
         if state.step == settings.guide_step:
             state.keep_guide()
         if len(unseen) == every or state.step == settings.steps:

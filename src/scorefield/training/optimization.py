@@ -9,10 +9,12 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from scorefield._tensors import Stream
 from scorefield.networks.precision import Precision, uses_bf16
+from scorefield.training.posthoc import LONGEST
 
 __all__ = ["Optimization"]
 
 Share = Annotated[float, Ge(0), Lt(1)]
+Length = Annotated[float, Gt(0), Le(LONGEST)]
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class Optimization:
         ema_decay: d of the exponential moving average w̄ ← d w̄ + (1 − d) w of the weights, with which samples are drawn: single steps of
             the optimiser make colours and quality jump, their average over the last 1/(1 − d) steps does not (Song & Ermon 2020,
             Technique 5, who take 0.999).
+        averages: lengths σ_rel of more averages to keep beside it, such as (0.05, 0.1), from which one of any length is rebuilt after
+            training (`scorefield.training.posthoc`).
         label_dropout: probability that a row of a model with labels goes without; guidance needs a model that also knows p(x) itself.
         guide_step: the step whose averaged weights are kept, as the weaker model of `scorefield.AutoGuided`; None keeps none.
         accumulate: parts a batch is computed in, to bound memory.
@@ -48,6 +52,7 @@ class Optimization:
     decay: Literal["cosine", "constant"] = "cosine"
     clip: Annotated[float, Gt(0)] | None = 1.0
     ema_decay: Share = 0.999
+    averages: tuple[Length, ...] = ()
     label_dropout: Annotated[float, Ge(0), Le(1)] = 0.1
     guide_step: Annotated[int, Ge(1)] | None = None
     accumulate: Annotated[int, Ge(1)] = 1

@@ -1,7 +1,7 @@
 """What training changes: weights, their moving average, the optimiser's moments, the step. Nothing else, so a checkpoint is all of it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import torch
@@ -12,6 +12,7 @@ from scorefield.errors import CheckpointError
 from scorefield.models import NoisyModel
 from scorefield.training.muon import Muon
 from scorefield.training.optimization import Optimization
+from scorefield.training.posthoc import Weights, group, grouped, updated
 
 __all__ = ["TrainState"]
 
@@ -26,6 +27,7 @@ class TrainState:
         optimizer: Adam or Muon, with its moments.
         step: optimiser steps taken.
         guide: averaged weights of an early step, once there are any.
+        averages: by their length, from the first step on; see `scorefield.training.posthoc`.
     """
 
     model: NoisyModel
@@ -33,6 +35,7 @@ class TrainState:
     optimizer: torch.optim.Optimizer
     step: int = 0
     guide: dict[str, Tensor] | None = None
+    averages: dict[float, Weights | None] = field(default_factory=dict[float, Weights | None])
 
     @classmethod
     def create(cls, model: NoisyModel, settings: Optimization) -> "TrainState":
@@ -50,7 +53,8 @@ class TrainState:
         average = AveragedModel(model, multi_avg_fn=_ema(settings.ema_decay, lambda: int(average.n_averaged)))
         average.eval()
         build = {"adam": partial(torch.optim.Adam, fused=True), "muon": Muon}[settings.optimizer]
-        return cls(model, average, build(parameters, lr=settings.learning_rate, betas=settings.betas))
+        optimizer = build(parameters, lr=settings.learning_rate, betas=settings.betas)
+        return cls(model, average, optimizer, averages=dict.fromkeys(settings.averages))
 
     @property
     def ema(self) -> NoisyModel:
@@ -59,18 +63,25 @@ class TrainState:
         assert isinstance(module, NoisyModel)  # noqa: S101 for the type checker: it is a copy of ``model``
         return module
 
+    def average_in(self) -> None:
+        """Bring every average to the weights of now, after ``step`` steps."""
+        self.average.update_parameters(self.model)
+        for length, weights in self.averages.items():
+            self.averages[length] = updated(weights, self.model.state_dict(), self.step, length)
+
     def keep_guide(self) -> None:
         """Keep the averaged weights of now."""
         self.guide = {name: value.clone() for name, value in self.ema.state_dict().items()}
 
-    def tensors(self) -> dict[str, dict[str, Tensor]]:
+    def tensors(self) -> dict[str, Weights]:
         """Return every tensor of the state, grouped as a checkpoint stores them."""
         moments = {
             f"{index}.{name}": value
             for index, entries in self.optimizer.state_dict()["state"].items()
             for name, value in entries.items()
         }
-        groups = {"model": self.model.state_dict(), "ema": self.ema.state_dict(), "optim": moments}
+        groups: dict[str, Weights] = {"model": self.model.state_dict(), "ema": self.ema.state_dict(), "optim": moments}
+        groups |= {group(length): weights for length, weights in self.averages.items() if weights is not None}
         return groups if self.guide is None else groups | {"guide": self.guide}
 
     def not_finite(self) -> str | None:
@@ -92,6 +103,12 @@ class TrainState:
             moments.setdefault(int(index), {})[name] = value
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
         self.guide = dict(tensors["guide"]) if "guide" in tensors else None
+        stored = grouped(tensors)
+        home = next(self.model.parameters()).device
+        self.averages = {
+            length: {name: value.to(home) for name, value in stored[length].items()} if length in stored else None
+            for length in self.averages
+        }
         self.average.n_averaged.fill_(step)
         self.step = step
 

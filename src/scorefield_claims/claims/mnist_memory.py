@@ -35,7 +35,7 @@ class MnistMemory(Recipe):
 
 def measure(recipe: MnistMemory) -> Finding:
     """Return whether samples remember."""
-    x = sf.load_model(recipe.model).sample(recipe.n, seed=recipe.seed, batch_size=BATCH).x.clamp(0, 1)
+    x = sf.load_model(recipe.model).sample(recipe.n, seed=recipe.seed, batch_size=BATCH, decode="none").x.clamp(0, 1)
     train, test = (digits(train=train).scaled() for train in (True, False))
     copied = x.clone()
     k, generator = round(recipe.copies * recipe.n), torch.Generator().manual_seed(recipe.seed)

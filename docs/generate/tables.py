@@ -68,6 +68,7 @@ def write(folder: Path) -> None:
     _mnist(folder)
     _shipped(folder)
     _minutes(folder)
+    _gpus(folder)
     _claim(folder, "mnist-classes", _CLASSES)
     _claim(folder, "mnist-inpainting", _INPAINTING)
 
@@ -231,6 +232,34 @@ def _minutes(folder: Path) -> None:
         )
     head = ["minutes", "`scorefield train --config configs/mnist.yaml` and", "FID / floor"]
     save_table(folder, "minutes", [*head, "confidence (test digits)", "coverage (training digits)"], rows)
+
+
+def _gpus(folder: Path) -> None:
+    """What ``python -m benchmarks.gpu`` measured of each card, of the U-Net of MNIST's recipe."""
+    rows = []
+    for path in sorted((RESULTS / "gpu").glob("*.json")):
+        found = json.loads(path.read_text())
+        drawn = found["sampling"]
+        rows += [
+            [
+                f"{found['device']}, torch {found['torch']}",
+                f"{row['batch']}",
+                f"{row['images/s']:,.0f}",
+                f"{row['of peak']:.1%} of {found['peak_bf16'] / 1e12:.0f} TFLOP/s",
+                f"{row['memory taken'] / 2**20:,.0f} ({row['memory foreseen, float32'] / 2**20:,.0f})",
+                f"{drawn['digits/s']:,.0f} at {drawn['evaluations']:.0f} evaluations",
+            ]
+            for row in found["training"]
+        ]
+    head = [
+        "device",
+        "batch",
+        "training, images/s in bf16",
+        "of its bf16 product",
+        "MiB taken (foreseen)",
+        "digits drawn/s in float32",
+    ]
+    save_table(folder, "gpus", head, rows)
 
 
 def _beside(row: dict[str, dict[str, float]]) -> str:

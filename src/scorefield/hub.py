@@ -105,10 +105,11 @@ def model_card(
         "licence": license_id,
         "saved by": f"scorefield {scorefield.__version__}",
     }
+    what = _SCORE if config.teacher is None else _DISTILLED.format(teacher=config.teacher)
     body = _BODY.format(
         title=config.name,
         comment=f"{config.comment}\n\n" if config.comment else "",
-        use=(_READING if reads else _DRAWING).format(name=name),
+        use=(_READING if reads else _DRAWING).format(name=name, what=what),
         facts=_table(facts),
         evaluation=f"## Evaluation\n\n{evaluation}\n\n" if evaluation else "",
         config=to_yaml(config).strip(),
@@ -146,8 +147,12 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, ob
             yield name, value
 
 
-_DRAWING = """A score model: it knows E[x_0 | x_t] at every noise level, and with it ∇ log p_t, for any sampler of
-scorefield.
+_SCORE = """A score model: it knows E[x_0 | x_t] at every noise level, and with it ∇ log p_t, for any sampler of
+scorefield."""
+_DISTILLED = """Distilled from {teacher}: it takes each stretch of the probability flow in one evaluation, along its own grid
+alone. It knows no score; for likelihoods and restorations ask its teacher."""
+
+_DRAWING = """{what}
 
 ```python
 import scorefield as sf

@@ -176,7 +176,7 @@ class _Watched(Guided):
 
     Args:
         model: to be watched.
-        job: is told.
+        job: hears of each.
     """
 
     def __init__(self, model: ScoreModel, job: Job[Answer]) -> None:

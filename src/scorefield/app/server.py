@@ -2,7 +2,7 @@
 
 It answers people at this machine, so what other pages in their browser might send is refused: a ``Host`` that is not this machine's name
 (a foreign name that was made to point here) and an ``Origin`` that is not the page's own. Bodies are bounded before they are read. What
-goes wrong is told in one sentence, without paths; the rest stays in the terminal.
+goes wrong is said in one sentence, without paths; the rest stays in the terminal.
 """
 
 import asyncio

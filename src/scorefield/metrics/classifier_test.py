@@ -2,7 +2,7 @@ r"""Can a network that was trained to tell drawn images from real ones do so? Th
 
     accuracy = P(classifier is right on images it was not trained on),   ½ where the distributions agree    (Lopez-Paz & Oquab 2017)
 
-"Told apart" by other names: whatever distinguishes samples, a haze of a few grey levels or strokes that no pen makes, a network may learn
+Whatever distinguishes samples, a haze of a few grey levels or strokes that no pen makes, a network may learn
 to see, so the number cannot be flattered by the features of one judge. It is a lower bound: a larger network, or more images, may see more.
 """
 

@@ -101,15 +101,15 @@ def test_the_same_seed_by_another_sampler_is_put_beside(page: Any) -> None:
     assert page.locator("#digits h3").all_inner_texts() == ["DPM-Solver++ (2M)"]
     page.click("#digits-other")
     page.wait_for_selector("#digits article:nth-child(2) .film")
-    assert page.locator("#digits h3").all_inner_texts() == ["DPM-Solver++ (2M)", "DDIM"]
+    assert page.locator("#digits h3").all_inner_texts() == ["DPM-Solver++ (2M)", "UniPC"]
     told = page.locator("#digits .numbers").all_inner_texts()
-    assert all("17 steps, 18 evaluations per picture" in text for text in told)
+    assert all("17 steps, 19 evaluations per picture" in text for text in told)
     first, second = page.evaluate("[...document.querySelectorAll('.film')].map(film => film.toDataURL())")
     near, far = pixels(first).astype(float), pixels(second).astype(float)
     assert 0 < np.abs(near - far).mean() < 25  # the same noise leads to the same digits, nearly
     assert saved(page, "digits.gif").startswith(b"GIF89a")
     page.click("#digits summary >> nth=1")
-    assert "--sampler ddim --steps 17" in page.inner_text("#digits article:nth-child(2) .recipe")
+    assert "--sampler multistep --steps 17" in page.inner_text("#digits article:nth-child(2) .recipe")
 
 
 def test_what_is_painted_over_is_restored_and_the_rest_stays(page: Any) -> None:

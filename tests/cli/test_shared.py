@@ -60,7 +60,7 @@ def test_two_processes_draw_and_measure_what_one_does(run: str, tmp_path: Path):
         reports.append(json.loads(done.stdout))
     close(*reports)
     files = [{path.name for path in (tmp_path / name).iterdir()} for name in ("one", "two")]
-    assert files[0] == files[1] == {"samples.npz", "evaluation.json", "grid.png", "README.md"}
+    assert files[0] == files[1] == {"samples.npz", "evaluation.json", "grid.png", "recognised.png", "README.md"}
     assert (tmp_path / "one" / "samples.npz").read_bytes() == (tmp_path / "two" / "samples.npz").read_bytes()
     assert np.load(tmp_path / "two" / "samples.npz")["x"].shape == (44, 1, 8, 8)
 

@@ -11,6 +11,7 @@ from test_curves import Shares
 
 from scorefield import plotting
 from scorefield.densities import Gaussian
+from scorefield.evaluation.race import Finish
 from scorefield.grids import Karras
 from scorefield.metrics import Calibration, Estimate
 from scorefield.models import Exact
@@ -28,6 +29,7 @@ IMAGES = torch.rand(3, 2, 1, 8, 8)
 CASES = {
     "loss_curve": ([1, 2], [2.0, 1.0]),
     "calibration_curve": ([LEVEL],),
+    "race_curves": ({"exact": [Finish("Heun", 9, 0.1), Finish("Heun", 17, 0.02)]},),
     "weight_bars": ({"exact": {"one": Shares(9, [0.3, 0.7], [0.2, 0.5], [0.5, 0.8], [0.4, 0.6])}},),
     "score_panels": (EXACT, EXACT, torch.tensor(0.5), SQUARE),
     "sample_panels": ({"exact": {"Euler": DRAWN}}, TERRAIN),

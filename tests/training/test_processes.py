@@ -116,7 +116,8 @@ loop._clip = once
 
 @pytest.mark.promise("A10", "B4")
 @pytest.mark.parametrize(
-    ("number", "restarts"), [("SIGTERM", 0), ("SIGTERM", 3), ("SIGKILL", 3)]
+    ("number", "restarts"),
+    [("SIGTERM", 0), *(pytest.param(number, 3, marks=pytest.mark.slow) for number in ("SIGTERM", "SIGKILL"))],
 )  # gloo does not always connect anew at once
 def test_torchrun_goes_on_by_itself(tmp_path: Path, number: str, restarts: int):
     """A10, B4: a process told to leave takes all of them along, after a checkpoint, with 143; started again, they go on from there."""

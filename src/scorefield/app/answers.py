@@ -70,6 +70,7 @@ def draw(ask: Draw, shelf: Shelf) -> Work:
 def restore(ask: Restore, shelf: Shelf) -> Work:
     """Return the work of drawing from the posterior of a measured image, as ``scorefield inpaint`` and ``solve`` do."""
     entry = shelf[ask.model]
+    entry.loaded.require_score("a restoration")
     event, ends = entry.loaded.event, entry.loaded.model.ends
     truth = _valued(picture_of(ask.image, event)[None], ends)
     hidden, A, y = _measured(ask, truth)
@@ -118,6 +119,7 @@ def restore(ask: Restore, shelf: Shelf) -> Work:
 def explore(ask: Explore, shelf: Shelf) -> Work:
     """Return the work of one look at a noise level: x_t, E[x_0 | x_t], and the length of the score at each pixel."""
     entry = shelf[ask.model]
+    entry.loaded.require_score("a look at a noise level")
     model, ends = entry.loaded.model, entry.loaded.model.ends
     image = picture_of(ask.image, entry.loaded.event)
     ratio = torch.tensor(ask.noise, dtype=torch.float64)
@@ -153,6 +155,7 @@ def explore(ask: Explore, shelf: Shelf) -> Work:
 def likelihood(ask: Likelihood, shelf: Shelf) -> Work:
     """Return the work of `scorefield.bits_per_dim` for one image."""
     entry = shelf[ask.model]
+    entry.loaded.require_score("its likelihood")
     image = picture_of(ask.image, entry.loaded.event)
 
     def work(job: Job[Answer]) -> Answer:

@@ -7,6 +7,7 @@ export const NAMES = {
   heun: "Heun",
   euler: "Euler",
   dpmpp2m: "DPM-Solver++ (2M)",
+  multistep: "UniPC",
   ddim: "DDIM",
   em: "Euler-Maruyama",
   reverse_diffusion: "Reverse diffusion",

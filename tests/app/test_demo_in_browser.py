@@ -21,6 +21,7 @@ pytestmark = [
     pytest.mark.promise("F7"),
 ]
 
+SHEET = "document.querySelector('#restore .sheet canvas').toDataURL()"
 STILL = {"reduced_motion": "reduce"}
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 BARE = """[...document.querySelectorAll('button, input, select, progress, a, img, canvas, summary, [role]')]
@@ -115,8 +116,10 @@ def test_the_same_seed_by_another_sampler_is_put_beside(page: Any) -> None:
 def test_what_is_painted_over_is_restored_and_the_rest_stays(page: Any) -> None:
     page.goto("#restore")
     page.fill("#restore input[aria-label='Number of the test picture']", "3")
-    page.keyboard.press("Tab")
-    page.wait_for_load_state("networkidle")
+    before = page.evaluate(SHEET)
+    with page.expect_response(lambda response: "number=3" in response.url):
+        page.keyboard.press("Tab")
+    page.wait_for_function(f"before => {SHEET} !== before", arg=before)
     page.click("#restore .parts >> text=Nothing")
     box = page.locator("#restore .sheet canvas").bounding_box()
     page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 0.1 * box["height"])

@@ -1,8 +1,10 @@
 """``scorefield demo``: play with trained models in a browser, on this machine."""
 
+import signal
 import socket
 import webbrowser
 from importlib.util import find_spec
+from types import FrameType
 
 from jsonargparse import ArgumentParser, Namespace
 from jsonargparse.typing import restricted_number_type
@@ -74,8 +76,19 @@ def _serve(args: Namespace, listening: socket.socket) -> int:
     if args.open and not webbrowser.open(address):
         tell("scorefield: no browser was found; open the address above")
     settings = uvicorn.Config(app, log_level="warning", limit_concurrency=128, timeout_graceful_shutdown=3)
-    uvicorn.Server(settings).run([listening])
-    return 0
+    received: list[int] = []
+
+    class Server(uvicorn.Server):
+        """One that remembers the signal that ended it: whether `run` raises it again depends on the moment."""
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            received.append(sig)
+            super().handle_exit(sig, frame)
+
+    Server(settings).run([listening])
+    if signal.SIGINT in received:
+        raise KeyboardInterrupt
+    return 128 + received[0] if received else 0
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -59,8 +59,10 @@ export class Painter {
 
   /** Show a picture that comes from somewhere. */
   async take(source) {
+    const asked = (this.asked = source);
     try {
       const found = await source();
+      if (asked !== this.asked) return; // another was asked for since, and an answer that comes late is not it
       const context = this.layers.image.getContext("2d");
       context.fillStyle = "black";
       context.fillRect(0, 0, this.layers.image.width, this.layers.image.height);

@@ -34,7 +34,7 @@ html_static_path = ["_static"]
 html_css_files = ["wide.css"]
 html_extra_path = ["../src/scorefield/app"]  # the plane, a page of its own: plane/index.html
 exclude_patterns = ["_build", "conf.py", "generate", "gallery.py", "_generated/*.inc", "**/.ipynb_checkpoints"]
-exclude_patterns += ["*.py", "pages", "__pycache__"]  # of the app: its server, and the pages that need one
+exclude_patterns += ["./*.py", "./pages", "./__pycache__"]  # of the app: its server, and the pages that need one
 suppress_warnings = ["mystnb.unknown_mime_type"]
 
 myst_enable_extensions = ["dollarmath", "amsmath", "deflist"]

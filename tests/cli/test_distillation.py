@@ -66,6 +66,8 @@ def test_a_teacher_is_needed_and_a_grid_learned_is_the_grid_drawn_by(
 ):
     assert main(["train", *TINY, *STUDENT, "--dry-run", "--run", str(tmp_path / "a")]) == 2
     assert "learns from a trained model; name it: teacher=mnist" in capsys.readouterr().err
+    assert main(["train", *TINY, "--teacher", str(runs[0]), "--dry-run", "--run", str(tmp_path / "c")]) == 2
+    assert "belongs to objective.kind=distillation" in capsys.readouterr().err
     other = ["--sampling.grid.steps", "5", "--teacher", str(runs[0])]
     assert main(["train", *TINY, *STUDENT, *other, "--dry-run", "--run", str(tmp_path / "b")]) == 2
     assert "two grids" in capsys.readouterr().err

@@ -88,6 +88,7 @@ def run(args: Namespace) -> int:
     from scorefield.config import to_yaml
     from scorefield.pretrained import load_model
     from scorefield.runs import Run
+    from scorefield.training import processes
 
     try:
         config = configure(args)
@@ -98,7 +99,7 @@ def run(args: Namespace) -> int:
         print(to_yaml(config), end="")
         return 0
     with stage(f"reading the data and building the model of {config.name}"):
-        parallel = _parallel(config.train.device)
+        parallel = processes(config.train.device)
         teacher = None if config.teacher is None else load_model(config.teacher, parallel.device, warn=warn)
         made = Run(config, _place(args, config), parallel=parallel, teacher=teacher, warn=warn)
     if args.dry_run:
@@ -225,13 +226,6 @@ def _read(config: str | None) -> tuple[str, dict[str, Any]]:
     if not os.path.exists(path):
         raise ConfigError(f"{path}: cannot be read: no such file, and no recipe of that name ({', '.join(recipes())})")
     return str(path), read_yaml(path)
-
-
-def _parallel(device: str) -> "Parallel":
-    """Return the processes this one belongs to."""
-    from scorefield.training import processes
-
-    return processes(device)
 
 
 def _describe(run: "Run") -> None:

@@ -139,7 +139,7 @@ class TrainConfig(_Minimise):
         epochs: in place of ``steps``: as many steps as it takes to see the data so many times.
         batch_size: examples per optimiser step.
         device: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:N" or "mps".
-        log_every: steps between two lines of metrics.csv.
+        log_every: steps between two lines of metrics.jsonl.
         checkpoint_every: steps between two checkpoints.
         sample_every: steps between two pictures of samples.
         keep: how many checkpoints stay on disk, the newest.
@@ -299,7 +299,12 @@ class RunConfig(Section):
         """
         sigma_1, sigma_L = ends(self.process.build())
         given = {"sigma_1": sigma_1, "sigma_L": sigma_L, "sigma_data": getattr(self.model, "sigma_data", None)}
-        if "teacher" in self.objective.parameters and self.objective.grid != self.sampling.grid:
+        learns = "teacher" in self.objective.parameters
+        if self.teacher is not None and not learns:
+            raise ConfigError(
+                f"teacher={self.teacher} belongs to objective.kind=distillation, {self.objective.kind} learns from data; leave one out"
+            )
+        if learns and self.objective.grid != self.sampling.grid:
             raise ConfigError(
                 "objective.grid and sampling.grid are two grids; a distilled model draws along the one it learned, give both the same"
             )

@@ -163,7 +163,7 @@ class LoadedModel(Generic[Model]):
             sampler: another than the configuration's.
             grid: another than the configuration's.
             steps: transitions of the configuration's grid.
-            precision: of the networks; "auto" is bfloat16 where the device multiplies it natively, except under adaptive solvers, whose
+            precision: of the networks; "auto" is bfloat16 where the device is faster in it, except under adaptive solvers, whose
                 error estimate would see the rounding.
             decode: how samples of 8-bit data end. "draw" and "mode" end them as bytes, by one evaluation more
                 (`scorefield.likelihood.ByteDecoder.finish`), at the values low + (high − low) byte/255 between the ends of the model;

@@ -42,10 +42,28 @@ def test_what_is_around_it_stays_as_it_was(net: UNet) -> None:
     assert all(p.dtype == torch.float32 for p in net.parameters())
 
 
+@pytest.mark.parametrize(
+    ("amx", "avx512", "maker", "fast"),
+    [
+        (True, True, "GenuineIntel", True),
+        (False, True, "GenuineIntel", False),
+        (False, True, "AuthenticAMD", True),
+        (False, False, "AuthenticAMD", False),
+    ],
+)
+def test_intel_without_amx_is_not_fast_in_bf16(
+    monkeypatch: pytest.MonkeyPatch, amx: bool, avx512: bool, maker: str, fast: bool
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512)
+    monkeypatch.setattr(precision, "_processor", lambda: f"Family 6 Model 207, {maker}")
+    assert uses_bf16("auto", torch.device("cpu")) is fast
+
+
 def test_auto_is_what_the_processor_multiplies(monkeypatch: pytest.MonkeyPatch) -> None:
     cpu = torch.device("cpu")
     for native in (True, False):
-        monkeypatch.setattr(precision, "_multiplies_bf16", lambda device, native=native: native)
+        monkeypatch.setattr(precision, "_is_fast_in_bf16", lambda device, native=native: native)
         assert [uses_bf16(kind, cpu) for kind in ("auto", "bf16", "fp32")] == [native, True, False]
     with pytest.raises(ConfigError, match="this GPU has none"):
         uses_bf16("bf16", torch.device("cuda"))

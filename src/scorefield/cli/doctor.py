@@ -53,7 +53,7 @@ def examine() -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "torch threads": torch.get_num_threads(),
         "cpu vector units": torch.backends.cpu.get_cpu_capability(),
-        "native bf16 on cpu": "yes: precision=auto is bfloat16"
+        "fast bf16 on cpu": "yes: precision=auto is bfloat16"
         if uses_bf16("auto", torch.device("cpu"))
         else "no: precision=auto is float32",
         "cuda": ", ".join(torch.cuda.get_device_name(k) for k in range(torch.cuda.device_count())) or "none",

@@ -177,6 +177,13 @@ MUTANTS = [
     Mutant(
         "checkpoint: what was written not compared", "training/checkpoint_files.py", ".read_bytes() != data", " is None"
     ),
+    Mutant(
+        "checkpoint: tensors not compared",
+        "training/checkpoint_files.py",
+        "np.uint8), expected.numpy()",
+        "np.uint8), np.frombuffer(found, np.uint8)",
+    ),
+    Mutant("checkpoint: header not compared", "training/checkpoint_files.py", "if place != {", "if False and {"),
     Mutant("a run: what is not finite is saved", "runs/run.py", ":= self.state.not_finite()) is not None", ":= None)"),
     Mutant("a run: half a line stays", "runs/folder.py", "file.truncate(size)", "pass"),
     Mutant("a run: the kept lines forgotten", "runs/folder.py", "self._unwritten += json", "self._unwritten = json"),

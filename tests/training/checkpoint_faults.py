@@ -9,6 +9,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import safetensors.torch
 import torch
 from torch import Tensor
 
@@ -20,7 +21,9 @@ from scorefield.training.checkpoint import Checkpoint
 CALLS: dict[str, Any] = {
     **dict.fromkeys(("open", "fsync", "close", "mkdir", "rename", "replace", "unlink", "rmdir"), os),
     **dict.fromkeys(("write_bytes", "read_bytes"), Path),
+    "save_file": safetensors.torch,
 }
+WRITTEN = {"write_bytes": 0, "save_file": 1}  # which write a file, and where in their arguments it is named
 
 children = multiprocessing.get_context("forkserver")  # imports torch once; each child is forked from there
 children.set_forkserver_preload(["scorefield.cli.main", "scorefield.cli.train"])
@@ -69,9 +72,10 @@ def intercepted(before: Callable[[str, int], None], after: Callable[[str, int], 
         def call(*args: Any, **kwargs: Any) -> Any:
             k = counts[name]
             counts[name] += 1
-            if name == "write_bytes":
+            if name in WRITTEN:
                 originals[name](*args, **kwargs)
-                os.truncate(args[0], args[0].stat().st_size // 2)
+                path = args[WRITTEN[name]]
+                os.truncate(path, path.stat().st_size // 2)
             before(name, k)
             result = originals[name](*args, **kwargs)
             after(name, k)

@@ -78,9 +78,8 @@ def save(
             temporary = Path(name)
             _write(temporary / path.name, step, tensors, state)
             _step_aside(path, temporary)
-            os.rename(temporary / path.name, path)
-            files.sync(folder)
             files.write(temporary / "last", f"{path.name}\n".encode())
+            os.rename(temporary / path.name, path)
             os.replace(temporary / "last", folder / "last")
             files.sync(folder)
             _prune(path, keep, temporary)
@@ -155,7 +154,7 @@ def _write(path: Path, step: int, groups: Mapping[str, Mapping[str, Tensor]], st
     entries: dict[str, JSON] = {STATE: files.write(path / STATE, files.encode(fields))}
     for group, tensors in groups.items():
         name = f"{group}.safetensors"
-        entries[name] = files.write(path / name, files.encode_tensors(path / name, tensors))
+        entries[name] = files.write_tensors(path / name, tensors)
     files.write(path / MANIFEST, files.encode({"schema": SCHEMA, "files": entries}))
     files.sync(path)
 

@@ -8,17 +8,19 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import numpy as np
 import safetensors.torch
+import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from scorefield.errors import CheckpointError
 
-__all__ = ["JSON", "MANIFEST", "SCHEMA", "STATE", "encode", "encode_tensors", "read", "read_manifest", "read_state"]
-__all__ += ["read_tensors", "read_verified", "sync", "write"]
+__all__ = ["JSON", "MANIFEST", "SCHEMA", "STATE", "encode", "read", "read_manifest", "read_state"]
+__all__ += ["read_tensors", "read_verified", "sync", "write", "write_tensors"]
 
 JSON: TypeAlias = bool | int | float | str | list[Any] | dict[str, Any] | None
 
@@ -27,6 +29,8 @@ SCHEMA = 1
 
 MANIFEST, STATE = "manifest.json", "state.json"
 _NAME = re.compile(r"state\.json|[A-Za-z0-9_][A-Za-z0-9_-]{0,63}\.safetensors")
+_SYSTEM_ERROR = re.compile(r"(?:os error |code: )([0-9]+)")  # as Rust prints it
+_CHUNK = 2**20  # bytes: few enough to stay in a processor's cache between hashing and comparing
 _KINDS = {
     b"PK\x03\x04": "a zip archive (torch.save, TorchScript or numpy), whose pickles can run code",
     b"\x80": "a Python pickle, which can run code",
@@ -35,8 +39,30 @@ _KINDS = {
 _HEADER_LIMIT, _TENSORS_LIMIT = 2**20, 2**13  # bytes, tensors: a safetensors header decoded well under a second
 
 
-def encode_tensors(path: Path, tensors: Mapping[str, Tensor]) -> bytes:
-    """Return tensors as a safetensors file; ``path`` is for messages.
+def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, JSON]:
+    """Make a safetensors file, on the disk and read back when this returns, and return its entry in the manifest.
+
+    The tensors go from their memory to the file, and are compared with it a piece at a time: nothing of their size is allocated.
+    """
+    stored, dtypes = _storable(path, tensors)
+    path.touch()
+    mode = path.stat().st_mode  # safetensors gives its file to the owner alone
+    try:
+        safetensors.torch.save_file(stored, path)
+        os.chmod(path, mode)
+    except SafetensorError as error:  # a disk that is full or fails, in words
+        if number := _SYSTEM_ERROR.search(str(error)):
+            raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
+        raise _unstorable(path, error) from error
+    sync(path)
+    try:
+        return _read_back(path, stored, dtypes)
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:  # no header, or another
+        raise _altered(path) from error
+
+
+def _storable(path: Path, tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return the tensors as safetensors takes them, and what it calls their types.
 
     What would not be read back is refused: the same names and types, of no elements, go to bytes and back.
     """
@@ -48,11 +74,40 @@ def encode_tensors(path: Path, tensors: Mapping[str, Tensor]) -> bytes:
             storage = x.untyped_storage().data_ptr()
             plain[name] = x.clone() if storage in storages else x  # safetensors takes none that share memory
             storages.add(storage)
-        read_tensors(path, safetensors.torch.save({name: x.new_empty(0) for name, x in plain.items()}))
-        return safetensors.torch.save(plain)
+        empty = safetensors.torch.save({name: x.new_empty(0) for name, x in plain.items()})
+        read_tensors(path, empty)
     except Exception as error:  # whatever torch and safetensors raise on sparse, quantized, meta, complex128, ...
-        expected = "expected dense tensors, real or complex64"
-        raise CheckpointError(f"{path.name} cannot be stored: {expected}; found {error!r}") from error
+        raise _unstorable(path, error) from error
+    return plain, {name: entry["dtype"] for name, entry in _parse(path, empty[8:]).items()}
+
+
+def _unstorable(path: Path, error: Exception) -> CheckpointError:
+    expected = "expected dense tensors, real or complex64"
+    return CheckpointError(f"{path.name} cannot be stored: {expected}; found {error!r}")
+
+
+def _read_back(path: Path, tensors: Mapping[str, Tensor], dtypes: Mapping[str, str]) -> dict[str, JSON]:
+    """Return the entry of a safetensors file whose tensors are those given, byte for byte."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        head = file.read(8)
+        head += file.read(min(int.from_bytes(head, "little"), _HEADER_LIMIT))
+        digest.update(head)
+        end = 0
+        places = json.loads(head[8:])
+        for name, place in sorted(places.items(), key=lambda item: item[1]["data_offsets"]):
+            x = tensors[name]
+            begin, end = end, end + x.nbytes
+            if place != {"dtype": dtypes[name], "shape": list(x.shape), "data_offsets": [begin, end]}:
+                raise _altered(path)
+            for expected in x.reshape(-1).view(torch.uint8).split(_CHUNK):
+                found = file.read(len(expected))
+                digest.update(found)
+                if not np.array_equal(np.frombuffer(found, np.uint8), expected.numpy()):
+                    raise _altered(path)
+        if len(places) != len(tensors) or file.read(1):
+            raise _altered(path)
+        return {"sha256": digest.hexdigest(), "size": file.tell()}
 
 
 def encode(fields: dict[str, JSON]) -> bytes:
@@ -71,14 +126,11 @@ def encode(fields: dict[str, JSON]) -> bytes:
 
 def write(path: Path, data: bytes) -> dict[str, JSON]:
     """Make the file, on the disk and read back when this returns, and return its entry in the manifest."""
-    with ThreadPoolExecutor(1) as pool:  # hashing takes as long as the rest
-        entry = pool.submit(_entry, data)
-        path.write_bytes(data)
-        sync(path)
-        if path.read_bytes() != data:
-            found = "the disk gave back other bytes than were written; check it, or use another folder"
-            raise CheckpointError(f"{path}: {found}. Earlier checkpoints are intact")
-    return entry.result()
+    path.write_bytes(data)
+    sync(path)
+    if path.read_bytes() != data:
+        raise _altered(path)
+    return _entry(data)
 
 
 def _entry(data: bytes) -> dict[str, JSON]:
@@ -173,6 +225,11 @@ def _parse(path: Path, data: bytes) -> dict[str, Any]:
     if not isinstance(fields, dict):
         raise _damaged(path, "a JSON object", fields)
     return fields
+
+
+def _altered(path: Path) -> CheckpointError:
+    found = "the disk gave back other bytes than were written; check it, or use another folder"
+    return CheckpointError(f"{path}: {found}. Earlier checkpoints are intact")
 
 
 def _damaged(path: Path, expected: str, found: object) -> CheckpointError:

@@ -7,16 +7,16 @@ A state ``x`` has shape ``(b, *d)`` for any event shape ``d``; a time, and any s
 import copy
 import hashlib
 import math
-import operator
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from scorefield._checks import one_of
 from scorefield._philox import normals, uniforms, words
 from scorefield.errors import ConfigError
 
@@ -38,7 +38,6 @@ __all__ = [
     "sum_event",
     "take_rows",
     "uniform_like",
-    "whole",
 ]
 
 
@@ -103,18 +102,6 @@ def derive_seed(*parts: int | str) -> int:
     """Return a 63-bit seed that is a hash of ``parts``: independent streams from (seed, step, purpose) and no state."""
     text = "\x1f".join(str(part) for part in parts).encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") >> 1
-
-
-def whole(seed: object) -> int:
-    """Return a seed as Python's own integer, whichever library it comes from.
-
-    Raises:
-        ValueError: it is no whole number.
-    """
-    try:
-        return operator.index(seed)  # pyright: ignore[reportArgumentType]  what has no index is refused
-    except (TypeError, ValueError):
-        raise ValueError(f"seeds must be whole numbers; received {seed!r}") from None
 
 
 def gradient(
@@ -224,6 +211,7 @@ class Noise:
         numbers = _integers(seeds)
         if len(numbers) and numbers.min() < 0:
             raise ValueError(f"seeds must be non-negative integers; received {numbers.min()}")
+        one_of(get_args(Stream), generator, "generator")
         self.event = tuple(event)
         self.device = torch.device(device)
         self.dtype = dtype

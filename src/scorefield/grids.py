@@ -21,6 +21,7 @@ from annotated_types import Ge, Le
 from jaxtyping import Float
 from torch import Tensor
 
+from scorefield._checks import whole
 from scorefield.processes import Process
 
 __all__ = [
@@ -250,6 +251,13 @@ def times_of(grid: Grid | Times | Sequence[float], process: Process) -> Times:
             f"times must be noisy ones of the process, between {process.t_min:g} and {process.t_max:g}; received "
             f"{times[~(sigma > 0)][0].item():g}, where σ is 0 or not a number. Leave out a trailing 0: sample() ends by denoising"
         )
+    slack = 1e-6 * process.t_max  # as rounding leaves it
+    given = not isinstance(grid, Grid)
+    if given and (times[-1] < process.t_min - slack or times[0] > process.t_max + slack):
+        raise ValueError(
+            f"times must lie within the process, from {process.t_min:g} to {process.t_max:g}; received {times[0]:g} to {times[-1]:g}: "
+            "they are its t, not noise levels; process.time(sigma) gives the one of the other"
+        )
     return times
 
 
@@ -335,8 +343,7 @@ def _geometric(high: float, low: float, count: int) -> Tensor:
 
 
 def _at_least(least: int, value: int, what: str = "steps") -> None:
-    if value < least:
-        raise ValueError(f"{what} must be at least {least}; received {value}")
+    whole(value, what, least)
 
 
 def _descending(high: float, low: float) -> None:

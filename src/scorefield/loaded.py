@@ -14,7 +14,8 @@ from typing import Any, Generic, Literal, TypedDict, TypeVar, Unpack
 import torch
 from torch import Tensor
 
-from scorefield._tensors import Stream, whole
+from scorefield._checks import reals, whole
+from scorefield._tensors import Stream
 from scorefield.config import RunConfig
 from scorefield.errors import ConfigError
 from scorefield.evaluation import ImageJudge, evaluate_samples, real_data
@@ -213,7 +214,9 @@ class LoadedModel(Generic[Model]):
             made = _decoded(made, self.decoder, batch_size)
         if self.byte_decoder is None or decode == "none":
             return made
-        stream, names = (f"seed {seed}", range(n)) if seeds is None else ("seeds", [whole(k) for k in seeds])
+        stream, names = (
+            (f"seed {seed}", range(n)) if seeds is None else ("seeds", [whole(k, "each of the seeds") for k in seeds])
+        )
         low, high = self.model.ends
         own_names = names if rows is None else [names[k] for k in rows]
         bytes_ = self.byte_decoder.finish(made.x, decode, stream=stream, rows=own_names)
@@ -224,7 +227,7 @@ class LoadedModel(Generic[Model]):
     def log_likelihood(self: "LoadedModel[ScoreModel]", x: Tensor, **settings: Unpack[FlowSettings]) -> LogLikelihood:
         """Return log p(x) of data, in nats; settings are those of `scorefield.log_likelihood`."""
         self.require_score("its likelihood")
-        return log_likelihood(self.model, x.to(next(self.model.parameters()).device), **settings)
+        return log_likelihood(self.model, reals(x, "x").to(next(self.model.parameters()).device), **settings)
 
     def evaluate(
         self: "LoadedModel[ScoreModel]",

@@ -21,6 +21,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from scorefield._checks import require
 from scorefield._tensors import as_time, like, match_rows, take_rows
 from scorefield.densities import Density
 from scorefield.errors import ConfigError
@@ -250,17 +251,27 @@ class Exact(Scored):
 
     def __init__(self, density: Density, process: Process) -> None:
         super().__init__()
+        require(Density, density, "the density", "GaussianMixture(...)")
+        require(Process, process, "the process", "VP() or EDM()")
         self.density = density
         self.process = process
         self.moments = density.moments
 
     def score(self, x: State, t: Time) -> State:
         """Return the score of p_t."""
-        return self.marginal(t).score(x)
+        return self.marginal(t).score(self._checked(x))
 
     def log_prob(self, x: State, t: Time) -> Float[Tensor, " b"]:
         """Return log p_t(x)."""
-        return self.marginal(t).log_prob(x)
+        return self.marginal(t).log_prob(self._checked(x))
+
+    def _checked(self, x: State) -> State:
+        if not (isinstance(x, Tensor) and x.is_floating_point() and x.shape[1:] == self.density.event and x.ndim):  # pyright: ignore[reportUnnecessaryIsInstance]
+            found = f"{x.dtype} of shape {tuple(x.shape)}" if hasattr(x, "shape") else type(x).__name__
+            raise ConfigError(
+                f"states must be a floating tensor of shape {('b', *self.density.event)}, as the density's events; received {found}"
+            )
+        return x
 
     def marginal(self, t: Time) -> Density:
         """Return p_t, the exact distribution of x_t."""
@@ -317,7 +328,10 @@ def label_rows(labels: Labels) -> Int[Tensor, " n"]:
     Raises:
         ConfigError: they are not integers, or not a number or a vector.
     """
-    rows = torch.as_tensor(labels)
+    try:
+        rows = torch.as_tensor(labels)
+    except (TypeError, ValueError, RuntimeError):
+        rows = torch.empty(0)
     if rows.is_floating_point() or rows.dtype == torch.bool or rows.ndim > 1 or rows.numel() == 0 or rows.min() < 0:
         raise ConfigError(
             f"labels must be classes counted from 0: an integer for all samples, or a vector of one per sample; received {labels}"

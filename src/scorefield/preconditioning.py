@@ -25,6 +25,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from scorefield._checks import require
 from scorefield._tensors import as_time, like
 from scorefield.errors import ConfigError
 from scorefield.models import Scored, ScoreModel, State, Time, network_inputs, same_shape
@@ -55,6 +56,8 @@ class Networked(ScoreModel):
 
     def __init__(self, net: nn.Module, process: Process) -> None:
         super().__init__()
+        require(nn.Module, net, "the network", "UNet(...) or MLP(...)")
+        require(Process, process, "the process", "VP() or EDM()")
         self.net = net
         self.process = process
         self.classes = getattr(net, "classes", None)

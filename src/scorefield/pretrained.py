@@ -5,9 +5,11 @@ Only what begins with ``hf:`` goes to the network; `from_pretrained` adds that i
 """
 
 import os
+import re
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
@@ -51,7 +53,11 @@ Wanted = TypeVar("Wanted", bound=NoisyModel)
 
 
 def load_model(
-    name: str, device: torch.device | str = "cpu", *, precision: Precision = "fp32", warn: Warn = warnings.warn
+    name: str | os.PathLike[str],
+    device: torch.device | str = "cpu",
+    *,
+    precision: Precision = "fp32",
+    warn: Warn = warnings.warn,
 ) -> LoadedModel[ScoreModel]:
     """Return the score model of a run folder, a checkpoint folder, the Hub, or one shipped with the package (`shipped_models`).
 
@@ -71,14 +77,14 @@ def load_model(
 
 
 def load_trained(
-    name: str, device: torch.device | str = "cpu", *, warn: Warn = warnings.warn
+    name: str | os.PathLike[str], device: torch.device | str = "cpu", *, warn: Warn = warnings.warn
 ) -> LoadedModel[NoisyModel]:
     """Return whatever was trained, a score model or a classifier; arguments and errors are those of `load_model`."""
     return _load(name, device, warn, NoisyModel)
 
 
 def load_classifier(
-    name: str, device: torch.device | str = "cpu", *, warn: Warn = warnings.warn
+    name: str | os.PathLike[str], device: torch.device | str = "cpu", *, warn: Warn = warnings.warn
 ) -> LoadedModel[Classifier]:
     """Return the classifier of a run folder, a checkpoint folder, or one shipped with the package.
 
@@ -87,7 +93,7 @@ def load_classifier(
     return _load(name, device, warn, Classifier)
 
 
-def load_judge(name: str = "mnist-judge", device: torch.device | str = "cpu") -> Judge:
+def load_judge(name: str | os.PathLike[str] = "mnist-judge", device: torch.device | str = "cpu") -> Judge:
     """Return the judge of clean images that a classifier is; the shipped one reads MNIST's digits.
 
     Errors are those of `load_model`.
@@ -95,7 +101,9 @@ def load_judge(name: str = "mnist-judge", device: torch.device | str = "cpu") ->
     return Judge(load_classifier(name, device).model)
 
 
-def _load(name: str, device: torch.device | str, warn: Warn, wanted: type[Wanted]) -> LoadedModel[Wanted]:
+def _load(
+    name: str | os.PathLike[str], device: torch.device | str, warn: Warn, wanted: type[Wanted]
+) -> LoadedModel[Wanted]:
     """Return the model, which is a ``wanted``."""
     found = _find(name, warn)
     values = found.state.get("config")
@@ -248,7 +256,10 @@ def shipped_models() -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
 
 
-def _find(name: str, warn: Warn) -> checkpoint.Checkpoint:
+def _find(name: str | os.PathLike[str], warn: Warn) -> checkpoint.Checkpoint:
+    if not isinstance(name, str | os.PathLike):  # pyright: ignore[reportUnnecessaryIsInstance]  numbers come, whatever types say
+        raise ConfigError(f"a model is named by a path or a string; received {type(name).__name__}")
+    name = os.fspath(name)
     if name in shipped_models():
         return checkpoint.load(Path(str(files("scorefield"))) / "weights" / name)
     path = download(name) if name.startswith(HUB) else Path(name.removeprefix("diffusers:"))
@@ -261,10 +272,24 @@ def _find(name: str, warn: Warn) -> checkpoint.Checkpoint:
         if found is None:
             raise CheckpointError(f"{path}: has no checkpoint yet; train it first")
         return found
-    known = ", ".join(shipped_models()) or "none"
     raise ConfigError(
-        f"{name}: neither a run folder, nor a checkpoint, nor a shipped model (shipped: {known}); "
-        f"a model of the Hugging Face Hub is named {HUB}ORG/NAME"
+        f"{name or 'an empty name'}: neither a run folder, nor a checkpoint, nor a shipped model "
+        f"(shipped: {', '.join(shipped_models()) or 'none'}); {_meant(name, path)}"
+    )
+
+
+def _meant(name: str, path: Path) -> str:
+    """Return what somebody who gave a name of nothing may have meant."""
+    if path.is_file():
+        return f"a file of another project becomes a run by: scorefield convert {name} --out RUN"
+    if near := get_close_matches(name, shipped_models(), n=1):
+        return f"did you mean {near[0]}?"
+    owner, _, repository = re.sub("^https?://[^/]*/", "", name).partition("/")
+    theirs = repository and "/" not in repository and owner not in ("", ".", "..", "runs")
+    return (
+        f"a model of the Hugging Face Hub is named {HUB}{owner}/{repository}"
+        if theirs
+        else f"one of the Hub, {HUB}ORG/NAME"
     )
 
 

@@ -14,8 +14,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from typing_extensions import TypeVar
 
-from scorefield._tensors import Noise, Stream, flatten, looked_at, whole
-from scorefield.errors import DivergedError
+from scorefield._checks import reals, require, whole
+from scorefield._tensors import Noise, Stream, flatten, looked_at
+from scorefield.errors import ConfigError, DivergedError
 from scorefield.grids import Grid, Step, steps_of, times_of
 from scorefield.models import ScoreModel, State
 
@@ -116,13 +117,20 @@ def sample(
         DivergedError: a state stopped being finite; the message names step, time, noise level and samples. States are looked at after
             every step on a CPU, and every twenty on a GPU, which would have to be waited for.
     """
+    require(ScoreModel, model, "the model drawn from", "Exact or a Denoiser")
+    require(Sampler, sampler, "the sampler", "Heun()")
     times = times_of(grid, model.process)
     steps = steps_of(times, model.process)
+    init = None if init is None else reals(init, "init")
     shape = _shape(shape, init, seeds)
-    if batch_size is not None and batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, or absent to draw all at once; received {batch_size}")
+    frames = whole(frames, "frames", 0)
+    batch_size = None if batch_size is None else whole(batch_size, "batch_size", 1)
     n, event = shape[0], tuple(shape[1:])
-    stream, names = (f"seed {whole(seed)}", range(n)) if seeds is None else ("seeds", [whole(k) for k in seeds])
+    stream, names = (
+        (f"seed {whole(seed, 'seed')}", range(n))
+        if seeds is None
+        else ("seeds", [whole(k, "each of the seeds") for k in seeds])
+    )
     rows = _rows(rows, n)
     device = _home(model, init)
     dtype = torch.float32 if init is None else init.dtype
@@ -165,7 +173,13 @@ def _run(
     """Follow the grid with one batch."""
     if x is None:
         prior = model.prior(steps[0].t)
-        x = prior.std.to(noise.device, noise.dtype) * noise.normal() + prior.mean.to(noise.device, noise.dtype)
+        mean, std = (moment.to(noise.device, noise.dtype) for moment in (prior.mean, prior.std))
+        try:
+            x = std * noise.normal() + mean
+        except RuntimeError:
+            raise ConfigError(
+                f"shape must end in that of the model's events, {tuple(mean.shape)}; received {noise.shape}"
+            ) from None
     keep = set(torch.linspace(0, len(steps) + denoise, frames).round().int().tolist())
     kept = [model.restore(x)] if 0 in keep else []
     memory, calls, spent = None, 0.0, 0.0
@@ -200,10 +214,14 @@ def _shape(
         if init is None:
             raise ValueError("sample() needs shape=(n, *d) or init= states to start from; received neither")
         shape = init.shape
-    if init is not None and tuple(init.shape) != tuple(shape):
-        raise ValueError(f"init must have the shape asked for, {tuple(shape)}; received {tuple(init.shape)}")
+    try:
+        shape = tuple(whole(size, "shape") for size in shape)
+    except TypeError:
+        raise ConfigError(f"shape must be (n, *d), such as (64, 2) for points of a plane; received {shape!r}") from None
+    if init is not None and tuple(init.shape) != shape:
+        raise ValueError(f"init must have the shape asked for, {shape}; received {tuple(init.shape)}")
     if len(shape) < 2 or shape[0] < 1:
-        raise ValueError(f"shape must be (n, *d) with n ≥ 1 samples of an event of shape d; received {tuple(shape)}")
+        raise ValueError(f"shape must be (n, *d) with n ≥ 1 samples of an event of shape d; received {shape}")
     try:
         count = shape[0] if seeds is None else len(seeds)
     except TypeError:
@@ -212,14 +230,14 @@ def _shape(
         ) from None
     if count != shape[0]:
         raise ValueError(f"seeds must be whole numbers, one per sample, {shape[0]}; received {count}")
-    return tuple(shape)
+    return shape
 
 
 def _rows(rows: range | None, n: int) -> range:
     """Return which of n samples to draw; refuse others than there are."""
     if rows is None:
         return range(n)
-    if not (rows.step == 1 and 0 <= rows.start < rows.stop <= n):
+    if not (isinstance(rows, range) and rows.step == 1 and 0 <= rows.start < rows.stop <= n):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ValueError(f"rows must be a range of the {n} samples, such as range(0, {n}); received {rows}")
     return rows
 

@@ -1,5 +1,7 @@
 """What a person passes in Python is taken as it is meant, or refused in a sentence that says what to do."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -136,3 +138,79 @@ def test_a_network_that_returns_something_else_is_refused(kind, got: str) -> Non
 def test_data_of_another_size_than_the_network_are_named(event) -> None:
     with pytest.raises(sf.ConfigError, match="the network was built for dim=2"):
         sf.fit(model(), torch.randn(8, *event), sf.DSM(), steps=1, batch_size=4)
+
+
+EXACT = sf.Exact(sf.Gaussian(torch.zeros(2)), sf.EDM())
+ROWS = torch.zeros(4, 2)
+
+
+class Loaded:
+    """What `load_model` returns has a model; it is none."""
+
+    model = EXACT
+
+
+REFUSED = {
+    "a sampler's name": (lambda: sf.sample(EXACT, "heun", (4, 2), grid=sf.Karras(3)), "must be a Sampler.*'heun'"),
+    "a sampler's class": (lambda: sf.sample(EXACT, sf.Heun, (4, 2), grid=sf.Karras(3)), r"write Heun\("),
+    "a loaded model": (lambda: sf.sample(Loaded(), sf.Heun(), (4, 2), grid=sf.Karras(3)), "whose attribute model is"),
+    "a loaded model to guide": (lambda: sf.Inpaint(Loaded(), ROWS, ROWS > 0), "Inpaint guides.*attribute model"),
+    "a loaded model's likelihood": (lambda: sf.log_likelihood(Loaded(), ROWS), "attribute model is"),
+    "a density to draw from": (lambda: sf.sample(EXACT.density, sf.Heun(), (4, 2), grid=sf.Karras(3)), "a ScoreModel"),
+    "one number for a shape": (lambda: sf.sample(EXACT, sf.Heun(), 4, grid=sf.Karras(3)), r"shape must be \(n, \*d\)"),
+    "a shape of another event": (lambda: sf.sample(EXACT, sf.Heun(), (4, 3), grid=sf.Karras(3)), r"received.*\(4, 3\)"),
+    "half a sample": (lambda: sf.sample(EXACT, sf.Heun(), (1.5, 2), grid=sf.Karras(3)), "whole number; received 1.5"),
+    "half a step": (lambda: draw_on(sf.Karras(2.5)), "steps must be a whole number"),
+    "half a batch": (lambda: draw(batch_size=1.5), "batch_size must be a whole number of at least 1"),
+    "frames before the first": (lambda: draw(frames=-1), "frames must be a whole number of at least 0"),
+    "a list of rows": (lambda: draw(rows=[0, 1]), "rows must be a range"),
+    "another generator": (lambda: draw(generator="numpy"), "one of torch, philox"),
+    "noise levels for times": (lambda: sf.sample(sf.Exact(EXACT.density, sf.VE()), sf.Heun(), (4, 2), grid=[5, 0.1]), "its t"),
+    "a start that is not finite": (lambda: draw(init=ROWS[:3] * float("nan")), "init must be finite"),
+    "arguments the wrong way round": (lambda: sf.Exact(sf.EDM(), EXACT.density), "must be a Density.*received EDM"),
+    "data for a density": (lambda: sf.Exact(ROWS, sf.EDM()), "must be a Density.*received Tensor"),
+    "a process for a network": (lambda: sf.Denoiser(sf.EDM(), sf.MLP(2), 0.5), "the network must be.*received EDM"),
+    "states of whole numbers": (lambda: EXACT.score(ROWS.long(), 1.0), "floating tensor.*received torch.int64"),
+    "an array for states": (lambda: EXACT.score(ROWS.numpy(), 1.0), "floating tensor.*received float32"),
+    "one state without its row": (lambda: EXACT.score(ROWS[0], 1.0), r"shape \('b', 2\)"),
+    "bytes for a likelihood": (lambda: sf.log_likelihood(EXACT, ROWS.byte()), "divide images by 255"),
+    "nothing for a likelihood": (lambda: sf.log_likelihood(EXACT, ROWS[:0]), r"one or more states.*\(0, 2\)"),
+    "data that are not finite": (lambda: sf.log_likelihood(EXACT, ROWS / 0), "8 numbers that are not"),
+    "words for a likelihood": (lambda: sf.log_likelihood(EXACT, "zero"), "array of real numbers; received"),
+    "an objective's class": (lambda: sf.fit(model(), ROWS, sf.DSM, steps=1), r"such as DSM\(\); received the class DSM"),
+    "an objective's name": (lambda: sf.fit(model(), ROWS, "dsm", steps=1), "such as DSM\\(\\); received 'dsm'"),
+    "a bare network": (lambda: sf.fit(nn.Linear(2, 2), ROWS, sf.DSM(), steps=1), "to train must be.*received Linear"),
+    "half a training step": (lambda: sf.fit(model(), ROWS, sf.DSM(), steps=1.5), "steps must be a whole number"),
+    "masked numbers": (lambda: sf.fit(model(), np.ma.masked_less(ROWS.numpy(), 1), sf.DSM(), steps=1), "8 masked numbers"),
+    "a sparse table": (lambda: sf.fit(model(), ROWS.to_sparse(), sf.DSM(), steps=1), r"x\.to_dense\(\)"),
+    "a class by its word": (lambda: sf.load_model("mnist-class").steered(labels="three"), "classes counted from 0"),
+    "another precision": (lambda: sf.load_model("digits", precision="fp16"), "one of auto, fp32, bf16"),
+    "a number for a model": (lambda: sf.load_model(5), "a path or a string; received int"),
+    "a model nearly named": (lambda: sf.load_model("mnits"), "did you mean mnist"),
+    "a model of the Hub": (lambda: sf.load_model("someone/their-model"), "hf:someone/their-model"),
+}  # fmt: skip
+
+
+def draw_on(grid: sf.Grid) -> torch.Tensor:
+    return sf.sample(EXACT, sf.Heun(), (3, 2), grid=grid).x
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_not_meant_so_is_refused_in_a_sentence(case: str) -> None:
+    call, said = REFUSED[case]
+    with pytest.raises(ValueError, match=said):
+        call()
+
+
+def test_what_is_meant_is_taken_from_any_library() -> None:
+    assert torch.equal(
+        sf.log_likelihood(EXACT, np.zeros((4, 2))).log_prob, sf.log_likelihood(EXACT, ROWS.double()).log_prob
+    )
+    assert torch.equal(draw(init=np.zeros((3, 2), np.float32)), draw(init=ROWS[:3]))
+    assert torch.equal(sf.Empirical(ROWS.numpy()).data, sf.Empirical(ROWS.long()).data)
+    assert draw(batch_size=np.int64(2), frames=np.int64(1)).shape == (3, 2)
+
+
+def test_a_path_is_a_models_name(tmp_path: Path) -> None:
+    sf.save(model(), tmp_path / "mine", event=(2,))
+    assert sf.load_model(tmp_path / "mine").event == (2,)

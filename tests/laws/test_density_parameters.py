@@ -40,7 +40,7 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     "variance zero": (lambda: Gaussian([0.0, 0.0], 0.0), "positive definite"),
     "covariance of another size": (lambda: Gaussian([0.0, 0.0], torch.eye(3)), "covariances must be a number"),
     "no points": (lambda: Empirical(torch.zeros(0, 2)), "n ≥ 1"),
-    "integer points": (lambda: Empirical(torch.zeros(3, 2, dtype=torch.long)), "floating point"),
+    "complex points": (lambda: Empirical(torch.zeros(3, 2, dtype=torch.complex64)), "real numbers"),
     "NaN points": (lambda: Empirical(torch.full((3, 2), math.nan)), "must be finite"),
     "points without noise": (lambda: Empirical(normal(3, 2)).log_prob(normal(1, 2)), "no density"),
 }

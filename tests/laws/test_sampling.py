@@ -234,8 +234,8 @@ BAD: dict[str, tuple[dict[str, object], str]] = {
     "init of another shape": ({"init": normal(4, 2)}, "init must have the shape"),
     "too few seeds": ({"seeds": [1, 2]}, "one per sample"),
     "a negative seed": ({"seeds": [0, -1, 2]}, "non-negative"),
-    "a negative batch": ({"batch_size": -2}, "batch_size must be at least 1"),
-    "an empty batch": ({"batch_size": 0}, "batch_size must be at least 1"),
+    "a negative batch": ({"batch_size": -2}, "batch_size must be a whole number of at least 1"),
+    "an empty batch": ({"batch_size": 0}, "batch_size must be a whole number of at least 1"),
 }
 
 

@@ -183,7 +183,7 @@ class _Watched(Guided):
     """
 
     def __init__(self, model: ScoreModel, job: Job[Answer]) -> None:
-        super().__init__(model, model.evaluations)
+        super().__init__(model)
         self.job = job
 
     def denoise(self, x: State, t: Time) -> State:

@@ -100,10 +100,16 @@ def dataset_of(
             (n, h, w, 1 or 3) has them last.
 
     Raises:
-        DataError: other types of numbers, one axis only, axes among which the channels are not known, numbers that are not finite in
-            float32 or that it cannot tell apart, labels that are not class numbers.
+        DataError: other types of numbers, masked ones, sparse tensors; one axis only, axes among which the channels are not known,
+            numbers that are not finite in float32 or that it cannot tell apart, labels that are not class numbers.
     """
     source = name if source is None else source
+    for values in (x, labels):
+        if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+            remedy = "Leave out the examples that have any (numpy.ma.compress_rows for a table), or fill them: x.filled(value)."
+            raise refusal(source, f"{np.ma.count_masked(values)} masked numbers", "all of them", remedy)
+    if isinstance(x, Tensor) and x.layout != torch.strided:
+        raise refusal(source, f"a tensor of layout {x.layout}", "a dense one", "x.to_dense() makes one.")
     mapped = isinstance(x, np.memmap)
     if isinstance(x, np.ndarray):
         x = _numeric(source, x)

@@ -267,7 +267,7 @@ def _with_labels(data: object) -> TypeGuard[tuple[Any, Any]]:
 
 def _examples(x: "Tensor | ArrayLike", labels: object) -> Dataset:
     """Return examples in memory, their axes as they come."""
-    return dataset_of(x if isinstance(x, Tensor) else np.asarray(x), labels, "the data", channels="first")
+    return dataset_of(x if isinstance(x, Tensor | np.ndarray) else np.asarray(x), labels, "the data", channels="first")
 
 
 def _pair(item: object) -> tuple[Any, Any]:

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from scorefield._checks import reals
 from scorefield._tensors import flatten, like, standard_normal
 from scorefield.densities.base import KnownScore, Noised
 from scorefield.units import Moments
@@ -36,12 +37,11 @@ class Empirical(KnownScore, Noised):
     data: Float[Tensor, "n *d"]
 
     def __post_init__(self) -> None:
-        if self.data.ndim < 2 or len(self.data) == 0 or not self.data.is_floating_point():
+        object.__setattr__(self, "data", reals(self.data, "data"))
+        if self.data.ndim < 2 or len(self.data) == 0:
             raise ValueError(
-                f"data must be floating point of shape (n, *d) with n ≥ 1; received {self.data.dtype} of shape {tuple(self.data.shape)}"
+                f"data must be real numbers of shape (n, *d) with n ≥ 1; received the shape {tuple(self.data.shape)}"
             )
-        if not torch.isfinite(self.data).all():
-            raise ValueError("data must be finite; received NaN or infinite values")
 
     @property
     def event(self) -> tuple[int, ...]:

@@ -40,7 +40,8 @@ class AutoGuided(Guided):
     def __init__(
         self, model: ScoreModel, weak: ScoreModel, weight: float, interval: tuple[float, float] = (0.0, math.inf)
     ) -> None:
-        super().__init__(model, model.evaluations + weak.evaluations)
+        super().__init__(model)
+        self.evaluations = model.evaluations + weak.evaluations
         require_finite("weight", weight)
         require_same_units(model, "the weaker model", weak)
         if not 0 <= interval[0] < interval[1]:

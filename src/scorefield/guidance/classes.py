@@ -34,7 +34,8 @@ class ClassifierFree(Guided):
     """
 
     def __init__(self, model: ScoreModel, labels: Labels, weight: float) -> None:
-        super().__init__(model, 2 * model.evaluations)
+        super().__init__(model)
+        self.evaluations = 2 * model.evaluations
         require_finite("weight", weight)
         self.labels = label_rows(labels)
         self.weight = weight
@@ -73,7 +74,8 @@ class ClassifierGuided(Guided):
         labels: Labels,
         scale: float = 1.0,
     ) -> None:
-        super().__init__(model, model.evaluations + 2)
+        super().__init__(model)
+        self.evaluations = model.evaluations + 2
         require_finite("scale", scale)
         if isinstance(classifier, NoisyModel):
             require_same_units(model, "the classifier", classifier)

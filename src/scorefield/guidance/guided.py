@@ -1,5 +1,6 @@
 """What every model around another shares: the other's process, units and moments, and what the other knows for certain."""
 
+from scorefield._checks import require
 from scorefield.models import ScoreModel, State
 
 __all__ = ["Guided"]
@@ -10,14 +11,17 @@ class Guided(ScoreModel):
 
     Args:
         model: the one that is guided.
-        evaluations: network evaluations that one call costs.
+
+    Attributes:
+        evaluations: network evaluations that one call costs: those of the model, unless it is said otherwise.
     """
 
-    def __init__(self, model: ScoreModel, evaluations: int) -> None:
+    def __init__(self, model: ScoreModel) -> None:
         super().__init__()
+        require(ScoreModel, model, f"the model that {type(self).__name__} guides", "Exact or a Denoiser")
         self.model = model
         self.process, self.units, self.moments = model.process, model.units, model.moments
-        self.evaluations = evaluations
+        self.evaluations = model.evaluations
 
     def certain(self, denoised: State) -> State:
         """Return E[x_0 | x_t] in which the coordinates that the model knows, such as those of an `Inpaint`, have their values."""

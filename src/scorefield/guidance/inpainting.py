@@ -48,7 +48,7 @@ class Inpaint(Guided):
     mask: Bool[Tensor, "n *d"]
 
     def __init__(self, model: ScoreModel, observed: Float[Tensor, "n *d"], mask: Bool[Tensor, "..."]) -> None:
-        super().__init__(model, model.evaluations)
+        super().__init__(model)
         observed, mask = _checked(observed, mask)
         self.register_buffer("observed", observed, persistent=False)
         self.register_buffer("mask", mask, persistent=False)

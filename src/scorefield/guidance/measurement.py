@@ -76,7 +76,8 @@ class LinearGaussian(Guided):
         noise: float,
         sigma_data: float = 1.0,
     ) -> None:
-        super().__init__(model, 2 * model.evaluations)
+        super().__init__(model)
+        self.evaluations = 2 * model.evaluations
         if not (math.isfinite(noise) and noise >= 0 and math.isfinite(sigma_data) and sigma_data > 0):
             raise ConfigError(
                 f"noise must be a standard deviation ≥ 0 and sigma_data one > 0; received {noise} and {sigma_data}"

@@ -19,9 +19,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from scorefield._checks import reals, require
 from scorefield._ode import integrate
 from scorefield._tensors import Noise, as_constant, flatten, like, recording
 from scorefield.densities import Density
+from scorefield.errors import ConfigError
 from scorefield.models import ScoreModel, State, probability_flow
 
 __all__ = ["LogLikelihood", "decode", "encode", "interpolate", "log_likelihood"]
@@ -86,6 +88,10 @@ def log_likelihood(
     Raises:
         ValueError: a time outside of the process.
     """
+    require(ScoreModel, model, "the model", "Exact or a Denoiser")
+    x = reals(x, "x")
+    if x.ndim < 2 or len(x) < 1:
+        raise ConfigError(f"x must be one or more states of shape (b, *d); received the shape {tuple(x.shape)}")
     low, high = model.process.t_min, model.process.t_max
     start = low if t is None else t
     if not low <= start < high:

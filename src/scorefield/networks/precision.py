@@ -3,11 +3,12 @@
 import platform
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
+from scorefield._checks import one_of
 from scorefield.errors import ConfigError
 
 __all__ = ["LowPrecision", "Precision", "uses_bf16"]
@@ -41,8 +42,9 @@ def uses_bf16(precision: Precision, device: torch.device) -> bool:
     """Tell whether networks of that precision run in bfloat16 on ``device``.
 
     Raises:
-        ConfigError: bf16 asked of a device that does not know it at all.
+        ConfigError: no such precision, or bf16 asked of a device that does not know it at all.
     """
+    one_of(get_args(Precision), precision, "precision")
     fast = _is_fast_in_bf16(device)
     if precision == "bf16" and device.type == "cuda" and not fast:
         raise ConfigError("precision bf16 was asked for, but this GPU has none; use fp32")

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from scorefield._checks import require, whole
 from scorefield._tensors import Noise, derive_seed, looked_at, precise
 from scorefield.data import Batch, Dataset, batches_of
 from scorefield.densities import Density
@@ -158,9 +159,14 @@ def fit(
         the record of every step.
 
     Raises:
-        ConfigError: data of another kind, or a model with nothing to train.
+        ConfigError: data, a model or an objective of another kind, or a model with nothing to train.
         DivergedError: the loss or a gradient stopped being finite.
     """
+    require(NoisyModel, model, "the model to train", "Denoiser(network, process, sigma_data)")
+    if isinstance(objective, type) or not callable(objective):  # pyright: ignore[reportUnnecessaryIsInstance]
+        received = f"the class {objective.__name__}" if isinstance(objective, type) else f"{objective!r:.80}"
+        raise ConfigError(f"the objective must be an object, such as DSM(); received {received}")
+    steps = whole(steps, "steps", 0)
     settings = Optimization(steps=steps, learning_rate=learning_rate, warmup=100, precision="fp32", seed=seed)
     state = TrainState.create(model, settings)
     device = next(model.parameters()).device

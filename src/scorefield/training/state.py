@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
-from scorefield.errors import CheckpointError
+from scorefield.errors import CheckpointError, ConfigError
 from scorefield.models import NoisyModel
 from scorefield.training.muon import Muon
 from scorefield.training.optimization import Optimization
@@ -42,11 +42,11 @@ class TrainState:
         """Return the state before the first step.
 
         Raises:
-            ValueError: a model with nothing to train, such as an exact one.
+            ConfigError: a model with nothing to train, such as an exact one.
         """
         parameters = [p for p in model.parameters() if p.requires_grad]
         if not parameters:
-            raise ValueError(
+            raise ConfigError(
                 f"{type(model).__name__} has no trainable parameters; train a Denoiser, ScoreNet, NoiseNet or LadderNet"
             )
         # Its counter stays on the CPU: to read one on a GPU would be to wait for it, at every step.

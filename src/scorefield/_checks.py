@@ -1,0 +1,80 @@
+"""What a caller passes is taken as it is meant, or refused in a sentence: what was expected, what was received, what to do."""
+
+import difflib
+import operator
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scorefield.errors import ConfigError
+
+__all__ = ["one_of", "reals", "require", "whole"]
+
+
+def require(kind: type, value: object, what: str, such_as: str) -> None:
+    """Refuse a value that is not of a kind.
+
+    Raises:
+        ConfigError: naming what was expected, what came, and the way from one to the other where it is plain.
+    """
+    if isinstance(value, kind):
+        return
+    if isinstance(value, type):
+        received = f"the class {value.__name__}, not an object of it: write {value.__name__}(...)"
+    elif isinstance(getattr(value, "model", None), kind):
+        received = f"{type(value).__name__}, whose attribute model is one"
+    else:
+        received = f"{value!r:.80}" if isinstance(value, str) else type(value).__name__
+    raise ConfigError(f"{what} must be a {kind.__name__}, such as {such_as}; received {received}")
+
+
+def whole(value: object, what: str, least: int | None = None) -> int:
+    """Return Python's own integer, whichever library it comes from.
+
+    Raises:
+        ConfigError: it is no whole number, or less than ``least``.
+    """
+    try:
+        number = operator.index(value)  # pyright: ignore[reportArgumentType]  what has no index is refused
+    except (TypeError, ValueError):
+        number = None
+    if number is None or (least is not None and number < least):
+        bound = "" if least is None else f" of at least {least}"
+        raise ConfigError(f"{what} must be a whole number{bound}; received {value!r:.80}")
+    return number
+
+
+def one_of(choices: Iterable[str], value: object, what: str) -> None:
+    """Refuse a word that is not among the choices.
+
+    Raises:
+        ConfigError: listing them, the nearest first to be seen.
+    """
+    known = list(choices)
+    if value not in known:
+        near = difflib.get_close_matches(str(value), known, n=1)
+        meant = f"; did you mean {near[0]}?" if near else ""
+        raise ConfigError(f"{what} must be one of {', '.join(known)}; received {value!r:.80}{meant}")
+
+
+def reals(x: object, what: str) -> Tensor:
+    """Return a tensor of real numbers: floats as they are, whole numbers and arrays as float32.
+
+    Raises:
+        ConfigError: what no tensor of real numbers can be made of, or values that are not finite.
+    """
+    try:
+        value = x if isinstance(x, Tensor) else torch.as_tensor(np.asarray(x))
+    except (TypeError, ValueError):
+        value = None
+    if value is None or value.is_complex() or value.dtype == torch.bool:
+        kind = type(x).__name__ if value is None else value.dtype
+        raise ConfigError(f"{what} must be a tensor or an array of real numbers; received {kind}")
+    if value.dtype == torch.uint8:
+        raise ConfigError(f"{what} must be real numbers; received bytes: divide images by 255 for values from 0 to 1")
+    value = value if value.is_floating_point() else value.float()
+    if not torch.isfinite(value).all():
+        raise ConfigError(f"{what} must be finite; received {int((~torch.isfinite(value)).sum())} numbers that are not")
+    return value

@@ -53,8 +53,10 @@ def refused(capsys: pytest.CaptureFixture[str], arguments: list[str], code: int,
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], ["subcommand"]),
-        (["trian"], ["trian"]),
+        ([], ["no command", "quickstart"]),
+        (["trian"], ["trian", "did you mean train?"]),
+        (["sample"], ["required: RUN "]),
+        (["inpaint"], ["required: RUN, --image, --mask "]),
         (["train", "--bogus", "1"], ["--bogus"]),
         (["train", "configs/mnist.yaml"], ["configs/mnist.yaml", "--config"]),
         (["train", "--seed", "abc"], ["seed", "abc"]),

@@ -177,7 +177,7 @@ REFUSED = {
     "nothing for a likelihood": (lambda: sf.log_likelihood(EXACT, ROWS[:0]), r"one or more states.*\(0, 2\)"),
     "data that are not finite": (lambda: sf.log_likelihood(EXACT, ROWS / 0), "8 numbers that are not"),
     "words for a likelihood": (lambda: sf.log_likelihood(EXACT, "zero"), "array of real numbers; received"),
-    "an objective's class": (lambda: sf.fit(model(), ROWS, sf.DSM, steps=1), r"such as DSM\(\); received the class DSM"),
+    "an objective's class": (lambda: sf.fit(model(), ROWS, sf.DSM, steps=1), r"such as DSM\(\); received <class .*DSM"),
     "an objective's name": (lambda: sf.fit(model(), ROWS, "dsm", steps=1), "such as DSM\\(\\); received 'dsm'"),
     "a bare network": (lambda: sf.fit(nn.Linear(2, 2), ROWS, sf.DSM(), steps=1), "to train must be.*received Linear"),
     "half a training step": (lambda: sf.fit(model(), ROWS, sf.DSM(), steps=1.5), "steps must be a whole number"),

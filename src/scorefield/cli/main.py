@@ -9,6 +9,7 @@ import re
 import sys
 import traceback
 from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib import import_module
 from importlib.util import find_spec
 
@@ -34,6 +35,8 @@ _FULL = (errno.EDQUOT, errno.EIO, errno.ENOSPC)
 _REFUSED = re.compile(
     r'Parser key "(?P<key>[^"]+)":\s+Not of type (?P<expected>a(?: finite|uto| whole).*?): (?P<why>.*)'
 )
+
+_REQUIRED = "the following arguments are required: "
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -129,10 +132,23 @@ def _objection(text: str, arguments: list[str]) -> str:
         )
         received = why.split("'")[1] if why.endswith("'") else why.partition(" ")[0]
         return f"{option}: expected {refused['expected']}; received {received}"
+    if not arguments[:1] or text.startswith("argument COMMAND"):
+        near = get_close_matches(arguments[0], COMMANDS, n=1) if arguments else []
+        meant = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(COMMANDS)}"
+        return f"{arguments[0] + ': no such command' if arguments else 'no command'}; {meant} (see --help)"
     message = " ".join(line.strip() for line in text.splitlines() if line.strip())[:500]
+    if message.startswith(_REQUIRED) and arguments[0] in COMMANDS:
+        message = _REQUIRED + _as_typed(arguments[0], message.removeprefix(_REQUIRED).split(", "))
     if message.startswith("unrecognized arguments") and ".yaml" in message:
         message += "; a configuration follows --config"
     return f"{message} (see --help)"
+
+
+def _as_typed(command: str, names: list[str]) -> str:
+    """Return what the parser calls ``command.option`` as its help shows it."""
+    actions = {action.dest: action for action in import_module(f"scorefield.cli.{command}").parser()._actions}
+    typed = (actions[name.rpartition(".")[2]] for name in names)
+    return ", ".join(action.option_strings[-1] if action.option_strings else str(action.metavar) for action in typed)
 
 
 def _out_of_memory(error: Exception) -> bool:

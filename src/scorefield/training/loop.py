@@ -164,8 +164,7 @@ def fit(
     """
     require(NoisyModel, model, "the model to train", "Denoiser(network, process, sigma_data)")
     if isinstance(objective, type) or not callable(objective):  # pyright: ignore[reportUnnecessaryIsInstance]
-        received = f"the class {objective.__name__}" if isinstance(objective, type) else f"{objective!r:.80}"
-        raise ConfigError(f"the objective must be an object, such as DSM(); received {received}")
+        raise ConfigError(f"the objective must be an object, such as DSM(); received {objective!r:.80}")
     steps = whole(steps, "steps", 0)
     settings = Optimization(steps=steps, learning_rate=learning_rate, warmup=100, precision="fp32", seed=seed)
     state = TrainState.create(model, settings)

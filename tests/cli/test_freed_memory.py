@@ -1,4 +1,4 @@
-"""The command line keeps the memory that it frees: what is allocated again costs no page faults."""
+"""The command line keeps the memory that it frees, and looks for no garbage among modules."""
 
 import platform
 import subprocess
@@ -41,3 +41,19 @@ def test_without_glibc_nothing_is_changed(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
     monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: pytest.fail("no library should be asked"))
     memory.keep_freed()
+
+
+COLLECTOR = """
+import gc, sys
+{before}
+from scorefield.cli.main import main
+main(['doctor'])
+print('torch' in sys.modules, gc.isenabled(), gc.get_freeze_count() > 100_000)
+"""
+
+
+@pytest.mark.parametrize(("before", "frozen"), [("", True), ("import torch", False)])
+def test_the_collector_never_sees_pytorch_unless_who_calls_has_loaded_it(before: str, frozen: bool) -> None:
+    code = COLLECTOR.format(before=before)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.splitlines()[-1] == f"True True {frozen}"

@@ -18,7 +18,7 @@ from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 import scorefield
 from scorefield.cli import console
 from scorefield.cli.dotted import gathered, names_restored
-from scorefield.cli.memory import keep_freed
+from scorefield.cli.memory import keep_freed, load_torch
 from scorefield.cli.options import LEVELS
 from scorefield.cli.threads import use_threads
 from scorefield.errors import ConfigError, ScorefieldError
@@ -51,6 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         chosen = args[args.subcommand]
         console.speak(chosen.verbose)
         use_threads(chosen.threads, fixed=args.subcommand in ("train", "quickstart", "toy"))
+        if args.subcommand not in ("demo", "reproduce"):  # which may have answered before they need it
+            load_torch()
         if chosen.get("plugin"):
             import_module("scorefield.config").load_plugins(chosen.plugin)
         code = import_module(f"scorefield.cli.{args.subcommand}").run(chosen)

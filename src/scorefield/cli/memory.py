@@ -1,13 +1,16 @@
-"""Memory that was freed and is wanted again a millisecond later stays with the process.
+"""Memory that was freed and is wanted again a millisecond later stays with the process, and modules are no garbage.
 
 PyTorch frees what a step leaves, and glibc hands much of that back to the system, which clears every page of it for the step that follows.
 Kept, it costs nothing beyond the peak, and a training step on two cores takes less time (benchmarks/README.md, "allocator").
 """
 
 import ctypes
+import gc
 import platform
+import sys
+from importlib import import_module
 
-__all__ = ["keep_freed"]
+__all__ = ["keep_freed", "load_torch"]
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of malloc.h
 _KEPT = 2**30  # bytes of free memory at the end of the heap, from which on they are handed back
@@ -20,3 +23,18 @@ def keep_freed() -> None:
         libc = ctypes.CDLL(None)
         libc.mallopt(_TRIM_THRESHOLD, _KEPT)
         libc.mallopt(_MMAP_THRESHOLD, _OWN_MAPPING)
+
+
+def load_torch() -> None:
+    """Import PyTorch, whose objects last as long as the process, without looking for garbage among them.
+
+    Python would look through all of them several times on the way and once more at the end, which takes a third of the import's time.
+    """
+    if "torch" in sys.modules:
+        return
+    gc.disable()
+    try:
+        import_module("torch")
+    finally:
+        gc.freeze()
+        gc.enable()

@@ -38,7 +38,7 @@ def parser() -> ArgumentParser:
 def run(args: Namespace) -> int:
     """Measure, explain, and write the configuration if asked; return the exit code."""
     from scorefield.config import to_yaml, validate
-    from scorefield.config.run import DataConfig
+    from scorefield.config.data import DataConfig
     from scorefield.config.suggested import advise, suggested
 
     out = None if args.out is None else writable(args.out)

@@ -6,10 +6,7 @@ __all__ = ["Section"]
 
 
 class Section(BaseModel):
-    """A frozen group of settings; unknown keys, NaN, infinities, integers beyond 64 bits and text that is not UTF-8 are refused.
-
-    Sections import torch only inside ``build``, so that reading and printing a configuration stays fast.
-    """
+    """A frozen group of settings; unknown keys, NaN, infinities, integers beyond 64 bits and text that is not UTF-8 are refused."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
 

@@ -13,9 +13,8 @@ what its constructor refuses is refused there, by the name of the setting.
 import inspect
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
-from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, Union, cast, get_args, get_origin
 
 import torch
@@ -23,15 +22,12 @@ from jaxtyping import AbstractArray
 from pydantic import GetCoreSchemaHandler, create_model, model_validator
 from pydantic_core import CoreSchema, core_schema
 from torch import Tensor
-from typing_extensions import TypeAliasType
 
 from scorefield.config.base import Section
+from scorefield.config.signature import Maker, Parameter, signature
 from scorefield.errors import ConfigError
 
-__all__ = ["Itself", "Kind", "Numbers", "Room", "describe", "kinds", "parameters", "register"]
-
-Maker = Callable[..., Any]
-Numbers = TypeAliasType("Numbers", Union[float, list["Numbers"]])  # noqa: UP007 a string is no operand of |
+__all__ = ["Itself", "Kind", "Room", "describe", "kinds", "parameters", "register"]
 
 _ROOMS: dict[str, "Room"] = {}
 _GROUP = "scorefield.kinds"
@@ -47,28 +43,6 @@ class Itself:
     def __doc__(self) -> str | None:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The object's own."""
         return self.value.__doc__
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One parameter of a kind.
-
-    Attributes:
-        type: what a configuration may say; None where it can say nothing, and the class's default stands.
-        default: as the signature has it; `inspect.Parameter.empty` where it is required.
-        array: whether its value becomes a tensor.
-        spread: whether it is ``*name``.
-    """
-
-    type: Any
-    default: Any
-    array: bool = False
-    spread: bool = False
-
-    @property
-    def required(self) -> bool:
-        """Whether it has no default."""
-        return self.default is inspect.Parameter.empty and not self.spread
 
 
 class Kind(Section):
@@ -273,58 +247,17 @@ def describe(thing: object) -> dict[str, Any]:
 
 def parameters(maker: Maker | Itself) -> dict[str, Parameter]:
     """Return the parameters of a class or function."""
-    if isinstance(maker, Itself):
-        return {}
-    found = {}
-    factories = {f.name: f.default_factory for f in fields(maker)} if is_dataclass(maker) else {}
-    for name, p in inspect.signature(cast(Maker, maker), eval_str=True).parameters.items():
-        factory = factories.get(name, MISSING)
-        default = p.default if factory is MISSING else factory()  # pyright: ignore[reportCallIssue]
-        array = _is_array(p.annotation)
-        said = None if array and isinstance(default, Tensor) else _said(p.annotation)
-        found[name] = Parameter(said, default, array, p.kind is p.VAR_POSITIONAL)
-    return found
+    return {} if isinstance(maker, Itself) else signature(maker, _section)
 
 
-def _said(annotation: object) -> object:
-    """Return the type of what a configuration says of a parameter; None for what it cannot say."""
-    origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin is Annotated:
-        inner = _said(arguments[0])
-        return inner and Annotated[inner, *arguments[1:]]
-    if origin in (Union, UnionType) and not _is_array(annotation):
-        parts = [_said(part) for part in arguments]
-        return None if None in parts else Union[tuple(parts)]  # noqa: UP007 the types are values here
-    room = _room_of(annotation)
-    if room is not None:
-        return Annotated[Kind, room]
-    if _is_array(annotation):
-        return Numbers | None if NoneType in arguments else Numbers
-    return (
-        None
-        if annotation in (Any, inspect.Parameter.empty) or origin is Callable or origin is _CALLABLE
-        else annotation
-    )
-
-
-_CALLABLE = get_origin(Callable[[], None])
-
-
-def _room_of(annotation: object) -> Room | None:
-    """Return the room whose noun a type is."""
+def _section(annotation: object) -> object:
+    """Return the type of the section that describes objects of a type; None where it is no noun."""
     origin = get_origin(annotation) or annotation
     if isinstance(origin, type) and issubclass(origin, AbstractArray):
-        return _ROOMS["levels"] if origin.dim_str.strip() == "L" else None
-    return next((room for room in _ROOMS.values() if room.of is not None and room.of is origin), None)
-
-
-def _is_array(annotation: object) -> bool:
-    """Return whether a parameter takes a tensor that is not a ladder of levels."""
-    if get_origin(annotation) in (Union, UnionType):
-        return any(map(_is_array, get_args(annotation)))
-    if not isinstance(annotation, type) or _room_of(annotation) is not None:
-        return False
-    return issubclass(annotation, Tensor | AbstractArray)
+        room = _ROOMS["levels"] if origin.dim_str.strip() == "L" else None
+    else:
+        room = next((room for room in _ROOMS.values() if room.of is not None and room.of is origin), None)
+    return room and Annotated[Kind, room]
 
 
 def _unsaid(default: object) -> bool:

@@ -6,9 +6,10 @@ from typing import Any
 import torch
 
 from scorefield.advice import Advice, suggest, taken
+from scorefield.config.data import DataConfig
 from scorefield.config.load import validate
 from scorefield.config.measure import measured
-from scorefield.config.run import DataConfig, RunConfig
+from scorefield.config.run import RunConfig
 from scorefield.data import Dataset
 from scorefield.errors import DataError
 from scorefield.units import Units

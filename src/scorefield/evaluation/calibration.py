@@ -2,7 +2,7 @@
 
 import torch
 
-from scorefield.config.run import DataConfig
+from scorefield.config.data import DataConfig
 from scorefield.data import Dataset
 from scorefield.errors import ConfigError
 

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from scorefield._tensors import derive_seed
-from scorefield.config.run import DataConfig
+from scorefield.config.data import DataConfig
 from scorefield.data import Dataset, quantize
 from scorefield.errors import ConfigError
 

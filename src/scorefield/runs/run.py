@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import torch
 
@@ -19,6 +19,7 @@ from scorefield.likelihood import ByteDecoder
 from scorefield.loaded import LoadedModel
 from scorefield.models import NoisyModel, ScoreModel
 from scorefield.plotting import loss_curve
+from scorefield.runs.changes import differences
 from scorefield.runs.folder import RunFolder
 from scorefield.runs.lock import RunLock
 from scorefield.runs.pictures import draw_grid, draw_way
@@ -36,15 +37,8 @@ from scorefield.training import (
     train,
 )
 
-__all__ = ["FREE", "Run"]
+__all__ = ["Run"]
 
-FREE = frozenset(
-    {
-        *("comment", "sampling", "guide.weight", "guide.interval", "data.dir"),
-        *("train.device", "train.keep", "train.log_every", "train.checkpoint_every", "train.sample_every"),
-    }
-)
-"""What may differ between a run and its resumption: nothing of it changes a step before the checkpoint."""
 _DECODED = 0.03  # noise-to-signal ratio at which bytes are decoded, or the process's least where that is more: eight bytes wide
 _LEARNT = 2000  # images that the decoder learns from
 
@@ -161,7 +155,7 @@ class Run:
         before["train"]["generator"] = (
             before["train"]["generator"] or self.config.train.generator
         )  # of a run that took no step yet
-        changes = _differences(before, self.config.model_dump(mode="json"))
+        changes = differences(before, self.config.model_dump(mode="json"))
         if changes and not override:
             raise ConfigError(
                 f"{self.path}: the configuration changed since step {found.step}: {'; '.join(changes)}; "
@@ -329,17 +323,3 @@ def _configuration(found: checkpoint.Checkpoint) -> RunConfig:
     if not isinstance(values, dict):
         raise CheckpointError(f"{found.path}: has no configuration; it was not written by a run")
     return validate(RunConfig, stored(values), f"{found.path}/state.json")
-
-
-def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
-    """Return "key: old → new" for every setting that differs and matters."""
-    found: list[str] = []
-    for key in sorted({*old, *new}):
-        name, before, after = prefix + key, old.get(key), new.get(key)
-        if name in FREE or before == after:
-            continue
-        if isinstance(before, dict) and isinstance(after, dict):
-            found += _differences(before, after, name + ".")
-        else:
-            found.append(f"{name}: {before!r} → {after!r}")
-    return found

@@ -1,0 +1,95 @@
+"""What a run learns: the section ``data`` of its configuration."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field, NonNegativeInt, PositiveInt, field_validator
+
+from scorefield import data
+from scorefield._tensors import derive_seed
+from scorefield.config.base import Section
+from scorefield.config.kinds import Kind
+from scorefield.config.rooms import DENSITY
+from scorefield.data.arrays import Channels
+from scorefield.errors import ConfigError
+
+__all__ = ["DataConfig"]
+
+_DRAWN = 50_000  # examples of a density
+_CHANNELS = 4  # more of them on the first axis of a series or volume are told by data.channels
+
+
+class DataConfig(Section):
+    """What to learn: an embedded or downloaded data set, a path of your own (a folder of images, .npy, .npz), or draws from a density.
+
+    Attributes:
+        kind: the data set; "path" for data of your own, "density" for draws from a distribution with a formula.
+        path: with kind "path", the folder of images, or the .npy or .npz file.
+        array: which array of an .npz file holds the examples, where it has several (`scorefield.data.from_array_file`).
+        channels: where the channels of an array are: "first" or "last" axis, or "none"; asked for where the shape leaves it open.
+        size: images of a folder are brought to this height and width, in pixels.
+        dir: where downloaded files, and a path that is not absolute, are looked for.
+        density: with kind "density", the distribution to draw from.
+        examples: how many examples of the density are drawn, and as many others to test with; 50 000 where it is absent.
+        keep: makes data unbalanced: {3: 0.35} keeps 35 % of the threes (`scorefield.data.keep_share`).
+        flips: mirrors half of the training images left to right, others in each epoch (`scorefield.data.Dataset`).
+    """
+
+    kind: Literal["digits", "mnist", "fashion_mnist", "kmnist", "cifar10", "path", "density"] = "mnist"
+    path: str | None = None
+    array: str | None = None
+    channels: Channels | None = None
+    size: PositiveInt | None = None
+    dir: str | None = None
+    density: Annotated[Kind, DENSITY] | None = None
+    examples: PositiveInt | None = None
+    keep: dict[NonNegativeInt, Annotated[float, Field(ge=0, le=1)]] | None = None
+    flips: bool = False
+
+    @field_validator("keep", mode="before")
+    @classmethod
+    def _spaced(cls, keep: object) -> object:
+        # YAML reads {3:0.35} as the time 3:00:21, and {3:.35} as a word, each of no value.
+        if isinstance(keep, Mapping) and None in keep.values():
+            raise ValueError("expected the share of each class, with a space after the colon, such as {3: 0.35}")
+        return keep
+
+    def load(self, *, train: bool = True) -> data.Dataset:
+        """Return the training set, or else the test set; a path of your own has one set, which is both."""
+        dataset = self._whole(train)
+        for label, share in sorted((self.keep or {}).items()):
+            dataset = data.keep_share(dataset, label, share)
+        if self.flips and len(dataset.event) != 3:
+            raise ConfigError(f"data.flips mirrors images; the data has the shape {dataset.event}: leave it out")
+        return replace(dataset, flips=self.flips and train)
+
+    def on_grid(self, event: tuple[int, ...]) -> bool:
+        """Return whether an event is channels on a grid: an image, or a series or volume of which the first axis is known to be them."""
+        return len(event) == 3 or (len(event) in (2, 4) and (self.channels is not None or event[0] <= _CHANNELS))
+
+    def _whole(self, train: bool) -> data.Dataset:
+        """Return the set with all of its classes whole."""
+        if (self.kind == "density") != (self.density is not None):
+            raise ConfigError("data.density goes with data.kind=density, and only with it; set both or neither")
+        if self.density is not None:
+            generator = torch.Generator().manual_seed(derive_seed("examples", train))
+            return data.Dataset(
+                self.density.build().sample(self.examples or _DRAWN, generator).float(), None, self.density.kind
+            )
+        if (self.kind == "path") != (self.path is not None):
+            raise ConfigError("data.path goes with data.kind=path, and only with it; set both or neither")
+        if self.path is not None:
+            path = Path(self.dir or "", self.path)
+            return data.from_path(path, self.size, array=self.array, channels=self.channels)
+        if self.kind == "digits":
+            return data.digits(train=train)
+        published = {
+            "mnist": data.mnist,
+            "fashion_mnist": data.fashion_mnist,
+            "kmnist": data.kmnist,
+            "cifar10": data.cifar10,
+        }
+        return published[self.kind](train=train, data_dir=None if self.dir is None else Path(self.dir))

@@ -375,8 +375,9 @@ def test_what_is_not_bytes_and_what_the_process_does_not_reach_is_refused():
     images = pictures(4)
     model = Exact(Empirical((images.double() + 0.5) / 256), VE(0.05, 10.0))
     with pytest.raises(ValueError, match=r"from 0\.05 to below 10; received 0\.02"):
-        ByteDecoder(model, images)
-    decoder = ByteDecoder(model, images, ratio=0.05)
+        ByteDecoder(model, images, ratio=0.02)
+    decoder = ByteDecoder(model, images)
+    assert decoder.ratio == pytest.approx(0.05)
     for given in (None, decoder):
         with pytest.raises(ValueError, match=r"torch\.uint8.*received torch\.float32"):
             bits_per_dim(model, images / 255, decoder=given)

@@ -18,7 +18,6 @@ __all__ = ["bits", "nats", "parts_of"]
 
 _AT_ONCE = 50  # examples whose likelihood is computed together: every probe keeps a graph of the network
 _BOUNDED = 250  # without a graph, more fit
-_RATIO = 0.03  # noise at which bytes are decoded, or the model's least where that is more: eight bytes wide, and learnt
 _COUNTED = 5000  # training images that the decoder learns from
 _DEQUANTISATION = {
     "uniform": "uniform dequantisation (byte + U)/256, one draw of U: in expectation an upper bound",
@@ -48,9 +47,8 @@ def bits(
     device = next(model.parameters()).device
     every = data.reference.x.to(device)
     parts, bounded = every[:n].split(_AT_ONCE), every.split(_BOUNDED)
-    least = model.process.ratio(torch.tensor(model.process.t_min, dtype=torch.float64)).item()
     counted = data.train.x[:_COUNTED].to(device)
-    decoder = ByteDecoder(model, counted, ratio=max(_RATIO, least), seed=derive_seed(seed, "decoder"))
+    decoder = ByteDecoder(model, counted, seed=derive_seed(seed, "decoder"))
     found: dict[str, Any] = {"held_out": data.held_out, "n": sum(map(len, parts))}
     for name, given in (("uniform", None), ("gaussian", decoder)):
 

@@ -20,11 +20,13 @@ from jaxtyping import Float, Float32, Float64, Int64, UInt8
 from torch import Tensor
 
 from scorefield._tensors import Noise, derive_seed, flatten
+from scorefield.grids import ends
 from scorefield.models import ScoreModel, State
 
 __all__ = ["ByteDecoder", "Cells", "check_bytes"]
 
 _BYTES, _WHITE = 256, 250
+_RATIO = 0.03
 _PSEUDOCOUNT = 3 / _BYTES  # of every byte behind every denoised value, so that none is impossible
 # Rows and columns from a pixel to those asked: all are decoded before it.
 _BEFORE = ((0, -1), (-1, 0), (-1, -1), (-1, 1), (0, -2), (-2, 0))
@@ -92,7 +94,8 @@ class ByteDecoder:
     Args:
         model: denoises.
         images: to count in, training images; a thousand fill the table.
-        ratio: the noise-to-signal ratio σ/α at which it decodes.
+        ratio: the noise-to-signal ratio σ/α at which it decodes; when absent 0.03, or the process's least where that is more: eight bytes
+            wide.
         seed: of the noise.
 
     Cost: one evaluation per image.
@@ -102,7 +105,9 @@ class ByteDecoder:
             data bytes stand for (`scorefield.units.Units.ends`).
     """
 
-    def __init__(self, model: ScoreModel, images: UInt8[Tensor, "n *d"], *, ratio: float = 0.02, seed: int = 0) -> None:
+    def __init__(
+        self, model: ScoreModel, images: UInt8[Tensor, "n *d"], *, ratio: float | None = None, seed: int = 0
+    ) -> None:
         self._place(model, ratio)
         counts = torch.full((_BYTES, _BYTES), _PSEUDOCOUNT, dtype=torch.float64)
         first: list[Int64[Tensor, "..."]] = []
@@ -131,12 +136,10 @@ class ByteDecoder:
         ratio = torch.tensor(self.ratio, dtype=torch.float64)
         return {"table": self.table.float(), "trust": self.trust.float(), "ratio": ratio}
 
-    def _place(self, model: ScoreModel, ratio: float) -> None:
+    def _place(self, model: ScoreModel, ratio: float | None) -> None:
         """Take a model, and the noise level at which to decode."""
-        low, high = (
-            model.process.ratio(torch.tensor(t, dtype=torch.float64)).item()
-            for t in (model.process.t_min, model.process.t_max)
-        )
+        high, low = ends(model.process)
+        ratio = max(_RATIO, low) if ratio is None else ratio
         if not low <= ratio < high:
             raise ValueError(
                 f"ratio must be a noise-to-signal ratio of the model's process, from {low:g} to below {high:g}; received {ratio:g}"

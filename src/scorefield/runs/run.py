@@ -14,7 +14,6 @@ import torch
 from scorefield.config import RunConfig, refusals, stored, to_yaml, validate
 from scorefield.data import Batches, Dataset
 from scorefield.errors import CheckpointError, ConfigError, DivergedError
-from scorefield.grids import ends
 from scorefield.likelihood import ByteDecoder
 from scorefield.loaded import LoadedModel
 from scorefield.models import NoisyModel, ScoreModel
@@ -39,7 +38,6 @@ from scorefield.training import (
 
 __all__ = ["Run"]
 
-_DECODED = 0.03  # noise-to-signal ratio at which bytes are decoded, or the process's least where that is more: eight bytes wide
 _LEARNT = 2000  # images that the decoder learns from
 
 
@@ -274,8 +272,7 @@ class Run:
         model, bytes_ = self.state.ema, len(self.data.event) == 3 and self.data.x.dtype == torch.uint8
         if not isinstance(model, ScoreModel) or not bytes_ or self.config.teacher is not None:
             return None
-        ratio = max(_DECODED, ends(model.process)[1])
-        return ByteDecoder(model, self.data.x[:_LEARNT].to(self.parallel.device), ratio=ratio)
+        return ByteDecoder(model, self.data.x[:_LEARNT].to(self.parallel.device))
 
     def _log(self, record: StepRecord) -> None:
         try:

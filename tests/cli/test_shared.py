@@ -1,18 +1,24 @@
 """Drawing, measuring and likelihoods in parts: by any number of processes, killed and gone on with, the result is that of one."""
 
+import copy
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from scorefield.cli.main import main
+from scorefield.cli.shared import shared
+from scorefield.pretrained import load_model
+from scorefield.training import OneProcess
 
 TINY = ["--network.width", "8", "--network.depth", "1", "--device", "cpu", "--fast-dev-run"]
 DRAWN = ["-n", "44", "--batch-size", "8", "--steps", "3", "--device", "cpu"]  # six parts, the last of four samples
@@ -126,3 +132,25 @@ def test_a_file_in_parts_is_the_one_numpy_writes(run: str, tmp_path: Path):
     np.testing.assert_allclose(parts, whole, atol=1e-6)
     np.savez_compressed(tmp_path / "numpy.npz", x=whole)
     assert (tmp_path / "numpy.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
+
+
+def test_parts_are_named_by_all_that_decides_them(tmp_path: Path):
+    """Another guide, decoder of bytes or interval of the guidance makes another folder; the same model, read again, the same."""
+    loaded = load_model("mnist")
+    assert loaded.weak is not None
+    assert loaded.byte_decoder is not None
+    weaker = copy.deepcopy(loaded.weak)
+    next(weaker.parameters()).data.mul_(2)
+    interval = loaded.config.guide.model_copy(update={"interval": (0.1, 1.0)})
+    others = [
+        replace(loaded, weak=weaker),
+        replace(loaded, byte_decoder=None),
+        replace(loaded, config=loaded.config.model_copy(update={"guide": interval})),
+    ]
+    names = []
+    for each in (loaded, load_model("mnist"), *others):
+        with shared(OneProcess(torch.device("cpu")), tmp_path / "x.npz", each, {"n": 4}) as compute:
+            compute("samples", 2, lambda k: (torch.tensor(k),))
+            names.append(next(tmp_path.iterdir()).name)
+    assert names[0] == names[1]
+    assert len(set(names)) == 4

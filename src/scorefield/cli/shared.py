@@ -28,7 +28,11 @@ def shared(
         setting: all that decides the parts beside the model and ``more``.
         more: tensors that do.
     """
-    named = fingerprint(setting, *loaded.model.state_dict().values(), *more)
+    modules = [part for part in (loaded.model, loaded.weak, loaded.decoder) if part is not None]
+    weights = [tensor for part in modules for tensor in part.state_dict().values()]
+    kept = {} if loaded.byte_decoder is None else loaded.byte_decoder.tensors
+    setting = {**setting, "model": loaded.config.model_dump(mode="json")}
+    named = fingerprint(setting, *weights, *kept.values(), *more)
     if parallel.world == 1 and not os.access(base.parent, os.W_OK):
         yield in_turn  # nothing can be kept
         return

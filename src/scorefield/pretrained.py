@@ -164,7 +164,7 @@ def save(
     What is stored is its parts, described (`scorefield.config.describe`), and its weights; of its training nothing is known.
 
     Args:
-        model: a Denoiser, NoiseNet, ScoreNet, LadderNet, Energy or Classifier around a network of a registered kind
+        model: of a kind that configurations know (Denoiser, NoiseNet, …, Energy, Classifier), around a network of a registered kind
             (`scorefield.register`), in whatever units.
         folder: must not exist.
         event: the shape of one sample; the network's own where it has one.

@@ -19,7 +19,7 @@ def load_plugins(paths: Iterable[str]) -> None:
     """
     for path in paths:
         if not os.path.isfile(path):  # of whatever name: Path's own refuses what is too long
-            raise ConfigError(f"--plugin {path}: expected a Python file that exists")
+            raise ConfigError(f"plugin {path}: expected a Python file that exists")
         file = Path(path).resolve()
         name = f"scorefield_plugin_{file.stem}"
         loaded = sys.modules.get(name)

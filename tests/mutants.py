@@ -20,6 +20,7 @@ FAILED = 1  # pytest's exit status when tests ran and some failed
 
 GUARDS = {
     "processes.py": ["test_processes.py", "test_models.py"],
+    "noisy.py": ["test_models.py", "test_samplers.py"],
     "models.py": ["test_models.py", "test_samplers.py"],
     "classifier.py": ["../test_classifier.py"],
     "objectives/classification.py": ["../test_classifier.py"],
@@ -44,6 +45,7 @@ GUARDS = {
     "guidance/inpainting.py": ["test_guidance_inpainting.py", "test_units.py"],
     "guidance/measurement.py": ["test_guidance_measurement.py", "test_units.py"],
     "guidance/operators.py": ["test_guidance_measurement.py", "test_units.py"],
+    "guidance/rescaled.py": ["test_guidance_measurement.py", "test_units.py"],
     "guidance/particles.py": ["test_guidance_particles.py"],
     "samplers": ["test_langevin.py", "test_mala.py", "test_strong_order.py", "test_samplers.py"],
     "objectives": ["test_objectives.py", "test_score_matching.py"],
@@ -378,7 +380,7 @@ MUTANTS = [
     ),
     Mutant(
         "classifier: labels left behind",
-        "models.py",
+        "noisy.py",
         "else take_rows(value, index)",
         "else value[: len(index)]",
     ),
@@ -425,7 +427,7 @@ MUTANTS = [
     Mutant(
         "DPS: misfit in the data's units", "guidance/measurement.py", "adjoint(misfit / measures)", "adjoint(misfit)"
     ),
-    Mutant("ΠGDM: c for c²", "guidance/operators.py", "self.scale.to(prior).square()", "self.scale.to(prior)"),
+    Mutant("ΠGDM: c for c²", "guidance/rescaled.py", "self.scale.to(prior).square()", "self.scale.to(prior)"),
     Mutant("log p: the volume of the units forgotten", "likelihood/flow.py", "+ trace - shrunk", "+ trace"),
     Mutant(
         "inpainting: the observation taken for a state",
@@ -580,7 +582,7 @@ MUTANTS = [
     ),
     Mutant(
         "config: tested on what was learnt",
-        "config/run.py",
+        "config/data.py",
         'derive_seed("examples", train)',
         'derive_seed("examples")',
     ),

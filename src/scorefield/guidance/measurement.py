@@ -24,7 +24,8 @@ from scorefield._tensors import Noise, as_constant, as_time, like, match_rows, r
 from scorefield.errors import ConfigError, DivergedError
 from scorefield.grids import Step
 from scorefield.guidance.guided import Guided
-from scorefield.guidance.operators import LinearOperator, Measurement, Rescaled
+from scorefield.guidance.operators import LinearOperator, Measurement
+from scorefield.guidance.rescaled import Rescaled
 from scorefield.models import ScoreModel, State, Time
 from scorefield.sampling import Sampler
 from scorefield.units import UNCHANGED, Units

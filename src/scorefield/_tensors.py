@@ -34,6 +34,7 @@ __all__ = [
     "match_rows",
     "precise",
     "recording",
+    "seeded",
     "standard_normal",
     "sum_event",
     "take_rows",
@@ -72,9 +73,17 @@ def as_constant(a: Tensor) -> Tensor:
 
 
 @contextmanager
-def recording(on: bool = True) -> Iterator[None]:
-    """Record gradients, or not, whatever the caller chose: inference mode, in which none can be recorded, is left as well."""
-    with torch.inference_mode(False), torch.set_grad_enabled(on):
+def recording() -> Iterator[None]:
+    """Record gradients, whatever the caller chose: inference mode, in which none can be recorded, is left as well."""
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Let PyTorch's global generator, from which layers draw their initial weights, start at ``seed``; it is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
         yield
 
 

@@ -18,7 +18,7 @@ from pydantic import (
 )
 from torch import Tensor
 
-from scorefield._tensors import derive_seed
+from scorefield._tensors import derive_seed, seeded
 from scorefield.config import usual
 from scorefield.config.base import Section
 from scorefield.config.data import DataConfig
@@ -189,8 +189,7 @@ class RunConfig(Section):
         rungs = getattr(self.model, "levels", None)
         levels = rungs.build(sigma_1=sigma_1, sigma_L=sigma_L) if isinstance(rungs, Kind) else None
         image = self.data.on_grid(event)
-        with torch.random.fork_rng(devices=[]):  # layers draw their initial weights from the global generator
-            torch.manual_seed(derive_seed(self.seed, "init"))
+        with seeded(derive_seed(self.seed, "init")):
             net = self.network.build(
                 event=event,
                 dim=torch.Size(event).numel(),

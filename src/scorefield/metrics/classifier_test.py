@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor, nn
 
-from scorefield._tensors import derive_seed, recording
+from scorefield._tensors import derive_seed, recording, seeded
 from scorefield.metrics.estimate import Estimate, mean
 
 __all__ = ["ClassifierTest", "classifier_two_sample", "image_views"]
@@ -124,8 +124,7 @@ def _fitted(
 ) -> Callable[[Int64[Tensor, " j"]], Float64[Tensor, " j"]]:
     """Return the logits, by row, of a network trained on ``rows``: it sees nothing of the others, not even their scale."""
     see = _shown(x[rows])
-    with torch.random.fork_rng(devices=[]):  # layers draw their initial weights from the global generator
-        torch.manual_seed(seed)
+    with seeded(seed):
         net = _Network(2 * x.shape[1])
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.AdamW(net.parameters(), lr=_RATE, weight_decay=0.01)

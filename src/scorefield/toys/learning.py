@@ -3,9 +3,7 @@
 import math
 from collections.abc import Callable
 
-import torch
-
-from scorefield._tensors import derive_seed
+from scorefield._tensors import derive_seed, seeded
 from scorefield.data import DensityBatches
 from scorefield.grids import geometric
 from scorefield.models import ScoreModel
@@ -60,8 +58,7 @@ def learn(
     toy: Toy, plan: Plan, kind: str, *, steps: int, batch_size: int, seed: int, on_step: Callable[[StepRecord], object]
 ) -> ScoreModel:
     """Return a model of the density's noised distributions: a preconditioned MLP, averaged weights."""
-    with torch.random.fork_rng(devices=[]):  # layers draw their initial weights from the global generator
-        torch.manual_seed(derive_seed(seed, "init"))
+    with seeded(derive_seed(seed, "init")):
         net = MLP(2)
     model = Denoiser(net, plan.process, plan.sigma_data, plan.mean_data)
     settings = Optimization(steps=steps, learning_rate=3e-3, warmup=100, ema_decay=0.99, precision="fp32", seed=seed)

@@ -9,7 +9,8 @@ from torch import nn
 
 import scorefield as sf
 from scorefield.cli import main
-from scorefield.networks import CondRefineNet, NoisyClassifier
+from scorefield.networks import ADM, CondRefineNet, NCSNpp, NoisyClassifier
+from scorefield.preconditioning import FlowNet, VelocityNet
 
 LEVELS = sf.geometric(5.0, 0.1, 4)
 MAKERS = {
@@ -19,6 +20,8 @@ MAKERS = {
     "ladder": lambda: sf.LadderNet(sf.UNet(1, 8, width=16, levels=4), LEVELS),
     "energy": lambda: sf.Energy(sf.MLP(2, width=16), sf.EDM()),
     "classes": lambda: sf.Denoiser(sf.UNet(1, 8, width=16, classes=3), sf.EDM(), 0.5),
+    "velocity": lambda: VelocityNet(ADM(1, 8, width=8, multipliers=(1,), depth=1, attention=()), sf.VP()),
+    "flow": lambda: FlowNet(NCSNpp(1, 8, width=8, multipliers=(1,), depth=1, attention=()), sf.RectifiedFlow()),
     "units": lambda: sf.Denoiser(sf.MLP(2, width=16), sf.EDM(), 0.5).in_units(
         sf.Units(torch.tensor([300.0, 0.1]), torch.tensor([10.0, 1e-3]))
     ),

@@ -1,16 +1,9 @@
-"""Trained models by name: finding what a person calls it, building it from its checkpoint alone, and saving it for others.
-
-A name is a shipped model's, the path of a run or of a checkpoint, or ``hf:ORG/NAME`` (``hf:ORG/NAME@REVISION``) on the Hugging Face Hub.
-Only what begins with ``hf:`` goes to the network; `from_pretrained` adds that itself, as users of the Hub expect.
-"""
+"""Trained models by name: built from their checkpoints alone, and saved for others."""
 
 import os
-import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from difflib import get_close_matches
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,16 +11,17 @@ import torch
 from torch import Tensor, nn
 
 from scorefield.classifier import Classifier
-from scorefield.config import RunConfig, describe, merge, refusals, stored, validate
+from scorefield.config import RunConfig, describe, refusals, stored, validate
 from scorefield.errors import CheckpointError, ConfigError
-from scorefield.hub import HUB, download, model_card, results_table
-from scorefield.interop.diffusers import is_pipeline, read_pipeline
+from scorefield.found import Warn, find, shipped_models
+from scorefield.hub import HUB, model_card, results_table
+from scorefield.interop.diffusers import is_pipeline
 from scorefield.interop.diffusers_latent import read_decoder
 from scorefield.likelihood import ByteDecoder
 from scorefield.loaded import LoadedModel, guided, lowered
 from scorefield.metrics import Judge
 from scorefield.models import NoisyModel, ScoreModel
-from scorefield.networks import MLP, NoisyClassifier, UNet
+from scorefield.networks import ADM, MLP, NCSNpp, NoisyClassifier, UNet
 from scorefield.networks.precision import Precision, uses_bf16
 from scorefield.training import checkpoint, load_weights
 from scorefield.training.export import export
@@ -48,7 +42,6 @@ __all__ = [
     "weighted",
 ]
 
-Warn = Callable[[str], None]
 Wanted = TypeVar("Wanted", bound=NoisyModel)
 
 
@@ -105,7 +98,7 @@ def _load(
     name: str | os.PathLike[str], device: torch.device | str, warn: Warn, wanted: type[Wanted]
 ) -> LoadedModel[Wanted]:
     """Return the model, which is a ``wanted``."""
-    found = _find(name, warn)
+    found = find(name, warn)
     values = found.state.get("config")
     event = found.state.get("event")
     if not isinstance(values, dict) or not isinstance(event, list):
@@ -204,7 +197,7 @@ def _event_of(net: nn.Module) -> tuple[int, ...]:
     """Return the shape of the samples that a network is built for."""
     if isinstance(net, MLP):
         return (net.dim,)
-    if isinstance(net, UNet | NoisyClassifier):
+    if isinstance(net, UNet | NoisyClassifier | NCSNpp | ADM):
         return net.shape
     raise ConfigError(f"{type(net).__name__} does not tell the shape of a sample; give event=(channels, height, width)")
 
@@ -248,56 +241,3 @@ def save_card(folder: str | Path, *, evaluation: Mapping[str, Any] | None = None
         license_id=license_id,
     )
     (Path(folder) / "README.md").write_text(card, encoding="utf-8")
-
-
-def shipped_models() -> list[str]:
-    """Return the names of the models inside the package."""
-    folder = Path(str(files("scorefield"))) / "weights"
-    return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
-
-
-def _find(name: str | os.PathLike[str], warn: Warn) -> checkpoint.Checkpoint:
-    if not isinstance(name, str | os.PathLike):  # pyright: ignore[reportUnnecessaryIsInstance]  numbers come, whatever types say
-        raise ConfigError(f"a model is named by a path or a string; received {type(name).__name__}")
-    name = os.fspath(name)
-    if name in shipped_models():
-        return checkpoint.load(Path(str(files("scorefield"))) / "weights" / name)
-    path = download(name) if name.startswith(HUB) else Path(name.removeprefix("diffusers:"))
-    if is_pipeline(path) or name.startswith("diffusers:"):
-        return _of_pipeline(path)
-    if os.path.exists(path / "manifest.json"):  # of whatever name: Path's own refuses what is too long
-        return checkpoint.load(path)
-    if os.path.isdir(path / "checkpoints"):
-        found = checkpoint.latest(path / "checkpoints", warn)
-        if found is None:
-            raise CheckpointError(f"{path}: has no checkpoint yet; train it first")
-        return found
-    raise ConfigError(
-        f"{name or 'an empty name'}: neither a run folder, nor a checkpoint, nor a shipped model "
-        f"(shipped: {', '.join(shipped_models()) or 'none'}); {_meant(name, path)}"
-    )
-
-
-def _meant(name: str, path: Path) -> str:
-    """Return what somebody who gave a name of nothing may have meant."""
-    if path.is_file():
-        return f"a file of another project becomes a run by: scorefield convert {name} --out RUN"
-    if near := get_close_matches(name, shipped_models(), n=1):
-        return f"did you mean {near[0]}?"
-    owner, _, repository = re.sub("^https?://[^/]*/", "", name).partition("/")
-    theirs = repository and "/" not in repository and owner not in ("", ".", "..", "runs")
-    return (
-        f"a model of the Hugging Face Hub is named {HUB}{owner}/{repository}"
-        if theirs
-        else f"one of the Hub, {HUB}ORG/NAME"
-    )
-
-
-def _of_pipeline(path: Path) -> checkpoint.Checkpoint:
-    """Return a pipeline of diffusers as a checkpoint of ours would be."""
-    pipeline = read_pipeline(path)
-    config = merge(
-        RunConfig().model_dump(mode="json"),
-        {"name": path.resolve().name, "data": {"kind": "path"}, **pipeline.settings},
-    )
-    return checkpoint.Checkpoint(path, 0, {"ema": pipeline.weights}, {"config": config, "event": list(pipeline.event)})

@@ -1,0 +1,81 @@
+"""From what a person calls a trained model to its checkpoint.
+
+A name is a shipped model's, the path of a run or of a checkpoint, or ``hf:ORG/NAME`` (``hf:ORG/NAME@REVISION``) on the Hugging Face Hub.
+Only what begins with ``hf:`` goes to the network; `scorefield.from_pretrained` adds that itself, as users of the Hub expect.
+"""
+
+import os
+import re
+from collections.abc import Callable
+from difflib import get_close_matches
+from importlib.resources import files
+from pathlib import Path
+
+from scorefield.config import RunConfig, merge
+from scorefield.errors import CheckpointError, ConfigError
+from scorefield.hub import HUB, download
+from scorefield.interop.diffusers import is_pipeline, read_pipeline
+from scorefield.training import checkpoint
+
+__all__ = ["Warn", "find", "shipped_models"]
+
+Warn = Callable[[str], None]
+
+
+def shipped_models() -> list[str]:
+    """Return the names of the models inside the package."""
+    folder = Path(str(files("scorefield"))) / "weights"
+    return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+
+
+def find(name: str | os.PathLike[str], warn: Warn) -> checkpoint.Checkpoint:
+    """Return the checkpoint called ``name``; ``warn`` is told of every damaged one that was passed over.
+
+    Raises:
+        ConfigError: nothing of that name.
+        CheckpointError: found, but damaged.
+    """
+    if not isinstance(name, str | os.PathLike):  # pyright: ignore[reportUnnecessaryIsInstance]  numbers come, whatever types say
+        raise ConfigError(f"a model is named by a path or a string; received {type(name).__name__}")
+    name = os.fspath(name)
+    if name in shipped_models():
+        return checkpoint.load(Path(str(files("scorefield"))) / "weights" / name)
+    path = download(name) if name.startswith(HUB) else Path(name.removeprefix("diffusers:"))
+    if is_pipeline(path) or name.startswith("diffusers:"):
+        return _of_pipeline(path)
+    if os.path.exists(path / "manifest.json"):  # of whatever name: Path's own refuses what is too long
+        return checkpoint.load(path)
+    if os.path.isdir(path / "checkpoints"):
+        found = checkpoint.latest(path / "checkpoints", warn)
+        if found is None:
+            raise CheckpointError(f"{path}: has no checkpoint yet; train it first")
+        return found
+    raise ConfigError(
+        f"{name or 'an empty name'}: neither a run folder, nor a checkpoint, nor a shipped model "
+        f"(shipped: {', '.join(shipped_models()) or 'none'}); {_meant(name, path)}"
+    )
+
+
+def _meant(name: str, path: Path) -> str:
+    """Return what somebody who gave a name of nothing may have meant."""
+    if path.is_file():
+        return f"a file of another project becomes a run by: scorefield convert {name} --out RUN"
+    if near := get_close_matches(name, shipped_models(), n=1):
+        return f"did you mean {near[0]}?"
+    owner, _, repository = re.sub("^https?://[^/]*/", "", name).partition("/")
+    theirs = repository and "/" not in repository and owner not in ("", ".", "..", "runs")
+    return (
+        f"a model of the Hugging Face Hub is named {HUB}{owner}/{repository}"
+        if theirs
+        else f"one of the Hub, {HUB}ORG/NAME"
+    )
+
+
+def _of_pipeline(path: Path) -> checkpoint.Checkpoint:
+    """Return a pipeline of diffusers as a checkpoint of ours would be."""
+    pipeline = read_pipeline(path)
+    config = merge(
+        RunConfig().model_dump(mode="json"),
+        {"name": path.resolve().name, "data": {"kind": "path"}, **pipeline.settings},
+    )
+    return checkpoint.Checkpoint(path, 0, {"ema": pipeline.weights}, {"config": config, "event": list(pipeline.event)})

@@ -58,7 +58,7 @@ def find(name: str | os.PathLike[str], warn: Warn) -> checkpoint.Checkpoint:
 
 def _meant(name: str, path: Path) -> str:
     """Return what somebody who gave a name of nothing may have meant."""
-    if path.is_file():
+    if os.path.isfile(path):
         return f"a file of another project becomes a run by: scorefield convert {name} --out RUN"
     if near := get_close_matches(name, shipped_models(), n=1):
         return f"did you mean {near[0]}?"

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks import allocator, before, checkpoints, exact, growth, ncsn_step, overhead, plane, training
+from benchmarks import allocator, before, checkpoints, exact, growth, ncsn_step, overhead, plane, startup, training
 from benchmarks.peers import cifar, likelihood, networks, sampling
 from benchmarks.peers import training as peer_training
 from benchmarks.timing import Row
@@ -21,6 +21,7 @@ on one machine, the two sides in turn; the spread is the range of the middle hal
 SUITES = {
     "training": training.run,
     "overhead": overhead.run,
+    "startup": startup.run,
     "allocator": allocator.run,
     "exact": exact.run,
     "checkpoints": checkpoints.run,

@@ -1,5 +1,8 @@
 """Trained models by name: what `LoadedModel` promises."""
 
+import pickle
+import subprocess
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -38,3 +41,18 @@ def test_a_sample_is_the_same_in_batches_of_1_7_and_64(
 def test_a_model_without_a_decoder_has_no_bytes_to_draw() -> None:
     with pytest.raises(ConfigError, match=r'decode "mode": .* keeps no decoder of bytes'):
         replace(load_model("digits"), byte_decoder=None).sample(decode="mode")
+
+
+@pytest.mark.parametrize("name", ["digits", "mnist-class"])
+def test_a_loaded_model_goes_to_another_process(name: str) -> None:
+    """Pickled and read where nothing of it is known yet, it draws the same."""
+    loaded = load_model(name)
+    code = (
+        "import pickle, sys; loaded = pickle.load(sys.stdin.buffer); "
+        "sys.stdout.buffer.write(pickle.dumps((loaded.config, loaded.sample(1, steps=1).x)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], input=pickle.dumps(loaded), capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    config, x = pickle.loads(done.stdout)  # noqa: S301 of our own child
+    assert config == loaded.config
+    assert torch.equal(x, loaded.sample(1, steps=1).x)

@@ -73,6 +73,14 @@ def test_merge_keeps_a_section_of_the_same_kind_and_replaces_another():
     assert base["process"] == {"kind": "ve", "sigma_min": 0.1}
 
 
+@pytest.mark.parametrize("own", [{"path": "photos"}, {"density": "banana"}])
+def test_data_of_ones_own_are_of_their_kind(own: dict[str, str]):
+    kind = next(iter(own))
+    assert merge({"data": {"kind": "mnist", "flips": True}}, {"data": own})["data"] == {"kind": kind, **own}
+    assert merge({"data": {"kind": kind, "flips": True}}, {"data": own})["data"] == {"kind": kind, "flips": True, **own}
+    assert merge({}, {"data": {"kind": "digits", **own}})["data"]["kind"] == "digits"  # to be refused where it is read
+
+
 def test_yaml_of_a_configuration_reads_back_equal():
     config = validate(RunConfig, {"process": {"kind": "ve"}, "comment": "a: b # c\n'd'"}, "x")
     assert validate(RunConfig, parse_yaml(to_yaml(config), "x"), "x") == config

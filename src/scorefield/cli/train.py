@@ -244,7 +244,9 @@ def _describe(run: "Run") -> None:
     numbers = (f"{name} {value:g}" for name, value in config.process.model_dump().items() if name != "kind")
     process = f"{config.process.kind} with {', '.join(numbers)}"
     print(f"model    {config.model.kind} of {config.network.kind}, {weights:,} parameters, process {process}")
-    print(f"training {train.steps} steps of {train.batch_size}, {epochs:.1f} epochs, on {run.parallel.device}")
+    print(
+        f"training {train.steps} steps of {train.batch_size}, {epochs:,.{0 if epochs > 100 else 1}f} epochs, on {run.parallel.device}"
+    )
     if isinstance(model, Networked):
         found = cost(model.net, data.event)
         share = -(-train.batch_size // (run.parallel.world * train.accumulate))

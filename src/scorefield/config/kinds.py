@@ -14,6 +14,7 @@ import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, Union, cast, get_args, get_origin
 
@@ -91,6 +92,10 @@ class Kind(Section):
         if value is None and parameter.default is not None:
             return inspect.Parameter.empty if _unsaid(parameter.default) else None
         return _built(value, parameter, given)
+
+    def __reduce__(self) -> tuple[Callable[..., "Kind"], tuple[str, dict[str, Any]]]:
+        """Let a section be pickled, for other processes: its class is made when it is first asked for, and is found by its names."""
+        return _read, (self.room.noun, {"kind": self.kind, **dict(self)})
 
     @property
     def waits(self) -> bool:
@@ -222,6 +227,11 @@ def register(noun: str, /, **makers: Maker) -> None:
     if noun not in _ROOMS:
         raise ConfigError(f"register() knows {', '.join(_ROOMS)}; received {noun!r}")
     kinds(_ROOMS[noun], **makers)
+
+
+def _read(noun: str, value: dict[str, Any]) -> Kind:
+    import_module("scorefield.config.rooms")  # another process may know no kinds yet
+    return _ROOMS[noun].read(value)
 
 
 def describe(thing: object) -> dict[str, Any]:

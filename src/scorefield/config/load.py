@@ -134,11 +134,21 @@ def parse_yaml(text: str | bytes, source: str) -> dict[str, Any]:
 def merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
     """Return ``base`` with ``override`` laid over it, section by section; both may be in the first edition's form.
 
-    A section whose ``kind`` changes starts from that kind's defaults: the other kind's keys would not fit. So does the sampling of another
-    sampler.
+    Data given by a path or a density alone are of that kind. A section whose ``kind`` changes starts from that kind's defaults: the other
+    kind's keys would not fit. So does the sampling of another sampler.
     """
     base = migrated(base)
-    return _laid(base, migrated(override, base))
+    return _laid(base, _implied(migrated(override, base)))
+
+
+def _implied(override: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return settings in which data of one's own, named by a path or a density alone, are of that kind."""
+    section = override.get("data")
+    if isinstance(section, dict) and "kind" not in section:
+        for kind in ("path", "density"):
+            if section.get(kind) is not None:
+                return {**override, "data": {"kind": kind, **section}}
+    return override
 
 
 def _laid(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:

@@ -36,7 +36,9 @@ def test_a_claim_about_mnist_is_measured(
     load = pretrained._load
     monkeypatch.setattr(pretrained, "_load", lambda name, *rest: (loaded.add(name), load(name, *rest))[1])
     files = mnist.mnist
-    monkeypatch.setattr(mnist, "mnist", lambda *, train: (x := files(train=train)).subset(torch.arange(min(among, len(x)))))
+    monkeypatch.setattr(
+        mnist, "mnist", lambda *, train: (x := files(train=train)).subset(torch.arange(min(among, len(x))))
+    )
     for cached in (mnist.judge, mnist.digits, mnist.real_features):
         cached.cache_clear()
     claim: Claim[Any] = import_module(f"scorefield_claims.claims.{name}").CLAIM

@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file
 from small import small_run
 
+from forked import Forked, command
 from scorefield.config import stored
 from scorefield.errors import ConfigError
 from scorefield.training.parallel import Accelerated
@@ -36,24 +37,17 @@ ARGUMENTS = [
 ]
 
 
-def command(run: Path, *more: str) -> list[str]:
-    return [sys.executable, "-m", "scorefield", "train", *ARGUMENTS, "--run", str(run), *more]
-
-
-def start(run: Path, *more: str) -> "subprocess.Popen[str]":
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        command(run, *more), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-    )
+def start(run: Path, *more: str) -> Forked:
+    return command("train", *ARGUMENTS, "--run", str(run), *more)
 
 
 def finish(run: Path, *more: str) -> None:
     process = start(run, *more)
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate()
     assert process.returncode == 0, errors
 
 
-def wait_for(run: Path, lines: int, process: "subprocess.Popen[str]") -> None:
+def wait_for(run: Path, lines: int, process: Forked) -> None:
     """Return when the run has logged that many steps, or ended."""
     metrics = run / "metrics.jsonl"
     while process.poll() is None and not (metrics.exists() and metrics.read_text().count("\n") >= lines):
@@ -70,8 +64,12 @@ def assert_same(a: Path, b: Path) -> None:
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the command leaves as the shell starts it; the others are forked, and may not know."""
     run = tmp_path_factory.mktemp("whole") / "run"
-    finish(run)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    started = [sys.executable, "-m", "scorefield", "train", *ARGUMENTS, "--run", str(run)]
+    done = subprocess.run(started, env=environment, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
     return run
 
 

@@ -339,7 +339,7 @@ def test_a_fault_at_any_call_leaves_a_good_checkpoint(tmp_path: Path, three_step
 
 
 @pytest.mark.promise("A5")
-@pytest.mark.parametrize("every", [12, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", [6, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("scenario", ["new step", "other content"])
 def test_a_death_at_any_call_leaves_a_good_checkpoint(tmp_path: Path, three_steps: Path, scenario: str, every: int):
     points = count_calls(prepare(three_steps, tmp_path / "count", scenario))
@@ -355,7 +355,7 @@ def test_a_death_at_any_call_leaves_a_good_checkpoint(tmp_path: Path, three_step
 
 
 @pytest.mark.promise("A1")
-@pytest.mark.parametrize("kills", [8, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [15, pytest.param(100, marks=pytest.mark.slow)])
 def test_kill_9_while_saving(tmp_path_factory: pytest.TempPathFactory, kills: int):
     folder = tmp_path_factory.mktemp("run")  # on a disk, whose syncs take their time
     rng = np.random.default_rng(0)

@@ -116,7 +116,7 @@ def cases() -> Iterator[Any]:
 
 
 @pytest.mark.promise("D5")
-@pytest.mark.parametrize(("name", "target", "copy", "n", "fine"), cases())
+@pytest.mark.parametrize(("name", "target", "copy", "n", "fine"), list(cases()))
 def test_a_sampler_with_the_exact_score_reaches_the_exact_law(
     name: str, target: str, copy: str, n: int, fine: int
 ) -> None:

@@ -13,11 +13,11 @@ from scorefield_claims import mnist
 from scorefield_claims.base import Claim, Verdict
 
 TINY: dict[str, dict[str, Any]] = {
-    "mnist_samplers": {"n": 20, "deterministic": (5,), "stochastic": (5,), "tolerances": (0.3,), "reference": 100},
-    "mnist_predictor_corrector": {"n": 20, "trial": 20, "evaluations": (4,), "snrs": (0.16,), "reference": 100},
+    "mnist_samplers": {"n": 10, "deterministic": (5,), "stochastic": (5,), "tolerances": (0.3,), "reference": 100},
+    "mnist_predictor_corrector": {"n": 10, "trial": 10, "evaluations": (4,), "snrs": (0.16,), "reference": 100},
     "mnist_classes": {"n": 20, "weights": (1.0,), "scales": (1.0,), "steps": 3},
     "mnist_inpainting": {"n": 2, "ones": 2, "masks": ("left",), "steps": 3, "ancestral_steps": 3, "resample": 2},
-    "mnist_memory": {"n": 30},
+    "mnist_memory": {"n": 15},
     "mnist_mixing": {"n": 8, "steps": 20},
     "mnist_ladders": {"n": 8, "evaluations": 50, "reference": 100},
     "mnist_unbalanced": {"steps": 2, "n": 20, "width": 16},

@@ -34,6 +34,14 @@ def python_of(page: Path) -> list[str]:
     return PYTHON.findall(page.read_text())
 
 
+LONG = ("few_steps",)  # trains for a quarter of a minute; tests of what it shows do with less
+PROGRAMS = [
+    pytest.param(page, id=page.stem, marks=pytest.mark.slow if page.stem in LONG else ())
+    for page in PAGES
+    if python_of(page)
+]
+
+
 def commands_of(page: Path) -> list[str]:
     """Return the ``scorefield`` commands of a page, in blocks and in running text."""
     text = page.read_text()
@@ -84,7 +92,7 @@ def test_a_command_that_does_not_exist_is_noticed() -> None:
 
 
 @pytest.mark.promise("G6")
-@pytest.mark.parametrize("page", [page for page in PAGES if python_of(page)], ids=lambda path: path.stem)
+@pytest.mark.parametrize("page", PROGRAMS)
 def test_python_on_a_page_runs(page: Path) -> None:
     """Blocks of one page share their names, from top to bottom."""
     namespace: dict[str, object] = {}

@@ -18,9 +18,11 @@ def test_the_convention_is_the_mean_of_the_last_hundred_steps() -> None:
 
 
 @pytest.mark.mnist
-def test_a_run_of_the_recipe_gives_both_files(tmp_path: Path, mnist_dir: Path) -> None:
+@pytest.mark.parametrize("data", ["digits", pytest.param("mnist", marks=pytest.mark.slow)])
+def test_a_run_of_the_recipe_gives_both_files(tmp_path: Path, mnist_dir: Path, data: str) -> None:
     run, recipe = tmp_path / "run", str(Path(__file__).parents[2] / "configs" / "mnist-ncsn.yaml")
     tiny = ["--train.steps", "3", "--network.ngf", "4", "--sampling.repeats", "1", "--data-dir", str(mnist_dir)]
+    tiny += ["--data.kind", data]
     assert main(["train", "--config", recipe, "--run", str(run), "--train.log_every", "1", *tiny]) == 0
     ncsn_curve.main([str(run), "--out", str(tmp_path / "ncsn")])
     found = json.loads((tmp_path / "ncsn" / "curve.json").read_text())

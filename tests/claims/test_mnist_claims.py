@@ -6,17 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from scorefield import pretrained
+from scorefield_claims import mnist
 from scorefield_claims.base import Claim, Verdict
-from scorefield_claims.mnist import judge, real_features
 
 TINY: dict[str, dict[str, Any]] = {
-    "mnist_samplers": {"n": 20, "deterministic": (5,), "stochastic": (5,), "tolerances": (0.3,), "reference": 100},
-    "mnist_predictor_corrector": {"n": 20, "trial": 20, "evaluations": (4,), "snrs": (0.16,), "reference": 100},
+    "mnist_samplers": {"n": 10, "deterministic": (5,), "stochastic": (5,), "tolerances": (0.3,), "reference": 100},
+    "mnist_predictor_corrector": {"n": 10, "trial": 10, "evaluations": (4,), "snrs": (0.16,), "reference": 100},
     "mnist_classes": {"n": 20, "weights": (1.0,), "scales": (1.0,), "steps": 3},
     "mnist_inpainting": {"n": 2, "ones": 2, "masks": ("left",), "steps": 3, "ancestral_steps": 3, "resample": 2},
-    "mnist_memory": {"n": 30},
+    "mnist_memory": {"n": 15},
     "mnist_mixing": {"n": 8, "steps": 20},
     "mnist_ladders": {"n": 8, "evaluations": 50, "reference": 100},
     "mnist_unbalanced": {"steps": 2, "n": 20, "width": 16},
@@ -24,15 +25,21 @@ TINY: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.mnist
+@pytest.mark.parametrize("among", [1_000, pytest.param(60_000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", TINY)
 def test_a_claim_about_mnist_is_measured(
-    name: str, tmp_path: Path, mnist_dir: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, among: int, tmp_path: Path, mnist_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """On the first so many digits of either set."""
     monkeypatch.setenv("SCOREFIELD_DATA", str(mnist_dir))
     loaded: set[str] = set()
     load = pretrained._load
     monkeypatch.setattr(pretrained, "_load", lambda name, *rest: (loaded.add(name), load(name, *rest))[1])
-    for cached in (judge, real_features):
+    files = mnist.mnist
+    monkeypatch.setattr(
+        mnist, "mnist", lambda *, train: (x := files(train=train)).subset(torch.arange(min(among, len(x))))
+    )
+    for cached in (mnist.judge, mnist.digits, mnist.real_features):
         cached.cache_clear()
     claim: Claim[Any] = import_module(f"scorefield_claims.claims.{name}").CLAIM
     finding = claim.measure(replace(claim.small, **TINY[name]))

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from forked import Forked
 from scorefield.cli import main
 from scorefield.cli.drawing import parse_seeds
 from scorefield.cli.main import COMMANDS
@@ -385,11 +386,12 @@ def test_a_grid_of_samples_needs_torch_pillow_and_no_more(tmp_path: Path):
 
 @pytest.mark.promise("G4")
 def test_no_colour_no_progress_when_not_a_terminal(run: Path, tmp_path: Path):
-    done = shell("sample", str(run), "-n", "2", "--steps", "3", "--out", str(tmp_path / "x.png"))
-    assert done.returncode == 0
-    assert "\x1b" not in done.stdout + done.stderr
-    assert "\r" not in done.stdout + done.stderr
-    lines = [line for line in done.stderr.splitlines() if "computing on the CPU" not in line]
+    process = Forked(main, ["sample", str(run), "-n", "2", "--steps", "3", "--out", str(tmp_path / "x.png")])
+    out, err = process.communicate()
+    assert process.returncode == 0
+    assert "\x1b" not in out + err
+    assert "\r" not in out + err
+    lines = [line for line in err.splitlines() if "computing on the CPU" not in line]
     assert lines == ["scorefield: drawing 2 samples: 3 steps"]
 
 

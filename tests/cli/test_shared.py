@@ -2,10 +2,7 @@
 
 import copy
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from forked import command, several
 from scorefield.cli.main import main
 from scorefield.cli.shared import shared
 from scorefield.pretrained import load_model
@@ -22,16 +20,16 @@ from scorefield.training import OneProcess
 
 TINY = ["--network.width", "8", "--network.depth", "1", "--device", "cpu", "--fast-dev-run"]
 DRAWN = ["-n", "44", "--batch-size", "8", "--steps", "3", "--device", "cpu"]  # six parts, the last of four samples
-WORLD = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-WORLD += ["--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0", "-m", "scorefield"]
-ONE = [sys.executable, "-m", "scorefield"]
 
 
-def call(launcher: list[str], *arguments: str, where: Path) -> "subprocess.CompletedProcess[str]":
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    return subprocess.run(
-        [*launcher, *arguments], capture_output=True, text=True, env=environment, timeout=300, check=False, cwd=where
-    )
+def call(number: int, *arguments: str, where: Path) -> tuple[int, str, str]:
+    """Run a command in that many processes; return the first exit code that is not 0, and all that is printed."""
+    with several(number) as environments:
+        started = [command(*arguments, cwd=where, **environment) for environment in environments]
+        printed = [process.communicate() for process in started]
+    codes = [process.returncode for process in started]
+    out, err = ("".join(texts) for texts in zip(*printed, strict=True))
+    return next(filter(None, codes), 0), out, err
 
 
 @pytest.fixture(scope="module")
@@ -59,11 +57,12 @@ def close(ours: Any, theirs: Any) -> None:
 def test_two_processes_draw_and_measure_what_one_does(run: str, tmp_path: Path):
     """C1: the same file and the same numbers; one process writes, and nothing else is left."""
     reports = []
-    for name, launcher in (("one", ONE), ("two", WORLD)):
-        done = call(launcher, "evaluate", run, *DRAWN, "--likelihood", "44", "--out", name, "--json", where=tmp_path)
-        assert done.returncode == 0, done.stderr[-3000:]
-        assert done.stdout.count("\n") == 1
-        reports.append(json.loads(done.stdout))
+    for name, number in (("one", 1), ("two", 2)):
+        asked = ["evaluate", run, *DRAWN, "--likelihood", "44", "--out", name, "--json"]
+        code, out, err = call(number, *asked, where=tmp_path)
+        assert code == 0, err[-3000:]
+        assert out.count("\n") == 1
+        reports.append(json.loads(out))
     close(*reports)
     files = [{path.name for path in (tmp_path / name).iterdir()} for name in ("one", "two")]
     assert files[0] == files[1] == {"samples.npz", "evaluation.json", "grid.png", "recognised.png", "README.md"}
@@ -85,15 +84,15 @@ parts._write = once
 
 
 @pytest.mark.promise("B4")
-@pytest.mark.parametrize("launcher", [ONE, WORLD], ids=["one", "two"])
-def test_what_was_drawn_before_a_kill_is_not_drawn_again(run: str, tmp_path: Path, launcher: list[str]):
+@pytest.mark.parametrize("number", [1, 2], ids=["one", "two"])
+def test_what_was_drawn_before_a_kill_is_not_drawn_again(run: str, tmp_path: Path, number: int):
     """B4: a killed process ends the job within a minute; the next goes on from the parts there are, however many processes it has."""
     dying = tmp_path / "dying.py"
-    dying.write_text(PLUGIN.format(count=2, rank=0 if launcher is ONE else 1))
+    dying.write_text(PLUGIN.format(count=2, rank=number - 1))
     began = time.monotonic()
-    done = call(launcher, "sample", run, *DRAWN, "--out", "x.npz", "--plugin", str(dying), where=tmp_path)
+    code, _, _ = call(number, "sample", run, *DRAWN, "--out", "x.npz", "--plugin", str(dying), where=tmp_path)
     assert time.monotonic() - began < 60
-    assert done.returncode not in (0, 2)
+    assert code not in (0, 2)
     (folder,) = tmp_path.glob("x.npz.parts-*")
     kept = {path: path.stat().st_mtime_ns for path in folder.glob("samples-*")}
     assert 2 <= len(kept) < 6
@@ -103,8 +102,8 @@ def test_what_was_drawn_before_a_kill_is_not_drawn_again(run: str, tmp_path: Pat
     assert {path: path.stat().st_mtime_ns for path in folder.glob("samples-*")} == kept
     counted = tmp_path / "counted.py"
     counted.write_text(PLUGIN.format(count=6 - len(kept), rank=0))  # one part too many would be fatal
-    done = call(ONE, "sample", run, *DRAWN, "--out", "x.npz", "--plugin", str(counted), where=tmp_path)
-    assert done.returncode == 0, done.stderr[-3000:]
+    code, _, err = call(1, "sample", run, *DRAWN, "--out", "x.npz", "--plugin", str(counted), where=tmp_path)
+    assert code == 0, err[-3000:]
     assert not folder.exists()
     assert main(["sample", run, *DRAWN, "--out", str(tmp_path / "y.npz")]) == 0
     assert (tmp_path / "x.npz").read_bytes() == (tmp_path / "y.npz").read_bytes()
@@ -114,12 +113,12 @@ def test_likelihoods_are_gone_on_with_too(run: str, tmp_path: Path):
     dying = tmp_path / "dying.py"
     dying.write_text(PLUGIN.format(count=3, rank=0))
     asked = ["likelihood", run, "-n", "60", "--device", "cpu", "--json"]
-    assert call(ONE, *asked, "--plugin", str(dying), where=tmp_path).returncode == -signal.SIGKILL
+    assert call(1, *asked, "--plugin", str(dying), where=tmp_path)[0] == -signal.SIGKILL
     (folder,) = tmp_path.glob("likelihood-run.parts-*")
     assert len(list(folder.glob("*.safetensors"))) == 3
-    done, whole = (call(launcher, *asked, where=tmp_path) for launcher in (WORLD, ONE))
-    assert (done.returncode, whole.returncode) == (0, 0), done.stderr[-3000:]
-    close(json.loads(done.stdout), json.loads(whole.stdout))
+    ended = [call(number, *asked, where=tmp_path) for number in (2, 1)]
+    assert [code for code, _, _ in ended] == [0, 0], ended
+    close(*(json.loads(out) for _, out, _ in ended))
     assert not list(tmp_path.glob("likelihood*"))
 
 

@@ -120,14 +120,32 @@ def test_labels_go_to_the_teacher() -> None:
         assert int(label) == int(student.labels[k])
 
 
-def test_a_network_learns_a_mixture_in_four_evaluations() -> None:
-    """After 1500 steps, four evaluations land nearer the exact flow's ends than 4 of Euler's method on the exact score do, by half."""
-    target, process = GaussianMixture.ring(modes=5, radius=2.0, std=0.2), EDM(sigma_max=20.0)
+TWO_MODES = GaussianMixture(torch.tensor([[-1.0, 0.0], [1.5, 0.5]]), [0.5, 0.3], [0.4, 0.6])
+FIVE_MODES = GaussianMixture.ring(modes=5, radius=2.0, std=0.2)
+
+
+@pytest.mark.parametrize(
+    ("target", "transitions", "steps", "batch_size"),
+    [(TWO_MODES, 3, 250, 128), pytest.param(FIVE_MODES, 6, 1500, 256, marks=pytest.mark.slow)],
+    ids=["two modes", "five modes"],
+)
+def test_a_network_learns_a_mixture_in_four_evaluations(
+    target: GaussianMixture, transitions: int, steps: int, batch_size: int
+) -> None:
+    """Once trained, four evaluations land nearer the exact flow's ends than 4 of Euler's method on the exact score do, by half."""
+    process = EDM(sigma_max=20.0)
     exact, torch_seed = Exact(target, process), torch.random.get_rng_state()
     torch.manual_seed(0)
     model = Denoiser(MLP(dim=2, width=64), process, sigma_data=1.4)
     torch.random.set_rng_state(torch_seed)
-    fit(model, target, Distillation(exact, Heun(), GRID, 6), steps=1500, learning_rate=3e-3)
+    fit(
+        model,
+        target,
+        Distillation(exact, Heun(), GRID, transitions),
+        steps=steps,
+        batch_size=batch_size,
+        learning_rate=3e-3,
+    )
     init = process.alpha_sigma(GRID.times(process)[:1])[1].float() * torch.randn(
         500, 2, generator=torch.Generator().manual_seed(1)
     )

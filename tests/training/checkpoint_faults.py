@@ -1,7 +1,6 @@
 """What the tests of checkpoints and locks share: a recognisable content, faults in calls to the system, children to kill."""
 
 import errno
-import multiprocessing
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,9 +23,6 @@ CALLS: dict[str, Any] = {
     "save_file": safetensors.torch,
 }
 WRITTEN = {"write_bytes": 0, "save_file": 1}  # which write a file, and where in their arguments it is named
-
-children = multiprocessing.get_context("forkserver")  # imports torch once; each child is forked from there
-children.set_forkserver_preload(["scorefield.cli.main", "scorefield.cli.train"])
 
 
 def content(mark: int) -> dict[str, dict[str, Tensor]]:

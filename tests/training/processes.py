@@ -1,12 +1,11 @@
 """What each process of `test_processes` does: train as one of several, and leave what the first of them has.
 
-Run as ``torchrun processes.py FOLDER`` or, to see one die, ``torchrun processes.py FOLDER die``.
+One may be asked to die on the way.
 """
 
 import json
 import os
 import signal
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -98,7 +97,7 @@ def half_and_half(folder: Path, parallel: Parallel) -> None:
                 break
 
 
-def main(folder: Path, die: bool) -> None:
+def main(folder: Path, die: bool = False) -> None:
     parallel = Accelerated("cpu")
     if die:
         run, _ = small_run(folder / "dying", parallel=parallel, checkpoint_every=2)
@@ -118,8 +117,3 @@ def main(folder: Path, die: bool) -> None:
     half_and_half(folder / "one-several", parallel)
     parallel.leave()
     assert not torch.distributed.is_initialized()
-
-
-if __name__ == "__main__":
-    torch.set_num_threads(1)
-    main(Path(sys.argv[1]), sys.argv[2:] == ["die"])

@@ -26,7 +26,6 @@ from checkpoint_faults import (
     CALLS,
     child_dies_at,
     child_saves_forever,
-    children,
     count_calls,
     error_at,
     fail,
@@ -40,6 +39,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from forked import children
 from scorefield.errors import CheckpointError
 from scorefield.training import checkpoint_files
 from scorefield.training.checkpoint import clean, latest, load, save

@@ -2,45 +2,49 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
+import processes
 import pytest
 import torch
 from processes import CASES, half_and_half, trained
 from safetensors.torch import load_file
 from small import images, small_run
 
+from forked import Forked, several
 from scorefield.errors import ScorefieldError
 from scorefield.training import Accelerated, OneProcess, checkpoint
 
 BOUND = {torch.float32: 1e-6, torch.float64: 1e-12}
 
 
-def launch(number: int, *arguments: str, options: Sequence[str] = ()) -> "subprocess.CompletedProcess[str]":
-    """Run ``processes.py``, or a module that is named, as that many processes."""
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(number)]
-    launcher += ["--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0"]
-    launcher += options
-    script = [] if arguments[0] == "-m" else [str(Path(__file__).with_name("processes.py"))]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1", "CUDA_VISIBLE_DEVICES": ""}
-    return subprocess.run(
-        [*launcher, *script, *arguments], capture_output=True, text=True, env=environment, timeout=300, check=False
-    )
+def together(number: int, *given: object) -> list[tuple[int, str]]:
+    """Call `processes.main` in that many processes; return their exit codes and what they say."""
+    with several(number) as environments:
+        started = [Forked(processes.main, *given, **environment) for environment in environments]
+        said = [process.communicate()[1] for process in started]
+        return [(process.returncode, errors) for process, errors in zip(started, said, strict=True)]
 
 
 @pytest.fixture(scope="module", params=[2, pytest.param(4, marks=pytest.mark.slow)], ids=["two", "four"])
-def several(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def left_by_several(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What several processes leave."""
     folder = tmp_path_factory.mktemp("several")
     half_and_half(folder / "one-several", OneProcess())
-    done = launch(request.param, str(folder))
-    assert done.returncode == 0, done.stderr[-3000:]
+    ended = together(request.param, folder)
+    assert {code for code, _ in ended} == {0}, ended
     return folder
+
+
+@cache
+def by_one(dtype: torch.dtype, rows: str) -> "dict[str, torch.Tensor]":
+    return trained(dtype, rows, OneProcess())
 
 
 def gap(ours: "dict[str, torch.Tensor]", theirs: "dict[str, torch.Tensor]") -> float:
@@ -51,15 +55,15 @@ def gap(ours: "dict[str, torch.Tensor]", theirs: "dict[str, torch.Tensor]") -> f
 @pytest.mark.promise("B1")
 @pytest.mark.parametrize("parts", [1, 3])
 @pytest.mark.parametrize(("dtype", "rows"), CASES, ids=str)
-def test_several_processes_take_the_steps_of_one(several: Path, dtype: torch.dtype, rows: str, parts: int):
+def test_several_processes_take_the_steps_of_one(left_by_several: Path, dtype: torch.dtype, rows: str, parts: int):
     """B1, B5: after 60 steps the weights agree to 1e-6 in float32 and 1e-12 in float64, for uneven batches and one example too."""
-    weights = load_file(several / f"{dtype} {rows} {parts}.safetensors")
-    assert gap(weights, trained(dtype, rows, OneProcess())) <= BOUND[dtype]
+    weights = load_file(left_by_several / f"{dtype} {rows} {parts}.safetensors")
+    assert gap(weights, by_one(dtype, rows)) <= BOUND[dtype]
 
 
-def test_parts_of_a_batch_send_no_more_than_the_whole(several: Path):
+def test_parts_of_a_batch_send_no_more_than_the_whole(left_by_several: Path):
     """Gradients are sent once a step, in one bucket here, whatever the parts it is computed in."""
-    assert json.loads((several / "sent").read_text()) == [3, 3]
+    assert json.loads((left_by_several / "sent").read_text()) == [3, 3]
 
 
 @pytest.mark.promise("B2")
@@ -67,19 +71,19 @@ def test_parts_of_a_batch_send_no_more_than_the_whole(several: Path):
 @pytest.mark.parametrize(("dtype", "rows"), CASES, ids=str)
 def test_accumulation_takes_the_steps_of_the_whole_batch(dtype: torch.dtype, rows: str, parts: int):
     """B2: as B1, in parts of a batch instead of processes."""
-    assert gap(trained(dtype, rows, OneProcess(), parts), trained(dtype, rows, OneProcess())) <= BOUND[dtype]
+    assert gap(trained(dtype, rows, OneProcess(), parts), by_one(dtype, rows)) <= BOUND[dtype]
 
 
 @pytest.mark.promise("B3")
 @pytest.mark.parametrize("order", ["several-one", "one-several"])
-def test_a_checkpoint_does_not_know_how_many_wrote_it(several: Path, tmp_path: Path, order: str):
+def test_a_checkpoint_does_not_know_how_many_wrote_it(left_by_several: Path, tmp_path: Path, order: str):
     """B3: a run begun by several processes and finished by one, and the other way, is the run of one."""
     if order == "several-one":
-        half_and_half(several / order, OneProcess())
+        half_and_half(left_by_several / order, OneProcess())
     whole, _ = small_run(tmp_path, images())
     with whole:
         list(whole)
-    found = checkpoint.latest(several / order / "checkpoints", pytest.fail)
+    found = checkpoint.latest(left_by_several / order / "checkpoints", pytest.fail)
     assert found is not None
     assert found.step == 12
     for group, tensors in whole.state.tensors().items():
@@ -90,9 +94,10 @@ def test_a_checkpoint_does_not_know_how_many_wrote_it(several: Path, tmp_path: P
 def test_a_dead_process_ends_the_job(tmp_path: Path):
     """B4: the others say so and end within a minute, non-zero; what the first wrote until then loads, and the others wrote nothing."""
     began = time.monotonic()
-    done = launch(2, str(tmp_path), "die")
+    (code, said), (killed, _) = together(2, tmp_path, True)
     assert time.monotonic() - began < 60
-    assert done.returncode != 0
+    assert (code, killed) == (1, -signal.SIGKILL)
+    assert "another process of this run has ended" in said
     run = tmp_path / "dying"
     found = checkpoint.latest(run / "checkpoints", pytest.fail)
     assert found is not None
@@ -126,7 +131,12 @@ def test_torchrun_goes_on_by_itself(tmp_path: Path, number: str, restarts: int):
     arguments = ["-m", "scorefield", "train", "--data.kind", "digits", "--network.width", "4", "--network.depth", "1"]
     arguments += ["--train", '{"steps": 8, "batch_size": 8, "warmup": 2, "checkpoint_every": 3, "log_every": 1}']
     arguments += ["--sampling.steps", "2", "--device", "cpu", "--plugin", str(plugin), "--run-dir", str(run)]
-    done = launch(2, *arguments, options=["--max-restarts", str(restarts)])
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--max-restarts", str(restarts)]
+    launcher += ["--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(
+        [*launcher, *arguments], capture_output=True, text=True, env=environment, timeout=300, check=False
+    )
     left = "step-00000005" if number == "SIGTERM" else "step-00000003"
     assert (run / "checkpoints" / left).is_dir(), done.stderr[-3000:]
     assert done.returncode == (0 if restarts else 1), done.stderr[-3000:]

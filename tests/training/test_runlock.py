@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from checkpoint_faults import child_holds_lock, children
+from checkpoint_faults import child_holds_lock
 
+from forked import children
 from scorefield.errors import ConfigError
 from scorefield.runs.lock import RunLock
 

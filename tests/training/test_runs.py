@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +16,7 @@ import torch
 from safetensors.torch import load_file
 from small import small_run
 
+from forked import Forked, command, several
 from scorefield.config import stored
 from scorefield.errors import ConfigError
 from scorefield.training.parallel import Accelerated
@@ -36,24 +38,17 @@ ARGUMENTS = [
 ]
 
 
-def command(run: Path, *more: str) -> list[str]:
-    return [sys.executable, "-m", "scorefield", "train", *ARGUMENTS, "--run", str(run), *more]
-
-
-def start(run: Path, *more: str) -> "subprocess.Popen[str]":
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        command(run, *more), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-    )
+def start(run: Path, *more: str) -> Forked:
+    return command("train", *ARGUMENTS, "--run", str(run), *more)
 
 
 def finish(run: Path, *more: str) -> None:
     process = start(run, *more)
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate()
     assert process.returncode == 0, errors
 
 
-def wait_for(run: Path, lines: int, process: "subprocess.Popen[str]") -> None:
+def wait_for(run: Path, lines: int, process: Forked) -> None:
     """Return when the run has logged that many steps, or ended."""
     metrics = run / "metrics.jsonl"
     while process.poll() is None and not (metrics.exists() and metrics.read_text().count("\n") >= lines):
@@ -70,8 +65,12 @@ def assert_same(a: Path, b: Path) -> None:
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the command leaves as the shell starts it; the others are forked, and may not know."""
     run = tmp_path_factory.mktemp("whole") / "run"
-    finish(run)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    started = [sys.executable, "-m", "scorefield", "train", *ARGUMENTS, "--run", str(run)]
+    done = subprocess.run(started, env=environment, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
     return run
 
 
@@ -142,21 +141,30 @@ def test_a_changed_configuration_is_refused_unless_told(tmp_path: Path, uninterr
     assert "--override" in errors
 
 
-@pytest.mark.promise("B1")
-def test_two_processes_take_the_same_steps_as_one(tmp_path: Path, uninterrupted: Path):
-    run = tmp_path / "run"
+def under_torchrun(arguments: list[str]) -> None:
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1", "CUDA_VISIBLE_DEVICES": ""}
-    launcher += ["--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0", "-m", "scorefield", "train"]
+    launcher += ["--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0", "-m", "scorefield"]
     done = subprocess.run(
-        [*launcher, *ARGUMENTS, "--device", "auto", "--run-dir", str(run)],  # as the README does, on no GPU
-        capture_output=True,
-        text=True,
-        env=environment,
-        timeout=240,
-        check=False,
+        [*launcher, *arguments], capture_output=True, text=True, env=environment, timeout=240, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+def forked(arguments: list[str]) -> None:
+    with several(2) as environments:
+        started = [command(*arguments, **environment) for environment in environments]
+        said = [process.communicate() for process in started]
+        assert [process.returncode for process in started] == [0, 0], said
+
+
+@pytest.mark.promise("B1")
+@pytest.mark.parametrize("start_two", [forked, pytest.param(under_torchrun, marks=pytest.mark.slow)])
+def test_two_processes_take_the_same_steps_as_one(
+    tmp_path: Path, uninterrupted: Path, start_two: Callable[[list[str]], None]
+):
+    run = tmp_path / "run"
+    start_two(["train", *ARGUMENTS, "--device", "auto", "--run-dir", str(run)])  # as the README does, on no GPU
     last = f"checkpoints/step-{STEPS:08d}/model.safetensors"
     ours, theirs = load_file(run / last), load_file(uninterrupted / last)
     gap = max((ours[name] - theirs[name]).abs().max().item() for name in ours)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from checkpoint_faults import children
 from small import child_runs, images, small_run
 
+from forked import children
 from scorefield import DSM, DivergedError, Euler, Karras, sample
 from scorefield.cli import main
 from scorefield.cli.train import follow

@@ -24,6 +24,7 @@ __all__ = ["ClassifierTest", "classifier_two_sample", "image_views"]
 _WIDTH, _BATCH, _RATE = 32, 64, 3e-3
 _MOST, _PASSES = 400, 25  # steps of a training, and how often it sees an image where they are fewer
 _RANKED = 100_000  # values of which ranks are read
+_PART = 500  # images at a time where all are looked at
 
 
 @dataclass(frozen=True)
@@ -129,10 +130,14 @@ def _fitted(
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.AdamW(net.parameters(), lr=_RATE, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    shown = torch.cat(
+        [see(x[part]) for part in rows.split(_PART)]
+    )  # once, not in every pass: ranks cost as much as the network
+    expected = is_drawn[rows].float()
     with recording():
         for _ in range(steps):
-            batch = rows[torch.randint(len(rows), (_BATCH,), generator=generator)]
-            loss = F.binary_cross_entropy_with_logits(net(see(x[batch])), is_drawn[batch].float())
+            batch = torch.randint(len(rows), (_BATCH,), generator=generator)
+            loss = F.binary_cross_entropy_with_logits(net(shown[batch]), expected[batch])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -140,7 +145,7 @@ def _fitted(
 
     @torch.no_grad()
     def logits(tested: Int64[Tensor, " j"]) -> Float64[Tensor, " j"]:
-        return torch.cat([net(see(x[part])) for part in tested.split(500)]).double()
+        return torch.cat([net(see(x[part])) for part in tested.split(_PART)]).double()
 
     return logits
 

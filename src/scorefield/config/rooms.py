@@ -131,6 +131,7 @@ GRID = kinds(
     Room("grid", g.Grid, open={"t": "needs a time at which to stay"}),
     karras=g.Karras,
     log_snr=g.LogSNR,
+    fitted=g.Fitted,
     uniform=g.Uniform,
     ladder=g.Ladder,
     constant=g.Constant,

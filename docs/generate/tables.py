@@ -35,6 +35,7 @@ from scorefield.config.sampling import SamplingConfig
 from scorefield.grids import steps_of
 from scorefield.metrics import Estimate
 from scorefield.pretrained import load_trained, shipped_models
+from scorefield.samplers import AdaptiveSDE
 
 RESULTS = Path(__file__).parents[2] / "results"
 RING = GaussianMixture.ring()
@@ -86,13 +87,14 @@ def _everyone() -> list[tuple[Sampler, str]]:
 class _Counting:
     """Noise that counts how often it is asked."""
 
-    asked = 0
+    asked, event, device = 0, (2,), torch.device("cpu")
 
     def normal(self) -> torch.Tensor:
         self.asked += 1
         return torch.zeros(1, 2)
 
     def uniform(self) -> torch.Tensor:
+        self.asked += 1
         return torch.full((1,), 0.5)
 
 
@@ -105,8 +107,12 @@ def _declared(folder: Path) -> None:
         memory, x = None, torch.ones(1, 2)
         for step in steps_of(times, PROCESS):
             x, memory = sampler.step(exact, x, step, memory, noise)
-        cost = "to the tolerance" if isinstance(sampler, AdaptiveODE) else f"{sampler.evaluations:g}"
-        order = "to the tolerance" if isinstance(sampler, AdaptiveODE) else str(sampler.order or "none declared")
+        cost = "to the tolerance" if isinstance(sampler, AdaptiveODE | AdaptiveSDE) else f"{sampler.evaluations:g}"
+        order = (
+            "to the tolerance"
+            if isinstance(sampler, AdaptiveODE | AdaptiveSDE)
+            else str(sampler.order or "none declared")
+        )
         rows.append([f"`{_name(sampler)}`", cost, order, "yes" if noise.asked else "no"])
     save_table(folder, "samplers", ["sampler", "evaluations per transition", "order", "draws noise"], rows)
 
@@ -135,7 +141,7 @@ def _bought(folder: Path, file: str, model: ScoreModel) -> None:
     rows = [["draws of the distribution itself", *[_thousandths(alone)] * len(BUDGETS)]]
     found: dict[str, dict[int, Estimate]] = {}
     for sampler, usual in _everyone():
-        if usual == "constant" or isinstance(sampler, AdaptiveODE):
+        if usual == "constant" or isinstance(sampler, AdaptiveODE | AdaptiveSDE):
             continue  # it stays at its level, or takes as many evaluations as it needs
         chain = AnnealedLangevin(0.5 * 0.01**2, repeats=2) if isinstance(sampler, AnnealedLangevin) else sampler
         found[_name(chain)] = {}

@@ -145,6 +145,7 @@ kinds(
     multistep=s.Multistep,
     ddim=s.DDIM,
     ode=s.AdaptiveODE,
+    sde=s.AdaptiveSDE,
     em=s.EulerMaruyama,
     reverse_diffusion=s.ReverseDiffusion,
     ancestral=s.Ancestral,

@@ -66,6 +66,7 @@ def write(folder: Path) -> None:
     """Measure and write."""
     _declared(folder)
     _budget(folder)
+    _race(folder)
     _mnist(folder)
     _shipped(folder)
     _minutes(folder)
@@ -178,6 +179,26 @@ def _words(found: dict[str, dict[int, Estimate]], budget: int, alone: Estimate) 
 def _within(at: dict[str, Estimate], best: Estimate) -> list[str]:
     """Return the names whose distance is at most two standard errors above another."""
     return [name for name, e in at.items() if e.value - best.value <= 2 * math.hypot(e.error, best.error)]
+
+
+def _race(folder: Path) -> None:
+    """What results/race.json holds: Euler–Maruyama's evaluations for the adaptive SDE's error."""
+    found = json.loads((RESULTS / "race.json").read_text())
+    rows = []
+    for target, part in found["exact"].items():
+        plain = [row for row in part["rows"] if row["sampler"] == "EulerMaruyama"]
+        for row in (row for row in part["rows"] if row not in plain):
+            reached = [e["evaluations"] for e in plain if e["error"] <= row["error"]]
+            many = (
+                f"{min(reached):.0f}, {min(reached) / row['evaluations']:.1f} times as many"
+                if reached
+                else "more than measured"
+            )
+            spread = f"{1e5 * row['error']:.1f} ± {1e5 * row['standard error']:.1f}"
+            rows.append([target, row["setting"], f"{row['evaluations']:.0f}", spread, many])
+    save_table(
+        folder, "race_sde", ["target", "`AdaptiveSDE`", "evaluations", "error · 10⁵", "`EulerMaruyama` needs"], rows
+    )
 
 
 def _mnist(folder: Path) -> None:

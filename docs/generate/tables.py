@@ -35,6 +35,7 @@ from scorefield.config.sampling import SamplingConfig
 from scorefield.grids import steps_of
 from scorefield.metrics import Estimate
 from scorefield.pretrained import load_trained, shipped_models
+from scorefield.samplers import AdaptiveSDE
 
 RESULTS = Path(__file__).parents[2] / "results"
 RING = GaussianMixture.ring()
@@ -65,6 +66,7 @@ def write(folder: Path) -> None:
     """Measure and write."""
     _declared(folder)
     _budget(folder)
+    _race(folder)
     _mnist(folder)
     _shipped(folder)
     _minutes(folder)
@@ -86,13 +88,14 @@ def _everyone() -> list[tuple[Sampler, str]]:
 class _Counting:
     """Noise that counts how often it is asked."""
 
-    asked = 0
+    asked, event, device = 0, (2,), torch.device("cpu")
 
     def normal(self) -> torch.Tensor:
         self.asked += 1
         return torch.zeros(1, 2)
 
     def uniform(self) -> torch.Tensor:
+        self.asked += 1
         return torch.full((1,), 0.5)
 
 
@@ -105,8 +108,12 @@ def _declared(folder: Path) -> None:
         memory, x = None, torch.ones(1, 2)
         for step in steps_of(times, PROCESS):
             x, memory = sampler.step(exact, x, step, memory, noise)
-        cost = "to the tolerance" if isinstance(sampler, AdaptiveODE) else f"{sampler.evaluations:g}"
-        order = "to the tolerance" if isinstance(sampler, AdaptiveODE) else str(sampler.order or "none declared")
+        cost = "to the tolerance" if isinstance(sampler, AdaptiveODE | AdaptiveSDE) else f"{sampler.evaluations:g}"
+        order = (
+            "to the tolerance"
+            if isinstance(sampler, AdaptiveODE | AdaptiveSDE)
+            else str(sampler.order or "none declared")
+        )
         rows.append([f"`{_name(sampler)}`", cost, order, "yes" if noise.asked else "no"])
     save_table(folder, "samplers", ["sampler", "evaluations per transition", "order", "draws noise"], rows)
 
@@ -135,7 +142,7 @@ def _bought(folder: Path, file: str, model: ScoreModel) -> None:
     rows = [["draws of the distribution itself", *[_thousandths(alone)] * len(BUDGETS)]]
     found: dict[str, dict[int, Estimate]] = {}
     for sampler, usual in _everyone():
-        if usual == "constant" or isinstance(sampler, AdaptiveODE):
+        if usual == "constant" or isinstance(sampler, AdaptiveODE | AdaptiveSDE):
             continue  # it stays at its level, or takes as many evaluations as it needs
         chain = AnnealedLangevin(0.5 * 0.01**2, repeats=2) if isinstance(sampler, AnnealedLangevin) else sampler
         found[_name(chain)] = {}
@@ -172,6 +179,26 @@ def _words(found: dict[str, dict[int, Estimate]], budget: int, alone: Estimate) 
 def _within(at: dict[str, Estimate], best: Estimate) -> list[str]:
     """Return the names whose distance is at most two standard errors above another."""
     return [name for name, e in at.items() if e.value - best.value <= 2 * math.hypot(e.error, best.error)]
+
+
+def _race(folder: Path) -> None:
+    """What results/race.json holds: Euler–Maruyama's evaluations for the adaptive SDE's error."""
+    found = json.loads((RESULTS / "race.json").read_text())
+    rows = []
+    for target, part in found["exact"].items():
+        plain = [row for row in part["rows"] if row["sampler"] == "EulerMaruyama"]
+        for row in (row for row in part["rows"] if row not in plain):
+            reached = [e["evaluations"] for e in plain if e["error"] <= row["error"]]
+            many = (
+                f"{min(reached):.0f}, {min(reached) / row['evaluations']:.1f} times as many"
+                if reached
+                else "more than measured"
+            )
+            spread = f"{1e5 * row['error']:.1f} ± {1e5 * row['standard error']:.1f}"
+            rows.append([target, row["setting"], f"{row['evaluations']:.0f}", spread, many])
+    save_table(
+        folder, "race_sde", ["target", "`AdaptiveSDE`", "evaluations", "error · 10⁵", "`EulerMaruyama` needs"], rows
+    )
 
 
 def _mnist(folder: Path) -> None:

@@ -42,17 +42,17 @@ def philox(counter: Words, key: int, rounds: int = 10) -> Words:
     return Words(c0, c1 & _LOW, c2, c3 & _LOW)
 
 
-def words(seeds: Int64[Tensor, "b 2"], draw: int, n: int, key: int) -> Int64[Tensor, "b n4"]:
+def words(seeds: Int64[Tensor, "b 2"], draw: int | Int64[Tensor, "b 1"], n: int, key: int) -> Int64[Tensor, "b n4"]:
     """Return at least n random words for every row; those of a row are a function of its seed, ``draw`` and ``key`` alone.
 
     Args:
         seeds: the lower and the higher half of each row's seed.
-        draw: number of the draw, below 2³².
+        draw: number of the draw, below 2³²; one for all rows, or one for each.
         n: words per row; rounded up to a multiple of four, one counter (element, draw, lower half, higher half) each.
         key: of the stream.
     """
     element = torch.arange(-(-n // 4), device=seeds.device)
-    found = philox(Words(element, torch.full_like(element, draw), seeds[:, :1], seeds[:, 1:]), key)
+    found = philox(Words(element, torch.as_tensor(draw, device=seeds.device), seeds[:, :1], seeds[:, 1:]), key)
     return torch.stack(torch.broadcast_tensors(*found), dim=-1).flatten(1)
 
 

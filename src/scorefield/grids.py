@@ -12,9 +12,9 @@ A `Step` is one transition, from t to s ≤ t. For s < t the forward process is 
 
 import abc
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import torch
 from annotated_types import Ge, Le
@@ -22,11 +22,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from scorefield._checks import whole
+from scorefield._tensors import Noise
 from scorefield.processes import Process
+from scorefield.units import Moments
 
 __all__ = [
     "Constant",
     "Counted",
+    "Fitted",
     "Grid",
     "Karras",
     "Ladder",
@@ -42,6 +45,7 @@ __all__ = [
     "times_of",
 ]
 
+_KNOTS = 33
 Times = Float[Tensor, " n"]
 Levels = Float[Tensor, " L"]
 Count = Annotated[int, Ge(1), Le(1_000_000)]
@@ -119,6 +123,30 @@ class Grid(abc.ABC):
     def times(self, process: Process) -> Times:
         """Return the times, descending, in float64: one more than there are transitions."""
 
+    @staticmethod
+    def fit(model: "Flow", steps: int, event: Sequence[int], *, paths: int = 16, places: int = 96) -> "Fitted":
+        r"""Return the grid along which every step of Euler's method errs equally, on paths of the model's probability flow.
+
+        A step from ρ to ρ + h, ρ = σ/α, is wrong by e = c(ρ) h² of the spread that the states have there, in which the flow carries
+        errors on: exactly for isotropic Gaussian data. N steps of density n(ρ) sum to ∫ c/n, which is least where n ∝ √c: where all e
+        are the same. Heun's method measures e over ``places`` short steps, and the grid divides Σ √e into equal parts. For data from
+        N(m, s² I) these are ρ_i = s tan θ_i with equally spaced angles θ_i.
+
+        Args:
+            model: exact, learned or guided.
+            steps: transitions; the result, with other ``steps``, is the same grid finer or coarser.
+            event: the shape d of a sample.
+            paths: how many are followed.
+            places: short steps along them.
+
+        It suits samplers whose error is Euler's, or that put polynomials in ρ through the noise ("ipndm" of
+        `scorefield.samplers.Multistep`); those that are exact where D is constant need few steps at large ρ, but not so few.
+        Cost: 2 · places evaluations of each path.
+        """
+        rho, passed = _errors(model, event, paths, LogSNR(places).times(model.process))
+        shares = torch.linspace(0, 1, _KNOTS, dtype=torch.float64) * passed[-1]
+        return Fitted(steps, torch.exp(_interpolated(shares, passed, rho.log())))
+
 
 @dataclass(frozen=True)
 class Counted(Grid):
@@ -194,6 +222,29 @@ class Karras(Counted):
 
 
 @dataclass(frozen=True)
+class Fitted(Counted):
+    """Equal shares of the way along ratios σ/α, as `Grid.fit` finds them: ln(σ/α) is a straight line between each and the next.
+
+    Args:
+        steps: transitions.
+        ratios: descending ratios σ/α, which divide the way into equal parts.
+    """
+
+    ratios: Levels
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        ratios = self.ratios
+        if ratios.ndim != 1 or len(ratios) < 2 or not (ratios.diff() < 0).all() or not ratios[-1] > 0:
+            raise ValueError(f"ratios must be two or more positive numbers that descend; received {ratios.tolist()}")
+
+    def times(self, process: Process) -> Times:
+        """Return the times."""
+        share, shares = (torch.linspace(0, 1, n, dtype=torch.float64) for n in (self.steps + 1, len(self.ratios)))
+        return process.time(torch.exp(_interpolated(share, shares, self.ratios.double().log())))
+
+
+@dataclass(frozen=True)
 class Ladder(Grid):
     """Noise levels one after another, the last one twice: a sampler that works where it stands (`scorefield.AnnealedLangevin`) visits all.
 
@@ -227,6 +278,55 @@ class Constant(Grid):
     def times(self, process: Process) -> Times:
         """Return steps + 1 copies of t."""
         return torch.full((self.steps + 1,), self.t, dtype=torch.float64)
+
+
+class Flow(Protocol):
+    """What `Grid.fit` asks of a `scorefield.ScoreModel`."""
+
+    process: Process
+
+    def prior(self, t: Tensor) -> Moments:
+        """Return mean and standard deviation of where sampling starts."""
+        ...
+
+    def noise(self, x: Tensor, t: Tensor) -> Tensor:
+        """Return ẑ = (x − αD)/σ."""
+        ...
+
+    def parameters(self) -> Iterator[Tensor]:
+        """Return tensors that are where the model is."""
+        ...
+
+
+@torch.no_grad()
+def _errors(model: Flow, event: Sequence[int], paths: int, times: Times) -> tuple[Tensor, Tensor]:
+    """Return σ/α at the times, and Σ √e up to each."""
+    alpha, sigma = model.process.alpha_sigma(times)
+    prior, z = model.prior(times[0]), Noise(range(paths), event, stream="fit").normal()
+    z = z.to(next(model.parameters(), z).device)
+    x = prior.mean.to(z) + prior.std.to(z) * z
+    rho, y, passed = sigma / alpha, x / alpha[0], [0.0]
+    slope = model.noise(x, times[0])
+    for k in range(1, len(times)):
+        h = rho[k] - rho[k - 1]
+        euler = y + h * slope
+        error = 0.5 * h * (model.noise(alpha[k] * euler, times[k]) - slope)
+        y = euler + error
+        passed.append(passed[-1] + (error.square().mean().sqrt() / _spread(y)).sqrt().item())
+        slope = model.noise(alpha[k] * y, times[k])
+    return rho, torch.tensor(passed, dtype=torch.float64)
+
+
+def _spread(y: Tensor) -> Tensor:
+    """Return the standard deviation of states, over all coordinates: what the flow shrinks from here on, it shrinks errors with."""
+    return (y - y.mean(dim=0)).square().mean().sqrt()
+
+
+def _interpolated(x: Tensor, places: Tensor, values: Tensor) -> Tensor:
+    """Return the straight lines through (places, values) at x; the ends are exact."""
+    right = torch.searchsorted(places, x).clamp(1, len(places) - 1)
+    share = (x - places[right - 1]) / (places[right] - places[right - 1])
+    return torch.lerp(values[right - 1], values[right], share.clamp(0, 1))
 
 
 def times_of(grid: Grid | Times | Sequence[float], process: Process) -> Times:

@@ -27,7 +27,7 @@ from scorefield.likelihood.flow import FlowSettings
 from scorefield.models import Labels, NoisyModel, ScoreModel, label_rows
 from scorefield.networks.precision import LowPrecision, Precision, uses_bf16
 from scorefield.preconditioning import Networked
-from scorefield.samplers import AdaptiveODE
+from scorefield.samplers import AdaptiveODE, AdaptiveSDE
 from scorefield.sampling import Sampler, Samples, Transition, sample
 
 __all__ = ["Decode", "LoadedModel", "guided", "lowered"]
@@ -195,7 +195,7 @@ class LoadedModel(Generic[Model]):
             raise ConfigError(
                 f"{self.source} was distilled to draw along its own grid with its own sampler; leave both out, and steps too"
             )
-        chosen = "fp32" if precision == "auto" and isinstance(sampler, AdaptiveODE) else precision
+        chosen = "fp32" if precision == "auto" and isinstance(sampler, AdaptiveODE | AdaptiveSDE) else precision
         model = self.steered(labels=labels, weight=weight, guide=guide, precision=chosen)
         made = sample(
             model,

@@ -34,9 +34,30 @@ def test_the_orders_are_those_declared() -> None:
 
 
 def test_a_race_is_written_and_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    assert main(["race", "digits", "-n", "2", "--device", "cpu", "--json", "--out", str(tmp_path / "race")]) == 0
+    assert (
+        main(
+            [
+                "race",
+                "digits",
+                "-n",
+                "2",
+                "--device",
+                "cpu",
+                "--json",
+                "--grid",
+                "fitted",
+                "--out",
+                str(tmp_path / "race"),
+            ]
+        )
+        == 0
+    )
     told = json.loads(capsys.readouterr().out)
     assert json.loads((tmp_path / "race" / "race.json").read_text()) == told
     assert {row["sampler"] for row in told["learned"]} == set(RACERS)
     assert (tmp_path / "race" / "race.png").stat().st_size > 10_000
+    assert len(told["ratios"]) == 33
+    spent, errors = ([row[key] for row in told["paths"]] for key in ("evaluations", "error"))
+    assert spent == sorted(spent)
+    assert errors[0] > errors[1] > errors[2] > 0
     assert told["orders"]["unipc"] > told["orders"]["Euler"]

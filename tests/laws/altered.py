@@ -55,6 +55,9 @@ class AlteredNoise:
     def __init__(self, noise: Noise, factor: float) -> None:
         self.noise, self.factor = noise, factor
 
+    def __getattr__(self, name: str) -> Any:  # a Brownian path is seeded by uniforms, which have no size
+        return getattr(self.noise, name)
+
     def normal(self) -> Tensor:
         return self.factor * self.noise.normal()
 

@@ -48,6 +48,7 @@ from scorefield import (
     TwoMoons,
     geometric,
 )
+from scorefield.samplers import AdaptiveSDE
 from scorefield.samplers.multistep import RULES, Multistep
 
 from .everything import by_default, public
@@ -195,6 +196,7 @@ SAMPLERS: dict[str, Route] = {
     "EulerMaruyama": Route(EulerMaruyama(), down(100)),
     "HeunChurned": Route(Heun(churn=10.0, churn_noise=1.0), down(60)),
     "AdaptiveODE": Route(AdaptiveODE(1e-4, 1e-4), down(1)),
+    "AdaptiveSDE": Route(AdaptiveSDE(), down(1)),
     "DPMpp2M": Route(DPMpp2M(), down(40)),
     **{f"Multistep {rule}": Route(Multistep(rule), down(40)) for rule in RULES},
     "DDIM": Route(DDIM(eta=0.5), down(100)),

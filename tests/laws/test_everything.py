@@ -63,7 +63,7 @@ def kinds() -> dict[str, tuple[Mapping[str, type], Iterable[object], Mapping[str
         "samplers": (public(Sampler), [r.sampler for r in SAMPLERS.values()], samplers, "SAMPLERS of cases.py"),
         "densities": (public(Density), [*DENSITIES.values()], {}, "DENSITIES of cases.py"),
         "processes": (public(Process), [*PROCESSES.values()], {}, "PROCESSES of cases.py"),
-        "grids": (grids, counted, texts(Ladder="grids", Constant="grids"), "GRIDS of test_grids.py"),
+        "grids": (grids, counted, texts(Ladder="grids", Constant="grids", Fitted="grids"), "GRIDS of test_grids.py"),
         "objectives": (public(object, ["objectives"]), objectives, elsewhere, "OBJECTIVES of test_objectives.py"),
         "guidance": (guidance, [], biases, "a test_guidance_*.py"),
         "models": (public(ScoreModel), models, {}, "models() of test_contract.py"),

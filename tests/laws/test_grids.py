@@ -11,25 +11,34 @@ from scorefield import (
     EDM,
     VE,
     VP,
+    AdaptiveODE,
     Constant,
+    Euler,
+    Exact,
+    Gaussian,
+    GaussianMixture,
     Grid,
     Karras,
     Ladder,
     LogSNR,
     Process,
+    Sampler,
     Uniform,
     cosine,
     geometric,
+    grids,
     linear,
+    sample,
     sigmoid,
 )
-from scorefield.grids import Counted
+from scorefield.grids import Counted, Fitted
+from scorefield.samplers import Multistep
 
-from .cases import PROCESSES
+from .cases import PROCESSES, normal
 from .everything import public
 
 GRIDS: dict[str, Callable[[int], Grid]] = {"uniform": Uniform, "karras": Karras, "log_snr": LogSNR}
-GRIDS |= {name: cls for name, cls in public(Counted).items() if cls not in GRIDS.values()}
+GRIDS |= {name: cls for name, cls in public(Counted).items() if cls not in (*GRIDS.values(), Fitted)}
 EDM_18 = (
     "80 57.5859847 40.7855738 28.3745846 19.3524530 12.9100824 8.40093531 5.31519452 3.25682152 1.92333984 1.08817064 "
     ".585348123 .296442284 .139516469 .0599473112 .0229345184 .00752801996 .002"
@@ -100,6 +109,48 @@ def test_a_constant_grid_holds_its_time_for_so_many_transitions() -> None:
     assert Constant(0.3, 5).times(VP()).tolist() == [0.3] * 6
 
 
+PLACE = EDM(sigma_min=0.01, sigma_max=40.0)
+
+
+def fitted_to(std: float) -> Tensor:
+    """Return σ/α of the grid fitted to isotropic Gaussian data far from 0, over those that are best there."""
+    model = Exact(Gaussian([30.0, -50.0], std**2), PLACE)
+    angles = torch.linspace(math.atan(40 / std), math.atan(0.01 / std), 13, dtype=torch.float64)
+    ratios = PLACE.ratio(Grid.fit(model, 12, (2,), paths=32).times(PLACE))
+    return ratios / (std * angles.tan())
+
+
+@pytest.mark.parametrize("std", [0.3, 2.0])
+def test_for_gaussian_data_the_fitted_grid_is_evenly_spaced_in_angle(std: float) -> None:
+    """Within 5 %: the first of the short steps that measure are long beside its curvature."""
+    torch.testing.assert_close(fitted_to(std), torch.ones(13, dtype=torch.float64), rtol=0.05, atol=0)
+
+
+def test_errors_that_count_the_same_wherever_they_are_made_give_another_grid(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grids, "_spread", lambda y: torch.ones(()))
+    assert (fitted_to(0.3) - 1).abs().max() > 0.3
+
+
+@pytest.mark.parametrize(("sampler", "gain"), [(Euler(), 1.5), (Multistep("ipndm"), 1.5)])
+def test_at_equal_evaluations_the_fitted_grid_ends_nearer_the_flow_than_karras(sampler: Sampler, gain: float) -> None:
+    model = Exact(GaussianMixture.ring(modes=8, radius=1.0, std=0.2), PLACE)
+    start = 40 * normal(100, 2)
+    fitted, karras = Grid.fit(model, 12, (2,)), Karras(12)
+    end = sample(model, AdaptiveODE(1e-8, 1e-8), grid=LogSNR(1), init=start).x
+    errors = [(sample(model, sampler, grid=g, init=start).x - end).square().mean().sqrt() for g in (fitted, karras)]
+    assert gain * errors[0] < errors[1]
+
+
+def test_a_fitted_grid_is_one_way_whatever_its_steps_and_another_process() -> None:
+    """Of numbers that stand for themselves: ends are exact, every second of 2N steps is one of N, and σ/α are what counts."""
+    grid = Fitted(4, torch.tensor([80.0, 5.0, 1.0, 0.2, 0.02]))
+    torch.testing.assert_close(EDM().ratio(grid.times(EDM())), grid.ratios.double(), rtol=1e-6, atol=0)
+    finer = Fitted(8, grid.ratios).times(EDM())
+    torch.testing.assert_close(finer[::2], grid.times(EDM()))
+    within = Fitted(3, torch.tensor([10.0, 1.0, 0.1, 0.01]))
+    torch.testing.assert_close(VP().ratio(within.times(VP())), within.ratios.double(), rtol=1e-6, atol=0)
+
+
 BAD: dict[str, tuple[Callable[[], object], str]] = {
     "one time": (lambda: Uniform(0).times(VP()), "at least 1"),
     "one karras time": (lambda: Karras(0).times(VP()), "at least 1"),
@@ -108,6 +159,8 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     "no transition": (lambda: Constant(0.1, 0), "at least 1"),
     "ascending levels": (lambda: geometric(0.01, 1.0, 5), "must descend"),
     "level zero": (lambda: geometric(1.0, 0.0, 5), "must descend and be positive"),
+    "ratios that ascend": (lambda: Fitted(3, torch.tensor([1.0, 2.0])), "positive numbers that descend"),
+    "one ratio": (lambda: Fitted(3, torch.tensor([1.0])), "positive numbers that descend"),
     "NaN level": (lambda: geometric(math.nan, 0.1, 5), "must descend"),
     "karras upside down": (lambda: Karras(4, sigma_min=10.0, sigma_max=1.0).times(VE()), "must descend"),
 }

@@ -275,8 +275,9 @@ def test_a_sampler_of_a_lower_order_is_rejected(mutant: Sampler, order: int) -> 
     assert fitted_order(STEPS, errors) != pytest.approx(order, abs=0.1)
 
 
+# The steps of AdaptiveSDE depend on the path, so its map is not affine; test_adaptive_sde.py has its laws.
 @pytest.mark.promise("D5")
-@every
+@pytest.mark.parametrize("name", sorted(set(SAMPLERS) - {"AdaptiveSDE"}))
 @processes
 def test_samples_have_the_moments_of_the_exact_recursion(name: str, process: str) -> None:
     """`sample` against the affine recursion of the same run, whose bias on a coarse grid is its: z- and χ²-tests, family level 1e-3."""

@@ -31,7 +31,7 @@ from scorefield import (
     sample,
 )
 from scorefield._tensors import Stream
-from scorefield.samplers import DDIM, DPMpp2M, Euler, EulerMaruyama, Heun
+from scorefield.samplers import DDIM, AdaptiveSDE, DPMpp2M, Euler, EulerMaruyama, Heun
 
 from .cases import SAMPLERS, TARGETS, normal
 
@@ -108,15 +108,16 @@ def counts_its_calls(sampler: Sampler, denoise: bool) -> None:
     assert sample(model, sampler, (3, 2), grid=TIMES, denoise=denoise).evaluations == 2 * result.evaluations
 
 
-@pytest.mark.parametrize("name", sorted(set(SAMPLERS) - {"AdaptiveODE"}))
+@pytest.mark.parametrize("name", sorted(set(SAMPLERS) - {"AdaptiveODE", "AdaptiveSDE"}))
 @pytest.mark.parametrize("denoise", [True, False])
 def test_the_evaluations_reported_are_the_calls_made(name: str, denoise: bool) -> None:
     counts_its_calls(SAMPLERS[name].sampler, denoise)
 
 
-def test_an_adaptive_sampler_reports_the_mean_of_the_calls_each_sample_was_in() -> None:
+@pytest.mark.parametrize("sampler", [AdaptiveODE(1e-7, 1e-7), AdaptiveSDE(0.01, 0.01)])
+def test_an_adaptive_sampler_reports_the_mean_of_the_calls_each_sample_was_in(sampler: Sampler) -> None:
     model, calls = counting()
-    result = sample(model, AdaptiveODE(1e-7, 1e-7), (50, 2), grid=TIMES[[0, -1]])
+    result = sample(model, sampler, (50, 2), grid=TIMES[[0, -1]])
     assert result.evaluations == pytest.approx(sum(calls) / 50)
     assert result.evaluations < len(calls)
 

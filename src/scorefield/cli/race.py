@@ -1,7 +1,9 @@
-"""``scorefield race``: error against evaluations of every deterministic sampler."""
+"""``scorefield race``: error against evaluations of every deterministic sampler, and of the adaptive SDE."""
 
 import json
 import time
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
@@ -14,14 +16,15 @@ __all__ = ["parser", "run"]
 
 _EVALUATIONS = (6, 9, 13, 19, 27, 39)
 _MANY = (*_EVALUATIONS, 79, 159, 319)
-_POINTS = 500
+_POINTS, _PATHS = 500, 50
 
 
 def parser() -> ArgumentParser:
     """Return the parser of the command."""
     parser = command(
         "Let every deterministic sampler follow one flow from the same noise, and measure how far it ends from the flow's own end, against "
-        "the evaluations it spends: of an exact score, with fitted orders, and of a trained model. Writes race.json and race.png."
+        "the evaluations it spends: of an exact score, with fitted orders, and of a trained model. The adaptive SDE follows "
+        "Brownian paths, and is measured to their ends on the exact score. Writes race.json and race.png."
     )
     model(parser)
     parser.add_argument("-n", "--n", type=Whole2, default=16, metavar="N", help="samples of the trained model")
@@ -31,6 +34,13 @@ def parser() -> ArgumentParser:
         default=0.0,
         metavar="WEIGHT",
         help="of autoguidance; 0 by default: the ends of its interval move with a grid's steps, and so does the flow",
+    )
+    parser.add_argument(
+        "--grid",
+        choices=("karras", "fitted"),
+        default="karras",
+        metavar="GRID",
+        help="karras, or fitted to each score by Grid.fit: race.json has its ratios, for sampling.grid.kind fitted",
     )
     parser.add_argument("--seed", type=int, default=0, help="names the noise")
     device(parser)
@@ -45,7 +55,8 @@ def run(args: Namespace) -> int:
 
     from scorefield.config import refusals
     from scorefield.densities import GaussianMixture
-    from scorefield.evaluation.race import RACERS, fitted_orders, race
+    from scorefield.evaluation.race import RACERS, fitted_orders, race, race_paths
+    from scorefield.grids import Grid, Karras
     from scorefield.models import Exact
     from scorefield.plotting import race_curves
     from scorefield.pretrained import load_model
@@ -61,15 +72,25 @@ def run(args: Namespace) -> int:
     with refusals("race"), Progress(len(RACERS) * len(_MANY + _EVALUATIONS), "racing") as progress:
         shared = {"seed": args.seed, "on_finish": lambda _: progress.advance()}
         learned, shape = loaded.steered(guide=args.guide), (args.n, *loaded.event)
+        grids, ratios = [Karras, Karras], None
+        if args.grid == "fitted":
+            fits = [Grid.fit(model, 1, event) for model, event in ((exact, (2,)), (learned, loaded.event))]
+            grids, ratios = [partial(replace, fit) for fit in fits], fits[1].ratios.tolist()
         finishes = {
-            "exact": race(exact, (_POINTS, 2), _MANY, dtype=torch.float64, **shared)[0],
-            "learned": race(learned, shape, _EVALUATIONS, **shared)[0],
+            "exact": race(exact, (_POINTS, 2), _MANY, dtype=torch.float64, grid=lambda n: grids[0](steps=n), **shared)[
+                0
+            ],
+            "learned": race(learned, shape, _EVALUATIONS, grid=lambda n: grids[1](steps=n), **shared)[0],
         }
+        paths = race_paths(exact, (_PATHS, 2), seed=args.seed, dtype=torch.float64)
     race_curves(out / "race.png", {"exact mixture in the plane": finishes["exact"], args.model: finishes["learned"]})
     told = {
         "model": args.model,
         "n": args.n,
+        "grid": args.grid,
+        "ratios": ratios,
         "orders": fitted_orders(finishes["exact"]),
+        "paths": [vars(finish) for finish in paths],
         **{name: [vars(finish) for finish in found] for name, found in finishes.items()},
         "seconds": round(time.perf_counter() - began, 1),
         "environment": environment(place),
@@ -81,5 +102,8 @@ def run(args: Namespace) -> int:
     for name in RACERS:
         errors = [finish.error for finish in finishes["learned"] if finish.sampler == name]
         lines.append(f"{name:26}" + "".join(f"{error:10.2e}" for error in errors) + f"  {told['orders'][name]:.2f}")
+    lines.append(
+        "AdaptiveSDE, exact score:   " + ", ".join(f"{p.error:.1e} for {p.evaluations:.0f} evaluations" for p in paths)
+    )
     print(json.dumps(told) if args.json else "\n".join([*lines, f"\nWritten to {out}"]))
     return 0

@@ -21,7 +21,7 @@ _SAMPLERS: dict[str, dict[str, Any]] = {
     "ald": {"relative_step": 0.15, "repeats": 5},
 }
 _GRIDS: dict[str, dict[str, Any]] = {
-    "ode": {"kind": "log_snr", "steps": 1},
+    **{kind: {"kind": "log_snr", "steps": 1} for kind in ("ode", "sde")},
     **{kind: {"kind": "log_snr", "steps": 299} for kind in ("em", "reverse_diffusion", "ancestral")},
     "pc": {"kind": "log_snr", "steps": 149},
     "ald": {"kind": "ladder", "levels": 60},

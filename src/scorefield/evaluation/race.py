@@ -1,4 +1,7 @@
-"""The race: how far every deterministic sampler ends from the flow it follows, against the network evaluations it may spend."""
+"""The race: how far samplers end from what they follow, against the network evaluations they spend.
+
+Deterministic ones follow the flow; `AdaptiveSDE` follows the solution of the reverse SDE along the Brownian path of each seed.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -8,13 +11,13 @@ import torch
 from torch import Tensor
 
 from scorefield._tensors import Noise
-from scorefield.grids import Karras
+from scorefield.grids import Grid, Karras, LogSNR
 from scorefield.models import ScoreModel
-from scorefield.samplers import AdaptiveODE, DPMpp2M, Euler, Heun, Multistep
+from scorefield.samplers import AdaptiveODE, AdaptiveSDE, DPMpp2M, Euler, Heun, Multistep
 from scorefield.samplers.multistep import RULES
-from scorefield.sampling import Sampler, sample
+from scorefield.sampling import Sampler, Samples, sample
 
-__all__ = ["RACERS", "Finish", "fitted_orders", "race"]
+__all__ = ["RACERS", "Finish", "fitted_orders", "race", "race_paths"]
 
 RACERS: Mapping[str, Sampler] = {
     "Euler": Euler(),
@@ -30,7 +33,7 @@ class Finish:
     """Where a sampler ended.
 
     Attributes:
-        sampler: of `RACERS`.
+        sampler: of `RACERS`, or "AdaptiveSDE".
         evaluations: it spent on each sample, the closing denoising included.
         error: root mean square over samples and coordinates of the distance to the solution, in the data's units.
     """
@@ -45,7 +48,7 @@ def race(
     shape: Sequence[int],
     evaluations: Sequence[int],
     *,
-    grid: Callable[[int], Karras] = Karras,
+    grid: Callable[[int], Grid] = Karras,
     seed: int = 0,
     dtype: torch.dtype = torch.float32,
     on_finish: Callable[[Finish], object] = lambda _: None,
@@ -66,10 +69,7 @@ def race(
 
     Cost: the sum of the evaluations, for each sampler, and a few hundred for the solution.
     """
-    prior = model.prior(torch.tensor(model.process.t_max, dtype=torch.float64))
-    z = Noise(range(shape[0]), shape[1:], stream=f"race {seed}", dtype=dtype).normal()
-    home = next((p.device for p in model.parameters()), z.device)
-    start = (prior.mean.to(z) + prior.std.to(z) * z).to(home)
+    start = _start(model, shape, seed, dtype)
     fine = AdaptiveODE(_TOLERANCE[dtype], _TOLERANCE[dtype])
     solution = sample(model, fine, grid=grid(1), init=start).x
     found = []
@@ -79,10 +79,48 @@ def race(
             if steps < 1:
                 continue
             drawn = sample(model, sampler, grid=grid(steps), init=start)
-            error = (drawn.x - solution).double().square().mean().sqrt().item()
-            found.append(Finish(name, drawn.evaluations, error))
+            found.append(Finish(name, drawn.evaluations, _apart(drawn.x, solution)))
             on_finish(found[-1])
     return found, solution
+
+
+def race_paths(
+    model: ScoreModel,
+    shape: Sequence[int],
+    tolerances: Sequence[float] = (0.3, 0.1, 0.03),
+    *,
+    seed: int = 0,
+    dtype: torch.dtype = torch.float32,
+    on_finish: Callable[[Finish], object] = lambda _: None,
+) -> list[Finish]:
+    """Return the error of `scorefield.samplers.AdaptiveSDE` at every tolerance, to where the same paths lead at a tenth of the last.
+
+    Not to be compared with errors to the flow: it is another equation, with other ends.
+    """
+    start = _start(model, shape, seed, dtype)
+
+    def ended(tolerance: float) -> Samples:
+        return sample(model, AdaptiveSDE(tolerance, tolerance / 5), grid=LogSNR(1), init=start, seed=seed)
+
+    solution, found = ended(tolerances[-1] / 10).x, list[Finish]()
+    for tolerance in tolerances:
+        drawn = ended(tolerance)
+        found.append(Finish("AdaptiveSDE", drawn.evaluations, _apart(drawn.x, solution)))
+        on_finish(found[-1])
+    return found
+
+
+def _start(model: ScoreModel, shape: Sequence[int], seed: int, dtype: torch.dtype) -> Tensor:
+    """Return the noise from which all start."""
+    prior = model.prior(torch.tensor(model.process.t_max, dtype=torch.float64))
+    z = Noise(range(shape[0]), shape[1:], stream=f"race {seed}", dtype=dtype).normal()
+    home = next((p.device for p in model.parameters()), z.device)
+    return (prior.mean.to(z) + prior.std.to(z) * z).to(home)
+
+
+def _apart(x: Tensor, solution: Tensor) -> float:
+    """Return the root mean square of the distance."""
+    return (x - solution).double().square().mean().sqrt().item()
 
 
 def fitted_orders(finishes: Sequence[Finish], last: int = 3) -> dict[str, float]:

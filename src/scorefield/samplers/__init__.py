@@ -1,5 +1,6 @@
 """Transitions from noise to data: Langevin chains, reverse SDEs, probability-flow ODEs, and their compositions."""
 
+from scorefield.samplers.adaptive_sde import AdaptiveSDE
 from scorefield.samplers.langevin import MALA, AnnealedLangevin, Langevin, LangevinCorrector
 from scorefield.samplers.multistep import Multistep
 from scorefield.samplers.ode import AdaptiveODE, Euler, Heun
@@ -11,6 +12,7 @@ __all__ = [
     "DDIM",
     "MALA",
     "AdaptiveODE",
+    "AdaptiveSDE",
     "Ancestral",
     "AnnealedLangevin",
     "DPMpp2M",

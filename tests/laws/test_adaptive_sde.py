@@ -1,0 +1,104 @@
+"""Laws of the adaptive SDE: one path by its seed, refined by grids and tolerances, and a distribution that refused steps do not bend."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from scorefield import EDM, VE, VP, Exact, Gaussian, GaussianMixture, Karras, LogSNR, Noise, sample
+from scorefield.samplers import AdaptiveSDE, adaptive_sde
+
+from .cases import SAMPLERS, Route, down, normal
+from .statistics import LEVEL, fitted_order
+from .test_samplers import CENTRED, COPIES, reaches_the_law
+
+MIXTURE = GaussianMixture([[-1.0, 0.5], [1.5, 0.0]], [0.5, 0.8], [0.4, 0.6])
+ALL = AdaptiveSDE(1e9, 1e9)  # refuses nothing: one step for each transition of a fine grid
+
+
+def drawn(sampler: AdaptiveSDE, process: VE | VP | EDM, steps: int, seed: int = 0) -> Tensor:
+    start = 2 * normal(60, 2, seed=9)
+    return sample(Exact(MIXTURE, process), sampler, grid=LogSNR(steps), init=start, seed=seed, denoise=False).x
+
+
+def apart(a: Tensor, b: Tensor) -> float:
+    return (a - b).square().mean().sqrt().item()
+
+
+@pytest.mark.promise("D4")
+@pytest.mark.parametrize("process", [VE(sigma_min=0.3, sigma_max=2.0), VP(beta_min=0.5, beta_max=1.0, t_min=0.2)])
+def test_finer_grids_refine_one_path_at_strong_order_one(process: VE | VP) -> None:
+    finest, steps = drawn(ALL, process, 512), (16, 32, 64)
+    errors = [apart(drawn(ALL, process, n), finest) for n in steps]
+    assert fitted_order(steps, errors) == pytest.approx(1.0, abs=0.15)
+    others = [apart(drawn(ALL, process, n, seed=1), finest) for n in steps]
+    assert fitted_order(steps, others) < 0.1
+
+
+def test_tighter_tolerances_refine_one_path() -> None:
+    process = EDM(sigma_min=0.05, sigma_max=2.0)
+    finest = drawn(ALL, process, 256)
+    errors = [apart(drawn(AdaptiveSDE(tol, tol), process, 1), finest) for tol in (0.1, 0.005)]
+    assert errors[1] < errors[0] / 3
+
+
+class Forgetful:
+    """A path that is drawn anew after every step refused: W at another place does not remember what W was further on."""
+
+    def __init__(self, noise: Noise, *ends: float) -> None:
+        self.noise = noise
+        self.known: list[Tensor] = []
+        self.asked: list[Tensor] = []
+
+    def __call__(self, tau: Tensor, rows: Tensor) -> Tensor:
+        z = self.noise.normal()
+        if not self.known:
+            self.known = self.asked = [tau.clone(), 0 * z.double()]
+            return self.asked[1]
+        (at, w), (last, ahead) = ([part[rows] for part in pair] for pair in (self.known, self.asked))
+        moved = tau > last  # a step refused is followed by a shorter one
+        at, w = torch.where(moved, last, at), torch.where(moved[:, None], ahead, w)
+        found = w + (tau - at).clamp(min=0).sqrt()[:, None] * z[rows]
+        self.known, self.asked = ([part.clone() for part in pair] for pair in (self.known, self.asked))
+        for pair, values in ((self.known, (at, w)), (self.asked, (tau, found))):
+            for part, value in zip(pair, values, strict=True):
+                part[rows] = value
+        return found
+
+
+def test_noise_drawn_anew_after_a_refused_step_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Increments that pass are too small ones: the samples of the mixture are too narrow."""
+    route = Route(AdaptiveSDE(0.02, 0.005), down(1))
+    reaches_the_law(route, "mixture", CENTRED, LEVEL, n=1000)
+    monkeypatch.setattr(adaptive_sde, "BrownianTree", Forgetful)
+    with pytest.raises(AssertionError):
+        reaches_the_law(route, "mixture", CENTRED, LEVEL, n=1000)
+
+
+def test_tolerances_do_not_grow_with_where_the_data_lie() -> None:
+    spent = []
+    for copy in (CENTRED, COPIES["VE"]):
+        model = copy.model("mixture")
+        spent.append(sample(model, AdaptiveSDE(), (50, 2), grid=LogSNR(1), seed=1).evaluations)
+    assert spent[1] == pytest.approx(spent[0], rel=0.05)
+
+
+@pytest.mark.parametrize("sizes", [(1, 31), (7, 25), (16, 16)])
+def test_a_sample_is_the_same_to_the_last_bit_in_any_batch(sizes: tuple[int, int]) -> None:
+    """Of a model whose own rows are: that of a Gaussian."""
+    model = Exact(Gaussian([1.0, -0.5], 0.3), EDM(sigma_min=0.05, sigma_max=10.0))
+    seeds = torch.arange(32)
+    whole = sample(model, AdaptiveSDE(), (32, 2), grid=Karras(3), seeds=seeds)
+    parts = [sample(model, AdaptiveSDE(), (len(some), 2), grid=Karras(3), seeds=some) for some in seeds.split(sizes)]
+    assert torch.equal(torch.cat([part.x for part in parts]), whole.x)
+    spent = sum(part.evaluations * size for part, size in zip(parts, sizes, strict=True)) / 32
+    assert whole.evaluations == pytest.approx(spent)
+    assert math.isfinite(spent)
+
+
+def test_easy_samples_take_fewer_evaluations_at_looser_tolerances() -> None:
+    model = Exact(MIXTURE, EDM(sigma_min=0.01, sigma_max=20.0))
+    spent = [sample(model, AdaptiveSDE(tol, tol), (50, 2), grid=LogSNR(1)).evaluations for tol in (0.3, 0.03, 0.01)]
+    assert spent[0] < spent[1] < spent[2]
+    assert isinstance(SAMPLERS["AdaptiveSDE"].sampler, AdaptiveSDE)

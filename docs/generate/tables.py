@@ -194,6 +194,8 @@ def _race(folder: Path) -> None:
                 if reached
                 else "more than measured"
             )
+            if row["error"] < 2 * row["standard error"]:
+                many = "cannot be told: the error is within its own"
             spread = f"{1e5 * row['error']:.1f} ± {1e5 * row['standard error']:.1f}"
             rows.append([target, row["setting"], f"{row['evaluations']:.0f}", spread, many])
     save_table(

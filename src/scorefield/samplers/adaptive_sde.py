@@ -30,7 +30,7 @@ from scorefield.grids import Step
 from scorefield.models import ScoreModel, State
 from scorefield.sampling import Sampler
 
-__rest_ = ["AdaptiveSDE", "Walk"]
+__all__ = ["AdaptiveSDE", "Walk"]
 
 _KAPPA = 1e-12, 1e12  # wherever a process begins and ends, a seed has one path
 _DEPTH = 20

@@ -26,6 +26,7 @@ SMALL = {  # what is appended to a command: of two equal options the last counts
     "inpaint": f"{DRAW} -n 2",
     "solve": f"{DRAW} -n 2",
     "likelihood": "-n 2",
+    "compress": "--steps 2 -n 2",
     "race": "-n 2",
 }
 ELSEWHERE = {  # and why

@@ -31,6 +31,7 @@ COMMANDS = {
     "solve": ["un réseau", *DRAW, "--image", "0", "--problem", "downsample:2", "--out", "résolu.png"],
     "evaluate": ["un réseau", *DRAW, "-n", "20", "--out", "mesuré à nouveau"],
     "likelihood": ["un réseau", "-n", "2", "--device", "cpu", "--json"],
+    "compress": ["digits", "-n", "1", "--steps", "2", "--device", "cpu", "--json", "--out", "serré.bits"],
     "race": ["un réseau", "-n", "2", "--device", "cpu", "--json", "--out", "course à pied"],
     "suggest": ["digits", "--json", "--out", "conseil né.yaml"],
     "convert": ["un réseau", "--to", "hub", "--out", "à publier"],

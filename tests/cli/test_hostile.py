@@ -319,6 +319,7 @@ COMMANDS = (
     "solve",
     "evaluate",
     "likelihood",
+    "compress",
     "suggest",
     "reproduce",
     "convert",

@@ -27,7 +27,7 @@ NEEDED = {
     "convert": ["x", "--out", "y"],
     "inpaint": ["digits", "--image", "0", "--mask", "left"],
     "solve": ["digits", "--image", "0", "--problem", "downsample:2"],
-    **{name: ["digits"] for name in ("sample", "evaluate", "likelihood")},
+    **{name: ["digits"] for name in ("sample", "evaluate", "likelihood", "compress")},
 }
 
 

@@ -25,8 +25,8 @@ from scorefield.errors import ConfigError, ScorefieldError
 
 __all__ = ["COMMANDS", "build_parser", "main"]
 
-COMMANDS = ("quickstart", "toy", "train", "sample", "inpaint", "solve", "evaluate", "likelihood", "race", "suggest")
-COMMANDS += ("demo", "reproduce", "convert", "doctor")
+COMMANDS = ("quickstart", "toy", "train", "sample", "inpaint", "solve", "evaluate", "likelihood", "race")
+COMMANDS += ("compress", "suggest", "demo", "reproduce", "convert", "doctor")
 """Modules of this package with ``parser()`` and ``run(args)``; the first line of a module is the command's in ``--help``."""
 
 _BUG = 70
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = _parse(build_parser([name for name in COMMANDS if name in arguments[:1]] or COMMANDS), arguments)
         chosen = args[args.subcommand]
         console.speak(chosen.verbose)
-        use_threads(chosen.threads, fixed=args.subcommand in ("train", "quickstart", "toy"))
+        use_threads(chosen.threads, fixed=args.subcommand in ("train", "quickstart", "toy", "compress"))
         if args.subcommand not in ("demo", "reproduce"):  # which may have answered before they need it
             load_torch()
         if chosen.get("plugin"):

@@ -10,7 +10,7 @@ Sampling pixel by pixel from the same probabilities makes bytes of a sample that
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from typing import Literal, NamedTuple, Self
 
@@ -23,7 +23,7 @@ from scorefield._tensors import Noise, derive_seed, flatten
 from scorefield.grids import ends
 from scorefield.models import ScoreModel, State
 
-__all__ = ["ByteDecoder", "Cells", "check_bytes"]
+__all__ = ["ByteDecoder", "Cells", "as_planes", "check_bytes"]
 
 _BYTES, _WHITE = 256, 250
 _RATIO = 0.03
@@ -34,6 +34,10 @@ _CONTEXTS = 12
 _LEARNT, _ITERATIONS = 500, 100  # images that say how far neighbours are trusted, and rounds of doing so
 _AT_ONCE = 250
 _MARGIN = 2 * max(-offset for place in _BEFORE for offset in place)
+
+
+Choose = Callable[[int, int, Float64[Tensor, "b c 256"]], Int64[Tensor, "b c"]]
+"""Bytes of the pixels in a row and column, from how probable each byte is there."""
 
 
 class _Neighbour(NamedTuple):
@@ -198,10 +202,21 @@ class ByteDecoder:
         With u uniform on [0, 1) images are drawn from P(bytes | z), whose logarithm `log_prob` returns, but for bytes that were never
         seen behind a denoised value: a code must be able to tell them, a picture need not show them.
         """
-        table = self._seen()
+        level = None if u is None else as_planes(u)
+
+        def choose(i: int, j: int, likely: Float64[Tensor, "b c 256"]) -> Int64[Tensor, "b c"]:
+            if level is None:
+                return likely.argmax(-1)
+            total = likely.cumsum(-1)
+            chosen = torch.searchsorted(total, level[..., i, j, None] * total[..., -1:], right=True)
+            return chosen.squeeze(-1).clamp(max=_BYTES - 1)
+
+        return self.in_order(z, choose, self._seen())
+
+    def in_order(self, z: State, choose: Choose, table: Float64[Tensor, "256 256"]) -> UInt8[Tensor, "b *d"]:
+        """Return bytes chosen pixel by pixel, row by row, from what P(byte | z, bytes before) is proportional to under a table T."""
         bins = self._bins(z)
-        where = _planes(bins)
-        level = None if u is None else _planes(u)
+        where = as_planes(bins)
         *_, height, width = where.shape
         padded = _padded(torch.zeros_like(where))
         for i, j in product(range(height), range(width)):
@@ -209,13 +224,7 @@ class ByteDecoder:
             boost = torch.ones_like(likely)
             for row, (byte, context) in zip(self.trust, _neighbours(padded, (i, j), (1, 1)), strict=True):
                 boost.scatter_add_(-1, byte[..., 0], row[context[..., 0]])
-            likely = likely * boost
-            if level is None:
-                chosen = likely.argmax(-1)
-            else:
-                total = likely.cumsum(-1)
-                chosen = torch.searchsorted(total, level[..., i, j, None] * total[..., -1:], right=True).squeeze(-1)
-            padded[..., _MARGIN + i, _MARGIN + j] = chosen.clamp(max=_BYTES - 1)
+            padded[..., _MARGIN + i, _MARGIN + j] = choose(i, j, likely * boost)
         return padded[..., _MARGIN:, _MARGIN : _MARGIN + width].reshape(bins.shape).to(torch.uint8)
 
     def _seen(self) -> Float64[Tensor, "256 256"]:
@@ -272,7 +281,7 @@ def _boost(evidence: list[_Evidence], trust: Float64[Tensor, "k c"]) -> tuple[Te
     return boost, total
 
 
-def _planes(x: Tensor) -> Tensor:
+def as_planes(x: Tensor) -> Tensor:
     """Return images of any number of channels, or rows of pixels, in the shape (b, c, h, w)."""
     *_, height, width = (1, *x.shape[1:])
     return x.reshape(len(x), -1, height, width)
@@ -303,7 +312,7 @@ def _neighbours(padded: Int64[Tensor, "b c h w"], first: tuple[int, int], size: 
 
 def _all_neighbours(bytes_: Int64[Tensor, "b *d"]) -> list[_Neighbour]:
     """Return the neighbours of every pixel that are decoded before it, row by row."""
-    planes = _planes(bytes_)
+    planes = as_planes(bytes_)
     *_, height, width = planes.shape
     found = _neighbours(_padded(planes), (0, 0), (height, width))
     return [_Neighbour(*(part.reshape(bytes_.shape) for part in neighbour)) for neighbour in found]

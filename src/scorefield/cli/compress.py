@@ -1,0 +1,137 @@
+"""``scorefield compress``: images in as few bits as a model needs to tell them, and back."""
+
+import io
+import json
+import math
+import time
+from typing import TYPE_CHECKING, Any
+
+from jsonargparse import ArgumentParser, Namespace
+
+from scorefield.cli.console import Progress, tell_device, warn
+from scorefield.cli.files import is_picture, writable
+from scorefield.cli.options import Whole1, command, data_dir, device, model, report
+from scorefield.errors import ConfigError
+
+if TYPE_CHECKING:
+    from jaxtyping import UInt8
+    from torch import Tensor
+
+    from scorefield.loaded import LoadedModel
+    from scorefield.models import ScoreModel
+
+__all__ = ["parser", "run"]
+
+
+def parser() -> ArgumentParser:
+    """Return the parser of the command."""
+    parser = command(
+        "Write 8-bit images to a file about as long as the variational bound of the model, by bits-back coding along its diffusion, or "
+        "make them again from it, the same bytes. On one thread, unless --threads says more: what decodes must compute as what coded."
+    )
+    model(parser)
+    parser.add_argument("-n", "--n", type=Whole1, default=100, metavar="N", help="how many held-out images")
+    parser.add_argument("--seed", type=int, default=0, help="names the choice of images")
+    parser.add_argument(
+        "--images", type=str, metavar="FILE", help="a .npy of bytes, of shape (n, c, h, w), in their place"
+    )
+    parser.add_argument("--decode", type=str, metavar="FILE", help="a compressed file, to make images of")
+    parser.add_argument(
+        "--steps", type=Whole1, default=100, metavar="N", help="of the diffusion; more give shorter files"
+    )
+    parser.add_argument("--batch", type=Whole1, default=16, metavar="N", help="images at a time")
+    parser.add_argument(
+        "--out", type=str, metavar="FILE", help="what is written; images.bits by default, or with --decode images.npy"
+    )
+    device(parser)
+    data_dir(parser)
+    report(parser)
+    return parser
+
+
+def run(args: Namespace) -> int:
+    """Compress or decompress, write, print; return the exit code."""
+    import numpy as np
+    import torch
+
+    from scorefield.config import refusals
+    from scorefield.data._files import regular_file
+    from scorefield.likelihood import compress, decompress
+    from scorefield.likelihood.compression import opened
+    from scorefield.pretrained import load_model
+    from scorefield.training import pick_device
+
+    torch.set_num_threads(args.threads or 1)
+    decoding = args.decode is not None
+    out = writable(args.out or ("images.npy" if decoding else "images.bits"), (".npy",) if decoding else ())
+    loaded = load_model(args.model, pick_device(args.device), warn=warn)
+    loaded.require_score("compression")
+    decoder, began, beside = loaded.byte_decoder, time.perf_counter(), {}
+    if decoder is None:
+        raise ConfigError(f"{args.model}: keeps no decoder of bytes; a run on 8-bit images gets one at its end")
+    tell_device(args.device)
+    if decoding:
+        data = regular_file(args.decode, "a file of compressed images").read_bytes()
+        with Progress(opened(data)[0]["n"], "decoding images") as progress:
+            images = decompress(decoder, data, loaded.event, on_image=progress.advance)
+        np.save(out, images.numpy())
+    else:
+        images = _images(args, loaded)
+        with refusals("compress"), Progress(len(images), "coding images") as progress:
+            data = compress(decoder, images, steps=args.steps, batch=args.batch, on_image=progress.advance)
+        out.write_bytes(data)
+        beside = _beside(images) if is_picture(loaded.event) else {}
+    told = {"out": str(out), "model": args.model, "n": len(images), "bytes": len(data)}
+    told |= {"bytes_per_image": len(data) / len(images), "bits_per_dim": 8 * len(data) / images.numel()}
+    told |= {"bytes_per_image_of_others": beside, "seconds": round(time.perf_counter() - began, 1)}
+    print(json.dumps(told) if args.json else _rendered(told))
+    return 0
+
+
+def _images(args: Namespace, loaded: "LoadedModel[ScoreModel]") -> "UInt8[Tensor, 'n *d']":
+    """Return the images to compress.
+
+    Raises:
+        ConfigError: of another shape than the model's, or not of bytes.
+        DataError: a file or a data set that cannot be read.
+    """
+    from scorefield.data import read_array
+    from scorefield.evaluation import real_data
+
+    if args.images is None:
+        images = real_data(loaded.config.data, loaded.event, args.n, data_dir=args.data_dir, seed=args.seed).reference.x
+    else:
+        images = read_array(args.images)
+    if images.shape[1:] != loaded.event or str(images.dtype) != "torch.uint8":
+        raise ConfigError(
+            f"{args.images or loaded.config.data.kind}: {images.dtype} of shape {tuple(images.shape)}; the model needs images of bytes, "
+            f"torch.uint8 of shape (n, {', '.join(map(str, loaded.event))})"
+        )
+    return images
+
+
+def _beside(images: "UInt8[Tensor, 'n c h w']") -> dict[str, float]:
+    """Return how many bytes an image takes as PNG and as lossless WebP: each a file of its own, and all in one picture, side by side."""
+    import torch
+    from PIL import Image
+
+    settings = {"PNG": {"optimize": True}, "WebP": {"lossless": True, "quality": 100, "method": 6}}
+    rows = images.permute(0, 2, 3, 1)  # pixels with their channels last
+    side = math.ceil(len(rows) ** 0.5)
+    blank = rows.new_zeros(side**2 - len(rows), *rows.shape[1:])
+    wall = torch.cat([rows, blank]).unflatten(0, (side, side)).transpose(1, 2).flatten(2, 3).flatten(0, 1)
+
+    def size(pixels: "Tensor", kind: str) -> int:
+        file = io.BytesIO()
+        Image.fromarray(pixels.squeeze(-1).numpy()).save(file, kind, **settings[kind])
+        return file.tell()
+
+    found = {kind: sum(size(one, kind) for one in rows) / len(rows) for kind in settings}
+    return found | {f"{kind}, all in one": size(wall, kind) / len(rows) for kind in settings}
+
+
+def _rendered(told: dict[str, Any]) -> str:
+    """Return the report as lines."""
+    lines = ["{out}: {n} images, {bytes} bytes: {bytes_per_image:.1f} each, {bits_per_dim:.4g} bits/dim".format(**told)]
+    lines += [f"{kind:>20}: {size:.1f} bytes each" for kind, size in told["bytes_per_image_of_others"].items()]
+    return "\n".join(lines)

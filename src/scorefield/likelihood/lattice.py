@@ -1,0 +1,83 @@
+r"""Gaussians on a lattice, in integers: what an entropy coder can push and pop.
+
+The K points low + δ k share the line; the first and last take all that is beyond them. A Gaussian with its mean rounded to δ/32 gives k the
+numbers from F(k) to F(k + 1) of 2^26,
+
+    F(k) = T(32 k − 16 − m),   m = [32 (mean − low)/δ],   T(j) = ⌊(2^26 − 2K − 2) Φ(jδ/32s)⌋ + ⌊j/32⌋ + K + 1
+
+so every point has one number at least, and nothing is impossible. T is a table; on it all is integer arithmetic, and one search finds the
+point of a number: F(k) ≤ c if and only if 32 k − 16 − m is no later than the last j with T(j) ≤ c.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64, Int64
+from scipy.special import ndtr
+
+from scorefield.likelihood.stack import PRECISION, Interval, Shift, Stack
+
+__all__ = ["Bell", "Lattice"]
+
+_PARTS = 32
+_MOST = 1 << 16
+_TOTAL = 1 << PRECISION
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """The points low + δ k, k = 0 … K − 1."""
+
+    low: float
+    width: float
+    count: int
+
+    @classmethod
+    def over(cls, low: float, high: float, width: float) -> "Lattice":
+        """Return a lattice from low to high, of the width asked for, or wider where the points would be more than 65536."""
+        width = max(width, (high - low) / (_MOST - 2))
+        return cls(low, width, int((high - low) / width) + 2)
+
+    def values(self, k: Int64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
+        """Return the points."""
+        return self.low + self.width * k
+
+
+class Bell:
+    """Gaussians of one standard deviation on a lattice, any mean."""
+
+    def __init__(self, lattice: Lattice, std: float) -> None:
+        self._lattice, self._last = lattice, lattice.count - 1
+        self._middle = _PARTS * lattice.count + _PARTS
+        j = np.arange(-self._middle, self._middle + 1)
+        share = np.floor((_TOTAL - 2 * lattice.count - 2) * ndtr(j * (lattice.width / (_PARTS * std)))).astype(np.int64)
+        self._table = share + j // _PARTS + lattice.count + 1
+
+    def push(
+        self, stack: Stack, k: Int64[np.ndarray, " n"], mean: Float64[np.ndarray, " n"], shift: Shift = None
+    ) -> None:
+        """Push points of a lattice."""
+        stack.push(self._interval(k, self._rounded(mean)), shift)
+
+    def pop(self, stack: Stack, mean: Float64[np.ndarray, " n"], shift: Shift = None) -> Int64[np.ndarray, " n"]:
+        """Pop points."""
+        rounded = self._rounded(mean)
+
+        def find(number: Int64[np.ndarray, " k"], part: slice) -> tuple[Int64[np.ndarray, " k"], Interval]:
+            m = rounded[part]
+            j = np.searchsorted(self._table, number, side="right") - 1 - self._middle
+            k = np.clip((j + _PARTS // 2 + m) // _PARTS, 0, self._last)
+            return k, self._interval(k, m)
+
+        return stack.pop(len(mean), find, shift)
+
+    def _rounded(self, mean: Float64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
+        """Return m, within the lattice."""
+        m = np.rint(_PARTS * (mean - self._lattice.low) / self._lattice.width)
+        return np.clip(m, 0, _PARTS * self._last).astype(np.int64)
+
+    def _interval(self, k: Int64[np.ndarray, " n"], m: Int64[np.ndarray, " n"]) -> Interval:
+        """Return F(k), and F(k + 1) − F(k)."""
+        start, stop = (self._table[_PARTS * edge - _PARTS // 2 - m + self._middle] for edge in (k, k + 1))
+        start, stop = np.where(k == 0, 0, start), np.where(k == self._last, _TOTAL, stop)
+        return start, stop - start

@@ -1,0 +1,49 @@
+"""scorefield compress: images to a file and back, the same bytes, told beside PNG and WebP; and what it refuses."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scorefield.cli.main import main
+
+QUICK = ["--device", "cpu", "--json"]
+
+
+def test_images_come_back_from_the_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file, images, again = (str(tmp_path / name) for name in ("a.bits", "a.npy", "b.bits"))
+    assert main(["compress", "digits", "-n", "3", "--steps", "4", *QUICK, "--out", file]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["n"] == 3
+    assert told["bytes"] == Path(file).stat().st_size == 3 * told["bytes_per_image"]
+    assert told["bits_per_dim"] == pytest.approx(8 * told["bytes"] / 3 / 64)
+    others = told["bytes_per_image_of_others"]
+    assert 0 < others["WebP, all in one"] < others["PNG, all in one"] < others["PNG"]
+    assert main(["compress", "digits", "--decode", file, *QUICK, "--out", images]) == 0
+    x = np.load(images)
+    assert x.shape == (3, 1, 8, 8)
+    assert x.dtype == np.uint8
+    assert main(["compress", "digits", "--images", images, "--steps", "4", *QUICK, "--out", again]) == 0
+    assert Path(again).read_bytes() == Path(file).read_bytes()
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["digits", "--decode", "absent.bits"], "no such file"),
+        (["digits", "--decode", "a.npy"], "does not begin as one"),
+        (["digits", "--images", "a.npy"], "torch.float64 of shape (2, 3); the model needs images of bytes"),
+        (["digits", "--steps", "10001"], "steps must be between 1 and 10000"),
+        (["digits", "--decode", "a.bits", "--out", "b.png"], "the extension must be"),
+        (["mnist-classifier"], "classifier"),
+    ],
+)
+def test_what_cannot_be_done_is_said(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("a.npy", np.zeros((2, 3)))
+    assert main(["compress", *arguments, "--device", "cpu"]) in (2, 3)
+    assert said in capsys.readouterr().err

@@ -332,6 +332,21 @@ def test_samples_finished_in_bytes_have_the_bytes_of_the_data(process: VE | VP):
     assert torch.equal(again, decoder.finish(x, "draw", stream="seed 0", rows=rows)[7:9])
 
 
+def test_noise_is_put_to_samples_before_their_bytes_are_drawn():
+    """Two bytes twice as far from each other as the noise, one in five the lower: one in five stays it. Drawn from samples as they are it
+    is rarer, since P(byte | z) is of z with noise. Level 6e-5."""
+    values = torch.tensor([200, 215, 215, 215, 215], dtype=torch.uint8)
+    images, n = values.repeat(2000).reshape(-1, 1, 1, 1), 4000
+    decoder = ByteDecoder(Exact(Empirical((images[:5].double() + 0.5) / 256), VE(0.001, 10.0)), images, ratio=0.03)
+    x = (images[:n].double() + 0.5) / 256
+    u = torch.rand(x.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    finished = decoder.finish(x.float(), "draw", stream="seed 0", rows=range(n))
+    lower = [
+        ((bytes_ < 208).double().mean().item() - 0.2) / (0.16 / n) ** 0.5 for bytes_ in (finished, decoder.draw(x, u))
+    ]
+    assert abs(lower[0]) < 4 < -lower[1]
+
+
 def test_images_are_drawn_as_often_as_they_are_probable():
     """Of two pixels there are 65536 images; log P of those drawn has the mean and spread it has under P. Level 6e-5."""
     images = stripes(100_000, seed=0)[..., :2, :1]  # so many that pseudocounts, which are not drawn, matter little

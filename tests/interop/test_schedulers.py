@@ -156,6 +156,31 @@ def test_schedulers_of_rectified_flow(shift: float, tmp_path: Path) -> None:
     same(sample(model, Euler(), init=start, grid=times).x, x)
 
 
+class HeunInTime(Sampler[None]):
+    """Heun's method in (x, t), where the lines are straight: u = dx/dt = (x − D)/t. `Heun` averages slopes in (x/α, σ/α)."""
+
+    evaluations = 2
+
+    def step(self, model: ScoreModel, x: State, step: Step, memory: None, noise: Noise) -> tuple[State, None]:
+        (t, s), h = (step.t.item(), step.s.item()), (step.s - step.t).item()
+        u = (x - model.denoise(x, step.t)) / t
+        ahead = x + h * u
+        return x + 0.5 * h * (u + (ahead - model.denoise(ahead, step.s)) / s), None
+
+
+@pytest.mark.parametrize("shift", [1.0, 3.0])
+def test_heuns_method_for_rectified_flow(shift: float, tmp_path: Path) -> None:
+    """Step for step in their variables, on the same model and levels, with the same closing denoising."""
+    net, scheduler = unet(), diffusers.FlowMatchHeunDiscreteScheduler(shift=shift)
+    model = loaded(tmp_path, net, scheduler).model.in_units(None)
+    scheduler.set_timesteps(8)
+    x = start = torch.randn(2, 1, 8, 8)
+    for t in scheduler.timesteps:
+        x = scheduler.step(net(x, t).sample, t, x).prev_sample
+    times = torch.unique(scheduler.sigmas[:-1].double()).flip(0).clamp(max=1 - 1e-6)
+    same(sample(model, HeunInTime(), init=start, grid=times).x, x)
+
+
 class Scaled(Sampler[None]):
     """Predictor-corrector sampling whose k-th correction has the k-th of the ratios given: theirs follows from the norms of a batch."""
 

@@ -111,6 +111,13 @@ def test_a_wrong_score_makes_a_longer_file() -> None:
     assert longer > right + 8 * SIZE * 0.5 / 8  # half a bit a pixel
 
 
+def test_images_at_once_do_not_begin_from_more_bits_than_one() -> None:
+    """The states of 28 images drawn at once would take 28 · 64 bytes and more that stand for nothing."""
+    decoder, images = known(VE(0.001, 10.0))
+    one, all_ = (len(compress(decoder, images, steps=3, batch=batch)) for batch in (1, 28))
+    assert all_ < one + 100
+
+
 def test_a_network_in_other_units_in_uneven_batches_decodes_to_the_same_bytes() -> None:
     loaded = load_model("digits")
     assert loaded.byte_decoder is not None

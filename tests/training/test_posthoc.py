@@ -51,8 +51,9 @@ def test_any_length_is_rebuilt_as_if_it_had_been_tracked(length: float) -> None:
             torch.testing.assert_close(rebuild(found, length, step=step)["w"], expected, rtol=0, atol=1e-6)
         else:
             assert (rebuild(found, length, step=step)["w"] - expected).abs().max() > 1e-6  # not stored at that step
-    few = [one for one in found if one.step % 12 == 0]
-    torch.testing.assert_close(rebuild(few, length)["w"], tracked(weights, length)[-1]["w"], rtol=0, atol=1.5e-2)
+    for spacing, off in ((6, 2e-3), (12, 6e-3)):  # nearest in their profiles, they would be 6e-3 and 1e-2 off
+        few = [one for one in found if one.step % spacing == 0]
+        torch.testing.assert_close(rebuild(few, length)["w"], tracked(weights, length)[-1]["w"], rtol=0, atol=off)
 
 
 def test_training_tracks_stores_and_goes_on_with_them(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ _HEADER = 1000  # bytes, at most
 _POINTS = 4  # of a lattice, to a standard deviation
 _REACH = 8  # standard deviations beyond the data that lattices go to
 _POWER = -1 / 3
-_ALONE = 8  # images that leave the bits of which the states of one more are drawn
+_ALONE = 12  # images that leave the bits of which the states of one more are drawn
 _BYTES = 256
 _LIMITS = {"n": 10**9, "steps": 10_000, "batch": 1024}
 

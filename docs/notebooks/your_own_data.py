@@ -126,6 +126,22 @@ drawn = sf.sample(points, sf.Heun(), (len(unseen), 2), grid=sf.Karras(23))
 accuracy, p = sf.c2st(drawn.x, unseen)
 print(f"a classifier tells samples from data with accuracy {accuracy}")
 
+# %%
+import matplotlib.pyplot as plt
+
+figure, axes = plt.subplots(1, 2, figsize=(8, 3.2), sharex=True, sharey=True)
+for axis, shown, name in zip(axes, (unseen, drawn.x), ("held-out rows", "samples"), strict=True):
+    axis.scatter(*shown.T, s=3, alpha=0.3, linewidths=0)
+    axis.set_title(name)
+    axis.set_xlabel("column 1")
+axes[0].set_ylabel("column 2")
+axes[0].set_xlim(-4, 4)
+axes[0].set_ylim(-3, 12)
+figure.tight_layout()
+figure.savefig(OUT / "table.png", dpi=100)
+plt.close(figure)
+Image.open(OUT / "table.png")
+
 # %% [markdown]
 # ## Series, colours, volumes
 #
@@ -169,8 +185,6 @@ for name, x in kinds.items():
     )
 
 # %%
-import matplotlib.pyplot as plt
-
 figure, axes = plt.subplots(6, 8, figsize=(9, 7))
 for row, (name, x) in enumerate(kinds.items()):
     for which, shown in enumerate((x, drawn[name])):

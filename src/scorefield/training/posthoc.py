@@ -126,7 +126,7 @@ def grouped(tensors: Mapping[str, Weights]) -> dict[float, Weights]:
 
 
 def _before(step: int, length: float, last: int) -> np.ndarray:
-    """Return how much the weights up to each of ``last`` steps count together in an average at ``step``; all of them, weighted, at the end."""
+    """Return how much the weights up to each of ``last`` steps count together in an average at ``step``, and at the end all, weighted."""
     together = np.minimum(np.arange(1, last + 1) / step, 1.0) ** (exponent(length) + 1)
     together[-1] *= _WHOLE
     return together

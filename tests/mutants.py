@@ -34,6 +34,7 @@ GUARDS = {
     "_ode.py": ["../test_ode.py"],
     "likelihood": ["../test_likelihood.py", "test_units.py"],
     "likelihood/compression.py": ["../test_compression.py"],
+    "likelihood/ladder.py": ["../test_compression.py"],
     "likelihood/lattice.py": ["../test_compression.py"],
     "likelihood/stack.py": ["../test_compression.py"],
     "guidance/auto.py": ["test_guidance_auto.py"],
@@ -231,14 +232,12 @@ MUTANTS = [
     ),
     Mutant(
         "files: a step's noise is the forward one",
-        "likelihood/compression.py",
+        "likelihood/ladder.py",
         "step.posterior_variance**0.5",
         "step.variance**0.5",
     ),
-    Mutant("files: the state forgotten", "likelihood/compression.py", "return stay * self", "return 0 * self"),
-    Mutant(
-        "files: states that are not random", "likelihood/compression.py", "np.uint64(64 - PRECISION)", "np.uint64(63)"
-    ),
+    Mutant("files: the state forgotten", "likelihood/ladder.py", "return stay * self", "return 0 * self"),
+    Mutant("files: states that are not random", "likelihood/ladder.py", "np.uint64(64 - PRECISION)", "np.uint64(63)"),
     Mutant("files: all images at once", "likelihood/compression.py", "1 + done // _ALONE", "batch"),
     Mutant("files: any model decodes", "likelihood/compression.py", "if fingerprint != ", "if None == "),
     Mutant("files: what is left does not matter", "likelihood/compression.py", "if not stack.empty:", "if False:"),
@@ -248,7 +247,7 @@ MUTANTS = [
         "_PARTS * edge - _PARTS // 2 - m",
         "_PARTS * edge - m",
     ),
-    Mutant("files: points that are impossible", "likelihood/lattice.py", " + j // _PARTS + lattice.count + 1", " + 1"),
+    Mutant("files: points that are impossible", "likelihood/lattice.py", " + j // _PARTS + count + 1", " + 1"),
     Mutant(
         "files: words in the wrong order",
         "likelihood/stack.py",

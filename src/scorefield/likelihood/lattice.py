@@ -43,41 +43,51 @@ class Lattice:
         return self.low + self.width * k
 
 
+@dataclass(frozen=True)
 class Bell:
-    """Gaussians of one standard deviation on a lattice, any mean."""
+    """Gaussians of one standard deviation on a lattice, any mean. The table is made anew for every use: a chain has many, each is large."""
 
-    def __init__(self, lattice: Lattice, std: float) -> None:
-        self._lattice, self._last = lattice, lattice.count - 1
-        self._middle = _PARTS * lattice.count + _PARTS
-        j = np.arange(-self._middle, self._middle + 1)
-        share = np.floor((_TOTAL - 2 * lattice.count - 2) * ndtr(j * (lattice.width / (_PARTS * std)))).astype(np.int64)
-        self._table = share + j // _PARTS + lattice.count + 1
+    lattice: Lattice
+    std: float
 
     def push(
         self, stack: Stack, k: Int64[np.ndarray, " n"], mean: Float64[np.ndarray, " n"], shift: Shift = None
     ) -> None:
         """Push points of a lattice."""
-        stack.push(self._interval(k, self._rounded(mean)), shift)
+        stack.push(self._interval(self._table(), k, self._rounded(mean)), shift)
 
     def pop(self, stack: Stack, mean: Float64[np.ndarray, " n"], shift: Shift = None) -> Int64[np.ndarray, " n"]:
         """Pop points."""
-        rounded = self._rounded(mean)
+        table, rounded = self._table(), self._rounded(mean)
 
         def find(number: Int64[np.ndarray, " k"], part: slice) -> tuple[Int64[np.ndarray, " k"], Interval]:
             m = rounded[part]
-            j = np.searchsorted(self._table, number, side="right") - 1 - self._middle
-            k = np.clip((j + _PARTS // 2 + m) // _PARTS, 0, self._last)
-            return k, self._interval(k, m)
+            j = np.searchsorted(table, number, side="right") - 1 - self._middle
+            k = np.clip((j + _PARTS // 2 + m) // _PARTS, 0, self.lattice.count - 1)
+            return k, self._interval(table, k, m)
 
         return stack.pop(len(mean), find, shift)
 
+    @property
+    def _middle(self) -> int:
+        """Where T(0) is in the table."""
+        return _PARTS * (self.lattice.count + 1)
+
+    def _table(self) -> Int64[np.ndarray, " j"]:
+        """Return T."""
+        count, j = self.lattice.count, np.arange(-self._middle, self._middle + 1)
+        share = np.floor((_TOTAL - 2 * count - 2) * ndtr(j * (self.lattice.width / (_PARTS * self.std))))
+        return share.astype(np.int64) + j // _PARTS + count + 1
+
     def _rounded(self, mean: Float64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
         """Return m, within the lattice."""
-        m = np.rint(_PARTS * (mean - self._lattice.low) / self._lattice.width)
-        return np.clip(m, 0, _PARTS * self._last).astype(np.int64)
+        m = np.rint(_PARTS * (mean - self.lattice.low) / self.lattice.width)
+        return np.clip(m, 0, _PARTS * (self.lattice.count - 1)).astype(np.int64)
 
-    def _interval(self, k: Int64[np.ndarray, " n"], m: Int64[np.ndarray, " n"]) -> Interval:
+    def _interval(
+        self, table: Int64[np.ndarray, " j"], k: Int64[np.ndarray, " n"], m: Int64[np.ndarray, " n"]
+    ) -> Interval:
         """Return F(k), and F(k + 1) − F(k)."""
-        start, stop = (self._table[_PARTS * edge - _PARTS // 2 - m + self._middle] for edge in (k, k + 1))
-        start, stop = np.where(k == 0, 0, start), np.where(k == self._last, _TOTAL, stop)
+        start, stop = (table[_PARTS * edge - _PARTS // 2 - m + self._middle] for edge in (k, k + 1))
+        start, stop = np.where(k == 0, 0, start), np.where(k == self.lattice.count - 1, _TOTAL, stop)
         return start, stop - start

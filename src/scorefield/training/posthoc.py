@@ -16,7 +16,8 @@ with two averages stored twenty times, what is rebuilt is off by (relative, for 
     cosine to zero     1e-6 … 6e-5       4e-6 … 4e-4           3e-5 … 2e-3
     constant           2e-5 … 1e-3       2e-5 … 1e-3           4e-5 … 2e-3
 
-How good they are there, as the mean of ‖x − D‖²/σ² over sixteen levels of 397 held-out digits, standard errors of differences from 0.1 below 0.05:
+How good they are there, as the mean of ‖x − D‖²/σ² over sixteen levels of 397 held-out digits; standard errors of differences from 0.1 are
+below 0.05:
 
     length             last     0.02     0.03     0.05     0.075    0.1      0.15     0.2      0.25     decay 0.999
     cosine to zero     17.693   17.694   17.695   17.698   17.704   17.715   17.762   17.868   18.148   17.710

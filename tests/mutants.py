@@ -158,8 +158,8 @@ MUTANTS = [
     Mutant(
         "philox: element and seed change places",
         "_philox.py",
-        "Words(element, torch.full_like(element, draw), seeds[:, :1], seeds[:, 1:])",
-        "Words(seeds[:, :1], torch.full_like(element, draw), element, seeds[:, 1:])",
+        "Words(element, torch.as_tensor(draw, device=seeds.device), seeds[:, :1], seeds[:, 1:])",
+        "Words(seeds[:, :1], torch.as_tensor(draw, device=seeds.device), element, seeds[:, 1:])",
     ),
     Mutant("philox: a draw is the one before", "_tensors.py", "self._drawn += 1", "self._drawn = 1"),
     Mutant("Dormand–Prince: a sign", "_ode.py", "-2187 / 6784", "2187 / 6784"),
@@ -777,7 +777,7 @@ MUTANTS = [
     Mutant(
         "loaded: adaptive solvers in bfloat16",
         "loaded.py",
-        'precision == "auto" and isinstance(sampler, AdaptiveODE)',
+        'precision == "auto" and isinstance(sampler, AdaptiveODE | AdaptiveSDE)',
         "False",
     ),
     Mutant("loaded: the weaker version of no class", "loaded.py", "loaded.weak.condition(rows)", "loaded.weak"),

@@ -29,7 +29,7 @@ def shipped_models() -> list[str]:
 
 
 def find(name: str | os.PathLike[str], warn: Warn) -> checkpoint.Checkpoint:
-    """Return the checkpoint called ``name``; ``warn`` is told of every damaged one that was passed over.
+    """Return the checkpoint called ``name``; ``warn`` is called for every damaged one that was passed over.
 
     Raises:
         ConfigError: nothing of that name.

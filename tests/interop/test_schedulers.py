@@ -26,7 +26,6 @@ from scorefield._tensors import Noise
 from scorefield.errors import ConfigError
 from scorefield.grids import Step
 from scorefield.models import ScoreModel, State
-from scorefield.processes import RectifiedFlow
 from scorefield.samplers import ReverseDiffusion
 
 diffusers = pytest.importorskip("diffusers", reason="diffusers is not installed: pip install 'scorefield[interop]'")
@@ -154,7 +153,6 @@ def test_schedulers_of_rectified_flow(shift: float, tmp_path: Path) -> None:
     for t in scheduler.timesteps:
         x = scheduler.step(net(x, t).sample, t, x).prev_sample
     times = scheduler.sigmas[:-1].double().clamp(max=1 - 1e-6)  # at 1 there is no score
-    model.process = RectifiedFlow(t_max=1 - 1e-6)
     same(sample(model, Euler(), init=start, grid=times).x, x)
 
 
@@ -180,7 +178,6 @@ def test_heuns_method_for_rectified_flow(shift: float, tmp_path: Path) -> None:
     for t in scheduler.timesteps:
         x = scheduler.step(net(x, t).sample, t, x).prev_sample
     times = torch.unique(scheduler.sigmas[:-1].double()).flip(0).clamp(max=1 - 1e-6)
-    model.process = RectifiedFlow(t_max=1 - 1e-6)  # theirs begins at 1
     same(sample(model, HeunInTime(), init=start, grid=times).x, x)
 
 

@@ -100,9 +100,9 @@ class Up(nn.Module):
         self.grow, self.norm, self.conv, self.change, self.style = grow, norm, conv, change, style
 
     def forward(self, h: Image, out: Image | None, kept: list[Image], condition: Tensor) -> tuple[Image, Image | None]:
-        """Return the state, and the output as gathered so far; takes from ``kept`` what it joins."""
-        for block in self.blocks:
-            h = block(torch.cat([h, kept.pop()], dim=1), condition)
+        """Return the state, and the output as gathered so far; ``kept`` is one state of the way down for each block, the last first."""
+        for block, beside in zip(self.blocks, kept, strict=True):
+            h = block(torch.cat([h, beside], dim=1), condition)
         if self.grow is not None:
             h = out = self.style.sum(self.grow(out), h)
         elif self.norm is not None and self.conv is not None:
@@ -264,7 +264,8 @@ class NCSNpp(nn.Module):
             h = block(h, condition)
         out = None
         for up in self.up:
-            h, out = up(h, out, kept, condition)
+            joined = [kept.pop() for _ in range(self.depth + 1)]
+            h, out = up(h, out, joined, condition)
         h = h if out is None else out
         return h if self.norm is None or self.head is None else self.head(F.silu(self.norm(h)))
 

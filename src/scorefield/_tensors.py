@@ -38,6 +38,7 @@ __all__ = [
     "standard_normal",
     "sum_event",
     "take_rows",
+    "there",
     "uniform_like",
 ]
 
@@ -49,17 +50,20 @@ def like(a: Tensor, x: Tensor) -> Tensor:
             f"a state must be a tensor of shape (b, *d); received {type(x).__name__}: torch.as_tensor makes one"
         )
     if a.ndim == 0:
-        return _there(a, x)
+        return there(a, x)
     if a.ndim == 1 and x.ndim >= 1 and a.shape[0] in (1, x.shape[0]):
-        return _there(a, x).reshape(-1, *[1] * (x.ndim - 1))
+        return there(a, x).reshape(-1, *[1] * (x.ndim - 1))
     raise ValueError(
         f"a time or scale must have shape () or (b,); received {tuple(a.shape)} against a state of shape {tuple(x.shape)}"
     )
 
 
-def _there(a: Tensor, x: Tensor) -> Tensor:
-    """Return ``a`` in the dtype and device of x; to a GPU without waiting for what it is at, from it of course not before it is done."""
-    return a.to(x, non_blocking=x.is_cuda)
+def there(a: Tensor, x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+    """Return ``a`` on the device of x, in its dtype or another.
+
+    To a GPU without waiting for what it is at, from it of course not before it is done.
+    """
+    return a.to(x.device, dtype or x.dtype, non_blocking=x.is_cuda)
 
 
 def as_time(t: Tensor | float) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from scorefield._tensors import as_time, like, match_rows, take_rows
+from scorefield._tensors import as_time, like, match_rows, take_rows, there
 from scorefield.errors import ConfigError
 from scorefield.processes import Process
 from scorefield.units import INSIDE, UNCHANGED, Units
@@ -119,7 +119,7 @@ def network_inputs(model: NoisyModel, x: State, noise: Tensor) -> tuple[Tensor, 
     dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), x.dtype)
     if noise.is_floating_point():
         noise = noise.to(torch.promote_types(dtype, torch.float32))
-    condition = noise.to(x.device).expand(len(x))
+    condition = there(noise, x, noise.dtype).expand(len(x))
     labels = () if model.labels is None else (match_rows(model.labels, x).expand(len(x)),)
     return x.to(dtype), condition, *labels
 

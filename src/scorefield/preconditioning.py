@@ -26,7 +26,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from scorefield._checks import require
-from scorefield._tensors import as_time, like
+from scorefield._tensors import as_time, like, there
 from scorefield.errors import ConfigError
 from scorefield.models import Scored, ScoreModel, State, Time, network_inputs, same_shape
 from scorefield.processes import VE, Process
@@ -259,6 +259,6 @@ class LadderNet(Networked, Scored):
     def score(self, x: State, t: Time) -> State:
         """Return (σ_i/σ) F(x, i): on a level the network's own output."""
         _, sigma = self.process.alpha_sigma(as_time(t))
-        levels = self.levels.to(sigma.device)
+        levels = there(self.levels, sigma, self.levels.dtype)
         index = (torch.log(sigma)[..., None] - torch.log(levels)).abs().argmin(dim=-1)
         return like(levels[index] / sigma, x) * self.output(x, index)

@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._tensors import like
+from scorefield._tensors import like, there
 
 __all__ = ["DDPM", "EDM", "VE", "VP", "PowerVE", "Process", "RectifiedFlow", "SubVP"]
 
@@ -317,7 +317,7 @@ class DDPM(Process):
 
     def alpha_sigma(self, t: Time) -> tuple[Time, Time]:
         """Return (1/√(1 + ρ²), ρ/√(1 + ρ²))."""
-        table = self.log_ratios.to(t)
+        table = there(self.log_ratios, t)
         place = t * (len(table) - 1)
         below = place.detach().floor().clamp(0, len(table) - 2).long()
         log_ratio = torch.lerp(table[below], table[below + 1], place - below)
@@ -325,6 +325,6 @@ class DDPM(Process):
 
     def time(self, ratio: Time) -> Time:
         """Return the t at which the interpolated ln ρ is ln(ratio)."""
-        table, wanted = self.log_ratios.to(ratio), torch.log(ratio)
+        table, wanted = there(self.log_ratios, ratio), torch.log(ratio)
         below = (torch.searchsorted(table, wanted.detach().contiguous()) - 1).clamp(0, len(table) - 2)
         return (below + (wanted - table[below]) / (table[below + 1] - table[below])) / (len(table) - 1)

@@ -15,7 +15,7 @@ from torch import Tensor
 from typing_extensions import TypeVar
 
 from scorefield._checks import reals, require, whole
-from scorefield._tensors import Noise, Stream, flatten, looked_at
+from scorefield._tensors import Noise, Stream, flatten, looked_at, there
 from scorefield.errors import ConfigError, DivergedError
 from scorefield.grids import Grid, Step, steps_of, times_of
 from scorefield.models import ScoreModel, State
@@ -172,10 +172,10 @@ def _run(
 ) -> _Part:
     """Follow the grid with one batch."""
     if x is None:
-        prior = model.prior(steps[0].t)
-        mean, std = (moment.to(noise.device, noise.dtype) for moment in (prior.mean, prior.std))
+        prior, z = model.prior(steps[0].t), noise.normal()
+        mean, std = (there(moment, z) for moment in (prior.mean, prior.std))
         try:
-            x = std * noise.normal() + mean
+            x = std * z + mean
         except RuntimeError:
             raise ConfigError(
                 f"shape must end in that of the model's events, {tuple(mean.shape)}; received {noise.shape}"

@@ -15,6 +15,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from scorefield._tensors import there
+
 __all__ = ["BlurredConv", "StridedConv", "double", "halve"]
 
 Image = Float[Tensor, "b c h w"]
@@ -42,7 +44,7 @@ def _filtered(x: Image, taps: Taps, before: int, after: int, *, stride: int = 1,
 
 
 def _kernel(x: Tensor, taps: Taps) -> Tensor:
-    k = torch.tensor(taps, dtype=x.dtype, device=x.device)
+    k = there(torch.tensor(taps, dtype=x.dtype), x)
     return torch.outer(k, k) / k.sum() ** 2
 
 

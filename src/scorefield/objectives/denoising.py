@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._tensors import Source, like, standard_normal, sum_event, uniform_like
+from scorefield._tensors import Source, like, standard_normal, sum_event, there, uniform_like
 from scorefield.models import ScoreModel
 from scorefield.objectives.levels import OneLevel, TimeLaw, UniformTime
 from scorefield.objectives.weights import Weight, sigma_weight
@@ -61,7 +61,7 @@ class MultiLevelDSM:
 
     def __call__(self, model: ScoreModel, x0: Float[Tensor, "b *d"], noise: Source = None) -> Float[Tensor, " b"]:
         """Return the loss of each example."""
-        levels = self.levels.to(x0.device)
+        levels = there(self.levels, x0, self.levels.dtype)
         index = (uniform_like(x0, noise) * len(levels)).long()
         t = model.process.time(levels[index])
         sigma = like(levels[index], x0)

@@ -33,11 +33,26 @@ def images(channels: int = 1, n: int = 20) -> Dataset:
     return Dataset(torch.randn(n, channels, 8, 8, generator=torch.Generator().manual_seed(0)), None, "noise")
 
 
-def small_run(path: Path, data: Dataset | None = None, *, parallel: Any = None, **train: Any) -> tuple[Run, list[str]]:
+def as_bytes() -> Dataset:
+    """Return 8-bit images of 8 x 8 pixels."""
+    return Dataset(torch.randint(256, (20, 1, 8, 8), generator=torch.Generator().manual_seed(0)).byte(), None, "bytes")
+
+
+def small_run(
+    path: Path,
+    data: Dataset | None = None,
+    *,
+    parallel: Any = None,
+    width: int = 4,
+    guided: int | None = None,
+    **train: Any,
+) -> tuple[Run, list[str]]:
     """Return a run in ``path`` with other settings of training, and the list its warnings go to."""
     warned: list[str] = []
     torch.manual_seed(0)
-    config = validate(RunConfig, merge(CONFIG, {"train": train}), "test")
+    config = validate(
+        RunConfig, merge(CONFIG, {"train": train, "network": {"width": width}, "guide": {"step": guided}}), "test"
+    )
     return Run(config, path, data=data or images(), parallel=parallel, warn=warned.append), warned
 
 

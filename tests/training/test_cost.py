@@ -43,6 +43,7 @@ def test_a_convolution_is_counted_exactly():
     assert found.activations == 4 * (64 + 8 * 64)
     assert (found.parameters, found.state) == (80, 5 * 4 * 80)
     assert found.memory(10) == 5 * 4 * 80 + 10 * found.activations
+    assert found.memory(10, shares=4) == 5 * 80 + 10 * found.activations
     assert found.seconds(10, peak=1e6, utilisation=0.5) == pytest.approx(3 * 10 * found.operations / 0.5e6)
     assert net.conv.weight.device.type == "cpu"
 

@@ -304,3 +304,14 @@ def test_nothing_piles_up_over_a_long_training(steps: int):
 def tensors_alive() -> int:
     gc.collect()
     return sum(isinstance(thing, torch.Tensor) for thing in gc.get_objects())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [True, "graphs"])
+def test_a_compiled_network_takes_the_same_steps(how):
+    """To 1e-6, in parts of a batch too; on a CPU there are no graphs, and "graphs" compiles."""
+    eager, compiled = (
+        [record.loss for record in advance(fresh(), replace(SETTINGS, compile=asked, accumulate=2), 5)]
+        for asked in (False, how)
+    )
+    assert compiled == pytest.approx(eager, rel=1e-6)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,13 +14,14 @@ from types import SimpleNamespace
 import processes
 import pytest
 import torch
-from processes import CASES, half_and_half, trained
+from processes import CASES, MUON, half_and_half, trained
 from safetensors.torch import load_file
 from small import images, small_run
 
 from forked import Forked, several
-from scorefield.errors import ScorefieldError
-from scorefield.training import Accelerated, OneProcess, checkpoint
+from scorefield.errors import ConfigError, ScorefieldError
+from scorefield.training import Accelerated, OneProcess, Optimization, checkpoint
+from scorefield.training.loop import _check_sharded
 
 BOUND = {torch.float32: 1e-6, torch.float64: 1e-12}
 
@@ -40,6 +42,26 @@ def left_by_several(request: pytest.FixtureRequest, tmp_path_factory: pytest.Tem
     ended = together(request.param, folder)
     assert {code for code, _ in ended} == {0}, ended
     return folder
+
+
+@pytest.fixture(scope="module", params=[2, pytest.param(4, marks=pytest.mark.slow)], ids=["two", "four"])
+def shares(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What processes leave that hold a share each; and what one process that holds it all leaves of the same run."""
+    folder = tmp_path_factory.mktemp("shares")
+    half_and_half(folder / "one-sharded", OneProcess(), **MUON)
+    shutil.copytree(folder / "one-sharded", folder / "one")
+    half_and_half(folder / "one", OneProcess(), **MUON)
+    done = together(request.param, folder, "sharded")
+    assert {code for code, _ in done} == {0}, done
+    return folder
+
+
+def final(run: Path) -> "dict[str, dict[str, torch.Tensor]]":
+    """Return the tensors of a run's last checkpoint, of step 12, by group."""
+    found = checkpoint.latest(run / "checkpoints", pytest.fail)
+    assert found is not None
+    assert found.step == 12
+    return found.tensors
 
 
 @cache
@@ -91,10 +113,11 @@ def test_a_checkpoint_does_not_know_how_many_wrote_it(left_by_several: Path, tmp
 
 
 @pytest.mark.promise("B4")
-def test_a_dead_process_ends_the_job(tmp_path: Path):
+@pytest.mark.parametrize("how", [(), pytest.param(("sharded",), marks=pytest.mark.slow)], ids=["copies", "shares"])
+def test_a_dead_process_ends_the_job(tmp_path: Path, how: tuple[str, ...]):
     """B4: the others say so and end within a minute, non-zero; what the first wrote until then loads, and the others wrote nothing."""
     began = time.monotonic()
-    (code, said), (killed, _) = together(2, tmp_path, True)
+    (code, said), (killed, _) = together(2, tmp_path, "die", *how)
     assert time.monotonic() - began < 60
     assert (code, killed) == (1, -signal.SIGKILL)
     assert "another process of this run has ended" in said
@@ -104,6 +127,57 @@ def test_a_dead_process_ends_the_job(tmp_path: Path):
     assert found.step == 4
     assert len((run / "metrics.jsonl").read_text().splitlines()) == 5
     assert [path.name for path in tmp_path.iterdir()] == ["dying"]
+
+
+@pytest.mark.promise("B1", "B2")
+@pytest.mark.parametrize("dtype", BOUND, ids=str)
+def test_processes_that_hold_a_share_take_the_steps_of_one(shares: Path, dtype: torch.dtype):
+    """B1, B2, B5: an uneven batch in three parts, of processes that gather weights and scatter gradients."""
+    weights = load_file(shares / f"{dtype}.safetensors")
+    assert gap(weights, trained(dtype, "one example, 33", OneProcess(), steps=20)) <= BOUND[dtype]
+
+
+@pytest.mark.promise("B3")
+@pytest.mark.parametrize("order", ["sharded", "one-sharded", "sharded-one"])
+def test_a_run_in_shares_is_that_of_one_process(shares: Path, order: str):
+    """B3: weights, averages, guide, moments of Muon and Adam, and the decoder; also where one process began or ended the run."""
+    if order == "sharded-one":
+        shutil.copytree(shares / "sharded-sharded", shares / order)
+        shutil.rmtree(shares / order / "checkpoints" / "step-00000012")
+        half_and_half(shares / order, OneProcess(), **MUON)
+    ours, theirs = final(shares / order), final(shares / "one")
+    assert set(ours) == set(theirs) == {"model", "ema", "optim", "guide", "average-0_1", "decoder"}
+    for group, tensors in ours.items():
+        assert gap(tensors, theirs[group]) <= 1e-6, group
+    assert (shares / order / "movie.gif").exists()
+
+
+@pytest.mark.promise("A1", "A2")
+def test_a_resumed_run_in_shares_is_the_uninterrupted_one(shares: Path):
+    """A1: bit for bit, by as many processes."""
+    ours, theirs = final(shares / "sharded-sharded"), final(shares / "sharded")
+    assert {group: gap(ours[group], theirs[group]) for group in theirs} == dict.fromkeys(ours, 0.0)
+
+
+def test_processes_hold_shares_and_refuse_what_needs_the_whole(shares: Path):
+    """Every process holds its share of every tensor, the first alone the whole of a checkpoint; gradients of gradients are refused."""
+    told = [json.loads(path.read_text()) for path in sorted(shares.glob("told-*"))]
+    refused, held, numbers, gathered = zip(*told, strict=True)
+    assert gathered == (numbers[0], *[0] * (len(told) - 1))
+    assert sum(held) == numbers[0] == numbers[-1]
+    assert max(held) <= numbers[0] / len(told) + 64  # rows do not always divide
+    assert all("leave train.sharding=none, or choose another objective" in said for said in refused)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [({"accumulate": 4}, "2 processes would compute batch_size 9 in 3 and 4 parts"), ({"compile": True}, "compile")],
+    ids=["parts", "compile"],
+)
+def test_what_does_not_go_with_shares_is_refused(settings: dict, told: str):
+    with pytest.raises(ConfigError, match=told):
+        _check_sharded(9, 2, Optimization(**settings))
+    _check_sharded(10, 2, Optimization(accumulate=4))
 
 
 LEAVING = """

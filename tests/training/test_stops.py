@@ -45,7 +45,7 @@ def test_a_signal_costs_one_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """A10: the step in hand is finished, saved once, and the exit code is that of the signal."""
     run, _ = small_run(tmp_path)
     saves: list[int] = []
-    monkeypatch.setattr(run, "save", lambda save=run.save: (saves.append(run.state.step), save()))
+    monkeypatch.setattr(run, "save", lambda save=run.save, **how: (saves.append(run.state.step), save(**how)))
     log = run.folder.log
     monkeypatch.setattr(
         run.folder, "log", lambda record: (log(record), record.step == 5 and signal.raise_signal(number))
@@ -62,7 +62,7 @@ def test_a_signal_breaks_a_picture_off(tmp_path: Path, monkeypatch: pytest.Monke
     """A10: a picture, which may take minutes, is not waited for, neither on the way nor at the end; the state is saved."""
     run, warned = small_run(tmp_path, sample_every=4)
 
-    def slow() -> None:
+    def slow(*_: object) -> None:
         if run.state.step == step:
             signal.raise_signal(signal.SIGTERM)
             time.sleep(60)
@@ -318,7 +318,7 @@ def test_a_disk_full_at_the_start_or_at_a_checkpoint(tmpfs: Path, monkeypatch: p
     assert "No space left" in capsys.readouterr().err
     (tmpfs / "filler").unlink()
     save = Run.save
-    monkeypatch.setattr(Run, "save", lambda self: (self.state.step == 14 and fill(tmpfs), save(self)))
+    monkeypatch.setattr(Run, "save", lambda self, **how: (self.state.step == 14 and fill(tmpfs), save(self, **how)))
     assert main([*TINY, "--run", str(run)]) == 4
     assert "no space for a checkpoint" in capsys.readouterr().err
     (tmpfs / "filler").unlink()

@@ -1,19 +1,29 @@
-"""Nothing waits for a GPU between two looks: with the CPU in its place, no number is read from a tensor that would be there."""
+"""Nothing waits for a GPU between two looks: with the CPU in its place, no number is read from a tensor that would be there.
 
+Nor does training wait for a disk where a GPU trains.
+"""
+
+import os
+import signal
+import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from small import images, small_run
 
-from scorefield import VE, Euler, EulerMaruyama, Exact, Gaussian, Heun, Karras, ReverseDiffusion, sample
+from scorefield import VE, Denoiser, Euler, EulerMaruyama, Exact, Gaussian, Heun, Karras, ReverseDiffusion, sample
 from scorefield.data import Batch, Batches
-from scorefield.errors import DivergedError
-from scorefield.training import train
+from scorefield.errors import CheckpointError, DivergedError
+from scorefield.networks import NCSNpp, UNet
+from scorefield.training import TrainState, checkpoint, train
 from scorefield.training.loop import _look_back
+from scorefield.units import Units
 
 READS = ("item", "tolist", "__bool__", "__float__", "__int__", "nonzero")
 
@@ -95,3 +105,123 @@ def test_a_late_look_names_step_level_and_sample(ahead):
     with pytest.raises(DivergedError, match=r"step 4 of 9 \(t = .*noise level .*1 of 5 samples.*number 2"):
         sample(model, Spoilt(), (5, 2), grid=Karras(9), seed=0)
     assert calls == 9  # looked at after the last
+
+
+@pytest.fixture
+def held_back(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Let checkpoints that are written beside the training wait for an event."""
+    go_on, save = threading.Event(), checkpoint.save
+    monkeypatch.setattr("scorefield.runs.run.looked_at", lambda _: 20)
+
+    def waits(*given: Any, **named: Any) -> Any:
+        if threading.current_thread() is not threading.main_thread():
+            go_on.wait(60)
+        return save(*given, **named)
+
+    monkeypatch.setattr(checkpoint, "save", waits)
+    return go_on
+
+
+def test_training_goes_on_while_a_checkpoint_is_written(tmp_path, held_back):
+    """On a GPU a checkpoint holds the state of its step, though training changed it before the file was there."""
+    run, _ = small_run(tmp_path / "run", checkpoint_every=3, averages=[0.1])
+    with run:
+        for record in run:
+            if record.step == 3:
+                kept = run.state.gathered(copy=True)
+            if record.step == 5:
+                assert checkpoint.latest(run.folder.checkpoints, pytest.fail) is None
+                held_back.set()
+            if record.step == 7:
+                run.save()  # waits for the one before
+                break
+    found = checkpoint.load(run.path / "checkpoints" / "step-00000003")
+    assert {name: set(tensors) for name, tensors in found.tensors.items()} == {k: set(v) for k, v in kept.items()}
+    for group, tensors in kept.items():
+        for name, value in tensors.items():
+            assert torch.equal(found.tensors[group][name], value)
+    assert sorted(p.name for p in found.path.parent.glob("step-*")) == [f"step-{k:08d}" for k in (3, 6, 7)]
+
+
+@pytest.mark.promise("A6")
+@pytest.mark.parametrize("when", ["a later step", "the end"])
+def test_what_the_writing_meets_is_raised_later(tmp_path, monkeypatch, held_back, when):
+    """A6: a full disk stops a training whose checkpoints are written beside it."""
+
+    def full(*_: Any, **__: Any) -> None:
+        held_back.wait(60)
+        raise CheckpointError("no space")
+
+    monkeypatch.setattr(checkpoint, "save", full)
+    run, _ = small_run(tmp_path / "run", checkpoint_every=3)
+
+    def go_on() -> None:
+        with run:
+            for record in run:
+                if record.step == 4:
+                    held_back.set()
+                if record.step == 5 and when == "the end":
+                    break
+                time.sleep(0.05)
+
+    with pytest.raises(CheckpointError, match="no space"):
+        go_on()
+    assert run.state.step < 7
+
+
+@pytest.mark.promise("A1")
+def test_a_kill_while_a_checkpoint_is_written_leaves_the_former(tmp_path, held_back):
+    """A1: kill -9 in the middle of a write beside the training; the run goes on from the checkpoint before."""
+    child = os.fork()
+    if child == 0:
+        run, _ = small_run(tmp_path / "run", checkpoint_every=3)
+        with run:
+            for record in run:
+                if record.step == 2:
+                    run.save()
+                if record.step == 5:
+                    os.kill(os.getpid(), signal.SIGKILL)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    run, warned = small_run(tmp_path / "run", checkpoint_every=1000)
+    with run.resume():
+        assert run.state.step == 2
+        assert warned == []
+        assert [record.step for record in run] == list(range(3, 13))
+
+
+@pytest.fixture
+def blocking(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+    """Let every tensor pass for one on a GPU, and note exact numbers, which the CPU has, that are sent there with a wait."""
+    found, to = list[tuple[int, ...]](), torch.Tensor.to
+
+    def noted(self: torch.Tensor, *given: Any, **named: Any) -> torch.Tensor:
+        exact = self.dtype in (torch.float64, torch.int64) and self.ndim == 0
+        away = given and (
+            isinstance(given[0], torch.device) or (isinstance(given[0], torch.Tensor) and given[0].ndim > 0)
+        )
+        if exact and away and not named.get("non_blocking"):
+            found.append(tuple(self.shape))
+        return to(self, *given, **named)
+
+    monkeypatch.setattr(torch.Tensor, "is_cuda", property(lambda _: True))
+    monkeypatch.setattr(torch.Tensor, "to", noted)
+    return found
+
+
+def test_training_sends_nothing_with_a_wait(tmp_path, ahead, blocking):
+    run, _ = small_run(tmp_path, generator="philox")
+    model = run.state.model.in_units(Units(torch.tensor(0.1), torch.tensor(2.0)))
+    state = TrainState.create(model, run._settings)
+    list(train(state, Batches(images(), 8, 0, generator="philox"), run._objective, replace(run._settings, steps=3)))
+    assert blocking == []
+
+
+@pytest.mark.parametrize(
+    "net", [lambda: UNet(1, 8, width=4, depth=1), lambda: NCSNpp(1, 8, width=4, multipliers=(1, 2))]
+)
+def test_sampling_sends_nothing_with_a_wait(ahead, blocking, net):
+    units = Units(torch.tensor(0.1), torch.tensor(2.0))
+    torch.manual_seed(0)
+    model = Denoiser(net(), VE(sigma_min=0.1, sigma_max=10.0), sigma_data=1.0).in_units(units).eval()
+    sample(model, Heun(), (2, 1, 8, 8), grid=Karras(3), generator="philox")
+    assert blocking == []

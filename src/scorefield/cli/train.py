@@ -99,7 +99,7 @@ def run(args: Namespace) -> int:
         print(to_yaml(config), end="")
         return 0
     with stage(f"reading the data and building the model of {config.name}"):
-        parallel = processes(config.train.device)
+        parallel = processes(config.train.device, config.train.sharding)
         teacher = None if config.teacher is None else load_model(config.teacher, parallel.device, warn=warn)
         made = Run(config, _place(args, config), parallel=parallel, teacher=teacher, warn=warn)
     if args.dry_run:
@@ -248,10 +248,11 @@ def _describe(run: "Run") -> None:
         f"training {train.steps} steps of {train.batch_size}, {epochs:,.{0 if epochs > 100 else 1}f} epochs, on {run.parallel.device}"
     )
     if isinstance(model, Networked):
-        found = cost(model.net, data.event)
+        whole = config.build_model(data.event) if run.state.sharded else model
+        assert isinstance(whole, Networked)  # noqa: S101 for the type checker: it is built as the model is
+        found, shares = cost(whole.net, data.event), run.parallel.world if run.state.sharded else 1
         share = -(-train.batch_size // (run.parallel.world * train.accumulate))
-        print(
-            f"memory   {found.memory(share) / 1e9:.2f} GB for {share} examples at a time, in float32 (train.accumulate divides them)"
-        )
+        memory = found.memory(share, shares) / 1e9
+        print(f"memory   {memory:.2f} GB for {share} examples at a time, in float32 (train.accumulate divides them)")
         print(f"work     {3 * found.operations * train.batch_size / 1e9:.1f} billion operations a step")
     print(f"run      {run.path} (dry run: nothing written)")

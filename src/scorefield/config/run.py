@@ -37,7 +37,7 @@ from scorefield.objectives import Objective
 from scorefield.preconditioning import LadderNet
 from scorefield.processes import VE
 from scorefield.training import Optimization
-from scorefield.training.parallel import checked_device, pick_device
+from scorefield.training.parallel import Sharding, checked_device, pick_device
 
 __all__ = ["DataConfig", "RunConfig", "TrainConfig"]
 
@@ -58,6 +58,8 @@ class TrainConfig(_Minimise):
         epochs: in place of ``steps``: as many steps as it takes to see the data so many times.
         batch_size: examples per optimiser step.
         device: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:N" or "mps".
+        sharding: what several processes hold of what is trained: "none", each a copy of it all; "full", each a share of the weights,
+            gradients, moments and averages (FSDP), for networks of which 20 bytes a parameter do not fit on one device.
         log_every: steps between two lines of metrics.jsonl.
         checkpoint_every: steps between two checkpoints.
         sample_every: steps between two pictures of samples.
@@ -67,6 +69,7 @@ class TrainConfig(_Minimise):
     epochs: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     batch_size: PositiveInt = 128
     device: Annotated[str, AfterValidator(checked_device)] = "auto"
+    sharding: Sharding = "none"
     log_every: PositiveInt = 20
     checkpoint_every: PositiveInt = 500
     sample_every: PositiveInt = 2_000

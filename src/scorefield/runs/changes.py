@@ -7,7 +7,8 @@ __all__ = ["FREE", "differences"]
 FREE = frozenset(
     {
         *("comment", "sampling", "guide.weight", "guide.interval", "data.dir"),
-        *("train.device", "train.keep", "train.log_every", "train.checkpoint_every", "train.sample_every"),
+        *("train.device", "train.sharding", "train.keep"),
+        *("train.log_every", "train.checkpoint_every", "train.sample_every"),
     }
 )
 """What may differ between a run and its resumption: nothing of it changes a step before the checkpoint."""

@@ -5,18 +5,21 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Self
 
 import torch
 
+from scorefield._tensors import looked_at
 from scorefield.config import RunConfig, refusals, stored, to_yaml, validate
 from scorefield.data import Batches, Dataset
 from scorefield.errors import CheckpointError, ConfigError, DivergedError
 from scorefield.likelihood import ByteDecoder
 from scorefield.loaded import LoadedModel
-from scorefield.models import NoisyModel, ScoreModel
+from scorefield.models import ScoreModel
 from scorefield.plotting import loss_curve
 from scorefield.runs.changes import differences
 from scorefield.runs.folder import RunFolder
@@ -35,6 +38,8 @@ from scorefield.training import (
     pick_device,
     train,
 )
+from scorefield.training.posthoc import Weights
+from scorefield.training.sharding import gathered
 
 __all__ = ["Run"]
 
@@ -49,7 +54,8 @@ class Run:
                 print(record.step, record.loss)
 
     Iterating trains from ``state.step`` to the last step and yields the record of every step, after what is due at it was written: a line
-    of metrics.jsonl, a checkpoint, a picture. Stop where you like and call `save`; `resume` goes on, bit for bit.
+    of metrics.jsonl, a checkpoint (on a GPU a copy, on its way to the disk), a picture. Stop where you like and call `save`; `resume` goes
+    on, bit for bit.
 
     Args:
         config: of the run; what depends on the data is measured and filled in.
@@ -88,18 +94,20 @@ class Run:
                 f"train.batch_size {rows} is less than the {world} processes: each needs a row; start fewer of them"
             )
         with refusals("configuration"):
-            model = self.config.build_model(self.data.event).to(self.parallel.device)
+            model = self.config.build_model(self.data.event)
             if teacher is not None and self.config.network == teacher.config.network:
                 load_weights(model, teacher.model.state_dict())
             self._objective = self.config.build_objective(
                 None if teacher is None else teacher.steered(precision=self.config.train.precision)
             )
             self._settings = self.config.train.build(self.config.seed, self.config.guide.step)
-            self.state = TrainState.create(model, self._settings)
+            self.state = TrainState.create(model, self._settings, self.parallel)
         check_labels(model.classes, self.data.labels)
         self._held = ExitStack()
         self._folder: RunFolder | None = None
         self._told = False
+        self._writer = ThreadPoolExecutor(1)
+        self._writing: Future[Path] | None = None
         self._seconds, self._began = 0.0, time.perf_counter()
         self.drawing = False
         """Whether a picture is being drawn: to break that off costs the run nothing."""
@@ -121,9 +129,16 @@ class Run:
         return self._folder
 
     def close(self) -> None:
-        """Release the folder."""
-        self._held.close()
-        self._folder = None
+        """Release the folder, once a checkpoint that is being written is there.
+
+        Raises:
+            CheckpointError: it could not be written.
+        """
+        try:
+            self._written(wait=True)
+        finally:
+            self._held.close()
+            self._folder = None
 
     def __enter__(self) -> Self:
         return self
@@ -206,6 +221,7 @@ class Run:
             device=self.parallel.device,
             generator=self._settings.stream(self.parallel.device),
         )
+        ahead = looked_at(self.parallel.device) > 1  # the CPU has time to write while a GPU computes
         with ExitStack() as stack:
             curve = stack.enter_context(tensorboard(self.path, self.warn)) if self.first else None
             rows, clock = config.batch_size * config.log_every, time.perf_counter()
@@ -215,16 +231,21 @@ class Run:
                     now = time.perf_counter()
                     curve(record, rows / (now - clock))
                     clock = now
+                self._written()
                 if record.step % config.checkpoint_every == 0:
-                    self.save()
+                    self.save(wait=not ahead)
                 if record.step % config.sample_every == 0 and record.step < config.steps:
                     self.draw()
                 yield record
         self.save()
         self.draw()
 
-    def save(self) -> None:
+    def save(self, *, wait: bool = True) -> None:
         """Write a checkpoint that holds all of the run's state, and what is needed to sample from it.
+
+        Args:
+            wait: until it is there; else a copy of the state, in the CPU's memory, is written while training goes on, and what the writing
+                meets is raised by a later step, by the next `save` or by `close`. A kill during it leaves the former checkpoint.
 
         Raises:
             DivergedError: the state is not finite; the checkpoints before stay.
@@ -235,6 +256,8 @@ class Run:
                 f"training diverged at step {self.state.step}: {name} is not finite, and is not saved. "
                 "Lower the learning rate, clip gradients or use fp32, and go on from the last checkpoint."
             )
+        self._written(wait=True)
+        tensors = self.state.gathered(keep=self.first, copy=not wait)
         if not self.first:
             return
         extra = {
@@ -243,36 +266,49 @@ class Run:
             "seed": self.config.seed,
             "seconds": round(self._seconds + time.perf_counter() - self._began, 1),
         }
-        keep, tensors = self.config.train.keep, self.state.tensors()
-        if self.state.step >= self.config.train.steps and (decoder := self._decoder()) is not None:
+        if self.state.step >= self.config.train.steps and (decoder := self._decoder(tensors["ema"])) is not None:
             tensors["decoder"] = decoder.tensors
-        checkpoint.save(self.folder.checkpoints, self.state.step, tensors, extra, keep=keep)
+        keep = self.config.train.keep
+        write = partial(checkpoint.save, self.folder.checkpoints, self.state.step, tensors, extra, keep=keep)
+        if wait:
+            write()
+        else:
+            self._writing = self._writer.submit(write)
+
+    def _written(self, *, wait: bool = False) -> None:
+        """Raise what the writing of the last checkpoint met, if it is done."""
+        if self._writing is not None and (wait or self._writing.done()):
+            writing, self._writing = self._writing, None
+            writing.result()
 
     def draw(self) -> None:
         """Write a grid of images from the averaged weights; after the last step also the way there, and the curve of the loss.
 
-        What cannot be drawn is warned of: no picture ends a training.
+        What cannot be drawn is warned of: no picture ends a training. Weights in shares are gathered in the first process, which draws.
         """
+        ema, guide = (
+            gathered(weights, keep=self.first) for weights in (self.state.ema.state_dict(), self.state.guide or {})
+        )
         if not self.first:
             return
         try:
             self.drawing = True
             try:
-                self._draw()
+                self._draw(ema, guide)
             finally:
                 self.drawing = False
         except Exception as error:
             self.warn(f"step {self.state.step}: the picture could not be drawn ({type(error).__name__}: {error})")
 
-    def _decoder(self) -> ByteDecoder | None:
+    def _decoder(self, ema: Weights) -> ByteDecoder | None:
         """Return the decoder by which samples of 8-bit images end as bytes, once the model is final.
 
         None of other data, and of a distilled model, which denoises at the levels of its own grid alone.
         """
-        model, bytes_ = self.state.ema, len(self.data.event) == 3 and self.data.x.dtype == torch.uint8
-        if not isinstance(model, ScoreModel) or not bytes_ or self.config.teacher is not None:
+        bytes_ = len(self.data.event) == 3 and self.data.x.dtype == torch.uint8
+        if not isinstance(self.state.ema, ScoreModel) or not bytes_ or self.config.teacher is not None:
             return None
-        return ByteDecoder(model, self.data.x[:_LEARNT].to(self.parallel.device))
+        return ByteDecoder(self._averaged(ema), self.data.x[:_LEARNT].to(self.parallel.device))
 
     def _log(self, record: StepRecord) -> None:
         try:
@@ -284,30 +320,37 @@ class Run:
                 )
             self._told = True
 
-    def _draw(self) -> None:
+    def _draw(self, ema: Weights, guide: Weights) -> None:
         done = self.state.step >= self.config.train.steps
         lines = self.folder.read_metrics()
         if done and lines:
             loss = [line["loss"] for line in lines]
             loss_curve(self.path / "loss.png", [int(line["step"]) for line in lines], loss)
-        model, event = self._drawn_from(), self.data.event
-        if not isinstance(model, ScoreModel) or len(event) != 3 or event[0] not in (1, 3):
+        event = self.data.event
+        if not isinstance(self.state.ema, ScoreModel) or len(event) != 3 or event[0] not in (1, 3):
             return
+        model = self._averaged(ema)
+        if guide and self.config.guide.weight > 0:
+            model = self.config.guide.build(model, self._built(guide))
         grid = self.folder.samples / f"step-{self.state.step:08d}.png"
         if done:
             draw_way(self.path, grid, model, self.config, event)
         else:
             draw_grid(grid, model, self.config, event)
 
-    def _drawn_from(self) -> NoisyModel:
-        """Return the averaged model, guided by its weaker version where the run keeps one."""
-        model, weights, guide = self.state.ema, self.state.guide, self.config.guide
-        if weights is None or guide.weight == 0 or not isinstance(model, ScoreModel):
-            return model
-        weak = self.config.build_model(self.data.event)
-        load_weights(weak, weights)
-        assert isinstance(weak, ScoreModel)  # noqa: S101 for the type checker: it is built as the model is
-        return guide.build(model, weak.to(self.parallel.device).eval())
+    def _averaged(self, ema: Weights) -> ScoreModel:
+        """Return the averaged model, of weights that were gathered where they are in shares."""
+        if self.state.sharded:
+            return self._built(ema)
+        assert isinstance(self.state.ema, ScoreModel)  # noqa: S101 for the type checker: whoever asks has looked
+        return self.state.ema
+
+    def _built(self, weights: Weights) -> ScoreModel:
+        """Return the run's model with weights of its own."""
+        model = self.config.build_model(self.data.event)
+        load_weights(model, weights)
+        assert isinstance(model, ScoreModel)  # noqa: S101 for the type checker: whoever asks has looked
+        return model.to(self.parallel.device).eval()
 
 
 def _configuration(found: checkpoint.Checkpoint) -> RunConfig:

@@ -4,7 +4,7 @@ from scorefield.training import checkpoint
 from scorefield.training.environment import environment
 from scorefield.training.loop import BatchStream, StepRecord, check_labels, fit, train
 from scorefield.training.optimization import Optimization
-from scorefield.training.parallel import Accelerated, OneProcess, Parallel, pick_device, processes
+from scorefield.training.parallel import Accelerated, OneProcess, Parallel, Sharded, pick_device, processes
 from scorefield.training.parts import Each, Parts, fingerprint, in_turn
 from scorefield.training.state import TrainState, load_weights
 
@@ -16,6 +16,7 @@ __all__ = [
     "Optimization",
     "Parallel",
     "Parts",
+    "Sharded",
     "StepRecord",
     "TrainState",
     "check_labels",

@@ -27,7 +27,7 @@ class Cost:
 
     Attributes:
         parameters: of the network.
-        state: bytes of weights, gradients, average and moments; every process holds all of it.
+        state: bytes of weights, gradients, average and moments; every process holds all of it, or a share (train.sharding).
         activations: bytes kept for the backward pass, for one example, in float32; bfloat16 halves most of them. Allocators hold more: 1.28
             times as much was resident on a CPU.
         operations: multiplications and additions of a forward pass, for one example.
@@ -38,9 +38,13 @@ class Cost:
     activations: int
     operations: int
 
-    def memory(self, batch: int) -> int:
-        """Return the bytes of a step of ``batch`` examples on one device: train.batch_size / (processes · train.accumulate)."""
-        return self.state + batch * self.activations
+    def memory(self, batch: int, shares: int = 1) -> int:
+        """Return the bytes of a step of ``batch`` examples on one device: train.batch_size / (processes · train.accumulate).
+
+        Where the state is in as many ``shares`` as there are processes, the weights and gradients of the largest module, which is whole for
+        a while, come on top.
+        """
+        return self.state // shares + batch * self.activations
 
     def seconds(self, batch: int, peak: float, utilisation: float = 0.4) -> float:
         """Return how long a step of ``batch`` examples takes on a device of ``peak`` operations per second, a share of which is used."""

@@ -24,6 +24,7 @@ from scorefield.models import NoisyModel
 from scorefield.objectives import Objective
 from scorefield.training.optimization import Optimization
 from scorefield.training.parallel import OneProcess, Parallel
+from scorefield.training.sharding import full
 from scorefield.training.state import TrainState, load_weights
 
 __all__ = ["BatchStream", "StepRecord", "check_labels", "fit", "train"]
@@ -101,28 +102,34 @@ def train(
     Raises:
         DivergedError: the loss or a gradient stopped being finite; the state is that of the step before. On a GPU, which looking waits for,
             twenty steps are looked at together, and the state is lost.
-        ConfigError: the network was to be compiled, and cannot be here.
+        ConfigError: the network was to be compiled, and cannot be here; or a sharded state does not go with what is asked for.
     """
     parallel = parallel or OneProcess()
+    if state.sharded:
+        _check_sharded(batches.batch_size, parallel.world, settings)
     every, unseen = looked_at(parallel.device), list[StepRecord]()
     engine = parallel.summed(_Loss(state.model, objective))
     state.model.train()
     if settings.compile:
         for child in state.model.children():
-            child.compile()
+            child.compile(mode="reduce-overhead" if settings.compile == "graphs" else None)
     while state.step < settings.steps:
         k, rate = state.step, settings.rate(state.step)
+        if settings.compile == "graphs":
+            torch.compiler.cudagraph_mark_step_begin()  # what the graphs of the step before returned is no longer needed
         for group in state.optimizer.param_groups:
             group["lr"] = rate
         batch = batches.batch(k)
-        with _said_if_not_compiled():
+        with _said_if_not_compiled(), parallel.together():
             loss = _gradient(state, batch, batches, engine, settings, parallel)
-        record = StepRecord(k + 1, rate, torch.stack([loss, _clip(state, settings.clip).to(loss)]))
+            norm = _clip(state, settings.clip)
+        record = StepRecord(k + 1, rate, torch.stack([loss, norm.to(loss)]))
         if every > 1:
             unseen.append(record)
         elif not record.measured.isfinite().all():
             raise DivergedError(_diagnosis(state, batch, record.loss))
-        state.optimizer.step()
+        with parallel.together():
+            state.optimizer.step()
         state.step = k + 1
         state.average_in()
         if state.step == settings.guide_step:
@@ -175,6 +182,22 @@ def fit(
     load_weights(model, state.ema.state_dict())
     model.eval()
     return records
+
+
+def _check_sharded(batch_size: int, world: int, settings: Optimization) -> None:
+    """Refuse what processes that gather weights together cannot do.
+
+    Raises:
+        ConfigError: a network that is compiled, or one process that computes its rows in fewer parts than another.
+    """
+    if settings.compile:
+        raise ConfigError("train.sharding=full does not go with train.compile=true: leave one of them out")
+    parts = {-(-rows // -(-rows // settings.accumulate)) for rows in (batch_size // world, -(-batch_size // world))}
+    if len(parts) > 1:
+        raise ConfigError(
+            f"train.sharding=full: {world} processes would compute batch_size {batch_size} in {min(parts)} and {max(parts)} parts, and all "
+            f"have to take as many; choose a multiple of {world} rows"
+        )
 
 
 @contextmanager
@@ -283,7 +306,7 @@ def check_labels(classes: int | None, labels: Tensor | None) -> None:
 def _clip(state: TrainState, limit: float | None) -> Tensor:
     """Scale gradients down to ``limit``; return the norm they had."""
     gradients = [p.grad for p in state.model.parameters() if p.grad is not None]
-    norm = torch.nn.utils.get_total_norm(gradients)
+    norm = full(torch.nn.utils.get_total_norm(gradients))
     if limit is not None:
         torch.nn.utils.clip_grads_with_norm_(state.model.parameters(), limit, norm)
     return norm
@@ -307,7 +330,9 @@ def _look_back(unseen: list[StepRecord]) -> None:
 def _diagnosis(state: TrainState, batch: Batch, loss: float) -> str:
     """Return what stopped being finite first, on the way from the state and the data to the gradient, and what helps."""
     gradients = ((name, p.grad) for name, p in state.model.named_parameters() if p.grad is not None)
-    wrong = next((f"gradient of {name}" for name, grad in gradients if not grad.isfinite().all()), "gradient's norm")
+    wrong = next(
+        (f"gradient of {name}" for name, grad in gradients if not full(grad.isfinite().all())), "gradient's norm"
+    )
     if name := state.not_finite():
         what = f"{name} is not finite"
     elif not batch.x.isfinite().all():

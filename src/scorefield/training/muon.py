@@ -5,15 +5,18 @@ r"""Muon (Jordan et al. 2024): momentum, made orthogonal, for the kernels of con
 A kernel (out, in, h, w) is the matrix (out, in·h·w). ``orthogonal`` sends all singular values near 1, so that directions in which the
 gradient is small are learnt as fast as those in which it is large. The factor gives U the size of Adam's updates (Liu et al. 2025,
 arXiv:2502.16982): one learning rate η serves both. Cost: two products with every kernel and twenty of small square matrices, however large
-the batch; 4 % of a training step of configs/mnist.yaml on two cores.
+the batch; 4 % of a training step of configs/mnist.yaml on two cores. Where processes hold shares of the kernels, each gathers all of them,
+one at a time: as much to send as one pass of the network.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from scorefield.training.sharding import full, in_shares, shared_as
 
 __all__ = ["Muon", "orthogonal"]
 
@@ -63,8 +66,18 @@ class Muon(torch.optim.Adam):
         torch._foreach_mul_(momenta, _MOMENTUM)  # pyright: ignore[reportPrivateImportUsage]
         torch._foreach_add_(momenta, gradients)  # pyright: ignore[reportPrivateImportUsage]
         ahead = torch._foreach_add(gradients, momenta, alpha=_MOMENTUM)  # pyright: ignore[reportPrivateImportUsage]
-        for weight, update in zip(kernels, orthogonal([x.flatten(1) for x in ahead]), strict=True):
-            weight.sub_(update.view_as(weight), alpha=lr * 0.2 * max(update.shape) ** 0.5)
+        for weight, update in zip(kernels, _turned(ahead), strict=True):
+            weight.sub_(update, alpha=lr * 0.2 * max(weight.shape[0], weight.shape[1:].numel()) ** 0.5)
+
+
+def _turned(kernels: Sequence[Tensor]) -> Iterator[Tensor]:
+    """Yield kernels made orthogonal; those in shares are gathered one after another, and every process turns each."""
+    if any(map(in_shares, kernels)):
+        for x in kernels:
+            gathered = full(x)
+            yield shared_as(orthogonal([gathered.flatten(1)])[0].view_as(gathered), x)
+    else:
+        yield from (y.view_as(x) for x, y in zip(kernels, orthogonal([x.flatten(1) for x in kernels]), strict=True))
 
 
 def orthogonal(matrices: Sequence[Float[Tensor, "_ _"]]) -> list[Float[Tensor, "_ _"]]:

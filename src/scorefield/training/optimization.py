@@ -38,7 +38,8 @@ class Optimization:
         guide_step: the step whose averaged weights are kept, as the weaker model of `scorefield.AutoGuided`; None keeps none.
         accumulate: parts a batch is computed in, to bound memory.
         precision: of the network; "auto" is bfloat16 where the device is faster in it.
-        compile: run the network through torch.compile.
+        compile: run the network through torch.compile; "graphs" also replays its kernels as CUDA graphs on a GPU, for networks too small
+            to keep one busy.
         generator: of all noise: "torch" draws on the CPU; "philox" on the device, without a loop over rows; None is philox on a CUDA
             device and torch on any other.
         seed: names the noise of the whole run.
@@ -57,7 +58,7 @@ class Optimization:
     guide_step: Annotated[int, Ge(1)] | None = None
     accumulate: Annotated[int, Ge(1)] = 1
     precision: Precision = "auto"
-    compile: bool = False
+    compile: bool | Literal["graphs"] = False
     generator: Stream | None = None
     seed: int = 0
 

@@ -1,8 +1,9 @@
 """One process or many: the little that training needs to know of the others.
 
-Every process holds the whole model and the same optimiser state, computes the gradient of its rows of the global batch, and sums gradients
-with the rest: PyTorch's DistributedDataParallel sends them bucket by bucket, while the backward pass goes on. Noise belongs to rows, not to
-processes, so any number of processes takes the same step up to the order of additions.
+Every process computes the gradient of its rows of the global batch, and sums gradients with the rest. `Accelerated` ones hold the whole
+model and the same optimiser state: PyTorch's DistributedDataParallel sends gradients bucket by bucket, while the backward pass goes on.
+`Sharded` ones hold a share of it each (`scorefield.training.sharding`). Noise belongs to rows, not to processes, so any number of processes
+takes the same step up to the order of additions.
 """
 
 import os
@@ -10,15 +11,19 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Protocol, cast
+from typing import Literal, Protocol, cast
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from scorefield.errors import ConfigError, ScorefieldError
+from scorefield.training.sharding import DifferentiatedOnce, shard
 
-__all__ = ["Accelerated", "OneProcess", "Parallel", "checked_device", "pick_device", "processes"]
+__all__ = ["Accelerated", "OneProcess", "Parallel", "Sharded", "Sharding", "checked_device", "pick_device", "processes"]
+
+Sharding = Literal["none", "full"]
 
 
 class Parallel(Protocol):
@@ -39,6 +44,10 @@ class Parallel(Protocol):
         """Where this process computes."""
         ...
 
+    def place(self, model: nn.Module) -> None:
+        """Move a model, the same in every process, to where this process computes, or this process's share of it."""
+        ...
+
     def sum_(self, tensors: Sequence[Tensor]) -> None:
         """Replace each tensor by its sum over processes."""
         ...
@@ -53,6 +62,10 @@ class Parallel(Protocol):
 
     def backward(self, loss: Tensor) -> None:
         """Add the gradients of ``loss`` to those of its parameters: of the sum over processes."""
+        ...
+
+    def together(self) -> AbstractContextManager[None]:
+        """Return a context for what processes do together beside these methods: that another has ended is said in words."""
         ...
 
     def wait(self) -> None:
@@ -71,6 +84,10 @@ class OneProcess:
         self.rank, self.world = 0, 1
         self.device = torch.device(device)
 
+    def place(self, model: nn.Module) -> None:
+        """Move the model to the device."""
+        model.to(self.device)
+
     def sum_(self, tensors: Sequence[Tensor]) -> None:
         """Do nothing: the sum over one process."""
 
@@ -85,6 +102,10 @@ class OneProcess:
     def backward(self, loss: Tensor) -> None:
         """Add the gradients of ``loss``."""
         loss.backward()
+
+    def together(self) -> AbstractContextManager[None]:
+        """Return a context in which nothing is different."""
+        return nullcontext()
 
     def wait(self) -> None:
         """Return at once."""
@@ -118,6 +139,10 @@ class Accelerated:
         self.world: int = self._accelerator.num_processes
         self.device: torch.device = self._accelerator.device
 
+    def place(self, model: nn.Module) -> None:
+        """Move the model to the device."""
+        model.to(self.device)
+
     def sum_(self, tensors: Sequence[Tensor]) -> None:
         """Replace each tensor by its sum over processes, in one message."""
         flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
@@ -145,6 +170,10 @@ class Accelerated:
         with _together():
             (self.world * loss).backward()
 
+    def together(self) -> AbstractContextManager[None]:
+        """Return a context in which nothing is different: all that is sent, these methods send."""
+        return nullcontext()
+
     def wait(self) -> None:
         """Return when every process has come here."""
         with _together():
@@ -156,9 +185,50 @@ class Accelerated:
         self._accelerator.end_training()
 
 
-def processes(device: str) -> Parallel:
-    """Return the processes this one belongs to: those that torchrun started, or itself alone."""
-    return Accelerated(device) if int(os.environ.get("WORLD_SIZE", "1")) > 1 else OneProcess(pick_device(device))
+class Sharded:
+    """Processes of which each holds a share of the weights, gradients, moments and averages: PyTorch's fully_shard.
+
+    Args:
+        others: the processes, such as `Accelerated` ones.
+    """
+
+    def __init__(self, others: Parallel) -> None:
+        self.rank, self.world, self.device = others.rank, others.world, others.device
+        self.sum_, self.backward, self.wait, self.leave = others.sum_, others.backward, others.wait, others.leave
+
+    def place(self, model: nn.Module) -> None:
+        """Move this process's share of the model to the device, one module after another, so that it is whole nowhere but where it was."""
+        shard(model, self.device, self.world)
+
+    def summed(self, loss: nn.Module) -> nn.Module:
+        """Return the loss, differentiated once: its modules gather their weights and add gradients up by themselves."""
+        return DifferentiatedOnce(loss)
+
+    def alone(self, loss: nn.Module) -> AbstractContextManager[None]:
+        """Return a context in which nothing is different: to keep gradients here, each process would have to hold them whole."""
+        return nullcontext()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Say in words that another process has ended."""
+        try:
+            yield
+        except RuntimeError as error:
+            if not (isinstance(error, dist.DistError) or "gloo" in str(error)):
+                raise  # a mistake of the network's, not of the connection
+            raise _ended(error) from error
+
+
+def processes(device: str, sharding: Sharding = "none") -> Parallel:
+    """Return the processes this one belongs to: those that torchrun started, or itself alone.
+
+    Args:
+        device: where they compute; see `pick_device`.
+        sharding: whether several hold a copy of what is trained each ("none"), or a share of it ("full").
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return OneProcess(pick_device(device))
+    return Sharded(Accelerated(device)) if sharding == "full" else Accelerated(device)
 
 
 @contextmanager
@@ -169,10 +239,15 @@ def _together() -> Iterator[None]:
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:
-        raise ScorefieldError(
-            f"another process of this run has ended ({str(error).splitlines()[0]}); its own message says why. "
-            "Start all of them again to go on from the last checkpoint"
-        ) from error
+        raise _ended(error) from error
+
+
+def _ended(error: RuntimeError) -> ScorefieldError:
+    """Return what the failure of a message means."""
+    return ScorefieldError(
+        f"another process of this run has ended ({str(error).splitlines()[0]}); its own message says why. "
+        "Start all of them again to go on from the last checkpoint"
+    )
 
 
 def pick_device(name: str) -> torch.device:

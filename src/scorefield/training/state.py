@@ -1,6 +1,6 @@
 """What training changes: weights, their moving average, the optimiser's moments, the step. Nothing else, so a checkpoint is all of it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -12,7 +12,9 @@ from scorefield.errors import CheckpointError, ConfigError
 from scorefield.models import NoisyModel
 from scorefield.training.muon import Muon
 from scorefield.training.optimization import Optimization
+from scorefield.training.parallel import Parallel
 from scorefield.training.posthoc import Weights, group, grouped, updated
+from scorefield.training.sharding import full, gathered, in_shares, shared_as
 
 __all__ = ["TrainState"]
 
@@ -28,6 +30,7 @@ class TrainState:
         step: optimiser steps taken.
         guide: averaged weights of an early step, once there are any.
         averages: by their length, from the first step on; see `scorefield.training.posthoc`.
+        ema_decay: d, the most that ``average`` keeps of itself at a step.
     """
 
     model: NoisyModel
@@ -36,25 +39,32 @@ class TrainState:
     step: int = 0
     guide: dict[str, Tensor] | None = None
     averages: dict[float, Weights | None] = field(default_factory=dict[float, Weights | None])
+    ema_decay: float = 0.999
 
     @classmethod
-    def create(cls, model: NoisyModel, settings: Optimization) -> "TrainState":
+    def create(cls, model: NoisyModel, settings: Optimization, parallel: Parallel | None = None) -> "TrainState":
         """Return the state before the first step.
+
+        Args:
+            model: to be trained; the same in every process.
+            settings: of the training.
+            parallel: the processes, which place the model; it stays where it is when absent.
 
         Raises:
             ConfigError: a model with nothing to train, such as an exact one.
         """
-        parameters = [p for p in model.parameters() if p.requires_grad]
-        if not parameters:
+        if not any(p.requires_grad for p in model.parameters()):
             raise ConfigError(
                 f"{type(model).__name__} has no trainable parameters; train a Denoiser, ScoreNet, NoiseNet or LadderNet"
             )
-        # Its counter stays on the CPU: to read one on a GPU would be to wait for it, at every step.
-        average = AveragedModel(model, multi_avg_fn=_ema(settings.ema_decay, lambda: int(average.n_averaged)))
-        average.eval()
+        average = AveragedModel(model).eval()
+        if parallel is not None:
+            parallel.place(model)
+            parallel.place(average.module)
+        parameters = [p for p in model.parameters() if p.requires_grad]
         build = {"adam": partial(torch.optim.Adam, fused=True), "muon": Muon}[settings.optimizer]
         optimizer = build(parameters, lr=settings.learning_rate, betas=settings.betas)
-        return cls(model, average, optimizer, averages=dict.fromkeys(settings.averages))
+        return cls(model, average, optimizer, averages=dict.fromkeys(settings.averages), ema_decay=settings.ema_decay)
 
     @property
     def ema(self) -> NoisyModel:
@@ -63,9 +73,25 @@ class TrainState:
         assert isinstance(module, NoisyModel)  # noqa: S101 for the type checker: it is a copy of ``model``
         return module
 
+    @property
+    def sharded(self) -> bool:
+        """Whether each process holds a share of the tensors: what concerns them whole, all processes do together."""
+        return any(map(in_shares, self.model.parameters()))
+
+    @torch.no_grad()
     def average_in(self) -> None:
-        """Bring every average to the weights of now, after ``step`` steps."""
-        self.average.update_parameters(self.model)
+        """Bring every average to the weights of now, after ``step`` steps.
+
+        At the n-th time, from 0, θ̄ ← m θ̄ + (1 − m) θ with m = min(d, (1 + n)/(10 + n)) (Song et al. 2021, code), and m = 0 at first. So
+        without `AveragedModel.update_parameters`, which sends its counter to the GPU, and waits for it.
+        """
+        n = int(self.average.n_averaged)
+        keep = min(self.ema_decay, (1 + n) / (10 + n)) if n else 0.0
+        averaged, current = tuple(self.ema.parameters()), tuple(self.model.parameters())
+        torch._foreach_lerp_(averaged, current, 1 - keep)  # pyright: ignore[reportPrivateImportUsage]
+        for mine, theirs in zip(self.ema.buffers(), self.model.buffers(), strict=True):
+            mine.copy_(theirs)
+        self.average.n_averaged += 1
         for length, weights in self.averages.items():
             self.averages[length] = updated(weights, self.model.state_dict(), self.step, length)
 
@@ -74,7 +100,7 @@ class TrainState:
         self.guide = {name: value.clone() for name, value in self.ema.state_dict().items()}
 
     def tensors(self) -> dict[str, Weights]:
-        """Return every tensor of the state, grouped as a checkpoint stores them."""
+        """Return every tensor of the state, in shares where it is sharded, grouped as a checkpoint stores them."""
         moments = {
             f"{index}.{name}": value
             for index, entries in self.optimizer.state_dict()["state"].items()
@@ -84,10 +110,19 @@ class TrainState:
         groups |= {group(length): weights for length, weights in self.averages.items() if weights is not None}
         return groups if self.guide is None else groups | {"guide": self.guide}
 
+    def gathered(self, *, keep: bool = True, copy: bool = False) -> dict[str, Weights]:
+        """Return `tensors`, whole; arguments are those of `scorefield.training.sharding.gathered`."""
+        return {group: gathered(weights, keep=keep, copy=copy) for group, weights in self.tensors().items()}
+
     def not_finite(self) -> str | None:
         """Return the name of a tensor of the state that holds NaN or infinity, such as model.net.weight, or None."""
-        named = ((f"{group}.{name}", x) for group, tensors in self.tensors().items() for name, x in tensors.items())
-        return next((name for name, x in named if not x.isfinite().all()), None)
+        groups = (
+            (group, sorted(tensors.items())) for group, tensors in self.tensors().items()
+        )  # in one order everywhere
+        named = {f"{group}.{name}": x for group, tensors in groups for name, x in tensors}
+        home = next(self.model.parameters()).device
+        finite = torch.stack([full(x.isfinite().all()).to(home) for x in named.values()])
+        return next((name for name, good in zip(named, finite.tolist(), strict=True) if not good), None)
 
     def restore(self, step: int, tensors: Mapping[str, Mapping[str, Tensor]]) -> None:
         """Put a checkpoint's step and tensors in place of these.
@@ -97,16 +132,19 @@ class TrainState:
         """
         load_weights(self.model, tensors["model"])
         load_weights(self.ema, tensors["ema"])
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         moments: dict[int, dict[str, Tensor]] = {}
         for key, value in tensors["optim"].items():
             index, name = key.split(".", 1)
-            moments.setdefault(int(index), {})[name] = value
+            like = parameters[int(index)]
+            moments.setdefault(int(index), {})[name] = shared_as(value, like) if value.shape == like.shape else value
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
         self.guide = dict(tensors["guide"]) if "guide" in tensors else None
-        stored = grouped(tensors)
-        home = next(self.model.parameters()).device
+        stored, own = grouped(tensors), self.model.state_dict()
         self.averages = {
-            length: {name: value.to(home) for name, value in stored[length].items()} if length in stored else None
+            length: {name: shared_as(value, own[name]) for name, value in stored[length].items()}
+            if length in stored
+            else None
             for length in self.averages
         }
         self.average.n_averaged.fill_(step)
@@ -132,16 +170,4 @@ def load_weights(model: NoisyModel, weights: Mapping[str, Tensor]) -> None:
         raise CheckpointError(
             f"the weights do not fit the model: {'; '.join(wrong[:3])}{more}. Use the config they were trained with."
         )
-    model.load_state_dict(dict(weights))
-
-
-def _ema(decay: float, averaged_before: Callable[[], int]):  # noqa: ANN202 the signature torch asks for
-    """Return the update θ̄ ← m θ̄ + (1 − m) θ with m = min(decay, (1 + n)/(10 + n)) at the n-th (Song et al. 2021, code)."""
-
-    @torch.no_grad()
-    def update(averaged: Sequence[Tensor], current: Sequence[Tensor], _: Tensor | int) -> None:
-        n = averaged_before()
-        weight = 1 - min(decay, (1 + n) / (10 + n))
-        torch._foreach_lerp_(list(averaged), list(current), weight)  # pyright: ignore[reportPrivateImportUsage]
-
-    return update
+    model.load_state_dict({name: shared_as(weights[name], value) for name, value in own.items()})

@@ -1,6 +1,8 @@
-"""What one GPU does, in at most six minutes: ``python -m benchmarks.gpu [DEVICE]`` prints JSON with the card's name, and checks itself.
+"""What one GPU does: ``python -m benchmarks.gpu [DEVICE [MINUTES ...]]`` prints JSON with the card's name, and checks itself.
 
-On a CPU, in small, it is a test that the script works; its numbers say nothing of a GPU.
+Without minutes it takes at most six of them. With them it also trains on MNIST so long each time, and compares what is drawn then with test
+digits (FID over its floor); ``cuda 1 3`` still fits in six. On a CPU, in small, it is a test that the script works; its numbers say nothing
+of a GPU. Several GPUs: `benchmarks.scaling`.
 """
 
 import json
@@ -9,11 +11,11 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 
@@ -28,6 +30,7 @@ from scorefield import (
     LogNormal,
     Noise,
     Optimization,
+    StepRecord,
     TrainState,
     edm_weight,
     sample,
@@ -37,12 +40,13 @@ from scorefield.config import RunConfig, validate
 from scorefield.data import Batches, Dataset
 from scorefield.networks.precision import Precision
 from scorefield.runs import Run
-from scorefield.training import OneProcess
+from scorefield.training import OneProcess, Parallel
 from scorefield.training.cost import cost
 
 SETTINGS = Optimization(steps=10**9, learning_rate=1e-3, warmup=10, precision="fp32", generator="philox", seed=1)
 OBJECTIVE = DSM(LogNormal(-1.893, 1.2), edm_weight(0.31))
 EVENT = (1, 28, 28)
+MODES = ("default", "reduce-overhead")
 
 
 class Size(NamedTuple):
@@ -53,13 +57,18 @@ class Size(NamedTuple):
     drawn: int
     product: int
     rounds: int
+    compiled: tuple[tuple[int, bool | Literal["graphs"]], ...]
+    judged: int
 
 
-FULL = Size((64, 256, 1024, 4096), 20, 10_000, 8192, 21)
-SMALL = Size((8,), 2, 4, 64, 3)
+FULL = Size((64, 256, 1024, 4096), 20, 10_000, 8192, 21, ((256, True), (256, "graphs"), (1024, "graphs")), 5000)
+SMALL = Size((8,), 2, 4, 64, 3, (), 20)
+RECIPE = {
+    "train": {"batch_size": 1024, "learning_rate": 4e-3}
+}  # of MNIST, for a device that is not busy with 64 images
 
 
-def main(device: str, size: Size) -> dict[str, Any]:
+def main(device: str, size: Size, budgets: Sequence[float] = ()) -> dict[str, Any]:
     """Return everything measured; every check is a number beside its bound, and ``failed`` names those that are beyond."""
     place, began = torch.device(device), time.perf_counter()
     name = torch.cuda.get_device_name(place) if place.type == "cuda" else "CPU"
@@ -70,7 +79,9 @@ def main(device: str, size: Size) -> dict[str, Any]:
     found["peak_bf16"] = peak = product(place, size)
     found["noise"] = rates(device, size.rounds)
     found["training"] = [training(place, batch, size, peak) for batch in size.batches]
-    found["sampling"] = sampling(place, size)
+    found["training"] += [training(place, batch, size, peak, how) for batch, how in size.compiled]
+    found["sampling"] = [sampling(place, size), *(sampling(place, size, mode) for mode in MODES if size.compiled)]
+    found["minutes"] = [learnt(budget, size) for budget in budgets]
     found["failed"] = [check for check, row in found["checks"].items() if not row["ok"]]
     return found | {"seconds": round(time.perf_counter() - began, 1)}
 
@@ -169,13 +180,28 @@ def product(place: torch.device, size: Size) -> float:
     return 2 * size.product**3 / min(timed(place, multiply) for _ in range(size.rounds))
 
 
-def training(place: torch.device, batch: int, size: Size, peak: float) -> dict[str, Any]:
-    """Return images per second of the U-Net in bfloat16, the share of the peak, memory foreseen and taken, and waits per step."""
-    settings = replace(SETTINGS, precision="bf16")
-    batches = Batches(images(max(4096, batch)), batch, 1, device=place, generator="philox")
-    records = train(TrainState.create(model(place), settings), batches, OBJECTIVE, settings, OneProcess(place))
+def started(parallel: Parallel, batch: int, settings: Optimization = SETTINGS) -> Iterator[StepRecord]:
+    """Return the steps of a training of the U-Net that has taken its first ones."""
+    place = {"rank": parallel.rank, "world": parallel.world, "device": parallel.device}
+    batches = Batches(images(max(4096, batch)), batch, 1, **place, generator="philox")
+    state = TrainState.create(model(torch.device("cpu")), settings, parallel)
+    records = train(state, batches, OBJECTIVE, settings, parallel)
     for _ in range(3):
         next(records)
+    return records
+
+
+def pace(parallel: Parallel, batch: int, steps: int) -> float:
+    """Return the seconds of a step in float32."""
+    records = started(parallel, batch)
+    return timed(parallel.device, lambda: [next(records) for _ in range(steps)]) / steps
+
+
+def training(
+    place: torch.device, batch: int, size: Size, peak: float, how: bool | Literal["graphs"] = False
+) -> dict[str, Any]:
+    """Return images per second of the U-Net in bfloat16, the share of the peak, memory foreseen and taken, and waits per step."""
+    records = started(OneProcess(place), batch, replace(SETTINGS, precision="bf16", compile=how))
     if place.type == "cuda":
         torch.cuda.reset_peak_memory_stats(place)
     seconds = timed(place, lambda: [next(records) for _ in range(size.steps)]) / size.steps
@@ -183,6 +209,7 @@ def training(place: torch.device, batch: int, size: Size, peak: float) -> dict[s
     foreseen = cost(network(), EVENT)
     return {
         "batch": batch,
+        "compile": how,
         "images/s": round(batch / seconds, 1),
         "of peak": round(3 * foreseen.operations * batch / seconds / peak, 3),
         "memory foreseen, float32": foreseen.memory(batch),
@@ -203,10 +230,13 @@ def waits(place: torch.device, work: Callable[[], object]) -> int | None:
     return sum("synchroniz" in str(warning.message) for warning in said)
 
 
-def sampling(place: torch.device, size: Size) -> dict[str, Any]:
-    """Return digits per second, in float32, and what `sample` takes beside bare calls of the model."""
+def sampling(place: torch.device, size: Size, mode: str | None = None) -> dict[str, Any]:
+    """Return digits per second, in float32, and what `sample` takes beside bare calls of the model; in a mode of torch.compile."""
     drawer, batch, grid = model(place).eval(), min(size.drawn, 1000), Karras(16)
     x, t = torch.randn(batch, *EVENT, device=place), torch.tensor(1.0)
+
+    if mode is not None:
+        drawer.net.compile(mode=mode)
 
     @torch.no_grad()
     def bare() -> None:
@@ -217,6 +247,7 @@ def sampling(place: torch.device, size: Size) -> dict[str, Any]:
     draw(), bare()
     mine, theirs = (min(timed(place, work) for _ in range(2)) for work in (draw, bare))
     return {
+        "compile": mode,
         "digits/s": round(batch / mine, 1),
         "evaluations": draw().evaluations,
         "beside bare calls": round(mine / theirs - 1, 3),
@@ -224,8 +255,15 @@ def sampling(place: torch.device, size: Size) -> dict[str, Any]:
     }
 
 
+def learnt(budget: float, size: Size) -> dict[str, Any]:
+    """Return how good the digits are after so many minutes of training."""
+    from benchmarks import minutes  # whose page shows this file's scaling
+
+    return {"minutes": budget, **minutes.study(minutes.Variant(RECIPE), budget, size.judged)}
+
+
 if __name__ == "__main__":
     asked = sys.argv[1] if len(sys.argv) > 1 else "cuda" if torch.cuda.is_available() else "cpu"
-    result = main(asked, FULL if asked.startswith("cuda") else SMALL)
+    result = main(asked, FULL if asked.startswith("cuda") else SMALL, [float(budget) for budget in sys.argv[2:]])
     print(json.dumps(result))
     sys.exit(bool(result["failed"]))

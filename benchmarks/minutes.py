@@ -147,7 +147,7 @@ def study(variant: Variant, minutes: float, n: int) -> dict[str, Any]:
         "seconds": round(seconds, 1),
         "changes": variant.changes,
         **measure(config, state, n),
-        "environment": environment(torch.device("cpu")),
+        "environment": environment(pick_device(config.train.device)),
     }
 
 
@@ -159,10 +159,10 @@ def run(config: RunConfig, variant: Variant, data: Dataset, steps: int) -> Train
     if not isinstance(model, Networked) or not isinstance(model.net, UNet):
         raise TypeError(f"{CONFIG} trains a {type(model).__name__}, where a U-Net's denoiser is studied")
     variant.alter(model.net)
-    state = TrainState.create(model.to(parallel.device), settings)
-    records = train(
-        state, Batches(data, config.train.batch_size, config.seed), config.build_objective(), settings, parallel
-    )
+    state = TrainState.create(model, settings, parallel)
+    place = {"device": parallel.device, "generator": settings.stream(parallel.device)}
+    batches = Batches(data, config.train.batch_size, config.seed, **place)
+    records = train(state, batches, config.build_objective(), settings, parallel)
     for _ in islice(records, steps):
         pass
     return state
@@ -176,14 +176,14 @@ def measure(config: RunConfig, state: TrainState, n: int) -> dict[str, Any]:
     weak = deepcopy(model)
     load_weights(weak, state.guide or {})
     loaded = LoadedModel(model, config, (1, 28, 28), CONFIG, weak)
-    if uses_bf16(config.train.precision, torch.device("cpu")):
+    if uses_bf16(config.train.precision, next(model.parameters()).device):
         loaded = lowered(loaded)
     sampler, times = config.sampling.build(model.process)
     began = time.perf_counter()
     drawn = sample(guided(loaded), sampler, (n, 1, 28, 28), grid=times, batch_size=250)
     seconds = round(time.perf_counter() - began, 1)
     cost = {"parameters": loaded.parameters, "evaluations": drawn.evaluations, "sampling_seconds": seconds}
-    return {**quality(drawn.x, n), **cost}
+    return {**quality(drawn.x.cpu(), n), **cost}
 
 
 def quality(x: Tensor, n: int) -> dict[str, Any]:

@@ -5,7 +5,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks import allocator, before, checkpoints, exact, growth, ncsn_step, overhead, plane, startup, training
+from benchmarks import (
+    allocator,
+    before,
+    checkpoints,
+    exact,
+    growth,
+    ncsn_step,
+    overhead,
+    plane,
+    scaling,
+    startup,
+    training,
+)
 from benchmarks.peers import cifar, likelihood, networks, sampling
 from benchmarks.peers import training as peer_training
 from benchmarks.timing import Row
@@ -29,6 +41,7 @@ SUITES = {
     "ncsn": ncsn_step.run,
     "growth": growth.run,
     "plane": plane.run,
+    "scaling": scaling.run,
     "peers-training": peer_training.run,
     "peers-networks": networks.run,
     "peers-sampling": sampling.run,

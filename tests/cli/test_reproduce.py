@@ -119,3 +119,20 @@ def test_the_status_tells_what_stands(capsys, tmp_path: Path, monkeypatch):
     assert rows[CRASHING] == "missing"
     assert main(["reproduce", FINE, "--status", "--out", str(tmp_path)]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_processes_take_claims_in_turn(capsys, monkeypatch, tmp_path: Path):
+    """Each of torchrun's measures its own and ends by itself; one process then has all of them from what is kept."""
+    monkeypatch.setattr(command, "CLAIMS", {name: CLAIMS[name] for name in (FAILING, FINE)})
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank, (mine, other) in enumerate([(FAILING, FINE), (FINE, FAILING)]):
+        monkeypatch.setenv("RANK", str(rank))
+        assert main(["reproduce", "--all", "--out", str(tmp_path)]) == 0
+        out, err = capsys.readouterr()
+        assert mine in out
+        assert other not in out
+        assert f"process {rank} of 2" in err
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    monkeypatch.setenv("RANK", "0")
+    assert main(["reproduce", "--all", "--out", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.count("cached") == 2

@@ -1,5 +1,6 @@
 """``scorefield reproduce``: measure claims of the papers, and say which hold."""
 
+import os
 import time
 import traceback
 from functools import partial
@@ -33,7 +34,7 @@ def parser() -> ArgumentParser:
     """Return the parser of the command."""
     parser = command(
         "Measure claims of the papers: each ends in a verdict (PASS, FAIL, HOLDS_ONLY_IF, CANNOT_BE_TOLD), a figure, JSON and CSV. "
-        "Results are kept: the same recipe, weights and code are not run twice."
+        "Results are kept: the same recipe, weights and code are not run twice. Processes that torchrun starts take claims in turn."
     )
     parser.add_argument("names", nargs="*", type=str, metavar="NAME", help="claims to measure; --list shows them")
     parser.add_argument("--all", action="store_true", help="measure every claim")
@@ -66,6 +67,8 @@ def run(args: Namespace) -> int:
     from scorefield.cli.workers import each  # torch comes with it, and a wrong name should not wait
 
     folder = make_folder(Path(args.out))
+    rank, world = (int(os.environ.get(name, default)) for name, default in (("RANK", "0"), ("WORLD_SIZE", "1")))
+    names = names[rank::world]  # claims know nothing of each other: processes need not wait, nor talk
     measured: dict[str, _Measured] = {}
     with Progress(len(names), "claims") as progress:
         for name, found in each(partial(_one, budget=args.budget, folder=folder, force=args.force), names):
@@ -73,6 +76,10 @@ def run(args: Namespace) -> int:
             _tell(measured[name])
             progress.advance(last=f"{name} {measured[name].row[1]}")
     print(_table(("claim", "verdict", "measured", "seconds"), [measured[name].row for name in names]))
+    if world > 1:
+        tell(
+            f"these are claims of process {rank} of {world}; the same command without torchrun shows all, from what is kept"
+        )
     return int(any(found.row[1] == "CRASHED" for found in measured.values()))
 
 

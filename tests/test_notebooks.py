@@ -27,6 +27,7 @@ RUNS = [pytest.param(p, id=p.stem, marks=() if p.stem in QUICK else pytest.mark.
 PAGES = sorted(page for page in DOCS.rglob("*.md") if not {"_build", "_generated"} & set(page.parts))
 PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SCRIPT = re.compile(r"^```bash\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`(scorefield [a-z]+ [^`…]*)`")
 
 
@@ -56,6 +57,18 @@ def parse(command: str) -> None:
 
 def test_there_are_notebooks() -> None:
     assert len(NOTEBOOKS) >= 5
+
+
+def test_scripts_on_the_pages_parse() -> None:
+    """Of scripts that need a cluster, bash reads the syntax, and the parser the commands of the library."""
+    scripts = [script for page in PAGES for script in SCRIPT.findall(page.read_text())]
+    for script in scripts:
+        done = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+        filled = script.replace("\\\n", " ").replace("$resume", "--resume").replace("$rate", "1e-3")
+        for command in re.findall(r"^.*?\b(scorefield [a-z]+ .*)$", filled, re.MULTILINE):
+            parse(command)
+    assert any("#SBATCH" in script for script in scripts)
 
 
 @pytest.mark.promise("G6")

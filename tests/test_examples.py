@@ -39,6 +39,7 @@ ELSEWHERE = {
     "networks.UNet2D": "needs diffusers: docs/howto/others_models",
     "training.Accelerated": "of several processes: docs/howto/several_gpus",
     "training.OneProcess": "of several processes: docs/howto/several_gpus",
+    "training.Sharded": "of several processes: docs/howto/several_gpus",
     "training.check_labels": "training calls it",
     "pretrained.load_classifier": "docs/howto/classes",
     "pretrained.load_judge": "evaluate calls it",

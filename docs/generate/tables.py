@@ -263,6 +263,9 @@ def _minutes(folder: Path) -> None:
     save_table(folder, "minutes", [*head, "confidence (test digits)", "coverage (training digits)"], rows)
 
 
+_COMPILED = {False: "", True: ", compiled", "graphs": ", CUDA graphs"}
+
+
 def _gpus(folder: Path) -> None:
     """What ``python -m benchmarks.gpu`` measured of each card, of the U-Net of MNIST's recipe."""
     rows = []
@@ -272,7 +275,7 @@ def _gpus(folder: Path) -> None:
         rows += [
             [
                 f"{found['device']}, torch {found['torch']}",
-                f"{row['batch']}",
+                f"{row['batch']}{_COMPILED[row.get('compile', False)]}",
                 f"{row['images/s']:,.0f}",
                 f"{row['of peak']:.1%} of {found['peak_bf16'] / 1e12:.0f} TFLOP/s",
                 f"{row['memory taken'] / 2**20:,.0f} ({row['memory foreseen, float32'] / 2**20:,.0f})",

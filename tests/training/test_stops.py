@@ -401,7 +401,7 @@ class Recorded(OneProcess):
 def test_processes_part_when_the_work_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Field report 34: the command waits for all processes and closes their group, after the last picture."""
     alone = Recorded()
-    monkeypatch.setattr("scorefield.training.processes", lambda _: alone)
+    monkeypatch.setattr("scorefield.training.processes", lambda *_: alone)
     assert main([*TINY, "--fast-dev-run", "--run", str(tmp_path / "run")]) == 0
     assert alone.left == 1
 
@@ -411,7 +411,7 @@ def test_a_batch_smaller_than_the_processes_is_refused(tmp_path: Path, monkeypat
     """B5: exit 2, one sentence, nothing written."""
     two = OneProcess()
     two.world = 2
-    monkeypatch.setattr("scorefield.training.processes", lambda _: two)
+    monkeypatch.setattr("scorefield.training.processes", lambda *_: two)
     assert main([*TINY, "--train.batch_size", "1", "--run", str(tmp_path / "run")]) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1

@@ -176,7 +176,12 @@ MUTANTS = [
     Mutant("bits: noise's entropy forgotten", "likelihood/bits.py", "log_q.to(log_p) - log_p", "-log_p"),
     Mutant("bits: decoder's bytes forgotten", "likelihood/bits.py", " - decoder.log_prob(images, z).to(log_p)", ""),
     Mutant("Muon: momentum not kept", "training/muon.py", "mul_(momenta, _MOMENTUM)", "mul_(momenta, 0.0)"),
-    Mutant("Muon: steps as long as the matrix says", "training/muon.py", " * 0.2 * max(update.shape) ** 0.5", ""),
+    Mutant(
+        "Muon: steps as long as the matrix says",
+        "training/muon.py",
+        " * 0.2 * max(weight.shape[0], weight.shape[1:].numel()) ** 0.5",
+        "",
+    ),
     Mutant("Muon: four iterations", "training/muon.py", "range(5)", "range(2)"),
     Mutant("Muon: G beside its factor", "training/muon.py", "q @ g @ q", "q @ g"),
     Mutant("Muon: all factors alike", "training/muon.py", "p @ wide[k]", "factors[0] @ wide[k]"),

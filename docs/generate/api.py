@@ -14,6 +14,7 @@ ROOMS = (
     "networks",
     "grids",
     "models",
+    "noisy",
     "preconditioning",
     "energy",
     "classifier",

@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from scorefield._found import Warn, find, shipped_models
 from scorefield.classifier import Classifier
 from scorefield.config import RunConfig, describe, refusals, stored, validate
 from scorefield.errors import CheckpointError, ConfigError
-from scorefield.found import Warn, find, shipped_models
 from scorefield.hub import HUB, model_card, results_table
 from scorefield.interop.diffusers import is_pipeline
 from scorefield.interop.diffusers_latent import read_decoder

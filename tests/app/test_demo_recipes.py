@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -95,14 +96,22 @@ def test_restorations_can_be_made_again(app: Served, tmp_path: Path, monkeypatch
             np.testing.assert_array_equal(x[known], got["truth"][known])
 
 
-def test_a_level_and_a_likelihood_can_be_computed_again(app: Served, tmp_path: Path, monkeypatch) -> None:
+def test_a_level_can_be_computed_again(app: Served, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     answer = app.answer("explore", model="digits", image=IMAGE, noise=0.3, seed=4)
     got, found = files(answer, "level.npz"), lines(answer, tmp_path)
     for name in ("x_t", "denoised", "score"):
         np.testing.assert_array_equal(found[name][0].numpy(), got[name])
+
+
+def test_a_likelihood_can_be_computed_again(app: Served, tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
     answer = app.answer("likelihood", model="digits", image=IMAGE, seed=1)
-    assert lines(answer, tmp_path)["bits"].item() == answer["bits"]
+    found = lines(answer, tmp_path)
+    assert (found["bits"].item(), found["error"].item()) == (answer["bits"], answer["error"])
+    assert main([*shlex.split(answer["command"])[1:], "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [told[name] for name in ("bits", "error", "nats")] == [answer[name] for name in ("bits", "error", "nats")]
     assert answer["nats"] == pytest.approx(-answer["bits"] * 64 * np.log(2))
 
 

@@ -1,12 +1,17 @@
-"""scorefield likelihood: bits per dimension of bytes both ways, nats of other data, and what it refuses."""
+"""scorefield likelihood: bits per dimension of bytes both ways, nats of other data, of one example, and what it refuses."""
 
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from scorefield.cli.main import main
+from scorefield.data import digits
+from scorefield.evaluation import likelihood_of
+from scorefield.likelihood import bits_per_dim
+from scorefield.pretrained import load_model
 
 TINY = ["--network.width", "8", "--network.depth", "1", "--device", "cpu", "--fast-dev-run"]
 
@@ -58,8 +63,35 @@ def test_other_data_are_told_in_nats(capsys: pytest.CaptureFixture[str], tmp_pat
     capsys.readouterr()
     assert main(["likelihood", run, "-n", "5"]) == 0
     assert "log p of 5" in capsys.readouterr().out
+    np.save(tmp_path / "one.npy", np.float32([0.5, -1.0]))
+    assert main(["likelihood", run, "--image", str(tmp_path / "one.npy"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    loaded = load_model(run)
+    assert found["nats"] == loaded.log_likelihood(torch.tensor([[0.5, -1.0]])).log_prob.item()
+    assert "bits" not in found
 
 
-def test_one_example_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("decoded", [True, False])
+def test_one_image_is_found_as_probable_as_by_a_finer_solver(decoded: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    loaded = load_model("digits")
+    image, decoder = digits(train=False).x[3:4], loaded.byte_decoder if decoded else None
+    found = likelihood_of(loaded.model, image, decoder)
+    bits, error = bits_per_dim(loaded.model, image, decoder=decoder, rtol=1e-6, atol=1e-6)
+    assert abs(found["bits"] - bits.item()) < 0.01
+    assert found["error"] == pytest.approx(error.item(), rel=0.1)
+    if decoded:
+        assert main(["likelihood", "digits", "--image", "3"]) == 0
+        assert (
+            f"digits 3: {found['bits']:.4g} ± {found['error']:.2g} bits/dim, {found['nats']:.5g} nats"
+            in capsys.readouterr().out
+        )
+
+
+def test_one_example_is_not_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["likelihood", "digits", "--image", "3", "-n", "4"]) == 2
+    assert "-n 4" in capsys.readouterr().err
+
+
+def test_one_held_out_example_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["likelihood", "mnist", "-n", "1"]) == 2
     assert "at least 2" in capsys.readouterr().err

@@ -1,6 +1,5 @@
 """How the library answers the pages: work for the line of `scorefield.app.jobs`, made of a request that is in order."""
 
-import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -17,10 +16,9 @@ from scorefield.app.jobs import Job
 from scorefield.app.pictures import arrays, encoded, hidden_of, packed, picture_of, png, sprite
 from scorefield.app.shelf import Entry, Shelf
 from scorefield.errors import ConfigError
-from scorefield.evaluation import compared
+from scorefield.evaluation import compared, likelihood_of
 from scorefield.guidance import DPS, Blur, Downsample, Inpaint, LinearGaussian, LinearOperator, Mask, RePaint
 from scorefield.guidance.guided import Guided
-from scorefield.likelihood import bits_per_dim
 from scorefield.models import ScoreModel, State, Time
 from scorefield.plotting import grid_image, to_unit
 from scorefield.plotting.images import exposed, gif
@@ -153,7 +151,7 @@ def explore(ask: Explore, shelf: Shelf) -> Work:
 
 
 def likelihood(ask: Likelihood, shelf: Shelf) -> Work:
-    """Return the work of `scorefield.bits_per_dim` for one image."""
+    """Return the work of ``scorefield likelihood --image``."""
     entry = shelf[ask.model]
     entry.loaded.require_score("its likelihood")
     image = picture_of(ask.image, entry.loaded.event)
@@ -161,9 +159,8 @@ def likelihood(ask: Likelihood, shelf: Shelf) -> Work:
     def work(job: Job[Answer]) -> Answer:
         began = time.perf_counter()
         watched = _Watched(entry.loaded.model, job)
-        bits, error = (value.item() for value in bits_per_dim(watched, image[None].to(entry.device), seed=ask.seed))
-        nats = -bits * image.numel() * math.log(2)
-        found = {"bits": bits, "error": error, "nats": nats, "evaluations": job.done}
+        found = likelihood_of(watched, image[None].to(entry.device), entry.loaded.byte_decoder, ask.seed)
+        found["evaluations"] = job.done
         return found | _told({"image.png": png(image)}, time.perf_counter() - began) | recipes.likelihood(ask, entry)
 
     return work

@@ -10,6 +10,7 @@ from scorefield._tensors import derive_seed
 from scorefield.app.asks import NOISE, RESAMPLE, ZETA, Draw, Explore, Likelihood, Restore
 from scorefield.app.shelf import Entry
 from scorefield.config.sampling import SamplingConfig
+from scorefield.evaluation import TOLERANCE
 from scorefield.grids import geometric
 from scorefield.guidance import HIDDEN_PARTS, hidden_part
 
@@ -97,9 +98,14 @@ def explore(ask: Explore, entry: Entry) -> Recipe:
 
 
 def likelihood(ask: Likelihood, entry: Entry) -> Recipe:
-    """Return the recipe of the bits per dimension of an image; the command takes test sets alone."""
-    line = f"bits, error = sf.bits_per_dim(loaded.model, {_READ.format('image.png')}[None], seed={ask.seed})"
-    return {"python": _lines(entry, line, reads=True), "command": None}
+    """Return the recipe of the bits per dimension of an image."""
+    decoder = "" if entry.loaded.byte_decoder is None else "decoder=loaded.byte_decoder, "
+    settings = f"{decoder}rtol={TOLERANCE}, atol={TOLERANCE}, seed={ask.seed}"
+    line = f"bits, error = sf.bits_per_dim(loaded.model, {_image(entry)}, {settings})"
+    return {
+        "python": _lines(entry, line, reads=True),
+        "command": _command("likelihood", entry.name, "--image", "image.png", "--seed", ask.seed),
+    }
 
 
 def written(value: object) -> str:
@@ -133,11 +139,16 @@ def _part(hidden: Tensor) -> str | None:
     return next((name for name in HIDDEN_PARTS if torch.equal(hidden, hidden_part(name, *hidden.shape[1:]))), None)
 
 
+def _image(entry: Entry) -> str:
+    """Return the expression of the image, in bytes."""
+    event, read = entry.loaded.event, _READ.format("image.png")
+    return f"{read}.expand{event}[None]" if event[0] > 1 else f"{read}[None]"
+
+
 def _valued(entry: Entry) -> str:
     """Return the expression of the image in the units of the model's data."""
-    (low, high), event = entry.loaded.model.ends, entry.loaded.event
-    read = f"{_READ.format('image.png')}.expand{event}[None]" if event[0] > 1 else f"{_READ.format('image.png')}[None]"
-    unit = f"{read}.float() / 255"
+    low, high = entry.loaded.model.ends
+    unit = f"{_image(entry)}.float() / 255"
     return unit if (low, high) == (0.0, 1.0) else f"{low!r} + {high - low!r} * ({unit})"
 
 

@@ -1,15 +1,25 @@
-"""``scorefield likelihood``: how probable a model finds held-out data: bits/dim of images, nats."""
+"""``scorefield likelihood``: how probable a model finds held-out data, or one example: bits/dim of images, nats."""
 
 import json
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from jsonargparse import ArgumentParser, Namespace
 
 from scorefield.cli.console import Progress, tell_device, warn
-from scorefield.cli.options import Whole2, command, data_dir, device, model, report
+from scorefield.cli.files import is_picture
+from scorefield.cli.options import EXAMPLE, Whole2, command, data_dir, device, model, report
+from scorefield.errors import ConfigError
+
+if TYPE_CHECKING:
+    from scorefield.loaded import LoadedModel
+    from scorefield.models import ScoreModel
+    from scorefield.training import Parallel
 
 __all__ = ["parser", "run"]
+
+_N = 100
 
 
 def parser() -> ArgumentParser:
@@ -19,7 +29,8 @@ def parser() -> ArgumentParser:
         "images, by uniform and by Gaussian dequantisation, nats of other data. In float32, whatever the processor has."
     )
     model(parser)
-    parser.add_argument("-n", "--n", type=Whole2, default=100, metavar="N", help="how many held-out examples")
+    parser.add_argument("-n", "--n", type=Whole2, metavar="N", help=f"how many held-out examples; {_N} by default")
+    parser.add_argument("--image", type=str, metavar="IMAGE", help=f"this one example alone: {EXAMPLE}")
     parser.add_argument("--seed", type=int, default=0, help="names the choice of examples and all noise")
     device(parser)
     data_dir(parser)
@@ -29,29 +40,65 @@ def parser() -> ArgumentParser:
 
 def run(args: Namespace) -> int:
     """Compute, print; return the exit code."""
-    from scorefield.cli.shared import shared
     from scorefield.config import refusals
-    from scorefield.evaluation import bits, nats, parts_of, real_data, render_likelihood
     from scorefield.pretrained import load_model
     from scorefield.training import environment, processes
 
+    if args.image is not None and args.n is not None:
+        raise ConfigError(
+            f"-n {args.n} counts held-out examples, and --image {args.image} is one; leave one of them out"
+        )
     parallel = processes(args.device)
     loaded = load_model(args.model, parallel.device, warn=warn)
     loaded.require_score("its likelihood")
-    data = real_data(loaded.config.data, loaded.event, args.n, data_dir=args.data_dir, seed=args.seed)
+    began = time.perf_counter()
+    with refusals("likelihood"):
+        found, text = (_held_out if args.image is None else _example)(args, loaded, parallel)
+    parallel.leave()
+    if parallel.rank > 0:
+        return 0
+    told = {"model": args.model, **found}
+    told |= {"seconds": round(time.perf_counter() - began, 1), "environment": environment(parallel.device)}
+    print(json.dumps(told) if args.json else text)
+    return 0
+
+
+def _held_out(args: Namespace, loaded: "LoadedModel[ScoreModel]", parallel: "Parallel") -> tuple[dict[str, Any], str]:
+    """Return what is found of held-out data, and its lines."""
+    from scorefield.cli.shared import shared
+    from scorefield.evaluation import bits, nats, parts_of, real_data, render_likelihood
+
+    data = real_data(loaded.config.data, loaded.event, args.n or _N, data_dir=args.data_dir, seed=args.seed)
     tell_device(args.device)
-    began, n = time.perf_counter(), len(data.reference)
+    n = len(data.reference)
     steps, setting = -(-parts_of(data, n) // parallel.world), {"n": n, "seed": args.seed}
     with (
-        refusals("likelihood"),
         Progress(steps, f"likelihood of {n} examples", show=parallel.rank == 0) as progress,
         shared(parallel, Path(f"likelihood-{loaded.config.name}"), loaded, setting, data.reference.x) as each,
     ):
         found = (bits if data.in_bytes else nats)(loaded.model, data, n, args.seed, progress.advance, each)
-    parallel.leave()
-    if parallel.rank > 0:
-        return 0
-    told = {"model": args.model, **data.sizes, **found}
-    told |= {"seconds": round(time.perf_counter() - began, 1), "environment": environment(parallel.device)}
-    print(json.dumps(told) if args.json else f"{args.model}, {told['reference']}\n{render_likelihood(found)}")
-    return 0
+    told = data.sizes | found
+    return told, f"{args.model}, {told['reference']}\n{render_likelihood(found)}"
+
+
+def _example(args: Namespace, loaded: "LoadedModel[ScoreModel]", parallel: "Parallel") -> tuple[dict[str, Any], str]:
+    """Return what is found of one example, and its line: in bits where it is an image of bytes."""
+    import torch
+
+    from scorefield.cli.images import read_truth
+    from scorefield.evaluation import likelihood_of
+
+    x, name = read_truth(args.image, loaded, args.data_dir)
+    low, high = loaded.model.ends
+    bytes_ = ((x - low) / (high - low) * 255).round().clamp(0, 255)
+    in_bytes = is_picture(loaded.event) and torch.allclose(low + (high - low) * bytes_ / 255, x)
+    x = (bytes_.to(torch.uint8) if in_bytes else x).to(parallel.device)
+    found = likelihood_of(loaded.model, x, loaded.byte_decoder, args.seed)
+    value = (
+        f"{found['bits']:.4g} ± {found['error']:.2g} bits/dim, {found['nats']:.5g}"
+        if in_bytes
+        else f"{found['nats']:.5g} ± {found['error']:.2g}"
+    )
+    return {"image": name} | found, f"{args.model}, {name}: {value} nats" + (
+        f"\n{found['dequantisation']}" if in_bytes else ""
+    )

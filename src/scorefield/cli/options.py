@@ -9,6 +9,7 @@ from jsonargparse.typing import restricted_number_type, restricted_string_type
 from scorefield.cli.kinds import table
 
 __all__ = [
+    "EXAMPLE",
     "LEVELS",
     "MASKS",
     "MEASURED",
@@ -42,6 +43,8 @@ _Device = restricted_string_type("auto, cpu, cuda, cuda:N or mps", r"^(auto|cpu|
 
 LEVELS = ("debug", "info", "warning", "critical")
 """How much is said on the way."""
+EXAMPLE = "a picture of the model's size, a .npy of the shape of its samples, or a number: which example of the test set of its data"
+"""What `scorefield.cli.images.read_truth` reads."""
 MASKS = ("left", "right", "top", "bottom", "center", "vertical", "horizontal")
 REPLACED = ("repaint", "replace")
 """Methods that put the known pixels back."""
@@ -178,13 +181,7 @@ def drawing(parser: ArgumentParser, n: int) -> None:
 def restoring(parser: ArgumentParser, methods: tuple[str, ...], out: str) -> None:
     """Add what `inpaint` and `solve` share; the first method is the default."""
     drawing(parser, n=8)
-    parser.add_argument(
-        "--image",
-        type=str,
-        required=True,
-        metavar="IMAGE",
-        help="a picture of the model's size, a .npy of the shape of its samples, or a number: which example of the test set of its data",
-    )
+    parser.add_argument("--image", type=str, required=True, metavar="IMAGE", help=EXAMPLE)
     parser.add_argument(
         "--method",
         choices=methods,

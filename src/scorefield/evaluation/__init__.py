@@ -2,13 +2,14 @@
 
 from scorefield.evaluation.calibration import labelled_examples
 from scorefield.evaluation.data import RealData, real_data
-from scorefield.evaluation.likelihood import bits, nats, parts_of
+from scorefield.evaluation.likelihood import TOLERANCE, bits, likelihood_of, nats, parts_of
 from scorefield.evaluation.measures import evaluate_samples
 from scorefield.evaluation.page import calibration_page, page, render, render_calibration, render_likelihood
 from scorefield.evaluation.restorations import compared
 from scorefield.metrics import ImageJudge
 
 __all__ = [
+    "TOLERANCE",
     "ImageJudge",
     "RealData",
     "bits",
@@ -16,6 +17,7 @@ __all__ = [
     "compared",
     "evaluate_samples",
     "labelled_examples",
+    "likelihood_of",
     "nats",
     "page",
     "parts_of",

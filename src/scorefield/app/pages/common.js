@@ -116,7 +116,7 @@ export function downloads(files) {
 
 /** How to get the answer again. */
 export function recipe({ python, command }) {
-  const box = make("details", { className: "recipe" }, make("summary", { textContent: command ? "The same from Python or a shell" : "The same from Python" }));
+  const box = make("details", { className: "recipe" }, make("summary", { textContent: `The same from Python${command ? " or a shell" : " (no command looks at one noise level)"}` }));
   for (const [title, text] of [["Python", python], ["Shell", command]]) {
     if (!text) continue;
     const copy = make("button", { type: "button", textContent: "Copy", ariaLabel: `Copy the ${title} lines` });

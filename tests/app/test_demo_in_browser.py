@@ -253,7 +253,10 @@ def test_the_plane_works_within_the_app(page: Any) -> None:
     page.goto("")
     page.wait_for_selector("#digits .film")
     page.click("nav a:text('The plane')")
-    page.wait_for_url("**/plane/")
+    page.wait_for_url("**/plane/?app")
     page.click("#from-noise")
     spent = "new Promise(done => { const look = () => plane.lanes[0]?.spent > 0 ? done(true) : setTimeout(look, 50); look(); })"
     assert page.evaluate(spent)
+    assert page.locator("#story a:visible").count() == 0  # there is no page of theory beside the app
+    page.click("text=Back to scorefield")
+    page.wait_for_selector("#digits .film")

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -241,11 +242,17 @@ def test_what_is_shown_can_be_taken_away(page: Any) -> None:
     page.click("#from-noise")
     run_to_the_end(page)
     files = {}
-    for what in ("picture", "particles", "network"):
+    for what in ("picture", "drawing", "particles", "network"):
         with page.expect_download() as caught:
             page.click(f"#save-{what}")
         files[caught.value.suggested_filename] = Path(caught.value.path()).read_bytes()
     assert files["score.png"].startswith(b"\x89PNG")
+    drawing = ElementTree.fromstring(files["score.svg"])
+    paths = [path.get("d") for path in drawing.iter("{http://www.w3.org/2000/svg}path")]
+    dots = page.evaluate("plane.followed().x.length / 2")
+    assert [path.count("M") for path in paths[2:]] == [dots]  # after the arrows' lines and heads
+    assert paths[0].count("L") == paths[1].count("L") / 2 > 100
+    assert len(list(drawing.iter("{http://www.w3.org/2000/svg}image"))) == 1
     particles, network = json.loads(files["particles.json"]), json.loads(files["network.json"])
     assert np.shape(particles["start"]) == (300, 2)
     assert np.ravel(particles["samplers"]["ode"]["x"]).tolist() == page.evaluate("[...plane.lanes[4].x]")

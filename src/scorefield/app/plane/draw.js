@@ -43,7 +43,8 @@ globalThis.drawing = (() => {
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, width, height);
     const scale = height / (2 * VIEW);
-    return { context, width, height, scale, px: (x) => width / 2 + x * scale, py: (y) => height / 2 - y * scale };
+    const [px, py] = [(x) => width / 2 + x * scale, (y) => height / 2 - y * scale];
+    return { kind: "canvas", context, width, height, scale, px, py, path: () => new Path2D() };
   }
 
   /** Where a learned field differs from the exact one, as a picture of σ‖Δs‖, full colour at 1; and its root mean square under p. */
@@ -87,9 +88,9 @@ globalThis.drawing = (() => {
   }
 
   /** Arrows on a lattice, as paths. Lengths are those of the score in units of 1/typical, compressed so that none leaves its cell. */
-  function arrowPaths({ width, height, scale }, field, lattice, typical) {
+  function arrowPaths({ width, height, scale, path }, field, lattice, typical) {
     const cell = height / lattice;
-    const [lines, heads] = [new Path2D(), new Path2D()];
+    const [lines, heads] = [path(), path()];
     const s = [0, 0, 0];
     for (let a = cell / 2; a < width; a += cell) {
       for (let b = cell / 2; b < height; b += cell) {
@@ -129,7 +130,7 @@ globalThis.drawing = (() => {
   /** From every noisy point of x an arrow to its guess; both are dots. */
   function guesses(view, x, guess) {
     dots(view, x, 1.8, "arrow");
-    const [lines, heads] = [new Path2D(), new Path2D()];
+    const [lines, heads] = [view.path(), view.path()];
     for (let i = 0; i < x.length; i += 2) {
       const [a, b, c, d] = [view.px(x[i]), view.py(x[i + 1]), view.px(guess[i]), view.py(guess[i + 1])];
       if (Math.hypot(c - a, d - b) > 1) arrow(lines, heads, a, b, c, d);
@@ -153,8 +154,8 @@ globalThis.drawing = (() => {
   }
 
   /** Dots, all in one path: two thousand of them cost a millisecond. */
-  function dots({ context, width, height, px, py }, x, radius, colour = "accent") {
-    const path = new Path2D();
+  function dots({ context, width, height, px, py, path: begin }, x, radius, colour = "accent") {
+    const path = begin();
     for (let i = 0; i < x.length; i += 2) {
       const [a, b] = [px(x[i]), py(x[i + 1])];
       if (a < -radius || b < -radius || a > width + radius || b > height + radius) continue;

@@ -49,6 +49,16 @@
     sheet.toBlob((blob) => save("score.png", blob));
   }
 
+  /** The same with lines and dots as such. */
+  function saveDrawing() {
+    const view = globalThis.vector.view(globalThis.drawing.prepare($("canvas")));
+    view.context.fillStyle = getComputedStyle($("stage")).backgroundColor;
+    view.context.fillRect(0, 0, view.width, view.height);
+    plane.drawOn(view);
+    plane.dirty = true; // the canvas was cleared for its size
+    save("score.svg", new Blob([view.text()], { type: "image/svg+xml" }));
+  }
+
   /** Copy the lines, or, where a browser does not let a page do that, open and select them. */
   async function copy() {
     try {
@@ -64,6 +74,7 @@
 
   plane.makeSave = () => {
     $("save-picture").addEventListener("click", savePicture);
+    $("save-drawing").addEventListener("click", saveDrawing);
     $("save-particles").addEventListener("click", () => plane.density && save("particles.json", asJson(plane.particles())));
     $("save-network").addEventListener("click", () => plane.learned() && save("network.json", asJson(store(plane.learned().net))));
     $("copy").addEventListener("click", copy);

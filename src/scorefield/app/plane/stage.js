@@ -18,7 +18,11 @@
 
   plane.drawField = () => {
     plane.dirty = false;
-    const view = prepare($("canvas"));
+    plane.drawOn(prepare($("canvas")));
+  };
+
+  /** Draw the stage on a view of it. */
+  plane.drawOn = (view) => {
     const sigma = plane.stageSigma();
     if (plane.density) {
       plane.shade(view, sigma);
@@ -30,7 +34,7 @@
   };
 
   function drawArrows(view, sigma) {
-    const key = [plane.version, state.source, sigma, view.width, view.height].join();
+    const key = [plane.version, state.source, sigma, view.width, view.height, view.kind].join();
     if (kept.key !== key) kept = { key, paths: arrowPaths(view, plane.source().at(sigma), LATTICE, plane.typical(sigma)) };
     arrows(view, kept.paths, plane.followed().x.length ? 0.5 : 0.75);
   }

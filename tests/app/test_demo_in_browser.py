@@ -151,7 +151,7 @@ def test_noise_levels_and_a_likelihood(page: Any) -> None:
     errors = []
     for level in ("0.05", "0.95"):
         page.locator("#understand-level").fill(level)
-        wanted = page.inner_text("#understand-noise output")
+        wanted = page.inner_text("#understand-level-field output")
         page.wait_for_selector(f"#understand-numbers:text('At {wanted}:')")
         errors.append(float(page.inner_text("#understand-numbers").split("guess is ")[1].split()[0]))
     assert errors[0] < 0.1 < errors[1]

@@ -29,6 +29,7 @@ DRAWN = {
     "guided": {"model": "mnist", "n": 2, "steps": 2, "guide": 0.7},
     "not guided": {"model": "mnist", "n": 1, "steps": 2, "sampler": "ddim", "guide": 0.0},
     "a class": {"model": "mnist-class", "n": 2, "steps": 2, "label": 7, "weight": 1.5},
+    "distilled": {"model": "mnist-fast", "n": 2, "sampler": "euler", "steps": 3},
     "classes in turn": {"model": "mnist-class", "n": 3, "steps": 1, "label": "all"},
 }
 SMALL = {"model": "digits", "image": IMAGE, "n": 3, "steps": 4, "seed": 3}
@@ -44,7 +45,7 @@ RESTORED = {
 
 @pytest.fixture(scope="module")
 def app() -> Iterator[Served]:
-    with serve("digits", "mnist", "mnist-class") as served:
+    with serve("digits", "mnist", "mnist-class", "mnist-fast") as served:
         yield served
 
 

@@ -84,6 +84,7 @@ class Entry:
     def described(self) -> dict[str, Any]:
         """Return what the pages show and offer."""
         own = self.loaded.config.sampling
+        distilled = self.loaded.config.teacher is not None  # to draw its own way and no other
         process = self.loaded.model.process
         ends = process.ratio(torch.tensor([process.t_min, process.t_max], dtype=torch.float64)).tolist()
         return {
@@ -93,7 +94,8 @@ class Entry:
             "classes": self.loaded.model.classes,
             "guide": None if self.loaded.weak is None else self.loaded.config.guide.weight,
             "sampler": own.sampler.kind,
-            "steps": {kind: min(self.steps(self.sampling(kind)), _STEPS) for kind in _samplers()}
+            "distilled": distilled,
+            "steps": {kind: min(self.steps(self.sampling(kind)), _STEPS) for kind in ([] if distilled else _samplers())}
             | {own.sampler.kind: self.steps(own)},
             "noise": ends,
             "test": 0 if self.digits is None else len(self.digits),

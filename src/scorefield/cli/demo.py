@@ -15,7 +15,7 @@ from scorefield.errors import ConfigError, MissingExtraError
 
 __all__ = ["parser", "run"]
 
-_SHIPPED = ["mnist", "mnist-class", "digits"]
+_SHIPPED = ["mnist", "mnist-class", "mnist-fast", "digits"]
 _Port = restricted_number_type("a whole number from 0 to 65535", int, [(">=", 0), ("<=", 65535)])
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 

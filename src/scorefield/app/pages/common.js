@@ -135,12 +135,16 @@ export function cleared(place) {
   place.replaceChildren();
 }
 
-/** Keep the number beside a slider, and say it in words. */
+/** Put a label and its number beside a slider, and say the number in words. */
 export function slider(id, words = (value) => `${value}`, act = () => {}) {
   const input = $(id);
+  const box = make("div", { className: "slider", id: `${id}-field` });
+  const output = make("output", { htmlFor: id });
+  input.replaceWith(box);
+  box.append(make("label", { htmlFor: id, textContent: input.dataset.label }), input, output);
   const show = () => {
     const text = words(Number(input.value));
-    input.parentElement.querySelector("output").textContent = text;
+    output.textContent = text;
     input.setAttribute("aria-valuetext", text);
   };
   input.addEventListener("input", () => (show(), act()));

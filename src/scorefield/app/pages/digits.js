@@ -35,11 +35,13 @@ export class Digits {
     this.model = model;
     const option = (value, text) => make("option", { value, textContent: text });
     $("digits-sampler").replaceChildren(...Object.keys(model.steps).map((kind) => option(kind, named(kind))));
-    $("digits-sampler").value = model.sampler === "heun" ? "dpmpp2m" : model.sampler; // as good in half the evaluations
+    $("digits-sampler").value = model.sampler === "heun" && !model.distilled ? "dpmpp2m" : model.sampler; // as good in half the evaluations
     $("digits-classes").hidden = model.classes === null;
     const classes = Array.from({ length: model.classes ?? 0 }, (_, k) => option(k, `${k}`));
     $("digits-label").replaceChildren(option("all", "All in turn"), option("", "Whatever comes"), ...classes);
-    $("digits-guides").hidden = model.guide === null;
+    $("digits-guide-field").hidden = model.guide === null;
+    this.steps.input.disabled = model.distilled;
+    $("digits-other").hidden = model.distilled;
     this.guide.set(model.guide ?? 0);
     this.weight.set(0);
     this.weigh();
@@ -52,7 +54,7 @@ export class Digits {
   }
 
   weigh() {
-    $("digits-weights").hidden = this.model.classes === null || $("digits-label").value === "";
+    $("digits-weight-field").hidden = this.model.classes === null || $("digits-label").value === "";
   }
 
   request() {

@@ -46,7 +46,7 @@ export class Restore {
       downsample: blocks.map((value) => ({ value, text: `${value} × ${value}` })),
     };
     this.sizes = options[problem];
-    $("restore-sizes").hidden = problem === "mask";
+    $("restore-size-field").hidden = problem === "mask";
     $("restore-size").max = Math.max(0, this.sizes.length - 1);
     this.size.set(1);
     this.painter.parts.hidden = problem !== "mask";

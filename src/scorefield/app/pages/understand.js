@@ -68,7 +68,7 @@ export class Understand {
       const place = $("understand-likelihood");
       cleared(place);
       const text = `${answer.bits.toFixed(2)} bits per pixel (± ${answer.error.toFixed(2)})`;
-      const more = `log p = ${answer.nats.toFixed(0)} nats for the whole picture; ${answer.evaluations} evaluations, ${answer.seconds.toFixed(1)} s. Fewer bits are likelier; the bytes as they are take 8.`;
+      const more = `log p = ${answer.nats.toFixed(0).replace("-", "−")} nats for the whole picture; ${answer.evaluations} evaluations, ${answer.seconds.toFixed(1)} s. Fewer bits are likelier; the bytes as they are take 8.`;
       place.append(make("p", { className: "big", textContent: text }), make("p", { className: "numbers", textContent: more }), downloads(answer.files), recipe(answer));
     });
   }

@@ -19,7 +19,7 @@ DOCUMENTS = ("report", "poster")
 TIMESTAMP = 1_767_225_600  # seconds: the start of 2026; a PDF carries a time, and this one says nothing
 CATALOGUE = "src/scorefield_claims/catalogue.py"
 GUIDANCE = "docs/guidance_bias.md"
-RESULTS = ("results/**/*.json", "results/**/*.png", "benchmarks/results.json")
+RESULTS = ("results/**/*.json", "results/**/*.png", "results/**/*.svg", "benchmarks/results.json")
 
 Index = dict[str, Any]
 

@@ -11,6 +11,8 @@ from types import ModuleType
 import pytest
 from PIL import Image
 
+from scorefield_claims.drawing import canvas, label, save
+
 ROOT = Path(__file__).parents[1]
 VERDICTS = ("PASS", "FAIL", "HOLDS_ONLY_IF", "CANNOT_BE_TOLD")
 # What the text itself quotes: exact numbers first.
@@ -124,6 +126,26 @@ def test_a_claim_that_nobody_knew_of_gets_its_place(driver: ModuleType, tree: Pa
     for k in range(4):
         write_claim(tree, f"zz-new-{k}", "PASS", ("a share",))
     assert len(driver.build("report", tree, tree / "after", png=True)) > pages
+
+
+@needs_typst
+@pytest.mark.parametrize("name", ["report", "poster"])
+def test_a_figure_in_lines_is_shown_where_there_is_one_in_the_page_s_typeface(
+    driver: ModuleType, tree: Path, name: str
+) -> None:
+    def pdf() -> bytes:
+        return driver.build(name, tree, tree / "out")[0].read_bytes()
+
+    pixels, place = pdf(), tree / "results" / "reproduce" / "langevin-weights" / "figure.svg"
+    figure, axes = canvas(1, 3)
+    label(axes[0, 0], "σ = 0.1", "steps")
+    save(figure, place)
+    assert "DejaVu Sans" in place.read_text()
+    assert pdf() != pixels
+    place.write_text(place.read_text().replace("DejaVu Sans", "Libertinus Serif"))  # as the page sets it
+    serif = pdf()
+    place.write_text(place.read_text().replace("Libertinus Serif", "DejaVu Sans"))
+    assert pdf() == serif
 
 
 @needs_typst

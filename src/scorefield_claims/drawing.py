@@ -6,6 +6,7 @@ Colours are Okabe & Ito's, distinct for every kind of colour vision; panels of o
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
@@ -43,8 +44,10 @@ def merged(row: Sequence[Axes], count: int) -> list[Axes]:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write the figure."""
-    figure.savefig(path, dpi=110)
+    """Write the figure: .png, or .svg with text as text, which whoever shows it sets in a typeface of theirs."""
+    undated = {"Date": None} if path.suffix == ".svg" else None
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "scorefield"}):  # the same figure is the same file
+        figure.savefig(path, dpi=110, metadata=undated)
 
 
 def label(axes: Axes, title: str, x: str = "", y: str = "") -> None:
@@ -71,7 +74,7 @@ def cloud(axes: Axes, x: Float[Tensor, "n 2"], terrain: Terrain, title: str) -> 
     """Scatter samples over the regions that hold 50, 90 and 99 % of the true mass; equal units both ways."""
     terrain.fill(axes)
     some = x[:_DOTS].numpy()
-    axes.scatter(some[:, 0], some[:, 1], s=5, color=COLOURS[1], alpha=0.5, linewidths=0)
+    axes.scatter(some[:, 0], some[:, 1], s=5, color=COLOURS[1], alpha=0.5, linewidths=0, rasterized=True)
     terrain.square.frame(axes)
     label(axes, title)
 

@@ -1,4 +1,7 @@
-"""Results on disk, and whether they still stand. A claim's lie in a folder of its name: result.json, rows.csv and figure.png."""
+"""Results on disk, and whether they still stand. A claim's lie in a folder of its name: result.json, rows.csv and figure.png.
+
+Beside the figure in pixels lies figure.svg, in lines, where the claim was measured since there is one.
+"""
 
 import json
 from pathlib import Path

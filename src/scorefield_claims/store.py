@@ -52,7 +52,8 @@ def reproduce(claim: Claim[Any], budget: str, folder: Path, *, force: bool = Fal
     began = time.perf_counter()
     finding = claim.measure(claim.recipe(budget))
     (place / "result.json").unlink(missing_ok=True)  # it vouches for the files beside it, which now change
-    finding.draw(place / "figure.png")
+    for kind in ("png", "svg"):
+        finding.draw(place / f"figure.{kind}")
     seconds = round(time.perf_counter() - began, 1)
     result = {**_result(claim, budget, rests, finding), "seconds": seconds, "environment": where}
     _write_rows(place / "rows.csv", finding.rows)

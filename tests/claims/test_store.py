@@ -55,7 +55,7 @@ def claim(counter: Counter) -> "Claim[Toy]":
 def test_a_result_says_all_that_was_asked_of_it(claim, tmp_path: Path):
     returned = reproduce(claim, "small", tmp_path)
     place = tmp_path / "toy-claim"
-    assert {path.name for path in place.iterdir()} == {"figure.png", "result.json", "rows.csv"}
+    assert {path.name for path in place.iterdir()} == {"figure.png", "figure.svg", "result.json", "rows.csv"}
     text = (place / "result.json").read_text(encoding="utf-8")
     assert "NaN" not in text
     assert "Infinity" not in text

@@ -85,7 +85,7 @@ def from_folder(path: str | os.PathLike[str], size: int | None = None) -> Datase
         if picture.shape[1:] != pictures[0].shape[1:]:
             found = "{} × {} pixels".format(*picture.shape[1:])
             expected = "{} × {} as in {}".format(*pictures[0].shape[1:], files[0].name)
-            raise refusal(file, found, expected, "Give a size to have all pictures cut and resized.")
+            raise refusal(file, found, expected, "Give a size (data.size) to have all pictures cut and resized.")
     channels = max(len(picture) for picture in pictures)
     x = np.stack([np.broadcast_to(picture, (channels, *picture.shape[1:])) for picture in pictures])
     return Dataset(torch.from_numpy(x), _classes(Path(path), files), Path(path).resolve().name)

@@ -272,6 +272,7 @@ for ax, real, new, name in zip(panels, table.T, drawn.T, ("age in years", "incom
         linewidth=1.6,
     )
     ax.set(xlabel=name, yticks=[])
+    ax.locator_params(axis="x", nbins=4)
 panels[0].legend(frameon=False)
 
 # %% Your own data | series.png | slow | Series of 32 numbers: waves of any phase, six of the data and six that a U-Net drew

@@ -274,6 +274,17 @@ def test_every_sampler_samples_from_the_command_line(capsys, run: Path, tmp_path
     assert np.isfinite(x).all()
 
 
+@pytest.mark.parametrize(
+    ("sampler", "steps", "advised"), [("heun", "7", True), ("heun", "8", False), ("euler", "7", False)]
+)
+def test_too_few_steps_for_heun_are_advised_against(
+    capsys, run: Path, tmp_path: Path, sampler: str, steps: str, advised: bool
+):
+    drawn = ["-n", "1", "--out", str(tmp_path / "x.npz")]
+    assert main(["sample", str(run), "--sampler", sampler, "--steps", steps, *drawn]) == 0
+    assert ("--sampler dpmpp2m --steps 14" in capsys.readouterr().err) == advised
+
+
 @pytest.mark.promise("C2")
 @pytest.mark.parametrize("name", ["grid.png", "film.gif", "film.mp4"])
 def test_the_same_command_writes_the_same_bytes(run: Path, tmp_path: Path, name: str):
@@ -386,13 +397,13 @@ def test_a_grid_of_samples_needs_torch_pillow_and_no_more(tmp_path: Path):
 
 @pytest.mark.promise("G4")
 def test_no_colour_no_progress_when_not_a_terminal(run: Path, tmp_path: Path):
-    process = Forked(main, ["sample", str(run), "-n", "2", "--steps", "3", "--out", str(tmp_path / "x.png")])
+    process = Forked(main, ["sample", str(run), "-n", "2", "--steps", "8", "--out", str(tmp_path / "x.png")])
     out, err = process.communicate()
     assert process.returncode == 0
     assert "\x1b" not in out + err
     assert "\r" not in out + err
     lines = [line for line in err.splitlines() if "computing on the CPU" not in line]
-    assert lines == ["scorefield: drawing 2 samples: 3 steps"]
+    assert lines == ["scorefield: drawing 2 samples: 8 steps"]
 
 
 @pytest.mark.promise("G4")

@@ -10,7 +10,8 @@ sys.path.insert(0, str(DOCS))
 os.environ.setdefault(
     "OMP_NUM_THREADS", "1"
 )  # tensors are small: threads that wait for each other cost more than they save
-os.environ.setdefault("SCOREFIELD_FAST", "1")  # SCOREFIELD_FAST=0 make docs renders the long versions
+# Notebooks of at most a few minutes are shown in full, the others in small; SCOREFIELD_FAST=0 make docs shows all in full.
+os.environ.setdefault("SCOREFIELD_FAST", "docs")
 
 import generate  # noqa: E402
 from generate.examples import examples  # noqa: E402

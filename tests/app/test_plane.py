@@ -211,7 +211,9 @@ def test_a_broken_page_disagrees(tmp_path: Path, mutant: str) -> None:
 def test_the_page_is_small_and_names_no_other_machine() -> None:
     files = list(PLANE.iterdir())
     assert sum(path.stat().st_size for path in files) < 300_000
-    assert [path.name for path in files if "//" in path.read_text(encoding="utf-8").replace(" // ", "")] == []
+    # The name of SVG's elements looks like an address, and nothing is asked of it.
+    texts = {path.name: path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "") for path in files}
+    assert [name for name, text in texts.items() if "//" in text.replace(" // ", "")] == []
 
 
 def test_every_step_of_the_tour_leads_to_a_page_of_the_theory() -> None:

@@ -250,7 +250,9 @@ def test_what_is_shown_can_be_taken_away(page: Any) -> None:
     drawing = ElementTree.fromstring(files["score.svg"])  # noqa: S314 our own file
     paths = [path.get("d") for path in drawing.iter("{http://www.w3.org/2000/svg}path")]
     dots = page.evaluate("plane.followed().x.length / 2")
-    assert [path.count("M") for path in paths[2:]] == [dots]  # after the arrows' lines and heads
+    assert [(path.count("M"), path.count("a")) for path in paths[2:]] == [
+        (dots, 2 * dots)
+    ]  # after lines and heads of arrows
     assert paths[0].count("L") == paths[1].count("L") / 2 > 100
     assert len(list(drawing.iter("{http://www.w3.org/2000/svg}image"))) == 1
     particles, network = json.loads(files["particles.json"]), json.loads(files["network.json"])

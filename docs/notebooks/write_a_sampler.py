@@ -28,7 +28,7 @@ from scipy import stats
 
 import scorefield as sf
 
-FAST = os.environ.get("SCOREFIELD_FAST") == "1"
+FAST = os.environ.get("SCOREFIELD_FAST") == "1"  # the built pages show it in full
 DRAWS = 4_000 if FAST else 40_000
 
 

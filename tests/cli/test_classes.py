@@ -18,7 +18,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def draw(run: Path, out: Path, *more: str) -> np.ndarray:
-    assert main(["sample", str(run), "-n", "4", "--steps", "4", "--out", str(out), *more]) == 0
+    assert main(["sample", str(run), "-n", "4", "--steps", "4", "--decode", "none", "--out", str(out), *more]) == 0
     return np.load(out)["x"]
 
 

@@ -20,6 +20,7 @@ FAST = (
     "sample run --steps 2 -n 2 --out x.gif",
     "evaluate run -n 20 --steps 2 --out evaluation",
     "likelihood run -n 2",
+    "compress run -n 2 --steps 2 --out images.bits",
     "race run -n 2 --out race",
     "inpaint run --image 3 --mask left --steps 2 -n 2 --out inpaint.png",
     "solve run --image 3 --problem downsample:2 --steps 2 -n 2 --out solve.png",

@@ -14,7 +14,6 @@ import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, Union, cast, get_args, get_origin
 
@@ -230,7 +229,8 @@ def register(noun: str, /, **makers: Maker) -> None:
 
 
 def _read(noun: str, value: dict[str, Any]) -> Kind:
-    import_module("scorefield.config.rooms")  # another process may know no kinds yet
+    from scorefield.config import rooms  # noqa: F401 another process may know no kinds yet
+
     return _ROOMS[noun].read(value)
 
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float64, Int64
-from scipy.special import ndtr
 
 from scorefield.likelihood.stack import PRECISION, Interval, Shift, Stack
 
@@ -75,6 +74,8 @@ class Bell:
 
     def _table(self) -> Int64[np.ndarray, " j"]:
         """Return T."""
+        from scipy.special import ndtr  # a third of a second, which drawing does not pay
+
         count, j = self.lattice.count, np.arange(-self._middle, self._middle + 1)
         share = np.floor((_TOTAL - 2 * count - 2) * ndtr(j * (self.lattice.width / (_PARTS * self.std))))
         return share.astype(np.int64) + j // _PARTS + count + 1

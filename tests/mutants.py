@@ -20,7 +20,7 @@ FAILED = 1  # pytest's exit status when tests ran and some failed
 
 GUARDS = {
     "processes.py": ["test_processes.py", "test_models.py"],
-    "noisy.py": ["test_models.py", "test_samplers.py"],
+    "_noisy.py": ["test_models.py", "test_samplers.py"],
     "models.py": ["test_models.py", "test_samplers.py"],
     "classifier.py": ["../test_classifier.py"],
     "objectives/classification.py": ["../test_classifier.py"],
@@ -427,7 +427,7 @@ MUTANTS = [
     ),
     Mutant(
         "classifier: labels left behind",
-        "noisy.py",
+        "_noisy.py",
         "else take_rows(value, index)",
         "else value[: len(index)]",
     ),

@@ -14,7 +14,6 @@ ROOMS = (
     "networks",
     "grids",
     "models",
-    "noisy",
     "preconditioning",
     "energy",
     "classifier",

@@ -21,11 +21,11 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from scorefield._checks import require
+from scorefield._noisy import Labels, NoisyModel, State, Time, label_rows, network_inputs, require_same_units
 from scorefield._tensors import as_time, like
 from scorefield.densities import Density
 from scorefield.errors import ConfigError
 from scorefield.grids import Step
-from scorefield.noisy import Labels, NoisyModel, State, Time, label_rows, network_inputs, require_same_units
 from scorefield.processes import Process
 from scorefield.units import Moments
 

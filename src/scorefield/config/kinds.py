@@ -229,7 +229,7 @@ def register(noun: str, /, **makers: Maker) -> None:
 
 
 def _read(noun: str, value: dict[str, Any]) -> Kind:
-    from scorefield.config import rooms  # noqa: F401 another process may know no kinds yet
+    from scorefield.config import rooms  # noqa: F401 another process may know none  # pyright: ignore[reportUnusedImport]
 
     return _ROOMS[noun].read(value)
 

@@ -8,6 +8,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -30,7 +31,7 @@ SCHEMA = 1
 MANIFEST, STATE = "manifest.json", "state.json"
 _NAME = re.compile(r"state\.json|[A-Za-z0-9_][A-Za-z0-9_-]{0,63}\.safetensors")
 _SYSTEM_ERROR = re.compile(r"(?:os error |code: )([0-9]+)")  # as Rust prints it
-_CHUNK = 2**20  # bytes: few enough to stay in a processor's cache between hashing and comparing
+_CHUNK = 2**20  # bytes compared at a time
 _KINDS = {
     b"PK\x03\x04": "a zip archive (torch.save, TorchScript or numpy), whose pickles can run code",
     b"\x80": "a Python pickle, which can run code",
@@ -54,11 +55,19 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, JSON]:
         if number := _SYSTEM_ERROR.search(str(error)):
             raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
         raise _unstorable(path, error) from error
-    sync(path)
-    try:
-        return _read_back(path, stored, dtypes)
-    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:  # no header, or another
-        raise _altered(path) from error
+    with ThreadPoolExecutor(1) as pool:
+        entry = pool.submit(_entry_of, path)  # while the disk is waited for
+        sync(path)
+        try:
+            _compare(path, stored, dtypes)
+        except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:  # no header, or another
+            raise _altered(path) from error
+        return entry.result()
+
+
+def _entry_of(path: Path) -> dict[str, JSON]:
+    with path.open("rb") as file:
+        return {"sha256": hashlib.file_digest(file, "sha256").hexdigest(), "size": file.tell()}
 
 
 def _storable(path: Path, tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -86,28 +95,21 @@ def _unstorable(path: Path, error: Exception) -> CheckpointError:
     return CheckpointError(f"{path.name} cannot be stored: {expected}; found {error!r}")
 
 
-def _read_back(path: Path, tensors: Mapping[str, Tensor], dtypes: Mapping[str, str]) -> dict[str, JSON]:
-    """Return the entry of a safetensors file whose tensors are those given, byte for byte."""
-    digest = hashlib.sha256()
+def _compare(path: Path, tensors: Mapping[str, Tensor], dtypes: Mapping[str, str]) -> None:
+    """Refuse a safetensors file whose tensors are not those given, byte for byte."""
     with path.open("rb") as file:
-        head = file.read(8)
-        head += file.read(min(int.from_bytes(head, "little"), _HEADER_LIMIT))
-        digest.update(head)
-        end = 0
-        places = json.loads(head[8:])
+        length = int.from_bytes(file.read(8), "little")
+        places, end = json.loads(file.read(min(length, _HEADER_LIMIT))), 0
         for name, place in sorted(places.items(), key=lambda item: item[1]["data_offsets"]):
             x = tensors[name]
             begin, end = end, end + x.nbytes
             if place != {"dtype": dtypes[name], "shape": list(x.shape), "data_offsets": [begin, end]}:
                 raise _altered(path)
             for expected in x.reshape(-1).view(torch.uint8).split(_CHUNK):
-                found = file.read(len(expected))
-                digest.update(found)
-                if not np.array_equal(np.frombuffer(found, np.uint8), expected.numpy()):
+                if not np.array_equal(np.frombuffer(file.read(len(expected)), np.uint8), expected.numpy()):
                     raise _altered(path)
         if len(places) != len(tensors) or file.read(1):
             raise _altered(path)
-        return {"sha256": digest.hexdigest(), "size": file.tell()}
 
 
 def encode(fields: dict[str, JSON]) -> bytes:

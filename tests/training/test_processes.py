@@ -216,7 +216,7 @@ def test_torchrun_goes_on_by_itself(tmp_path: Path, number: str, restarts: int):
     assert done.returncode == (0 if restarts else 1), done.stderr[-3000:]
     assert (run / "checkpoints" / "last").read_text() == f"step-{8 if restarts else 5:08d}\n"
     if number == "SIGTERM":
-        assert done.stderr.count("stopped at step 5; go on with --resume") == 1
+        assert done.stderr.count("stopped at step 5; go on with: scorefield train") == 1
         assert "exitcode  : 143" in done.stderr or restarts
     assert [json.loads(line)["step"] for line in (run / "metrics.jsonl").open()] == list(range(1, 9 if restarts else 6))
 

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import random
+import shlex
 import signal
 import subprocess
 import time
@@ -41,9 +42,9 @@ def newest(run: Run) -> int:
 
 @pytest.mark.promise("A10")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_costs_one_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, code: int):
-    """A10: the step in hand is finished, saved once, and the exit code is that of the signal."""
-    run, _ = small_run(tmp_path)
+def test_a_signal_costs_one_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys, number: int, code: int):
+    """A10: the step in hand is finished, saved once, the exit code is that of the signal, and the command to go on is the right one."""
+    run, _ = small_run(tmp_path / "a folder")
     saves: list[int] = []
     monkeypatch.setattr(run, "save", lambda save=run.save, **how: (saves.append(run.state.step), save(**how)))
     log = run.folder.log
@@ -54,6 +55,9 @@ def test_a_signal_costs_one_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         assert follow(run) == code
     assert saves == [5]
     assert newest(run) == 5
+    said = capsys.readouterr().err.partition("stopped at step 5; go on with: scorefield ")[2]
+    assert main(shlex.split(said.splitlines()[0])) == 0
+    assert newest(run) == run.config.train.steps
 
 
 @pytest.mark.promise("A10")

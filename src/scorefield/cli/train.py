@@ -1,6 +1,7 @@
 """``scorefield train``: train a model from a configuration."""
 
 import os
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -155,7 +156,8 @@ def follow(run: "Run") -> int:
     if not stopped and stop.received is None:
         return 0
     if run.first:
-        tell(f"stopped at step {state.step}; go on with --resume")
+        again = shlex.join(["--config", str(run.folder.config), "--run", str(run.path), "--resume"])
+        tell(f"stopped at step {state.step}; go on with: scorefield train {again}")
     return 128 + (stop.received or signal.SIGTERM)  # of a process that stops with another
 
 

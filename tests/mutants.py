@@ -20,7 +20,7 @@ FAILED = 1  # pytest's exit status when tests ran and some failed
 
 GUARDS = {
     "processes.py": ["test_processes.py", "test_models.py"],
-    "_noisy.py": ["test_models.py", "test_samplers.py"],
+    "_noisy.py": ["test_models.py", "../test_classifier.py", "test_samplers.py"],
     "models.py": ["test_models.py", "test_samplers.py"],
     "classifier.py": ["../test_classifier.py"],
     "objectives/classification.py": ["../test_classifier.py"],

@@ -217,3 +217,11 @@ def test_a_volume_of_equal_slices_is_seen_as_deep_as_it_is_wide() -> None:
 def test_impossible_sizes_are_refused(size: int | tuple[int, ...]) -> None:
     with pytest.raises(ConfigError, match="height, width"):
         UNet(1, size)  # pyright: ignore[reportArgumentType]
+
+
+def test_the_head_sees_normed_features_however_large_the_input_is() -> None:
+    """A vector of C channels of root mean square 1 has no number beyond √C."""
+    net, seen = UNet(1, 8, width=16, depth=1), []
+    net.head.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    net(1e4 * torch.randn(2, 1, 8, 8), torch.zeros(2))
+    assert 0.1 < seen[0].abs().max() <= seen[0].shape[1] ** 0.5

@@ -60,7 +60,7 @@ def one_of(choices: Iterable[str], value: object, what: str) -> None:
 
 
 def reals(x: object, what: str) -> Tensor:
-    """Return a tensor of real numbers: floats as they are, whole numbers and arrays as float32.
+    """Return a tensor of real numbers: floats keep their precision, whole numbers become float32.
 
     Raises:
         ConfigError: what no tensor of real numbers can be made of, or values that are not finite.

@@ -29,6 +29,18 @@ def test_images_come_back_from_the_file(capsys: pytest.CaptureFixture[str], tmp_
     capsys.readouterr()
 
 
+def test_it_computes_on_one_thread_and_advises_no_other(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Whatever else runs: the number decides the last bits of the network's outputs, and so what can be decoded."""
+    asked: list[tuple[int | None, bool]] = []
+    monkeypatch.setitem(main.__globals__, "use_threads", lambda threads, *, fixed: asked.append((threads, fixed)))
+    for more in ([], ["--threads", "2"]):
+        command = ["compress", "digits", "-n", "1", "--steps", "2", *QUICK, *more]
+        assert main([*command, "--out", str(tmp_path / "a.bits")]) == 0
+    assert asked == [(1, False), (2, False)]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -27,8 +27,10 @@ def parser() -> ArgumentParser:
     """Return the parser of the command."""
     parser = command(
         "Write 8-bit images to a file about as long as the variational bound of the model, by bits-back coding along its diffusion, or "
-        "make them again from it, the same bytes. On one thread, unless --threads says more: what decodes must compute as what coded."
+        "make them again from it, the same bytes. The first image costs about a byte and a half for each pixel, which many images share. "
+        "On one thread, unless --threads says more: what decodes must compute as what coded."
     )
+    parser.set_defaults(threads=1)
     model(parser)
     parser.add_argument("-n", "--n", type=Whole1, default=100, metavar="N", help="how many held-out images")
     parser.add_argument("--seed", type=int, default=0, help="names the choice of images")
@@ -52,7 +54,6 @@ def parser() -> ArgumentParser:
 def run(args: Namespace) -> int:
     """Compress or decompress, write, print; return the exit code."""
     import numpy as np
-    import torch
 
     from scorefield.config import refusals
     from scorefield.data._files import regular_file
@@ -61,7 +62,6 @@ def run(args: Namespace) -> int:
     from scorefield.pretrained import load_model
     from scorefield.training import pick_device
 
-    torch.set_num_threads(args.threads or 1)
     decoding = args.decode is not None
     out = writable(args.out or ("images.npy" if decoding else "images.bits"), (".npy",) if decoding else ())
     loaded = load_model(args.model, pick_device(args.device), warn=warn)

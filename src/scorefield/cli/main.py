@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = _parse(build_parser([name for name in COMMANDS if name in arguments[:1]] or COMMANDS), arguments)
         chosen = args[args.subcommand]
         console.speak(chosen.verbose)
-        use_threads(chosen.threads, fixed=args.subcommand in ("train", "quickstart", "toy", "compress"))
+        use_threads(chosen.threads, fixed=args.subcommand in ("train", "quickstart", "toy"))
         if args.subcommand not in ("demo", "reproduce"):  # which may have answered before they need it
             load_torch()
         if chosen.get("plugin"):

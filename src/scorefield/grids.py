@@ -12,9 +12,9 @@ A `Step` is one transition, from t to s ≤ t. For s < t the forward process is 
 
 import abc
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Protocol
+from typing import Annotated
 
 import torch
 from annotated_types import Ge, Le
@@ -22,9 +22,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from scorefield._checks import whole
-from scorefield._tensors import Noise
+from scorefield._local_errors import Flow, errors_along
 from scorefield.processes import Process
-from scorefield.units import Moments
 
 __all__ = [
     "Constant",
@@ -124,7 +123,7 @@ class Grid(abc.ABC):
         """Return the times, descending, in float64: one more than there are transitions."""
 
     @staticmethod
-    def fit(model: "Flow", steps: int, event: Sequence[int], *, paths: int = 16, places: int = 96) -> "Fitted":
+    def fit(model: Flow, steps: int, event: Sequence[int], *, paths: int = 16, places: int = 96) -> "Fitted":
         r"""Return the grid along which every step of Euler's method errs equally, on paths of the model's probability flow.
 
         A step from ρ to ρ + h, ρ = σ/α, is wrong by e = c(ρ) h² of the spread that the states have there, in which the flow carries
@@ -143,7 +142,7 @@ class Grid(abc.ABC):
         `scorefield.samplers.Multistep`); those that are exact where D is constant need few steps at large ρ, but not so few.
         Cost: 2 · places evaluations of each path.
         """
-        rho, passed = _errors(model, event, paths, LogSNR(places).times(model.process))
+        rho, passed = errors_along(model, event, paths, LogSNR(places).times(model.process))
         shares = torch.linspace(0, 1, _KNOTS, dtype=torch.float64) * passed[-1]
         return Fitted(steps, torch.exp(_interpolated(shares, passed, rho.log())))
 
@@ -278,48 +277,6 @@ class Constant(Grid):
     def times(self, process: Process) -> Times:
         """Return steps + 1 copies of t."""
         return torch.full((self.steps + 1,), self.t, dtype=torch.float64)
-
-
-class Flow(Protocol):
-    """What `Grid.fit` asks of a `scorefield.ScoreModel`."""
-
-    process: Process
-
-    def prior(self, t: Tensor) -> Moments:
-        """Return mean and standard deviation of where sampling starts."""
-        ...
-
-    def noise(self, x: Tensor, t: Tensor) -> Tensor:
-        """Return ẑ = (x − αD)/σ."""
-        ...
-
-    def parameters(self) -> Iterator[Tensor]:
-        """Return tensors that are where the model is."""
-        ...
-
-
-@torch.no_grad()
-def _errors(model: Flow, event: Sequence[int], paths: int, times: Times) -> tuple[Tensor, Tensor]:
-    """Return σ/α at the times, and Σ √e up to each."""
-    alpha, sigma = model.process.alpha_sigma(times)
-    prior, z = model.prior(times[0]), Noise(range(paths), event, stream="fit").normal()
-    z = z.to(next(model.parameters(), z).device)
-    x = prior.mean.to(z) + prior.std.to(z) * z
-    rho, y, passed = sigma / alpha, x / alpha[0], [0.0]
-    slope = model.noise(x, times[0])
-    for k in range(1, len(times)):
-        h = rho[k] - rho[k - 1]
-        euler = y + h * slope
-        error = 0.5 * h * (model.noise(alpha[k] * euler, times[k]) - slope)
-        y = euler + error
-        passed.append(passed[-1] + (error.square().mean().sqrt() / _spread(y)).sqrt().item())
-        slope = model.noise(alpha[k] * y, times[k])
-    return rho, torch.tensor(passed, dtype=torch.float64)
-
-
-def _spread(y: Tensor) -> Tensor:
-    """Return the standard deviation of states, over all coordinates: what the flow shrinks from here on, it shrinks errors with."""
-    return (y - y.mean(dim=0)).square().mean().sqrt()
 
 
 def _interpolated(x: Tensor, places: Tensor, values: Tensor) -> Tensor:

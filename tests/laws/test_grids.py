@@ -24,9 +24,9 @@ from scorefield import (
     Process,
     Sampler,
     Uniform,
+    _local_errors,
     cosine,
     geometric,
-    grids,
     linear,
     sample,
     sigmoid,
@@ -127,7 +127,7 @@ def test_for_gaussian_data_the_fitted_grid_is_evenly_spaced_in_angle(std: float)
 
 
 def test_errors_that_count_the_same_wherever_they_are_made_give_another_grid(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grids, "_spread", lambda y: torch.ones(()))
+    monkeypatch.setattr(_local_errors, "_spread", lambda y: torch.ones(()))
     assert (fitted_to(0.3) - 1).abs().max() > 0.3
 
 

@@ -1,0 +1,55 @@
+"""How far a step of Euler's method is off along the paths of a model's probability flow: what `scorefield.Grid.fit` divides equally."""
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from scorefield._tensors import Noise
+from scorefield.processes import Process
+from scorefield.units import Moments
+
+__all__ = ["Flow", "errors_along"]
+
+
+class Flow(Protocol):
+    """What `Grid.fit` asks of a `scorefield.ScoreModel`."""
+
+    process: Process
+
+    def prior(self, t: Tensor) -> Moments:
+        """Return mean and standard deviation of where sampling starts."""
+        ...
+
+    def noise(self, x: Tensor, t: Tensor) -> Tensor:
+        """Return ẑ = (x − αD)/σ."""
+        ...
+
+    def parameters(self) -> Iterator[Tensor]:
+        """Return tensors that are where the model is."""
+        ...
+
+
+@torch.no_grad()
+def errors_along(model: Flow, event: Sequence[int], paths: int, times: Tensor) -> tuple[Tensor, Tensor]:
+    """Return σ/α at the times, and Σ √e up to each."""
+    alpha, sigma = model.process.alpha_sigma(times)
+    prior, z = model.prior(times[0]), Noise(range(paths), event, stream="fit").normal()
+    z = z.to(next(model.parameters(), z).device)
+    x = prior.mean.to(z) + prior.std.to(z) * z
+    rho, y, passed = sigma / alpha, x / alpha[0], [0.0]
+    slope = model.noise(x, times[0])
+    for k in range(1, len(times)):
+        h = rho[k] - rho[k - 1]
+        euler = y + h * slope
+        error = 0.5 * h * (model.noise(alpha[k] * euler, times[k]) - slope)
+        y = euler + error
+        passed.append(passed[-1] + (error.square().mean().sqrt() / _spread(y)).sqrt().item())
+        slope = model.noise(alpha[k] * y, times[k])
+    return rho, torch.tensor(passed, dtype=torch.float64)
+
+
+def _spread(y: Tensor) -> Tensor:
+    """Return the standard deviation of states, over all coordinates: what the flow shrinks from here on, it shrinks errors with."""
+    return (y - y.mean(dim=0)).square().mean().sqrt()

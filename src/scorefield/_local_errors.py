@@ -1,7 +1,7 @@
 """How far a step of Euler's method is off along the paths of a model's probability flow: what `scorefield.Grid.fit` divides equally."""
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from scorefield.units import Moments
 __all__ = ["Flow", "errors_along"]
 
 
+@runtime_checkable
 class Flow(Protocol):
     """What `Grid.fit` asks of a `scorefield.ScoreModel`."""
 

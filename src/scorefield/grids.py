@@ -21,7 +21,7 @@ from annotated_types import Ge, Le
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._checks import whole
+from scorefield._checks import require, whole
 from scorefield._local_errors import Flow, errors_along
 from scorefield.processes import Process
 
@@ -142,6 +142,7 @@ class Grid(abc.ABC):
         `scorefield.samplers.Multistep`); those that are exact where D is constant need few steps at large ρ, but not so few.
         Cost: 2 · places evaluations of each path.
         """
+        require(Flow, model, "the model that a grid is fitted to", "Exact or a Denoiser")
         rho, passed = errors_along(model, event, paths, LogSNR(places).times(model.process))
         shares = torch.linspace(0, 1, _KNOTS, dtype=torch.float64) * passed[-1]
         return Fitted(steps, torch.exp(_interpolated(shares, passed, rho.log())))

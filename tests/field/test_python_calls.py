@@ -156,6 +156,7 @@ REFUSED = {
     "a loaded model": (lambda: sf.sample(Loaded(), sf.Heun(), (4, 2), grid=sf.Karras(3)), "whose attribute model is"),
     "a loaded model to guide": (lambda: sf.Inpaint(Loaded(), ROWS, ROWS > 0), "Inpaint guides.*attribute model"),
     "a loaded model's likelihood": (lambda: sf.log_likelihood(Loaded(), ROWS), "attribute model is"),
+    "a loaded model to fit a grid to": (lambda: sf.Grid.fit(Loaded(), 3, (2,)), "fitted to must.*attribute model is"),
     "a density to draw from": (lambda: sf.sample(EXACT.density, sf.Heun(), (4, 2), grid=sf.Karras(3)), "a ScoreModel"),
     "one number for a shape": (lambda: sf.sample(EXACT, sf.Heun(), 4, grid=sf.Karras(3)), r"shape must be \(n, \*d\)"),
     "a shape of another event": (lambda: sf.sample(EXACT, sf.Heun(), (4, 3), grid=sf.Karras(3)), r"received.*\(4, 3\)"),

@@ -21,7 +21,7 @@ FAILING, CRASHING, FINE = "circle-field", "ring-mixing", "solver-orders"
 def stand_in(name: str) -> "Claim[Recipe]":
     def measure(recipe: Recipe) -> Finding:
         if name == CRASHING:
-            raise RuntimeError("the dog ate it")
+            raise RuntimeError("the dog ate it\nand so on")
         verdict = Verdict.FAIL if name == FAILING else Verdict.PASS
         return Finding(verdict, "because", {"weight": Estimate(2.0, 0.5)}, [{"a": 1}], lambda p: p.write_bytes(b"png"))
 

@@ -197,7 +197,12 @@ def test_offline_uses_the_cache_or_says_what_to_do(tmp_path):
     mirrors = ("http://127.0.0.1:9/first", "http://127.0.0.1:9/second")
     with pytest.raises(DataError) as caught:
         fetch(FILE, mirrors, tmp_path)
-    for part in (*(f"{mirror}/data.gz" for mirror in mirrors), f"{len(CONTENT)} bytes", FILE.md5, str(tmp_path)):
+    for part in (
+        *(f"{mirror}/data.gz: Connection refused\n" for mirror in mirrors),
+        f"{len(CONTENT)} bytes",
+        FILE.md5,
+        str(tmp_path),
+    ):
         assert part in str(caught.value)
     (tmp_path / FILE.name).write_bytes(CONTENT)
     assert fetch(FILE, mirrors, tmp_path).read_bytes() == CONTENT

@@ -108,7 +108,7 @@ def _one(name: str, *, budget: str, folder: Path, force: bool) -> _Measured:
         result = reproduce(find(name), budget, folder, force=force)
     except Exception as error:
         what = f"{type(error).__name__}: {error}"
-        row = (name, "CRASHED", what, f"{time.perf_counter() - began:7.1f}")
+        row = (name, "CRASHED", what.partition("\n")[0], f"{time.perf_counter() - began:7.1f}")
         return _Measured(row, f"{name}: CRASHED, {what}", traceback.format_exc())
     measured, number = next(iter(result["measures"].items()))
     seconds = " cached" if result["cached"] else f"{result['seconds']:7.1f}"

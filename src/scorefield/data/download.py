@@ -75,7 +75,7 @@ def fetch(file: RemoteFile, mirrors: tuple[str, ...], folder: Path) -> Path:
         try:
             return _download(f"{mirror}/{file.name}", file, path)
         except (OSError, DataError) as error:  # whatever fails on the way is an OSError in requests too
-            failures.append(f"  {mirror}/{file.name}: {error}")
+            failures.append(f"  {mirror}/{file.name}: {_why(error)}")
     raise DataError(
         f"{file.name} could not be downloaded:\n" + "\n".join(failures) + "\n"
         f"Get it in another way and put it into {os.fspath(folder)!r}:\n{listing([file], mirrors)}"
@@ -88,6 +88,13 @@ def listing(files: Iterable[RemoteFile], mirrors: tuple[str, ...]) -> str:
         f"  {' or '.join(f'{mirror}/{file.name}' for mirror in mirrors)}  ({file.size} bytes, MD5 {file.md5})"
         for file in files
     )
+
+
+def _why(error: BaseException) -> str:
+    """Return what first went wrong: libraries wrap "Name or service not known" in a paragraph of their own objects."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
 
 
 def _is_published(path: Path, file: RemoteFile) -> bool:

@@ -66,11 +66,11 @@ def gathered(arguments: Sequence[str]) -> list[str]:
     return [*kept, *(f"--{head}={json.dumps(section)}" for head, section in deep.items())]
 
 
-def names_restored(data: Any) -> None:  # noqa: ANN401 a section, or what another command calls data
+def names_restored(data: object) -> None:
     """Put names of files back into the section ``data`` that was parsed."""
-    for name, value in data.items() if isinstance(data, dict) else ():
-        if isinstance(value, str) and value.startswith(_HELD):
-            data[name] = unquote(value.removeprefix(_HELD), errors="surrogateescape")
+    if isinstance(data, dict):
+        held = {n: v for n, v in data.items() if isinstance(v, str) and v.startswith(_HELD)}
+        data.update({n: unquote(v.removeprefix(_HELD), errors="surrogateescape") for n, v in held.items()})
 
 
 def _refuse_tricks(argument: str) -> None:

@@ -59,7 +59,7 @@ class _StrictLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader), Composer):  #
         except ValueError as error:  # of int() and float()
             raise _Refusal(node, f"{_short(node.value)} is not a number that can be read") from error
 
-    def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> str:  # noqa: ANN401 as PyYAML has it
+    def resolve(self, kind: type[yaml.Node], value: str, implicit: object) -> str:
         """Return the type of a plain value; a day and 1:30 are text, whatever YAML 1.1 says."""
         tag = super().resolve(kind, value, implicit)
         return f"{_YAML}str" if tag == f"{_YAML}timestamp" or (tag in _NUMBERS and ":" in value) else tag
@@ -85,7 +85,7 @@ for _side in (_StrictLoader, _Dumper):  # 1e-3 is a number, whatever YAML 1.1 sa
 class _Refusal(yaml.MarkedYAMLError):
     """What YAML allows, and a configuration does not."""
 
-    def __init__(self, place: Any, problem: str) -> None:  # noqa: ANN401 an event or a node
+    def __init__(self, place: yaml.Event | yaml.Node, problem: str) -> None:
         super().__init__(problem=problem, problem_mark=place.start_mark)
 
 

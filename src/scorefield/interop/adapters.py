@@ -33,13 +33,18 @@ class _Pipeline(Protocol):
     scheduler: Any
 
 
+class _Posterior(Protocol):
+    """What a denoiser of azula returns."""
+
+    mean: Tensor
+
+
 class _AzulaDenoiser(Protocol):
     """A denoiser of azula: its schedule t ↦ (α, σ) on [0, 1], and a call that returns a posterior."""
 
     schedule: Any
 
-    def __call__(self, x_t: Tensor, t: Tensor) -> Any:  # noqa: ANN401 a class of azula's
-        ...
+    def __call__(self, x_t: Tensor, t: Tensor) -> _Posterior: ...
 
 
 class _VectorFieldPosterior(Protocol):

@@ -1,7 +1,8 @@
 """Autoencoders of diffusers: what turns the draws of a latent pipeline into images."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from jaxtyping import Float
@@ -16,6 +17,14 @@ _PARTS = ("vqvae", "vae")
 _KNOWN = ("VQModel", "AutoencoderKL")
 
 
+class _Autoencoder(Protocol):
+    """A VQModel or an AutoencoderKL of diffusers."""
+
+    config: Mapping[str, Any]
+
+    def decode(self, z: Tensor, *, return_dict: bool) -> tuple[Tensor]: ...
+
+
 class LatentDecoder(nn.Module):
     """Latents to images in [0, 1], as far as the autoencoder keeps to that: ½ + ½ decode(z/scaling + shift). Nothing is clamped.
 
@@ -23,7 +32,7 @@ class LatentDecoder(nn.Module):
         autoencoder: a VQModel or an AutoencoderKL of diffusers.
     """
 
-    def __init__(self, autoencoder: Any) -> None:  # noqa: ANN401 a class of diffusers
+    def __init__(self, autoencoder: _Autoencoder) -> None:
         super().__init__()
         self.autoencoder, config = autoencoder, autoencoder.config
         self.scaling: float = config.get("scaling_factor") or 1.0

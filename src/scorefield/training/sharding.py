@@ -8,13 +8,15 @@ owners at once. What works number by number, as Adam and averages do, works on s
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from typing_extensions import TypeIs
 
+from scorefield._tensors import Noise
 from scorefield.errors import ConfigError
+from scorefield.models import NoisyModel
 
 if TYPE_CHECKING:
     from torch.distributed.tensor import DTensor
@@ -71,11 +73,11 @@ class DifferentiatedOnce(nn.Module):
             if any(map(in_shares, module.parameters())):
                 module.register_forward_hook(self._watch)
 
-    def forward(self, *given: Any) -> Tensor:  # noqa: ANN401 whatever the loss takes
+    def forward(self, conditioned: NoisyModel, x0: Tensor, noise: Noise) -> Tensor:
         """Return the loss."""
         self._inside = True
         try:
-            return self.loss(*given)
+            return self.loss(conditioned, x0, noise)
         finally:
             self._inside = False
 

@@ -28,6 +28,7 @@ SMALL = {  # what is appended to a command: of two equal options the last counts
     "likelihood": "-n 2",
     "compress": "--steps 2 -n 2",
     "race": "-n 2",
+    "tune": "-n 100",
 }
 ELSEWHERE = {  # and why
     "make": "a whole environment: the first thing that CI does",

@@ -33,6 +33,7 @@ COMMANDS = {
     "likelihood": ["un réseau", "-n", "2", "--device", "cpu", "--json"],
     "compress": ["digits", "-n", "1", "--steps", "2", "--device", "cpu", "--json", "--out", "serré.bits"],
     "race": ["un réseau", "-n", "2", "--device", "cpu", "--json", "--out", "course à pied"],
+    "tune": ["un réseau", "-n", "100", "--device", "cpu", "--json", "--out", "accordé"],
     "suggest": ["digits", "--json", "--out", "conseil né.yaml"],
     "convert": ["un réseau", "--to", "hub", "--out", "à publier"],
     "toy": ["circle", "--fast-dev-run", "--out", "jouet né"],
@@ -41,7 +42,7 @@ COMMANDS = {
     "reproduce": ["--list"],
     "doctor": ["--json"],
 }
-SLOW = ("toy", "quickstart", "likelihood", "evaluate")
+SLOW = ("toy", "quickstart", "likelihood", "evaluate", "tune")
 EVERY = [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in COMMANDS]
 
 

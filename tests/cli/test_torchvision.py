@@ -22,6 +22,7 @@ FAST = (
     "likelihood run -n 2",
     "compress run -n 2 --steps 2 --out images.bits",
     "race run -n 2 --out race",
+    "tune run -n 100 --out tune",
     "inpaint run --image 3 --mask left --steps 2 -n 2 --out inpaint.png",
     "solve run --image 3 --problem downsample:2 --steps 2 -n 2 --out solve.png",
     "suggest digits --out suggested.yaml",

@@ -25,7 +25,7 @@ from scorefield.errors import ConfigError, ScorefieldError
 
 __all__ = ["COMMANDS", "build_parser", "main"]
 
-COMMANDS = ("quickstart", "toy", "train", "sample", "inpaint", "solve", "evaluate", "likelihood", "race")
+COMMANDS = ("quickstart", "toy", "train", "sample", "inpaint", "solve", "evaluate", "likelihood", "race", "tune")
 COMMANDS += ("compress", "suggest", "demo", "reproduce", "convert", "doctor")
 """Modules of this package with ``parser()`` and ``run(args)``; the first line of a module is the command's in ``--help``."""
 

@@ -1,0 +1,143 @@
+"""``scorefield tune``: find by measurement how a trained model is best drawn from."""
+
+import itertools
+import json
+import shlex
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jsonargparse import ArgumentParser, Namespace
+
+from scorefield.cli.console import Progress, stage, warn
+from scorefield.cli.files import make_folder
+from scorefield.cli.options import Whole2, command, data_dir, device, model, report
+from scorefield.errors import ConfigError
+
+if TYPE_CHECKING:
+    from scorefield.evaluation.tuning import Trial
+    from scorefield.loaded import LoadedModel
+    from scorefield.models import ScoreModel
+
+__all__ = ["parser", "run"]
+
+_CHURNS = (0.0, 3.0, 10.0)
+_SHARES = (1.0, 0.5, 0.0)  # of the run's own weight of autoguidance
+_LEAST = 100
+_JUDGE = "mnist-judge"
+
+
+def parser() -> ArgumentParser:
+    """Return the parser of the command."""
+    parser = command(
+        "Draw from a model with more and less churn and guidance, measure how far each is from held-out data, and say which way is best, "
+        "and whether it can be told from the run's own. Chosen on one half of samples and data, reported on the other. Writes tune.json."
+    )
+    model(parser)
+    parser.add_argument("-n", "--n", type=Whole2, default=1000, metavar="N", help="samples of each way, at least 100")
+    parser.add_argument(
+        "--judge",
+        type=str,
+        metavar="RUN",
+        help="a classifier, trained by train, whose features are compared; mnist-judge for MNIST, raw vectors for other data",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="names the draw, the same for every way")
+    data_dir(parser)
+    device(parser)
+    parser.add_argument("--out", type=str, metavar="FOLDER", help="folder to write; tune-NAME by default")
+    report(parser)
+    return parser
+
+
+def run(args: Namespace) -> int:
+    """Draw, measure, write, advise; return the exit code."""
+    from scorefield.config import refusals
+    from scorefield.config.sampling import changed
+    from scorefield.evaluation import real_data
+    from scorefield.evaluation.tuning import Trial, best, halves, told_apart
+    from scorefield.pretrained import load_judge, load_model
+    from scorefield.training import environment, pick_device
+
+    if args.n < _LEAST:
+        raise ConfigError(f"-n {args.n}: halves of fewer than {_LEAST} samples tell no way from another")
+    place = pick_device(args.device)
+    loaded = load_model(args.model, place, warn=warn)
+    loaded.require_score("its sampler's churn and guidance")
+    ways = list(itertools.product(_churns(loaded), _guides(loaded)))  # the run's own comes first
+    if len(ways) == 1:
+        raise ConfigError(
+            f"{args.model}: there is nothing to tune: its sampler is not Heun's method, which can add noise on the way (churn), and it "
+            "keeps no weaker version to be guided by (guide.step)"
+        )
+    with stage("reading data that it was not trained on"):
+        data = real_data(loaded.config.data, loaded.drawn, args.n, data_dir=args.data_dir, seed=args.seed)
+    named = args.judge or (_JUDGE if loaded.config.data.kind == "mnist" else None)
+    judge = None if named is None else load_judge(named, place)
+    out = make_folder(Path(args.out or f"tune-{loaded.config.name}"))
+    began, trials = time.perf_counter(), list[Trial]()
+    with refusals("tune"), Progress(len(ways), f"drawing {args.n} samples {len(ways)} times") as progress:
+        for churn, guide in ways:
+            way = changed(loaded.config.sampling, None, None, {} if churn is None else {"churn": churn}, "tune")
+            sampler, _ = way.build(loaded.model.process)
+            x = loaded.sample(args.n, seed=args.seed, sampler=sampler, guide=guide).x.cpu()
+            trials.append(Trial(churn, guide, *halves(x, data, judge, seed=args.seed)))
+            progress.advance(last=f"{_options(trials[-1])}: {trials[-1].first}")
+        real = halves(data.real.scaled(), data, judge, seed=args.seed)[1]
+    own, chosen = trials[0], best(trials)
+    told = chosen is not own and told_apart(chosen, own)
+    found: dict[str, Any] = {
+        "model": args.model,
+        "n": args.n,
+        "judge": named,
+        "distance": "energy" if judge is None else "Fréchet, of the judge's features",
+        "trials": [trial._asdict() for trial in trials],
+        "real": real,
+        "chosen": {"churn": chosen.churn, "guide": chosen.guide},
+        "told_apart": told,
+        "seconds": round(time.perf_counter() - began, 1),
+        "environment": environment(place),
+    }
+    (out / "tune.json").write_text(json.dumps(found, indent=2) + "\n")
+    print(json.dumps(found) if args.json else f"{_table(found, trials, chosen)}\n\nWritten to {out}")
+    return 0
+
+
+def _churns(loaded: "LoadedModel[ScoreModel]") -> list[float | None]:
+    """Return what may be tried for the churn of the run's sampler: its own first."""
+    chosen = loaded.config.sampling.sampler
+    return list(dict.fromkeys((chosen.churn, *_CHURNS))) if chosen.kind == "heun" else [None]
+
+
+def _guides(loaded: "LoadedModel[ScoreModel]") -> list[float | None]:
+    """Return what may be tried for the weight of the guide, and whether there is one to be weighed."""
+    weight = loaded.config.guide.weight
+    return [weight * share for share in _SHARES] if loaded.weak is not None and weight > 0 else [None]
+
+
+def _options(trial: "Trial", churn: str = "--options.churn", guide: str = "--guide") -> str:
+    """Return the settings of a trial as options of a command; without other names those that draw."""
+    settings = {churn: trial.churn, guide: trial.guide}
+    return " ".join(f"{name} {value:g}" for name, value in settings.items() if value is not None)
+
+
+def _table(found: dict[str, Any], trials: "list[Trial]", chosen: "Trial") -> str:
+    """Return the report as text, and what to do."""
+    lines = [f"distance ({found['distance']}) of {found['n']} samples from held-out data, each half from its own half"]
+    lines.append(f"{'':36}{'chosen by':>20}{'reported':>20}")
+    lines += [
+        f"{_options(trial) + (' (own)' if trial is trials[0] else ''):36}{trial.first!s:>20}{trial.second!s:>20}"
+        for trial in sorted(trials, key=lambda trial: trial.first.value)
+    ]
+    lines.append(f"{'training data in place of samples':36}{'':>20}{found['real']!s:>20}")
+    if found["told_apart"]:
+        lines.append(f"\nNearest: scorefield sample {found['model']} {_options(chosen)}")
+        run = Path(found["model"])
+        if (run / "config.yaml").is_file():
+            again = shlex.join(["--config", str(run / "config.yaml"), "--run", str(run), "--resume"])
+            stored = _options(chosen, "--sampling.sampler.churn", "--guide.weight")
+            lines.append(f"To make that its own way: scorefield train {again} {stored}")
+    else:
+        lines.append(
+            "\nNo way can be told from the run's own by so many samples: leave it as it is, or give a larger -n."
+        )
+    return "\n".join(lines)

@@ -83,6 +83,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory, mnist_dir: Path) -> Path:
     Image.fromarray(np.tri(28, dtype=np.uint8) * 255).save(here / "my-mask.png")
     np.save(here / "my-images.npy", pictures)
     np.save(here / "table.npy", random.normal(size=(60, 5)))
+    np.savetxt(here / "table.csv", random.normal(size=(60, 2)), delimiter=",", header="height,weight", comments="")
     for name, layout, kind in (("checkpoint", "ncsn", "cond_refinenet"), ("best_checkpoint", "ncsnv2", "ncsnv2")):
         write(here / f"{name}.pth", contents(layout, network(kind)))
     (here / "levels.yaml").write_text("comment: the levels are in the file\n")

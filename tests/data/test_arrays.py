@@ -234,8 +234,6 @@ def test_what_float32_can_tell_apart_is_kept(tmp_path):
 
 
 FOREIGN = {
-    "table.csv": (b"a,b\n1,2\n", "numpy.genfromtxt"),
-    "table.tsv": (b"1\t2\n", "numpy.genfromtxt"),
     "table.txt": (b"1 2\n", "numpy.genfromtxt"),
     "table.parquet": (b"PAR1", "pandas.read_parquet"),
     "table.xlsx": (b"PK\x03\x04", "pandas.read_excel"),

@@ -17,6 +17,8 @@ from scorefield.cli.console import Progress, tell_device, warn
 from scorefield.cli.files import is_picture
 from scorefield.config import refusals
 from scorefield.config.sampling import SamplingConfig, changed
+from scorefield.data.tables import TABLE_SUFFIXES as TABLES
+from scorefield.data.tables import write_table
 from scorefield.errors import ConfigError, MissingExtraError
 from scorefield.grids import times_of
 from scorefield.loaded import LoadedModel
@@ -28,6 +30,7 @@ from scorefield.training import Each, Parallel, pick_device
 
 __all__ = [
     "FILMS",
+    "TABLES",
     "Drawn",
     "choose",
     "count",
@@ -215,7 +218,12 @@ def parse_seeds(text: str, option: str = "--seeds") -> list[int]:
 
 def require_drawable(out: Path, loaded: LoadedModel[ScoreModel]) -> None:
     """Refuse a picture or a film of what is no image, and an .mp4 without what writes it."""
-    if out.suffix != ".npz" and not is_picture(loaded.drawn):
+    if out.suffix in TABLES:
+        if len(loaded.drawn) != 1:
+            raise ConfigError(
+                f"--out {out}: a table has rows of numbers; the model draws samples of shape {loaded.drawn}: write .npz instead"
+            )
+    elif out.suffix != ".npz" and not is_picture(loaded.drawn):
         raise ConfigError(
             f"--out {out}: a picture needs images of 1 or 3 channels; the model draws samples of shape {loaded.drawn}: write .npz instead"
         )
@@ -225,11 +233,13 @@ def require_drawable(out: Path, loaded: LoadedModel[ScoreModel]) -> None:
         )
 
 
-def write(out: Path, drawn: Drawn, ends: tuple[float, float]) -> None:
-    """Write samples as the extension of ``out`` says; the ends of their values are black and white."""
+def write(out: Path, drawn: Drawn, ends: tuple[float, float], columns: Sequence[str] | None = None) -> None:
+    """Write samples as the extension of ``out`` says; black and white are the ends of values, columns the names of coordinates."""
     try:
         if out.suffix == ".npz":
             _save(out, drawn.parts)
+        elif out.suffix in TABLES:
+            write_table(out, drawn.x.cpu(), columns)
         elif (way := drawn.trajectory) is not None:
             save_film(out, way.cpu(), ends=ends)
         else:

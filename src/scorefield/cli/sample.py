@@ -21,7 +21,8 @@ def parser() -> ArgumentParser:
         "--out",
         type=str,
         metavar="FILE",
-        help=".png, .pdf or .svg grid; .gif or .mp4 the path; .npz the array, in the data's units; samples.png or .npz by default",
+        help=".png, .pdf or .svg grid; .gif or .mp4 the path; .npz the array, in the data's units, .csv a table of vectors; samples.png or "
+        ".npz by default",
     )
     parser.add_argument("--frames", type=Whole1, default=40, metavar="N", help="frames of a film")
     return parser
@@ -29,12 +30,23 @@ def parser() -> ArgumentParser:
 
 def run(args: Namespace) -> int:
     """Draw and write samples; return the exit code."""
-    from scorefield.cli.drawing import FILMS, choose, count, decides, draw, labels_of, require_drawable, setting, write
+    from scorefield.cli.drawing import (
+        FILMS,
+        TABLES,
+        choose,
+        count,
+        decides,
+        draw,
+        labels_of,
+        require_drawable,
+        setting,
+        write,
+    )
     from scorefield.cli.shared import shared
     from scorefield.pretrained import load_model
     from scorefield.training import processes
 
-    kinds = (".png", ".pdf", ".svg", ".npz", *FILMS)
+    kinds = (".png", ".pdf", ".svg", ".npz", *TABLES, *FILMS)
     if args.out is not None:
         writable(args.out, kinds)
     parallel = processes(args.device)
@@ -48,7 +60,7 @@ def run(args: Namespace) -> int:
         drawn = draw(args, loaded, choice, labels=labels, frames=frames, parallel=parallel, each=each)
         evaluations = 0.0
         if parallel.rank == 0:
-            write(out, drawn, loaded.model.ends)
+            write(out, drawn, loaded.model.ends, loaded.config.data.columns)
             evaluations = drawn.evaluations
     parallel.leave()
     if parallel.rank > 0:

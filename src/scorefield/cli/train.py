@@ -178,7 +178,7 @@ def _farewell(run: "Run") -> None:
 
     done = f"{run.path}: trained to step {run.state.step}."
     if isinstance(run.state.ema, ScoreModel):
-        suffix = "png" if is_picture(run.data.event) else "npz"
+        suffix = "png" if is_picture(run.data.event) else "npz" if run.data.columns is None else "csv"
         print(f"{done} Sample it with:\n  scorefield sample {run.path} -n 64 --out samples.{suffix}")
     else:
         print(f"{done} Measure it with:\n  scorefield evaluate {run.path}")
@@ -190,6 +190,7 @@ def configure(args: Namespace) -> "RunConfig":
 
     source, values = _read(args.config)
     # Sections given in part complete the default of their kind; checked here so that an error names the file it is in.
+    said = values.keys() | {section for section in SECTIONS if args[section]}
     values = merge(RunConfig().model_dump(mode="json"), values)
     validate(RunConfig, values, source)
     asked: dict[str, Any] = {section: args[section] for section in SECTIONS if args[section]}
@@ -205,6 +206,8 @@ def configure(args: Namespace) -> "RunConfig":
         )  # which draws along the grid it learns
         guide = {} if values["guide"]["step"] is None else {"guide": {"step": 2}}
         values = merge(merge(values, _TINY), {**sampling, **guide})
+    if "network" not in said:
+        del values["network"]  # which then follows the data
     return validate(RunConfig, values, "command line" if asked or given else source)
 
 

@@ -23,13 +23,14 @@ _CHANNELS = 4  # more of them on the first axis of a series or volume are told b
 
 
 class DataConfig(Section):
-    """What to learn: an embedded or downloaded data set, a path of your own (a folder of images, .npy, .npz), or draws from a density.
+    """What to learn: an embedded or downloaded data set, a path of your own (a folder of images, .npy, .npz, .csv), draws from a density.
 
     Attributes:
         kind: the data set; "path" for data of your own, "density" for draws from a distribution with a formula.
-        path: with kind "path", the folder of images, or the .npy or .npz file.
+        path: with kind "path", the folder of images, or the .npy, .npz or .csv file.
         array: which array of an .npz file holds the examples, where it has several (`scorefield.data.from_array_file`).
         channels: where the channels of an array are: "first" or "last" axis, or "none"; asked for where the shape leaves it open.
+        columns: which columns of a table to learn, by their names in its first line, in this order; all but one of labels when absent.
         size: images of a folder are brought to this height and width, in pixels.
         dir: where downloaded files, and a path that is not absolute, are looked for.
         density: with kind "density", the distribution to draw from.
@@ -42,6 +43,7 @@ class DataConfig(Section):
     path: str | None = None
     array: str | None = None
     channels: Channels | None = None
+    columns: tuple[str, ...] | None = None
     size: PositiveInt | None = None
     dir: str | None = None
     density: Annotated[Kind, DENSITY] | None = None
@@ -83,7 +85,7 @@ class DataConfig(Section):
             raise ConfigError("data.path goes with data.kind=path, and only with it; set both or neither")
         if self.path is not None:
             path = Path(self.dir or "", self.path)
-            return data.from_path(path, self.size, array=self.array, channels=self.channels)
+            return data.from_path(path, self.size, array=self.array, channels=self.channels, columns=self.columns)
         if self.kind == "digits":
             return data.digits(train=train)
         published = {

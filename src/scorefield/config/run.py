@@ -152,7 +152,10 @@ class RunConfig(Section):
         return merge({noun: usual.section(noun, kind) for noun, kind in kinds.items() if isinstance(kind, str)}, values)
 
     def resolve(self, dataset: Dataset, before: "RunConfig | None" = None) -> "RunConfig":
-        """Return the configuration with what data and device decide filled in: steps of epochs, the model's units, the generator of noise.
+        """Return the configuration with what data and device decide filled in.
+
+        Steps of epochs, the model's units, the generator of noise, the names of a table's columns; where nothing was said of the network,
+        `scorefield.MLP` for vectors.
 
         Args:
             dataset: what is learned.
@@ -176,7 +179,12 @@ class RunConfig(Section):
         known: dict[str, Any] = {"generator": train.build(self.seed).stream(pick_device(self.train.device))}
         if self.train.epochs is not None:
             known |= {"steps": math.ceil(self.train.epochs * len(dataset) / self.train.batch_size), "epochs": None}
-        config = self.model_copy(update={"model": MODEL.read(told), "train": self.train.model_copy(update=known)})
+        update: dict[str, Any] = {"model": MODEL.read(told), "train": self.train.model_copy(update=known)}
+        if dataset.columns is not None:
+            update["data"] = self.data.model_copy(update={"columns": dataset.columns})
+        if "network" not in self.model_fields_set and len(dataset.event) == 1:
+            update["network"] = NETWORK.read("mlp")
+        config = self.model_copy(update=update)
         config._check_reach()
         return config
 

@@ -8,6 +8,7 @@ from scorefield.data.digits import digits
 from scorefield.data.folder import decode_image, from_folder, from_path, read_image
 from scorefield.data.idx import read_idx
 from scorefield.data.mnist import fashion_mnist, kmnist, mnist
+from scorefield.data.tables import from_table_file
 
 __all__ = [
     "CIFAR10_CLASSES",
@@ -26,6 +27,7 @@ __all__ = [
     "from_array_file",
     "from_folder",
     "from_path",
+    "from_table_file",
     "keep_share",
     "kmnist",
     "mnist",

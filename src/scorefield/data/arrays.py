@@ -23,7 +23,7 @@ _LABEL_KEYS = ("labels", "y")
 _MAGIC = (b"\x93NUMPY", b"PK\x03\x04", b"PK\x05\x06")
 _SAVE = "Save it again with numpy.save or numpy.savez; arrays of Python objects are not read."
 _READERS = {
-    **dict.fromkeys((".csv", ".tsv", ".txt", ".dat"), 'numpy.genfromtxt("{name}", delimiter=",", skip_header=1)'),
+    **dict.fromkeys((".txt", ".dat"), 'numpy.genfromtxt("{name}", delimiter=",", skip_header=1)'),
     **dict.fromkeys((".parquet", ".pq"), 'pandas.read_parquet("{name}").to_numpy()'),
     **dict.fromkeys((".xls", ".xlsx"), 'pandas.read_excel("{name}").to_numpy()'),
     **dict.fromkeys((".pt", ".pth"), 'torch.load("{name}").numpy()'),

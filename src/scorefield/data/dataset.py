@@ -32,6 +32,7 @@ class Dataset:
         labels: shape (n,) in int64; one class number, from 0, per example.
         name: what figures and records call it.
         flips: whether `scorefield.data.Batches` mirrors half of the examples of each batch left to right.
+        columns: names of the coordinates of vectors, as a table has them.
 
     Raises:
         DataError: no example, another type of numbers, or not one label from 0 per example.
@@ -42,6 +43,7 @@ class Dataset:
     labels: Tensor | None
     name: str
     flips: bool = False
+    columns: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         x, labels = self.x, self.labels

@@ -10,7 +10,7 @@ the order of their names.
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Literal, NoReturn
@@ -24,6 +24,7 @@ from torch import Tensor
 from scorefield.data._files import refusal, regular_file
 from scorefield.data.arrays import ARRAYS, Channels, from_array_file
 from scorefield.data.dataset import Dataset
+from scorefield.data.tables import TABLE_SUFFIXES, from_table_file
 from scorefield.errors import ConfigError, DataError
 
 __all__ = ["decode_image", "from_folder", "from_path", "read_image"]
@@ -41,18 +42,24 @@ def from_path(
     *,
     array: str | None = None,
     channels: Channels | None = None,
+    columns: Sequence[str] | None = None,
 ) -> Dataset:
-    """Return one's own data: a folder of images (`from_folder`) or a .npy or .npz file (`from_array_file`).
+    """Return one's own data: a folder of images (`from_folder`), a .npy or .npz file (`from_array_file`), a .csv table (`from_table_file`).
 
     Raises:
-        ConfigError: a size is given for an array file, which is never resized, or a name or channels for a folder.
-        DataError: nothing is there, or as those two do.
+        ConfigError: a size is given for a file, which is never resized, names of arrays, channels or columns for what has none.
+        DataError: nothing is there, or as those three do.
     """
     folder = os.path.isdir(path)
-    asked = {"array": array, "channels": channels} if folder else {"size": size}
-    for name, value in asked.items():
-        if value is not None:
-            wanted = ARRAYS if folder else "a folder of images"
+    table = not folder and Path(path).suffix.lower() in TABLE_SUFFIXES
+    array_file = not folder and not table
+    for name, value, fits, wanted in (
+        ("size", size, folder, "a folder of images"),
+        ("array", array, array_file, ARRAYS),
+        ("channels", channels, array_file, ARRAYS),
+        ("columns", columns, table, "a table (.csv)"),
+    ):
+        if value is not None and not fits:
             raise ConfigError(f"{name}={value} needs {wanted}; received {os.fspath(path)!r}. Leave it out.")
     if folder:
         return from_folder(path, size)
@@ -61,7 +68,7 @@ def from_path(
         raise refusal(path, f"no such file or folder{where}", f"{ARRAYS}, or a folder of pictures", "Check the path.")
     if Path(path).suffix.lower() in SUFFIXES:
         raise refusal(path, "one picture", f"a folder of pictures, or {ARRAYS}", "Name the folder that it is in.")
-    return from_array_file(path, array=array, channels=channels)
+    return from_table_file(path, columns) if table else from_array_file(path, array=array, channels=channels)
 
 
 def from_folder(path: str | os.PathLike[str], size: int | None = None) -> Dataset:

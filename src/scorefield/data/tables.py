@@ -1,0 +1,124 @@
+"""Tables of text, such as .csv files: their columns are numbers, named in the first line."""
+
+import csv
+import os
+import re
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Float64
+from numpy import ndarray
+from torch import Tensor
+
+from scorefield.data._files import refusal, regular_file
+from scorefield.data.arrays import dataset_of
+from scorefield.data.dataset import Dataset
+
+__all__ = ["TABLE_SUFFIXES", "from_table_file", "write_table"]
+
+TABLE_SUFFIXES = (".csv", ".tsv")
+_EXPECTED = "a table of numbers, a line per example, columns apart by commas, semicolons or tabs"
+_LABELS = ("label", "labels")
+_HEADER = 2**20  # characters a first line may have
+_CELL = re.compile(r"could not convert string (.*) to float64 at row (\d+), column (\d+)", re.DOTALL)
+
+
+def from_table_file(path: str | os.PathLike[str], columns: Sequence[str] | None = None) -> Dataset:
+    """Return the rows of a table as examples of shape (d,).
+
+    A first line that is not all numbers names the columns. What is apart by tabs, semicolons or commas, whichever is found first in that
+    line, in this order, is a column; decimals are written with a point. A column called label or labels holds class numbers from 0.
+
+    Args:
+        path: the file.
+        columns: names of those to learn, in this order; all but the labels when absent.
+
+    Raises:
+        DataError: not such a file, names that are missing, double or unknown, a cell that is not a finite number.
+    """
+    path = regular_file(path, _EXPECTED)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            first = file.readline(_HEADER)
+            delimiter = next((mark for mark in "\t;," if mark in first), ",")
+            head = next(csv.reader([first], delimiter=delimiter), [])
+            names = None if all(map(_is_number, head)) else [name.strip() for name in head]
+            wanted, labels = _chosen(path, names, len(head), columns)
+            numbers = _numbers(path, delimiter, wanted + labels, names)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise refusal(path, f"a file that cannot be read ({error})", _EXPECTED, "Save it as UTF-8 text.") from error
+    x, rest = numbers[:, : len(wanted)], numbers[:, len(wanted) :]
+    found = dataset_of(x, rest[:, 0] if labels else None, path.stem, source=path)
+    return replace(found, columns=None if names is None else tuple(names[k] for k in wanted))
+
+
+def write_table(path: Path, x: Float[Tensor, "n d"], columns: Sequence[str] | None) -> None:
+    """Write rows as `from_table_file` reads them, to nine digits, which are all that float32 has."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter="\t" if path.suffix == ".tsv" else ",", lineterminator="\n")
+        if columns is not None:
+            writer.writerow(columns)
+        writer.writerows([f"{value:.9g}" for value in row] for row in x.tolist())
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _chosen(
+    path: Path, names: list[str] | None, width: int, columns: Sequence[str] | None
+) -> tuple[list[int], list[int]]:
+    """Return the positions of the columns to learn, and of the labels where there are some."""
+    if names is None:
+        if columns is not None:
+            raise refusal(
+                path, "a first line of numbers", "names of columns, to choose from", "Leave data.columns out."
+            )
+        return list(range(width)), []
+    if "" in names:
+        what = f"no name for column {names.index('') + 1}"
+        raise refusal(path, what, "one for each", "An index that was saved too? Leave it out, or name the columns.")
+    double = next((name for name in names if names.count(name) > 1), None)
+    if double is not None:
+        raise refusal(path, f"two columns called {double!r}", "a name for each", "Rename one.")
+    unknown = [name for name in columns or () if name not in names]
+    if unknown:
+        raise refusal(path, f"no column {unknown[0]!r}", f"some of {', '.join(names)}", "Mend data.columns.")
+    labels = [k for k, name in enumerate(names) if name in _LABELS and name not in (columns or ())]
+    return [names.index(name) for name in columns or names if names.index(name) not in labels], labels[:1]
+
+
+def _numbers(path: Path, delimiter: str, places: list[int], names: list[str] | None) -> Float64[ndarray, "n d"]:
+    """Return the columns at ``places``."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of no rows, which are refused by name
+            found = np.loadtxt(
+                path,
+                comments=None,
+                delimiter=delimiter,
+                skiprows=0 if names is None else 1,
+                usecols=places,
+                ndmin=2,
+                encoding="utf-8-sig",
+                quotechar='"',
+            )
+    except ValueError as error:
+        cell = _CELL.search(str(error))
+        if cell is None:
+            raise refusal(path, f"lines that differ ({error})", _EXPECTED, "Mend them.") from error
+        text, row, column = cell.groups()
+        where = f"column {column}" if names is None else f"column {names[int(column) - 1]!r}"
+        remedy = "Fill or leave out what is missing, write decimals with a point"
+        remedy += "." if names is None else ", or name the columns to learn: data.columns."
+        raise refusal(path, f"{text} in {where} of row {int(row) + 1}", "a number in every cell", remedy) from error
+    if not len(found):
+        raise refusal(path, "no row of numbers", _EXPECTED, "Bring the file again.")
+    return found

@@ -1,0 +1,138 @@
+"""Tables of text: names, numbers, what is wrong with a cell; trained on and drawn by name."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from scorefield import load_model
+from scorefield.cli import main
+from scorefield.data import from_path, from_table_file
+from scorefield.data.tables import write_table
+from scorefield.errors import ConfigError, DataError
+
+ROWS = [[1.5, -2e5, 3e-7], [4, 5, 6]]
+
+
+def table(folder: Path, text: str, name: str = "table.csv") -> Path:
+    (folder / name).write_bytes(text.encode())
+    return folder / name
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        ("a,b,c\n1.5,-2e5,3e-7\n4,5,6\n", ("a", "b", "c")),
+        ("\ufeffa;b;c\r\n1.5;-2e5;3e-7\r\n4;5;6\r\n", ("a", "b", "c")),
+        ('"a, in m"\tb\tc\n"1.5"\t-2e5\t3e-7\n4\t5\t6', ("a, in m", "b", "c")),
+        ("1.5,-2e5,3e-7\n4,5,6\n", None),
+        ("a,b,c\n1.5,-2e5,3e-7\n\n4,5,6\n\n", ("a", "b", "c")),
+        ("größe ,µ, c\n1.5, -2e5, 3e-7\n4 ,5,6", ("größe", "µ", "c")),
+    ],
+    ids=["commas", "semicolons", "tabs and quotes", "no names", "blank lines", "spaces"],
+)
+def test_rows_are_examples(tmp_path, text, columns) -> None:
+    data = from_path(table(tmp_path, text))
+    torch.testing.assert_close(data.x, torch.tensor(ROWS), rtol=1e-7, atol=0)
+    assert (data.columns, data.name, data.labels) == (columns, "table", None)
+
+
+def test_columns_are_chosen_by_name_and_labels_are_classes(tmp_path) -> None:
+    path = table(tmp_path, "a,kind,label,b\n1,x,0,2\n3,y,1,4\n")
+    data = from_table_file(path, ["b", "a"])
+    assert data.x.tolist() == [[2, 1], [4, 3]]
+    assert data.labels is not None
+    assert (data.labels.tolist(), data.columns) == ([0, 1], ("b", "a"))
+    assert from_table_file(path, ["label"]).labels is None  # which is then a number like others
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "words"),
+    [
+        ("a,b\n1,2\n3,abc\n", None, ["'abc'", "column 'b'", "row 2", "data.columns"]),
+        ("a,b\n1,\n3,4\n", None, ["''", "column 'b'", "row 1", "missing"]),
+        ("1,2\n3,x\n", None, ["'x'", "column 2", "row 2"]),
+        ("a;b\n1,5;2\n", None, ["'1,5'", "column 'a'", "decimals with a point"]),
+        ("a,b\n1,2\n3\n", None, ["row 2", "Mend"]),
+        ("a,b\n1,nan\n2,3\n", None, ["NaN", "positions 0"]),
+        (",a\n0,1\n1,2\n", None, ["column 1", "index"]),
+        ("a,a\n0,1\n1,2\n", None, ["'a'", "Rename"]),
+        ("a,b\n0,1\n1,2\n", ["z"], ["'z'", "a, b"]),
+        ("0,1\n1,2\n", ["z"], ["names of columns"]),
+        ("a,b\n", None, ["no row"]),
+        ("a,label\n1,0.5\n2,1\n", None, ["label"]),
+        ("a,b\n1,2\x00\n", None, []),
+    ],
+)
+def test_what_is_no_number_is_told_by_row_and_column(tmp_path, text, columns, words) -> None:
+    with pytest.raises(DataError) as caught:
+        from_table_file(table(tmp_path, text), columns)
+    for word in ["table.csv", *words]:
+        assert word in str(caught.value)
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path) -> None:
+    (tmp_path / "x.csv").write_bytes(bytes(range(256)))
+    with pytest.raises(DataError, match="UTF-8"):
+        from_table_file(tmp_path / "x.csv")
+
+
+def test_columns_are_of_tables_alone(tmp_path) -> None:
+    np.save(tmp_path / "x.npy", np.eye(3))
+    with pytest.raises(ConfigError, match="columns"):
+        from_path(tmp_path / "x.npy", columns=["a"])
+    with pytest.raises(ConfigError, match="channels"):
+        from_path(table(tmp_path, "1,2\n3,4\n"), channels="last")
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.tsv"])
+def test_what_is_written_is_read_again_to_the_bit(tmp_path, name) -> None:
+    x = torch.randn(50, 3, generator=torch.Generator().manual_seed(0)) * torch.tensor([1e-20, 1.0, 3e30])
+    names = ("a", 'b, "quoted"', "ç")
+    write_table(tmp_path / name, x, names)
+    data = from_table_file(tmp_path / name)
+    assert torch.equal(data.x, x)
+    assert data.columns == names
+
+
+def test_a_table_trains_by_name_alone_and_is_drawn_with_its_columns(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    rows = random.normal([5.0, -300.0], [0.1, 40.0], size=(200, 2))
+    table(tmp_path, "height,weight,note\n" + "".join(f"{a},{b},n\n" for a, b in rows))
+    train = [
+        "train",
+        "--data.path",
+        "table.csv",
+        "--data.columns",
+        "[weight, height]",
+        "--train.device",
+        "cpu",
+        "--name",
+        "t",
+    ]
+    assert main([*train, "--train.steps", "60"]) == 0
+    assert "sample runs/t -n 64 --out samples.csv" in capsys.readouterr().out
+    config = load_model("runs/t").config
+    assert (config.network.kind, config.data.columns) == ("mlp", ("weight", "height"))
+    assert main(["sample", "runs/t", "-n", "300", "--device", "cpu", "--out", "drawn.csv"]) == 0
+    head, *drawn = csv.reader((tmp_path / "drawn.csv").read_text().splitlines())
+    assert head == ["weight", "height"]
+    x = np.array(drawn, dtype=float)
+    assert x.shape == (300, 2)
+    assert np.all(np.abs(x.mean(axis=0) - [-300, 5.0]) < [40, 0.1])
+    assert main([*train, "--train.steps", "60", "--resume"]) == 0  # names that were filled in are no change
+
+
+def test_a_table_is_no_place_for_images(capsys, tmp_path) -> None:
+    assert main(["sample", "digits", "-n", "2", "--device", "cpu", "--out", str(tmp_path / "x.csv")]) == 2
+    assert "(1, 8, 8)" in capsys.readouterr().err
+
+
+def test_a_network_that_was_named_stays(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    table(tmp_path, "1,2\n3,4\n5,7\n")
+    assert main(["train", "--data.path", "table.csv", "--network.kind", "unet", "--dry-run"]) == 2
+    assert "network.kind=unet" in capsys.readouterr().err

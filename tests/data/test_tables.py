@@ -9,6 +9,7 @@ import torch
 
 from scorefield import load_model
 from scorefield.cli import main
+from scorefield.config.data import DataConfig
 from scorefield.data import from_path, from_table_file
 from scorefield.data.tables import write_table
 from scorefield.errors import ConfigError, DataError
@@ -97,7 +98,8 @@ def test_what_is_written_is_read_again_to_the_bit(tmp_path, name) -> None:
     assert data.columns == names
 
 
-def test_a_table_trains_by_name_alone_and_is_drawn_with_its_columns(tmp_path, monkeypatch, capsys) -> None:
+@pytest.mark.parametrize("columns", ["[weight, height]", "weight,height"])
+def test_a_table_trains_by_name_alone_and_is_drawn_with_its_columns(columns, tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     random = np.random.default_rng(0)
     rows = random.normal([5.0, -300.0], [0.1, 40.0], size=(200, 2))
@@ -107,7 +109,7 @@ def test_a_table_trains_by_name_alone_and_is_drawn_with_its_columns(tmp_path, mo
         "--data.path",
         "table.csv",
         "--data.columns",
-        "[weight, height]",
+        columns,
         "--train.device",
         "cpu",
         "--name",
@@ -136,3 +138,7 @@ def test_a_network_that_was_named_stays(tmp_path, monkeypatch, capsys) -> None:
     table(tmp_path, "1,2\n3,4\n5,7\n")
     assert main(["train", "--data.path", "table.csv", "--network.kind", "unet", "--dry-run"]) == 2
     assert "network.kind=unet" in capsys.readouterr().err
+
+
+def test_a_year_is_a_name_too() -> None:
+    assert DataConfig.model_validate({"kind": "path", "path": "x.csv", "columns": [2019, "b"]}).columns == ("2019", "b")

@@ -51,6 +51,16 @@ class DataConfig(Section):
     keep: dict[NonNegativeInt, Annotated[float, Field(ge=0, le=1)]] | None = None
     flips: bool = False
 
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _listed(cls, columns: object) -> object:
+        # YAML reads a name such as 2019 as a number, and `--data.columns height,weight` as one text.
+        if isinstance(columns, str):
+            return [name.strip() for name in columns.split(",")]
+        return (
+            [str(name) if isinstance(name, int) else name for name in columns] if isinstance(columns, list) else columns
+        )
+
     @field_validator("keep", mode="before")
     @classmethod
     def _spaced(cls, keep: object) -> object:

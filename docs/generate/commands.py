@@ -44,8 +44,9 @@ def _section(name: str) -> str:
 def _row(action: argparse.Action) -> str:
     names = ", ".join(f"`{name}`" for name in action.option_strings) or f"`{action.metavar or action.dest}`"
     value = f" {_escaped(str(action.metavar))}" if action.metavar and action.option_strings else ""
-    plain = action.default in (None, False, argparse.SUPPRESS) or action.default == {}
-    default = "required" if action.required else "" if plain else f"`{action.default}`"
+    given = " ".join(action.default) if isinstance(action.default, list) else action.default
+    plain = given in (None, "", argparse.SUPPRESS) or given is False or given == {}
+    default = "required" if action.required and action.nargs != "*" else "" if plain else f"`{given}`"
     meaning = _escaped(_SETTINGS.sub("", action.help or ""))
     more = " ([settings](../settings.md))" if _SETTINGS.search(action.help or "") else ""
     return f"| {names}{value} | {default} | {meaning}{more} |\n"

@@ -1,4 +1,4 @@
-"""``scorefield compress``: images in as few bits as a model needs to tell them, and back."""
+"""``scorefield compress``: images to a file about as short as the model allows, and back."""
 
 import io
 import json
@@ -28,22 +28,22 @@ def parser() -> ArgumentParser:
     parser = command(
         "Write 8-bit images to a file about as long as the variational bound of the model, by bits-back coding along its diffusion, or "
         "make them again from it, the same bytes. The first image costs about a byte and a half for each pixel, which many images share. "
-        "On one thread, unless --threads says more: what decodes must compute as what coded."
+        "Runs on one thread unless --threads says more: decoding must round as encoding did."
     )
     parser.set_defaults(threads=1)
     model(parser)
     parser.add_argument("-n", "--n", type=Whole1, default=100, metavar="N", help="how many held-out images")
-    parser.add_argument("--seed", type=int, default=0, help="names the choice of images")
+    parser.add_argument("--seed", type=int, default=0, help="decides which images are chosen")
     parser.add_argument(
-        "--images", type=str, metavar="FILE", help="a .npy of bytes, of shape (n, c, h, w), in their place"
+        "--images", type=str, metavar="FILE", help="compress these instead: a .npy of bytes, of shape (n, c, h, w)"
     )
-    parser.add_argument("--decode", type=str, metavar="FILE", help="a compressed file, to make images of")
+    parser.add_argument("--decode", type=str, metavar="FILE", help="a compressed file to make images of")
     parser.add_argument(
-        "--steps", type=Whole1, default=100, metavar="N", help="of the diffusion; more give shorter files"
+        "--steps", type=Whole1, default=100, metavar="N", help="steps of the diffusion; more give shorter files"
     )
     parser.add_argument("--batch", type=Whole1, default=16, metavar="N", help="images at a time")
     parser.add_argument(
-        "--out", type=str, metavar="FILE", help="what is written; images.bits by default, or with --decode images.npy"
+        "--out", type=str, metavar="FILE", help="file to write; images.bits by default, images.npy with --decode"
     )
     device(parser)
     data_dir(parser)

@@ -20,19 +20,24 @@ _TO = ("ncsn", "ncsnv2", "score_sde", "diffusers", "hub")
 def parser() -> ArgumentParser:
     """Return the parser of the command."""
     parser = command(
-        "Make a run of a model of another project (--from), or such a file of a run (--to). Files are read as plain data: "
+        "Turn a model of another project into a run (--from), or a run into a file of that project (--to). Files are read as plain data: "
         "nothing in them is executed."
     )
     plugin(parser)
     parser.add_argument(
-        "source", type=str, metavar="FILE", help="a torch file, EDM's pickle or a folder of diffusers; with --to, a run"
+        "source",
+        type=str,
+        metavar="FILE",
+        help="a torch file, a pickle of EDM or a folder of diffusers; with --to, a run",
     )
-    parser.add_argument("--from", choices=_FROM, metavar="LAYOUT", help=f"whose it is: {', '.join(_FROM)}")
+    parser.add_argument(
+        "--from", choices=_FROM, metavar="LAYOUT", help=f"the project it comes from: {', '.join(_FROM)}"
+    )
     parser.add_argument(
         "--to",
         choices=_TO,
         metavar="LAYOUT",
-        help=f"for whom it is: {', '.join(_TO[:-1])}, or hub: a folder for others",
+        help=f"the project it goes to: {', '.join(_TO[:-1])}, or hub: a folder for the Hugging Face Hub",
     )
     parser.add_argument(
         "--out", type=str, required=True, metavar="RUN", help="the run folder to make; with --to, the file or folder"
@@ -44,15 +49,17 @@ def parser() -> ArgumentParser:
         "--config",
         type=str,
         metavar="FILE",
-        help="what weights do not tell: YAML; of score_sde also its own file.py, or its name, such as ve/cifar10_ncsnpp_continuous",
+        help="settings that the weights lack, as YAML; of score_sde also its own file.py, or a name such as ve/cifar10_ncsnpp_continuous",
     )
     parser.add_argument(
         "--data",
         type=str,
         metavar="PATH",
-        help="images of its kind, for evaluate, likelihood and inpaint to compare with",
+        help="images of the kind it draws, with which evaluate, likelihood and inpaint compare",
     )
-    parser.add_argument("--size", type=Whole2, help="height and width of the images; 28 for one channel, 32 for three")
+    parser.add_argument(
+        "--size", type=Whole2, help="height and width of the images; by default 28 for one channel, 32 for three"
+    )
     return parser
 
 

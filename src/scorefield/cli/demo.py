@@ -33,16 +33,18 @@ def parser() -> ArgumentParser:
         nargs="*",
         default=_SHIPPED,
         metavar="RUN",
-        help=f"run folders, shipped models, or hf:ORG/NAME; {' '.join(_SHIPPED)} by default",
+        help="models to offer: run folders, shipped models, or hf:ORG/NAME",
     )
     parser.add_argument(
         "--host",
         type=str,
         default=_LOOPBACK[0],
         metavar="HOST",
-        help="0.0.0.0 lets everyone in who can reach this machine",
+        help="address to listen on; 0.0.0.0 lets in everyone who can reach this machine",
     )
-    parser.add_argument("--port", type=_Port, default=0, metavar="N", help="0, the default, takes a free one")
+    parser.add_argument(
+        "--port", type=_Port, default=0, metavar="N", help="port to listen on; 0, the default, takes a free one"
+    )
     parser.add_argument("--open", action="store_true", help="open the page in a browser")
     device(parser)
     data_dir(parser)

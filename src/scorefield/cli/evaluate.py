@@ -1,4 +1,4 @@
-"""``scorefield evaluate``: measure samples, with real data beside them."""
+"""``scorefield evaluate``: measure how good samples are, with real data beside them."""
 
 import json
 import time
@@ -30,25 +30,32 @@ _JUDGE = "mnist-judge"
 def parser() -> ArgumentParser:
     """Return the parser of the command."""
     parser = command(
-        "Draw samples and measure them, with errors, and with what real data get beside every number. Digits of MNIST are read by a "
+        "Draw samples and measure them; every number has its error, and beside it what real data get. Digits of MNIST are read by a "
         "classifier: FID and KID of its features, precision, recall, density, coverage, its confidence, the shares of the classes; other "
-        "data are compared as vectors. Networks are trained to tell samples from data. Writes evaluation.json, grid.png, the samples, "
-        "and in recognised.png those that the networks knew best, and least."
+        "data are compared as vectors. Small networks are trained to tell samples from data. Writes evaluation.json, grid.png, the samples "
+        "and, in recognised.png, the samples that those networks recognised most and least easily."
     )
     drawing(parser, n=10_000)
     guide(parser)
     decode(parser)
     parser.add_argument(
-        "--from-samples", type=str, metavar="FILE", help="measure the samples of a .npz, such as sample writes"
+        "--from-samples",
+        type=str,
+        metavar="FILE",
+        help="measure the samples of a .npz file, such as the command sample writes",
     )
     parser.add_argument(
         "--judge",
         type=str,
         metavar="RUN",
-        help="a classifier, trained by train, that reads the classes of samples; mnist-judge for MNIST, none for other data",
+        help="a classifier, itself a run of train, that reads the classes of samples; mnist-judge for MNIST, none for other data",
     )
     parser.add_argument(
-        "--likelihood", type=Whole0, default=0, metavar="N", help="bits/dim of N held-out images; 0, the default: none"
+        "--likelihood",
+        type=Whole0,
+        default=0,
+        metavar="N",
+        help="also bits per dimension of N held-out images; none by default",
     )
     data_dir(parser)
     parser.add_argument("--out", type=str, metavar="FOLDER", help="folder to write; evaluation-NAME by default")

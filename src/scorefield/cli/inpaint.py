@@ -20,9 +20,11 @@ def parser() -> ArgumentParser:
         required=True,
         metavar="MASK",
         help=f"what is hidden: {', '.join(MASKS)}, bernoulli:0.6 (60 %% of the pixels), a picture whose light pixels are hidden, or a .npy "
-        "that is true where it hides",
+        "file that is true where it hides",
     )
-    parser.add_argument("--resample", type=Whole1, help="of repaint: times each step is taken; 10 by default")
+    parser.add_argument(
+        "--resample", type=Whole1, help="with repaint: how many times each step is taken; 10 by default"
+    )
     return parser
 
 

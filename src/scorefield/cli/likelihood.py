@@ -26,12 +26,12 @@ def parser() -> ArgumentParser:
     """Return the parser of the command."""
     parser = command(
         "Follow held-out data along the probability flow to noise, and say how probable the model finds them: bits per dimension of 8-bit "
-        "images, by uniform and by Gaussian dequantisation, nats of other data. In float32, whatever the processor has."
+        "images, by uniform and by Gaussian dequantisation, and nats for other data. Always in float32."
     )
     model(parser)
     parser.add_argument("-n", "--n", type=Whole2, metavar="N", help=f"how many held-out examples; {_N} by default")
-    parser.add_argument("--image", type=str, metavar="IMAGE", help=f"this one example alone: {EXAMPLE}")
-    parser.add_argument("--seed", type=int, default=0, help="names the choice of examples and all noise")
+    parser.add_argument("--image", type=str, metavar="IMAGE", help=f"only this example: {EXAMPLE}")
+    parser.add_argument("--seed", type=int, default=0, help="decides which examples are chosen, and all noise")
     device(parser)
     data_dir(parser)
     report(parser)

@@ -60,10 +60,13 @@ def command(description: str) -> ArgumentParser:
         choices=LEVELS,
         default="info",
         metavar="LEVEL",
-        help="debug (tracebacks of errors, too; meant where no level stands), info, warning or critical (errors alone)",
+        help="debug (with tracebacks of errors; the same as --verbose alone), info, warning or critical (errors alone)",
     )
     parser.add_argument(
-        "--threads", type=Whole1, metavar="N", help="processor cores to use; OMP_NUM_THREADS, or as many as are idle"
+        "--threads",
+        type=Whole1,
+        metavar="N",
+        help="processor cores to use; by default OMP_NUM_THREADS, or as many as are idle",
     )
     return parser
 
@@ -93,13 +96,22 @@ def model(parser: ArgumentParser) -> None:
 def device(parser: ArgumentParser, default: str | None = "auto") -> None:
     """Add where to compute."""
     parser.add_argument(
-        "--device", type=_Device, default=default, metavar="NAME", help="auto, cpu, cuda, cuda:N or mps"
+        "--device",
+        type=_Device,
+        default=default,
+        metavar="NAME",
+        help="auto (a GPU where there is one), cpu, cuda, cuda:N or mps",
     )
 
 
 def data_dir(parser: ArgumentParser) -> None:
     """Add where data are."""
-    parser.add_argument("--data-dir", type=str, metavar="DIR", help="where data files are (or SCOREFIELD_DATA)")
+    parser.add_argument(
+        "--data-dir",
+        type=str,
+        metavar="DIR",
+        help="folder of data files; by default SCOREFIELD_DATA, or that of downloads",
+    )
 
 
 def report(parser: ArgumentParser) -> None:
@@ -113,7 +125,7 @@ def guide(parser: ArgumentParser) -> None:
         "--guide",
         type=NotNegative,
         metavar="WEIGHT",
-        help="weight of autoguidance: the difference to a weaker version of the same run, saved early in training, is added so many times; "
+        help="weight of autoguidance: how many times the difference to a weaker version of the model, saved early in training, is added; "
         "0 draws without it; the run's own by default",
     )
 
@@ -124,8 +136,8 @@ def decode(parser: ArgumentParser) -> None:
         "--decode",
         choices=("draw", "mode", "none"),
         metavar="HOW",
-        help="of models of 8-bit images: draw the bytes that samples end as, take the most probable ones (mode), or leave samples between "
-        "them (none); draw by default where the model keeps a decoder",
+        help="how samples of 8-bit images become bytes: draw them from the model's probabilities, take the most probable (mode), or leave "
+        "values as they are (none); draw by default where the model keeps a decoder",
     )
 
 
@@ -139,17 +151,20 @@ def drawing(parser: ArgumentParser, n: int) -> None:
         help=f"{', '.join(table()['sampler'])}; the run's own by default",
     )
     parser.add_argument(
-        "--steps", type=Whole1, metavar="N", help="transitions of the grid of times; of a ladder, levels"
+        "--steps",
+        type=Whole1,
+        metavar="N",
+        help="transitions from noise to data; of a ladder, its levels; the run's own by default",
     )
     parser.add_argument(
         "--options",
         type=dict[str, Any],
         default={},
         metavar="{KEY: VALUE}",
-        help="more of the sampler: --options.snr 0.2",
+        help="other settings of the sampler, such as --options.snr 0.2",
     )
     parser.add_argument("-n", "--n", type=Whole1, default=n, metavar="N", help="how many samples")
-    parser.add_argument("--seed", type=int, default=0, help="names the draw")
+    parser.add_argument("--seed", type=int, default=0, help="decides the noise: the same seed gives the same samples")
     parser.add_argument(
         "--seeds", type=str, metavar="0-63", help="one seed per sample: a range or a comma-separated list"
     )
@@ -164,7 +179,7 @@ def drawing(parser: ArgumentParser, n: int) -> None:
         type=Finite,
         default=0.0,
         metavar="WEIGHT",
-        help="of classifier-free guidance: 0 the class as learned, 2 exaggerated",
+        help="weight of classifier-free guidance: 0 draws the class as learned, 2 exaggerates it",
     )
     parser.add_argument("--batch-size", type=Whole1, default=256, metavar="N", help="samples drawn at a time")
     device(parser)
@@ -173,7 +188,7 @@ def drawing(parser: ArgumentParser, n: int) -> None:
         choices=("auto", "fp32", "bf16"),
         default="auto",
         metavar="KIND",
-        help="of the network: fp32, bf16, or auto: bf16 where the processor has it",
+        help="number format of the network: fp32, bf16, or auto: bf16 where the processor is faster in it",
     )
     report(parser)
 
@@ -192,13 +207,15 @@ def restoring(parser: ArgumentParser, methods: tuple[str, ...], out: str) -> Non
     parser.add_argument(
         "--noise",
         type=NotNegative,
-        help="of pigdm, dps, particles: standard deviation of the measurement's noise; 0.05 by default",
+        help="with pigdm, dps, particles: standard deviation of the measurement's noise; 0.05 by default",
     )
-    parser.add_argument("--zeta", type=Positive, help="of dps: the length of its pull; 1 by default")
-    parser.add_argument("--particles", type=Whole1, help="of particles: how many for each sample; 16 by default")
+    parser.add_argument(
+        "--zeta", type=Positive, help="with dps: length of its step towards the measurement; 1 by default"
+    )
+    parser.add_argument("--particles", type=Whole1, help="with particles: how many for each sample; 16 by default")
     parser.add_argument(
         "--out",
         type=str,
-        help=f".png, .pdf or .svg panel, or .npz arrays, in the data's units; {out}.png by default, .npz of what is no image",
+        help=f".png, .pdf or .svg: pictures side by side; .npz: arrays in the data's units; {out}.png by default, or .npz",
     )
     data_dir(parser)

@@ -22,9 +22,9 @@ _POINTS, _PATHS = 500, 50
 def parser() -> ArgumentParser:
     """Return the parser of the command."""
     parser = command(
-        "Let every deterministic sampler follow one flow from the same noise, and measure how far it ends from the flow's own end, against "
-        "the evaluations it spends: of an exact score, with fitted orders, and of a trained model. The adaptive SDE follows "
-        "Brownian paths, and is measured to their ends on the exact score. Writes race.json and race.png."
+        "Let every deterministic sampler follow the probability flow from the same noise, and measure how far from the flow's true end it "
+        "arrives, against the evaluations it spends: with an exact score, where orders are fitted, and with a trained model. The adaptive "
+        "SDE follows Brownian paths, and is compared with their ends on the exact score. Writes race.json and race.png."
     )
     model(parser)
     parser.add_argument("-n", "--n", type=Whole2, default=16, metavar="N", help="samples of the trained model")
@@ -33,16 +33,16 @@ def parser() -> ArgumentParser:
         type=NotNegative,
         default=0.0,
         metavar="WEIGHT",
-        help="of autoguidance; 0 by default: the ends of its interval move with a grid's steps, and so does the flow",
+        help="weight of autoguidance; 0 by default, since the ends of its interval, and so the flow, depend on the grid",
     )
     parser.add_argument(
         "--grid",
         choices=("karras", "fitted"),
         default="karras",
         metavar="GRID",
-        help="karras, or fitted to each score by Grid.fit: race.json has its ratios, for sampling.grid.kind fitted",
+        help="karras, or a grid fitted to each score (Grid.fit), whose noise levels are written to race.json for sampling.grid.kind fitted",
     )
-    parser.add_argument("--seed", type=int, default=0, help="names the noise")
+    parser.add_argument("--seed", type=int, default=0, help="decides the noise")
     device(parser)
     parser.add_argument("--out", type=str, default="race", metavar="FOLDER", help="folder to write; race by default")
     report(parser)

@@ -34,16 +34,19 @@ def parser() -> ArgumentParser:
     """Return the parser of the command."""
     parser = command(
         "Measure claims of the papers: each ends in a verdict (PASS, FAIL, HOLDS_ONLY_IF, CANNOT_BE_TOLD), a figure, JSON and CSV. "
-        "Results are kept: the same recipe, weights and code are not run twice. Processes that torchrun starts take claims in turn."
+        "Results are kept: the same recipe with the same weights and code is not run twice. Processes of torchrun share the claims."
     )
     parser.add_argument("names", nargs="*", type=str, metavar="NAME", help="claims to measure; --list shows them")
     parser.add_argument("--all", action="store_true", help="measure every claim")
-    parser.add_argument("--list", action="store_true", help="print the names of the claims, and stop")
+    parser.add_argument("--list", action="store_true", help="print the claims, and stop")
     parser.add_argument(
-        "--status", action="store_true", help="say whether the code has changed since a claim was measured, and stop"
+        "--status", action="store_true", help="say of each result whether the code has changed since, and stop"
     )
     parser.add_argument(
-        "--budget", choices=BUDGETS, default="small", help="small: a minute a claim; full: minutes to an hour or so"
+        "--budget",
+        choices=BUDGETS,
+        default="small",
+        help="small: about a minute a claim; full: minutes to an hour or so",
     )
     parser.add_argument("--out", type=str, default="results", metavar="FOLDER", help="results go to FOLDER/NAME")
     parser.add_argument("--force", action="store_true", help="measure again what is already there")

@@ -1,4 +1,4 @@
-"""``scorefield suggest``: settings from your data: noise levels, step sizes, a configuration."""
+"""``scorefield suggest``: noise levels and step sizes computed from your data, and a configuration."""
 
 import json
 from dataclasses import asdict
@@ -21,16 +21,18 @@ def parser() -> ArgumentParser:
     parser.add_argument(
         "--size", type=Whole1, help="cut pictures of a folder square, and resize them to this many pixels"
     )
-    parser.add_argument("--array", type=str, metavar="NAME", help="which array of an .npz, where there are several")
-    parser.add_argument("--channels", type=str, metavar="WHERE", help="first, last or none: where an array has them")
+    parser.add_argument("--array", type=str, metavar="NAME", help="which array of an .npz file with several")
+    parser.add_argument(
+        "--channels", type=str, metavar="WHERE", help="where the channels of an array are: first, last or none"
+    )
     parser.add_argument(
         "--sigma_L",
         type=Positive,
         default=0.01,
-        help="smallest noise level; bytes are in [0, 1], other data has standard deviation 1/2",
+        help="smallest noise level, where bytes are scaled to [0, 1] and other data to a standard deviation of 1/2",
     )
     parser.add_argument("--repeats", type=Whole1, default=5, help="Langevin steps per level")
-    parser.add_argument("--out", type=str, metavar="FILE", help="write a configuration")
+    parser.add_argument("--out", type=str, metavar="FILE", help="write a configuration to this file")
     report(parser)
     return parser
 

@@ -25,8 +25,8 @@ _TINY = {"steps": 4, "batch_size": 32, "n": 50, "frames": 3}
 def parser() -> ArgumentParser:
     """Return the parser of the command."""
     parser = command(
-        "Learn the score of a density of the plane, and lay it beside the exact one: the field and its error, samples by Langevin, "
-        "annealed Langevin and probability flow, the weights of the modes. Writes pictures, a film and metrics.json."
+        "Learn the score of a density of the plane, and compare it with the exact one: the field and its error, samples by Langevin, "
+        "annealed Langevin and probability flow, the weights of the modes. Writes pictures, an animation and metrics.json."
     )
     parser.add_argument("name", choices=table()["toys"], metavar="NAME", help=", ".join(table()["toys"]))
     parser.add_argument(
@@ -34,7 +34,7 @@ def parser() -> ArgumentParser:
         choices=table()["objectives of toys"],
         default="dsm",
         metavar="KIND",
-        help="denoising score matching (dsm; multilevel on a ladder; dae), sliced (ssm, ssmvr, fdssm) or implicit",
+        help="denoising score matching (dsm; on a ladder: multilevel; by an autoencoder: dae), sliced (ssm, ssmvr, fdssm) or implicit",
     )
     parser.add_argument("--steps", type=Whole1, default=5000, help="optimiser steps")
     parser.add_argument(
@@ -42,7 +42,7 @@ def parser() -> ArgumentParser:
     )
     parser.add_argument("--seed", type=int, default=0, help="decides initial weights, batches and samples")
     parser.add_argument("--out", type=str, metavar="FOLDER", help="folder to write; toy-NAME by default")
-    parser.add_argument("--fast-dev-run", action="store_true", help="four tiny steps through the whole path")
+    parser.add_argument("--fast-dev-run", action="store_true", help="a trial of every part with four tiny steps")
     return parser
 
 

@@ -58,7 +58,7 @@ def parser() -> ArgumentParser:
         "--config",
         type=str,
         metavar="FILE",
-        help=f"YAML file, or a shipped recipe: {', '.join(recipes())}; - reads standard input",
+        help=f"YAML file, or a recipe of the package: {', '.join(recipes())}; - reads standard input",
     )
     plugin(parser)
     for section, text in SECTIONS.items():
@@ -72,15 +72,15 @@ def parser() -> ArgumentParser:
     parser.add_argument(
         "--teacher", type=str, metavar="MODEL", help="trained model that objective.kind=distillation learns from"
     )
-    parser.add_argument("--comment", type=str, help="kept in the configuration")
+    parser.add_argument("--comment", type=str, help="a note, stored with the run")
     data_dir(parser)
     device(parser, default=None)
     parser.add_argument("--resume", action="store_true", help="go on from the newest good checkpoint of the run")
-    parser.add_argument("--override", action="store_true", help="resume although the configuration changed")
+    parser.add_argument("--override", action="store_true", help="with --resume: accept that the configuration changed")
     # The parser rewrites a bare --print_config to --print_config= whatever its action, so it has to take a value.
     parser.add_argument("--print_config", nargs="?", const="", type=str, help="print the whole configuration and stop")
     parser.add_argument("--dry-run", action="store_true", help="build everything, train nothing, write nothing")
-    parser.add_argument("--fast-dev-run", action="store_true", help="four tiny steps through the whole path")
+    parser.add_argument("--fast-dev-run", action="store_true", help="a trial of every part with four tiny steps")
     return parser
 
 

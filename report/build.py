@@ -1,9 +1,9 @@
 """``python report/build.py [NAME ...]``: compile report.typ and poster.typ from the results on disk to PDFs beside them.
 
 Every number and figure is read from the repository's results when the documents are compiled; nothing is typed into them. What Typst
-cannot find out by itself, it is told as one JSON value, ``index``: which result files exist, which claims the catalogue lists, the table
-of guidance bias and the README's program. Two builds of the same results are equal to the byte: fonts are Typst's own and Matplotlib's,
-never the system's, and the time in the PDF is fixed.
+cannot find out by itself, it is given as one JSON value, ``index``: which result files exist, which claims the catalogue lists, what is
+said of each, the table of guidance bias and the README's program. Two builds of the same results are equal to the byte: fonts are
+Typst's own and Matplotlib's, never the system's, and the time in the PDF is fixed.
 """
 
 import argparse
@@ -66,9 +66,12 @@ def build(name: str, root: Path, out: Path, *, png: bool = False) -> list[Path]:
 
 
 def index(root: Path) -> Index:
-    """Return what the documents are told of the repository."""
+    """Return what the documents are given of the repository."""
+    from scorefield_claims.wording import caption, plain, reason
+
     catalogue = dict(_assigned(_read(root, CATALOGUE), "CLAIMS"))
-    measured = {path.parent.name for path in root.glob("results/reproduce/*/result.json")}
+    results = [json.loads(path.read_text(encoding="utf-8")) for path in root.glob("results/reproduce/*/result.json")]
+    measured = {result["name"] for result in results}
     return {
         "version": _assigned(_read(root, "src/scorefield/__init__.py"), "__version__"),
         "files": sorted(path.relative_to(root).as_posix() for pattern in RESULTS for path in root.glob(pattern)),
@@ -77,6 +80,14 @@ def index(root: Path) -> Index:
             {"name": name, "summary": catalogue.get(name), "measured": name in measured}
             for name in [*catalogue, *sorted(measured - catalogue.keys())]
         ],
+        "said": {
+            result["name"]: {
+                "reason": reason(result),
+                "caption": caption(result["name"]) if result["name"] in catalogue else "",
+                "names": {name: plain(name) for name in result["measures"]},
+            }
+            for result in results
+        },
         "guidance": guidance(_read(root, GUIDANCE)),
         "program": _program(_read(root, "README.md")),
     }

@@ -43,7 +43,7 @@ WORDS = {
     "learned by heart": "memorised",
     "speaks the data": "works in the data's units",
 }
-NAMES = {"told", "not told", "told the class", "law", "cannot be told"}
+NAMES = {"told", "not told", ", told", ", not told", "told the class", "law", "cannot be told"}
 """Strings that are names in stored results and configurations."""
 
 

@@ -1,13 +1,12 @@
 """The page of claims: what a paper says, how it is measured and judged, numbers, figure and verdict, all from code and results."""
 
-import ast
 import json
 from pathlib import Path
 from typing import Any
 
 from generate.drawing import save_table
-from scorefield_claims.catalogue import CLAIMS, module_of
-from scorefield_claims.wording import in_words
+from scorefield_claims.catalogue import CLAIMS
+from scorefield_claims.wording import caption, method, numbers, reason
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "results" / "reproduce"
@@ -30,15 +29,21 @@ def write(folder: Path) -> None:
 def _section(result: dict[str, Any]) -> str:
     """Return what was found about one claim: question, rule, numbers, figure and verdict."""
     name, minutes = result["name"], result["seconds"] / 60
+    verdict, said = VERDICTS[result["verdict"]], reason(result)
+    ending = (
+        f"**Verdict: {verdict[:-2]}** {said}."
+        if verdict[-1] == "…"
+        else f"**Verdict: {verdict}.** {said[0].upper()}{said[1:]}."
+    )
     settings = ", ".join(f"{key} = {value}" for key, value in result["recipe"].items())
-    measures = "\n".join(f"| {what} | {in_words(value)} |" for what, value in result["measures"].items())
+    measures = "\n".join(f"| {what} | {value} |" for what, value in numbers(result).items())
     return f"""
 ({name})=
 ## {name}
 
 **{result["claim"]}** {result["source"]}.
 
-**How it is measured, and by which thresholds.** {_method(name)}
+**How it is measured, and by which thresholds.** {method(name)}
 
 **Measured**, in brackets the 95 % interval where chance was part of it:
 
@@ -46,9 +51,12 @@ def _section(result: dict[str, Any]) -> str:
 |---|---|
 {measures}
 
-![{name}](../results/reproduce/{name}/figure.png)
+```{{figure}} ../results/reproduce/{name}/figure.png
+:alt: Figure of the claim {name}
+{caption(name)}
+```
 
-**Verdict: {VERDICTS[result["verdict"]]}.** {result["reason"]}.
+{ending}
 
 Settings of this measurement, thresholds included: `{settings}`.
 
@@ -56,9 +64,3 @@ Settings of this measurement, thresholds included: `{settings}`.
 scorefield reproduce {name} --budget {result["budget"]}   # took {minutes:.0f} min where this was measured
 ```
 """
-
-
-def _method(name: str) -> str:
-    """Return what the module of a claim says of itself."""
-    source = (ROOT / "src" / Path(*module_of(name).split("."))).with_suffix(".py").read_text(encoding="utf-8")
-    return ast.get_docstring(ast.parse(source)) or ""

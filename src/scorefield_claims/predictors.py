@@ -128,7 +128,7 @@ def _count(cases: Mapping[str, bool | None]) -> str:
 
 
 def draw(path: Path, errors: Errors, what: str) -> None:
-    """Draw the error, which is of ``what``, against the cost, a panel per process."""
+    """Draw the error of each sampler against the evaluations it spends, a panel per process, down to the level of chance."""
     figure, (panels,) = canvas(1, len(errors), width=5.4)
     every = [e for at in errors.values() for by in at.values() for e in by.values()]
     for axes, (process, at) in zip(panels, errors.items(), strict=True):

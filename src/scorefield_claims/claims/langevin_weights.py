@@ -175,7 +175,10 @@ def _finding(recipe: LangevinWeights, init: Tensor, drawn: Mapping[str, Tensor],
 def _draw(
     path: Path, recipe: LangevinWeights, init: Tensor, drawn: Mapping[str, Tensor], shares: Mapping[str, Estimate]
 ) -> None:
-    """Draw clouds of plain and annealed dynamics, the shares of all, and what the refused step size would have done."""
+    """Draw samples (orange) over the true density (blue), by Langevin dynamics and by two annealings, and the shares of all methods.
+
+    Right: the size of the state along a chain, which explodes at the step size that the sampler refuses.
+    """
     plans = recipe.annealings
     terrain = Terrain.of(_LAW, Square(half=9.0))
     figure = Figure(figsize=(13.8, 8.6), layout="constrained")

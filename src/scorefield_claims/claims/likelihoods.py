@@ -98,7 +98,10 @@ def measure(recipe: Likelihoods) -> Finding:
 
 
 def _draw(path: Path, found: dict[str, _Found]) -> None:
-    """Draw the errors of exact scores as distributions, and the trained flow's log-density against the true one."""
+    """Draw how errors of log p are distributed for exact scores, and log p by each trained flow against the true log p.
+
+    Solid, with the exact distribution at the end of the flow; dotted, with the Gaussian prior; dashed, the threshold.
+    """
     figure, panels = canvas(1, 1 + len(found), height=4.4)
     left, *others = panels[0]
     for k, (name, f) in enumerate(found.items()):

@@ -107,7 +107,7 @@ def _finding(recipe: MnistClasses, found: Mapping[str, _Method], real: Estimate)
 
 
 def _draw(path: Path, found: Mapping[str, _Method], real: Estimate) -> None:
-    """Draw two digits of each class by each method, shares and diversity."""
+    """Draw two digits of each class by each method, the share that the judge reads as asked for, and the diversity within a class."""
     figure, axes = canvas(1, 3, width=5.2, height=4.6)
     picture, shares, diversity = axes[0]
     names = [name for name in found for _ in range(2)]

@@ -162,7 +162,7 @@ def _average(values: list[Estimate]) -> Estimate:
 
 
 def _draw(path: Path, found: list[_Restored], lost: list[_Restored], x0: Tensor, seed: int) -> None:
-    """Draw originals, what was seen of them, and every method's restorations: a column of panels per mask, the last of ones."""
+    """Draw six originals for each mask, what was left of them (blue: hidden), and every method's restorations; last, of ones."""
     masks = {mask: [r for r in found if r.mask == mask] for mask in dict.fromkeys(r.mask for r in found)}
     figure, axes = canvas(1, len(masks) + 1, width=3.6, height=4.4)
     for k, (panel, (mask, results)) in enumerate(zip(axes[0], [*masks.items(), ("vertical, ones", lost)], strict=True)):

@@ -103,7 +103,7 @@ def _finding(recipe: MnistLadders, found: Mapping[str, _Drawn], real: Estimate) 
 
 
 def _draw(path: Path, found: Mapping[str, _Drawn], measures: Mapping[str, Estimate]) -> None:
-    """Draw digits of each ladder, and their precision."""
+    """Draw digits by each ladder, and the share of digits that lies among test digits (the precision)."""
     figure, axes = canvas(1, 5, width=3.6, height=3.8)
     for panel, (name, drawn) in zip(axes[0], found.items(), strict=False):
         show(panel, drawn.x, name, 5)

@@ -65,7 +65,7 @@ def _finding(recipe: MnistMemory, found: Mapping[str, Memorisation], pictures: T
 
 
 def _draw(path: Path, found: Mapping[str, Memorisation], pictures: Tensor) -> None:
-    """Draw samples with their nearest training digits, and the shares."""
+    """Draw samples, each with its five nearest training digits, and the share nearer to a training digit than to any test digit."""
     figure, axes = canvas(1, 2, width=5.4, height=5.4)
     show(axes[0, 0], pictures, "a sample, and the five nearest training digits", 6)
     points(axes[0, 1], {name: m.train_share for name, m in found.items()})

@@ -134,7 +134,7 @@ def judge(recipe: MnistSamplers, measures: Mapping[str, Estimate], rows: Sequenc
 def _draw(
     path: Path, found: Mapping[str, list[_Point]], best: Mapping[str, _Point], floor: Estimate, limit: float
 ) -> None:
-    """Draw quality against cost, and ten digits of each sampler at its best."""
+    """Draw the distance to test digits (FID) of each sampler against the evaluations it spends, and ten digits of each at its best."""
     figure, axes = canvas(1, 2, width=7.4, height=6.0)
     quality, picture = axes[0]
     for k, (name, points) in enumerate(found.items()):

@@ -86,7 +86,7 @@ def judge(recipe: MnistUnbalanced, measures: Mapping[str, Estimate], rows: Seque
 
 
 def _draw(path: Path, found: ModeWeights, x: Tensor) -> None:
-    """Draw samples, and the shares."""
+    """Draw a hundred samples, and the share of each digit in all of them (dashed: in the data)."""
     figure, axes = canvas(1, 2, width=5.6, height=5.0)
     show(axes[0, 0], x, "samples", 10)
     digit_shares(axes[0, 1], {"samples": found}, "shares of digits, 95 % intervals (dashed: the data's)")

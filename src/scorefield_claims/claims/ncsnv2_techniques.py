@@ -49,7 +49,10 @@ def _pair(axes: Axes, measures: dict[str, Estimate], names: dict[str, str], titl
 
 
 def _draw(target: Path, measures: dict[str, Estimate], path: Averaging, recipe: NCSNv2Techniques) -> None:
-    """Draw a panel per technique; the fifth has two."""
+    """Draw what each technique gives beside what its absence gives; the fifth has two panels.
+
+    For the fourth: published step sizes against those of the rule.
+    """
     figure, grid = canvas(2, 3, width=4.9, height=3.9)
     one, two, three, four, five, six = grid.flatten()
     share = "1: error of a mode's share"

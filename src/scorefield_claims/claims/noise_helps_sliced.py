@@ -101,7 +101,10 @@ def measure(recipe: NoiseHelpsSliced) -> Finding:
 
 
 def _draw(path: Path, losses: dict[str, np.ndarray]) -> None:
-    """Draw both losses, and their last tenths relative to their means."""
+    """Draw the loss without noise and with it.
+
+    Right: over the last tenth of the steps, the deviation of each from its mean, relative to the mean.
+    """
     figure, ((left, middle, right),) = canvas(1, 3, width=4.8)
     middle.sharey(left)
     for k, (axes, (name, values)) in enumerate(zip((left, middle), losses.items(), strict=True)):

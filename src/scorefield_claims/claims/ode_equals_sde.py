@@ -83,7 +83,7 @@ def measure(recipe: OdeEqualsSde) -> Finding:
 def _draw(
     path: Path, errors: Mapping[tuple[str, str], list[Estimate]], drawn: Mapping[str, Tensor], recipe: OdeEqualsSde
 ) -> None:
-    """Draw errors against cost, and the samples of the finest grid."""
+    """Draw the errors of flow and SDE against the evaluations they spend, and the samples (orange) of the finest grid."""
     figure, grid = canvas(2, 3)
     terrain = Terrain.of(_LAW, Square(half=2.2))
     every = [e for by in errors.values() for e in by]

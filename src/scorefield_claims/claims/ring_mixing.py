@@ -77,7 +77,7 @@ def measure(recipe: RingMixing) -> Finding:
 
 
 def _draw(path: Path, drawn: Mapping[str, Tensor], found: Mapping[str, ModeWeights]) -> None:
-    """Draw both clouds, and both histograms."""
+    """Draw samples (orange) over the true density (blue) of chains that start in mode 1, and the share of each mode."""
     terrain = Terrain.of(_LAW, Square(half=7.5))
     figure, ((left, middle, right),) = canvas(1, 3, height=4.6)
     for axes, (name, x) in zip((left, middle), drawn.items(), strict=True):

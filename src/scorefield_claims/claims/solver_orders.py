@@ -85,7 +85,7 @@ def _order(squares: Float[Tensor, "grids n"], steps: tuple[int, ...]) -> Estimat
 
 
 def _draw(path: Path, errors: Errors, orders: Mapping[tuple[str, str], Estimate], steps: tuple[int, ...]) -> None:
-    """Draw the error against the steps, with lines of slope 1 and 2."""
+    """Draw the error of each solver against the number of steps, with its fitted order; in grey, slopes 1 and 2."""
     figure, (panels,) = canvas(1, len(_PROCESSES), width=5.6, height=4.8)
     for axes, process in zip(panels, _PROCESSES, strict=True):
         for k, name in enumerate(_SOLVERS):

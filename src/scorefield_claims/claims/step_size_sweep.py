@@ -112,7 +112,10 @@ def _draw(
     floor: float,
     bound: float,
 ) -> None:
-    """Draw the samples of a grid of settings, and the table of errors below."""
+    """Draw samples (orange) over the true density (blue) at four step sizes, with the fewest and the most steps T.
+
+    Below: the error for every step size and T.
+    """
     stable = [r for r in recipe.relative if (recipe.steps[0], r) in found]
     chosen = [stable[round(k * (len(stable) - 1) / 3)] for k in range(4)]
     tall = [recipe.steps[0], recipe.steps[-1]]

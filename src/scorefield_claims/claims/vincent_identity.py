@@ -99,7 +99,10 @@ def measure(recipe: VincentIdentity) -> Finding:
 def _draw(
     path: Path, losses: tuple[Tensor, ...], nets: dict[str, sf.ScoreModel], exact: sf.Exact, recipe: VincentIdentity
 ) -> None:
-    """Draw one loss against the other, and the three scores along a radius."""
+    """Draw the autoencoder's loss against 2σ⁴ times that of score matching, a point per example.
+
+    Right: the exact and both learned scores along the radius of the ring.
+    """
     figure, ((left, right),) = canvas(1, 2, width=5.4)
     matching, autoencoder = losses[1].numpy(), losses[0].numpy()
     left.loglog(matching, autoencoder, ".", color=COLOURS[0], markersize=3, alpha=0.4)

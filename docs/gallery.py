@@ -88,7 +88,7 @@ z = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
 rows = [sf.EDM().perturb(clean, torch.tensor(sigma), z) for sigma in (0.0, 0.1, 0.3, 0.6, 1.0)]
 plotting.save_grid(out, torch.cat(rows), columns=10)
 
-# %% Noise levels | processes.png | Signal α and noise σ of the processes: VP shrinks the data, VE drowns it
+# %% Noise levels | processes.png | Signal α and noise σ of the processes: VP shrinks the data, VE hides it in noise
 panels = plt.figure(figsize=(10, 3.4)).subplots(1, 3)
 for ax, process in zip(panels, (sf.VP(), sf.SubVP(), sf.VE(0.01, 50.0)), strict=True):
     t = torch.linspace(process.t_min, process.t_max, 200)
@@ -302,7 +302,7 @@ drawn = sf.sample(sf.Exact(density, sf.VE(0.002, 50.0)), sf.Heun(), (40, 432), g
 )
 plotting.sampler_comparison(out, {"patches": patches[:40], "drawn": drawn})
 
-# %% Your own data | few_examples.png | Six examples alone: their exact score learns nothing new, whatever the sampler
+# %% Your own data | few_examples.png | The exact score of six examples: every sampler returns those six
 few = torch.randn(6, 2, generator=torch.Generator().manual_seed(3)) * 2
 exact = sf.Exact(sf.Empirical(few), sf.VE(0.05, 20.0))
 made = {
@@ -313,7 +313,7 @@ plotting.sample_panels(
     out, {"score of six points": made}, Terrain.of(exact.marginal(torch.tensor(0.5)), Square(half=5.0))
 )
 
-# %% Your own data | song_ermon_1.png | slow | Song & Ermon (2019), figure 1: data on a thin manifold: the loss without noise has no bottom
+# %% Your own data | song_ermon_1.png | slow | Song & Ermon (2019), figure 1: data on a thin manifold, where the loss without noise is unbounded below
 x, panels = digits().scaled(slice(None)).flatten(1), plt.figure(figsize=(9, 3.4)).subplots(1, 2)
 for ax, ratio in zip(panels, (None, 0.1), strict=True):
     torch.manual_seed(0)

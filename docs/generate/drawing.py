@@ -1,4 +1,4 @@
-"""What all pictures of the docs share: colours that everybody can tell apart, a plane with a law in it, tables."""
+"""What all pictures of the docs share: colours that everybody can tell apart, a plane with a distribution in it, tables."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -23,7 +23,7 @@ def figure(columns: int, width: float = 3.4, height: float = 3.75) -> tuple[Figu
 
 
 def law(axes: Axes, density: Density, square: Square) -> None:
-    """Shade the regions that hold 50, 90 and 99 % of a law."""
+    """Shade the regions that hold 50, 90 and 99 % of a distribution."""
     Terrain.of(density, square, side=120, draws=4000).fill(axes)
     square.frame(axes)
 

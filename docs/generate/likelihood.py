@@ -8,6 +8,7 @@ import torch
 from generate.drawing import figure, save, save_table
 from scorefield import VE, Exact, GaussianMixture, log_likelihood
 from scorefield.plotting import Square
+from scorefield_claims.wording import plain
 
 TARGET = GaussianMixture.song2019()
 SQUARE = Square(half=9.0)
@@ -24,7 +25,7 @@ def write(folder: Path) -> None:
     for rtol in (1e-2, 1e-3, 1e-4, 1e-5, 1e-6):
         flow = log_likelihood(exact, points, rtol=rtol, atol=rtol, terminal=top)
         error = ((flow.log_prob - truth).abs().max() / math.log(2)).item()
-        rows.append([f"{rtol:g}", f"{flow.evaluations / 3:.0f}", f"{error:.1e}"])
+        rows.append([plain(f"{rtol:.0e}"), f"{flow.evaluations / 3:.0f}", plain(f"{error:.2g}")])
         if rtol == 1e-4:
             _picture(folder, truth, flow.log_prob)
     save_table(folder, "likelihood", ["tolerance", "evaluations of the ODE", "largest error, bits"], rows)

@@ -22,6 +22,7 @@ from scorefield import (
 )
 from scorefield.plotting import Square
 from scorefield.sampling import Samples
+from scorefield_claims.wording import plain
 
 TARGET = GaussianMixture.song2019()
 SQUARE = Square(half=9.5)
@@ -36,7 +37,7 @@ def write(folder: Path) -> None:
 
 
 def _levels(folder: Path) -> None:
-    """The law and its score at some of the levels; arrows show the direction and, below one cell, the size."""
+    """The distribution and its score at some of the levels; arrows show the direction and, below one cell, the size."""
     levels = geometric(10.0, 0.1, 10)[[0, 3, 6, 9]]
     exact = Exact(TARGET, VE(0.1, 10.0))
     sheet, panels = figure(4, width=2.9, height=3.3)
@@ -68,7 +69,8 @@ def _chains(folder: Path) -> None:
         axes.set_title(name)
         found = mode_weights(samples.x, TARGET)
         share = f"{found.shares[0]:.3f} ({found.low[0]:.3f} to {found.high[0]:.3f})"
-        rows.append([name, str(samples.evaluations), share, f"{found.expected[0]:.3f}", f"{found.p_value:.2g}"])
+        chance = plain(f"{found.p_value:.2g}") if found.p_value else "below 10⁻³⁰⁰"
+        rows.append([name, f"{samples.evaluations:g}", share, f"{found.expected[0]:.3f}", chance])
     save(sheet, folder, "chains")
     head = ["sampler", "evaluations", f"share of the smaller mode, n = {DRAWS}, 95 % interval", "true share", "p-value"]
     save_table(folder, "chains", head, rows)

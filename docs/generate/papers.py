@@ -11,7 +11,9 @@ _ENTRY = re.compile(
     r"^- (?P<authors>[^*]+), \*.*?\*.*?(?P<year>(?:19|20)\d\d)\D*?[:<(\[].*?(?P<url>https?://[^\s>]+)", re.M
 )
 _NAME = r"[A-ZŞ][\w’'-]+"
-_CITED = re.compile(rf"(?P<who>{_NAME}(?:, {_NAME})*(?: (?:& {_NAME}|et al\.))?) \(?(?P<year>(?:19|20)\d\d)\b")
+_CITED = re.compile(
+    rf"(?P<who>{_NAME}(?:, {_NAME})*(?: (?:& {_NAME}|et al\.))?) (?P<open>\()?(?P<year>(?:19|20)\d\d)\b(?(open)\)?)"
+)
 
 
 @cache

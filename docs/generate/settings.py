@@ -124,7 +124,9 @@ def _said(source: object, name: str) -> str:
 def _summary(section: type[BaseModel]) -> str:
     first = (inspect.getdoc(section) or "").partition("\n\n")[0]
     first = " ".join(first.split()).removeprefix("Return ")
-    return linked(first[:1].upper() + first[1:]).replace("``", "`")
+    if re.match(r"[A-Z]|[a-z-]{3,} |an? |in ", first):  # a word, where "dx" or "x" is a symbol
+        first = first[:1].upper() + first[1:]
+    return linked(first).replace("``", "`")
 
 
 def _section(field: FieldInfo) -> bool:
@@ -157,7 +159,14 @@ def _type(field: FieldInfo) -> str:
     return _named(field.annotation, tuple(field.metadata))
 
 
-_PLAIN = {bool: "`true` or `false`", int: "whole number", float: "number", str: "text", NoneType: "nothing"}
+_PLAIN = {
+    Any: "anything",
+    bool: "`true` or `false`",
+    int: "whole number",
+    float: "number",
+    str: "text",
+    NoneType: "nothing",
+}
 _BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 
 

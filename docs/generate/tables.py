@@ -36,6 +36,7 @@ from scorefield.grids import steps_of
 from scorefield.metrics import Estimate
 from scorefield.pretrained import load_trained, shipped_models
 from scorefield.samplers import AdaptiveSDE
+from scorefield_claims.wording import plain
 
 RESULTS = Path(__file__).parents[2] / "results"
 RING = GaussianMixture.ring()
@@ -195,7 +196,7 @@ def _race(folder: Path) -> None:
                 else "more than measured"
             )
             if row["error"] < 2 * row["standard error"]:
-                many = "cannot be told: the error is within its own"
+                many = "cannot be told: the error is within two standard errors of zero"
             spread = f"{1e5 * row['error']:.1f} ± {1e5 * row['standard error']:.1f}"
             rows.append([target, row["setting"], f"{row['evaluations']:.0f}", spread, many])
     save_table(
@@ -236,7 +237,7 @@ def _shipped(folder: Path) -> None:
         config = loaded.config
         trained = f"{loaded.step} steps" + (f", {loaded.seconds / 60:.0f} minutes" if loaded.seconds else "")
         what = f"{config.model.kind}, {config.network.kind}"
-        drawn = config.sampling.sampler.kind if isinstance(loaded.model, ScoreModel) else "it reads, and draws nothing"
+        drawn = config.sampling.sampler.kind if isinstance(loaded.model, ScoreModel) else "a classifier draws nothing"
         rows.append([f"`{name}`", what, f"{loaded.parameters:,}", trained, drawn])
     save_table(folder, "shipped", ["name", "what", "parameters", "trained", "draws by"], rows)
 
@@ -308,4 +309,4 @@ def _claim(folder: Path, name: str, columns: dict[str, str]) -> None:
 
 def _cell(value: object) -> str:
     """Return a number to three decimals, anything else as it is."""
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+    return f"{value:.3f}" if isinstance(value, float) else plain(str(value))

@@ -95,8 +95,9 @@ print("jumps between modes per step:", mode_jumps(plain.trajectory[100:, :200], 
 
 def report(name, x):
     w = sf.mode_weights(x, mixture)
+    chance = f"= {w.p_value:.1g}" if w.p_value > 1e-6 else "< 1e-6"
     print(
-        f"{name}: smaller mode {w.shares[0]:.3f} [{w.low[0]:.3f}, {w.high[0]:.3f}], truth {w.expected[0]:.3f}, p = {w.p_value:.1g}"
+        f"{name}: smaller mode {w.shares[0]:.3f} [{w.low[0]:.3f}, {w.high[0]:.3f}], truth {w.expected[0]:.3f}, p {chance}"
     )
 
 
@@ -105,8 +106,8 @@ report("Langevin", plain.x)
 # %% [markdown]
 # ## Annealing
 #
-# Start where noise makes one mode of both, and hand the chain down a ladder of levels. One level of the ladder is one transition of the
-# grid; `repeats` Langevin steps are made there, of size α_i = ε σ_i²/σ_L².
+# Start where noise makes one mode of both, and go down a ladder of levels, each chain from where the last one ended. One level of the
+# ladder is one transition of the grid; `repeats` Langevin steps are made there, of size α_i = ε σ_i²/σ_L².
 
 # %%
 levels = sf.Ladder(sf.geometric(10.0, 0.1, 10))

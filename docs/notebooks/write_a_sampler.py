@@ -149,5 +149,5 @@ plt.show()
 
 # %% [markdown]
 # In the repository these tests exist already: add one line with your sampler to `SAMPLERS` in `tests/laws/cases.py`. It is then
-# compared with the exact distribution on every target and process, with the order it declares, with the
-# noise it may draw. `make mutants` then breaks it on purpose.
+# compared with the exact distribution on every target and process, and held to the order and the noise that it
+# declares. `make mutants` then breaks it on purpose.

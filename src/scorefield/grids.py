@@ -262,10 +262,10 @@ class Ladder(Grid):
 
 @dataclass(frozen=True)
 class Constant(Grid):
-    """One noise level, held: the grid of a Langevin chain.
+    """One noise level, kept: the grid of a Langevin chain.
 
     Args:
-        t: the time.
+        t: the time of that level.
         steps: transitions.
     """
 

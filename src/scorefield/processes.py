@@ -97,7 +97,7 @@ class VE(Process):
 
     Args:
         sigma_min: standard deviation of the least noise; data finer than this are not learned.
-        sigma_max: standard deviation of the most noise, in which data should drown (Song & Ermon 2020, Technique 1: its diameter).
+        sigma_max: standard deviation of the most noise, which should hide the data (Song & Ermon 2020, Technique 1: their diameter).
     """
 
     sigma_min: float = 0.01
@@ -128,7 +128,7 @@ class EDM(Process):
 
     Args:
         sigma_min: standard deviation of the least noise (Karras et al. 2022: 0.002 for images in [−1, 1]).
-        sigma_max: standard deviation of the most noise, in which data should drown (Karras et al. 2022: 80).
+        sigma_max: standard deviation of the most noise, which should hide the data (Karras et al. 2022: 80).
     """
 
     sigma_min: float = 0.002
@@ -230,7 +230,7 @@ class VP(_LinearBeta):
 
 @dataclass(frozen=True)
 class SubVP(_LinearBeta):
-    """Sub-VP: the α of `VP` with σ = 1 − α², always below VP's noise (Song et al. 2021, Eq. 13 and appendix C)."""
+    """Sub-VP: the α of `VP` with σ = 1 − α², always below VP's noise (Song et al. 2021, Eq. 12 and appendix C)."""
 
     def alpha_sigma(self, t: Time) -> tuple[Time, Time]:
         """Return (e^{−½B}, 1 − e^{−B}) with B = ∫₀ᵗ β."""

@@ -95,4 +95,5 @@ def _power(mantissa: float, exponent: int) -> str:
     """Return a number as a person writes it: in full up to a hundred thousand, else with its power of ten."""
     if 0 <= exponent < 6:
         return f"{mantissa * 10**exponent:.0f}"
-    return f"{mantissa:g}·10{str(exponent).translate(_RAISED)}"
+    power = f"10{str(exponent).translate(_RAISED)}"
+    return power if mantissa == 1 else f"{mantissa:g}·{power}"

@@ -14,6 +14,7 @@ from scorefield_claims.wording import caption, in_words, method, numbers, plain,
     [
         ("the losses differ by 3.7e-14", "the losses differ by 3.7·10⁻¹⁴"),
         ("1.89e+03 times", "1890 times"),
+        ("copies (p = 1e-16)", "copies (p = 10⁻¹⁶)"),
         ("(χ² p = 0); 4 of 7", "(χ² p < 10⁻³⁰⁰); 4 of 7"),
         ("(χ² p = 0.72)", "(χ² p = 0.72)"),
         ("3: score error at D = 2, not told", "3: score error at D = 2, not given σ"),

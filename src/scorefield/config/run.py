@@ -122,7 +122,7 @@ class RunConfig(Section):
     Values in the first edition's form are read too (`scorefield.config.migrate`).
 
     Attributes:
-        name: of the run's folder, runs/NAME.
+        name: name of the run; its folder is runs/NAME.
         comment: anything you want to remember; it is stored with the run.
         seed: decides initial weights, order of examples and noise: the same seed gives the same run.
         teacher: a trained model to learn from, by name or folder, for objectives that distil one.

@@ -25,7 +25,7 @@ class SamplingConfig(Section):
     Attributes:
         sampler: the method, and its settings.
         grid: the times between noise and data at which it stops.
-        generator: what makes the noise, `scorefield.Noise`'s.
+        generator: source of the noise: "torch" draws on the CPU, "philox" on the device, other samples (`scorefield.Noise`).
     """
 
     sampler: Annotated[Kind, SAMPLER]

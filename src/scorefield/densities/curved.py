@@ -35,7 +35,7 @@ class Ring(Noised):
     Noised, with I₀ the Bessel function:  p(y) = E_r [ e^{−(‖y‖² + α²r²)/2σ²} I₀(α r‖y‖/σ²) ] / (2πσ²).
 
     Args:
-        radius: R, of the circle.
+        radius: R, radius of the circle.
         std: s, the thickness of the circle.
 
     Error of log p when noised: below 1e-9 (128 Gauss–Hermite nodes) for R ≥ 4s.

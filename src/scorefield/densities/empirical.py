@@ -28,7 +28,7 @@ class Empirical(KnownScore, Noised):
     """The uniform distribution on the rows of ``data``, noised by (α, σ).
 
     Args:
-        data: shape (n, *d).
+        data: the n examples, of shape (n, *d).
 
     Cost: O(b n D) per call, streamed in chunks of bounded memory. Distances are computed in float64: at small σ the softmax is
     decided by differences that float32 rounds away.

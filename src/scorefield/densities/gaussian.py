@@ -51,7 +51,7 @@ class GaussianMixture(KnownScore):
     """Σ_k w_k N(μ_k, Σ_k).
 
     Args:
-        means: shape (k, *d).
+        means: the k means μ_k, of shape (k, *d).
         covariances: a variance (one number, or shape (k,)), variances of shape (k, *d), or matrices of shape (k, D, D) over the
             flattened event.
         weights: k non-negative numbers, normalised to sum to one; equal when absent.
@@ -80,7 +80,7 @@ class GaussianMixture(KnownScore):
 
         Args:
             modes: how many.
-            radius: of the circle.
+            radius: radius of the circle.
             std: standard deviation of each mode.
         """
         angle = 2 * math.pi * torch.arange(modes, dtype=torch.float64) / modes
@@ -185,7 +185,7 @@ class Gaussian(KnownScore):
     """N(μ, Σ): the mixture of one.
 
     Args:
-        mean: shape d.
+        mean: μ, of shape d.
         covariance: a variance, variances of shape d, or a matrix (D, D) over the flattened event.
     """
 

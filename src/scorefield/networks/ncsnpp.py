@@ -131,13 +131,15 @@ class NCSNpp(nn.Module):
         attention: heights of the grids whose blocks are followed by attention.
         embedding: how the noise is encoded: "positional" for a number of the order of 1000, "fourier" for one of order 1.
         fourier_scale: standard deviation of the frequencies.
-        taps: the filter with which grids are changed: (1, 1), or (1, 3, 3, 1) against aliasing.
-        resampling: what changes the grid: a residual "block", or a "conv" as in DDPM.
-        encoder: how the input is handed down.
-        decoder: how the output is gathered.
-        join: whether the input that is handed down is added ("sum") or becomes channels of its own ("cat"); of ``encoder="skip"``.
+        taps: the filter between grids: (1, 1), or (1, 3, 3, 1) against aliasing.
+        resampling: what leads from a grid to the next: a residual "block", or a convolution ("conv") as in DDPM.
+        encoder: where the input enters: on the finest grid alone ("standard"), also reduced on each coarser grid ("skip"), or there as a
+            learned residual ("residual").
+        decoder: where the output leaves: on the finest grid alone ("standard"), as a sum over all grids ("skip"), or as a residual that
+            each grid adds to ("residual").
+        join: with ``encoder="skip"``, whether the reduced input is added ("sum") or becomes channels of its own ("cat").
         rescale: whether sums of two branches are divided by √2.
-        per_group: least channels in a group of the norms.
+        per_group: smallest number of channels in a group of the group norms.
         unit_range: whether images are in [0, 1] and are brought to [−1, 1] inside.
         classes: number of labels; None for a network that takes none.
         dropout: share of values set to zero inside each block in training.

@@ -18,10 +18,10 @@ class UNet2D(nn.Module):
     """``diffusers.UNet2DModel`` as F(x, noise, labels). Needs diffusers (``pip install 'scorefield[interop]'``).
 
     Args:
-        architecture: what ``unet/config.json`` says.
-        told: what the network is given: the index of a noise level, 999 t scaled to so many levels ("index"); σ, where we give ln σ, and
-            then returns the score, which is multiplied by σ here ("sigma"); or what it is given ("given").
-        timesteps: how many noise levels it was trained on.
+        architecture: the arguments in the pipeline's ``unet/config.json``.
+        told: what the network receives as noise: the index of a level, made of 999 t ("index"); σ, made of ln σ, where it returns the
+            score, which is multiplied by σ here ("sigma"); or the noise as the model gives it ("given").
+        timesteps: how many noise levels the network was trained on.
         sign: −1 for a network that was trained to predict the negative.
 
     Raises:

@@ -34,8 +34,8 @@ class LogNormal:
     """ln(σ/α) ~ N(mean, std²), clamped to the process's range.
 
     Args:
-        mean: of ln(σ/α) (Karras et al. 2022, Table 1: −1.2 for images in [−1, 1]).
-        std: of ln(σ/α) (Karras et al. 2022, Table 1: 1.2).
+        mean: mean of ln(σ/α) (Karras et al. 2022, Table 1: −1.2 for images in [−1, 1]).
+        std: standard deviation of ln(σ/α) (Karras et al. 2022, Table 1: 1.2).
     """
 
     mean: float = -1.2

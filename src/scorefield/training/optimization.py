@@ -37,10 +37,10 @@ class Optimization:
         label_dropout: probability that a row of a model with labels goes without; guidance needs a model that also knows p(x) itself.
         guide_step: the step whose averaged weights are kept, as the weaker model of `scorefield.AutoGuided`; None keeps none.
         accumulate: parts a batch is computed in, to bound memory.
-        precision: of the network; "auto" is bfloat16 where the device is faster in it.
+        precision: number format of the network; "auto" is bfloat16 where the device is faster in it.
         compile: run the network through torch.compile; "graphs" also replays its kernels as CUDA graphs on a GPU, for networks too small
             to keep one busy.
-        generator: of all noise: "torch" draws on the CPU; "philox" on the device, without a loop over rows; None is philox on a CUDA
+        generator: source of all noise: "torch" draws on the CPU; "philox" on the device, without a loop over rows; None is philox on a CUDA
             device and torch on any other.
         seed: names the noise of the whole run.
     """

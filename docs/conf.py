@@ -16,6 +16,7 @@ os.environ.setdefault("SCOREFIELD_FAST", "docs")
 import generate  # noqa: E402
 from generate.examples import examples  # noqa: E402
 from generate.papers import linked  # noqa: E402
+from pydantic import BaseModel  # noqa: E402
 
 import scorefield  # noqa: E402
 
@@ -64,7 +65,7 @@ def _lay_out(app, what, name, obj, options, lines: list[str]) -> None:  # noqa: 
             literal = True
         elif line.strip() and not indented:
             literal = False
-        plain = re.sub(r"\*(?=[bdm]\b)|(?<!`)\|(?!`)", r"\\\g<0>", line)
+        plain = re.sub(r"(``.*?``)|(\*(?=[bdm]\b)|(?<!`)\|(?!`))", lambda found: found[1] or f"\\{found[2]}", line)
         laid.append(line if literal else linked(plain, "`{text} <{url}>`__"))
     lines[:] = laid
 
@@ -76,8 +77,24 @@ def _exemplify(app, what, name, obj, options, lines: list[str]) -> None:  # noqa
         lines += ["", ".. code-block:: pycon", "", *(f"   {line}" for line in example.splitlines()), ""]
 
 
+def _skip(app, what, name, obj, skip, options) -> bool | None:  # noqa: ANN001 Sphinx's signature
+    """Leave out the fields of named tuples, which their class describes, and what pydantic adds to a configuration."""
+    added = name == "model_config" or (getattr(obj, "__doc__", None) or "").startswith("Alias for field number")
+    return True if added else None
+
+
+def _brief(app, what, name, obj, options, signature, returns) -> tuple[str, None] | None:  # noqa: ANN001 Sphinx's signature
+    """Leave the types of a configuration to the page of settings: as annotations they fill screens."""
+    if isinstance(obj, type) and issubclass(obj, BaseModel):
+        app.env.current_document.autodoc_annotations.pop(name, None)
+        return "(**settings)", None
+    return None
+
+
 def setup(app) -> None:  # noqa: ANN001
     """Generate what pages include; lay docstrings out after napoleon, which turns sections into fields."""
     generate.write(DOCS / "_generated")
+    app.connect("autodoc-skip-member", _skip)
+    app.connect("autodoc-process-signature", _brief, priority=900)  # after the types were recorded
     app.connect("autodoc-process-docstring", _lay_out, priority=900)
     app.connect("autodoc-process-docstring", _exemplify, priority=950)

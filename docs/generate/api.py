@@ -79,7 +79,7 @@ def _sections(room: str) -> list[str]:
             homes.setdefault(home, []).append(public)
     lines = [f".. automodule:: {room}", ""]
     for home, names in homes.items():
-        if home not in (room, "typing", "collections.abc", "types"):
+        if home != room and home.startswith("scorefield."):  # not that of a type made by Python's own modules
             clash = home in (f"{room}.{public}" for public in names)  # a function named like its module
             lines += [f".. automodule:: {home}", *(["   :no-index:"] if clash else []), ""]
         lines += _entries(room, sorted(names))

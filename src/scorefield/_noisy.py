@@ -83,7 +83,7 @@ class NoisyModel(nn.Module):
 
     @property
     def ends(self) -> tuple[float, float]:
-        """The data's smallest and largest value, black and white in pictures: `Units.ends` or mean ∓ 2 std; 0 and 1 without units."""
+        """The data's smallest and largest value, black and white in pictures (`Units.ends` or mean ∓ 2 std; 0 and 1 without units)."""
         if self.units is None:
             return 0.0, 1.0
         mean, reach = self.units.location.mean().item(), 2 * INSIDE * self.units.scale.mean().item()

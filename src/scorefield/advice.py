@@ -37,7 +37,7 @@ class Advice:
         sigma_1: largest noise level, by Technique 1.
         sigma_L: smallest noise level, as asked.
         ratio: γ of neighbouring levels; at most that of Technique 2.
-        levels: L.
+        levels: L, how many.
         repeats: T, as asked.
         step_size: ε, by Technique 4, in the convention of the code.
         variance: r(ε), which should be close to one.

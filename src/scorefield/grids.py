@@ -56,8 +56,12 @@ class Step:
     """One transition of a grid: what a sampler is given.
 
     Attributes:
-        t, s: the times it goes from and to, s ≤ t, float64 of shape ().
-        alpha_t, sigma_t, alpha_s, sigma_s: signal and noise scale at both, computed in float64.
+        t: the time it goes from, float64 of shape ().
+        s: the time it goes to, s ≤ t, likewise.
+        alpha_t: signal scale at t; this and the next three are computed in float64.
+        sigma_t: noise scale at t.
+        alpha_s: signal scale at s.
+        sigma_s: noise scale at s.
         number: which transition of the grid it is, from 1.
         count: how many transitions the grid has.
         sigma_end: the noise scale at the grid's last time, to which annealed Langevin dynamics relates its step sizes.
@@ -100,12 +104,12 @@ class Step:
 
     @property
     def stay(self) -> "Step":
-        """The transition that remains at t: what a corrector is given."""
+        """The transition from t to t itself, which a corrector is given."""
         return replace(self, s=self.t, alpha_s=self.alpha_t, sigma_s=self.sigma_t)
 
     @property
     def arrived(self) -> "Step":
-        """The transition that remains at s: where the closing denoising stands."""
+        """The transition from s to s itself, where the closing denoising happens."""
         return replace(self, t=self.s, alpha_t=self.alpha_s, sigma_t=self.sigma_s)
 
     def starting_at(self, process: Process, rho: float) -> "Step":
@@ -246,7 +250,7 @@ class Fitted(Counted):
 
 @dataclass(frozen=True)
 class Ladder(Grid):
-    """Noise levels one after another, the last one twice: a sampler that works where it stands (`scorefield.AnnealedLangevin`) visits all.
+    """Noise levels one after another, the last one twice, so that `scorefield.AnnealedLangevin`, which moves within a level, visits all.
 
     Args:
         levels: descending ratios σ/α, such as `geometric` (1.0, 0.01, 10). L levels make L transitions.

@@ -101,7 +101,7 @@ class ScoreModel(NoisyModel, abc.ABC):
 
 
 class Scored(ScoreModel):
-    """A model that knows its score first, and the posterior mean from it: nothing is rounded through `denoise` on the way to a score."""
+    """A model that states its score, from which the posterior mean follows: scores lose no digits on a way through `denoise`."""
 
     @abc.abstractmethod
     def score(self, x: State, t: Time) -> State:

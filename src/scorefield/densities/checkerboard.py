@@ -40,7 +40,7 @@ class Checkerboard(Noised):
 
     @property
     def moments(self) -> Moments:
-        """Mean 0 and the variance size²/12 of a uniform coordinate, noised: every row and every column has as many dark squares."""
+        """Mean 0 and the variance size²/12 of a uniform coordinate, noised; all rows and columns have equally many dark squares."""
         std = torch.full((2,), self.size / math.sqrt(12), dtype=torch.float64)
         return Moments(torch.zeros_like(std), std).noised(self.alpha, self.sigma)
 

@@ -97,7 +97,7 @@ class Similarity(KnownScore):
 
     @property
     def moments(self) -> Moments | None:
-        """C Q m_X + αm and, without a rotation, c s_X; None where those of X are unknown, or a rotation mixes their variances."""
+        """Mean c Q m_X + αm and, without a rotation, deviation c s_X; None where those of X are unknown, or a rotation mixes them."""
         own = self.density.moments
         if own is None or self.rotation is not None:
             return None

@@ -115,7 +115,7 @@ class GaussianMixture(KnownScore):
 
     @property
     def covariances(self) -> Tensor:
-        """α²Σ_k + σ²I, in the form in which Σ_k was given: a variance, variances or matrices."""
+        """α²Σ_k + σ²I, in the form in which Σ_k was given (a variance, variances or matrices)."""
         alpha, sigma = one_scale(self.alpha), one_scale(self.sigma)
         eye = 1.0 if self.components.basis is None else torch.eye(self._given.shape[-1], dtype=torch.float64)
         return alpha**2 * self._given + sigma**2 * eye

@@ -2,11 +2,12 @@ r"""Guiding a model by a weaker version of itself (Karras et al. 2024, "Guiding 
 
     D_w(x, t) = D(x, t) + w (D(x, t) − D_weak(x, t))
 
-The two err in the same places, the weaker one more: their difference points from where the model puts mass it should not towards where the
-data is. Samples become likelier to be clean, and at large w less diverse. Unlike classifier-free guidance it needs no labels.
+The two err in the same places, the weaker one more: their difference points from where the model puts mass that it should not towards the
+data. Samples become cleaner, and at large w less diverse. Unlike classifier-free guidance it needs no labels.
 
-Guidance repairs what is drawn where the image takes its form, and costs diversity above that; below it is wasted (Kynkäänniemi et al.
-2024, "Applying guidance in a limited interval improves sample and distribution quality"). So it can be given an interval.
+At the noise levels where an image takes its form guidance improves samples; at higher ones it costs diversity, and at lower ones it has
+little effect (Kynkäänniemi et al. 2024, "Applying guidance in a limited interval improves sample and distribution quality"). So it can be
+given an interval.
 """
 
 import math

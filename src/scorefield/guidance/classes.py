@@ -28,7 +28,7 @@ class ClassifierFree(Guided):
     Args:
         model: one with `condition`, whose network was trained with some labels dropped.
         labels: a class for all samples, or one per sample.
-        weight: w.
+        weight: w, how many more times the difference to the unconditional model is added.
 
     Cost: two evaluations.
     """

@@ -95,7 +95,7 @@ class RePaint(Sampler[Memory]):
             x ← step(x, t, s);   x^known ← α_s observed + σ_s z
             unless it was the last time:   x ← a x + G z                    back up from s to t
 
-    Going up and down again lets the unknown part answer to a context it was not drawn with. U = 1 is the replacement of Song et al. (2021).
+    Going up and down again lets the unknown part adapt to the known one. U = 1 is the replacement of Song et al. (2021).
 
     Args:
         sampler: any that carries x from t to s; its model must be an `Inpaint`.

@@ -8,7 +8,7 @@ The likelihood needs the distribution of x_0 given x_t, of which a score model k
            ∇ log p(y | x_t) = (∂D/∂x)ᵀ Aᵀ (r² A Aᵀ + ς² I)⁻¹ (y − A D)
 
 which is exact for data N(m, σ_d² I), and for all other where what A sees is such data and independent of the rest. For Gaussian data of
-another variance, σ_d below it pulls too much and leaves too little variance; above it, too little and too much.
+another variance, a smaller σ_d pulls too strongly and leaves too little variance, a larger one the opposite.
 """
 
 import math
@@ -136,7 +136,7 @@ class DPS(Sampler[Memory]):
 
     The paper's rule: the misfit's weight 1/ς² is replaced by ζ over each sample's own misfit. Each measurement counts in its own unit u,
     that of the model's coordinates (`Rescaled`), so that ζ means the same for data in any units.
-    The result depends on the number of steps, each of which pulls as much; it is exact for nothing.
+    The result depends on the number of steps, each of which pulls as much; it is not exact for any data.
 
     Args:
         sampler: of the unconditional steps; the model given to `sample` must be a `LinearGaussian`, which closes with its own denoising.

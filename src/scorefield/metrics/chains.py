@@ -16,7 +16,7 @@ class ChainDiagnostics:
     """Convergence of n parallel chains, one number per coordinate of the event.
 
     Attributes:
-        chains: n.
+        chains: n, how many.
         draws: states per chain that were used.
         ess: bulk effective sample size of all chains together (Vehtari et al. 2021): how many independent draws the mean is worth.
         rhat: rank-normalised split R̂; mixed chains have less than 1.01.

@@ -17,7 +17,7 @@ __all__ = ["NoisyClassifier"]
 
 
 class NoisyClassifier(nn.Module):
-    """Logits of p(label | noisy image); 0.5 M parameters at 28×28 and width 128.
+    """Logits of p(label | noisy image); 0.7 M parameters at 28×28 and width 128.
 
     The grids are halved, and their channels doubled, as the U-Net's are; the mean over the coarsest one is the vector of features.
 

@@ -110,7 +110,7 @@ class Run:
         self._writing: Future[Path] | None = None
         self._seconds, self._began = 0.0, time.perf_counter()
         self.drawing = False
-        """Whether a picture is being drawn: to break that off costs the run nothing."""
+        """Whether a picture is being drawn; breaking that off costs the run nothing."""
 
     @property
     def first(self) -> bool:

@@ -20,7 +20,7 @@ Predicted = TypeVar("Predicted", default=Any)
 class PredictorCorrector(Sampler[tuple[Corrected, Predicted]], Generic[Predicted, Corrected]):
     """Correct at t, then predict from t to s: any two samplers, in the order of the published code.
 
-    The corrector is a chain that leaves p_t invariant; it repairs the distribution, where the predictor's error drifted, before the next
+    The corrector is a chain that leaves p_t invariant; it repairs the distribution after the predictor's error, before the next
     step.
 
     Args:

@@ -13,7 +13,7 @@ __all__ = ["EulerMaruyama"]
 
 @dataclass(frozen=True)
 class EulerMaruyama(Sampler[None]):
-    """Euler–Maruyama on the reverse SDE: x ← x + [f x − g² s](s − t) + g √(t − s) z, coefficients at t.
+    """Euler–Maruyama on the reverse SDE: x ← x + [f x − g² ∇ log p_t](s − t) + g √(t − s) z, coefficients at t.
 
     Weak order 1. Cost: one evaluation per step.
     """

@@ -59,7 +59,7 @@ PEERS = """## peers-quality
 
 What each library's own MNIST example draws after the same time of training (`benchmarks.peers.quality`); columns as above. Network, batch
 and sampler are those of its documentation (`benchmarks.peers.examples`), most of them meant for a graphics card. Those of azula, diffusers
-and k-diffusion's transformer are told which digit to draw, the others and ours are not. The floor falls with n: compare at one n only.
+and k-diffusion's transformer are given the digit to draw, the others and ours are not. The floor falls with n: compare at one n only.
 """
 ASKED = ("minutes", "n", "steps", "seconds", "batch", "parameters", "evaluations", "sampling_seconds")
 MEASURED = ("confidence", "sure", "coverage")

@@ -1,4 +1,4 @@
-r"""Inpainting digits: masks × methods, and the case the field fails on.
+r"""Inpainting digits: masks × methods, and a case on which most methods fail.
 
 Every method restores the same test digits once under each mask. Beside the mean square error over hidden pixels stand the share that the
 judge reads as the digit it reads in the original, and the diversity of a second draw of some (root mean square difference over hidden

@@ -1,8 +1,8 @@
 r"""Predictor, corrector, or both at the same cost (Song et al. 2021, Table 1), with a learned score: MNIST.
 
-The samplers are those of ``predictor-corrector``, on grids even in ln σ, as the VE process of the paper is in its time; the error is the
-Fréchet distance between features that an independent judge sees, FID (MNIST features), to the test set. Ratios are chosen and cases decided
-as `scorefield_claims.predictors` says; a distance of finite samples is never near zero, so there is no floor.
+The samplers are those of ``predictor-corrector``, on grids equally spaced in ln σ, as the VE process of the paper is in its time; the
+error is the Fréchet distance between features that an independent judge sees, FID (MNIST features), to the test set. Ratios are chosen and
+cases decided as `scorefield_claims.predictors` says; a distance of finite samples is never near zero, so there is no floor.
 """
 
 from collections.abc import Mapping, Sequence

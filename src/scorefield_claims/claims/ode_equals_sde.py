@@ -1,10 +1,10 @@
 r"""The probability flow and the reverse SDE have the same marginals (Song et al. 2021, section 4.3 and appendix D.1), with exact scores.
 
-Both are followed from the same draws of the true distribution at t_max, on grids even in log σ/α, finer and finer, and every result is held
-against the true distribution in closed form by MMD². Reaching one distribution means that both errors vanish: at the finest grid each must
-be within ``level`` = 4 standard errors of zero (at two processes and two samplers, chance exceeds that once in ten thousand), and at the
-coarsest each must not be, or nothing was shown. That they are different paths to it is measured too: the correlation of the end with the
-start, which a flow keeps and an SDE forgets.
+Both are followed from the same draws of the true distribution at t_max, on grids equally spaced in log σ/α, finer and finer, and every
+result is compared with the true distribution in closed form by MMD². Reaching one distribution means that both errors vanish: at the
+finest grid each must be within ``level`` = 4 standard errors of zero (at two processes and two samplers, chance exceeds that once in ten
+thousand), and at the coarsest each must not be, or nothing was shown. That they are different paths to it is measured too: the correlation
+of the end with the start, which a flow keeps and an SDE forgets.
 """
 
 from collections.abc import Mapping

@@ -2,8 +2,9 @@ r"""Predictor, corrector, or both at the same cost (Song et al. 2021, Algorithm 
 
 Table 1 gives predictors 1000 or 2000 steps, correctors 2000, and predictor-correctors 1000 of each: at 2000 evaluations FID falls from
 corrector-only to predictor-only to both, for VE and for VP. Here its two predictors, the Langevin corrector and their compositions follow
-grids even in t, each as fine as the same number of evaluations allows, on an unequal mixture in the plane: what is seen is the sampler's
-error alone, no network's. The error is MMD² to the true distribution in closed form, bandwidth half a mode's distance from the centre.
+grids equally spaced in t, each as fine as the same number of evaluations allows, on an unequal mixture in the plane: what is seen is the
+sampler's error alone, no network's. The error is MMD² to the true distribution in closed form, bandwidth half a mode's distance from the
+centre.
 
 The ratios are chosen, and the cases decided, as `scorefield_claims.predictors` says: by more than 2 standard errors, and not where both
 errors lie within ``floor`` = 5 standard errors of zero. One case that contradicts an order contradicts the claim.

@@ -1,6 +1,6 @@
 r"""Orders of convergence of solvers of the probability flow, with exact scores in float64.
 
-Every solver follows grids even in log σ/α (even in the λ of DPM-Solver), each twice as fine as the one before, from the same starting
+Every solver follows grids equally spaced in log σ/α (the λ of DPM-Solver), each twice as fine as the one before, from the same starting
 points. The error is the root mean square distance of its ends to the ends that an adaptive solver of order five reaches at a tolerance of
 1e-10. The slope of ln error against ln steps, over the finer half of the grids, is fitted in twenty groups of starting points; their mean
 is the order, their spread its interval. ``within`` = 0.15 is room for the next term of the error's expansion, which at finite steps bends

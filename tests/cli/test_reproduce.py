@@ -45,7 +45,7 @@ def test_the_list_has_every_name(capsys, monkeypatch):
 def test_a_verdict_of_fail_is_a_result_and_exit_0(capsys, tmp_path: Path):
     assert main(["reproduce", FAILING, "--out", str(tmp_path)]) == 0
     out = capsys.readouterr().out
-    for word in (FAILING, "FAIL", "because", "a source", "2 [1.02, 2.98]", "figure.png"):
+    for word in (FAILING, "FAIL", "because", "a source", "2.00 [1.02, 2.98]", "figure.png"):
         assert word in out
     assert json.loads((tmp_path / FAILING / "result.json").read_text())["verdict"] == "FAIL"
 

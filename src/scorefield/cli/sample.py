@@ -21,8 +21,8 @@ def parser() -> ArgumentParser:
         "--out",
         type=str,
         metavar="FILE",
-        help=".png, .pdf or .svg: a grid of pictures; .gif or .mp4: their way from noise; .npz: the array in the data's units; .csv: a table "
-        "of vectors; by default samples.png, or samples.npz for data other than images",
+        help=".png, .pdf or .svg: a grid of pictures; .gif or .mp4: their way from noise; .npz: the array in the data's units; .csv: a "
+        "table of vectors; by default samples.png, or samples.npz for data other than images",
     )
     parser.add_argument("--frames", type=Whole1, default=40, metavar="N", help="frames of an animation")
     return parser

@@ -30,8 +30,9 @@ _JUDGE = "mnist-judge"
 def parser() -> ArgumentParser:
     """Return the parser of the command."""
     parser = command(
-        "Draw from a model with more and less churn and guidance, measure how far each is from held-out data, and say which way is best, "
-        "and whether it can be told from the run's own. Chosen on one half of samples and data, reported on the other. Writes tune.json."
+        "Draw from a model with more and less churn and guidance, measure how far each way is from held-out data, and say which is nearest, "
+        "and whether it differs from the run's own by more than chance. Ways are chosen on one half of samples and data, and reported on "
+        "the other. Writes tune.json."
     )
     model(parser)
     parser.add_argument("-n", "--n", type=Whole2, default=1000, metavar="N", help="samples of each way, at least 100")
@@ -39,9 +40,9 @@ def parser() -> ArgumentParser:
         "--judge",
         type=str,
         metavar="RUN",
-        help="a classifier, trained by train, whose features are compared; mnist-judge for MNIST, raw vectors for other data",
+        help="a classifier, itself a run of train, whose features are compared; mnist-judge for MNIST, raw vectors for other data",
     )
-    parser.add_argument("--seed", type=int, default=0, help="names the draw, the same for every way")
+    parser.add_argument("--seed", type=int, default=0, help="decides the noise, the same for every way")
     data_dir(parser)
     device(parser)
     parser.add_argument("--out", type=str, metavar="FOLDER", help="folder to write; tune-NAME by default")

@@ -30,7 +30,7 @@ _JUDGE = "mnist-judge"
 def parser() -> ArgumentParser:
     """Return the parser of the command."""
     parser = command(
-        "Draw from a model with more and less churn and guidance, measure how far each way is from held-out data, and say which is nearest, "
+        "Draw from a model with more and less churn and guidance, measure how far each is from held-out data, and say which is nearest, "
         "and whether it differs from the run's own by more than chance. Ways are chosen on one half of samples and data, and reported on "
         "the other. Writes tune.json."
     )

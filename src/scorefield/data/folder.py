@@ -18,7 +18,7 @@ from typing import BinaryIO, Literal, NoReturn
 import numpy as np
 import torch
 from jaxtyping import Int64, UInt8
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from scorefield.data._files import refusal, regular_file
@@ -163,7 +163,8 @@ def _read(
     # A decoder fed with damaged bytes may raise anything; all of it means the same to the owner of the file.
     except Exception as error:
         remedy = "Save it again or remove it."
-        raise refusal(path, f"a picture that cannot be read ({error})", _EXPECTED, remedy) from error
+        why = "of no known kind" if isinstance(error, UnidentifiedImageError) else error  # whose words name an object
+        raise refusal(path, f"a picture that cannot be read ({why})", _EXPECTED, remedy) from error
 
 
 def _pixels(image: Image.Image, path: Path, size: int | None) -> UInt8[np.ndarray, "c h w"]:

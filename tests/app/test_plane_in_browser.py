@@ -296,6 +296,15 @@ def test_on_a_phone_nothing_sticks_out(page: Any) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+@pytest.mark.parametrize("page", [STILL | {"viewport": {"width": 820, "height": 1180}}], indirect=True)
+def test_on_a_tablet_sliders_can_be_aimed_at_and_playing_moves_no_button(page: Any) -> None:
+    assert min(page.evaluate("[...document.querySelectorAll('input[type=range]')].map(e => e.clientWidth)")) > 80
+    before = page.locator("#transport").bounding_box()
+    page.click("#play")
+    assert page.inner_text("#play") == "Pause"
+    assert page.locator("#transport").bounding_box() == before
+
+
 def test_nothing_moves_by_itself_for_those_who_ask(page: Any) -> None:
     page.locator("#story-dots button").nth(3).click()
     page.wait_for_timeout(150)

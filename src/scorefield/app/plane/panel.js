@@ -76,7 +76,7 @@
     arrows(view, arrowPaths(view, guess, 13, plane.typical(sigma)), 0.75);
     const { picture, typical } = errorMap(exact, guess, sigma, 24, VIEW);
     shade(prepare($("learned-error")), picture);
-    $("error-value").textContent = `${typical.toFixed(2)}/σ on data`;
+    $("error-value").textContent = `${typical.toFixed(2)}/σ`;
     $("learned-loss").parentElement.hidden = !made.curve;
     if (made.curve) curve(prepare($("learned-loss")), made.curve, made.floor);
   };

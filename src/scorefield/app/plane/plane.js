@@ -25,6 +25,7 @@
     requestAnimationFrame(frame);
   }
 
+  document.documentElement.classList.toggle("app", plane.app);
   plane.makeLanes();
   plane.rebuild();
   plane.restart();

@@ -89,10 +89,11 @@
     element.className = "lane";
     element.innerHTML =
       `<strong>${SAMPLERS[key].name}</strong><canvas></canvas><span class="bars"></span>` +
-      '<span class="numbers"><span></span><span></span></span>';
+      '<span class="numbers"><span></span><span></span><span></span></span>';
     const [, canvas, bars, numbers] = element.children;
     $("race").append(element);
-    return { key, element, canvas, bars, cost: numbers.firstChild, result: numbers.lastChild };
+    const [cost, level, result] = numbers.children;
+    return { key, element, canvas, bars, cost, level, result };
   }
 
   plane.makeLanes = () => (plane.lanes = Object.keys(SAMPLERS).map(makeLane));
@@ -110,6 +111,7 @@
     if (plane.density) plane.shade(view, lane.sigma);
     drawing.dots(view, lane.x, 1.5);
     lane.cost.textContent = `${lane.spent} evaluations`;
+    lane.level.textContent = `σ = ${lane.sigma.toFixed(2)}`;
     const found = lane.x.length ? shares(plane.density, lane.x) : null;
     lane.result.textContent = found ? verdict(found) : "";
     drawBars(lane.bars, found);

@@ -30,6 +30,7 @@ globalThis.plane = (() => {
     LOW,
     HIGH,
     state,
+    app: location.search === "?app", // beside the other pages of the app, and not in the docs
     calm: matchMedia("(prefers-reduced-motion: reduce)"),
     density: null,
     version: 0, // of the density and of the learned score

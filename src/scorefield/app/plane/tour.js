@@ -54,8 +54,8 @@
     plane.setShown("score");
     $("story-title").textContent = title;
     $("story-text").innerHTML = `<p>${text}</p><p class="why"><b>Why?</b> ${why}</p><p class="try"><b>Try:</b> ${tryThis}</p>`;
-    const hidden = location.search === "?app"; // the app has no pages of theory beside it
-    Object.assign($("story-theory"), { hidden, href: `../theory/${theory[0]}.html`, textContent: `Theory: ${theory[1]}` });
+    // The app has no pages of theory beside it.
+    Object.assign($("story-theory"), { hidden: plane.app, href: `../theory/${theory[0]}.html`, textContent: `Theory: ${theory[1]}` });
     $("story-back").disabled = k === 0;
     $("story-next").disabled = k === STORY.length - 1;
     [...$("story-dots").querySelectorAll("button")].forEach((dot, i) => {

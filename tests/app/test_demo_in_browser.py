@@ -22,15 +22,17 @@ pytestmark = [
 ]
 
 SHEET = "document.querySelector('#restore .sheet canvas').toDataURL()"
+RESTORED = "#restore .said:text('Done.')"
 STILL = {"reduced_motion": "reduce"}
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+COLOUR = "name => getComputedStyle(document.body).getPropertyValue('--' + name).trim()"
 BARE = """[...document.querySelectorAll('button, input, select, progress, a, img, canvas, summary, [role]')]
     .filter(e => !(e.ariaLabel || e.textContent || e.alt || e.labels?.length) && e.role !== 'status').map(e => e.outerHTML)"""
 
 
 @pytest.fixture(scope="module")
 def app() -> Iterator[Served]:
-    with serve("digits") as served:
+    with serve("digits", "mnist-fast") as served:
         yield served
 
 
@@ -60,6 +62,14 @@ def page(app: Served, browser: Any, request: pytest.FixtureRequest) -> Iterator[
 def pixels(data_url: str) -> np.ndarray:
     """Return a picture that a page shows, in grey."""
     return np.array(Image.open(BytesIO(base64.b64decode(data_url.split(",")[1]))).convert("L"))
+
+
+def contrast(*colours: str) -> float:
+    """Return the ratio of two colours, #rrggbb, as WCAG defines it."""
+    shares = np.array([[int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)] for colour in colours])
+    linear = np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4)
+    dim, bright = sorted(linear @ [0.2126, 0.7152, 0.0722])
+    return (bright + 0.05) / (dim + 0.05)
 
 
 def saved(page: Any, name: str) -> bytes:
@@ -104,7 +114,7 @@ def test_the_same_seed_by_another_sampler_is_put_beside(page: Any) -> None:
     page.wait_for_selector("#digits article:nth-child(2) .film")
     assert page.locator("#digits h3").all_inner_texts() == ["DPM-Solver++ (2M)", "UniPC"]
     told = page.locator("#digits .numbers").all_inner_texts()
-    assert all("17 steps, 19 evaluations per picture" in text for text in told)
+    assert all("17 steps, 19 evaluations of the network per picture" in text for text in told)
     first, second = page.evaluate("[...document.querySelectorAll('.film')].map(film => film.toDataURL())")
     near, far = pixels(first).astype(float), pixels(second).astype(float)
     assert 0 < np.abs(near - far).mean() < 25  # the same noise leads to the same digits, nearly
@@ -127,7 +137,7 @@ def test_what_is_painted_over_is_restored_and_the_rest_stays(page: Any) -> None:
     page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 0.9 * box["height"], steps=5)
     page.mouse.up()
     page.click("#restore-go")
-    page.wait_for_selector("#restore .film")
+    page.wait_for_selector(RESTORED)
     found = dict(np.load(BytesIO(saved(page, "restored.npz"))))
     assert 4 < found["hidden"].sum() < 40
     np.testing.assert_array_equal(found["truth"][0], digits(train=False).scaled()[3, 0].numpy())
@@ -153,7 +163,7 @@ def test_noise_levels_and_a_likelihood(page: Any) -> None:
         page.locator("#understand-level").fill(level)
         wanted = page.inner_text("#understand-level-field output")
         page.wait_for_selector(f"#understand-numbers:text('At {wanted}:')")
-        errors.append(float(page.inner_text("#understand-numbers").split("guess is ")[1].split()[0]))
+        errors.append(float(page.inner_text("#understand-numbers").split("picture by ")[1].split()[0]))
     assert errors[0] < 0.1 < errors[1]
     page.click("#understand button:text-is('Empty')")
     box = page.locator("#understand .sheet canvas").bounding_box()
@@ -187,7 +197,7 @@ def test_the_keyboard_is_enough(page: Any) -> None:
         page.keyboard.press(key)
     page.focus("#restore-go")
     page.keyboard.press("Enter")
-    page.wait_for_selector("#restore .film")
+    page.wait_for_selector(RESTORED)
     assert dict(np.load(BytesIO(saved(page, "restored.npz"))))["hidden"].sum() > 2
     page.focus("#restore summary")
     page.keyboard.press("Enter")
@@ -224,8 +234,7 @@ def test_on_a_phone_in_the_dark_and_read_aloud(page: Any, name: str) -> None:
         page.wait_for_selector(f"#{name} .sheet canvas[width='280']")
         page.wait_for_load_state("networkidle")
     if name == "restore":
-        page.click("#restore-go")
-        page.wait_for_selector("#restore .film")
+        page.wait_for_selector(RESTORED)  # it began by itself
     assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
     assert page.evaluate(BARE) == []
     ids = page.evaluate("[...document.querySelectorAll('[id]')].map(e => e.id)")
@@ -233,6 +242,8 @@ def test_on_a_phone_in_the_dark_and_read_aloud(page: Any, name: str) -> None:
     paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
     dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
     assert (sum(map(int, paper[4:-1].split(","))) < 200) == dark
+    for pair in ("ink paper", "quiet paper", "quiet card", "accent paper", "accent card", "on-accent accent"):
+        assert contrast(*(page.evaluate(COLOUR, name) for name in pair.split())) >= 4.5, pair  # WCAG 2.2, 1.4.3
     assert page.locator("[role=status], [aria-live]").count() >= 3
     assert page.evaluate("document.documentElement.lang") == "en"
 
@@ -243,10 +254,74 @@ def test_what_the_server_refuses_is_said(page: Any) -> None:
     drawing = {"name": "a.svg", "mimeType": "image/svg+xml", "buffer": b"<svg/>"}
     page.set_input_files("#understand input[type=file]", drawing)
     page.wait_for_selector("#understand .painter .said:text('found a picture that cannot be read')")
+    photograph = {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": bytes(5_000_000)}
+    page.set_input_files("#understand input[type=file]", photograph)
+    page.wait_for_selector("#understand .painter .said:text('this file has 5.0 MB')")
     refused = [text for text in page.trouble if "status of 422" in text]  # which the browser notes by itself
     assert page.trouble == refused
     assert len(refused) == 1
     page.trouble.clear()
+
+
+def test_a_server_that_is_gone_is_said_and_tried_again(page: Any) -> None:
+    page.goto("")
+    page.wait_for_selector("#digits .film")
+    page.route("**/api/**", lambda route: route.abort("connectionrefused"))
+    gone = "said:text('The app does not answer; is scorefield demo still running')"
+    page.click("#digits-go")
+    page.wait_for_selector(f"#digits .{gone}")
+    page.select_option("#model", "mnist-fast")
+    page.wait_for_selector(f"#trouble.{gone}")
+    assert page.input_value("#model") == "digits"  # whose pictures are shown
+    page.click("nav a:text('Understand')")
+    page.wait_for_selector(f"#understand .painter .{gone}")
+    page.unroute("**/api/**")
+    page.click("nav a:text('Draw')")
+    page.click("nav a:text('Understand')")
+    page.wait_for_selector("#understand-noisy[data-noise]")
+    assert {text.partition(":")[0] for text in page.trouble} == {"Failed to load resource"}
+    page.trouble.clear()
+
+
+def test_what_a_model_restores_is_not_shown_with_another(page: Any) -> None:
+    page.goto("#restore")
+    page.wait_for_selector(RESTORED)
+    page.locator("#restore-steps").fill("100")
+    page.locator("#restore-n").fill("16")
+    page.click("#restore-go")
+    page.wait_for_selector("#restore .said:text('Step')")
+    page.select_option("#model", "mnist-fast")
+    page.wait_for_selector("#restore .said.wrong")  # it was distilled to draw, and restores nothing
+    page.wait_for_load_state("networkidle")
+    assert page.locator("#restore .film").count() == 0
+    assert ["status of 422" in text for text in page.trouble] == [True]
+    page.trouble.clear()
+
+
+def test_the_model_stays_when_the_page_is_loaded_again(page: Any) -> None:
+    shown = "#digits canvas[aria-label*='by mnist-fast']"
+    page.goto("")
+    page.wait_for_selector("#digits .film")
+    page.select_option("#model", "mnist-fast")
+    page.wait_for_selector(shown)
+    page.reload()
+    page.wait_for_selector(shown)
+    page.click("nav a:text('The plane')")
+    page.wait_for_url("**/plane/?app")
+    page.go_back()
+    page.wait_for_selector(shown)
+    assert page.input_value("#model") == "mnist-fast"
+
+
+def test_a_mask_is_painted_only_where_pixels_are_hidden(page: Any) -> None:
+    tools, corner = page.locator("#restore .painter .choices label"), (slice(4), slice(-4, None))
+    page.goto("#restore")
+    page.wait_for_selector(RESTORED)
+    assert tools.all_inner_texts() == ["Hide", "Uncover", "Draw"]
+    assert pixels(page.evaluate(SHEET))[corner].min() > 50
+    page.check("input[value=blur]")
+    assert tools.all_inner_texts() == ["Draw", "Erase"]
+    assert pixels(page.evaluate(SHEET))[corner].max() == 0
 
 
 def test_the_plane_works_within_the_app(page: Any) -> None:
@@ -258,5 +333,6 @@ def test_the_plane_works_within_the_app(page: Any) -> None:
     spent = "new Promise(done => { const look = () => plane.lanes[0]?.spent > 0 ? done(true) : setTimeout(look, 50); look(); })"
     assert page.evaluate(spent)
     assert page.locator("#story a:visible").count() == 0  # there is no page of theory beside the app
-    page.click("text=Back to scorefield")
-    page.wait_for_selector("#digits .film")
+    assert page.locator("[aria-current=page]:visible").all_inner_texts() == ["The plane"]
+    page.click("nav a:text('Understand')")
+    page.wait_for_selector("#understand-noisy[data-noise]")

@@ -136,14 +136,21 @@ def explore(ask: Explore, shelf: Shelf) -> Work:
         job.advance()
         strength = score[0].norm(dim=0, keepdim=True)
         noisy, guess = model.restore(x_t).cpu(), model.restore(denoised)
+        seen, meant = exposed(noisy, ends)[0], to_unit(guess, ends)[0]
+        map_ = strength / strength.max().clamp_min(1e-30)
+        files = {
+            "level.png": png(torch.cat([seen, meant, map_.expand_as(seen)], dim=2)),
+            "level.npz": arrays(x_t=noisy[0], denoised=guess[0], score=score[0]),
+            "image.png": png(image),
+        }
         return {
-            "noisy": encoded(png(exposed(noisy, ends)[0])),
-            "denoised": encoded(png(to_unit(guess, ends)[0])),
-            "score": encoded(png(strength / strength.max().clamp_min(1e-30))),
+            "noisy": encoded(png(seen)),
+            "denoised": encoded(png(meant)),
+            "score": encoded(png(map_)),
             "longest": strength.max().item(),
             "length": score.norm().item(),
             "error": (denoised - x0).square().mean().sqrt().item(),
-            **_told({"level.npz": arrays(x_t=noisy[0], denoised=guess[0], score=score[0]), "image.png": png(image)}),
+            **_told(files),
             **recipes.explore(ask, entry),
         }
 

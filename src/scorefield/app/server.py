@@ -163,8 +163,8 @@ def _routes(app: FastAPI, shelf: Shelf, line: Jobs) -> None:
     ) -> dict[str, str]:
         data = shelf[name].digits
         if data is None or number >= len(data):
-            have = "has no test images on this machine" if data is None else f"has {len(data)} test images"
-            raise ConfigError(f"number: {name} {have}; received {number}")
+            have = "has none on this machine" if data is None else f"has the numbers 0 to {len(data) - 1}"
+            raise ConfigError(f"number: of its test images {name} {have}; received {number}")
         return {"image": encoded(png(data[number]))}
 
     @app.post("/api/picture")

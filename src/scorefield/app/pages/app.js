@@ -1,6 +1,6 @@
 /* The pages: which one is shown, and with which model. Each opens a model when it is first looked at. */
 
-import { $, fetched, make } from "./common.js";
+import { $, fetched, make, upper } from "./common.js";
 import { Digits } from "./digits.js";
 import { Restore } from "./restore.js";
 import { Understand } from "./understand.js";
@@ -8,6 +8,7 @@ import { Understand } from "./understand.js";
 const pages = { digits: new Digits(), restore: new Restore(), understand: new Understand() };
 const opened = {};
 let model = null;
+let wanted = sessionStorage.getItem("model"); // kept while the window is open: by a reload, and from the plane and back
 
 async function show() {
   const name = location.hash.slice(1) in pages ? location.hash.slice(1) : "digits";
@@ -18,22 +19,39 @@ async function show() {
     else link.removeAttribute("aria-current");
   }
   if (!model || opened[name] === model) return;
-  opened[name] = model;
-  await pages[name].open(model);
+  const chosen = (opened[name] = model);
+  const shown = await pages[name].open(chosen);
+  if (shown === false && opened[name] === chosen) delete opened[name]; // whoever comes again finds it tried again
 }
 
-async function choose() {
+/** Take another model; of two wishes the later one counts, whichever is answered first. */
+async function choose(name) {
+  wanted = name;
   try {
-    model = await fetched(`model?name=${encodeURIComponent($("model").value)}`);
+    const found = await fetched(`model?name=${encodeURIComponent(name)}`);
+    if (wanted !== name) return;
+    model = found;
+    sessionStorage.setItem("model", name);
+    $("trouble").textContent = "";
     await show();
   } catch (error) {
-    pages.digits.work.say(error.message, true);
+    if (wanted === name) complain(error);
   }
 }
 
-addEventListener("hashchange", show);
-$("model").addEventListener("change", choose);
-const names = await fetched("models");
-$("model").replaceChildren(...names.map((name) => make("option", { value: name, textContent: name })));
+function complain(error) {
+  $("trouble").textContent = upper(error.message);
+  if (model) $("model").value = model.name;
+}
+
+async function begin() {
+  const names = await fetched("models");
+  $("model").replaceChildren(...names.map((name) => make("option", { value: name, textContent: name })));
+  if (names.includes(wanted)) $("model").value = wanted;
+  await choose($("model").value);
+}
+
+addEventListener("hashchange", () => (scrollTo(0, 0), show()));
+$("model").addEventListener("change", () => choose($("model").value));
 show();
-choose();
+begin().catch(complain);

@@ -18,16 +18,26 @@ export const drawn = (source) =>
     image.src = source;
   });
 
+const GONE = "the app does not answer; is scorefield demo still running in its terminal?";
+
+/** Wait for what the network brings; a browser says "Failed to fetch" where nobody answers. */
+const reached = (promise) =>
+  promise.catch((error) => {
+    throw error instanceof TypeError ? new Error(GONE) : error;
+  });
+
 async function checked(response) {
   if (response.ok) return response;
   const told = await response.json().catch(() => ({ error: "the app does not answer as it should" }));
   throw new Error(told.error);
 }
 
-export const fetched = async (path) => (await checked(await fetch(`api/${path}`))).json();
+export const fetched = async (path) => (await checked(await reached(fetch(`api/${path}`)))).json();
 
 const post = async (path, body, signal) =>
-  checked(await fetch(`api/${path}`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), signal }));
+  checked(
+    await reached(fetch(`api/${path}`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), signal })),
+  );
 
 export const posted = async (path, body) => (await post(path, body)).json();
 
@@ -35,8 +45,8 @@ export const posted = async (path, body) => (await post(path, body)).json();
 export async function asked(path, body, signal, news = () => {}) {
   const reader = (await post(path, body, signal)).body.pipeThrough(new TextDecoderStream()).getReader();
   for (let text = ""; ; ) {
-    const { value, done } = await reader.read();
-    if (done) throw new Error("the app has stopped");
+    const { value, done } = await reached(reader.read());
+    if (done) throw new Error(GONE);
     const lines = (text + value).split("\n");
     text = lines.pop();
     for (const line of lines.map((each) => JSON.parse(each))) {
@@ -100,7 +110,7 @@ export class Work {
   }
 }
 
-const upper = (text) => text[0].toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
+export const upper = (text) => text[0].toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
 
 const TYPES = { png: "image/png", gif: "image/gif", npz: "application/zip" };
 
@@ -152,4 +162,21 @@ export function slider(id, words = (value) => `${value}`, act = () => {}) {
   return { get: () => Number(input.value), set: (value) => ((input.value = value), show()), show, input };
 }
 
-export const number = (id) => Math.max(0, Math.min(999999, Math.floor(Number($(id).value) || 0)));
+/** Let an input ask for a seed, with what else is put beside it; return how it is read. */
+export function seed(id, ...beside) {
+  const input = $(id);
+  const box = make("div", { className: "field" });
+  input.replaceWith(box);
+  Object.assign(input, { type: "number", min: 0, max: 999999, step: 1, value: 0, required: true });
+  box.append(make("label", { htmlFor: id, textContent: input.dataset.label }), make("span", { className: "pair" }, input, ...beside));
+  return () => Math.max(0, Math.min(999999, Math.floor(Number(input.value) || 0)));
+}
+
+/** A map as shading over nothing, or over a picture. */
+export function heat(map, label, behind = null) {
+  const made = make("div", { className: behind ? "heat veiled" : "heat", ariaLabel: label });
+  made.setAttribute("role", "img");
+  made.style.setProperty("--map", `url(${picture(map)})`);
+  if (behind) made.style.backgroundImage = `url(${picture(behind)})`;
+  return made;
+}

@@ -1,21 +1,22 @@
 /* Draw: samples of a model, on their way from noise. */
 
-import { $, Work, cleared, downloads, make, number, recipe, slider } from "./common.js";
+import { $, Work, cleared, downloads, make, recipe, seed, slider } from "./common.js";
 import { film } from "./film.js";
 
-export const NAMES = {
-  heun: "Heun",
-  euler: "Euler",
-  dpmpp2m: "DPM-Solver++ (2M)",
-  multistep: "UniPC",
-  ddim: "DDIM",
-  em: "Euler-Maruyama",
-  reverse_diffusion: "Reverse diffusion",
-  ancestral: "Ancestral (DDPM)",
-  pc: "Predictor-corrector",
-  ald: "Annealed Langevin",
+/** What samplers are called, and what they do. */
+const SAMPLERS = {
+  heun: ["Heun", "Follows the probability-flow ODE, and looks twice at each step."],
+  euler: ["Euler", "Follows the probability-flow ODE in straight steps."],
+  dpmpp2m: ["DPM-Solver++ (2M)", "Follows the ODE and uses its last guess too: good in few steps."],
+  multistep: ["UniPC", "Follows the ODE and uses several of its last guesses."],
+  ddim: ["DDIM", "Goes back step by step without new noise."],
+  em: ["Euler-Maruyama", "Follows the reverse SDE: takes noise away, and adds a little at each step."],
+  reverse_diffusion: ["Reverse diffusion", "Follows the reverse SDE by the steps of the way to noise."],
+  ancestral: ["Ancestral (DDPM)", "Goes back step by step, with new noise at each."],
+  pc: ["Predictor-corrector", "Corrects each step of the reverse SDE by one of Langevin dynamics."],
+  ald: ["Annealed Langevin", "Langevin dynamics at one noise level after the other."],
 };
-export const named = (kind) => NAMES[kind] ?? kind;
+const named = (kind) => SAMPLERS[kind]?.[0] ?? kind;
 
 export class Digits {
   constructor() {
@@ -26,7 +27,8 @@ export class Digits {
     this.guide = slider("digits-guide", (value) => value.toFixed(2));
     $("digits-sampler").addEventListener("change", () => this.suggest());
     $("digits-label").addEventListener("change", () => this.weigh());
-    $("digits-again").addEventListener("click", () => (($("digits-seed").value = Math.floor(Math.random() * 1e6)), this.draw()));
+    const again = () => (($("digits-seed").value = Math.floor(Math.random() * 1e6)), this.draw());
+    this.seed = seed("digits-seed", make("button", { type: "button", textContent: "New seed", onclick: again }));
     $("digits-other").addEventListener("click", () => this.compare());
     $("digits").querySelector("form").addEventListener("submit", (event) => (event.preventDefault(), this.draw()));
   }
@@ -50,17 +52,22 @@ export class Digits {
   }
 
   suggest() {
-    this.steps.set(Math.min(this.model.steps[$("digits-sampler").value], 100));
+    const { value } = $("digits-sampler");
+    this.steps.set(Math.min(this.model.steps[value], 100));
+    $("digits-about").textContent = this.model.distilled ? "This model was distilled: it draws in its own few steps alone." : (SAMPLERS[value]?.[1] ?? "");
   }
 
   weigh() {
-    $("digits-weight-field").hidden = this.model.classes === null || $("digits-label").value === "";
+    const weighed = this.model.classes !== null && $("digits-label").value !== "";
+    $("digits-weight-field").hidden = !weighed;
+    const said = weighed ? "Guidance insists on the class" : this.model.guide !== null && "Guidance moves away from what a weaker network would draw";
+    $("digits-guided").textContent = said ? `${said}; at 0 there is none.` : "";
   }
 
   request() {
     const label = $("digits-label").value;
     const sampler = $("digits-sampler").value;
-    const asked = { model: this.model.name, n: this.n.get(), seed: number("digits-seed"), sampler, steps: this.steps.get() };
+    const asked = { model: this.model.name, n: this.n.get(), seed: this.seed(), sampler, steps: this.steps.get() };
     if (this.model.classes !== null && label !== "") Object.assign(asked, { label: label === "all" ? label : Number(label), weight: this.weight.get() });
     if (this.model.guide !== null) asked.guide = this.guide.get();
     return asked;
@@ -93,7 +100,7 @@ export class Digits {
     const count = `${asked.n} picture${asked.n > 1 ? "s" : ""}`;
     const card = make("article", { className: "card" }, make("h3", { textContent: named(asked.sampler) }));
     card.dataset.sampler = asked.sampler;
-    const told = `${asked.steps} steps, ${Math.round(answer.evaluations)} evaluations per picture, ${answer.seconds.toFixed(1)} s`;
+    const told = `${asked.steps} steps, ${Math.round(answer.evaluations)} evaluations of the network per picture, ${answer.seconds.toFixed(1)} s`;
     card.append(await film(answer, `${count} by ${this.model.name} and ${named(asked.sampler)}`), make("p", { className: "numbers", textContent: told }));
     card.append(downloads(answer.files), recipe(answer));
     $("digits-results").append(card);

@@ -52,6 +52,7 @@ export async function film({ sprite, shape, noise }, label, columns) {
   along.addEventListener("input", () => (play(false), show(Number(along.value))));
   show(calm.matches ? frames - 1 : 0);
   const figure = make("figure", {}, canvas, make("div", { className: "transport" }, button, along, level));
+  figure.style.setProperty("--ratio", canvas.width / canvas.height);
   requestAnimationFrame(() => play(!calm.matches));
   return figure;
 }

@@ -1,15 +1,16 @@
 /* A picture of the model's size: taken from the test set, uploaded, made by the model, or drawn; and a mask painted over it. */
 
-import { asked, drawn, fetched, make, picture, posted } from "./common.js";
+import { asked, drawn, fetched, make, picture, posted, upper } from "./common.js";
 
+const button = (text, act) => make("button", { type: "button", textContent: text, onclick: act });
 const INK = 1.35; // radius of the pen in pixels of 28
-const SHADE = "rgba(46, 134, 222, 0.72)";
+const LARGEST = 4.4e6; // bytes of a file: what the app takes, before it is packed for the way
 
 export class Painter {
-  constructor(place, changed) {
+  /** `changed` hears of a new picture or stroke; what is painted is the picture, or with `masks` what is hidden of it. */
+  constructor(place, changed, masks = false) {
     this.place = place;
     this.changed = changed;
-    this.masks = "masks" in place.dataset;
     this.canvas = make("canvas", { tabIndex: 0 });
     this.canvas.setAttribute("role", "application");
     this.canvas.setAttribute("aria-label", "The picture. Arrow keys move the pen, space paints.");
@@ -20,44 +21,55 @@ export class Painter {
     this.parts = make("div", { className: "row parts" });
     place.append(this.sources, make("div", { className: "sheet" }, this.canvas), this.tools, this.parts, this.said);
     this.listen();
+    this.cover(masks);
   }
 
-  /** Begin with a model's size and what it offers. */
+  /** Begin with a model's size and what it offers; tell whether a picture came. */
   async open(model) {
     this.model = model;
     const [, height, width] = model.shape;
     this.layers = Object.fromEntries(["image", "mask"].map((name) => [name, make("canvas", { width, height })]));
     this.pen = { x: Math.floor(width / 2) + 0.5, y: Math.floor(height / 2) + 0.5, shown: false };
-    this.tool = this.masks ? "mask" : "image";
     this.zoom = Math.max(1, Math.round(280 / width));
     Object.assign(this.canvas, { width: width * this.zoom, height: height * this.zoom });
     this.offer();
-    if (this.masks) this.hide("right");
-    await this.take(model.test ? () => this.test(0) : () => this.sample(0));
+    this.hide("right");
+    return this.take(model.test ? () => this.test(0) : () => this.sample(0));
   }
 
   offer() {
-    const button = (text, act) => make("button", { type: "button", textContent: text, onclick: act });
     const number = make("input", { type: "number", min: 0, max: Math.max(0, this.model.test - 1), value: 0, ariaLabel: "Number of the test picture" });
     const file = make("input", { type: "file", accept: "image/*", className: "unseen", tabIndex: -1, ariaLabel: "Picture to upload" });
     number.addEventListener("change", () => this.take(() => this.test(Number(number.value))));
-    file.addEventListener("change", () => file.files[0] && this.take(() => this.upload(file.files[0])));
+    file.addEventListener("change", () => {
+      const [chosen] = file.files;
+      file.value = ""; // so that the same file can be chosen again
+      if (chosen) this.take(() => this.upload(chosen));
+    });
     const random = () => ((number.value = Math.floor(Math.random() * this.model.test)), this.take(() => this.test(Number(number.value))));
     const test = this.model.test ? [button("Test picture", random), number] : [];
-    const sample = button("By the model", () => this.take(() => this.sample(Math.floor(Math.random() * 1e5))));
-    this.sources.replaceChildren(...test, sample, button("Upload", () => file.click()), file, button("Empty", () => this.take(() => this.blank())));
+    const sample = button("From the model", () => this.take(() => this.sample(Math.floor(Math.random() * 1e5))));
+    const upload = button("Upload", () => file.click());
+    this.sources.replaceChildren(...test, sample, upload, file, button("Empty", () => this.take(() => this.blank())));
+  }
+
+  /** Let the mask be painted and shown, or the picture alone. */
+  cover(masks) {
+    this.masks = masks;
+    this.tool = masks ? "mask" : "image";
     const tool = (value, text) => {
       const input = make("input", { type: "radio", name: `tool-${this.place.parentElement.parentElement.id}`, value, checked: value === this.tool });
       input.addEventListener("change", () => (this.tool = value));
       return make("label", {}, input, text);
     };
-    this.tools.replaceChildren(...(this.masks ? [tool("mask", "Hide")] : []), tool("image", "Draw"), tool("erase", "Erase"));
+    this.tools.replaceChildren(...(masks ? [tool("mask", "Hide"), tool("erase", "Uncover"), tool("image", "Draw")] : [tool("image", "Draw"), tool("erase", "Erase")]));
     const named = { right: "Right", left: "Left", bottom: "Bottom", top: "Top", center: "Centre", none: "Nothing" };
-    this.parts.hidden = !this.masks;
+    this.parts.hidden = !masks;
     this.parts.replaceChildren("Or hide ", ...Object.entries(named).map(([key, text]) => button(text, () => (this.hide(key), this.show(), this.changed()))));
+    if (this.layers) this.show();
   }
 
-  /** Show a picture that comes from somewhere. */
+  /** Show a picture that comes from somewhere; tell whether it came. */
   async take(source) {
     const asked = (this.asked = source);
     try {
@@ -70,8 +82,10 @@ export class Painter {
       this.said.textContent = "";
       this.show();
       this.changed();
+      return true;
     } catch (error) {
-      this.said.textContent = error.message;
+      this.said.textContent = upper(error.message);
+      return false;
     }
   }
 
@@ -89,6 +103,7 @@ export class Painter {
   }
 
   async upload(file) {
+    if (file.size > LARGEST) throw new Error(`this file has ${(file.size / 1e6).toFixed(1)} MB; choose a picture below ${LARGEST / 1e6} MB`);
     const url = await new Promise((done, fail) => {
       const reader = new FileReader();
       reader.onload = () => done(reader.result);
@@ -138,7 +153,7 @@ export class Painter {
       const over = veil.getContext("2d");
       over.drawImage(this.layers.mask, 0, 0);
       over.globalCompositeOperation = "source-in";
-      over.fillStyle = SHADE;
+      over.fillStyle = getComputedStyle(this.canvas).getPropertyValue("--veil");
       over.fillRect(0, 0, veil.width, veil.height);
       context.drawImage(veil, 0, 0, width, height);
     }
@@ -188,6 +203,7 @@ export class Painter {
       last = [x, y];
     };
     canvas.addEventListener("pointerdown", (event) => {
+      if (event.button) return; // the menu of the right one is not a stroke
       canvas.setPointerCapture(event.pointerId);
       this.pen.shown = false;
       stroke(event);

@@ -1,6 +1,6 @@
 /* Restore: several pictures that agree with what was measured of one. */
 
-import { $, Work, cleared, downloads, make, number, picture, recipe, slider } from "./common.js";
+import { $, Work, cleared, downloads, heat, make, picture, recipe, seed, slider } from "./common.js";
 import { film } from "./film.js";
 import { Painter } from "./painter.js";
 
@@ -16,9 +16,10 @@ const STEPS = { replace: 10, repaint: 10, pigdm: 40, dps: 60 };
 export class Restore {
   constructor() {
     this.work = new Work($("restore").querySelector(".work"), [$("restore-go")]);
-    this.painter = new Painter($("restore").querySelector(".painter"), () => {});
+    this.painter = new Painter($("restore").querySelector(".painter"), () => {}, true);
     this.steps = slider("restore-steps");
     this.n = slider("restore-n");
+    this.seed = seed("restore-seed");
     this.size = slider("restore-size", () => this.sizes?.[$("restore-size").value]?.text ?? "");
     for (const input of document.querySelectorAll('input[name="problem"]')) input.addEventListener("change", () => this.choose());
     $("restore-method").addEventListener("change", () => this.method());
@@ -27,9 +28,12 @@ export class Restore {
 
   async open(model) {
     this.model = model;
+    this.work.cancel(); // it restores what another model drew
     cleared($("restore-results"));
     this.choose();
-    await this.painter.open(model);
+    const shown = await this.painter.open(model);
+    if (shown) this.restore();
+    return shown;
   }
 
   get problem() {
@@ -49,7 +53,7 @@ export class Restore {
     $("restore-size-field").hidden = problem === "mask";
     $("restore-size").max = Math.max(0, this.sizes.length - 1);
     this.size.set(1);
-    this.painter.parts.hidden = problem !== "mask";
+    this.painter.cover(problem === "mask");
     $("restore-method").replaceChildren(...OFFERED[problem].map((value) => make("option", { value, textContent: METHODS[value][0] })));
     this.method();
   }
@@ -63,7 +67,7 @@ export class Restore {
   restore() {
     const { problem } = this;
     const asked = { model: this.model.name, image: this.painter.image(), problem, method: $("restore-method").value };
-    Object.assign(asked, { n: this.n.get(), seed: number("restore-seed"), steps: this.steps.get() });
+    Object.assign(asked, { n: this.n.get(), seed: this.seed(), steps: this.steps.get() });
     if (problem === "mask") asked.mask = this.painter.mask();
     else asked.size = this.sizes[this.size.get()].value;
     return this.work.run("restore", asked, (answer) => this.show(asked, answer));
@@ -71,17 +75,19 @@ export class Restore {
 
   async show(asked, answer) {
     const place = $("restore-results");
-    const tile = (source, text) => make("figure", {}, make("img", { src: picture(source), alt: text }), make("figcaption", { textContent: text }));
-    const spread = make("div", { className: "heat", ariaLabel: "Where the restorations differ" });
-    spread.setAttribute("role", "img");
-    spread.style.setProperty("--map", `url(${picture(answer.spread)})`);
+    const tile = (shown, text) => make("figure", {}, shown, make("figcaption", { textContent: text }));
+    const image = (source, alt) => make("img", { src: picture(source), alt });
+    const masked = asked.problem === "mask";
+    const known = masked ? "What is known" : "What was measured";
     const { compared } = answer;
     const error = compared.masked_mse_mean ?? compared.mse_mean;
-    const told = [`${Math.round(answer.evaluations)} evaluations each, ${answer.seconds.toFixed(1)} s`, `mean squared error ${error.toFixed(4)}`];
-    if (compared.agreement !== null) told.push(`${Math.round(compared.agreement * asked.n)} of ${asked.n} read as the truth is`);
+    const told = [`${Math.round(answer.evaluations)} evaluations of the network each, ${answer.seconds.toFixed(1)} s`];
+    told.push(`mean squared error ${error.toFixed(4)}${masked ? " where it is hidden" : ""}`);
+    if (compared.agreement !== null) told.push(`a classifier reads ${Math.round(compared.agreement * asked.n)} of ${asked.n} as it reads the truth`);
     const tiles = make("div", { className: "tiles" });
-    tiles.append(tile(answer.files["image.png"], "Truth"), tile(answer.measured, asked.problem === "mask" ? "What is known" : "What was measured"));
-    tiles.append(make("figure", {}, spread, make("figcaption", { textContent: `Where they differ: up to ${answer.widest.toFixed(2)}` })));
+    tiles.append(tile(image(answer.files["image.png"], "Truth"), "Truth"));
+    tiles.append(tile(masked ? heat(answer.files["mask.png"], known, answer.measured) : image(answer.measured, known), known));
+    tiles.append(tile(heat(answer.spread, "Where the restorations differ"), `Where they differ: ± ${answer.widest.toFixed(2)} at most`));
     const columns = asked.n > 4 ? Math.ceil(asked.n / 2) : asked.n;
     const pictures = await film(answer, `${asked.n} restorations`, Math.min(6, columns));
     const card = make("article", { className: "card" }, tiles, make("h3", { textContent: "What it could have been" }), pictures);

@@ -1,6 +1,6 @@
 /* Understand: one picture at every noise level, and how likely it is. */
 
-import { $, Work, asked, cleared, downloads, make, number, picture, recipe, slider } from "./common.js";
+import { $, Work, asked, cleared, downloads, make, picture, recipe, seed, slider, upper } from "./common.js";
 import { Painter } from "./painter.js";
 
 export class Understand {
@@ -8,6 +8,7 @@ export class Understand {
     this.work = new Work($("understand").querySelector(".work"), [$("understand-go")]);
     this.level = slider("understand-level", (value) => `σ = ${this.noise(value).toPrecision(2)}`, () => this.explore());
     this.painter = new Painter($("understand").querySelector(".painter"), () => this.changed());
+    this.seed = seed("understand-seed");
     $("understand-seed").addEventListener("input", () => this.explore());
     $("understand-go").addEventListener("click", () => this.likelihood());
     $("understand").querySelector("form").addEventListener("submit", (event) => event.preventDefault());
@@ -16,7 +17,7 @@ export class Understand {
   async open(model) {
     this.model = model;
     this.level.show();
-    await this.painter.open(model);
+    return this.painter.open(model);
   }
 
   noise(value) {
@@ -33,7 +34,7 @@ export class Understand {
 
   /** Look at the level of the slider; while one look is under way, only the latest wish is kept. */
   async explore() {
-    this.wanted = { model: this.model.name, image: this.painter.image(), noise: this.noise(this.level.get()), seed: number("understand-seed") };
+    this.wanted = { model: this.model.name, image: this.painter.image(), noise: this.noise(this.level.get()), seed: this.seed() };
     if (this.looking) return;
     this.looking = true;
     try {
@@ -43,7 +44,7 @@ export class Understand {
         this.show(wish, await asked("explore", wish));
       }
     } catch (error) {
-      $("understand-numbers").textContent = error.message;
+      $("understand-numbers").textContent = upper(error.message);
     } finally {
       this.looking = false;
     }
@@ -54,8 +55,8 @@ export class Understand {
     $("understand-denoised").src = picture(answer.denoised);
     $("understand-score").style.setProperty("--map", `url(${picture(answer.score)})`);
     $("understand-numbers").textContent =
-      `At σ = ${wish.noise.toPrecision(2)}: the score is ${answer.length.toPrecision(3)} long, ${answer.longest.toPrecision(3)} at most ` +
-      `in a pixel; the guess is ${answer.error.toFixed(3)} from the picture, root mean square.`;
+      `At σ = ${wish.noise.toPrecision(2)}: the score has length ${answer.length.toPrecision(3)}, at most ${answer.longest.toPrecision(3)} in one ` +
+      `pixel; the guess differs from the picture by ${answer.error.toFixed(3)} (root mean square).`;
     const open = $("understand-recipe").querySelector("details")?.open ?? false;
     cleared($("understand-recipe"));
     $("understand-recipe").append(downloads(answer.files), Object.assign(recipe(answer), { open }));
@@ -63,12 +64,12 @@ export class Understand {
   }
 
   likelihood() {
-    const wish = { model: this.model.name, image: this.painter.image(), seed: number("understand-seed") };
+    const wish = { model: this.model.name, image: this.painter.image(), seed: this.seed() };
     return this.work.run("likelihood", wish, (answer) => {
       const place = $("understand-likelihood");
       cleared(place);
       const text = `${answer.bits.toFixed(2)} bits per pixel (± ${answer.error.toFixed(2)})`;
-      const more = `log p = ${answer.nats.toFixed(0).replace("-", "−")} nats for the whole picture; ${answer.evaluations} evaluations, ${answer.seconds.toFixed(1)} s. Fewer bits are likelier; the bytes as they are take 8.`;
+      const more = `log p = ${answer.nats.toFixed(0).replace("-", "−")} nats for the whole picture; ${answer.evaluations} evaluations, ${answer.seconds.toFixed(1)} s. The fewer bits, the likelier; stored as it is, a pixel takes 8.`;
       place.append(make("p", { className: "big", textContent: text }), make("p", { className: "numbers", textContent: more }), downloads(answer.files), recipe(answer));
     });
   }

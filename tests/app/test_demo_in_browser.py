@@ -131,7 +131,9 @@ def test_what_is_painted_over_is_restored_and_the_rest_stays(page: Any) -> None:
         page.keyboard.press("Tab")
     page.wait_for_function(f"before => {SHEET} !== before", arg=before)
     page.click("#restore .parts >> text=Nothing")
-    box = page.locator("#restore .sheet canvas").bounding_box()
+    sheet = page.locator("#restore .sheet canvas")
+    sheet.scroll_into_view_if_needed()
+    box = sheet.bounding_box()
     page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 0.1 * box["height"])
     page.mouse.down()
     page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 0.9 * box["height"], steps=5)
@@ -188,8 +190,7 @@ def test_the_keyboard_is_enough(page: Any) -> None:
     page.wait_for_selector("#digits pre:text('seed=1')", state="attached")
     page.focus("nav a >> nth=1")
     page.keyboard.press("Enter")
-    page.wait_for_selector("#restore .parts button")
-    page.wait_for_load_state("networkidle")
+    page.wait_for_selector(RESTORED)
     page.focus("#restore .parts button >> text=Nothing")
     page.keyboard.press("Enter")
     page.focus("#restore .sheet canvas")
@@ -256,7 +257,7 @@ def test_what_the_server_refuses_is_said(page: Any) -> None:
     page.wait_for_selector("#understand .painter .said:text('found a picture that cannot be read')")
     photograph = {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": bytes(5_000_000)}
     page.set_input_files("#understand input[type=file]", photograph)
-    page.wait_for_selector("#understand .painter .said:text('this file has 5.0 MB')")
+    page.wait_for_selector("#understand .painter .said:text('This file has 5.0 MB')")
     refused = [text for text in page.trouble if "status of 422" in text]  # which the browser notes by itself
     assert page.trouble == refused
     assert len(refused) == 1
@@ -271,7 +272,7 @@ def test_a_server_that_is_gone_is_said_and_tried_again(page: Any) -> None:
     page.click("#digits-go")
     page.wait_for_selector(f"#digits .{gone}")
     page.select_option("#model", "mnist-fast")
-    page.wait_for_selector(f"#trouble.{gone}")
+    page.wait_for_selector(f"#opening.{gone}")
     assert page.input_value("#model") == "digits"  # whose pictures are shown
     page.click("nav a:text('Understand')")
     page.wait_for_selector(f"#understand .painter .{gone}")
@@ -279,6 +280,18 @@ def test_a_server_that_is_gone_is_said_and_tried_again(page: Any) -> None:
     page.click("nav a:text('Draw')")
     page.click("nav a:text('Understand')")
     page.wait_for_selector("#understand-noisy[data-noise]")
+    assert {text.partition(":")[0] for text in page.trouble} == {"Failed to load resource"}
+    page.trouble.clear()
+
+
+def test_without_a_server_nothing_can_be_pressed(page: Any) -> None:
+    page.route("**/api/**", lambda route: route.abort("connectionrefused"))
+    page.goto("#restore")
+    page.wait_for_selector("#opening.wrong:text('The app does not answer')")
+    page.focus("#restore-go")
+    assert page.evaluate("document.activeElement.id") == ""
+    page.click("nav a:text('Draw')")
+    assert page.inner_text("#digits h2") == "From noise to pictures"
     assert {text.partition(":")[0] for text in page.trouble} == {"Failed to load resource"}
     page.trouble.clear()
 
@@ -294,7 +307,10 @@ def test_what_a_model_restores_is_not_shown_with_another(page: Any) -> None:
     page.wait_for_selector("#restore .said.wrong")  # it was distilled to draw, and restores nothing
     page.wait_for_load_state("networkidle")
     assert page.locator("#restore .film").count() == 0
-    assert ["status of 422" in text for text in page.trouble] == [True]
+    page.click("nav a:text('Understand')")
+    page.wait_for_selector("#understand-numbers.wrong:text('mnist-fast was distilled')")
+    assert page.locator("#understand-tiles:visible").count() == 0
+    assert ["status of 422" in text for text in page.trouble] == [True, True]
     page.trouble.clear()
 
 

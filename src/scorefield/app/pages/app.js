@@ -1,6 +1,6 @@
 /* The pages: which one is shown, and with which model. Each opens a model when it is first looked at. */
 
-import { $, fetched, make, upper } from "./common.js";
+import { $, fetched, make, sentence } from "./common.js";
 import { Digits } from "./digits.js";
 import { Restore } from "./restore.js";
 import { Understand } from "./understand.js";
@@ -13,7 +13,7 @@ let wanted = sessionStorage.getItem("model"); // kept while the window is open: 
 async function show() {
   const name = location.hash.slice(1) in pages ? location.hash.slice(1) : "digits";
   for (const key of Object.keys(pages)) {
-    $(key).hidden = key !== name;
+    Object.assign($(key), { hidden: key !== name, inert: model === null });
     const link = document.querySelector(`nav a[href="#${key}"]`);
     if (key === name) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
@@ -27,20 +27,26 @@ async function show() {
 /** Take another model; of two wishes the later one counts, whichever is answered first. */
 async function choose(name) {
   wanted = name;
+  tell(`Opening ${name} …`);
   try {
     const found = await fetched(`model?name=${encodeURIComponent(name)}`);
     if (wanted !== name) return;
     model = found;
     sessionStorage.setItem("model", name);
-    $("trouble").textContent = "";
+    tell("");
     await show();
   } catch (error) {
     if (wanted === name) complain(error);
   }
 }
 
+function tell(text, wrong = false) {
+  $("opening").textContent = text;
+  $("opening").classList.toggle("wrong", wrong);
+}
+
 function complain(error) {
-  $("trouble").textContent = upper(error.message);
+  tell(sentence(error.message), true);
   if (model) $("model").value = model.name;
 }
 

@@ -90,7 +90,7 @@ export class Work {
     } catch (error) {
       if (this.control !== control) return;
       const cancelled = control.signal.aborted;
-      this.say(cancelled ? "Cancelled." : upper(error.message), !cancelled);
+      this.say(cancelled ? "Cancelled." : sentence(error.message), !cancelled);
     } finally {
       if (this.control === control) this.busy(false);
     }
@@ -99,7 +99,7 @@ export class Work {
   progress({ place, done, total }) {
     if (total) Object.assign(this.bar, { max: total, value: done });
     else this.bar.removeAttribute("value");
-    if (place) this.say(`${place} before you.`);
+    if (place) this.say(`${place} before you in the queue.`);
     else this.say(total ? `Step ${done} of ${total}.` : done ? `${done} evaluations.` : "Beginning …");
   }
 
@@ -110,7 +110,11 @@ export class Work {
   }
 }
 
-export const upper = (text) => text[0].toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
+/** A message as a sentence; one that begins with a model's name keeps it as it is. */
+export function sentence(text) {
+  const named = [...$("model").options].some(({ value }) => text.startsWith(value));
+  return (named ? text[0] : text[0].toUpperCase()) + text.slice(1) + (/[.!?…]$/.test(text) ? "" : ".");
+}
 
 const TYPES = { png: "image/png", gif: "image/gif", npz: "application/zip" };
 

@@ -35,6 +35,8 @@ export class Digits {
 
   async open(model) {
     this.model = model;
+    cleared($("digits-results"));
+    $("digits-other").disabled = true; // until there is what it is put beside
     const option = (value, text) => make("option", { value, textContent: text });
     $("digits-sampler").replaceChildren(...Object.keys(model.steps).map((kind) => option(kind, named(kind))));
     $("digits-sampler").value = model.sampler === "heun" && !model.distilled ? "dpmpp2m" : model.sampler; // as good in half the evaluations

@@ -1,6 +1,6 @@
 /* A picture of the model's size: taken from the test set, uploaded, made by the model, or drawn; and a mask painted over it. */
 
-import { asked, drawn, fetched, make, picture, posted, upper } from "./common.js";
+import { asked, drawn, fetched, make, picture, posted, sentence } from "./common.js";
 
 const button = (text, act) => make("button", { type: "button", textContent: text, onclick: act });
 const INK = 1.35; // radius of the pen in pixels of 28
@@ -10,7 +10,7 @@ export class Painter {
   /** `changed` hears of a new picture or stroke; what is painted is the picture, or with `masks` what is hidden of it. */
   constructor(place, changed, masks = false) {
     this.place = place;
-    this.changed = changed;
+    Object.assign(this, { changed, masks });
     this.canvas = make("canvas", { tabIndex: 0 });
     this.canvas.setAttribute("role", "application");
     this.canvas.setAttribute("aria-label", "The picture. Arrow keys move the pen, space paints.");
@@ -21,7 +21,6 @@ export class Painter {
     this.parts = make("div", { className: "row parts" });
     place.append(this.sources, make("div", { className: "sheet" }, this.canvas), this.tools, this.parts, this.said);
     this.listen();
-    this.cover(masks);
   }
 
   /** Begin with a model's size and what it offers; tell whether a picture came. */
@@ -34,6 +33,7 @@ export class Painter {
     Object.assign(this.canvas, { width: width * this.zoom, height: height * this.zoom });
     this.offer();
     this.hide("right");
+    this.cover(this.masks);
     return this.take(model.test ? () => this.test(0) : () => this.sample(0));
   }
 
@@ -56,6 +56,7 @@ export class Painter {
   /** Let the mask be painted and shown, or the picture alone. */
   cover(masks) {
     this.masks = masks;
+    if (!this.layers) return; // before there is a model
     this.tool = masks ? "mask" : "image";
     const tool = (value, text) => {
       const input = make("input", { type: "radio", name: `tool-${this.place.parentElement.parentElement.id}`, value, checked: value === this.tool });
@@ -66,12 +67,13 @@ export class Painter {
     const named = { right: "Right", left: "Left", bottom: "Bottom", top: "Top", center: "Centre", none: "Nothing" };
     this.parts.hidden = !masks;
     this.parts.replaceChildren("Or hide ", ...Object.entries(named).map(([key, text]) => button(text, () => (this.hide(key), this.show(), this.changed()))));
-    if (this.layers) this.show();
+    this.show();
   }
 
   /** Show a picture that comes from somewhere; tell whether it came. */
   async take(source) {
     const asked = (this.asked = source);
+    this.said.textContent = "Fetching a picture …";
     try {
       const found = await source();
       if (asked !== this.asked) return; // another was asked for since, and an answer that comes late is not it
@@ -84,7 +86,7 @@ export class Painter {
       this.changed();
       return true;
     } catch (error) {
-      this.said.textContent = upper(error.message);
+      this.said.textContent = sentence(error.message);
       return false;
     }
   }

@@ -1,6 +1,6 @@
 /* Understand: one picture at every noise level, and how likely it is. */
 
-import { $, Work, asked, cleared, downloads, make, picture, recipe, seed, slider, upper } from "./common.js";
+import { $, Work, asked, cleared, downloads, make, picture, recipe, seed, slider, sentence } from "./common.js";
 import { Painter } from "./painter.js";
 
 export class Understand {
@@ -17,6 +17,8 @@ export class Understand {
   async open(model) {
     this.model = model;
     this.level.show();
+    this.clear();
+    this.forget();
     return this.painter.open(model);
   }
 
@@ -27,9 +29,14 @@ export class Understand {
   }
 
   changed() {
+    this.forget();
+    this.explore();
+  }
+
+  /** Take away the likelihood of another picture, or by another model. */
+  forget() {
     this.work.cancel();
     cleared($("understand-likelihood"));
-    this.explore();
   }
 
   /** Look at the level of the slider; while one look is under way, only the latest wish is kept. */
@@ -37,28 +44,33 @@ export class Understand {
     this.wanted = { model: this.model.name, image: this.painter.image(), noise: this.noise(this.level.get()), seed: this.seed() };
     if (this.looking) return;
     this.looking = true;
-    try {
-      while (this.wanted) {
-        const wish = this.wanted;
-        this.wanted = null;
-        this.show(wish, await asked("explore", wish));
-      }
-    } catch (error) {
-      $("understand-numbers").textContent = upper(error.message);
-    } finally {
-      this.looking = false;
+    while (this.wanted) {
+      const wish = this.wanted;
+      this.wanted = null;
+      const shown = await asked("explore", wish).then((answer) => () => this.show(wish, answer), (error) => () => this.clear(sentence(error.message)));
+      if (wish.model === this.model.name) shown();
     }
+    this.looking = false;
+  }
+
+  /** Take away what is shown; say why, where something went wrong. */
+  clear(trouble = "") {
+    $("understand-tiles").hidden = true;
+    cleared($("understand-recipe"));
+    $("understand-numbers").textContent = trouble;
+    $("understand-numbers").classList.toggle("wrong", trouble !== "");
   }
 
   show(wish, answer) {
+    const open = $("understand-recipe").querySelector("details")?.open ?? false;
+    this.clear();
+    $("understand-tiles").hidden = false;
     $("understand-noisy").src = picture(answer.noisy);
     $("understand-denoised").src = picture(answer.denoised);
     $("understand-score").style.setProperty("--map", `url(${picture(answer.score)})`);
     $("understand-numbers").textContent =
       `At σ = ${wish.noise.toPrecision(2)}: the score has length ${answer.length.toPrecision(3)}, at most ${answer.longest.toPrecision(3)} in one ` +
       `pixel; the guess differs from the picture by ${answer.error.toFixed(3)} (root mean square).`;
-    const open = $("understand-recipe").querySelector("details")?.open ?? false;
-    cleared($("understand-recipe"));
     $("understand-recipe").append(downloads(answer.files), Object.assign(recipe(answer), { open }));
     $("understand-noisy").dataset.noise = wish.noise;
   }

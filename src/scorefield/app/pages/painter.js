@@ -86,6 +86,7 @@ export class Painter {
       this.changed();
       return true;
     } catch (error) {
+      if (asked !== this.asked) return;
       this.said.textContent = sentence(error.message);
       return false;
     }

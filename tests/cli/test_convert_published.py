@@ -168,9 +168,13 @@ COUNTS = {
     "vp/cifar10_ncsnpp_continuous": 62_693_251,
     "vp/cifar10_ncsnpp_deep_continuous": 107_521_411,
     "vp/ddpm/cifar10_continuous": 35_218_947,
+    **{"ve/cifar10_ddpm": 35_218_947, "vp/ddpm/cifar10": 35_218_947},
+    **{"ve/cifar10_ncsnpp": 62_693_251, "vp/cifar10_ncsnpp": 62_693_251, "vp/cifar10_ddpmpp": 61_804_419},
 }
 COUNTS |= {
-    name.replace("vp/cifar10", "subvp/cifar10"): n for name, n in COUNTS.items() if name.startswith("vp/cifar10")
+    name.replace("vp/cifar10", "subvp/cifar10"): n
+    for name, n in COUNTS.items()
+    if name.startswith("vp/cifar10") and name.endswith("continuous")
 }
 
 
@@ -183,8 +187,19 @@ def test_a_published_configuration_has_the_published_size(name: str) -> None:
         net = config.network.build(channels=3, size=size)
     assert sum(p.numel() for p in net.parameters() if p.requires_grad) == COUNTS[name]
     assert config.model.location == (0.0 if name.startswith("ve") else 0.5)
-    assert config.sampling.sampler.kind == ("pc" if name.startswith("ve") else "em")
+    drawn = "pc" if name.startswith("ve") else "em" if name.endswith("continuous") else "ancestral"
+    assert config.sampling.sampler.kind == drawn
     assert config.objective.kind == "dsm"
+
+
+def test_a_section_is_found_by_whatever_the_file_calls_it(tmp_path: Path) -> None:
+    path = tmp_path / "config.py"
+    path.write_text(
+        "def get_config():\n  config = get_default_configs()\n  config.training = t = ConfigDict()\n  t.sde = 'vpsde'\n"
+        "  net = config.model\n  net.embedding_type = 'positional'\n  net.nf = 24\n"
+    )
+    found = run_of_score_sde(read_score_sde_config(path))
+    assert (found["process"]["kind"], found["network"]["width"]) == ("vp", 24)
 
 
 def test_a_file_has_the_defaults_that_it_imports(tmp_path: Path) -> None:
@@ -271,7 +286,7 @@ def test_arguments_that_make_no_network_are_refused(
     )
 
 
-@pytest.mark.parametrize(("precond", "arguments"), [("iDDPMPrecond", {}), ("VPPrecond", {"M": 500})])
+@pytest.mark.parametrize(("precond", "arguments"), [("Precond", {}), ("VPPrecond", {"M": 500})])
 def test_what_edm_has_and_we_do_not_is_refused(
     precond: str, arguments: dict[str, Any], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, _utils
 
@@ -47,6 +48,9 @@ class _Object:
         self.state = state if isinstance(state, dict) else {}
 
 
+_FIRST = ("img_resolution", "img_channels", "label_dim", "use_fp16")  # what every preconditioning takes first
+
+
 def read_edm(path: Path) -> EDMNetwork:
     """Return the network in one of EDM's pickles: that under ``ema``.
 
@@ -65,13 +69,14 @@ def read_edm(path: Path) -> EDMNetwork:
         raise CheckpointError(
             f"{path}: expected a pickle of EDM's; found one that is damaged ({type(error).__name__}); nothing was executed"
         ) from error
-    network = content.get("ema") if isinstance(content, dict) else None
+    network = content.get("ema") if isinstance(content, dict) else content
     if not isinstance(network, _Object) or not network.name.endswith("Precond"):
         raise CheckpointError(f"{path}: expected a network of EDM's under 'ema'; found {_said(content)}")
-    arguments = network.state.get("_init_kwargs")
-    if network.state.get("_init_args") or not isinstance(arguments, dict):
-        raise CheckpointError(f"{path}: expected the arguments of {network.name} by name; found {_said(arguments)}")
-    return EDMNetwork(network.name, dict(arguments), dict(_tensors(path, network, "")))
+    named, first = network.state.get("_init_kwargs"), network.state.get("_init_args") or ()
+    if not isinstance(named, dict) or not isinstance(first, tuple) or len(first) > len(_FIRST):
+        raise CheckpointError(f"{path}: expected the arguments of {network.name} by name; found {_said(named)}")
+    arguments = {**dict(zip(_FIRST, first, strict=False)), **named}
+    return EDMNetwork(network.name, arguments, dict(_tensors(path, network, "")))
 
 
 def _tensors(path: Path, module: object, prefix: str) -> list[tuple[str, Tensor]]:
@@ -121,6 +126,23 @@ def _parameter(data: Tensor, requires_grad: bool, hooks: object) -> Tensor:
     return data.detach()
 
 
+class _NumpyType:
+    """The type of a number of numpy's, of which nothing but its name is taken."""
+
+    def __init__(self, name: str, *_: object) -> None:
+        self.name = name
+
+    def __setstate__(self, state: object) -> None:
+        """Take what the file says of byte order, which is the little one."""
+
+
+def _number(kind: _NumpyType, data: bytes) -> float:
+    """Return a number of numpy's, such as the scale of a sum of two branches."""
+    if kind.name not in ("f4", "f8", "i4", "i8", "b1"):
+        raise _Refused(f"numpy.dtype of {kind.name}")
+    return np.frombuffer(data, f"<{kind.name}", count=1)[0].item()
+
+
 _ALLOWED: dict[tuple[str, str], Callable[..., object]] = {
     ("torch_utils.persistence", "_reconstruct_persistent_obj"): _recorded,
     ("torch.storage", "_load_from_bytes"): _storage,
@@ -129,6 +151,9 @@ _ALLOWED: dict[tuple[str, str], Callable[..., object]] = {
     ("collections", "OrderedDict"): collections.OrderedDict,
     ("dnnlib.util", "EasyDict"): dict,
     ("builtins", "set"): set,
+    ("numpy", "dtype"): _NumpyType,
+    ("numpy.core.multiarray", "scalar"): _number,
+    ("numpy._core.multiarray", "scalar"): _number,
     ("torch.nn.modules.container", "ModuleDict"): _Object,
     ("torch.nn.modules.container", "ModuleList"): _Object,
 }

@@ -63,7 +63,7 @@ def bring_edm(source: Path, given: dict[str, Any], blamed: str) -> Brought:
     file = read_edm(source)
     try:
         known = settings_of_edm(file.precond, file.arguments)
-        net = network_of_edm(file.arguments)
+        net = network_of_edm(file.arguments, file.precond)
     except ConfigError as error:
         raise ConfigError(f"{source}: {error}") from error
     except (KeyError, TypeError, ValueError) as error:  # whatever arguments that are missing or no numbers lead to

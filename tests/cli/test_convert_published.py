@@ -187,7 +187,8 @@ def test_a_published_configuration_has_the_published_size(name: str) -> None:
         net = config.network.build(channels=3, size=size)
     assert sum(p.numel() for p in net.parameters() if p.requires_grad) == COUNTS[name]
     assert config.model.location == (0.0 if name.startswith("ve") else 0.5)
-    drawn = "pc" if name.startswith("ve") else "em" if name.endswith("continuous") else "ancestral"
+    on_levels = "reverse_diffusion" if name.endswith("ncsnpp") else "ancestral"
+    drawn = "pc" if name.startswith("ve") else "em" if name.endswith("continuous") else on_levels
     assert config.sampling.sampler.kind == drawn
     assert config.objective.kind == "dsm"
 
@@ -276,14 +277,38 @@ def test_a_pickle_of_edm_is_the_denoiser_it_was(name: str, capsys: pytest.Captur
     assert off(denoised, arrays["denoised"]) < 1e-5
 
 
+def hollow(tmp_path: Path, precond: str, **arguments: Any) -> Path:
+    """Write a pickle of EDM with tensors that are of no network."""
+    inner, outer = nn.Module(), nn.Module()
+    inner._parameters.update({f"w{k}": nn.Parameter(torch.ones(1)) for k in range(99)})
+    outer._modules["model"] = persistent("SongUNet", inner, "")  # pyright: ignore[reportArgumentType]
+    return write(tmp_path / "net.pkl", {"ema": persistent(precond, outer, "", **arguments)})
+
+
 @pytest.mark.parametrize("arguments", [{}, {"img_resolution": 8, "img_channels": "three"}])
 def test_arguments_that_make_no_network_are_refused(
     arguments: dict[str, Any], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    path = write(tmp_path / "net.pkl", {"ema": persistent("EDMPrecond", nn.Module(), "", **arguments)})
+    path = hollow(tmp_path, "EDMPrecond", **arguments)
     refused(
         capsys, 4, [str(path), "--from", "edm", "--out", str(tmp_path / "run")], "expected the arguments", "net.pkl"
     )
+
+
+ENDLESS: list[dict[str, Any]] = [
+    *({"model_channels": 10**7}, {"num_blocks": 10**9}, {"channel_mult": [1] * 10**5}, {"label_dim": 10**9}),
+    *({"img_resolution": 10**9}, {"model_channels": -8}, {"M": 10**9}, {"channel_mult_emb": 10**6}),
+]
+
+
+@pytest.mark.parametrize("arguments", ENDLESS, ids=lambda arguments: next(iter(arguments)))
+def test_arguments_without_measure_are_refused_before_a_network_is_made_of_them(
+    arguments: dict[str, Any], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    known = {"img_resolution": 8, "img_channels": 3, "channel_mult": [1, 2], "num_blocks": 1, "model_type": "SongUNet"}
+    code, precond = (2, "iDDPMPrecond") if "M" in arguments else (4, "EDMPrecond")
+    path = hollow(tmp_path, precond, **{**known, **arguments})
+    refused(capsys, code, [str(path), "--from", "edm", "--out", str(tmp_path / "run")], "net.pkl: ", "expected")
 
 
 @pytest.mark.parametrize(("precond", "arguments"), [("Precond", {}), ("VPPrecond", {"M": 500})])
@@ -291,7 +316,7 @@ def test_what_edm_has_and_we_do_not_is_refused(
     precond: str, arguments: dict[str, Any], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     arguments = {"img_resolution": 8, "img_channels": 3, **arguments}
-    path = write(tmp_path / "net.pkl", {"ema": persistent(precond, nn.Module(), "", **arguments)})
+    path = hollow(tmp_path, precond, **arguments)
     refused(
         capsys, 2, [str(path), "--from", "edm", "--out", str(tmp_path / "run")], f"found {precond}", "net.pkl: expected"
     )

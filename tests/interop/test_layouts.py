@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 from foreign_checkpoints import LEVELS, contents, network, shadow, state, trained, write
 from scorefield import CheckpointError
 from scorefield.interop import Imported, read_weights, write_weights
+from scorefield.interop.edm_file import read_edm
 
 KINDS = ["cond_refinenet", "ncsnv2"]
 
@@ -109,6 +111,33 @@ def test_a_file_that_is_not_torchs_is_refused(tmp_path: Path, content: bytes) ->
     path.write_bytes(content)
     with pytest.raises(CheckpointError, match=r"x\.pth"):
         read_weights(path, "ncsn")
+
+
+def test_a_tensor_of_more_numbers_than_the_file_has_is_refused(tmp_path: Path) -> None:
+    """Its finiteness alone would need 68 GB."""
+    weights = state(network("cond_refinenet"))
+    weights["module.begin_conv.bias"] = torch.zeros(1).expand(2**36)
+    refused(tmp_path, [weights, {}], "ncsn", r"begin_conv\.bias claims the shape \(68719476736,\)")
+
+
+def test_an_archive_that_would_unpack_to_more_is_refused(tmp_path: Path) -> None:
+    whole, bomb = write(tmp_path / "x.pth", contents("ncsn", network("cond_refinenet"))), tmp_path / "bomb.pth"
+    with zipfile.ZipFile(whole) as parts, zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as out:
+        for part in parts.infolist():
+            out.writestr(part.filename, parts.read(part))
+        out.writestr("x/data/1000", bytes(2**20))
+    with pytest.raises(CheckpointError, match="would unpack to"):
+        read_weights(bomb, "ncsn")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes on this system")
+def test_what_has_no_end_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link.pth").symlink_to("/dev/zero")
+    for path, found in (("pipe", "device"), ("link.pth", "device"), (".", "folder")):
+        for read in (lambda path: read_weights(path, "ncsn"), read_edm):
+            with pytest.raises(CheckpointError, match=f"expected a file; found a {found}"):
+                read(tmp_path / path)
 
 
 def test_a_file_cut_short_or_absent_is_refused(tmp_path: Path) -> None:

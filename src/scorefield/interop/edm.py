@@ -31,18 +31,23 @@ _BLOCK = {
 _LEFT_OUT = ("resample_filter", "map_augment.weight")
 _LEVELS = "u"  # of iDDPMPrecond, which follow from its arguments
 _OUT = ("out_conv", "aux_conv")
+_MANY = 100_000  # levels; iDDPM has up to 4000
 _HEAD = 64  # channels of a head of DhariwalUNet, which has no attention where there are fewer
 
 
-def network_of_edm(arguments: Mapping[str, Any], precond: str = "VPPrecond") -> NCSNpp | ADM:
+def network_of_edm(
+    arguments: Mapping[str, Any], precond: str = "VPPrecond", *, parts: int | None = None
+) -> NCSNpp | ADM:
     """Return the network that arguments of EDM's SongUNet or DhariwalUNet stand for, its weights new.
 
     Args:
         arguments: model_type, img_resolution, img_channels, label_dim, model_channels, channel_mult, …; those left out have EDM's defaults.
         precond: the preconditioning they were given to, on which the default of model_type depends.
+        parts: how many tensors there are of it, where they are known.
 
     Raises:
         ConfigError: another network, or a setting that it does not know.
+        CheckpointError: more blocks than ``parts``.
     """
     given = dict(arguments)
     kind = given.get("model_type", "SongUNet" if precond in ("VPPrecond", "VEPrecond") else "DhariwalUNet")
@@ -62,6 +67,9 @@ def network_of_edm(arguments: Mapping[str, Any], precond: str = "VPPrecond") -> 
         "features": width * given.get("channel_mult_emb", 4),
         "timesteps": given.get("M", 1000) if precond == "iDDPMPrecond" else None,
     }
+    blocks = shared["depth"] * len(shared["multipliers"])
+    if parts is not None and blocks > parts:
+        raise CheckpointError(f"num_blocks: expected no more blocks than there are tensors, {parts}; received {blocks}")
     return _adm(shared) if adm else _song(shared, given)
 
 
@@ -131,12 +139,13 @@ def settings_of_edm(precond: str, arguments: Mapping[str, Any]) -> dict[str, Any
             "t_min": given.get("epsilon_t", 1e-5),
         }
         model = {"kind": "noise", "c_in": "raw", "c_noise": "time"}
-    elif precond == "iDDPMPrecond":
+    elif precond == "iDDPMPrecond" and given["M"] <= _MANY:
         process = {"kind": "ddpm", "betas": _betas(given["M"], given["C_1"], given["C_2"])}
         model = {"kind": "noise", "c_in": "raw", "c_noise": "time"}
     else:
         raise ConfigError(
-            f"expected a network in EDM's EDMPrecond, VEPrecond, iDDPMPrecond or VPPrecond of M=1000; found {precond}, M={given['M']}"
+            f"expected a network in EDM's EDMPrecond, VEPrecond, iDDPMPrecond of M ≤ {_MANY} or VPPrecond of M=1000; "
+            f"found {precond}, M={given['M']}"
         )
     size = given["img_resolution"]
     return {"data": {"kind": "path", "size": size}, "process": process, "model": {**model, **centred}}
@@ -164,7 +173,9 @@ def from_edm(net: NCSNpp | ADM, state: Mapping[str, Tensor]) -> dict[str, Tensor
     def take(ours: str, theirs: str, part: slice | None = None) -> None:
         whole = left.get(theirs)
         if whole is None:
-            raise CheckpointError(f"the weights have no {theirs}: they are of another network")
+            raise CheckpointError(
+                f"the weights have no {theirs}, expected of {tuple(own[ours].shape)}: they are of another network"
+            )
         value = whole
         if part is not None:  # (heads, c, {q, k, v}) channels
             value = whole.unflatten(0, (-1, 3))[:, part].flatten(0, 1)

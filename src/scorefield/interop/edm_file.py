@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, _utils
 
 from scorefield.errors import CheckpointError
+from scorefield.interop.torch_file import plain_file, stored_whole
 
 __all__ = ["EDMNetwork", "read_edm"]
 
@@ -57,6 +58,7 @@ def read_edm(path: Path) -> EDMNetwork:
     Raises:
         CheckpointError: the file cannot be read, is no such pickle, or asks for more than plain data when it is read.
     """
+    plain_file(path)
     try:
         content = _Plain(io.BytesIO(path.read_bytes())).load()
     except OSError as error:
@@ -86,7 +88,11 @@ def _tensors(path: Path, module: object, prefix: str) -> list[tuple[str, Tensor]
             f"{path}: expected a module as {prefix.rstrip('.') or 'the network'}; found {_said(module)}"
         )
     own = {**_dict(module, "_parameters"), **_dict(module, "_buffers")}
-    found = [(prefix + name, value) for name, value in own.items() if isinstance(value, Tensor)]
+    found = [
+        (prefix + name, stored_whole(path, prefix + name, value))
+        for name, value in own.items()
+        if isinstance(value, Tensor)
+    ]
     for name, child in _dict(module, "_modules").items():
         found += _tensors(path, child, f"{prefix}{name}.") if child is not None else []
     return found
@@ -164,6 +170,8 @@ class _Plain(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Callable[..., object]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Return what stands for the name, or refuse it."""
+        if f".{module}".endswith(".torch_utils.persistence"):  # in whatever package it is; nothing is imported
+            module = "torch_utils.persistence"
         if (module, name) not in _ALLOWED:
             raise _Refused(f"{module}.{name}")
         return _ALLOWED[module, name]

@@ -186,7 +186,7 @@ def state_dict(path: Path, what: str, value: object) -> dict[str, Tensor]:
             raise CheckpointError(
                 f"{path}: expected tensors of numbers in the {what}; found {name!r}: {_shape(tensor)}"
             )
-        if not torch.isfinite(tensor).all():
+        if not torch.isfinite(torch_file.stored_whole(path, name, tensor)).all():
             raise CheckpointError(f"{path}: {name} in the {what} is not finite: its training had diverged; use another")
         found[name.removeprefix(PREFIX)] = tensor.detach().float()
     return found

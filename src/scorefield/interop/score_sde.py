@@ -119,14 +119,13 @@ def from_score_sde(net: NCSNpp, state: Mapping[str, Tensor]) -> dict[str, Tensor
     own, found = net.state_dict(), {}
     left = dict(state)
     for name in _names(net):
+        expected = own[name.ours]
+        shape = tuple(_as_theirs(name, expected).shape)
         if (value := left.pop(name.theirs, None)) is None:
-            raise CheckpointError(f"the weights have no {name.theirs}: {_other(net)}")
-        value = value.T[..., None, None] if name.matrix and value.ndim == 2 else value
-        if value.shape != own[name.ours].shape:
-            raise CheckpointError(
-                f"{name.theirs} has shape {tuple(value.shape)} instead of {tuple(own[name.ours].shape)}: {_other(net)}"
-            )
-        found[name.ours] = value
+            raise CheckpointError(f"the weights have no {name.theirs}, expected of {shape}: {_other(net)}")
+        if value.shape != shape:
+            raise CheckpointError(f"{name.theirs} has shape {tuple(value.shape)} instead of {shape}: {_other(net)}")
+        found[name.ours] = value.T.reshape(expected.shape) if name.matrix else value
     if left:
         raise CheckpointError(f"the weights have an unknown {next(iter(left))}: {_other(net)}")
     return found
@@ -134,12 +133,12 @@ def from_score_sde(net: NCSNpp, state: Mapping[str, Tensor]) -> dict[str, Tensor
 
 def to_score_sde(net: NCSNpp, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return weights of ``net`` under the names of score_sde_pytorch."""
-    return {
-        name.theirs: state[name.ours].flatten(1).T.contiguous()
-        if name.matrix and name.theirs.endswith("W")
-        else state[name.ours]
-        for name in _names(net)
-    }
+    return {name.theirs: _as_theirs(name, state[name.ours]) for name in _names(net)}
+
+
+def _as_theirs(name: Name, value: Tensor) -> Tensor:
+    """Return a tensor as it is stored there."""
+    return value.flatten(1).T.contiguous() if name.matrix else value
 
 
 def names_in_score_sde(net: NCSNpp) -> dict[str, str]:

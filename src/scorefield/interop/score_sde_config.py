@@ -72,12 +72,12 @@ _ON_LEVELS: dict[str, Sections] = {
     "vp": {"training": {"continuous": False}, "sampling": {"predictor": "ancestral_sampling"}},
 }
 _DDPM: dict[str, Any] = {"name": "ddpm", "num_res_blocks": 2}
-_OF_LEVELS: tuple[tuple[str, str, dict[str, Any]], ...] = (
-    ("ve", "cifar10_ncsnpp", _NETS["ncsnpp"]),
-    ("ve", "cifar10_ddpm", _DDPM),
-    ("vp", "cifar10_ncsnpp", _NETS["ncsnpp"]),
-    ("vp", "cifar10_ddpmpp", _NETS["ddpmpp"]),
-    ("vp", "ddpm/cifar10", _DDPM),
+_OF_LEVELS: tuple[tuple[str, str, Sections], ...] = (
+    ("ve", "cifar10_ncsnpp", {"model": _NETS["ncsnpp"]}),
+    ("ve", "cifar10_ddpm", {"model": _DDPM}),
+    ("vp", "cifar10_ncsnpp", {"model": _NETS["ncsnpp"], "sampling": {"predictor": "reverse_diffusion"}}),
+    ("vp", "cifar10_ddpmpp", {"model": _NETS["ddpmpp"]}),
+    ("vp", "ddpm/cifar10", {"model": _DDPM}),
 )
 _FFHQ: dict[str, Any] = {
     "sigma_max": 348.0,
@@ -97,7 +97,7 @@ PUBLISHED: dict[str, Sections] = {
 } | {
     "vp/ddpm/cifar10_continuous": _over(_SDES["vp"], {"model": _DDPM}),
     "ve/ffhq_256_ncsnpp_continuous": _over(_OTHERS["default_lsun_configs"], _VE, {"model": _FFHQ}),
-    **{f"{sde}/{name}": _over(_SDES[sde], _ON_LEVELS[sde], {"model": net}) for sde, name, net in _OF_LEVELS},
+    **{f"{sde}/{name}": _over(_SDES[sde], _ON_LEVELS[sde], more) for sde, name, more in _OF_LEVELS},
 }
 """The configurations of the published checkpoints, by the names of their files."""
 

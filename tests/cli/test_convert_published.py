@@ -159,6 +159,42 @@ def test_a_checkpoint_of_score_sde_comes_in_and_goes_out_bit_for_bit(name: str, 
             assert off(model.score(arrays["input"], arrays["t"].double()), arrays["score"]) < 1e-5
 
 
+PARTLY = {
+    "no optimiser": (lambda v: v.pop("optimizer"), "weights of step 7"),
+    "no averages": (lambda v: v.pop("ema"), "none averaged, of step 7"),
+    "averages in a tuple": (
+        lambda v: v["ema"].update(shadow_params=tuple(v["ema"]["shadow_params"])),
+        "weights of step 7",
+    ),
+    "no prefix": (
+        lambda v: v.update(model={name.removeprefix("module."): value for name, value in v["model"].items()}),
+        "averaged weights of step 7",
+    ),
+    "weights alone": (
+        lambda v: [v.update(v.pop("model")), [v.pop(k) for k in ("ema", "step", "optimizer")]],
+        "of step 0",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", PARTLY)
+def test_what_is_left_of_a_checkpoint_is_read(what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    meta, state, _ = network("small ddpm++ of vp")
+    value, (change, said) = checkpoint(state), PARTLY[what]
+    now = {name.removeprefix("module."): tensor for name, tensor in value["model"].items()}
+    change(value)
+    torch.save(value, tmp_path / "x.pth")
+    config = configuration(tmp_path / "config.py", meta)
+    arguments = ["--from", "score_sde", "--config", str(config), "--out"]
+    assert main(["convert", str(tmp_path / "x.pth"), *arguments, str(tmp_path / "run")]) == 0
+    assert said in capsys.readouterr().out
+    assert main(["convert", str(tmp_path / "run"), "--to", "score_sde", "--out", str(tmp_path / "back.pth")]) == 0
+    back = torch.load(tmp_path / "back.pth", weights_only=True)
+    expected = now if "none" in said or said.endswith("0") else state
+    trained = [tensor for name, tensor in expected.items() if name != "sigmas"]
+    assert same(back["ema"]["shadow_params"], trained)
+
+
 COUNTS = {
     "ve/cifar10_ncsnpp_continuous": 62_758_787,
     "ve/cifar10_ncsnpp_deep_continuous": 107_586_947,

@@ -117,6 +117,7 @@ def test_networks_of_score_sde(name: str) -> None:
     x, label = torch.rand(2, config["num_channels"], *2 * (config["image_size"],)), torch.tensor([0.3, 7.0])
     told = label.log() if net.embedding == "fourier" else label
     assert off(net(x, told), theirs(x, label)) < 1e-5
+    assert describe(net)["width"] == config["nf"]  # and so a run can say all of it
     assert not theirs.w.unread
 
 

@@ -185,7 +185,7 @@ class NCSNpp(nn.Module):
         embedding: Literal["positional", "fourier"] = "positional",
         fourier_scale: float = 16.0,
         taps: Taps = (1, 1),
-        resampling: Literal["block", "conv"] = "block",
+        resampling: Literal["block", "conv", "filter"] = "block",
         encoder: Route = "standard",
         decoder: Route = "standard",
         join: Join = "sum",

@@ -56,7 +56,15 @@ def bring_score_sde(source: Path, given: dict[str, Any], blamed: str, size: int 
     tensors = groups(model, weights)
     if weights.sigmas is not None:  # of no use here, kept to be given back
         tensors["score_sde"] = {"sigmas": weights.sigmas}
-    return Brought(config, event, weights.step, tensors, _said(net), kept=bool(weights.moments))
+    return Brought(
+        config,
+        event,
+        weights.step,
+        tensors,
+        _said(net),
+        averaged=weights.averaged,
+        kept=bool(weights.moments),
+    )
 
 
 def bring_edm(source: Path, given: dict[str, Any], blamed: str) -> Brought:

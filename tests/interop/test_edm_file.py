@@ -94,6 +94,7 @@ def test_what_would_run_is_refused_and_does_not(trap: str, tmp_path: Path) -> No
     [
         (b"", "damaged"),
         (b"no pickle at all", "damaged"),
+        (b"\x80\x04}r\xff\xff\xff\xff0N.", "a NoneType"),  # an object put at place 4294967295
         (pickle.dumps([1, 2]), "a list"),
         (pickle.dumps({"ema": {"model": 1}}), "a dict with ema"),
         (pickle.dumps({"net": 1}), "a dict with net"),

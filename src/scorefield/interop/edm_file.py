@@ -165,8 +165,11 @@ _ALLOWED: dict[tuple[str, str], Callable[..., object]] = {
 }
 
 
-class _Plain(pickle.Unpickler):
-    """A reader that knows the few names that plain data of EDM's need."""
+class _Plain(pickle._Unpickler):
+    """A reader that knows the few names that plain data of EDM's need.
+
+    It is Python's: the one in C makes as much room as a file says there are objects, of which ten bytes can say four thousand million.
+    """
 
     def find_class(self, module: str, name: str) -> Callable[..., object]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Return what stands for the name, or refuse it."""

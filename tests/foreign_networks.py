@@ -1,4 +1,4 @@
-"""Networks of score_sde_pytorch and EDM as plain functions of their weights, written from the papers and beside nothing of ours.
+"""Networks of score_sde_pytorch, EDM and NCSNv2 as plain functions of their weights, written from the papers and beside nothing of ours.
 
 Each reads tensors by the reference's own names, and keeps count of those it has read: what is left over is a mistake of whoever wrote them.
 """
@@ -274,3 +274,66 @@ class Karras:
         if out is None:
             return w.conv("out_conv", F.silu(w.norm("out_norm", h, 1e-5)))
         return out
+
+
+class Refined:
+    """NCSNv2 for images of any size: its score at a level, over ``stages`` as its configurations for 32, 96 and 256 pixels have them.
+
+    A stage is (name, dilation), 1 where it halves the grid; refinements are named from the coarsest.
+    """
+
+    def __init__(self, state: Mapping[str, Tensor], stages: list[tuple[str, int]], up: list[str]) -> None:
+        self.w, self.stages, self.up = Weights(state), stages, up
+
+    def norm(self, name: str, x: Tensor) -> Tensor:
+        mean = x.mean((2, 3))
+        plus = (mean - mean.mean(1, keepdim=True)) / (mean.var(1, keepdim=True) + 1e-5).sqrt()
+        alpha, gamma, beta = (self.w[f"{name}.{key}"][:, None, None] for key in ("alpha", "gamma", "beta"))
+        return gamma * (F.instance_norm(x) + alpha * plus[:, :, None, None]) + beta
+
+    def conv(self, name: str, x: Tensor, dilation: int = 1) -> Tensor:
+        kernel, bias = self.w[f"{name}.weight"], f"{name}.bias"
+        pad = kernel.shape[-1] // 2 * dilation
+        return F.conv2d(x, kernel, self.w[bias] if bias in self.w.state else None, padding=pad, dilation=dilation)
+
+    def residual(self, name: str, x: Tensor, dilation: int, first: bool) -> Tensor:
+        halve = first and dilation == 1
+        h = self.conv(f"{name}.conv1", F.elu(self.norm(f"{name}.normalize1", x)), dilation)
+        h = F.elu(self.norm(f"{name}.normalize2", h))
+        if halve:
+            h, x = (F.avg_pool2d(self.conv(f"{name}.{part}.conv", y), 2) for part, y in (("conv2", h), ("shortcut", x)))
+            return x + h
+        h = self.conv(f"{name}.conv2", h, dilation)
+        return h + (self.conv(f"{name}.shortcut", x, dilation) if first else x)
+
+    def units(self, name: str, x: Tensor, count: int) -> Tensor:
+        for k in range(count):
+            h = x
+            for j in (1, 2):
+                h = self.conv(f"{name}.{k + 1}_{j}_conv", F.elu(h))
+            x = x + h
+        return x
+
+    def refine(self, name: str, paths: list[Tensor], last: bool) -> Tensor:
+        hs = [self.units(f"{name}.adapt_convs.{i}", x, 2) for i, x in enumerate(paths)]
+        if len(hs) > 1:
+            parts = [self.conv(f"{name}.msf.convs.{i}", h) for i, h in enumerate(hs)]
+            size = paths[0].shape[2:]
+            hs = [sum(F.interpolate(part, size=size, mode="bilinear", align_corners=True) for part in parts)]  # pyright: ignore
+        x = path = F.elu(hs[0])
+        for k in range(2):
+            path = self.conv(f"{name}.crp.convs.{k}", F.max_pool2d(path, 5, 1, 2))
+            x = x + path
+        return self.units(f"{name}.output_convs", x, 3 if last else 1)
+
+    def __call__(self, x: Tensor, level: Tensor) -> Tensor:
+        h, kept = self.conv("begin_conv", 2 * x - 1), []
+        for name, dilation in [("res1", 0), *self.stages]:
+            h = self.residual(f"{name}.0", h, max(dilation, 1), first=dilation > 0)
+            h = self.residual(f"{name}.1", h, max(dilation, 1), first=False)
+            kept.append(h)
+        paths: list[Tensor] = []
+        for name in self.up:
+            paths = [self.refine(name, [kept.pop(), *paths], name == self.up[-1])]
+        h = self.conv("end_conv", F.elu(self.norm("normalizer", paths[0])))
+        return h / self.w["sigmas"][level].view(-1, 1, 1, 1)

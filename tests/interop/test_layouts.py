@@ -32,7 +32,7 @@ def test_every_layout_gives_back_what_was_put_in(tmp_path: Path, layout: str, ki
     assert equal(found.ema, expected if layout == "ncsn" else {**expected, **shadow(net)})
     assert found.averaged == (layout != "ncsn")
     known = 6 if kind == "cond_refinenet" or layout != "score_sde" else None
-    assert (*found.network, found.step) == (kind, 3, 2, known, 2)
+    assert (*found.network, found.step) == (kind, 3, 2, known, 4, 2)
     assert (found.sigmas is not None) == (kind == "ncsnv2" and layout != "score_sde")
     moments = trained(network(kind, channels=3))["state"]
     for index, (name, _) in enumerate(net.named_parameters()):
@@ -177,8 +177,8 @@ def test_another_network_is_named(tmp_path: Path) -> None:
         "not one of ours.*found 1 tensors, the first down",
     )
     deeper = state(network("ncsnv2"))
-    deeper["module.res5.0.conv1.weight"] = torch.ones(1)
-    refused(tmp_path, [deeper, {}], "ncsn", r"not one of ours.*res5\.0\.conv1\.weight is unknown.*NCSN\+\+")
+    deeper["module.res7.0.conv1.weight"] = torch.ones(1)
+    refused(tmp_path, [deeper, {}], "ncsn", r"not one of ours.*res7\.0\.conv1\.weight is unknown.*NCSN\+\+")
     short = state(network("cond_refinenet"))
     del short["module.refine3.msf.convs.0.bias"]
     refused(tmp_path, [short, {}], "ncsn", r"refine3\.msf\.convs\.0\.bias is missing")

@@ -2,17 +2,18 @@
 
 import itertools
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from foreign_networks import Karras, Song
+from foreign_networks import Karras, Refined, Song
 from scorefield import networks
 from scorefield.config import RunConfig, describe, validate
 from scorefield.errors import ConfigError
-from scorefield.interop import edm
+from scorefield.interop import edm, read_weights
 from scorefield.interop.edm import from_edm, network_of_edm, settings_of_edm
 from scorefield.interop.score_sde import from_score_sde, settings_of_score_sde, to_score_sde
 from scorefield.interop.score_sde_config import run_of_score_sde
@@ -306,7 +307,7 @@ LEFT_OUT = {"model.map_augment.weight": torch.ones(1), "model.enc.4x4_down.conv0
 @pytest.mark.parametrize("name", EDMS)
 @torch.no_grad()
 def test_networks_of_edm(name: str) -> None:
-    """Its preconditionings; of iDDPM on two of its levels, whose σ it finds one after another."""
+    """Its preconditionings; of iDDPM beside two of its levels, of which it takes the nearest, and whose σ it finds one after another."""
     precond, more = EDMS[name]
     arguments = {**KARRAS, **more}
     net = network_of_edm(arguments, precond)
@@ -318,7 +319,7 @@ def test_networks_of_edm(name: str) -> None:
     sigma, label, level = torch.tensor([0.4, 9.0], dtype=torch.float64), torch.tensor([1, 2]), torch.tensor([9, 31])
     if precond == "iDDPMPrecond":
         levels = arguments.get("M", 1000)
-        sigma = ratios(levels, arguments.get("C_1", 0.001), arguments.get("C_2", 0.008))[levels - 1 - level]
+        sigma = 1.0003 * ratios(levels, arguments.get("C_1", 0.001), arguments.get("C_2", 0.008))[levels - 1 - level]
     rho = sigma.float().view(-1, 1, 1, 1)
     x = torch.randn(2, *net.shape) * rho
     c_skip, c_out, c_in = 1.0, -rho, (1 + rho**2) ** -0.5
@@ -371,3 +372,53 @@ def test_settings_that_edm_does_not_know_are_refused(said: dict[str, Any], known
 def test_a_preconditioning_has_its_own_default_network(precond: str, kind: type) -> None:
     with torch.device("meta"):
         assert isinstance(network_of_edm({"img_resolution": 64, "img_channels": 3}, precond), kind)
+
+
+# --- NCSNv2 ----------------------------------------------------------------------------------------------------------------------------
+
+LAST = [("res4", 2), ("res5", 4)]
+DEPTHS: dict[int, tuple[list[tuple[str, int]], list[str]]] = {
+    4: ([("res2", 1), ("res3", 2), ("res4", 4)], ["refine1", "refine2", "refine3", "refine4"]),
+    5: ([("res2", 1), ("res3", 1), *LAST], ["refine1", "refine2", "refine3", "refine4", "refine5"]),
+    6: (
+        [("res2", 1), ("res3", 1), ("res31", 1), *LAST],
+        ["refine1", "refine2", "refine31", "refine3", "refine4", "refine5"],
+    ),
+}
+
+
+@pytest.mark.parametrize("stages", DEPTHS)
+@torch.no_grad()
+def test_networks_of_ncsnv2(stages: Any, tmp_path: Path) -> None:
+    levels = torch.tensor([2.0, 1.0, 0.5])
+    net = networks.NCSNv2Net(3, levels, 4, stages=stages)
+    state = {key: torch.randn_like(value) / max(1, value[0].numel()) ** 0.5 for key, value in net.state_dict().items()}
+    net.load_state_dict({**state, "sigmas": levels})
+    theirs = Refined(net.state_dict(), *DEPTHS[stages])
+    x, level = torch.rand(2, 3, 24, 16), torch.tensor([2, 0])
+    assert off(net(x, level), theirs(x, level)) < 1e-5
+    assert not theirs.w.unread
+    torch.save([{f"module.{key}": value for key, value in net.state_dict().items()}, {}, 0, 2], tmp_path / "x.pth")
+    assert read_weights(tmp_path / "x.pth", "ncsnv2").network == ("ncsnv2", 3, 4, 3, stages)
+
+
+def test_deeper_networks_of_ncsnv2_keep_the_order_of_its_weights() -> None:
+    """An optimiser numbers them: refine31 is called before refine3, and stored after it."""
+    names = [name for name, _ in networks.NCSNv2Net(1, torch.ones(1), 1, stages=6).named_children()]
+    inner = [
+        "res1",
+        "res2",
+        "res3",
+        "res31",
+        "res4",
+        "res5",
+        "refine1",
+        "refine2",
+        "refine3",
+        "refine31",
+        "refine4",
+        "refine5",
+    ]
+    assert names == ["begin_conv", "normalizer", "end_conv", *inner]
+    with pytest.raises(ConfigError, match="sides that 8 divides; received 28 x 28"):
+        networks.NCSNv2Net(1, torch.ones(1), 4, (28, 28), stages=6)

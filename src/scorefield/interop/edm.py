@@ -77,7 +77,7 @@ def _adm(shared: dict[str, Any]) -> ADM:
     widths = [shared["width"] * times for times in shared["multipliers"]]
     wide = {shared["size"] >> i for i, width in enumerate(widths) if width >= _HEAD}
     attention = tuple(height for height in shared["attention"] if height in wide)
-    return ADM(**{**shared, "attention": attention}, bottleneck=widths[-1] >= _HEAD)
+    return ADM(**{**shared, "attention": attention}, bottleneck=widths[-1] >= _HEAD, stem_width=widths[0])
 
 
 def _song(shared: dict[str, Any], given: Mapping[str, Any]) -> NCSNpp:

@@ -33,6 +33,7 @@ class ADM(nn.Module):
         classes: number of labels; None for a network that takes none.
         dropout: share of values set to zero inside each block in training.
         bottleneck: whether attention is between the way down and the way up.
+        stem_width: channels of the first convolution; None for ``width``.
         features: length of the vector that conditions the blocks; None for four times ``width``.
         timesteps: how many levels it was trained on, where it knows these alone: it is told 999 t, and asked at the nearest level.
 
@@ -52,6 +53,7 @@ class ADM(nn.Module):
         classes: Annotated[int, Ge(2)] | None = None,
         dropout: Annotated[float, Ge(0), Lt(1)] = 0.1,
         bottleneck: bool = True,
+        stem_width: Annotated[int, Ge(1)] | None = None,
         features: Annotated[int, Ge(1)] | None = None,
         timesteps: Annotated[int, Ge(2)] | None = None,
     ) -> None:
@@ -60,6 +62,7 @@ class ADM(nn.Module):
         self.width, self.multipliers, self.depth = width, multipliers, depth
         self.attention, self.classes, self.dropout = attention, classes, dropout
         self.bottleneck, self.features, self.timesteps = bottleneck, features, timesteps
+        self.stem_width = stem_width
         style = Style(
             features or 4 * width,
             rescale=False,
@@ -73,9 +76,9 @@ class ADM(nn.Module):
         self.label = None if classes is None else nn.Linear(classes, style.features, bias=False)
         self.mix = nn.Sequential(nn.Linear(width, style.features), nn.SiLU(), nn.Linear(style.features, style.features))
         widths = [width * m for m in multipliers]
-        self.stem = nn.Conv2d(channels, widths[0], 3, padding=1)
+        kept = [stem_width or width]
+        self.stem = nn.Conv2d(channels, kept[0], 3, padding=1)
         attends = [self.shape[1] // 2**i in attention for i in range(len(widths))]
-        kept = [widths[0]]
         down: list[nn.Module] = []
         for i, w in enumerate(widths):
             if i:

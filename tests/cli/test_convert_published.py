@@ -333,7 +333,7 @@ def test_arguments_that_make_no_network_are_refused(
 
 ENDLESS: list[dict[str, Any]] = [
     *({"model_channels": 10**7}, {"num_blocks": 10**9}, {"channel_mult": [1] * 10**5}, {"label_dim": 10**9}),
-    *({"img_resolution": 10**9}, {"model_channels": -8}, {"M": 10**9}, {"channel_mult_emb": 10**6}),
+    *({"img_resolution": 10**9}, {"model_channels": -8}, {"M": 10**9}, {"channel_mult_emb": 10**6}, {"M": 0}),
 ]
 
 
@@ -342,7 +342,8 @@ def test_arguments_without_measure_are_refused_before_a_network_is_made_of_them(
     arguments: dict[str, Any], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     known = {"img_resolution": 8, "img_channels": 3, "channel_mult": [1, 2], "num_blocks": 1, "model_type": "SongUNet"}
-    code, precond = (2, "iDDPMPrecond") if "M" in arguments else (4, "EDMPrecond")
+    precond = "iDDPMPrecond" if "M" in arguments else "EDMPrecond"
+    code = 2 if arguments.get("M") else 4
     path = hollow(tmp_path, precond, **{**known, **arguments})
     refused(capsys, code, [str(path), "--from", "edm", "--out", str(tmp_path / "run")], "net.pkl: ", "expected")
 

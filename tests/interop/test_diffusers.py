@@ -302,6 +302,7 @@ def elsewhere(folder: Path) -> None:
         (lambda f: spoil(f, UNET, _class_name="UNet2DConditionModel"), ConfigError, "found UNet2DConditionModel"),
         (lambda f: spoil(f, UNET, down_block_types=["DownBlock2D"]), ConfigError, "diffusers says"),
         (lambda f: spoil(f, UNET, block_out_channels=[32, 10**9]), CheckpointError, "has 1000000000"),
+        (lambda f: spoil(f, UNET, block_out_channels=[[32], 64]), CheckpointError, r"has \[32\]"),
         (lambda f: spoil(f, UNET, layers_per_block=10**9), CheckpointError, "layers_per_block"),
         (lambda f: spoil(f, UNET, norm_eps=1e-6, layers_per_block=2), CheckpointError, r"resnets\.1.* is missing"),
         (lambda f: spoil(f, UNET, in_channels=6), ConfigError, "found 1 and 6"),

@@ -87,7 +87,7 @@ def _fit(folder: Path, unet: Mapping[str, Any], weights: Mapping[str, Tensor]) -
         CheckpointError: naming the first.
     """
     widths, depth = unet.get("block_out_channels", ()), unet.get("layers_per_block", 1)
-    found = {size for value in weights.values() for size in value.shape[:1]}
+    found = [size for value in weights.values() for size in value.shape[:1]]  # no set: what is sought may be anything
     other = (
         next((width for width in widths if width not in found), None) if isinstance(widths, list | tuple) else widths
     )
@@ -223,7 +223,7 @@ def _betas(folder: object, scheduler: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _laplace(levels: int) -> list[float]:
-    """Return β of levels whose ln ρ² has Laplace's distribution (Hang & Gu 2024), up to 0.999, as diffusers has it."""
+    """Return β of levels whose ln ρ² has Laplace's distribution, up to 0.999, as diffusers has it."""
     t = torch.arange(levels + 1, dtype=torch.float64) / levels
     snr = torch.exp(-0.5 * torch.sign(0.5 - t) * torch.log(1 - 2 * (0.5 - t).abs() + 1e-6))
     kept = torch.sqrt(snr / (1 + snr))

@@ -77,7 +77,13 @@ def bring_edm(source: Path, given: dict[str, Any], blamed: str) -> Brought:
         weights = from_edm(net, file.state)
     except (ConfigError, CheckpointError) as error:
         raise type(error)(f"{source}: {error}") from error
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:  # whatever arguments that make no sense lead to
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        ArithmeticError,
+        RuntimeError,
+    ) as error:  # whatever arguments that make no sense lead to
         raise CheckpointError(f"{source}: expected the arguments of a network of EDM; found {error!r}") from error
     config = completed(_trainable({**known, "network": describe(net)}), given, blamed)
     model = _built(config, net.shape, blamed)

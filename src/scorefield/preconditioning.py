@@ -4,7 +4,7 @@ With ρ = σ/α, the noise-to-signal ratio, and F the network:
 
     Denoiser    D = c_skip x/α + c_out F(c_in x/α, ¼ ln ρ)           (Karras et al. 2022, Eq. 7 and Table 1)
     NoiseNet    ẑ = F(c_in x, c_noise)                                  (Ho et al. 2020)
-    ScoreNet    s = F(c_in x, c_noise) / σ                              (Song & Ermon 2020, Technique 3)
+    ScoreNet    s = F(c_in x, c_noise) / σ, or F itself                 (Song & Ermon 2020, Technique 3)
     VelocityNet v = F(c_in x, c_noise),   v = α z − σ x_0               (Salimans & Ho 2022, section 4)
     DataNet     D = F(c_in x, c_noise)
     FlowNet     u = F(c_in x, c_noise),   u = dx_t/dt                   (Lipman et al. 2023)
@@ -138,12 +138,15 @@ class Denoiser(Networked):
         return self.mean_data + c_skip * y + c_out * self.output(c_in * y, torch.log(ratio) / 4)
 
 
-Condition = Literal["log_ratio", "log_sigma", "log_half_sigma", "time"]
+Condition = Literal["log_ratio", "log_sigma", "log_half_sigma", "sigma", "time", "log_time", "time_left"]
 _CONDITIONS: dict[Condition, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "log_ratio": lambda t, alpha, sigma: torch.log(sigma / alpha) / 4,
     "log_sigma": lambda t, alpha, sigma: torch.log(sigma),
     "log_half_sigma": lambda t, alpha, sigma: torch.log(sigma / 2),
+    "sigma": lambda t, alpha, sigma: sigma,
     "time": lambda t, alpha, sigma: 999 * t,
+    "log_time": lambda t, alpha, sigma: torch.log(999 * t),
+    "time_left": lambda t, alpha, sigma: 999 * (1 - t),
 }
 
 
@@ -155,7 +158,8 @@ class _Scaled(Networked):
         process: the forward process.
         c_in: 1/√(α² + σ²), by which data of unit variance has unit variance at every level ("unit"), or 1 ("raw").
         c_noise: ¼ ln ρ ("log_ratio", Karras et al. 2022), ln σ ("log_sigma", Song et al. 2021 on VE), ln(σ/2)
-            ("log_half_sigma", as Karras et al. 2022 have it) or 999 t ("time", Song et al. 2021 on VP and sub-VP).
+            ("log_half_sigma", as Karras et al. 2022 have it), σ ("sigma"), 999 t ("time", Song et al. 2021 on VP and sub-VP),
+            ln(999 t) ("log_time") or 999 (1 − t) ("time_left", which counts levels from the noisiest).
     """
 
     def __init__(
@@ -192,12 +196,33 @@ class NoiseNet(_Scaled, Scored):
 
 
 class ScoreNet(_Scaled, Scored):
-    """The network predicts σ times the score, the scale NCSNv2 found scores to have at every level: σ s = F(c_in x, c_noise)."""
+    """The network predicts σ times the score, the scale NCSNv2 found scores to have at every level: σ s = F(c_in x, c_noise).
+
+    Args:
+        net: (c_in x, c_noise) ↦ a tensor shaped like x.
+        process: the forward process.
+        c_in: see `NoiseNet`.
+        c_noise: see `NoiseNet`.
+        c_out: "unit" where the network's output is divided by σ, "raw" where it is the score itself.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        process: Process,
+        c_in: Literal["unit", "raw"] = "unit",
+        c_noise: Condition = "log_ratio",
+        c_out: Literal["unit", "raw"] = "unit",
+    ) -> None:
+        super().__init__(net, process, c_in, c_noise)
+        if c_out not in ("unit", "raw"):
+            raise ValueError(f'c_out must be "unit" or "raw"; received {c_out!r}')
+        self.c_out: Literal["unit", "raw"] = c_out
 
     def score(self, x: State, t: Time) -> State:
-        """Return s = F/σ."""
-        _, sigma = self.scales(x, t)
-        return self.scaled_output(x, t) / sigma
+        """Return s = F/σ, or F."""
+        out = self.scaled_output(x, t)
+        return out if self.c_out == "raw" else out / self.scales(x, t)[1]
 
 
 class VelocityNet(_Scaled):

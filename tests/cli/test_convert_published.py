@@ -159,6 +159,42 @@ def test_a_checkpoint_of_score_sde_comes_in_and_goes_out_bit_for_bit(name: str, 
             assert off(model.score(arrays["input"], arrays["t"].double()), arrays["score"]) < 1e-5
 
 
+PARTLY = {
+    "no optimiser": (lambda v: v.pop("optimizer"), "weights of step 7"),
+    "no averages": (lambda v: v.pop("ema"), "none averaged, of step 7"),
+    "averages in a tuple": (
+        lambda v: v["ema"].update(shadow_params=tuple(v["ema"]["shadow_params"])),
+        "weights of step 7",
+    ),
+    "no prefix": (
+        lambda v: v.update(model={name.removeprefix("module."): value for name, value in v["model"].items()}),
+        "averaged weights of step 7",
+    ),
+    "weights alone": (
+        lambda v: [v.update(v.pop("model")), [v.pop(k) for k in ("ema", "step", "optimizer")]],
+        "of step 0",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", PARTLY)
+def test_what_is_left_of_a_checkpoint_is_read(what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    meta, state, _ = network("small ddpm++ of vp")
+    value, (change, said) = checkpoint(state), PARTLY[what]
+    now = {name.removeprefix("module."): tensor for name, tensor in value["model"].items()}
+    change(value)
+    torch.save(value, tmp_path / "x.pth")
+    config = configuration(tmp_path / "config.py", meta)
+    arguments = ["--from", "score_sde", "--config", str(config), "--out"]
+    assert main(["convert", str(tmp_path / "x.pth"), *arguments, str(tmp_path / "run")]) == 0
+    assert said in capsys.readouterr().out
+    assert main(["convert", str(tmp_path / "run"), "--to", "score_sde", "--out", str(tmp_path / "back.pth")]) == 0
+    back = torch.load(tmp_path / "back.pth", weights_only=True)
+    expected = now if "none" in said or said.endswith("0") else state
+    trained = [tensor for name, tensor in expected.items() if name != "sigmas"]
+    assert same(back["ema"]["shadow_params"], trained)
+
+
 COUNTS = {
     "ve/cifar10_ncsnpp_continuous": 62_758_787,
     "ve/cifar10_ncsnpp_deep_continuous": 107_586_947,
@@ -168,9 +204,13 @@ COUNTS = {
     "vp/cifar10_ncsnpp_continuous": 62_693_251,
     "vp/cifar10_ncsnpp_deep_continuous": 107_521_411,
     "vp/ddpm/cifar10_continuous": 35_218_947,
+    **{"ve/cifar10_ddpm": 35_218_947, "vp/ddpm/cifar10": 35_218_947},
+    **{"ve/cifar10_ncsnpp": 62_693_251, "vp/cifar10_ncsnpp": 62_693_251, "vp/cifar10_ddpmpp": 61_804_419},
 }
 COUNTS |= {
-    name.replace("vp/cifar10", "subvp/cifar10"): n for name, n in COUNTS.items() if name.startswith("vp/cifar10")
+    name.replace("vp/cifar10", "subvp/cifar10"): n
+    for name, n in COUNTS.items()
+    if name.startswith("vp/cifar10") and name.endswith("continuous")
 }
 
 
@@ -183,8 +223,20 @@ def test_a_published_configuration_has_the_published_size(name: str) -> None:
         net = config.network.build(channels=3, size=size)
     assert sum(p.numel() for p in net.parameters() if p.requires_grad) == COUNTS[name]
     assert config.model.location == (0.0 if name.startswith("ve") else 0.5)
-    assert config.sampling.sampler.kind == ("pc" if name.startswith("ve") else "em")
+    on_levels = "reverse_diffusion" if name.endswith("ncsnpp") else "ancestral"
+    drawn = "pc" if name.startswith("ve") else "em" if name.endswith("continuous") else on_levels
+    assert config.sampling.sampler.kind == drawn
     assert config.objective.kind == "dsm"
+
+
+def test_a_section_is_found_by_whatever_the_file_calls_it(tmp_path: Path) -> None:
+    path = tmp_path / "config.py"
+    path.write_text(
+        "def get_config():\n  config = get_default_configs()\n  config.training = t = ConfigDict()\n  t.sde = 'vpsde'\n"
+        "  net = config.model\n  net.embedding_type = 'positional'\n  net.nf = 24\n"
+    )
+    found = run_of_score_sde(read_score_sde_config(path))
+    assert (found["process"]["kind"], found["network"]["width"]) == ("vp", 24)
 
 
 def test_a_file_has_the_defaults_that_it_imports(tmp_path: Path) -> None:
@@ -261,22 +313,47 @@ def test_a_pickle_of_edm_is_the_denoiser_it_was(name: str, capsys: pytest.Captur
     assert off(denoised, arrays["denoised"]) < 1e-5
 
 
+def hollow(tmp_path: Path, precond: str, **arguments: Any) -> Path:
+    """Write a pickle of EDM with tensors that are of no network."""
+    inner, outer = nn.Module(), nn.Module()
+    inner._parameters.update({f"w{k}": nn.Parameter(torch.ones(1)) for k in range(99)})
+    outer._modules["model"] = persistent("SongUNet", inner, "")  # pyright: ignore[reportArgumentType]
+    return write(tmp_path / "net.pkl", {"ema": persistent(precond, outer, "", **arguments)})
+
+
 @pytest.mark.parametrize("arguments", [{}, {"img_resolution": 8, "img_channels": "three"}])
 def test_arguments_that_make_no_network_are_refused(
     arguments: dict[str, Any], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    path = write(tmp_path / "net.pkl", {"ema": persistent("EDMPrecond", nn.Module(), "", **arguments)})
+    path = hollow(tmp_path, "EDMPrecond", **arguments)
     refused(
         capsys, 4, [str(path), "--from", "edm", "--out", str(tmp_path / "run")], "expected the arguments", "net.pkl"
     )
 
 
-@pytest.mark.parametrize(("precond", "arguments"), [("iDDPMPrecond", {}), ("VPPrecond", {"M": 500})])
+ENDLESS: list[dict[str, Any]] = [
+    *({"model_channels": 10**7}, {"num_blocks": 10**9}, {"channel_mult": [1] * 10**5}, {"label_dim": 10**9}),
+    *({"img_resolution": 10**9}, {"model_channels": -8}, {"M": 10**9}, {"channel_mult_emb": 10**6}, {"M": 0}),
+]
+
+
+@pytest.mark.parametrize("arguments", ENDLESS, ids=lambda arguments: next(iter(arguments)))
+def test_arguments_without_measure_are_refused_before_a_network_is_made_of_them(
+    arguments: dict[str, Any], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    known = {"img_resolution": 8, "img_channels": 3, "channel_mult": [1, 2], "num_blocks": 1, "model_type": "SongUNet"}
+    precond = "iDDPMPrecond" if "M" in arguments else "EDMPrecond"
+    code = 2 if arguments.get("M") else 4
+    path = hollow(tmp_path, precond, **{**known, **arguments})
+    refused(capsys, code, [str(path), "--from", "edm", "--out", str(tmp_path / "run")], "net.pkl: ", "expected")
+
+
+@pytest.mark.parametrize(("precond", "arguments"), [("Precond", {}), ("VPPrecond", {"M": 500})])
 def test_what_edm_has_and_we_do_not_is_refused(
     precond: str, arguments: dict[str, Any], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     arguments = {"img_resolution": 8, "img_channels": 3, **arguments}
-    path = write(tmp_path / "net.pkl", {"ema": persistent(precond, nn.Module(), "", **arguments)})
+    path = hollow(tmp_path, precond, **arguments)
     refused(
         capsys, 2, [str(path), "--from", "edm", "--out", str(tmp_path / "run")], f"found {precond}", "net.pkl: expected"
     )

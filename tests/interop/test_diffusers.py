@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from scorefield import (
@@ -188,6 +189,91 @@ def test_files_may_lie_at_the_root(tmp_path: Path) -> None:
     assert load_model(str(tmp_path)).event == (1, 8, 8)
 
 
+def weights_in(folder: Path) -> dict[str, Tensor]:
+    return load_file(folder / WEIGHTS)
+
+
+def in_shards(folder: Path) -> None:
+    """Two files, and an index that says which tensor is where."""
+    weights, where = weights_in(folder), {}
+    (folder / WEIGHTS).unlink()
+    for k, half in enumerate((list(weights)[::2], list(weights)[1::2])):
+        name = f"diffusion_pytorch_model-0000{k}.safetensors"
+        save_file({key: weights[key] for key in half}, folder / "unet" / name)
+        where |= dict.fromkeys(half, name)
+    (folder / INDEX).write_text(json.dumps({"metadata": {}, "weight_map": where}))
+
+
+def in_half_precision(folder: Path) -> None:
+    save_file({key: value.half() for key, value in weights_in(folder).items()}, folder / "unet" / HALF)
+    (folder / WEIGHTS).unlink()
+
+
+def under_old_names(folder: Path) -> None:
+    """As diffusers' first pipelines are stored."""
+    old = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
+    weights = weights_in(folder)
+    for now, before in old.items():
+        weights = {key.replace(f".{now}.", f".{before}."): value for key, value in weights.items()}
+    assert any(".proj_attn." in key for key in weights)
+    save_file(weights, folder / WEIGHTS)
+
+
+@pytest.mark.parametrize("stored", [in_shards, in_half_precision, under_old_names])
+def test_weights_in_other_forms_are_those_weights(stored: Any, tmp_path: Path) -> None:
+    net = unet()
+    if stored is in_half_precision:
+        net.load_state_dict({key: value.half().float() for key, value in net.state_dict().items()})
+    stored(saved(tmp_path, net, diffusers.DDPMScheduler()))
+    model, x = load_model(f"diffusers:{tmp_path}").model.in_units(None), torch.randn(2, 1, 8, 8)
+    assert off(model.noise(x, torch.tensor(1.0, dtype=torch.float64)), net(x, torch.tensor(999.0)).sample) < 1e-5
+
+
+SCHEDULED = {
+    "laplace": lambda: diffusers.DDPMScheduler(beta_schedule="laplace"),
+    "sigmoid": lambda: diffusers.DDPMScheduler(beta_schedule="sigmoid"),
+    "own": lambda: diffusers.DDIMScheduler(trained_betas=[0.1, 0.2, 0.3, 0.9], num_train_timesteps=4),
+    **{
+        name: lambda name=name: getattr(diffusers, name)()
+        for name in (
+            *(
+                "HeunDiscreteScheduler",
+                "KDPM2DiscreteScheduler",
+                "KDPM2AncestralDiscreteScheduler",
+                "UniPCMultistepScheduler",
+            ),
+            *("DEISMultistepScheduler", "SASolverScheduler", "LMSDiscreteScheduler", "PNDMScheduler"),
+        )
+    },
+}
+
+
+@pytest.mark.parametrize("stated", [True, False])
+@pytest.mark.parametrize("name", SCHEDULED)
+def test_levels_are_theirs_stated_or_left_to_the_default(name: str, stated: bool, tmp_path: Path) -> None:
+    scheduler = SCHEDULED[name]()
+    folder = saved(tmp_path, unet(), scheduler)
+    if not stated:
+        config = json.loads((folder / SCHEDULER).read_text())
+        kept = ("_class_name", "beta_schedule" if name in ("laplace", "sigmoid") else "", "trained_betas")
+        (folder / SCHEDULER).write_text(json.dumps({key: value for key, value in config.items() if key in kept}))
+    kept = scheduler.alphas_cumprod.double()
+    ratio = load_model(f"diffusers:{folder}").model.process.ratio(torch.linspace(0, 1, len(kept), dtype=torch.float64))
+    known = kept > 1e-4  # of what is nearly 1 or 0 they keep few digits
+    torch.testing.assert_close(ratio[known], ((1 - kept) / kept).sqrt()[known], rtol=1e-3, atol=0)
+
+
+def test_euler_in_continuous_time_is_told_the_logarithm_of_the_noise(tmp_path: Path) -> None:
+    net = unet()
+    settings = {"prediction_type": "v_prediction", "timestep_type": "continuous", "sigma_min": 0.01, "sigma_max": 50.0}
+    scheduler = diffusers.EulerDiscreteScheduler(**settings, use_karras_sigmas=True)
+    model = loaded(tmp_path, net, scheduler).model
+    scheduler.set_timesteps(6)
+    x = torch.randn(2, 1, 8, 8) * scheduler.init_noise_sigma
+    times = scheduler.sigmas[:-1].double()
+    assert off(ours(model, Euler(), x, times), theirs(net, scheduler, x)) < 1e-5
+
+
 def spoil(folder: Path, place: str, **values: Any) -> None:
     path = folder / place
     path.write_text(json.dumps(json.loads(path.read_text()) | values))
@@ -198,6 +284,12 @@ SCHEDULER, UNET, WEIGHTS = (
     "unet/config.json",
     "unet/diffusion_pytorch_model.safetensors",
 )
+INDEX, HALF = f"{WEIGHTS}.index.json", "diffusion_pytorch_model.fp16.safetensors"
+
+
+def elsewhere(folder: Path) -> None:
+    (folder / WEIGHTS).rename(folder / "outside.safetensors")
+    (folder / INDEX).write_text(json.dumps({"weight_map": {"conv_in.weight": "../outside.safetensors"}}))
 
 
 @pytest.mark.parametrize(
@@ -208,7 +300,26 @@ SCHEDULER, UNET, WEIGHTS = (
         (lambda f: spoil(f, SCHEDULER, beta_schedule="magic"), ConfigError, "found 'magic'"),
         (lambda f: spoil(f, SCHEDULER, rescale_betas_zero_snr=True), ConfigError, "noise alone"),
         (lambda f: spoil(f, UNET, _class_name="UNet2DConditionModel"), ConfigError, "found UNet2DConditionModel"),
-        (lambda f: spoil(f, UNET, block_out_channels=[32]), ConfigError, "diffusers says"),
+        (lambda f: spoil(f, UNET, down_block_types=["DownBlock2D"]), ConfigError, "diffusers says"),
+        (lambda f: spoil(f, UNET, block_out_channels=[32, 10**9]), CheckpointError, "has 1000000000"),
+        (lambda f: spoil(f, UNET, block_out_channels=[[32], 64]), CheckpointError, r"has \[32\]"),
+        (lambda f: spoil(f, UNET, layers_per_block=10**9), CheckpointError, "layers_per_block"),
+        (lambda f: spoil(f, UNET, norm_eps=1e-6, layers_per_block=2), CheckpointError, r"resnets\.1.* is missing"),
+        (lambda f: spoil(f, UNET, in_channels=6), ConfigError, "found 1 and 6"),
+        (lambda f: spoil(f, SCHEDULER, _class_name="CMStochasticIterativeScheduler"), ConfigError, "found CMSto.*"),
+        (lambda f: spoil(f, SCHEDULER, prediction_type="flow_prediction"), ConfigError, "found 'flow_prediction'"),
+        (
+            lambda f: spoil(f, SCHEDULER, _class_name="FlowMatchEulerDiscreteScheduler", invert_sigmas=True),
+            ConfigError,
+            "invert_sigmas",
+        ),
+        (elsewhere, CheckpointError, r"'\.\./outside\.safetensors', which is not read"),
+        (lambda f: (f / INDEX).write_text("{}") and (f / WEIGHTS).unlink(), CheckpointError, "expected weight_map"),
+        (
+            lambda f: (f / "model_index.json").write_text('{"vqvae": ["diffusers", "VQModel"]}'),
+            CheckpointError,
+            "names the autoencoder vqvae",
+        ),
         (lambda f: spoil(f, UNET, sample_size=None), ConfigError, "add sample_size"),
         (lambda f: (f / UNET).write_text("{"), CheckpointError, "expected JSON"),
         (lambda f: (f / WEIGHTS).write_bytes(b"damaged"), CheckpointError, "cannot be read"),

@@ -5,6 +5,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -41,6 +42,19 @@ def test_tensors_and_arguments_come_out_and_the_source_is_not_run(tmp_path: Path
     assert not marker.exists()
 
 
+def test_numbers_of_numpys_and_arguments_in_order_are_read(tmp_path: Path) -> None:
+    """A block of EDM's keeps √½ as one of the former; a module may be stored alone, and be of a repository within another."""
+    module = nn.Module()
+    module.skip_scale = np.sqrt(0.5)  # pyright: ignore[reportAttributeAccessIssue]
+    whole = persistent(
+        "EDMPrecond", module, "", sigma_data=np.float64(0.5), label_dim=np.int64(3), xflip=np.bool_(True)
+    )
+    whole.arguments[0]["state"]["_init_args"] = (8, 3)
+    whole.module = "edm.torch_utils.persistence"
+    expected = {"img_resolution": 8, "img_channels": 3, "sigma_data": 0.5, "label_dim": 3, "xflip": True}
+    assert read_edm(write(tmp_path / "net.pkl", whole)).arguments == expected
+
+
 def traps(marker: Path) -> dict[str, Any]:
     command = f"touch {marker}"
     inner = io.BytesIO()
@@ -58,6 +72,8 @@ def traps(marker: Path) -> dict[str, Any]:
         "eval": {"ema": Call("builtins", "eval", f"__import__('os').system({command!r})")},
         "getattr": {"ema": Call("builtins", "getattr", "a", "b")},
         "an import by another name": {"ema": Call("importlib", "import_module", "os")},
+        "a number of objects": {"ema": Call("numpy.core.multiarray", "scalar", Call("numpy", "dtype", "O8"), b"")},
+        "an array of numpy's": {"ema": Call("numpy.core.multiarray", "_reconstruct", command)},
         "torch.load": {"ema": Call("torch", "load", str(marker))},
         "a reduce through copyreg": {"ema": Call("copyreg", "_reconstructor", Call("os", "system", command))},
         "a module of torch with hooks": {"ema": Call("torch.nn.modules.module", "_IncompatibleKeys", command)},
@@ -78,6 +94,7 @@ def test_what_would_run_is_refused_and_does_not(trap: str, tmp_path: Path) -> No
     [
         (b"", "damaged"),
         (b"no pickle at all", "damaged"),
+        (b"\x80\x04}r\xff\xff\xff\xff0N.", "a NoneType"),  # an object put at place 4294967295
         (pickle.dumps([1, 2]), "a list"),
         (pickle.dumps({"ema": {"model": 1}}), "a dict with ema"),
         (pickle.dumps({"net": 1}), "a dict with net"),

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 from foreign_checkpoints import LEVELS, contents, network, shadow, state, trained, write
 from scorefield import CheckpointError
 from scorefield.interop import Imported, read_weights, write_weights
+from scorefield.interop.edm_file import read_edm
 
 KINDS = ["cond_refinenet", "ncsnv2"]
 
@@ -30,7 +32,7 @@ def test_every_layout_gives_back_what_was_put_in(tmp_path: Path, layout: str, ki
     assert equal(found.ema, expected if layout == "ncsn" else {**expected, **shadow(net)})
     assert found.averaged == (layout != "ncsn")
     known = 6 if kind == "cond_refinenet" or layout != "score_sde" else None
-    assert (*found.network, found.step) == (kind, 3, 2, known, 2)
+    assert (*found.network, found.step) == (kind, 3, 2, known, 4, 2)
     assert (found.sigmas is not None) == (kind == "ncsnv2" and layout != "score_sde")
     moments = trained(network(kind, channels=3))["state"]
     for index, (name, _) in enumerate(net.named_parameters()):
@@ -111,6 +113,33 @@ def test_a_file_that_is_not_torchs_is_refused(tmp_path: Path, content: bytes) ->
         read_weights(path, "ncsn")
 
 
+def test_a_tensor_of_more_numbers_than_the_file_has_is_refused(tmp_path: Path) -> None:
+    """Its finiteness alone would need 68 GB."""
+    weights = state(network("cond_refinenet"))
+    weights["module.begin_conv.bias"] = torch.zeros(1).expand(2**36)
+    refused(tmp_path, [weights, {}], "ncsn", r"begin_conv\.bias claims the shape \(68719476736,\)")
+
+
+def test_an_archive_that_would_unpack_to_more_is_refused(tmp_path: Path) -> None:
+    whole, bomb = write(tmp_path / "x.pth", contents("ncsn", network("cond_refinenet"))), tmp_path / "bomb.pth"
+    with zipfile.ZipFile(whole) as parts, zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as out:
+        for part in parts.infolist():
+            out.writestr(part.filename, parts.read(part))
+        out.writestr("x/data/1000", bytes(2**20))
+    with pytest.raises(CheckpointError, match="would unpack to"):
+        read_weights(bomb, "ncsn")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes on this system")
+def test_what_has_no_end_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link.pth").symlink_to("/dev/zero")
+    for path, found in (("pipe", "device"), ("link.pth", "device"), (".", "folder")):
+        for read in (lambda path: read_weights(path, "ncsn"), read_edm):
+            with pytest.raises(CheckpointError, match=f"expected a file; found a {found}"):
+                read(tmp_path / path)
+
+
 def test_a_file_cut_short_or_absent_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "x.pth", contents("ncsn", network("cond_refinenet")))
     path.write_bytes(path.read_bytes()[:-1000])
@@ -148,8 +177,8 @@ def test_another_network_is_named(tmp_path: Path) -> None:
         "not one of ours.*found 1 tensors, the first down",
     )
     deeper = state(network("ncsnv2"))
-    deeper["module.res5.0.conv1.weight"] = torch.ones(1)
-    refused(tmp_path, [deeper, {}], "ncsn", r"not one of ours.*res5\.0\.conv1\.weight is unknown.*NCSN\+\+")
+    deeper["module.res7.0.conv1.weight"] = torch.ones(1)
+    refused(tmp_path, [deeper, {}], "ncsn", r"not one of ours.*res7\.0\.conv1\.weight is unknown.*NCSN\+\+")
     short = state(network("cond_refinenet"))
     del short["module.refine3.msf.convs.0.bias"]
     refused(tmp_path, [short, {}], "ncsn", r"refine3\.msf\.convs\.0\.bias is missing")

@@ -123,7 +123,10 @@ def test_flows_are_what_networks_of_them_predict(process: Process) -> None:
         ("log_ratio", lambda t, alpha, sigma: (sigma / alpha).log() / 4),
         ("log_sigma", lambda t, alpha, sigma: sigma.log()),
         ("log_half_sigma", lambda t, alpha, sigma: (sigma / 2).log()),
+        ("sigma", lambda t, alpha, sigma: sigma),
         ("time", lambda t, alpha, sigma: 999 * t),
+        ("log_time", lambda t, alpha, sigma: (999 * t).log()),
+        ("time_left", lambda t, alpha, sigma: 999 * (1 - t)),
     ],
 )
 def test_networks_are_told_the_noise_in_the_way_that_is_asked_for(c_noise: Any, expected: Any) -> None:
@@ -133,7 +136,7 @@ def test_networks_are_told_the_noise_in_the_way_that_is_asked_for(c_noise: Any, 
     torch.testing.assert_close(NoiseNet(net, process, "raw", c_noise).noise(x, t), raw, rtol=1e-6, atol=1e-8)
 
 
-@pytest.mark.parametrize("settings", [{"c_in": "none"}, {"c_noise": "sigma"}])
+@pytest.mark.parametrize("settings", [{"c_in": "none"}, {"c_noise": "none"}])
 def test_other_ways_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="c_in must be"):
         NoiseNet(Wave(), VP(), **settings)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from scorefield.errors import ConfigError
+from scorefield.errors import CheckpointError, ConfigError
 from scorefield.interop.diffusers_files import json_of, weights_of
 from scorefield.interop.diffusers_latent import autoencoder_of
 
@@ -29,7 +29,15 @@ _DISCRETE = (
     ),
     *("DPMSolverMultistepScheduler", "DPMSolverSinglestepScheduler", "DEISMultistepScheduler", "LMSDiscreteScheduler"),
     *("EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler", "HeunDiscreteScheduler", "KDPM2DiscreteScheduler"),
+    *("KDPM2AncestralDiscreteScheduler", "DPMSolverSDEScheduler", "SASolverScheduler"),
 )
+_LATENT = (
+    "HeunDiscreteScheduler",
+    "KDPM2DiscreteScheduler",
+    "KDPM2AncestralDiscreteScheduler",
+    "DPMSolverSDEScheduler",
+)
+"""Those whose β, where it is left out, is that of latent diffusion."""
 _EDM = ("EDMEulerScheduler", "EDMDPMSolverMultistepScheduler")
 _VE = ("ScoreSdeVeScheduler",)
 _FLOW = ("FlowMatchEulerDiscreteScheduler", "FlowMatchHeunDiscreteScheduler")
@@ -67,7 +75,28 @@ def read_pipeline(folder: Path) -> Pipeline:
     unet = json_of(folder, "unet/config.json", "config.json")
     scheduler = json_of(folder, "scheduler/scheduler_config.json", "scheduler_config.json")
     settings, event = settings_of_pipeline(folder, unet, scheduler, latent=autoencoder_of(folder) is not None)
-    return Pipeline(settings, event, {f"net.unet.{key}": value for key, value in weights_of(folder, "unet").items()})
+    weights = weights_of(folder, "unet")
+    _fit(folder, unet, weights)
+    return Pipeline(settings, event, {f"net.unet.{key}": value for key, value in weights.items()})
+
+
+def _fit(folder: Path, unet: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
+    """Refuse a config.json of other, or endless, sizes than its weights have, before a network of them is made.
+
+    Raises:
+        CheckpointError: naming the first.
+    """
+    widths, depth = unet.get("block_out_channels", ()), unet.get("layers_per_block", 1)
+    found = [size for value in weights.values() for size in value.shape[:1]]  # no set: what is sought may be anything
+    other = (
+        next((width for width in widths if width not in found), None) if isinstance(widths, list | tuple) else widths
+    )
+    if other is not None:
+        raise CheckpointError(
+            f"{folder}: block_out_channels of its config.json has {other}, and no tensor of its weights does"
+        )
+    if not isinstance(depth, int) or depth * max(1, len(widths)) > len(weights):
+        raise CheckpointError(f"{folder}: layers_per_block of its config.json is {depth}; found {len(weights)} tensors")
 
 
 def settings_of_pipeline(
@@ -97,6 +126,11 @@ def settings_of_pipeline(
         raise ConfigError(
             f"{folder}: its network does not say the size of its images: add sample_size to its config.json"
         )
+    if unet.get("out_channels", 3) not in (channels, 2 * channels):  # the second half is a variance
+        raise ConfigError(
+            f"{folder}: expected a network of as many channels out as in; found {unet.get('out_channels', 3)} and {channels}: "
+            "it is told of another image beside the noise"
+        )
     height, width = (size, size) if isinstance(size, int) else size
     units = {"location": 0.0, "scale": 1.0} if latent else {"location": 0.5, "scale": 0.5}
     return _settings(folder, unet, scheduler, units), (channels, height, width)
@@ -116,6 +150,15 @@ def _settings(
             "network": {**network, "told": "sigma"},
             "model": {"kind": "score", "c_in": "raw", "c_noise": "log_sigma"},
         }
+    if (
+        kind == "EulerDiscreteScheduler"
+        and prediction == "v_prediction"
+        and scheduler.get("timestep_type") == "continuous"
+    ):
+        # EDM's formulas by another name, with σ_d = 1 and the sign of v
+        scheduler, kind = {**scheduler, "sigma_data": 1.0}, "EDMEulerScheduler"
+        if not scheduler.get("sigma_min") or not scheduler.get("sigma_max"):
+            raise ConfigError(f"{folder}: expected sigma_min and sigma_max beside timestep_type continuous; found none")
     if kind in _EDM:
         ends = {"sigma_min": scheduler.get("sigma_min", 0.002), "sigma_max": scheduler.get("sigma_max", 80.0)}
         return {
@@ -125,6 +168,8 @@ def _settings(
         }
     levels = scheduler.get("num_train_timesteps", 1000)
     if kind in _FLOW:
+        if scheduler.get("invert_sigmas"):
+            raise ConfigError(f"{folder}: its time runs the other way (invert_sigmas), which is not read; use another")
         return {
             "process": {"kind": "rectified_flow"},
             "network": {**network, "timesteps": levels + 1},  # told t · levels, where others are told t (levels − 1)
@@ -154,10 +199,13 @@ def _sign(folder: object, prediction: str) -> int:
 def _betas(folder: object, scheduler: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of `scorefield.processes.DDPM`."""
     schedule, levels = scheduler.get("beta_schedule", "linear"), scheduler.get("num_train_timesteps", 1000)
-    low, high = scheduler.get("beta_start", 1e-4), scheduler.get("beta_end", 0.02)
+    ends = (0.00085, 0.012) if scheduler.get("_class_name") in _LATENT else (1e-4, 0.02)
+    low, high = scheduler.get("beta_start", ends[0]), scheduler.get("beta_end", ends[1])
     betas = scheduler.get("trained_betas")
     if betas is None and schedule == "sigmoid":
         betas = (torch.sigmoid(torch.linspace(-6, 6, levels, dtype=torch.float64)) * (high - low) + low).tolist()
+    if betas is None and schedule == "laplace":
+        betas = _laplace(levels)
     if scheduler.get("rescale_betas_zero_snr"):
         raise ConfigError(
             f"{folder}: its last level is noise alone (rescale_betas_zero_snr), from which no score follows; use another"
@@ -169,5 +217,14 @@ def _betas(folder: object, scheduler: Mapping[str, Any]) -> dict[str, Any]:
     if schedule in ("linear", "scaled_linear"):
         return {"levels": levels, "beta_min": low, "beta_max": high, "schedule": schedule}
     raise ConfigError(
-        f"{folder}: expected beta_schedule linear, scaled_linear, squaredcos_cap_v2 or sigmoid, or trained_betas; found {schedule!r}"
+        f"{folder}: expected beta_schedule linear, scaled_linear, squaredcos_cap_v2, sigmoid or laplace, or trained_betas; "
+        f"found {schedule!r}"
     )
+
+
+def _laplace(levels: int) -> list[float]:
+    """Return β of levels whose ln ρ² has Laplace's distribution, up to 0.999, as diffusers has it."""
+    t = torch.arange(levels + 1, dtype=torch.float64) / levels
+    snr = torch.exp(-0.5 * torch.sign(0.5 - t) * torch.log(1 - 2 * (0.5 - t).abs() + 1e-6))
+    kept = torch.sqrt(snr / (1 + snr))
+    return (1 - kept[1:] / kept[:-1]).clamp(max=0.999).tolist()

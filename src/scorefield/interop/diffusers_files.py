@@ -1,6 +1,7 @@
 """Files of diffusers: JSON and safetensors, and nothing that can run code."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,10 @@ from scorefield.errors import CheckpointError
 __all__ = ["json_of", "weights_of"]
 
 _WEIGHTS = "diffusion_pytorch_model"
+_HALVES = ("fp16", "bf16")
+_RENAMED = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
+_ATTENTION = re.compile(rf"(attentions\.\d+)\.({'|'.join(_RENAMED)})\.")
+"""What diffusers called the parts of attention before 2023, as its own first pipelines still have them."""
 
 
 def json_of(folder: Path, *places: str) -> dict[str, Any]:
@@ -34,17 +39,54 @@ def json_of(folder: Path, *places: str) -> dict[str, Any]:
 
 
 def weights_of(folder: Path, part: str) -> dict[str, Tensor]:
-    """Return the weights of a part of a pipeline, in the part's folder or at the root, in float32.
+    """Return the weights of a part of a pipeline, in the part's folder or at the root, whole, in shards or of half precision, in float32.
 
     Raises:
         CheckpointError: there are none, they are damaged, or in a format that can run code.
     """
-    for path in (folder / part / f"{_WEIGHTS}.safetensors", folder / f"{_WEIGHTS}.safetensors"):
-        if path.is_file():
-            try:
-                return {key: value.float() for key, value in load_file(path).items()}
-            except Exception as error:  # whatever safetensors says to damage
-                raise CheckpointError(f"{path}: cannot be read: {error}") from error
+    for place in dict.fromkeys((folder / part, folder)):
+        files = _files(place)
+        if files:
+            return {_current(key): value.float() for path in files for key, value in _tensors(path).items()}
     others = [path.name for path in folder.rglob(f"{_WEIGHTS}*.bin")]
     hint = f": {others[0]} may hold code and is not read; save the pipeline again with safetensors" if others else ""
     raise CheckpointError(f"{folder}: expected {_WEIGHTS}.safetensors; found none{hint}")
+
+
+def _files(place: Path) -> list[Path]:
+    """Return the files that the weights in a folder are in; of several forms the whole one, then the shards, then half precision."""
+    whole = place / f"{_WEIGHTS}.safetensors"
+    index = place / f"{_WEIGHTS}.safetensors.index.json"
+    if not whole.is_file() and index.is_file():
+        return _shards(index)
+    forms = [whole, *(place / f"{_WEIGHTS}.{half}.safetensors" for half in _HALVES)]
+    return [path for path in forms if path.is_file()][:1]
+
+
+def _shards(index: Path) -> list[Path]:
+    """Return the files that an index names, which lie beside it.
+
+    Raises:
+        CheckpointError: it names none, or one that is somewhere else.
+    """
+    names = json_of(index.parent, index.name).get("weight_map")
+    if not isinstance(names, dict) or not names:
+        raise CheckpointError(f"{index}: expected weight_map, with the file of each tensor; found none")
+    for name in names.values():
+        if not isinstance(name, str) or Path(name).name != name or not name.endswith(".safetensors"):
+            raise CheckpointError(
+                f"{index}: expected names of safetensors files beside it; found {name!r}, which is not read"
+            )
+    return [index.parent / name for name in sorted(set(names.values()))]
+
+
+def _tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except Exception as error:  # whatever safetensors says to damage
+        raise CheckpointError(f"{path}: cannot be read: {error}") from error
+
+
+def _current(key: str) -> str:
+    """Return today's name of a tensor."""
+    return _ATTENTION.sub(lambda found: f"{found[1]}.{_RENAMED[found[2]]}.", key)

@@ -51,8 +51,19 @@ class LatentDecoder(nn.Module):
 
 
 def autoencoder_of(folder: Path) -> Path | None:
-    """Return where a pipeline keeps its autoencoder; None if it draws pixels."""
-    return next((folder / part for part in _PARTS if (folder / part / "config.json").is_file()), None)
+    """Return where a pipeline keeps its autoencoder; None if it draws pixels.
+
+    Raises:
+        CheckpointError: it names one that is not there.
+    """
+    found = next((folder / part for part in _PARTS if (folder / part / "config.json").is_file()), None)
+    index = json_of(folder, "model_index.json") if (folder / "model_index.json").is_file() else {}
+    named = [part for part in _PARTS if isinstance(index.get(part), list) and index[part][-1] is not None]
+    if named and found is None:
+        raise CheckpointError(
+            f"{folder}: model_index.json names the autoencoder {named[0]}; found no {named[0]}/config.json"
+        )
+    return found
 
 
 def read_decoder(folder: Path) -> LatentDecoder | None:
@@ -69,6 +80,10 @@ def read_decoder(folder: Path) -> LatentDecoder | None:
     name = config.get("_class_name")
     if name not in _KNOWN:
         raise ConfigError(f"{place}: expected one of the autoencoders {', '.join(_KNOWN)}; found {name}")
+    if config.get("latents_mean") is not None or config.get("latents_std") is not None:
+        raise ConfigError(
+            f"{place}: its latents have a mean and a deviation of their own (latents_mean), which are not read"
+        )
     try:
         from diffusers.models.autoencoders import autoencoder_kl, vq_model
     except ImportError as error:

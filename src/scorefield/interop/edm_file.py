@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, _utils
 
 from scorefield.errors import CheckpointError
+from scorefield.interop.torch_file import plain_file, stored_whole
 
 __all__ = ["EDMNetwork", "read_edm"]
 
@@ -47,12 +49,16 @@ class _Object:
         self.state = state if isinstance(state, dict) else {}
 
 
+_FIRST = ("img_resolution", "img_channels", "label_dim", "use_fp16")  # what every preconditioning takes first
+
+
 def read_edm(path: Path) -> EDMNetwork:
     """Return the network in one of EDM's pickles: that under ``ema``.
 
     Raises:
         CheckpointError: the file cannot be read, is no such pickle, or asks for more than plain data when it is read.
     """
+    plain_file(path)
     try:
         content = _Plain(io.BytesIO(path.read_bytes())).load()
     except OSError as error:
@@ -65,13 +71,14 @@ def read_edm(path: Path) -> EDMNetwork:
         raise CheckpointError(
             f"{path}: expected a pickle of EDM's; found one that is damaged ({type(error).__name__}); nothing was executed"
         ) from error
-    network = content.get("ema") if isinstance(content, dict) else None
+    network = content.get("ema") if isinstance(content, dict) else content
     if not isinstance(network, _Object) or not network.name.endswith("Precond"):
         raise CheckpointError(f"{path}: expected a network of EDM's under 'ema'; found {_said(content)}")
-    arguments = network.state.get("_init_kwargs")
-    if network.state.get("_init_args") or not isinstance(arguments, dict):
-        raise CheckpointError(f"{path}: expected the arguments of {network.name} by name; found {_said(arguments)}")
-    return EDMNetwork(network.name, dict(arguments), dict(_tensors(path, network, "")))
+    named, first = network.state.get("_init_kwargs"), network.state.get("_init_args") or ()
+    if not isinstance(named, dict) or not isinstance(first, tuple) or len(first) > len(_FIRST):
+        raise CheckpointError(f"{path}: expected the arguments of {network.name} by name; found {_said(named)}")
+    arguments = {**dict(zip(_FIRST, first, strict=False)), **named}
+    return EDMNetwork(network.name, arguments, dict(_tensors(path, network, "")))
 
 
 def _tensors(path: Path, module: object, prefix: str) -> list[tuple[str, Tensor]]:
@@ -81,7 +88,11 @@ def _tensors(path: Path, module: object, prefix: str) -> list[tuple[str, Tensor]
             f"{path}: expected a module as {prefix.rstrip('.') or 'the network'}; found {_said(module)}"
         )
     own = {**_dict(module, "_parameters"), **_dict(module, "_buffers")}
-    found = [(prefix + name, value) for name, value in own.items() if isinstance(value, Tensor)]
+    found = [
+        (prefix + name, stored_whole(path, prefix + name, value))
+        for name, value in own.items()
+        if isinstance(value, Tensor)
+    ]
     for name, child in _dict(module, "_modules").items():
         found += _tensors(path, child, f"{prefix}{name}.") if child is not None else []
     return found
@@ -121,6 +132,23 @@ def _parameter(data: Tensor, requires_grad: bool, hooks: object) -> Tensor:
     return data.detach()
 
 
+class _NumpyType:
+    """The type of a number of numpy's, of which nothing but its name is taken."""
+
+    def __init__(self, name: str, *_: object) -> None:
+        self.name = name
+
+    def __setstate__(self, state: object) -> None:
+        """Take what the file says of byte order, which is the little one."""
+
+
+def _number(kind: _NumpyType, data: bytes) -> float:
+    """Return a number of numpy's, such as the scale of a sum of two branches."""
+    if kind.name not in ("f4", "f8", "i4", "i8", "b1"):
+        raise _Refused(f"numpy.dtype of {kind.name}")
+    return np.frombuffer(data, f"<{kind.name}", count=1)[0].item()
+
+
 _ALLOWED: dict[tuple[str, str], Callable[..., object]] = {
     ("torch_utils.persistence", "_reconstruct_persistent_obj"): _recorded,
     ("torch.storage", "_load_from_bytes"): _storage,
@@ -129,16 +157,24 @@ _ALLOWED: dict[tuple[str, str], Callable[..., object]] = {
     ("collections", "OrderedDict"): collections.OrderedDict,
     ("dnnlib.util", "EasyDict"): dict,
     ("builtins", "set"): set,
+    ("numpy", "dtype"): _NumpyType,
+    ("numpy.core.multiarray", "scalar"): _number,
+    ("numpy._core.multiarray", "scalar"): _number,
     ("torch.nn.modules.container", "ModuleDict"): _Object,
     ("torch.nn.modules.container", "ModuleList"): _Object,
 }
 
 
-class _Plain(pickle.Unpickler):
-    """A reader that knows the few names that plain data of EDM's need."""
+class _Plain(pickle._Unpickler):
+    """A reader that knows the few names that plain data of EDM's need.
+
+    It is Python's: the one in C makes as much room as a file says there are objects, of which ten bytes can say four thousand million.
+    """
 
     def find_class(self, module: str, name: str) -> Callable[..., object]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Return what stands for the name, or refuse it."""
+        if f".{module}".endswith(".torch_utils.persistence"):  # in whatever package it is; nothing is imported
+            module = "torch_utils.persistence"
         if (module, name) not in _ALLOWED:
             raise _Refused(f"{module}.{name}")
         return _ALLOWED[module, name]

@@ -2,7 +2,8 @@
 
     ncsn        [model, optimizer]
     ncsnv2      [model, optimizer, epoch, step] and, with averaging, the averaged parameters by name
-    score_sde   {model, optimizer, step, ema: {shadow_params, ...}}, the averaged parameters a list in the model's order
+    score_sde   {model, optimizer, step, ema: {shadow_params, ...}}, the averaged parameters a list in the model's order; what was
+                left out of it but model and step is done without
 
 A file of the model alone is read too. Their model is a state dict, often with ``module.`` before every name. Of two networks,
 `scorefield.networks.CondRefineNet` and `scorefield.networks.NCSNv2Net` on images in [0, 1], names tell which one a file holds, and shapes
@@ -158,8 +159,15 @@ def take_apart(path: Path, layout: Layout, value: object) -> Parts:
             return Parts(model, optimizer, step, None)
         case "ncsnv2", [model, optimizer, int(), int(step), ema]:
             return Parts(model, optimizer, step, ema)
-        case "score_sde", {"model": model, "optimizer": optimizer, "step": int(step), "ema": {"shadow_params": ema}}:
-            return Parts(model, optimizer, step, ema)
+        case "score_sde", {
+            "model": model,
+            "step": int(step),
+            "ema": {"shadow_params": list() | tuple() as ema},
+            **more,
+        }:
+            return Parts(model, more.get("optimizer"), step, list(ema))
+        case "score_sde", {"model": model, "step": int(step), **more} if "ema" not in more:
+            return Parts(model, more.get("optimizer"), step, None)
         case _, {**state} if state and all(isinstance(value, Tensor) for value in state.values()):
             return Parts(state, {}, 0, None)
     raise CheckpointError(
@@ -186,7 +194,7 @@ def state_dict(path: Path, what: str, value: object) -> dict[str, Tensor]:
             raise CheckpointError(
                 f"{path}: expected tensors of numbers in the {what}; found {name!r}: {_shape(tensor)}"
             )
-        if not torch.isfinite(tensor).all():
+        if not torch.isfinite(torch_file.stored_whole(path, name, tensor)).all():
             raise CheckpointError(f"{path}: {name} in the {what} is not finite: its training had diverged; use another")
         found[name.removeprefix(PREFIX)] = tensor.detach().float()
     return found

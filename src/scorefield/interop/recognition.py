@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from scorefield.errors import CheckpointError
 from scorefield.networks import CondRefineNet, NCSNv2Net
+from scorefield.networks.refinenet import Stages
 
 __all__ = ["BUFFER", "Recognized", "recognize"]
 
@@ -23,12 +24,14 @@ class Recognized(NamedTuple):
         channels: channels of its images; their height and width are not in the weights.
         ngf: channels of its finest feature maps.
         levels: how many noise levels it knows; None where the weights do not say.
+        stages: of residual blocks.
     """
 
     kind: Literal["cond_refinenet", "ncsnv2"]
     channels: int
     ngf: int
     levels: int | None
+    stages: Stages = 4
 
 
 def recognize(path: Path, model: Mapping[str, Tensor]) -> Recognized:
@@ -40,7 +43,7 @@ def recognize(path: Path, model: Mapping[str, Tensor]) -> Recognized:
     found = _guess(path, model)
     some_level = torch.ones(1)
     with torch.device("meta"):
-        net: nn.Module = NCSNv2Net(found.channels, some_level, found.ngf)
+        net: nn.Module = NCSNv2Net(found.channels, some_level, found.ngf, stages=found.stages)
         if found.kind == "cond_refinenet":
             net = CondRefineNet(found.channels, found.levels or 1, found.ngf)
     own = {name: value.shape for name, value in net.named_parameters()}
@@ -66,14 +69,14 @@ def _guess(path: Path, model: Mapping[str, Tensor]) -> Recognized:
         if table is not None and table.ndim == 2 and len(table):
             return Recognized("cond_refinenet", channels, ngf, len(table))
         if "normalizer.alpha" in model and (sigmas is None or (sigmas.ndim == 1 and len(sigmas))):
-            return Recognized("ncsnv2", channels, ngf, None if sigmas is None else len(sigmas))
+            stages = 6 if "res31.0.conv1.weight" in model else 5 if "res5.0.conv1.weight" in model else 4
+            return Recognized("ncsnv2", channels, ngf, None if sigmas is None else len(sigmas), stages)
     raise _foreign(path, f"{len(model)} tensors, the first {', '.join(list(model)[:3]) or 'none'}")
 
 
 def _foreign(path: Path, found: str) -> CheckpointError:
     return CheckpointError(
-        f"{path}: its network is not one of ours: expected the dilated RefineNet of NCSN or the one of NCSNv2 for images below 96 "
-        f"pixels; found {found}. NCSN++, DDPM++ and DDPM need the name of their configuration; the deeper NCSNv2 cannot be converted. A "
-        "network of your own becomes a model in Python: net.load_state_dict(torch.load(FILE)), then "
-        "scorefield.save(scorefield.Denoiser(net, process), FOLDER)"
+        f"{path}: its network is not one of ours: expected the dilated RefineNet of NCSN or one of NCSNv2's three; found {found}. "
+        "NCSN++, DDPM++ and DDPM need the name of their configuration. A network of your own becomes a model in Python: "
+        "net.load_state_dict(torch.load(FILE)), then scorefield.save(scorefield.Denoiser(net, process), FOLDER)"
     )

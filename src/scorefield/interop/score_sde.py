@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from scorefield.errors import CheckpointError, ConfigError
 from scorefield.networks.ncsnpp import NCSNpp
-from scorefield.networks.resampling import BlurredConv, StridedConv
+from scorefield.networks.resampling import BlurredConv, Filtered, StridedConv
 from scorefield.networks.residual import Attention, Block, Fourier
 
-__all__ = ["from_score_sde", "names_in_score_sde", "settings_of_score_sde", "to_score_sde"]
+__all__ = ["filter_of", "from_score_sde", "names_in_score_sde", "settings_of_score_sde", "to_score_sde"]
 
 _BLOCK = {
     "norm_in": "GroupNorm_0",
@@ -25,8 +25,16 @@ _BLOCK = {
 }
 _ATTENTION = {"norm": "GroupNorm_0", "query": "NIN_0", "key": "NIN_1", "value": "NIN_2", "out": "NIN_3"}
 
-
-_ROUTE = {"none": "standard", "input_skip": "skip", "output_skip": "skip", "residual": "residual"}
+_CHOICES: dict[str, dict[str, Any]] = {
+    "progressive": {"none": "standard", "output_skip": "skip", "residual": "residual"},
+    "progressive_input": {"none": "standard", "input_skip": "skip", "residual": "residual"},
+    "progressive_combine": {"sum": "sum", "cat": "cat"},
+    "embedding_type": {"fourier": "fourier", "positional": "positional"},
+    "resblock_type": {"biggan": "block", "ddpm": "conv"},
+    "nonlinearity": {"swish": "silu", "elu": "elu", "relu": "relu", "lrelu": "leaky_relu"},
+    "name": {"ncsnpp": False, "ddpm": True},
+}
+"""Its words, in letters of any size as it takes them, and ours."""
 
 
 def settings_of_score_sde(model: Mapping[str, Any], *, centered: bool) -> dict[str, Any]:
@@ -37,15 +45,14 @@ def settings_of_score_sde(model: Mapping[str, Any], *, centered: bool) -> dict[s
         centered: whether data were brought to [−1, 1] before the network saw them.
 
     Raises:
-        ConfigError: a network that is none of NCSN++, DDPM++ and DDPM, or a variant of one that no published model has.
+        ConfigError: a network that is none of NCSN++, DDPM++ and DDPM, or a word that it does not know.
     """
-    plain = model.get("name", "ncsnpp") == "ddpm"
-    expected = {"conditional": True, "nonlinearity": "swish", "normalization": "GroupNorm", "resamp_with_conv": True}
-    for key, value in expected.items():
-        if model.get(key, value) != value:
-            raise ConfigError(f"model.{key}: expected {value!r}, as all published models have; received {model[key]!r}")
-    if not plain and model.get("name", "ncsnpp") != "ncsnpp":
-        raise ConfigError(f"model.name: expected 'ncsnpp' or 'ddpm'; received {model['name']!r}")
+    plain = _chosen(model, "name", "ncsnpp")
+    if plain and not model.get("conditional", True):
+        raise ConfigError("model.conditional: expected True for ddpm, which cannot be built otherwise; received False")
+    resampling = "conv" if plain else _chosen(model, "resblock_type", "biggan")
+    if resampling == "conv" and not model.get("resamp_with_conv", True):
+        resampling = "filter"
     shared = {
         "width": model.get("nf", 128),
         "multipliers": tuple(model.get("ch_mult", (1, 2, 2, 2))),
@@ -53,19 +60,46 @@ def settings_of_score_sde(model: Mapping[str, Any], *, centered: bool) -> dict[s
         "attention": tuple(model.get("attn_resolutions", (16,))),
         "dropout": model.get("dropout", 0.1),
         "unit_range": not centered,
+        "resampling": resampling,
+        "activation": _chosen(model, "nonlinearity", "swish"),
     }
     if plain:
-        return shared | {"resampling": "conv", "rescale": False, "per_group": 1}
+        return shared | {"rescale": False, "per_group": 1}
     return shared | {
-        "embedding": model.get("embedding_type", "fourier"),
+        "embedding": _chosen(model, "embedding_type", "fourier"),
         "fourier_scale": model.get("fourier_scale", 16.0),
-        "taps": tuple(model.get("fir_kernel", (1, 3, 3, 1))) if model.get("fir", True) else (1, 1),
-        "resampling": "block" if model.get("resblock_type", "biggan") == "biggan" else "conv",
-        "encoder": _ROUTE[model.get("progressive_input", "residual")],
-        "decoder": _ROUTE[model.get("progressive", "none")],
-        "join": model.get("progressive_combine", "sum"),
+        "taps": filter_of("model.fir_kernel", model.get("fir_kernel", (1, 3, 3, 1)))
+        if model.get("fir", True)
+        else (1, 1),
+        "encoder": _chosen(model, "progressive_input", "residual"),
+        "decoder": _chosen(model, "progressive", "none"),
+        "join": _chosen(model, "progressive_combine", "sum"),
         "rescale": model.get("skip_rescale", True),
+        "conditional": model.get("conditional", True),
     }
+
+
+def _chosen(model: Mapping[str, Any], key: str, default: str) -> Any:  # noqa: ANN401 a word or a truth
+    """Return what a word of theirs means."""
+    value, known = model.get(key, default), _CHOICES[key]
+    if not isinstance(value, str) or value.lower() not in known:
+        raise ConfigError(f"model.{key}: expected one of {', '.join(known)}; received {value!r}")
+    return known[value.lower()]
+
+
+def filter_of(name: str, kernel: object) -> tuple[int, ...]:
+    """Return the taps of a filter in a form that convolutions are blurred by: of an even number, at least four.
+
+    Zeros change no filter. With two taps our convolutions that change the grid are DDPM's, which are not blurred.
+
+    Raises:
+        ConfigError: no list of whole numbers.
+    """
+    taps = tuple(kernel) if isinstance(kernel, list | tuple) else ()
+    if not taps or not all(isinstance(tap, int | float) and tap == int(tap) for tap in taps):
+        raise ConfigError(f"{name}: expected whole numbers, such as [1, 3, 3, 1]; received {kernel!r}")
+    whole = (0,) * (len(taps) % 2) + tuple(int(tap) for tap in taps)
+    return (0, *whole, 0) if len(whole) == 2 else whole
 
 
 class Name(NamedTuple):
@@ -85,14 +119,13 @@ def from_score_sde(net: NCSNpp, state: Mapping[str, Tensor]) -> dict[str, Tensor
     own, found = net.state_dict(), {}
     left = dict(state)
     for name in _names(net):
+        expected = own[name.ours]
+        shape = tuple(_as_theirs(name, expected).shape)
         if (value := left.pop(name.theirs, None)) is None:
-            raise CheckpointError(f"the weights have no {name.theirs}: {_other(net)}")
-        value = value.T[..., None, None] if name.matrix and value.ndim == 2 else value
-        if value.shape != own[name.ours].shape:
-            raise CheckpointError(
-                f"{name.theirs} has shape {tuple(value.shape)} instead of {tuple(own[name.ours].shape)}: {_other(net)}"
-            )
-        found[name.ours] = value
+            raise CheckpointError(f"the weights have no {name.theirs}, expected of {shape}: {_other(net)}")
+        if value.shape != shape:
+            raise CheckpointError(f"{name.theirs} has shape {tuple(value.shape)} instead of {shape}: {_other(net)}")
+        found[name.ours] = value.T.reshape(expected.shape) if name.matrix else value
     if left:
         raise CheckpointError(f"the weights have an unknown {next(iter(left))}: {_other(net)}")
     return found
@@ -100,12 +133,12 @@ def from_score_sde(net: NCSNpp, state: Mapping[str, Tensor]) -> dict[str, Tensor
 
 def to_score_sde(net: NCSNpp, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return weights of ``net`` under the names of score_sde_pytorch."""
-    return {
-        name.theirs: state[name.ours].flatten(1).T.contiguous()
-        if name.matrix and name.theirs.endswith("W")
-        else state[name.ours]
-        for name in _names(net)
-    }
+    return {name.theirs: _as_theirs(name, state[name.ours]) for name in _names(net)}
+
+
+def _as_theirs(name: Name, value: Tensor) -> Tensor:
+    """Return a tensor as it is stored there."""
+    return value.flatten(1).T.contiguous() if name.matrix else value
 
 
 def names_in_score_sde(net: NCSNpp) -> dict[str, str]:
@@ -125,14 +158,14 @@ def _names(net: NCSNpp) -> Iterator[Name]:
 
 
 def _parts(net: nn.Module, path: str = "") -> Iterator[tuple[str, nn.Module]]:
-    """Yield the parts that hold weights; the attention of a block is a part of its own."""
+    """Yield the parts that are called one after another; the attention of a block is one of its own."""
     for name, child in net.named_children():
         inner = f"{path}.{name}" if path else name
         if isinstance(child, Block):
             yield inner, child
             if child.attention is not None:
                 yield f"{inner}.attention", child.attention
-        elif isinstance(child, Attention | Fourier | nn.Linear | nn.Conv2d | nn.GroupNorm):
+        elif isinstance(child, Attention | Fourier | Filtered | nn.Linear | nn.Conv2d | nn.GroupNorm):
             yield inner, child
         else:
             yield from _parts(child, inner)
@@ -152,6 +185,8 @@ def _inside(part: nn.Module, net: NCSNpp) -> Iterator[Name]:
                 yield from _matrix(ours, _ATTENTION[ours])
         case Fourier():
             yield Name("W", "W")
+        case Filtered():  # it is counted, and holds nothing
+            return
         case BlurredConv():
             yield from _pair("", "Conv2d_0")
         case StridedConv():

@@ -67,6 +67,18 @@ _NETS: dict[str, dict[str, Any]] = {
     "ncsnpp": {"name": "ncsnpp", "fir": True, "progressive_input": "residual"},
     "ddpmpp": {"name": "ncsnpp", "fir": False, "progressive_input": "none"},
 }
+_ON_LEVELS: dict[str, Sections] = {
+    "ve": {"training": {"continuous": False}, "model": {"embedding_type": "positional"}},
+    "vp": {"training": {"continuous": False}, "sampling": {"predictor": "ancestral_sampling"}},
+}
+_DDPM: dict[str, Any] = {"name": "ddpm", "num_res_blocks": 2}
+_OF_LEVELS: tuple[tuple[str, str, Sections], ...] = (
+    ("ve", "cifar10_ncsnpp", {"model": _NETS["ncsnpp"]}),
+    ("ve", "cifar10_ddpm", {"model": _DDPM}),
+    ("vp", "cifar10_ncsnpp", {"model": _NETS["ncsnpp"], "sampling": {"predictor": "reverse_diffusion"}}),
+    ("vp", "cifar10_ddpmpp", {"model": _NETS["ddpmpp"]}),
+    ("vp", "ddpm/cifar10", {"model": _DDPM}),
+)
 _FFHQ: dict[str, Any] = {
     "sigma_max": 348.0,
     "ch_mult": (1, 1, 2, 2, 2, 2, 2),
@@ -83,8 +95,9 @@ PUBLISHED: dict[str, Sections] = {
     for deep in ("", "_deep")
     if (sde, net) != ("ve", "ddpmpp")
 } | {
-    "vp/ddpm/cifar10_continuous": _over(_SDES["vp"], {"model": {"name": "ddpm", "num_res_blocks": 2}}),
+    "vp/ddpm/cifar10_continuous": _over(_SDES["vp"], {"model": _DDPM}),
     "ve/ffhq_256_ncsnpp_continuous": _over(_OTHERS["default_lsun_configs"], _VE, {"model": _FFHQ}),
+    **{f"{sde}/{name}": _over(_SDES[sde], _ON_LEVELS[sde], more) for sde, name, more in _OF_LEVELS},
 }
 """The configurations of the published checkpoints, by the names of their files."""
 
@@ -101,17 +114,21 @@ def read_score_sde_config(path: Path) -> Sections:
         raise ConfigError(f"{path}: expected a configuration file of score_sde_pytorch; found {error}") from error
     imported = [(node.module or "").split(".")[-1] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     sections = _over(*(_OTHERS[name] for name in imported if name in _OTHERS))
+    called = {name: name for name in sections}  # what a section is called in the file
     for node in ast.walk(tree):
         if not isinstance(node, ast.Assign):
             continue
+        meant = [part.attr for part in (node.value, *node.targets) if isinstance(part, ast.Attribute)]
         for target in node.targets:
             match target:
+                case ast.Name(id=name):
+                    called.update((name, section) for section in meant if section in sections)
                 case (
-                    ast.Attribute(value=ast.Attribute(attr=section), attr=key)
-                    | ast.Attribute(value=ast.Name(id=section), attr=key)
+                    ast.Attribute(value=ast.Attribute(attr=name), attr=key)
+                    | ast.Attribute(value=ast.Name(id=name), attr=key)
                 ):
-                    if section in sections:
-                        sections[section][key] = _literal(path, node, section, key)
+                    if name in called:
+                        sections[called[name]][key] = _literal(path, node, called[name], key)
     return sections
 
 
@@ -131,26 +148,12 @@ def run_of_score_sde(sections: Sections) -> dict[str, Any]:
     which is what ``model.location`` and ``model.scale`` say.
 
     Raises:
-        ConfigError: an SDE other than vesde, vpsde and subvpsde, or a model of discrete noise levels.
+        ConfigError: an SDE other than vesde, vpsde and subvpsde, or a network that is told noise in a way that none of ours is.
     """
     training, model, optim, data = (sections[name] for name in ("training", "model", "optim", "data"))
     centered = data["centered"]
-    sde = training["sde"]
-    if sde not in ("vesde", "vpsde", "subvpsde") or not training["continuous"]:
-        raise ConfigError(
-            f"training.sde: expected vesde, vpsde or subvpsde in continuous time; received {sde!r}, continuous={training['continuous']}"
-        )
     network = {"kind": "ncsnpp", **settings_of_score_sde(model, centered=centered)}
-    if sde == "vesde":
-        process: dict[str, Any] = {
-            "kind": "ve",
-            "sigma_min": model["sigma_min"],
-            "sigma_max": float(model["sigma_max"]),
-        }
-        formula: dict[str, Any] = {"kind": "score", "c_noise": "log_sigma"}
-    else:
-        process = {"kind": sde.removesuffix("sde"), "beta_min": model["beta_min"], "beta_max": model["beta_max"]}
-        formula = {"kind": "noise", "c_noise": "time"}
+    process, formula = _noised(training, model, network)
     units = {"location": 0.5, "scale": 0.5} if centered else {"location": 0.0, "scale": 1.0}
     return {
         "data": {"kind": "path", "size": data["image_size"]},
@@ -176,6 +179,40 @@ def run_of_score_sde(sections: Sections) -> dict[str, Any]:
             "grid": {"kind": "uniform", "steps": model["num_scales"] - 1},
         },
     }
+
+
+def _noised(
+    training: dict[str, Any], model: dict[str, Any], network: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the sections process and model; a network that knows levels alone is told how many there are.
+
+    Positional embeddings are of what a network is told, σ, 999 t or the index of a level, Fourier embeddings of its logarithm.
+    """
+    sde, levels = training["sde"], model["num_scales"]
+    if sde not in ("vesde", "vpsde", "subvpsde"):
+        raise ConfigError(f"training.sde: expected vesde, vpsde or subvpsde; received {sde!r}")
+    fourier = network.get("embedding") == "fourier"
+    discrete = not training["continuous"] and sde != "subvpsde"  # which it has in continuous time only
+    if discrete:
+        network["timesteps"] = levels
+        if fourier:
+            raise ConfigError(
+                "model.embedding_type: expected 'positional' with training.continuous=False; received 'fourier'"
+            )
+    scaled = model.get("scale_by_sigma", sde == "vesde")
+    if scaled and (sde != "vesde" or not (fourier or discrete)):
+        raise ConfigError(
+            f"model.scale_by_sigma: expected False for {sde}, unless it is vesde with Fourier embeddings or on levels; received True"
+        )
+    if sde == "vesde":
+        ends = {"sigma_min": model["sigma_min"], "sigma_max": float(model["sigma_max"])}
+        told = "time_left" if discrete else "log_sigma" if fourier else "sigma"
+        return {"kind": "ve", **ends}, {"kind": "score", "c_noise": told, "c_out": "unit" if scaled else "raw"}
+    low, high = model["beta_min"], model["beta_max"]
+    formula = {"kind": "noise", "c_noise": "log_time" if fourier else "time"}
+    if discrete:
+        return {"kind": "ddpm", "levels": levels, "beta_min": low / levels, "beta_max": high / levels}, formula
+    return {"kind": sde.removesuffix("sde"), "beta_min": low, "beta_max": high}, formula
 
 
 def _sampler(sampling: dict[str, Any]) -> dict[str, Any]:

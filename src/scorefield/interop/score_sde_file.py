@@ -77,10 +77,11 @@ class ScoreSDEFile:
         fixed = {theirs for name, theirs in names.items() if name not in dict(net.named_parameters())}
         parameters = {name: self.state[name] for name in names.values()}
         trained = {name: value for name, value in parameters.items() if name not in fixed}
-        ema = ours(averages(self.path, self.parts.ema, trained))
+        averaged = self.parts.ema is not None
+        ema = ours(averages(self.path, self.parts.ema, trained)) if averaged else model
         back = {theirs: name for name, theirs in names.items()}
         moments = _renamed(adam_moments(self.parts.optimizer, parameters, fixed), back, ours)
-        return Weights(_levels(self.parts.model), self.parts.step or 0, model, ema, True, moments)
+        return Weights(_levels(self.parts.model), self.parts.step or 0, model, ema, averaged, moments)
 
 
 def read_score_sde(path: Path) -> ScoreSDEFile:

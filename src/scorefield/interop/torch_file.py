@@ -5,13 +5,15 @@ import pickle
 import re
 import tempfile
 import warnings
+import zipfile
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from scorefield.errors import CheckpointError
 
-__all__ = ["read", "write"]
+__all__ = ["plain_file", "read", "stored_whole", "write"]
 
 
 def read(path: Path) -> object:
@@ -20,7 +22,9 @@ def read(path: Path) -> object:
     Raises:
         CheckpointError: the file cannot be read, is not torch's, or asks for more than plain data when it is read.
     """
+    plain_file(path)
     try:
+        _no_larger_than_it_is(path)
         with warnings.catch_warnings(action="ignore"):  # about the pickle's version; what matters ends in an error
             return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
@@ -36,6 +40,40 @@ def read(path: Path) -> object:
         raise CheckpointError(
             f"{path}: expected a file written by torch.save; found {_first_line(error)}; nothing was executed"
         ) from error
+
+
+def plain_file(path: Path) -> None:
+    """Refuse folders, and devices and pipes, which have no end.
+
+    Raises:
+        CheckpointError: it is one.
+    """
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise CheckpointError(
+            f"{path}: cannot be read: expected a file; found a {'folder' if path.is_dir() else 'device'}"
+        )
+
+
+def stored_whole(path: Path, name: str, value: Tensor) -> Tensor:
+    """Return a tensor of which the file holds every number, and not one number that stands for many.
+
+    Raises:
+        CheckpointError: a larger shape than there are numbers.
+    """
+    if value.numel() * value.element_size() > value.untyped_storage().nbytes():
+        raise CheckpointError(
+            f"{path}: {name} claims the shape {tuple(value.shape)}, and has fewer numbers; use a file written whole"
+        )
+    return value
+
+
+def _no_larger_than_it_is(path: Path) -> None:
+    """Refuse archives that would unpack to more than the file holds: torch compresses nothing."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            whole = sum(part.file_size for part in archive.infolist())
+        if whole > (held := path.stat().st_size):
+            raise ValueError(f"an archive of {held} bytes that would unpack to {whole}")
 
 
 def write(path: Path, value: object) -> None:

@@ -13,7 +13,7 @@ from annotated_types import Ge, Lt
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from scorefield.networks.residual import Block, Positional, Style, image_shape, one_hot, require_shape
+from scorefield.networks.residual import Block, Positional, Style, image_shape, nearest_level, one_hot, require_shape
 
 __all__ = ["ADM"]
 
@@ -32,6 +32,10 @@ class ADM(nn.Module):
         attention: heights of the grids whose blocks are followed by attention.
         classes: number of labels; None for a network that takes none.
         dropout: share of values set to zero inside each block in training.
+        bottleneck: whether attention is between the way down and the way up.
+        stem_width: channels of the first convolution; None for ``width``.
+        features: length of the vector that conditions the blocks; None for four times ``width``.
+        timesteps: how many levels it was trained on, where it knows these alone: it is told 999 t, and asked at the nearest level.
 
     Raises:
         ConfigError: the size cannot be halved as often.
@@ -48,13 +52,19 @@ class ADM(nn.Module):
         attention: tuple[int, ...] = (32, 16, 8),
         classes: Annotated[int, Ge(2)] | None = None,
         dropout: Annotated[float, Ge(0), Lt(1)] = 0.1,
+        bottleneck: bool = True,
+        stem_width: Annotated[int, Ge(1)] | None = None,
+        features: Annotated[int, Ge(1)] | None = None,
+        timesteps: Annotated[int, Ge(2)] | None = None,
     ) -> None:
         super().__init__()
         self.shape = image_shape(channels, size, len(multipliers))
         self.width, self.multipliers, self.depth = width, multipliers, depth
         self.attention, self.classes, self.dropout = attention, classes, dropout
+        self.bottleneck, self.features, self.timesteps = bottleneck, features, timesteps
+        self.stem_width = stem_width
         style = Style(
-            4 * width,
+            features or 4 * width,
             rescale=False,
             adaptive=True,
             project=False,
@@ -65,10 +75,10 @@ class ADM(nn.Module):
         self.noise = Positional(width, endpoint=False, cosine_first=True)
         self.label = None if classes is None else nn.Linear(classes, style.features, bias=False)
         self.mix = nn.Sequential(nn.Linear(width, style.features), nn.SiLU(), nn.Linear(style.features, style.features))
-        self.stem = nn.Conv2d(channels, width, 3, padding=1)
         widths = [width * m for m in multipliers]
+        kept = [stem_width or width]
+        self.stem = nn.Conv2d(channels, kept[0], 3, padding=1)
         attends = [self.shape[1] // 2**i in attention for i in range(len(widths))]
-        kept = [width]
         down: list[nn.Module] = []
         for i, w in enumerate(widths):
             if i:
@@ -79,7 +89,7 @@ class ADM(nn.Module):
                 kept.append(w)
         self.down = nn.ModuleList(down)
         last = widths[-1]
-        self.middle = nn.ModuleList([Block(last, last, style, attention=True), Block(last, last, style)])
+        self.middle = nn.ModuleList([Block(last, last, style, attention=bottleneck), Block(last, last, style)])
         up: list[nn.Module] = []
         for i, w in reversed(list(enumerate(widths))):
             if i < len(widths) - 1:
@@ -103,7 +113,7 @@ class ADM(nn.Module):
             ConfigError: images of another shape.
         """
         require_shape(x, self.shape)
-        vector = self.mix(self.noise(noise).to(x))
+        vector = self.mix(self.noise(nearest_level(noise, self.timesteps)).to(x))
         if self.label is not None:
             vector = vector + self.label(one_hot(labels, x, self.label.in_features))
         condition = F.silu(vector)

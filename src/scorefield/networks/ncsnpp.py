@@ -1,6 +1,6 @@
 """NCSN++, DDPM++ and DDPM: the networks of score-based generative modelling through SDEs (Song et al. 2021, section 4.1 and appendix H).
 
-    pixels ─ conv ─ blocks ───────────────────────(cat)─ blocks ─ norm ─ silu ─ conv ─ pixels
+    pixels ─ conv ─ blocks ───────────────────────(cat)─ blocks ─ norm ─ act ─ conv ─ pixels
                        └ halve ─ blocks ───(cat)─ blocks ─┘ double
                                    └ blocks ─┘
 
@@ -12,23 +12,41 @@ Every state of the way down, the halved ones too, is kept and joined on the way 
     residual   as skip, but a convolution halves or doubles, and what it gives is the state that goes on
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Annotated, Literal
 
 import torch
-import torch.nn.functional as F
 from annotated_types import Ge, Lt
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from scorefield.networks.resampling import BlurredConv, Change, StridedConv, Taps, double, halve
-from scorefield.networks.residual import Block, Fourier, Positional, Style, image_shape, one_hot, require_shape
+from scorefield.errors import ConfigError
+from scorefield.networks.resampling import BlurredConv, Change, Filtered, StridedConv, Taps, double, halve
+from scorefield.networks.residual import (
+    Block,
+    Fourier,
+    Positional,
+    Style,
+    image_shape,
+    nearest_level,
+    one_hot,
+    require_shape,
+)
 
 __all__ = ["NCSNpp"]
 
 Image = Float[Tensor, "b c h w"]
 Route = Literal["standard", "skip", "residual"]
 Join = Literal["sum", "cat"]
+Changer = Block | nn.Conv2d | Filtered
+Activation = Literal["silu", "elu", "relu", "leaky_relu"]
+_ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
+    "silu": nn.SiLU,
+    "elu": nn.ELU,
+    "relu": nn.ReLU,
+    "leaky_relu": partial(nn.LeakyReLU, 0.2),
+}
 
 
 class Down(nn.Module):
@@ -46,7 +64,7 @@ class Down(nn.Module):
     def __init__(
         self,
         blocks: list[Block],
-        change: Block | nn.Conv2d | None,
+        change: Changer | None,
         beside: nn.Conv2d | None,
         route: Route,
         join: Join,
@@ -56,7 +74,7 @@ class Down(nn.Module):
         self.blocks, self.change, self.beside = nn.ModuleList(blocks), change, beside
         self.route, self.join, self.style = route, join, style
 
-    def forward(self, h: Image, beside: Image, condition: Tensor) -> tuple[Image, Image, list[Image]]:
+    def forward(self, h: Image, beside: Image, condition: Tensor | None) -> tuple[Image, Image, list[Image]]:
         """Return the state, the input as handed down so far, and the states to keep."""
         kept = []
         for block in self.blocks:
@@ -92,26 +110,28 @@ class Up(nn.Module):
         grow: nn.Conv2d | None,
         norm: nn.GroupNorm | None,
         conv: nn.Conv2d | None,
-        change: Block | nn.Conv2d | None,
+        change: Changer | None,
         style: Style,
     ) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(blocks)
         self.grow, self.norm, self.conv, self.change, self.style = grow, norm, conv, change, style
 
-    def forward(self, h: Image, out: Image | None, kept: list[Image], condition: Tensor) -> tuple[Image, Image | None]:
+    def forward(
+        self, h: Image, out: Image | None, kept: list[Image], condition: Tensor | None
+    ) -> tuple[Image, Image | None]:
         """Return the state, and the output as gathered so far; ``kept`` is one state of the way down for each block, the last first."""
         for block, beside in zip(self.blocks, kept, strict=True):
             h = block(torch.cat([h, beside], dim=1), condition)
         if self.grow is not None:
             h = out = self.style.sum(self.grow(out), h)
         elif self.norm is not None and self.conv is not None:
-            part = self.conv(F.silu(self.norm(h)))
+            part = self.conv(self.style.activation(self.norm(h)))
             out = part if out is None else double(out, self.style.taps) + part
         return (h if self.change is None else changed(self.change, h, condition)), out
 
 
-def changed(change: Block | nn.Conv2d, h: Image, condition: Tensor) -> Image:
+def changed(change: Changer, h: Image, condition: Tensor | None) -> Image:
     """Return the state on the next grid."""
     return change(h, condition) if isinstance(change, Block) else change(h)
 
@@ -132,7 +152,7 @@ class NCSNpp(nn.Module):
         embedding: how the noise is encoded: "positional" for a number of the order of 1000, "fourier" for one of order 1.
         fourier_scale: standard deviation of the frequencies.
         taps: the filter between grids: (1, 1), or (1, 3, 3, 1) against aliasing.
-        resampling: what leads from a grid to the next: a residual "block", or a convolution ("conv") as in DDPM.
+        resampling: what leads from a grid to the next: a residual "block", a convolution ("conv") as in DDPM, or the "filter" alone.
         encoder: where the input enters: on the finest grid alone ("standard"), also reduced on each coarser grid ("skip"), or there as a
             learned residual ("residual").
         decoder: where the output leaves: on the finest grid alone ("standard"), as a sum over all grids ("skip"), or as a residual that
@@ -143,9 +163,14 @@ class NCSNpp(nn.Module):
         unit_range: whether images are in [0, 1] and are brought to [−1, 1] inside.
         classes: number of labels; None for a network that takes none.
         dropout: share of values set to zero inside each block in training.
+        activation: after the norms; of "leaky_relu" the slope below 0 is 0.2.
+        conditional: whether blocks are told the noise.
+        encoding: features that the noise is encoded by; None for ``width`` of them, twice as many with "fourier".
+        features: length of the vector that is made of them, and conditions the blocks; None for four times ``width``.
+        timesteps: how many levels it was trained on, where it knows these alone: it is told 999 t, and asked at the nearest level.
 
     Raises:
-        ConfigError: the size cannot be halved as often.
+        ConfigError: the size cannot be halved as often, or labels are asked for where blocks are told nothing.
     """
 
     def __init__(
@@ -160,7 +185,7 @@ class NCSNpp(nn.Module):
         embedding: Literal["positional", "fourier"] = "positional",
         fourier_scale: float = 16.0,
         taps: Taps = (1, 1),
-        resampling: Literal["block", "conv"] = "block",
+        resampling: Literal["block", "conv", "filter"] = "block",
         encoder: Route = "standard",
         decoder: Route = "standard",
         join: Join = "sum",
@@ -169,8 +194,17 @@ class NCSNpp(nn.Module):
         unit_range: bool = False,
         classes: Annotated[int, Ge(2)] | None = None,
         dropout: Annotated[float, Ge(0), Lt(1)] = 0.0,
+        activation: Activation = "silu",
+        conditional: bool = True,
+        encoding: Annotated[int, Ge(4)] | None = None,
+        features: Annotated[int, Ge(1)] | None = None,
+        timesteps: Annotated[int, Ge(2)] | None = None,
     ) -> None:
         super().__init__()
+        if classes is not None and not conditional:
+            raise ConfigError(
+                f"conditional: a network that is told nothing knows no labels; received classes={classes}"
+            )
         self.shape = image_shape(channels, size, len(multipliers))
         self.width, self.multipliers, self.depth, self.attention = width, multipliers, depth, attention
         self.embedding, self.fourier_scale, self.taps, self.resampling = embedding, fourier_scale, taps, resampling
@@ -178,13 +212,17 @@ class NCSNpp(nn.Module):
         self.decoder: Route = decoder
         self.join: Join = join
         self.rescale, self.per_group, self.unit_range = rescale, per_group, unit_range
-        self.classes, self.dropout = classes, dropout
-        self.style = Style(4 * width, taps, per_group=per_group, rescale=rescale, dropout=dropout)
-        self.noise = Fourier(width, fourier_scale) if embedding == "fourier" else Positional(width)
+        self.classes, self.dropout, self.activation, self.conditional = classes, dropout, activation, conditional
+        self.encoding, self.features, self.timesteps = encoding, features, timesteps
+        act, mixed = _ACTIVATIONS[activation](), features or 4 * width
+        self.style = Style(mixed, taps, per_group=per_group, rescale=rescale, dropout=dropout, activation=act)
+        if embedding == "fourier":
+            self.noise = Fourier(width if encoding is None else encoding // 2, fourier_scale)
+        else:
+            self.noise = Positional(encoding or width)
         self.label = None if classes is None else nn.Linear(classes, self.noise.size)
-        self.mix = nn.Sequential(
-            nn.Linear(self.noise.size, 4 * width), nn.SiLU(), nn.Linear(4 * width, 4 * width), nn.SiLU()
-        )
+        told = self.noise.size
+        self.mix = nn.Sequential(nn.Linear(told, mixed), act, nn.Linear(mixed, mixed), act) if conditional else None
         self.stem = nn.Conv2d(channels, width, 3, padding=1)
         widths = [width * m for m in multipliers]
         kept = [width]
@@ -211,7 +249,7 @@ class NCSNpp(nn.Module):
                     beside = nn.Conv2d(handed, width, 1)
                 elif self.encoder == "residual":
                     beside, handed = self._conv(handed, width, "halve"), width
-                kept.append(2 * width if beside is not None and self.join == "cat" else width)
+                kept.append(2 * width if self.encoder == "skip" and self.join == "cat" else width)
             yield Down(blocks, change, beside, self.encoder, self.join, self.style)
 
     def _way_up(self, widths: list[int], kept: list[int]) -> Iterator[Up]:
@@ -233,8 +271,10 @@ class NCSNpp(nn.Module):
     def _attends(self, i: int) -> bool:
         return self.shape[1] // 2**i in self.attention
 
-    def _change(self, width: int, how: Change) -> Block | nn.Conv2d:
+    def _change(self, width: int, how: Change) -> Changer:
         """Return what changes the grid of a state."""
+        if self.resampling == "filter":
+            return Filtered(how, self.taps)
         return Block(width, width, self.style, how) if self.resampling == "block" else self._conv(width, width, how)
 
     def _conv(self, inputs: int, outputs: int, how: Change) -> nn.Conv2d:
@@ -268,12 +308,16 @@ class NCSNpp(nn.Module):
         for up in self.up:
             joined = [kept.pop() for _ in range(self.depth + 1)]
             h, out = up(h, out, joined, condition)
-        h = h if out is None else out
-        return h if self.norm is None or self.head is None else self.head(F.silu(self.norm(h)))
+        if self.norm is None or self.head is None:
+            assert out is not None  # noqa: S101 for the type checker: it was gathered
+            return out
+        return self.head(self.style.activation(self.norm(h)))
 
-    def _condition(self, x: Image, noise: Tensor, labels: Tensor | None) -> Float[Tensor, "b f"]:
-        """Return the vector that conditions every block, its last activation applied."""
-        vector = self.noise(noise).to(x)
+    def _condition(self, x: Image, noise: Tensor, labels: Tensor | None) -> Float[Tensor, "b f"] | None:
+        """Return the vector that conditions every block, its last activation applied; None where they are told nothing."""
+        if self.mix is None:
+            return None
+        vector = self.noise(nearest_level(noise, self.timesteps)).to(x)
         if self.label is not None:
             vector = vector + self.label(one_hot(labels, x, self.label.in_features) * self.label.in_features**0.5)
         return self.mix(vector)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from scorefield._tensors import like
 from scorefield.errors import ConfigError
-from scorefield.networks.refinenet import RefineNet
+from scorefield.networks.refinenet import RefineNet, Stages
 from scorefield.networks.refinenet_norms import InstanceNormPlus, Unnormalized
 
 __all__ = ["NCSNv2Net"]
@@ -26,6 +26,7 @@ class NCSNv2Net(RefineNet):
         sigmas: σ_1 > … > σ_L (`scorefield.geometric`), kept in float32 as published weights have them.
         ngf: channels of the finest feature maps.
         size: height and width of the images, where they should be checked.
+        stages: 4 for images below 96 pixels, 5 up to 128, 6 up to 256, as published.
 
     Raises:
         ConfigError: a number below 1, an odd side, or levels that are not positive numbers.
@@ -39,10 +40,11 @@ class NCSNv2Net(RefineNet):
         sigmas: Float[Tensor, " L"],
         ngf: Annotated[int, Ge(1), Le(4096)] = 64,
         size: tuple[int, int] | None = None,
+        stages: Stages = 4,
     ) -> None:
         if sigmas.ndim != 1 or not (sigmas > 0).all():
             raise ConfigError(f"levels must be a vector of positive numbers; received {sigmas.tolist()}")
-        super().__init__(channels, ngf, InstanceNormPlus, Unnormalized, F.max_pool2d, size)
+        super().__init__(channels, ngf, InstanceNormPlus, Unnormalized, F.max_pool2d, size, stages)
         self.register_buffer("sigmas", sigmas.float())
 
     def forward(

@@ -1,4 +1,4 @@
-r"""What NCSN's two networks share: a dilated RefineNet over four stages of residual blocks.
+r"""What NCSN's networks share: a dilated RefineNet over stages of residual blocks, here four of them.
 
     x ─ 2x − 1 ─ conv ─ res1 ─────────────────────────────────┐ refine4 ─ norm ─ elu ─ conv ─ F
                          └ res2 (½) ──────────────┐ refine3 ──┘
@@ -10,6 +10,7 @@ one network serves every size.
 """
 
 import abc
+from typing import Literal, NamedTuple
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -18,7 +19,51 @@ from scorefield.errors import ConfigError
 from scorefield.networks.refinenet_blocks import Chain, Pool, Refine, Residual
 from scorefield.networks.refinenet_norms import MakeNorm, elu_of
 
-__all__ = ["RefineNet"]
+__all__ = ["RefineNet", "Stages"]
+
+Stages = Literal[4, 5, 6]
+
+
+class Stage(NamedTuple):
+    """A stage of residual blocks.
+
+    Attributes:
+        width: channels, in units of the finest grid's.
+        dilation: 1 where it halves the grid.
+    """
+
+    width: int
+    dilation: int = 1
+
+
+class Plan(NamedTuple):
+    """What comes after the first stage.
+
+    Attributes:
+        down: the other stages, in order.
+        up: width of each refinement, in the order in which they are called, the coarsest first.
+    """
+
+    down: dict[str, Stage]
+    up: dict[str, int]
+
+
+_LAST = {"res4": Stage(4, 2), "res5": Stage(4, 4)}
+_PLANS: dict[Stages, Plan] = {
+    4: Plan(
+        {"res2": Stage(2), "res3": Stage(2, 2), "res4": Stage(2, 4)},
+        {"refine1": 2, "refine2": 2, "refine3": 1, "refine4": 1},
+    ),
+    5: Plan(
+        {"res2": Stage(2), "res3": Stage(2), **_LAST},
+        {"refine1": 4, "refine2": 2, "refine3": 2, "refine4": 1, "refine5": 1},
+    ),
+    6: Plan(
+        {"res2": Stage(2), "res3": Stage(2), "res31": Stage(2), **_LAST},
+        {"refine1": 4, "refine2": 2, "refine31": 2, "refine3": 2, "refine4": 1, "refine5": 1},
+    ),
+}
+"""By the number of stages: NCSNv2's networks for images below 96 pixels, below 256, and from there."""
 
 
 class RefineNet(nn.Module, abc.ABC):
@@ -31,6 +76,7 @@ class RefineNet(nn.Module, abc.ABC):
         refine_norm: makes those of the refinement.
         pool: of the chained pooling.
         size: height and width of the images, where they are known: both even.
+        stages: of residual blocks: 4, or 5 or 6 for larger images, which halve the grid two and three times and end twice as wide.
 
     Raises:
         ConfigError: a number below 1, or an odd side.
@@ -44,27 +90,37 @@ class RefineNet(nn.Module, abc.ABC):
         refine_norm: MakeNorm,
         pool: Pool,
         size: tuple[int, int] | None = None,
+        stages: Stages = 4,
     ) -> None:
         super().__init__()
         self.ngf = ngf
         if min(channels, ngf) < 1:
             raise ConfigError(f"channels and ngf must be at least 1; received channels={channels}, ngf={ngf}")
-        if size is not None and (len(size) != 2 or size[0] % 2 or size[1] % 2):
+        self.plan, self.stages = _PLANS[stages], stages
+        least = 2 ** sum(stage.dilation == 1 for stage in self.plan.down.values())
+        if size is not None and (len(size) != 2 or size[0] % least or size[1] % least):
             sides = " x ".join(map(str, size))
-            raise ConfigError(f"a RefineNet halves images of even sides; received {sides} pixels; use a UNet")
-        wide = 2 * ngf
+            even = "even sides" if least == 2 else f"sides that {least} divides"
+            raise ConfigError(f"a RefineNet halves images of {even}; received {sides} pixels; use a UNet")
         # In the order of the published weights: optimisers number parameters by it.
         self.begin_conv = nn.Conv2d(channels, ngf, 3, padding=1)
         self.normalizer = norm(ngf)
         self.end_conv = nn.Conv2d(ngf, channels, 3, padding=1)
         self.res1 = Chain([Residual(ngf, ngf, norm), Residual(ngf, ngf, norm)])
-        self.res2 = Chain([Residual(ngf, wide, norm, down=True), Residual(wide, wide, norm)])
-        self.res3 = _dilated(wide, norm, 2)
-        self.res4 = _dilated(wide, norm, 4)
-        self.refine1 = Refine([wide], wide, refine_norm, pool)
-        self.refine2 = Refine([wide, wide], wide, refine_norm, pool)
-        self.refine3 = Refine([wide, wide], ngf, refine_norm, pool)
-        self.refine4 = Refine([ngf, ngf], ngf, refine_norm, pool, units=3)
+        kept = [ngf]
+        for name, stage in self.plan.down.items():
+            width = stage.width * ngf
+            first = Residual(kept[-1], width, norm, dilation=stage.dilation, down=True)
+            self.add_module(name, Chain([first, Residual(width, width, norm, dilation=stage.dilation)]))
+            kept.append(width)
+        before: list[int] = []
+        refined: dict[str, Refine] = {}
+        for name, times in self.plan.up.items():
+            units = 1 if len(kept) > 1 else 3
+            refined[name] = Refine([kept.pop(), *before], times * ngf, refine_norm, pool, units=units)
+            before = [times * ngf]
+        for name in sorted(refined):  # in which refine31 comes after refine3, though it is called before
+            self.add_module(name, refined[name])
 
     @abc.abstractmethod
     def forward(
@@ -74,15 +130,13 @@ class RefineNet(nn.Module, abc.ABC):
 
     def _raw(self, x: Float[Tensor, "b c h w"], level: Int[Tensor, " b"]) -> Float[Tensor, "b c h w"]:
         """Return what the last convolution says, in the dtype of ``x``."""
-        h = self.begin_conv(2 * x - 1)
-        layer1 = self.res1(h, level)
-        layer2 = self.res2(layer1, level)
-        layer3 = self.res3(layer2, level)
-        layer4 = self.res4(layer3, level)
-        h = self.refine1([layer4], level)
-        h = self.refine2([layer3, h], level)
-        h = self.refine3([layer2, h], level)
-        h = self.refine4([layer1, h], level)
+        kept = [self.res1(self.begin_conv(2 * x - 1), level)]
+        for name in self.plan.down:
+            kept.append(self.get_submodule(name)(kept[-1], level))
+        before: list[Tensor] = []
+        for name in self.plan.up:
+            before = [self.get_submodule(name)([kept.pop(), *before], level)]
+        (h,) = before
         return self.end_conv(elu_of(self.normalizer, h, level)).to(x.dtype)
 
     def _level(self, x: Tensor, noise: Tensor, labels: Tensor | None) -> Int[Tensor, " b"]:
@@ -103,9 +157,3 @@ class RefineNet(nn.Module, abc.ABC):
         if labels is not None:
             raise ConfigError(f"labels came to {type(self).__name__}, which knows noise levels only: use a UNet")
         return noise.expand(x.shape[0])
-
-
-def _dilated(width: int, norm: MakeNorm, dilation: int) -> Chain:
-    """Return a stage that widens its view by dilation."""
-    first = Residual(width, width, norm, dilation=dilation, down=True)
-    return Chain([first, Residual(width, width, norm, dilation=dilation)])

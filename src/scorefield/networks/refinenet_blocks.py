@@ -53,9 +53,10 @@ class Residual(nn.Module):
     def __init__(self, inputs: int, outputs: int, norm: MakeNorm, *, dilation: int = 1, down: bool = False) -> None:
         super().__init__()
         halve = down and dilation == 1
-        self.conv1 = conv3x3(inputs, inputs if down else outputs, dilation=dilation)
-        self.normalize2 = norm(inputs if down else outputs)
-        self.conv2 = MeanPooledConv(inputs, outputs, 3) if halve else conv3x3(outputs, outputs, dilation=dilation)
+        inner = inputs if down else outputs
+        self.conv1 = conv3x3(inputs, inner, dilation=dilation)
+        self.normalize2 = norm(inner)
+        self.conv2 = MeanPooledConv(inner, outputs, 3) if halve else conv3x3(inner, outputs, dilation=dilation)
         if down:
             self.shortcut = MeanPooledConv(inputs, outputs, 1) if halve else conv3x3(inputs, outputs, dilation=dilation)
         else:

@@ -5,7 +5,7 @@ With the taps k of a filter along one axis, normalised to Σ k = 1, and * a conv
     halve:  y = (k * x)[::2, ::2]          double:  y = 2² k * (x with a zero between any two pixels)
 
 k = (1, 1) is the mean of four pixels and the nearest neighbour; k = (1, 3, 3, 1) is the filter of StyleGAN2 and NCSN++
-(Zhang 2019; Karras et al. 2020; Song et al. 2021, appendix H).
+(Zhang 2019; Karras et al. 2020; Song et al. 2021, appendix H). The number of taps is even; of an odd filter the first is 0.
 """
 
 from typing import Literal
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from scorefield._tensors import there
 
-__all__ = ["BlurredConv", "StridedConv", "double", "halve"]
+__all__ = ["BlurredConv", "Filtered", "StridedConv", "changed", "double", "halve"]
 
 Image = Float[Tensor, "b c h w"]
 Taps = tuple[int, ...]
@@ -36,16 +36,39 @@ def double(x: Image, taps: Taps) -> Image:
     return F.conv_transpose2d(x, kernel, stride=2, padding=(len(taps) - 2) // 2, groups=channels)
 
 
+def changed(x: Image, how: Change, taps: Taps) -> Image:
+    """Return the image on the other grid."""
+    return halve(x, taps) if how == "halve" else double(x, taps)
+
+
 def _filtered(x: Image, taps: Taps, before: int, after: int, *, stride: int = 1, gain: float = 1.0) -> Image:
     """Return the image, padded by zeros, filtered channel by channel."""
     channels = x.shape[1]
-    kernel = gain * _kernel(x, taps).expand(channels, 1, -1, -1)
+    kernel = gain * _kernel(x, taps[::-1]).expand(channels, 1, -1, -1)
     return F.conv2d(F.pad(x, (before, after, before, after)), kernel, stride=stride, groups=channels)
 
 
 def _kernel(x: Tensor, taps: Taps) -> Tensor:
     k = there(torch.tensor(taps, dtype=x.dtype), x)
     return torch.outer(k, k) / k.sum() ** 2
+
+
+class Filtered(nn.Module):
+    """The grid halved or doubled by a filter alone.
+
+    Args:
+        how: whether the grid is halved or doubled.
+        taps: the filter.
+    """
+
+    def __init__(self, how: Change, taps: Taps) -> None:
+        super().__init__()
+        self.how: Change = how
+        self.taps = taps
+
+    def forward(self, input: Image) -> Image:
+        """Return the image on the other grid."""
+        return changed(input, self.how, self.taps)
 
 
 class BlurredConv(nn.Conv2d):

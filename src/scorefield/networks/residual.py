@@ -10,9 +10,19 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from scorefield.errors import ConfigError
-from scorefield.networks.resampling import Change, Taps, double, halve
+from scorefield.networks.resampling import Change, Taps, changed
 
-__all__ = ["Attention", "Block", "Fourier", "Positional", "Style", "image_shape", "one_hot", "require_shape"]
+__all__ = [
+    "Attention",
+    "Block",
+    "Fourier",
+    "Positional",
+    "Style",
+    "image_shape",
+    "nearest_level",
+    "one_hot",
+    "require_shape",
+]
 
 Image = Float[Tensor, "b c h w"]
 
@@ -32,6 +42,7 @@ class Style:
         heads: of attention, as a function of the channels.
         eps: of the norms.
         dropout: share of values set to zero in training.
+        activation: after the norms.
     """
 
     features: int
@@ -44,6 +55,7 @@ class Style:
     heads: Callable[[int], int] = lambda channels: 1
     eps: float = 1e-6
     dropout: float = 0.0
+    activation: Callable[[Tensor], Tensor] = F.silu
 
     def norm(self, channels: int) -> nn.GroupNorm:
         """Return the norm of so many channels."""
@@ -55,7 +67,7 @@ class Style:
 
 
 class Block(nn.Module):
-    """x + conv(silu(norm(conv(silu(norm(x))) + condition))), attention after it if asked for.
+    """x + conv(act(norm(conv(act(norm(x))) + condition))), attention after it if asked for.
 
     Args:
         inputs: channels that come in.
@@ -75,7 +87,8 @@ class Block(nn.Module):
         attention: bool = False,
     ) -> None:
         super().__init__()
-        self.style, self.resample = style, resample
+        self.style = style
+        self.resample: Change | None = resample
         self.norm_in = style.norm(inputs)
         self.conv_in = nn.Conv2d(inputs, outputs, 3, padding=1)
         self.condition = nn.Linear(style.features, 2 * outputs if style.adaptive else outputs)
@@ -86,20 +99,21 @@ class Block(nn.Module):
         self.shortcut = nn.Conv2d(inputs, outputs, 1) if beside else nn.Identity()
         self.attention = Attention(outputs, style) if attention else None
 
-    def forward(self, x: Image, condition: Float[Tensor, "b f"]) -> Image:
-        """Return the block's value; ``condition`` has passed its activation."""
-        h = F.silu(self.norm_in(x))
+    def forward(self, x: Image, condition: Float[Tensor, "b f"] | None) -> Image:
+        """Return the block's value; ``condition`` has passed its activation, and is None in a network that is told no noise."""
+        act = self.style.activation
+        h = act(self.norm_in(x))
         if self.resample is not None:
-            change = halve if self.resample == "halve" else double
-            h, x = change(h, self.style.taps), change(x, self.style.taps)
+            h, x = (changed(part, self.resample, self.style.taps) for part in (h, x))
         h = self.conv_in(h)
-        told = self.condition(condition)[:, :, None, None]
-        if self.style.adaptive:
-            scale, shift = told.chunk(2, dim=1)
+        if condition is None:
+            h = self.norm_out(h)
+        elif self.style.adaptive:
+            scale, shift = self.condition(condition)[:, :, None, None].chunk(2, dim=1)
             h = torch.addcmul(shift, self.norm_out(h), 1 + scale)
         else:
-            h = self.norm_out(h + told)
-        h = self.conv_out(self.dropout(F.silu(h)))
+            h = self.norm_out(h + self.condition(condition)[:, :, None, None])
+        h = self.conv_out(self.dropout(act(h)))
         h = self.style.sum(self.shortcut(x), h)
         return h if self.attention is None else self.attention(h)
 
@@ -156,7 +170,7 @@ class Positional(nn.Module):
     """sin and cos of n at frequencies from 1 to 1e-4, spaced geometrically (Vaswani et al. 2017).
 
     Args:
-        size: how many features.
+        size: how many features; the last of an odd number is 0.
         endpoint: whether the last frequency is 1e-4 itself, or the first one left out.
         cosine_first: whether the cosines come first.
     """
@@ -172,7 +186,12 @@ class Positional(nn.Module):
         frequencies = torch.exp(k * (-math.log(10_000) / (half - 1 if self.endpoint else half)))
         angle = noise[:, None] * frequencies.to(noise)
         waves = [angle.cos(), angle.sin()] if self.cosine_first else [angle.sin(), angle.cos()]
-        return torch.cat(waves, dim=1)
+        return F.pad(torch.cat(waves, dim=1), (0, self.size % 2))
+
+
+def nearest_level(noise: Float[Tensor, " b"], timesteps: int | None) -> Float[Tensor, " b"]:
+    """Return the index, of so many levels that a network was trained on, that is nearest to 999 t; as it is where there are none."""
+    return noise if timesteps is None else torch.round(noise * ((timesteps - 1) / 999))
 
 
 def one_hot(labels: Int[Tensor, " b"] | None, x: Image, classes: int) -> Float[Tensor, "b classes"]:

@@ -58,9 +58,12 @@ def _configured(imported: Imported, given: dict[str, Any], source: str) -> RunCo
         )
     sigma_1, sigma_L = (1.0, 0.01) if imported.sigmas is None else _ends(imported.sigmas, source)
     ladder = {"sigma_1": sigma_1, "sigma_L": sigma_L}
+    network: dict[str, Any] = {"kind": imported.network.kind, "ngf": imported.network.ngf}
+    if network["kind"] == "ncsnv2":
+        network["stages"] = imported.network.stages
     known = {
         "process": {"kind": "ve", "sigma_min": sigma_L, "sigma_max": sigma_1},
-        "network": {"kind": imported.network.kind, "ngf": imported.network.ngf},
+        "network": network,
         "model": {"kind": "ladder", "levels": levels},
         "objective": {"kind": "multilevel_dsm", **ladder, "levels": levels},
         "train": {"warmup": 0, "decay": "constant", "clip": None, "batch_size": 128, "learning_rate": 1e-3},

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Any, cast
 
+import torch
 from torch import Tensor, nn
 
 from scorefield.config import RunConfig, describe, read_yaml, refusals
@@ -55,7 +56,15 @@ def bring_score_sde(source: Path, given: dict[str, Any], blamed: str, size: int 
     tensors = groups(model, weights)
     if weights.sigmas is not None:  # of no use here, kept to be given back
         tensors["score_sde"] = {"sigmas": weights.sigmas}
-    return Brought(config, event, weights.step, tensors, _said(net), kept=bool(weights.moments))
+    return Brought(
+        config,
+        event,
+        weights.step,
+        tensors,
+        _said(net),
+        averaged=weights.averaged,
+        kept=bool(weights.moments),
+    )
 
 
 def bring_edm(source: Path, given: dict[str, Any], blamed: str) -> Brought:
@@ -63,17 +72,22 @@ def bring_edm(source: Path, given: dict[str, Any], blamed: str) -> Brought:
     file = read_edm(source)
     try:
         known = settings_of_edm(file.precond, file.arguments)
-        net = network_of_edm(file.arguments)
-    except ConfigError as error:
-        raise ConfigError(f"{source}: {error}") from error
-    except (KeyError, TypeError, ValueError) as error:  # whatever arguments that are missing or no numbers lead to
+        with torch.device("meta"):  # whatever size the file claims, until its weights have it
+            net = network_of_edm(file.arguments, file.precond, parts=len(file.state))
+        weights = from_edm(net, file.state)
+    except (ConfigError, CheckpointError) as error:
+        raise type(error)(f"{source}: {error}") from error
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        ArithmeticError,
+        RuntimeError,
+    ) as error:  # whatever arguments that make no sense lead to
         raise CheckpointError(f"{source}: expected the arguments of a network of EDM; found {error!r}") from error
     config = completed(_trainable({**known, "network": describe(net)}), given, blamed)
     model = _built(config, net.shape, blamed)
-    try:
-        state = {**model.net.state_dict(), **from_edm(net, file.state)}
-    except CheckpointError as error:
-        raise CheckpointError(f"{source}: {error}") from error
+    state = {**model.net.state_dict(), **weights}
     return Brought(config, net.shape, 0, groups(model, _averages(state)), _said(net), licence=_EDM_LICENCE)
 
 

@@ -13,7 +13,7 @@ from typing import get_args
 import torch
 
 from scorefield import Noise
-from scorefield._tensors import Stream
+from scorefield._noise import Stream
 
 from .timing import in_turn
 

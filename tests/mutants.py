@@ -30,7 +30,8 @@ GUARDS = {
     "grids.py": ["test_grids.py", "test_samplers.py"],
     "sampling.py": ["test_sampling.py", "test_samplers.py", "test_guidance_auto.py"],
     "_philox.py": ["test_philox.py"],
-    "_tensors.py": ["test_noise.py", "test_philox.py", "test_guidance_classes.py"],
+    "_noise.py": ["test_noise.py", "test_philox.py"],
+    "_tensors.py": ["test_guidance_classes.py"],
     "_ode.py": ["../test_ode.py"],
     "likelihood": ["../test_likelihood.py", "test_units.py"],
     "likelihood/compression.py": ["../test_compression.py"],
@@ -155,9 +156,9 @@ MUTANTS = [
     Mutant("start from the wrong level", "sampling.py", "model.prior(steps[0].t)", "model.prior(steps[0].s)"),
     Mutant("first transition skipped", "sampling.py", "for step in steps:", "for step in steps[1:]:"),
     Mutant(
-        "streams of noise are one", "_tensors.py", 'derive_seed("noise", stream, block)', 'derive_seed("noise", block)'
+        "streams of noise are one", "_noise.py", 'derive_seed("noise", stream, block)', 'derive_seed("noise", block)'
     ),
-    Mutant("rows share noise", "_tensors.py", "+ (seeds % self._block)", "+ (seeds // 2 % self._block)"),
+    Mutant("rows share noise", "_noise.py", "+ (seeds % self._block)", "+ (seeds // 2 % self._block)"),
     Mutant("philox: six rounds", "_philox.py", "rounds: int = 10", "rounds: int = 6"),
     Mutant(
         "philox: element and seed change places",
@@ -165,7 +166,7 @@ MUTANTS = [
         "Words(element, torch.as_tensor(draw, device=seeds.device), seeds[:, :1], seeds[:, 1:])",
         "Words(seeds[:, :1], torch.as_tensor(draw, device=seeds.device), element, seeds[:, 1:])",
     ),
-    Mutant("philox: a draw is the one before", "_tensors.py", "self._drawn += 1", "self._drawn = 1"),
+    Mutant("philox: a draw is the one before", "_noise.py", "self._drawn += 1", "self._drawn = 1"),
     Mutant("Dormand–Prince: a sign", "_ode.py", "-2187 / 6784", "2187 / 6784"),
     Mutant(
         "Dormand–Prince: step sizes from one error alone",

@@ -38,7 +38,7 @@ ROOMS = (
     "interop",
 )
 PRIVATE = {  # pages of names whose module has none of its own: they are imported from scorefield
-    "noise": ("_tensors", ("Noise", "Source", "standard_normal", "uniform_like")),
+    "noise": ("_noise", ("Noise", "Source", "standard_normal", "uniform_like")),
     "errors": (
         "errors",
         ("ScorefieldError", "ConfigError", "DataError", "CheckpointError", "DivergedError", "MissingExtraError"),

@@ -16,8 +16,8 @@ import lazy_loader
 __version__ = "0.1.0"
 
 _first_use, _, __all__ = lazy_loader.attach_stub(__name__, __file__)
-_ROOMS = ("errors", "_tensors", "config", "densities", "grids", "guidance", "likelihood", "metrics", "networks")
-_ROOMS += ("objectives", "pretrained", "processes", "sampling", "training", "units")
+_ROOMS = ("errors", "_noise", "_tensors", "config", "densities", "grids", "guidance", "likelihood", "metrics")
+_ROOMS += ("networks", "objectives", "pretrained", "processes", "sampling", "training", "units")
 
 
 def __getattr__(name: str) -> object:

@@ -1,7 +1,7 @@
 """The names most people need: each is written here once, for type checkers, and imported when it is first used. More are in the rooms."""
 
 from .errors import ScorefieldError as ScorefieldError
-from ._tensors import Noise as Noise
+from ._noise import Noise as Noise
 from .classifier import Classifier as Classifier
 from .config import (
     RunConfig as RunConfig,

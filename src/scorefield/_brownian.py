@@ -15,8 +15,9 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from scorefield._noise import Noise, derive_seed
 from scorefield._philox import normals, words
-from scorefield._tensors import Noise, derive_seed, precise
+from scorefield._tensors import precise
 
 __all__ = ["BrownianTree"]
 

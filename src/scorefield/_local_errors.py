@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from scorefield._tensors import Noise
+from scorefield._noise import Noise
 from scorefield.processes import Process
 from scorefield.units import Moments
 

@@ -1,32 +1,21 @@
-"""What every layer needs of tensors: broadcasting a time against a state, sums over an event, seeded noise.
+"""What every layer needs of tensors: broadcasting a time against a state, sums over an event, gradients, rows.
 
 A state ``x`` has shape ``(b, *d)`` for any event shape ``d``; a time, and any scale that is a function of it, has shape
 ``()`` or ``(b,)``. `like` is the only place where the two meet.
 """
 
-import copy
-import hashlib
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Literal, get_args
 
-import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._checks import one_of
-from scorefield._philox import normals, uniforms, words
 from scorefield.errors import ConfigError
 
 __all__ = [
-    "Noise",
-    "Source",
-    "Stream",
     "as_constant",
     "as_time",
-    "derive_seed",
     "flatten",
     "gradient",
     "like",
@@ -34,12 +23,9 @@ __all__ = [
     "match_rows",
     "precise",
     "recording",
-    "seeded",
-    "standard_normal",
     "sum_event",
     "take_rows",
     "there",
-    "uniform_like",
 ]
 
 
@@ -83,14 +69,6 @@ def recording() -> Iterator[None]:
         yield
 
 
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Let PyTorch's global generator, from which layers draw their initial weights, start at ``seed``; it is left as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        yield
-
-
 def precise(device: torch.device) -> torch.dtype:
     """Return the finest type of numbers that a device knows: float64, but for Apple's GPUs, which have float32."""
     return torch.float32 if device.type == "mps" else torch.float64
@@ -111,12 +89,6 @@ def sum_event(x: Float[Tensor, "b *d"]) -> Float[Tensor, " b"]:
     return flatten(x).sum(dim=1)
 
 
-def derive_seed(*parts: int | str) -> int:
-    """Return a 63-bit seed that is a hash of ``parts``: independent streams from (seed, step, purpose) and no state."""
-    text = "\x1f".join(str(part) for part in parts).encode()
-    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") >> 1
-
-
 def gradient(
     log_prob: Callable[[Tensor], Tensor], x: Float[Tensor, "b *d"], *, create_graph: bool
 ) -> Float[Tensor, "b *d"]:
@@ -125,172 +97,6 @@ def gradient(
         x = x if x.requires_grad else as_constant(x).detach().requires_grad_(True)
         (found,) = torch.autograd.grad(log_prob(x).sum(), x, create_graph=create_graph)
     return found
-
-
-Stream = Literal["torch", "philox"]
-"""What makes noise: PyTorch's generators on the CPU, or `scorefield._philox` on the device that wants it."""
-
-
-class _Generators:
-    """Rows cut from blocks, each drawn on the CPU by a generator of its own, so that every device sees the same numbers."""
-
-    def __init__(
-        self, seeds: np.ndarray, event: tuple[int, ...], stream: str, device: torch.device, dtype: torch.dtype
-    ) -> None:
-        self._event, self._device, self._dtype = event, device, dtype
-        self._block = max(1, 1024 // max(1, math.prod(event)))
-        blocks, place = np.unique(seeds // self._block, return_inverse=True)
-        rows = place * self._block + (seeds % self._block).astype(np.int64)
-        self._rows = torch.from_numpy(rows)
-        self._made = [torch.Generator().manual_seed(derive_seed("noise", stream, block)) for block in blocks.tolist()]
-
-    def _draw(self, fill: Callable[..., Tensor]) -> Tensor:
-        drawn = torch.empty(len(self._made), self._block, *self._event, dtype=self._dtype)
-        for out, generator in zip(drawn, self._made, strict=True):
-            fill(out, generator=generator)
-        return drawn.flatten(0, 1)[self._rows].to(self._device, non_blocking=True)
-
-    def normal(self) -> Tensor:
-        return self._draw(Tensor.normal_)
-
-    def uniform(self) -> Tensor:
-        # A whole event is drawn, whatever its size: each row's position in its stream stays a function of its seed alone.
-        return flatten(self._draw(Tensor.uniform_))[:, 0].clone()
-
-    def rows(self, index: slice | Tensor) -> "_Generators":
-        part = copy.copy(self)
-        part._rows = self._rows[index]
-        part._made = [generator.clone_state() for generator in self._made]
-        return part
-
-
-class _Counters:
-    """Rows counted out by Philox on the device itself, all of them at once."""
-
-    def __init__(
-        self, seeds: np.ndarray, event: tuple[int, ...], stream: str, device: torch.device, dtype: torch.dtype
-    ) -> None:
-        if len(seeds) and seeds.max() >= 2**64:
-            raise ValueError(f"seeds of the philox generator must be below 2⁶⁴; received {seeds.max()}")
-        halves = np.stack([seeds & 0xFFFFFFFF, seeds >> 32], axis=1).astype(np.int64)
-        self._seeds = torch.from_numpy(halves).to(device, non_blocking=True)
-        self._event, self._dtype = event, dtype
-        self._key, self._drawn = derive_seed("philox", stream), 0
-
-    def _words(self, n: int) -> Tensor:
-        self._drawn += 1
-        return words(self._seeds, self._drawn - 1, n, self._key)
-
-    def normal(self) -> Tensor:
-        n, inside = math.prod(self._event), precise(self._seeds.device)
-        drawn = normals(self._words(2 * n if self._dtype == torch.float64 else n), self._dtype, inside)
-        return drawn[:, :n].reshape(-1, *self._event)
-
-    def uniform(self) -> Tensor:
-        return uniforms(self._words(2)[:, :2], self._dtype)
-
-    def rows(self, index: slice | Tensor) -> "_Counters":
-        part = copy.copy(self)
-        part._seeds = self._seeds[index]
-        return part
-
-
-class Noise:
-    """A stream of noise in which row i is a function of ``seeds[i]`` alone.
-
-    Not of the batch it stands in, the device, the number of processes or the global generator.
-
-    Args:
-        seeds: one non-negative integer per row; equal seeds give equal rows.
-        event: the event shape d.
-        stream: a name that separates independent uses of the same seeds.
-        device: where draws are delivered.
-        dtype: float32, or float64 (a stream of its own).
-        generator: "torch" draws on the CPU: rows of small events are cut from shared blocks (seed // block names PyTorch's generator,
-            seed % block the row in it), so that 10 000 points in the plane cost twenty generators and an image one. "philox" counts on
-            the device itself, without a loop over rows: the same uniforms on every device, normals to 1e-6. They are two streams.
-    """
-
-    def __init__(
-        self,
-        seeds: Sequence[int],
-        event: Sequence[int],
-        *,
-        stream: str = "",
-        device: torch.device | str = "cpu",
-        dtype: torch.dtype = torch.float32,
-        generator: Stream = "torch",
-    ) -> None:
-        numbers = _integers(seeds)
-        if len(numbers) and numbers.min() < 0:
-            raise ValueError(f"seeds must be non-negative integers; received {numbers.min()}")
-        one_of(get_args(Stream), generator, "generator")
-        self.event = tuple(event)
-        self.device = torch.device(device)
-        self.dtype = dtype
-        self.generator: Stream = generator
-        source = {"torch": _Generators, "philox": _Counters}[generator]
-        self._source: _Generators | _Counters = source(numbers, self.event, stream, self.device, dtype)
-        self._count = len(numbers)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape (b, *d) of a draw."""
-        return (self._count, *self.event)
-
-    def rows(self, index: slice | Int[Tensor, " k"]) -> "Noise":
-        """Return the stream of the rows ``index``, to draw for a part of a batch: its draws begin where this stream's do now."""
-        part = copy.copy(self)
-        part._source = self._source.rows(index)
-        part._count = len(torch.arange(self._count)[index])
-        return part
-
-    def normal(self) -> Float[Tensor, "b *d"]:
-        """Return the next standard normal draw, shape (b, *d)."""
-        return self._source.normal()
-
-    def uniform(self) -> Float[Tensor, " b"]:
-        """Return the next draw from U[0, 1), shape (b,)."""
-        return self._source.uniform()
-
-
-def _integers(seeds: Sequence[int]) -> np.ndarray:
-    """Return integers as an array, without a loop where they are a range, and of Python's own where they are too long for 64 bits."""
-    if isinstance(seeds, range):
-        return np.arange(seeds.start, seeds.stop, seeds.step)
-    try:
-        return np.array(seeds, dtype=np.int64)
-    except OverflowError:
-        return np.array(seeds, dtype=object)
-
-
-Source = Noise | torch.Generator | None
-"""Where an objective's randomness comes from; None is PyTorch's own generator."""
-
-
-def standard_normal(x: Float[Tensor, "b *d"], noise: Source) -> Float[Tensor, "b *d"]:
-    """Return z ~ N(0, I) in the shape, dtype and device of ``x``."""
-    if isinstance(noise, Noise):
-        if noise.shape != x.shape:
-            raise ConfigError(
-                f"the noise is for a batch of shape {noise.shape}; received one of shape {tuple(x.shape)}. For a part of a batch take "
-                "the noise of its rows, noise.rows(slice(0, 2))"
-            )
-        return noise.normal().to(x)
-    return torch.randn(x.shape, generator=noise, dtype=x.dtype, device=_home(x, noise)).to(x.device)
-
-
-def uniform_like(x: Float[Tensor, "b *d"], noise: Source) -> Float[Tensor, " b"]:
-    """Return u ~ U[0, 1) of shape (b,) in the finest type on the device of ``x``: one number per example."""
-    if isinstance(noise, Noise):
-        return noise.uniform().to(x.device, precise(x.device))
-    home = _home(x, noise)
-    return torch.rand(x.shape[0], generator=noise, dtype=precise(home), device=home).to(x.device, precise(x.device))
-
-
-def _home(x: Tensor, generator: torch.Generator | None) -> torch.device:
-    """Return where a generator can draw: its own device, or that of x."""
-    return x.device if generator is None else generator.device
 
 
 def take_rows(a: Tensor, index: Tensor) -> Tensor:

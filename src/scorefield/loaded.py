@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from scorefield._checks import reals, whole
-from scorefield._tensors import Stream
+from scorefield._noise import Stream
 from scorefield.config import RunConfig
 from scorefield.errors import ConfigError
 from scorefield.evaluation import ImageJudge, evaluate_samples, real_data

@@ -15,7 +15,8 @@ from torch import Tensor
 from typing_extensions import TypeVar
 
 from scorefield._checks import reals, require, whole
-from scorefield._tensors import Noise, Stream, flatten, looked_at, there
+from scorefield._noise import Noise, Stream
+from scorefield._tensors import flatten, looked_at, there
 from scorefield.errors import ConfigError, DivergedError
 from scorefield.grids import Grid, Step, steps_of, times_of
 from scorefield.models import ScoreModel, State

@@ -11,7 +11,7 @@ from tools import plane as network
 from torch import Tensor
 
 from scorefield import DSM, MLP, VE, Denoiser, Density, Exact, GaussianMixture, Heun, Karras, LogSNR, Sampler
-from scorefield._tensors import Noise
+from scorefield._noise import Noise
 from scorefield.densities import Banana, Checkerboard, Empirical, Ring, TwoMoons
 from scorefield.grids import Constant, Ladder, geometric, steps_of
 from scorefield.samplers import AnnealedLangevin, EulerMaruyama, Langevin, LangevinCorrector, PredictorCorrector

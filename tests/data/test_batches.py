@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from scorefield._tensors import Noise
+from scorefield._noise import Noise
 from scorefield.data import Batches, Dataset, DensityBatches
 from scorefield.densities import Gaussian
 from scorefield.errors import ConfigError

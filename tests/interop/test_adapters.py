@@ -23,7 +23,7 @@ from scorefield import (
     log_likelihood,
     sample,
 )
-from scorefield._tensors import Noise
+from scorefield._noise import Noise
 from scorefield.interop import from_azula, from_denoiser, from_diffusers, from_sbi
 from scorefield.interop.adapters import Scheduled
 from scorefield.processes import RectifiedFlow

@@ -22,7 +22,7 @@ from scorefield import (
     load_model,
     sample,
 )
-from scorefield._tensors import Noise
+from scorefield._noise import Noise
 from scorefield.errors import ConfigError
 from scorefield.grids import Step
 from scorefield.models import ScoreModel, State

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from scorefield import Noise
 from scorefield._brownian import BrownianTree
-from scorefield._tensors import Stream
+from scorefield._noise import Stream
 
 from .statistics import LEVEL, accept, ks_p
 

@@ -9,7 +9,8 @@ from scipy import stats
 from torch import Tensor
 
 from scorefield import Noise
-from scorefield._tensors import Stream, derive_seed, like, standard_normal, sum_event, uniform_like
+from scorefield._noise import Stream, derive_seed, standard_normal, uniform_like
+from scorefield._tensors import like, sum_event
 
 from .cases import normal, seeded
 from .statistics import LEVEL, accept, ks_p, mean_p

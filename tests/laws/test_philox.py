@@ -7,8 +7,8 @@ import torch
 from scipy import stats
 
 from scorefield import Noise, _philox
+from scorefield._noise import derive_seed
 from scorefield._philox import Words, philox
-from scorefield._tensors import derive_seed
 from scorefield.data import Batches, Dataset
 from scorefield.data.batches import _fits
 from scorefield.data.dataset import dequantize_rows

@@ -30,7 +30,7 @@ from scorefield import (
     geometric,
     sample,
 )
-from scorefield._tensors import Stream
+from scorefield._noise import Stream
 from scorefield.samplers import DDIM, AdaptiveSDE, DPMpp2M, Euler, EulerMaruyama, Heun
 
 from .cases import SAMPLERS, TARGETS, normal

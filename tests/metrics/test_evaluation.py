@@ -10,7 +10,7 @@ from torch import Tensor
 
 from laws.cases import normal
 from scorefield import VE, Exact, Gaussian, log_likelihood
-from scorefield._tensors import derive_seed
+from scorefield._noise import derive_seed
 from scorefield.config.run import DataConfig
 from scorefield.data import Dataset, digits
 from scorefield.evaluation import evaluate_samples

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from scorefield import DSM, VE, Denoiser, GaussianMixture, Optimization, TrainState, fit, train
-from scorefield._tensors import Noise
+from scorefield._noise import Noise
 from scorefield.data import DensityBatches
 from scorefield.networks import MLP, UNet
 from scorefield.training import StepRecord, checkpoint

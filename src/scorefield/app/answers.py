@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from scorefield._tensors import derive_seed
+from scorefield._noise import derive_seed
 from scorefield.app import recipes
 from scorefield.app.asks import NOISE, RESAMPLE, ZETA, Draw, Explore, Likelihood, Picture, Restore
 from scorefield.app.jobs import Job

@@ -6,7 +6,7 @@ from dataclasses import MISSING, fields, is_dataclass
 import torch
 from torch import Tensor
 
-from scorefield._tensors import derive_seed
+from scorefield._noise import derive_seed
 from scorefield.app.asks import NOISE, RESAMPLE, ZETA, Draw, Explore, Likelihood, Restore
 from scorefield.app.shelf import Entry
 from scorefield.config.sampling import SamplingConfig

@@ -35,7 +35,7 @@ def run(args: Namespace) -> int:
     """Solve --problem; return the exit code."""
     import torch
 
-    from scorefield._tensors import derive_seed
+    from scorefield._noise import derive_seed
     from scorefield.cli.images import operator
     from scorefield.cli.restore import NOISE, Problem, restore, subject
     from scorefield.plotting import to_unit

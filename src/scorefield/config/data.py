@@ -9,7 +9,7 @@ import torch
 from pydantic import Field, NonNegativeInt, PositiveInt, field_validator
 
 from scorefield import data
-from scorefield._tensors import derive_seed
+from scorefield._noise import derive_seed
 from scorefield.config.base import Section
 from scorefield.config.kinds import Kind
 from scorefield.config.rooms import DENSITY

@@ -18,7 +18,7 @@ from pydantic import (
 )
 from torch import Tensor
 
-from scorefield._tensors import derive_seed, seeded
+from scorefield._noise import derive_seed, seeded
 from scorefield.config import usual
 from scorefield.config.base import Section
 from scorefield.config.data import DataConfig

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import model_validator
 
-from scorefield._tensors import Stream
+from scorefield._noise import Stream
 from scorefield.config import usual
 from scorefield.config.base import Section
 from scorefield.config.kinds import Kind

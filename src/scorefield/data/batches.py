@@ -16,7 +16,8 @@ from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import IterableDataset
 
-from scorefield._tensors import Stream, derive_seed, like
+from scorefield._noise import Stream, derive_seed
+from scorefield._tensors import like
 from scorefield.data.arrays import class_numbers, dataset_of
 from scorefield.data.dataset import Dataset, coins, dequantize_rows
 from scorefield.errors import ConfigError

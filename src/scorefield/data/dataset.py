@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Bool, Float, Float32, Int, Int32, UInt8
 from torch import Tensor
 
+from scorefield._noise import Stream, derive_seed
 from scorefield._philox import words
-from scorefield._tensors import Stream, derive_seed
 from scorefield.errors import DataError
 
 __all__ = ["Dataset", "coins", "dequantize", "dequantize_rows", "keep_share", "quantize"]

@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._tensors import gradient, standard_normal
+from scorefield._noise import standard_normal
+from scorefield._tensors import gradient
 from scorefield.errors import ConfigError
 from scorefield.units import Moments
 

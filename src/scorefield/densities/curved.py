@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._tensors import standard_normal
+from scorefield._noise import standard_normal
 from scorefield.densities.base import Noised
 from scorefield.units import Moments
 

@@ -14,7 +14,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from scorefield._checks import reals
-from scorefield._tensors import flatten, like, standard_normal
+from scorefield._noise import standard_normal
+from scorefield._tensors import flatten, like
 from scorefield.densities.base import KnownScore, Noised
 from scorefield.units import Moments
 

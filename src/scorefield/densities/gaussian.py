@@ -15,7 +15,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._tensors import flatten, like, standard_normal
+from scorefield._noise import standard_normal
+from scorefield._tensors import flatten, like
 from scorefield.densities.base import KnownScore, compose, one_scale
 from scorefield.units import Moments
 

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._tensors import derive_seed
+from scorefield._noise import derive_seed
 from scorefield.config.data import DataConfig
 from scorefield.data import Dataset, quantize
 from scorefield.errors import ConfigError

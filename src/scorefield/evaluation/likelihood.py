@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scorefield._tensors import derive_seed
+from scorefield._noise import derive_seed
 from scorefield.evaluation.data import RealData
 from scorefield.likelihood import ByteDecoder, bits_per_dim, log_likelihood, variational_bound
 from scorefield.metrics import Estimate

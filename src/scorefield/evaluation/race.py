@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scorefield._tensors import Noise
+from scorefield._noise import Noise
 from scorefield.grids import Grid, Karras, LogSNR
 from scorefield.models import ScoreModel
 from scorefield.samplers import AdaptiveODE, AdaptiveSDE, DPMpp2M, Euler, Heun, Multistep

@@ -15,7 +15,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from typing_extensions import TypeVar
 
-from scorefield._tensors import Noise, as_time, match_rows
+from scorefield._noise import Noise
+from scorefield._tensors import as_time, match_rows
 from scorefield.errors import ConfigError
 from scorefield.grids import Step
 from scorefield.guidance.guided import Guided

@@ -20,7 +20,8 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import TypeVar
 
-from scorefield._tensors import Noise, as_constant, as_time, like, match_rows, recording, sum_event
+from scorefield._noise import Noise
+from scorefield._tensors import as_constant, as_time, like, match_rows, recording, sum_event
 from scorefield.errors import ConfigError, DivergedError
 from scorefield.grids import Step
 from scorefield.guidance.guided import Guided

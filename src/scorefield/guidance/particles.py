@@ -18,7 +18,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from scorefield._tensors import Noise, sum_event
+from scorefield._noise import Noise
+from scorefield._tensors import sum_event
 from scorefield.errors import ConfigError, DivergedError
 from scorefield.grids import Step
 from scorefield.guidance.measurement import Guide, LinearGaussian, measured

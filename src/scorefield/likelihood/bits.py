@@ -19,7 +19,8 @@ import torch
 from jaxtyping import Float, Float64, UInt8
 from torch import Tensor
 
-from scorefield._tensors import Noise, derive_seed, flatten
+from scorefield._noise import Noise, derive_seed
+from scorefield._tensors import flatten
 from scorefield.likelihood.decoder import ByteDecoder, Cells, check_bytes
 from scorefield.likelihood.flow import log_likelihood
 from scorefield.models import ScoreModel

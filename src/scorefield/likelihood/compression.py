@@ -15,7 +15,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from scorefield._tensors import Noise
+from scorefield._noise import Noise
 from scorefield.errors import DataError
 from scorefield.likelihood.decoder import ByteDecoder, check_bytes
 from scorefield.likelihood.ladder import Ladder, device_of

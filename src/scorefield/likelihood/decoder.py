@@ -19,7 +19,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Float32, Float64, Int64, UInt8
 from torch import Tensor
 
-from scorefield._tensors import Noise, derive_seed, flatten
+from scorefield._noise import Noise, derive_seed
+from scorefield._tensors import flatten
 from scorefield.grids import ends
 from scorefield.models import ScoreModel, State
 

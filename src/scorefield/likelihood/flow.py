@@ -20,8 +20,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from scorefield._checks import reals, require
+from scorefield._noise import Noise
 from scorefield._ode import integrate
-from scorefield._tensors import Noise, as_constant, flatten, like, recording
+from scorefield._tensors import as_constant, flatten, like, recording
 from scorefield.densities import Density
 from scorefield.errors import ConfigError
 from scorefield.models import ScoreModel, State, probability_flow

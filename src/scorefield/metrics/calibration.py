@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from scorefield._tensors import Noise
+from scorefield._noise import Noise
 from scorefield.classifier import Classifier
 from scorefield.metrics.estimate import Estimate, mean
 

@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor, nn
 
-from scorefield._tensors import derive_seed, recording, seeded
+from scorefield._noise import derive_seed, seeded
+from scorefield._tensors import recording
 from scorefield.metrics.estimate import Estimate, mean
 
 __all__ = ["ClassifierTest", "classifier_two_sample", "image_views"]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from scorefield._tensors import derive_seed
+from scorefield._noise import derive_seed
 from scorefield.metrics.estimate import Estimate
 
 __all__ = ["half_sampling"]

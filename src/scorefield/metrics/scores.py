@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._tensors import flatten, standard_normal, sum_event
+from scorefield._noise import standard_normal
+from scorefield._tensors import flatten, sum_event
 from scorefield.densities import Density, Similarity
 from scorefield.grids import LogSNR
 from scorefield.metrics.estimate import Estimate, mean, rows, u_statistic

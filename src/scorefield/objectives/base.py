@@ -5,7 +5,7 @@ from typing import Protocol, TypeVar
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._tensors import Source
+from scorefield._noise import Source
 from scorefield.models import NoisyModel
 
 __all__ = ["Objective"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._tensors import Source, standard_normal, uniform_like
+from scorefield._noise import Source, standard_normal, uniform_like
 from scorefield.classifier import Classifier
 from scorefield.objectives.levels import TimeLaw, UniformTime
 

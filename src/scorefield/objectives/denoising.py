@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._tensors import Source, like, standard_normal, sum_event, there, uniform_like
+from scorefield._noise import Source, standard_normal, uniform_like
+from scorefield._tensors import like, sum_event, there
 from scorefield.models import ScoreModel
 from scorefield.objectives.levels import OneLevel, TimeLaw, UniformTime
 from scorefield.objectives.weights import Weight, sigma_weight

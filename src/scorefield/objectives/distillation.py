@@ -14,7 +14,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._tensors import Source, standard_normal, sum_event, uniform_like
+from scorefield._noise import Source, standard_normal, uniform_like
+from scorefield._tensors import sum_event
 from scorefield.grids import Grid, Karras
 from scorefield.models import ScoreModel, State
 from scorefield.sampling import Sampler, sample

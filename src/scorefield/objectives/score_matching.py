@@ -16,7 +16,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._tensors import Source, flatten, like, precise, standard_normal, sum_event, uniform_like
+from scorefield._noise import Source, standard_normal, uniform_like
+from scorefield._tensors import flatten, like, precise, sum_event
 from scorefield.densities import Density
 from scorefield.models import ScoreModel, State
 from scorefield.objectives.levels import OneLevel, TimeLaw, UniformTime

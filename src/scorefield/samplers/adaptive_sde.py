@@ -24,7 +24,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from scorefield._brownian import BrownianTree
-from scorefield._tensors import Noise, flatten, like, precise
+from scorefield._noise import Noise
+from scorefield._tensors import flatten, like, precise
 from scorefield.errors import DivergedError
 from scorefield.grids import Step
 from scorefield.models import ScoreModel, State

@@ -14,7 +14,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._tensors import Noise, sum_event
+from scorefield._noise import Noise
+from scorefield._tensors import sum_event
 from scorefield.errors import ConfigError
 from scorefield.grids import Step
 from scorefield.models import KnowsDensity, ScoreModel, State

@@ -14,8 +14,8 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Tensor
 
+from scorefield._noise import Noise
 from scorefield._ode import integrate
-from scorefield._tensors import Noise
 from scorefield.grids import Step
 from scorefield.models import ScoreModel, State, probability_flow
 from scorefield.sampling import Sampler

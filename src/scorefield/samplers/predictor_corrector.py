@@ -5,7 +5,7 @@ from typing import Any, Generic
 
 from typing_extensions import TypeVar
 
-from scorefield._tensors import Noise
+from scorefield._noise import Noise
 from scorefield.grids import Step
 from scorefield.models import ScoreModel, State
 from scorefield.sampling import Sampler

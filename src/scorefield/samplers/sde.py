@@ -3,7 +3,7 @@ r"""The reverse-time SDE  dx = [f x − g² ∇ log p_t(x)] dt + g dw̄  (Anders
 from dataclasses import dataclass
 from typing import ClassVar
 
-from scorefield._tensors import Noise
+from scorefield._noise import Noise
 from scorefield.grids import Step
 from scorefield.models import ScoreModel, State
 from scorefield.sampling import Sampler

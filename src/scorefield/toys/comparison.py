@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from scorefield._tensors import derive_seed
+from scorefield._noise import derive_seed
 from scorefield.models import Exact, ScoreModel
 from scorefield.plotting import (
     Terrain,

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 
-from scorefield._tensors import derive_seed, seeded
+from scorefield._noise import derive_seed, seeded
 from scorefield.data import DensityBatches
 from scorefield.grids import geometric
 from scorefield.models import ScoreModel

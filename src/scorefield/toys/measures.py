@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._tensors import derive_seed
+from scorefield._noise import derive_seed
 from scorefield.densities import Density, GaussianMixture
 from scorefield.metrics import ModeWeights, mode_weights
 from scorefield.models import Exact, ScoreModel

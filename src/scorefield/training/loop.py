@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from scorefield._checks import require, whole
-from scorefield._tensors import Noise, derive_seed, looked_at, precise
+from scorefield._noise import Noise, derive_seed
+from scorefield._tensors import looked_at, precise
 from scorefield.data import Batch, Dataset, batches_of
 from scorefield.densities import Density
 from scorefield.errors import ConfigError, DivergedError

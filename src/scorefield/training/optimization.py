@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import torch
 from annotated_types import Ge, Gt, Le, Lt
 
-from scorefield._tensors import Stream
+from scorefield._noise import Stream
 from scorefield.networks.precision import Precision, uses_bf16
 from scorefield.training.posthoc import LONGEST
 

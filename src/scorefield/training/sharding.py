@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import TypeIs
 
-from scorefield._tensors import Noise
+from scorefield._noise import Noise
 from scorefield.errors import ConfigError
 from scorefield.models import NoisyModel
 

@@ -24,14 +24,13 @@ from scorefield import (
     Process,
     Sampler,
     Uniform,
-    _local_errors,
     cosine,
     geometric,
     linear,
     sample,
     sigmoid,
 )
-from scorefield.grids import Counted, Fitted
+from scorefield.grids import Counted, Fitted, local_errors
 from scorefield.samplers import Multistep
 
 from .cases import PROCESSES, normal
@@ -127,7 +126,7 @@ def test_for_gaussian_data_the_fitted_grid_is_evenly_spaced_in_angle(std: float)
 
 
 def test_errors_that_count_the_same_wherever_they_are_made_give_another_grid(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_local_errors, "_spread", lambda y: torch.ones(()))
+    monkeypatch.setattr(local_errors, "_spread", lambda y: torch.ones(()))
     assert (fitted_to(0.3) - 1).abs().max() > 0.3
 
 

@@ -1,19 +1,14 @@
-r"""Where a sampler stops on its way from noise to data: grids of descending times, and the ladders of noise levels of NCSN.
+r"""Where a sampler stops on its way from noise to data: grids of descending times.
 
 A `Grid` cuts a process's time into ``steps`` transitions, so it names steps + 1 times. `scorefield.sample` adds one closing denoising at
 the last of them: under Heun, ``Karras(17)`` costs 2·17 + 1 = 35 evaluations, the count of Karras et al. (2022), whose final Euler step to
 σ = 0 *is* that denoising.
-
-A `Step` is one transition, from t to s ≤ t. For s < t the forward process is a Gaussian chain:
-
-    x_t | x_s      ~ N(a x_s, G² I)        a = α_t/α_s,  G² = σ_t² − a²σ_s²
-    x_s | x_t, x_0 has variance            v = σ_s² G²/σ_t²
 """
 
 import abc
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated
 
 import torch
@@ -22,7 +17,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from scorefield._checks import require, whole
-from scorefield._local_errors import Flow, errors_along
+from scorefield.grids.levels import Levels, descending, ends, evenly
+from scorefield.grids.local_errors import Flow, errors_along
 from scorefield.processes import Process
 
 __all__ = [
@@ -33,90 +29,13 @@ __all__ = [
     "Karras",
     "Ladder",
     "LogSNR",
-    "Step",
     "Uniform",
-    "cosine",
-    "ends",
-    "geometric",
-    "linear",
-    "sigmoid",
-    "steps_of",
     "times_of",
 ]
 
 _KNOTS = 33
 Times = Float[Tensor, " n"]
-Levels = Float[Tensor, " L"]
 Count = Annotated[int, Ge(1), Le(1_000_000)]
-Rungs = Annotated[int, Ge(1), Le(10_000)]
-
-
-@dataclass(frozen=True)
-class Step:
-    """One transition of a grid: what a sampler is given.
-
-    Attributes:
-        t: the time it goes from, float64 of shape ().
-        s: the time it goes to, s ≤ t, likewise.
-        alpha_t: signal scale at t; this and the next three are computed in float64.
-        sigma_t: noise scale at t.
-        alpha_s: signal scale at s.
-        sigma_s: noise scale at s.
-        number: which transition of the grid it is, from 1.
-        count: how many transitions the grid has.
-        sigma_end: the noise scale at the grid's last time, to which annealed Langevin dynamics relates its step sizes.
-    """
-
-    t: Float[Tensor, ""]
-    s: Float[Tensor, ""]
-    alpha_t: float
-    sigma_t: float
-    alpha_s: float
-    sigma_s: float
-    number: int
-    count: int
-    sigma_end: float
-
-    @property
-    def rho_t(self) -> float:
-        """ρ_t = σ_t/α_t."""
-        return self.sigma_t / self.alpha_t
-
-    @property
-    def rho_s(self) -> float:
-        """ρ_s = σ_s/α_s."""
-        return self.sigma_s / self.alpha_s
-
-    @property
-    def shrink(self) -> float:
-        """a, by which the forward chain multiplies the state."""
-        return self.alpha_t / self.alpha_s
-
-    @property
-    def variance(self) -> float:
-        """G², which the forward chain adds."""
-        return max(0.0, self.sigma_t**2 - (self.shrink * self.sigma_s) ** 2)
-
-    @property
-    def posterior_variance(self) -> float:
-        """The variance v of x_s given x_t and x_0."""
-        return self.variance * (self.sigma_s / self.sigma_t) ** 2
-
-    @property
-    def stay(self) -> "Step":
-        """The transition from t to t itself, which a corrector is given."""
-        return replace(self, s=self.t, alpha_s=self.alpha_t, sigma_s=self.sigma_t)
-
-    @property
-    def arrived(self) -> "Step":
-        """The transition from s to s itself, where the closing denoising happens."""
-        return replace(self, t=self.s, alpha_t=self.alpha_s, sigma_t=self.sigma_s)
-
-    def starting_at(self, process: Process, rho: float) -> "Step":
-        """Return the transition to the same s from where σ/α is ``rho``."""
-        t = process.time(torch.tensor(rho, dtype=torch.float64))
-        alpha, sigma = (scale.item() for scale in process.alpha_sigma(t))
-        return replace(self, t=t, alpha_t=alpha, sigma_t=sigma)
 
 
 class Grid(abc.ABC):
@@ -163,7 +82,7 @@ class Counted(Grid):
     steps: Count
 
     def __post_init__(self) -> None:
-        _at_least(1, self.steps)
+        whole(self.steps, "steps", 1)
 
 
 @dataclass(frozen=True)
@@ -190,7 +109,7 @@ class LogSNR(Counted):
     def times(self, process: Process) -> Times:
         """Return the times."""
         high, low = ends(process)
-        return process.time(_geometric(high, low, self.steps + 1))
+        return process.time(evenly(high, low, self.steps + 1))
 
 
 @dataclass(frozen=True)
@@ -219,7 +138,7 @@ class Karras(Counted):
         high, low = ends(process)
         high = high if self.sigma_max is None else self.sigma_max
         low = low if self.sigma_min is None else self.sigma_min
-        _descending(high, low)
+        descending(high, low)
         ramp = torch.linspace(0, 1, self.steps + 1, dtype=torch.float64)
         power = 1 / self.rho
         return process.time((high**power + ramp * (low**power - high**power)) ** self.rho)
@@ -277,7 +196,7 @@ class Constant(Grid):
     steps: Count
 
     def __post_init__(self) -> None:
-        _at_least(1, self.steps)
+        whole(self.steps, "steps", 1)
 
     def times(self, process: Process) -> Times:
         """Return steps + 1 copies of t."""
@@ -320,95 +239,3 @@ def times_of(grid: Grid | Times | Sequence[float], process: Process) -> Times:
             "they are its t, not noise levels; process.time(sigma) gives the one of the other"
         )
     return times
-
-
-def steps_of(times: Times, process: Process) -> list[Step]:
-    """Return the transitions between consecutive times."""
-    alpha, sigma = (scale.tolist() for scale in process.alpha_sigma(times))
-    return [
-        Step(times[k], times[k + 1], alpha[k], sigma[k], alpha[k + 1], sigma[k + 1], k + 1, len(times) - 1, sigma[-1])
-        for k in range(len(times) - 1)
-    ]
-
-
-def geometric(sigma_1: float, sigma_L: float, levels: Rungs) -> Levels:
-    """Return the L noise levels of NCSN, σ_1 > … > σ_L with a constant ratio (Song & Ermon 2019, section 4.2).
-
-    One level is σ_L alone: the single-noise model of the ablations.
-
-    Args:
-        sigma_1: the largest; in a run, the process's largest σ/α.
-        sigma_L: the smallest; in a run, the process's smallest σ/α.
-        levels: how many.
-    """
-    _at_least(1, levels, "levels")
-    if levels == 1:
-        return torch.tensor([sigma_L], dtype=torch.float64)
-    _descending(sigma_1, sigma_L)
-    return _geometric(sigma_1, sigma_L, levels)
-
-
-def linear(sigma_1: float, sigma_L: float, levels: Rungs) -> Levels:
-    """Return L noise levels equally spaced: few of them are small, where the detail is (for comparison).
-
-    Args:
-        sigma_1: the largest; in a run, the process's largest σ/α.
-        sigma_L: the smallest; in a run, the process's smallest σ/α.
-        levels: how many.
-    """
-    return _between(sigma_1, sigma_L, levels, lambda u: u)
-
-
-def cosine(sigma_1: float, sigma_L: float, levels: Rungs) -> Levels:
-    """Return L noise levels along half a cosine: dense at both ends. σ = σ_1 + (σ_L − σ_1)(1 − cos πu)/2, u from 0 to 1.
-
-    Args:
-        sigma_1: the largest; in a run, the process's largest σ/α.
-        sigma_L: the smallest; in a run, the process's smallest σ/α.
-        levels: how many.
-    """
-    return _between(sigma_1, sigma_L, levels, lambda u: 0.5 * (1 - torch.cos(math.pi * u)))
-
-
-def sigmoid(sigma_1: float, sigma_L: float, levels: Rungs) -> Levels:
-    """Return L noise levels along a logistic curve from −6 to 6: denser yet at both ends than `cosine`.
-
-    Args:
-        sigma_1: the largest; in a run, the process's largest σ/α.
-        sigma_L: the smallest; in a run, the process's smallest σ/α.
-        levels: how many.
-    """
-    ends = torch.sigmoid(torch.tensor([-6.0, 6.0], dtype=torch.float64))
-    return _between(sigma_1, sigma_L, levels, lambda u: (torch.sigmoid(12 * u - 6) - ends[0]) / (ends[1] - ends[0]))
-
-
-def ends(process: Process) -> tuple[float, float]:
-    """Return the largest and smallest σ/α of a process."""
-    ends = torch.tensor([process.t_max, process.t_min], dtype=torch.float64)
-    high, low = process.ratio(ends).tolist()
-    return high, low
-
-
-def _between(sigma_1: float, sigma_L: float, levels: int, share: Callable[[Tensor], Tensor]) -> Levels:
-    """Return σ_1 + (σ_L − σ_1) share(u) for u from 0 to 1; the ends are exact."""
-    _at_least(2, levels, "levels")
-    _descending(sigma_1, sigma_L)
-    values = sigma_1 + (sigma_L - sigma_1) * share(torch.linspace(0, 1, levels, dtype=torch.float64))
-    values[-1] = sigma_L
-    return values
-
-
-def _geometric(high: float, low: float, count: int) -> Tensor:
-    """Return ``count`` numbers from ``high`` to ``low`` with a constant quotient."""
-    return torch.exp(torch.linspace(math.log(high), math.log(low), count, dtype=torch.float64))
-
-
-def _at_least(least: int, value: int, what: str = "steps") -> None:
-    whole(value, what, least)
-
-
-def _descending(high: float, low: float) -> None:
-    if not (math.isfinite(high) and high > low > 0):
-        raise ValueError(
-            f"levels must descend and be positive: expected sigma_max > sigma_min > 0; received {high} and {low}"
-        )

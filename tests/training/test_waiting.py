@@ -22,7 +22,7 @@ from scorefield.data import Batch, Batches
 from scorefield.errors import CheckpointError, DivergedError
 from scorefield.networks import NCSNpp, UNet
 from scorefield.training import TrainState, checkpoint, train
-from scorefield.training.loop import _look_back
+from scorefield.training.record import look_back
 from scorefield.units import Units
 
 READS = ("item", "tolist", "__bool__", "__float__", "__int__", "nonzero")
@@ -85,7 +85,7 @@ def test_a_late_look_names_the_first_bad_step(tmp_path, monkeypatch, ahead):
     with pytest.raises(DivergedError, match=r"step 7: the loss is nan; it was noticed at step 20, too late"):
         list(train(run.state, batches, run._objective, run._settings))
     assert run.state.step == 20
-    _look_back([])
+    look_back([])
 
 
 @pytest.mark.promise("A14")

@@ -2,10 +2,12 @@
 
 from scorefield.training import checkpoint
 from scorefield.training.environment import environment
-from scorefield.training.loop import BatchStream, StepRecord, check_labels, fit, train
+from scorefield.training.fit import fit
+from scorefield.training.loop import BatchStream, check_labels, train
 from scorefield.training.optimization import Optimization
 from scorefield.training.parallel import Accelerated, OneProcess, Parallel, Sharded, pick_device, processes
 from scorefield.training.parts import Each, Parts, fingerprint, in_turn
+from scorefield.training.record import StepRecord
 from scorefield.training.state import TrainState, load_weights
 
 __all__ = [

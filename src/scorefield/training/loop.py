@@ -1,38 +1,30 @@
-"""The training loop: `train` yields one record per optimiser step; `fit` runs it to the end.
+"""The training loop, which yields one record per optimiser step.
 
 Step k is a function of the state before it and of (seed, k): the batch, its dequantisation and the noise of the loss are derived from the
 step's number, so a resumed run is the uninterrupted one, bit for bit.
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
-from scorefield._checks import require, whole
 from scorefield._noise import Noise, derive_seed
 from scorefield._tensors import looked_at, precise
-from scorefield.data import Batch, Dataset, batches_of
-from scorefield.densities import Density
+from scorefield.data import Batch
 from scorefield.errors import ConfigError, DivergedError
 from scorefield.models import NoisyModel
 from scorefield.objectives import Objective
 from scorefield.training.optimization import Optimization
 from scorefield.training.parallel import OneProcess, Parallel
+from scorefield.training.record import StepRecord, diagnosis, look_back
 from scorefield.training.sharding import full
-from scorefield.training.state import TrainState, load_weights
+from scorefield.training.state import TrainState
 
-__all__ = ["BatchStream", "StepRecord", "check_labels", "fit", "train"]
-
-_HELP = "Lower the learning rate, clip gradients, use fp32, or look for non-finite values in the data."
-
-Model = TypeVar("Model", bound=NoisyModel)
+__all__ = ["BatchStream", "check_labels", "train"]
 
 
 class BatchStream(Protocol):
@@ -49,42 +41,6 @@ class BatchStream(Protocol):
     def batch(self, k: int) -> Batch:
         """Return this process's rows of batch k."""
         ...
-
-
-@dataclass(frozen=True, eq=False)
-class StepRecord:
-    """What one optimiser step measured. Loss and norm stay where they were computed until they are asked for, which waits for a GPU.
-
-    Attributes:
-        step: its number, from 1.
-        learning_rate: the rate it was taken with.
-        measured: loss and norm.
-    """
-
-    step: int
-    learning_rate: float
-    measured: Tensor
-
-    @property
-    def loss(self) -> float:
-        """Mean of the objective over the global batch."""
-        return self.measured[0].item()
-
-    @property
-    def grad_norm(self) -> float:
-        """Norm of the gradient of the mean loss per coordinate, before clipping."""
-        return self.measured[1].item()
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, StepRecord) and self.values() == other.values()
-
-    def __hash__(self) -> int:
-        return hash(self.step)
-
-    def values(self) -> dict[str, float]:
-        """Return all of it by name, as a line of metrics has it."""
-        loss, grad_norm = self.measured.tolist()
-        return {"step": self.step, "loss": loss, "grad_norm": grad_norm, "learning_rate": self.learning_rate}
 
 
 def train(
@@ -128,7 +84,7 @@ def train(
         if every > 1:
             unseen.append(record)
         elif not record.measured.isfinite().all():
-            raise DivergedError(_diagnosis(state, batch, record.loss))
+            raise DivergedError(diagnosis(state, batch, record.loss))
         with parallel.together():
             state.optimizer.step()
         state.step = k + 1
@@ -136,53 +92,8 @@ def train(
         if state.step == settings.guide_step:
             state.keep_guide()
         if len(unseen) == every or state.step == settings.steps:
-            _look_back(unseen)
+            look_back(unseen)
         yield record
-
-
-def fit(
-    model: Model,
-    data: Density | Dataset | Tensor | np.ndarray | Iterable[Any],
-    objective: Objective[Model],
-    *,
-    steps: int = 5_000,
-    batch_size: int = 256,
-    learning_rate: float = 1e-3,
-    seed: int = 0,
-    progress: bool = False,
-) -> list[StepRecord]:
-    """Train ``model`` in place, and leave the averaged weights in it.
-
-    Args:
-        model: to be trained.
-        data: a density, a `Dataset`, a tensor or array of examples (n, *d), a sequence of them, or a loader of batches.
-        objective: of the model.
-        steps: optimiser steps.
-        batch_size: examples per step; a loader has its own.
-        learning_rate: the largest.
-        seed: names the order of the examples and all noise.
-        progress: show a bar on stderr.
-
-    Returns:
-        the record of every step.
-
-    Raises:
-        ConfigError: data, a model or an objective of another kind, or a model with nothing to train.
-        DivergedError: the loss or a gradient stopped being finite.
-    """
-    require(NoisyModel, model, "the model to train", "Denoiser(network, process, sigma_data)")
-    if isinstance(objective, type) or not callable(objective):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigError(f"the objective must be an object, such as DSM(); received {objective!r:.80}")
-    steps = whole(steps, "steps", 0)
-    settings = Optimization(steps=steps, learning_rate=learning_rate, warmup=100, precision="fp32", seed=seed)
-    state = TrainState.create(model, settings)
-    device = next(model.parameters()).device
-    batches = batches_of(data, batch_size, seed, device=device, generator=settings.stream(device))
-    stepped = train(state, batches, objective, settings, OneProcess(device))
-    records = list(tqdm(stepped, "training", steps, disable=not progress, dynamic_ncols=True))
-    load_weights(model, state.ema.state_dict())
-    model.eval()
-    return records
 
 
 def _check_sharded(batch_size: int, world: int, settings: Optimization) -> None:
@@ -311,35 +222,3 @@ def _clip(state: TrainState, limit: float | None) -> Tensor:
     if limit is not None:
         torch.nn.utils.clip_grads_with_norm_(state.model.parameters(), limit, norm)
     return norm
-
-
-def _look_back(unseen: list[StepRecord]) -> None:
-    """Read what steps measured, all in one go, and forget them; raise for the first that was not finite."""
-    if not unseen:
-        return
-    values, now = torch.stack([record.measured for record in unseen]).tolist(), unseen[-1].step
-    for record, (loss, norm) in zip(unseen, values, strict=True):
-        if not (math.isfinite(loss) and math.isfinite(norm)):
-            what = "gradient is not finite" if math.isfinite(loss) else f"loss is {loss}"
-            raise DivergedError(
-                f"training diverged at step {record.step}: the {what}; it was noticed at step {now}, too late for the state. Go on from "
-                f"the last checkpoint. {_HELP}"
-            )
-    unseen.clear()
-
-
-def _diagnosis(state: TrainState, batch: Batch, loss: float) -> str:
-    """Return what stopped being finite first, on the way from the state and the data to the gradient, and what helps."""
-    gradients = ((name, p.grad) for name, p in state.model.named_parameters() if p.grad is not None)
-    wrong = next(
-        (f"gradient of {name}" for name, grad in gradients if not full(grad.isfinite().all())), "gradient's norm"
-    )
-    if name := state.not_finite():
-        what = f"{name} is not finite"
-    elif not batch.x.isfinite().all():
-        what = f"the data of batch {state.step} are not finite"
-    elif not math.isfinite(loss):
-        what = f"the loss is {loss}"
-    else:
-        what = f"the {wrong} is not finite"
-    return f"training diverged at step {state.step + 1}: {what}. The state is that of step {state.step}. {_HELP}"

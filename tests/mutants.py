@@ -221,7 +221,7 @@ MUTANTS = [
         "_discard(path, temporary)\n",
     ),
     Mutant("finiteness: a sum is always well", "sampling.py", "and torch.isfinite(x.sum())", "and x.sum() is not None"),
-    Mutant("bits: a byte told by a later one", "likelihood/decoder.py", "(-1, 1), (0, -2)", "(1, -1), (0, -2)"),
+    Mutant("bits: a byte told by a later one", "likelihood/neighbours.py", "(-1, 1), (0, -2)", "(1, -1), (0, -2)"),
     Mutant("bits: trust in bytes that are not likely", "likelihood/decoder.py", "w * probable", "w"),
     Mutant(
         "classifiers: tested on what they learnt",

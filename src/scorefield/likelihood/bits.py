@@ -21,7 +21,8 @@ from torch import Tensor
 
 from scorefield._noise import Noise, derive_seed
 from scorefield._tensors import flatten
-from scorefield.likelihood.decoder import ByteDecoder, Cells, check_bytes
+from scorefield.likelihood.cells import Cells, check_bytes
+from scorefield.likelihood.decoder import ByteDecoder
 from scorefield.likelihood.flow import log_likelihood
 from scorefield.models import ScoreModel
 

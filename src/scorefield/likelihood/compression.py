@@ -17,7 +17,8 @@ from torch import Tensor
 
 from scorefield._noise import Noise
 from scorefield.errors import DataError
-from scorefield.likelihood.decoder import ByteDecoder, check_bytes
+from scorefield.likelihood.cells import check_bytes
+from scorefield.likelihood.decoder import ByteDecoder
 from scorefield.likelihood.ladder import Ladder, device_of
 from scorefield.likelihood.stack import Stack
 

@@ -15,37 +15,26 @@ from itertools import product
 from typing import Literal, NamedTuple, Self
 
 import torch
-import torch.nn.functional as F
-from jaxtyping import Float, Float32, Float64, Int64, UInt8
+from jaxtyping import Float, Float64, Int64, UInt8
 from torch import Tensor
 
 from scorefield._noise import Noise, derive_seed
 from scorefield._tensors import flatten
 from scorefield.grids import ends
+from scorefield.likelihood.cells import BYTES, Cells, check_bytes
+from scorefield.likelihood.neighbours import BEFORE, CONTEXTS, MARGIN, all_neighbours, as_planes, framed, neighbours
 from scorefield.models import ScoreModel, State
 
-__all__ = ["ByteDecoder", "Cells", "as_planes", "check_bytes"]
+__all__ = ["ByteDecoder"]
 
-_BYTES, _WHITE = 256, 250
 _RATIO = 0.03
-_PSEUDOCOUNT = 3 / _BYTES  # of every byte behind every denoised value, so that none is impossible
-# Rows and columns from a pixel to those asked: all are decoded before it.
-_BEFORE = ((0, -1), (-1, 0), (-1, -1), (-1, 1), (0, -2), (-2, 0))
-_CONTEXTS = 12
+_PSEUDOCOUNT = 3 / BYTES  # of every byte behind every denoised value, so that none is impossible
 _LEARNT, _ITERATIONS = 500, 100  # images that say how far neighbours are trusted, and rounds of doing so
 _AT_ONCE = 250
-_MARGIN = 2 * max(-offset for place in _BEFORE for offset in place)
 
 
 Choose = Callable[[int, int, Float64[Tensor, "b c 256"]], Int64[Tensor, "b c"]]
 """Bytes of the pixels in a row and column, from how probable each byte is there."""
-
-
-class _Neighbour(NamedTuple):
-    """What pixels in one direction say: the byte there, and which of `_CONTEXTS` it is seen in."""
-
-    byte: Int64[Tensor, "b *d"]
-    context: Int64[Tensor, "b *d"]
 
 
 class _Evidence(NamedTuple):
@@ -54,40 +43,6 @@ class _Evidence(NamedTuple):
     context: Int64[Tensor, "b *d"]
     same: Float64[Tensor, "b *d"]
     probable: Float64[Tensor, "b *d"]
-
-
-class Cells(NamedTuple):
-    """Which values of a model's data a byte b stands for: those from start + b · width to start + (b + 1) · width, in the data's units.
-
-    Without units bytes are the images in [0, 1) of `scorefield.data.dequantize`: (b + U)/256. Where a model declares the ``ends`` of its
-    data, they are the middles of the cells of 0 and 255.
-    """
-
-    start: float
-    width: float
-
-    @classmethod
-    def of(cls, model: ScoreModel) -> "Cells":
-        """Return the cells of a model.
-
-        Raises:
-            ValueError: a model in units in which data in [0, 1] cannot be, and which does not declare its ends.
-        """
-        units = model.units
-        if units is not None and units.ends is not None:
-            low, high = units.ends
-            width = (high - low) / (_BYTES - 1)
-            return cls(low - width / 2, width)
-        if units is not None and ((units.location - 0.5).abs().max() > 0.5 or units.scale.max() > 1):
-            raise ValueError(
-                f"the model's data are in other units than [0, 1], {units.described}, and it does not say which values the bytes 0 and 255 "
-                "stand for; declare them: model.in_units(Units(location, scale, ends=(0, 255)))"
-            )
-        return cls(0.0, 1 / _BYTES)
-
-    def place(self, images: UInt8[Tensor, "b *d"], within: Float[Tensor, "b *d"] | float) -> Float32[Tensor, "b *d"]:
-        """Return the real numbers that are ``within``, 0 to 1, their cells."""
-        return (self.start + self.width * (images.double() + within)).float()
 
 
 class ByteDecoder:
@@ -114,12 +69,12 @@ class ByteDecoder:
         self, model: ScoreModel, images: UInt8[Tensor, "n *d"], *, ratio: float | None = None, seed: int = 0
     ) -> None:
         self._place(model, ratio)
-        counts = torch.full((_BYTES, _BYTES), _PSEUDOCOUNT, dtype=torch.float64)
+        counts = torch.full((BYTES, BYTES), _PSEUDOCOUNT, dtype=torch.float64)
         first: list[Int64[Tensor, "..."]] = []
         for part in torch.arange(len(images)).split(_AT_ONCE):
             z, _ = self.noised(images[part], derive_seed(seed, "decoder", int(part[0])))
             bins = self._bins(z)
-            cells = (bins * _BYTES + images[part].cpu()).flatten()
+            cells = (bins * BYTES + images[part].cpu()).flatten()
             counts.view(-1).index_add_(0, cells, torch.ones(len(cells)).double())
             if part[0] < _LEARNT:
                 first.append(bins)
@@ -210,7 +165,7 @@ class ByteDecoder:
                 return likely.argmax(-1)
             total = likely.cumsum(-1)
             chosen = torch.searchsorted(total, level[..., i, j, None] * total[..., -1:], right=True)
-            return chosen.squeeze(-1).clamp(max=_BYTES - 1)
+            return chosen.squeeze(-1).clamp(max=BYTES - 1)
 
         return self.in_order(z, choose, self._seen())
 
@@ -219,31 +174,31 @@ class ByteDecoder:
         bins = self._bins(z)
         where = as_planes(bins)
         *_, height, width = where.shape
-        padded = _padded(torch.zeros_like(where))
+        padded = framed(torch.zeros_like(where))
         for i, j in product(range(height), range(width)):
             likely = table[where[..., i, j]]
             boost = torch.ones_like(likely)
-            for row, (byte, context) in zip(self.trust, _neighbours(padded, (i, j), (1, 1)), strict=True):
+            for row, (byte, context) in zip(self.trust, neighbours(padded, (i, j), (1, 1)), strict=True):
                 boost.scatter_add_(-1, byte[..., 0], row[context[..., 0]])
-            padded[..., _MARGIN + i, _MARGIN + j] = choose(i, j, likely * boost)
-        return padded[..., _MARGIN:, _MARGIN : _MARGIN + width].reshape(bins.shape).to(torch.uint8)
+            padded[..., MARGIN + i, MARGIN + j] = choose(i, j, likely * boost)
+        return padded[..., MARGIN:, MARGIN : MARGIN + width].reshape(bins.shape).to(torch.uint8)
 
     def _seen(self) -> Float64[Tensor, "256 256"]:
         """Return T without its pseudocounts; a denoised value that was never seen itself stands for its own byte."""
         seen = self.table - self.table.min(dim=1, keepdim=True).values
-        return torch.where(seen.sum(dim=1, keepdim=True) > 0, seen, torch.eye(_BYTES, dtype=torch.float64))
+        return torch.where(seen.sum(dim=1, keepdim=True) > 0, seen, torch.eye(BYTES, dtype=torch.float64))
 
     @torch.no_grad()
     def _bins(self, z: State) -> Int64[Tensor, "b *d"]:
         """Return the denoised image, to the nearest byte below."""
         denoised = self.model.restore(self.model.denoise(z, self.t))
-        return ((denoised - self.cells.start) / self.cells.width).floor().clamp(0, _BYTES - 1).long().cpu()
+        return ((denoised - self.cells.start) / self.cells.width).floor().clamp(0, BYTES - 1).long().cpu()
 
     def _evidence(self, bytes_: Int64[Tensor, "b *d"], bins: Int64[Tensor, "b *d"]) -> list[_Evidence]:
         """Return what every pixel's neighbours say of it."""
         return [
             _Evidence(context, (byte == bytes_).double(), self.table[bins, byte])
-            for byte, context in _all_neighbours(bytes_)
+            for byte, context in all_neighbours(bytes_)
         ]
 
     def _learn(self, bytes_: Int64[Tensor, "b *d"], bins: Int64[Tensor, "b *d"]) -> Float64[Tensor, "k c"]:
@@ -253,23 +208,15 @@ class ByteDecoder:
         its tangent, gives an update of every weight in closed form after which P is never less (Hunter & Lange 2004).
         """
         evidence = self._evidence(bytes_, bins)
-        trust = torch.ones(len(_BEFORE), _CONTEXTS, dtype=torch.float64)
+        trust = torch.ones(len(BEFORE), CONTEXTS, dtype=torch.float64)
         for _ in range(_ITERATIONS):
             boost, total = _boost(evidence, trust)
             for row, (context, same, probable) in zip(trust, evidence, strict=True):
-                right, expected = torch.zeros(2, _CONTEXTS, dtype=torch.float64)
+                right, expected = torch.zeros(2, CONTEXTS, dtype=torch.float64)
                 right.index_add_(0, context.flatten(), (same / boost).flatten())
                 expected.index_add_(0, context.flatten(), (probable / total).flatten())
                 row *= torch.where(expected > 0, right / expected, 1.0)
         return trust
-
-
-def check_bytes(images: Tensor) -> None:
-    """Refuse images that are not of bytes."""
-    if images.dtype != torch.uint8:
-        raise ValueError(
-            f"images must be bytes, torch.uint8, as a data set's x is; received {images.dtype}. `log_likelihood` takes real numbers"
-        )
 
 
 def _boost(evidence: list[_Evidence], trust: Float64[Tensor, "k c"]) -> tuple[Tensor, Tensor]:
@@ -280,40 +227,3 @@ def _boost(evidence: list[_Evidence], trust: Float64[Tensor, "k c"]) -> tuple[Te
         boost += w * same
         total += w * probable
     return boost, total
-
-
-def as_planes(x: Tensor) -> Tensor:
-    """Return images of any number of channels, or rows of pixels, in the shape (b, c, h, w)."""
-    *_, height, width = (1, *x.shape[1:])
-    return x.reshape(len(x), -1, height, width)
-
-
-def _padded(planes: Int64[Tensor, "b c h w"]) -> Int64[Tensor, "b c h w"]:
-    """Return images within the margin that neighbours reach into; beyond the edges bytes are 0."""
-    return F.pad(planes, (_MARGIN, _MARGIN, _MARGIN, 0))
-
-
-def _neighbours(padded: Int64[Tensor, "b c h w"], first: tuple[int, int], size: tuple[int, int]) -> list[_Neighbour]:
-    """Return the neighbours that are decoded before each pixel of a part of an image, which begins at ``first``."""
-
-    def at(*place: int) -> Int64[Tensor, "b c h w"]:
-        top, left = (_MARGIN + start + offset for start, offset in zip(first, place, strict=True))
-        return padded[..., top : top + size[0], left : left + size[1]]
-
-    found = []
-    for down, right in _BEFORE:
-        byte = at(down, right)
-        kind = (byte > 0).long() + (byte >= _WHITE).long()
-        goes_on = at(2 * down, 2 * right) == byte
-        side = (-1, 0) if down == 0 else (0, -1)
-        beside = at(*side) == at(side[0] + down, side[1] + right)
-        found.append(_Neighbour(byte, 4 * kind + 2 * goes_on.long() + beside.long()))
-    return found
-
-
-def _all_neighbours(bytes_: Int64[Tensor, "b *d"]) -> list[_Neighbour]:
-    """Return the neighbours of every pixel that are decoded before it, row by row."""
-    planes = as_planes(bytes_)
-    *_, height, width = planes.shape
-    found = _neighbours(_padded(planes), (0, 0), (height, width))
-    return [_Neighbour(*(part.reshape(bytes_.shape) for part in neighbour)) for neighbour in found]

@@ -22,8 +22,10 @@ from jaxtyping import Float64, Int64, UInt8, UInt64
 from torch import Tensor
 
 from scorefield.grids import Step, steps_of
-from scorefield.likelihood.decoder import ByteDecoder, as_planes
+from scorefield.likelihood.cells import BYTES
+from scorefield.likelihood.decoder import ByteDecoder
 from scorefield.likelihood.lattice import Bell, Lattice
+from scorefield.likelihood.neighbours import as_planes
 from scorefield.likelihood.stack import PRECISION, Interval, Stack
 from scorefield.models import ScoreModel, State
 
@@ -32,7 +34,6 @@ __all__ = ["Ladder", "device_of"]
 _POINTS = 4  # of a lattice, to a standard deviation
 _REACH = 8  # standard deviations beyond the data that lattices go to
 _POWER = -1 / 3
-_BYTES = 256
 
 Points = Int64[np.ndarray, " n"]
 Likely = Float64[Tensor, "b c 256"]
@@ -59,7 +60,7 @@ class Ladder:
         self._mean = prior.mean.double().cpu().expand(self._shape)
         ups = [sigma[0], *(step.variance**0.5 for step in chain)]
         downs = [*(step.posterior_variance**0.5 for step in chain), prior.std.double().square().mean().sqrt().item()]
-        black, white = (self._clean(torch.full((1, *shape), byte, dtype=torch.uint8)) for byte in (0, _BYTES - 1))
+        black, white = (self._clean(torch.full((1, *shape), byte, dtype=torch.uint8)) for byte in (0, BYTES - 1))
         self._lattices = [
             Lattice.over(a * black.min() - _REACH * s, a * white.max() + _REACH * s, min(up, down) / _POINTS)
             for a, s, up, down in zip(alpha, sigma, ups, downs, strict=True)
@@ -162,9 +163,9 @@ def _times(decoder: ByteDecoder, steps: int) -> Float64[Tensor, " T+1"]:
 
 def _edges(likely: Likely) -> Int64[np.ndarray, "n 257"]:
     """Return where each byte's numbers start, and where the last one's end: a number each at least, the rest as they are likely."""
-    total = likely.numpy().reshape(-1, _BYTES).cumsum(axis=1)
-    share = ((1 << PRECISION) - _BYTES) * (total / total[:, -1:])
-    return np.pad(share.astype(np.int64) + np.arange(1, _BYTES + 1), ((0, 0), (1, 0)))
+    total = likely.numpy().reshape(-1, BYTES).cumsum(axis=1)
+    share = ((1 << PRECISION) - BYTES) * (total / total[:, -1:])
+    return np.pad(share.astype(np.int64) + np.arange(1, BYTES + 1), ((0, 0), (1, 0)))
 
 
 def _within(edges: Int64[np.ndarray, "n 257"], k: Points) -> Interval:

@@ -1,0 +1,55 @@
+"""Which real numbers of a model's data the bytes of 8-bit images stand for."""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Float32, UInt8
+from torch import Tensor
+
+from scorefield.models import ScoreModel
+
+__all__ = ["BYTES", "Cells", "check_bytes"]
+
+BYTES = 256
+
+
+class Cells(NamedTuple):
+    """Which values of a model's data a byte b stands for: those from start + b · width to start + (b + 1) · width, in the data's units.
+
+    Without units bytes are the images in [0, 1) of `scorefield.data.dequantize`: (b + U)/256. Where a model declares the ``ends`` of its
+    data, they are the middles of the cells of 0 and 255.
+    """
+
+    start: float
+    width: float
+
+    @classmethod
+    def of(cls, model: ScoreModel) -> "Cells":
+        """Return the cells of a model.
+
+        Raises:
+            ValueError: a model in units in which data in [0, 1] cannot be, and which does not declare its ends.
+        """
+        units = model.units
+        if units is not None and units.ends is not None:
+            low, high = units.ends
+            width = (high - low) / (BYTES - 1)
+            return cls(low - width / 2, width)
+        if units is not None and ((units.location - 0.5).abs().max() > 0.5 or units.scale.max() > 1):
+            raise ValueError(
+                f"the model's data are in other units than [0, 1], {units.described}, and it does not say which values the bytes 0 and 255 "
+                "stand for; declare them: model.in_units(Units(location, scale, ends=(0, 255)))"
+            )
+        return cls(0.0, 1 / BYTES)
+
+    def place(self, images: UInt8[Tensor, "b *d"], within: Float[Tensor, "b *d"] | float) -> Float32[Tensor, "b *d"]:
+        """Return the real numbers that are ``within``, 0 to 1, their cells."""
+        return (self.start + self.width * (images.double() + within)).float()
+
+
+def check_bytes(images: Tensor) -> None:
+    """Refuse images that are not of bytes."""
+    if images.dtype != torch.uint8:
+        raise ValueError(
+            f"images must be bytes, torch.uint8, as a data set's x is; received {images.dtype}. `log_likelihood` takes real numbers"
+        )

@@ -2,6 +2,5 @@
 
 import lazy_loader
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(
-    __name__, __file__
-)  # most of it needs matplotlib, a grid of images does not
+# Most of it needs matplotlib, a grid of images does not.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

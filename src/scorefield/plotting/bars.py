@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Unpack
 
 import numpy as np
 from matplotlib.axes import Axes
 
-from scorefield.plotting.sheet import sheet
+from scorefield.plotting.sheet import Placed, sheet
 
 __all__ = ["Shares", "share_bars", "weight_bars"]
 
@@ -60,11 +60,9 @@ def share_bars(axes: Axes, shares: Mapping[str, Shares]) -> None:
     axes.tick_params(labelsize=9)
 
 
-def weight_bars(
-    path: Path | None, panels: Mapping[str, Mapping[str, Shares]], *, width: float | None = None, ax: Axes | None = None
-) -> None:
-    """Write the shares of the modes (`share_bars`), a panel per score; ``path``, ``width`` and ``ax`` are those of every figure here."""
-    with sheet(path, (5.2 * len(panels), 4.2), width, ax) as figure:
+def weight_bars(path: Path | None, panels: Mapping[str, Mapping[str, Shares]], **placed: Unpack[Placed]) -> None:
+    """Write the shares of the modes (`share_bars`), a panel per score."""
+    with sheet(path, (5.2 * len(panels), 4.2), **placed) as figure:
         grid = np.atleast_1d(figure.subplots(1, len(panels), sharey=True))
         for axes, (title, bars) in zip(grid, panels.items(), strict=True):
             share_bars(axes, bars)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from jaxtyping import Float
@@ -19,7 +19,7 @@ from torch import Tensor
 from scorefield.densities import Density
 from scorefield.models import Exact
 from scorefield.plotting.plane import Square, Terrain, in_parts
-from scorefield.plotting.sheet import sheet
+from scorefield.plotting.sheet import Placed, sheet
 from scorefield.sampling import Samples
 
 __all__ = ["histogram_panels", "sample_panels", "save_path_film", "trajectory_panels"]
@@ -33,13 +33,11 @@ def sample_panels(
     path: Path | None,
     rows: Mapping[str, Mapping[str, Samples]],
     terrain: Terrain,
-    *,
-    width: float | None = None,
-    ax: Axes | None = None,
+    **placed: Unpack[Placed],
 ) -> None:
     """Write samples over the regions that hold 50, 90 and 99 % of the true mass: a row per score, a column per sampler."""
     columns = len(next(iter(rows.values())))
-    with sheet(path, (3.7 * columns + 0.6, 3.95 * len(rows) + 0.8), width, ax) as figure:
+    with sheet(path, (3.7 * columns + 0.6, 3.95 * len(rows) + 0.8), **placed) as figure:
         grid = figure.subplots(len(rows), columns, squeeze=False, sharex=True, sharey=True)
         for line, (score, panels) in zip(grid, rows.items(), strict=True):
             line[0].set_ylabel(score, fontsize=13)
@@ -57,16 +55,14 @@ def histogram_panels(
     panels: Mapping[str, Samples],
     density: Density,
     square: Square,
-    *,
-    width: float | None = None,
-    ax: Axes | None = None,
+    **placed: Unpack[Placed],
 ) -> None:
     """Write the true density and, beside it, the histogram of each sample: one scale, the same bins, the border of 99 % of the mass."""
     bins = max(20, round(min(len(drawn.x) for drawn in panels.values()) ** 0.4))
     terrain = Terrain.of(density, square)
     shown = {"true density": _binned(density, square, bins)}
     shown |= {f"{name}\n{len(drawn.x)} samples": _histogram(drawn.x, square, bins) for name, drawn in panels.items()}
-    with sheet(path, (3.7 * len(shown) + 0.8, 4.4), width, ax) as figure:
+    with sheet(path, (3.7 * len(shown) + 0.8, 4.4), **placed) as figure:
         grid = figure.subplots(1, len(shown), squeeze=False, sharey=True)[0]
         (x, y), h = square.centre, square.half
         colours: Any = {"norm": Normalize(0, shown["true density"].max()), "cmap": "magma"}
@@ -103,12 +99,10 @@ def trajectory_panels(
     panels: Mapping[str, Float[Tensor, "frames n 2"]],
     terrain: Terrain,
     chains: int = 6,
-    *,
-    width: float | None = None,
-    ax: Axes | None = None,
+    **placed: Unpack[Placed],
 ) -> None:
     """Write the first few trajectories of each panel, from open circle to dot, fainter the longer ago."""
-    with sheet(path, (3.9 * len(panels), 4.5), width, ax) as figure:
+    with sheet(path, (3.9 * len(panels), 4.5), **placed) as figure:
         for axes, (title, path_of) in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels.items(), strict=True):
             terrain.fill(axes)
             for chain, colour in zip(path_of[:, :chains].unbind(dim=1), _COLOURS, strict=False):

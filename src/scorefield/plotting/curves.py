@@ -2,17 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Unpack
 
 import numpy as np
 from jaxtyping import Float
-from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 from torch import Tensor
 
 from scorefield.plotting.images import grid_image
 from scorefield.plotting.panels import picture_row
-from scorefield.plotting.sheet import sheet
+from scorefield.plotting.sheet import Placed, sheet
 
 __all__ = ["calibration_curve", "loss_curve", "race_curves", "sampler_comparison"]
 
@@ -44,15 +43,9 @@ class Finished(Protocol):
     def error(self) -> float: ...
 
 
-def race_curves(
-    path: Path | None,
-    courses: Mapping[str, Sequence[Finished]],
-    *,
-    width: float | None = None,
-    ax: Axes | None = None,
-) -> None:
+def race_curves(path: Path | None, courses: Mapping[str, Sequence[Finished]], **placed: Unpack[Placed]) -> None:
     """Write the error of samplers against their evaluations, a panel for each model they were raced on."""
-    with sheet(path, (5 * len(courses), 4), width, ax) as figure:
+    with sheet(path, (5 * len(courses), 4), **placed) as figure:
         panels = figure.subplots(1, len(courses), squeeze=False)[0]
         for axes, (title, finishes) in zip(panels, courses.items(), strict=True):
             for name in dict.fromkeys(finish.sampler for finish in finishes):
@@ -63,16 +56,9 @@ def race_curves(
         panels[0].legend(frameon=False)
 
 
-def loss_curve(
-    path: Path | None,
-    steps: Sequence[int],
-    losses: Sequence[float],
-    *,
-    width: float | None = None,
-    ax: Axes | None = None,
-) -> None:
+def loss_curve(path: Path | None, steps: Sequence[int], losses: Sequence[float], **placed: Unpack[Placed]) -> None:
     """Write the loss against optimiser steps, raw and as a running mean over a twentieth of the run."""
-    with sheet(path, (6, 3.6), width, ax) as figure:
+    with sheet(path, (6, 3.6), **placed) as figure:
         axes = figure.subplots()
         window = max(1, len(losses) // 20)
         axes.plot(steps, losses, color="0.8", linewidth=0.8, label="one batch")
@@ -88,19 +74,15 @@ def loss_curve(
 def sampler_comparison(
     path: Path | None,
     panels: Mapping[str, Float[Tensor, "n c h w"]],
-    *,
-    width: float | None = None,
-    ax: Axes | None = None,
+    **placed: Unpack[Placed],
 ) -> None:
     """Write grids of images side by side, each under its title."""
-    picture_row(path, {title: grid_image(images) for title, images in panels.items()}, width=width, ax=ax)
+    picture_row(path, {title: grid_image(images) for title, images in panels.items()}, **placed)
 
 
-def calibration_curve(
-    path: Path | None, levels: Sequence[Level], *, width: float | None = None, ax: Axes | None = None
-) -> None:
+def calibration_curve(path: Path | None, levels: Sequence[Level], **placed: Unpack[Placed]) -> None:
     """Write a classifier's accuracy and confidence against the noise level; on each other, if it is calibrated."""
-    with sheet(path, (6, 3.6), width, ax) as figure:
+    with sheet(path, (6, 3.6), **placed) as figure:
         axes = figure.subplots()
         ratios = [level.ratio for level in levels]
         axes.plot(ratios, [level.accuracy.value for level in levels], "o-", color="#0072B2", label="accuracy")

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from scorefield.models import Exact, ScoreModel
 from scorefield.plotting.plane import Square, Terrain, in_parts
-from scorefield.plotting.sheet import sheet
+from scorefield.plotting.sheet import Placed, sheet
 
 __all__ = ["score_panels"]
 
@@ -30,9 +31,7 @@ def score_panels(
     exact: Exact,
     t: Float[Tensor, ""],
     square: Square,
-    *,
-    width: float | None = None,
-    ax: Axes | None = None,
+    **placed: Unpack[Placed],
 ) -> None:
     """Write true score, learned score and relative error at time t, side by side.
 
@@ -50,7 +49,7 @@ def score_panels(
     true, learned = (in_parts(lambda x, m=m: m.score(x, t), points.float()).double() for m in (exact, model))
     error = (learned - true).norm(dim=1) / torch.sqrt(true.square().sum(dim=1) + typical)
 
-    with sheet(path, (12.6, 5.6), width, ax) as figure:
+    with sheet(path, (12.6, 5.6), **placed) as figure:
         panels = figure.subplots(1, 3, sharey=True)
         norms = true.norm(dim=1)
         scale = LogNorm(max(norms.quantile(0.02).item(), 1e-3 * norms.max().item()), norms.max().item())

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Unpack
 
 import torch
 from jaxtyping import Bool, Float
-from matplotlib.axes import Axes
 from PIL import Image
 from torch import Tensor
 
-from scorefield.plotting.sheet import sheet
+from scorefield.plotting.sheet import Placed, sheet
 
 __all__ = ["picture_row", "veil"]
 
@@ -26,14 +26,12 @@ def picture_row(
     pictures: Mapping[str, Image.Image],
     heading: str = "",
     height: float = 3.2,
-    *,
-    width: float | None = None,
-    ax: Axes | None = None,
+    **placed: Unpack[Placed],
 ) -> None:
     """Write pictures side by side, all ``height`` inches high, each under its title, and all under a heading."""
     shapes = [picture.width / picture.height for picture in pictures.values()]
     size = height * sum(shapes), height + (0.7 if heading else 0.4)
-    with sheet(path, size, width, ax, tight=True) as figure:
+    with sheet(path, size, **placed, tight=True) as figure:
         columns = figure.subplots(1, len(shapes), squeeze=False, width_ratios=shapes)[0]
         for axes, (title, picture) in zip(columns, pictures.items(), strict=True):
             axes.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")

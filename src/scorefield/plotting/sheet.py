@@ -3,14 +3,22 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypedDict
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
-__all__ = ["sheet"]
+__all__ = ["Placed", "sheet"]
 
 _UNDATED = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}  # the same figure is the same file
+
+
+class Placed(TypedDict, total=False):
+    """Where every figure can go beside its file: ``width`` and ``ax`` of `sheet`."""
+
+    width: float | None
+    ax: Axes | None
 
 
 @contextmanager

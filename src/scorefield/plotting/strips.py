@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Unpack
 
 from jaxtyping import Float
-from matplotlib.axes import Axes
 from torch import Tensor
 
 from scorefield.plotting.images import UNIT, Ends, exposed, grid_image
 from scorefield.plotting.panels import picture_row
+from scorefield.plotting.sheet import Placed
 
 __all__ = ["neighbour_strip", "sigma_strip"]
 
@@ -21,9 +22,7 @@ def sigma_strip(
     sigmas: Sequence[float],
     final: Float[Tensor, "n c h w"],
     ends: Ends = UNIT,
-    *,
-    width: float | None = None,
-    ax: Axes | None = None,
+    **placed: Unpack[Placed],
 ) -> None:
     """Write n samples on their way down the noise levels: a row each, a column per level, the last one the noise-free step.
 
@@ -35,11 +34,10 @@ def sigma_strip(
         sigmas: the levels, descending.
         final: E[x_0 | x] of the last state.
         ends: the data's values that are black and white.
-        width: in inches, in place of the usual one.
-        ax: axes whose place it takes in a figure of yours.
+        placed: ``width`` in inches, in place of the usual one; ``ax`` whose place it takes in a figure of yours.
     """
     columns = {f"σ = {sigma:.2g}": x for sigma, x in zip(sigmas, states, strict=True)}
-    _write(path, {title: exposed(x, ends) for title, x in {**columns, "denoised": final}.items()}, width=width, ax=ax)
+    _write(path, {title: exposed(x, ends) for title, x in {**columns, "denoised": final}.items()}, **placed)
 
 
 def neighbour_strip(
@@ -48,16 +46,14 @@ def neighbour_strip(
     neighbours: Float[Tensor, "n k c h w"],
     heading: str = "",
     ends: Ends = UNIT,
-    *,
-    width: float | None = None,
-    ax: Axes | None = None,
+    **placed: Unpack[Placed],
 ) -> None:
     """Write n samples, each followed by its k nearest neighbours: ``train.scaled(indices.flatten())`` in the shape (n, k, c, h, w).
 
     The indices are those of `scorefield.metrics.nearest_neighbours`.
     """
     columns = {"nearest" if k == 1 else f"{k}.": near for k, near in enumerate(neighbours.unbind(dim=1), start=1)}
-    _write(path, {"sample": x, **columns}, heading, ends, width=width, ax=ax)
+    _write(path, {"sample": x, **columns}, heading, ends, **placed)
 
 
 def _write(
@@ -65,10 +61,8 @@ def _write(
     columns: Mapping[str, Float[Tensor, "n c h w"]],
     heading: str = "",
     ends: Ends = UNIT,
-    *,
-    width: float | None = None,
-    ax: Axes | None = None,
+    **placed: Unpack[Placed],
 ) -> None:
     rows = len(next(iter(columns.values())))
     grids = {title: grid_image(images, 1, ends) for title, images in columns.items()}
-    picture_row(path, grids, heading, height=_CELL * rows, width=width, ax=ax)
+    picture_row(path, grids, heading, height=_CELL * rows, **placed)

@@ -510,8 +510,8 @@ MUTANTS = [
     Mutant(
         "cross entropy: clean states",
         "objectives/classification.py",
-        "standard_normal(x0, noise)), t)",
-        "0 * x0), t)",
+        "*noised(model.process, x0, self.times, noise)",
+        "x0, noised(model.process, x0, self.times, noise)[1]",
     ),
     Mutant("classifier: x not divided by α", "classifier.py", "x / like(alpha, x) - self", "x - self"),
     Mutant("classifier: no label counted", "classifier.py", "ignore_index=self.classes", "ignore_index=-100"),

@@ -99,9 +99,9 @@ def test_a_classifier_refuses_what_it_cannot_know() -> None:
         model.condition(torch.tensor([0, 4]))
     with pytest.raises(ConfigError, match=r"shape \(1, 9, 9\)"):
         model(torch.randn(2, 1, 9, 9), t)
-    with pytest.raises(ConfigError, match="at least two classes"):
+    with pytest.raises(ConfigError, match="classes must be a whole number of at least 2"):
         NoisyClassifier(1, 8, 1)
-    with pytest.raises(ValueError, match="sigma_data must be positive"):
+    with pytest.raises(ValueError, match="sigma_data must be a finite positive"):
         Classifier(NoisyClassifier(1, 8, 3), EDM(), 0.0)
 
 

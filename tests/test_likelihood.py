@@ -233,7 +233,7 @@ def test_the_variational_bound_of_a_wrong_score_is_more():
     wrong = Exact(Gaussian(y.mean(0), y.var().item()), VE(0.001, 10.0))
     bits = variational_bound(wrong, images, ByteDecoder(wrong, images, ratio=0.02))
     assert bits.mean().item() > 2
-    with pytest.raises(ValueError, match="levels must be at least 1; received 0"):
+    with pytest.raises(ValueError, match="levels must be a whole number of at least 1; received 0"):
         variational_bound(wrong, images, ByteDecoder(wrong, images, ratio=0.02), levels=0)
 
 

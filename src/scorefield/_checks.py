@@ -1,8 +1,10 @@
 """What a caller passes is taken as it is meant, or refused in a sentence: what was expected, what was received, what to do."""
 
 import difflib
+import math
 import operator
 from collections.abc import Iterable
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -10,24 +12,27 @@ from torch import Tensor
 
 from scorefield.errors import ConfigError
 
-__all__ = ["one_of", "reals", "require", "whole"]
+__all__ = ["finite", "one_of", "positive", "reals", "require", "whole"]
+
+Wanted = TypeVar("Wanted")
 
 
-def require(kind: type, value: object, what: str, such_as: str) -> None:
-    """Refuse a value that is not of a kind.
+def require(kind: type[Wanted], value: object, what: str, such_as: str) -> Wanted:
+    """Return a value, if it is of a kind.
 
     Raises:
         ConfigError: naming what was expected, what came, and the way from one to the other where it is plain.
     """
     if isinstance(value, kind):
-        return
+        return value
     if isinstance(value, type):
         received = f"the class {value.__name__}, not an object of it: write {value.__name__}(...)"
     elif isinstance(getattr(value, "model", None), kind):
         received = f"{type(value).__name__}, whose attribute model is one"
     else:
         received = f"{value!r:.80}" if isinstance(value, str) else type(value).__name__
-    raise ConfigError(f"{what} must be a {kind.__name__}, such as {such_as}; received {received}")
+    a = "an" if kind.__name__[0] in "AEIO" else "a"
+    raise ConfigError(f"{what} must be {a} {kind.__name__}, such as {such_as}; received {received}")
 
 
 def whole(value: object, what: str, least: int | None = None) -> int:
@@ -44,6 +49,28 @@ def whole(value: object, what: str, least: int | None = None) -> int:
         bound = "" if least is None else f" of at least {least}"
         raise ConfigError(f"{what} must be a whole number{bound}; received {value!r:.80}")
     return number
+
+
+def finite(**values: float) -> None:
+    """Refuse numbers that are not finite.
+
+    Raises:
+        ConfigError: naming the first.
+    """
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise ConfigError(f"{name} must be a finite number; received {value}")
+
+
+def positive(**values: float) -> None:
+    """Refuse numbers that are not finite and positive.
+
+    Raises:
+        ConfigError: naming the first.
+    """
+    for name, value in values.items():
+        if not 0 < value < math.inf:
+            raise ConfigError(f"{name} must be a finite positive number; received {value}")
 
 
 def one_of(choices: Iterable[str], value: object, what: str) -> None:

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from scorefield._checks import positive
 from scorefield._tensors import as_time, like, match_rows
 from scorefield.errors import ConfigError
 from scorefield.models import NoisyModel, State, Time, network_inputs
@@ -35,8 +36,7 @@ class Classifier(NoisyModel):
 
     def __init__(self, net: nn.Module, process: Process, sigma_data: float, mean_data: float = 0.0) -> None:
         super().__init__()
-        if not sigma_data > 0:
-            raise ValueError(f"sigma_data must be positive: the standard deviation of the data; received {sigma_data}")
+        positive(sigma_data=sigma_data)
         self.net = net
         self.process = process
         self.classes = getattr(net, "classes", None)

@@ -3,7 +3,6 @@
 The command line ends with the error's ``exit_code``, so the same failure reads the same from Python and from a shell.
 """
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
@@ -52,16 +51,6 @@ class DivergedError(ScorefieldError, ArithmeticError):
     """A number stopped being finite, in training or in sampling."""
 
     exit_code = 5
-
-
-def require_finite(name: str, value: float) -> None:
-    """Refuse a setting that is not a finite number.
-
-    Raises:
-        ConfigError: naming it.
-    """
-    if not math.isfinite(value):
-        raise ConfigError(f"{name} must be a finite number; received {value}")
 
 
 @contextmanager

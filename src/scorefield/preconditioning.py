@@ -25,7 +25,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from scorefield._checks import require
+from scorefield._checks import positive, require
 from scorefield._tensors import as_time, like, there
 from scorefield.errors import ConfigError
 from scorefield.models import Scored, ScoreModel, State, Time, network_inputs, same_shape
@@ -117,8 +117,7 @@ class Denoiser(Networked):
         start: Literal["moments", "noise"] = "moments",
     ) -> None:
         super().__init__(net, process)
-        if not sigma_data > 0:
-            raise ValueError(f"sigma_data must be positive: the standard deviation of the data; received {sigma_data}")
+        positive(sigma_data=sigma_data)
         self.sigma_data = sigma_data
         self.mean_data = mean_data
         self.start = start

@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from scorefield._checks import positive
 from scorefield._tensors import like, there
 
 __all__ = ["DDPM", "EDM", "VE", "VP", "PowerVE", "Process", "RectifiedFlow", "SubVP"]
@@ -76,13 +77,6 @@ class Process(abc.ABC):
         return torch.full_like(t, self.stationary_std)
 
 
-def _positive(**values: float) -> None:
-    """Refuse parameters that are not finite positive numbers."""
-    for name, value in values.items():
-        if not (math.isfinite(value) and value > 0):
-            raise ValueError(f"{name} must be a finite positive number; received {value}")
-
-
 def _increasing(low_name: str, low: float, high_name: str, high: float) -> None:
     """Refuse an empty range."""
     if not low < high:
@@ -106,7 +100,7 @@ class VE(Process):
     t_max: float = field(default=1.0, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        _positive(sigma_min=self.sigma_min, sigma_max=self.sigma_max)
+        positive(sigma_min=self.sigma_min, sigma_max=self.sigma_max)
         _increasing("sigma_min", self.sigma_min, "sigma_max", self.sigma_max)
 
     @property
@@ -137,7 +131,7 @@ class EDM(Process):
     t_max: float = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        _positive(sigma_min=self.sigma_min, sigma_max=self.sigma_max)
+        positive(sigma_min=self.sigma_min, sigma_max=self.sigma_max)
         _increasing("sigma_min", self.sigma_min, "sigma_max", self.sigma_max)
         object.__setattr__(self, "t_min", self.sigma_min)
         object.__setattr__(self, "t_max", self.sigma_max)
@@ -165,7 +159,7 @@ class PowerVE(Process):
     t_max: float = field(default=1.0, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        _positive(base=self.base, t_min=self.t_min)
+        positive(base=self.base, t_min=self.t_min)
         _increasing("1", 1.0, "base", self.base)
         _increasing("t_min", self.t_min, "t_max", self.t_max)
 
@@ -197,7 +191,7 @@ class _LinearBeta(Process):
     stationary_std: ClassVar[float | None] = 1.0
 
     def __post_init__(self) -> None:
-        _positive(beta_min=self.beta_min, beta_max=self.beta_max, t_min=self.t_min)
+        positive(beta_min=self.beta_min, beta_max=self.beta_max, t_min=self.t_min)
         _increasing("beta_min", self.beta_min, "beta_max", self.beta_max)
         _increasing("t_min", self.t_min, "t_max", self.t_max)
 
@@ -257,7 +251,7 @@ class RectifiedFlow(Process):
     t_max: float = 1 - 1e-3
 
     def __post_init__(self) -> None:
-        _positive(t_min=self.t_min)
+        positive(t_min=self.t_min)
         _increasing("t_min", self.t_min, "t_max", self.t_max)
         _increasing("t_max", self.t_max, "1", 1.0)
 

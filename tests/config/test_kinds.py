@@ -125,7 +125,7 @@ def test_a_density_of_a_level_per_row_and_one_that_keeps_its_noise_apart_are_not
         ({"sampling": {"sampler": {"kind": "ddim", "eta": 2}}}, ["eta must lie in [0, 1]"]),
         ({"sampling": {"sampler": {"kind": "heun", "chrun": 2}}}, ["chrun", "no such setting"]),
         ({"sampling": {"grid": {"kind": "karras", "steps": 0}}}, ["steps"]),
-        ({"objective": {"kind": "dae", "sigma": 0}}, ["sigma must be positive"]),
+        ({"objective": {"kind": "dae", "sigma": 0}}, ["sigma must be a finite positive"]),
         ({"objective": {"kind": "ssm", "projection": "cubic"}}, ["projection"]),
         ({"objective": {"kind": "ssm", "ratio": 0.5, "times": "uniform"}}, ["ratio", "times", "give one"]),
     ],

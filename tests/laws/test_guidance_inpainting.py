@@ -263,8 +263,8 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
         lambda: sample(Inpaint(MODEL, torch.zeros(3, 2), FIRST), Heun(), (4, 2), grid=TIMES),
         "received 3, but there is a sample number 3",
     ),
-    "no resampling": (lambda: RePaint(Heun(), 0), "resample must be at least 1"),
-    "nothing to repaint": (lambda: sample(MODEL, RePaint(Heun()), (2, 2), grid=TIMES), "must be Inpaint"),
+    "no resampling": (lambda: RePaint(Heun(), 0), "resample must be a whole number of at least 1"),
+    "nothing to repaint": (lambda: sample(MODEL, RePaint(Heun()), (2, 2), grid=TIMES), "must be an Inpaint"),
 }
 
 

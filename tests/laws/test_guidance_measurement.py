@@ -405,7 +405,7 @@ def test_dps_counts_its_evaluations() -> None:
 
 @pytest.mark.parametrize("sampler", [DPS(Heun())])
 def test_dps_needs_a_measurement(sampler: Sampler) -> None:
-    with pytest.raises(ValueError, match="reads the measurement from its model"):
+    with pytest.raises(ValueError, match="which states the measurement"):
         sample(Exact(Gaussian(MEAN), VE()), sampler, (1, 2), grid=LogSNR(2).times(VE()))
 
 

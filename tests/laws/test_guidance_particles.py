@@ -299,10 +299,10 @@ def test_weights_that_are_not_finite_are_an_error() -> None:
 
 @pytest.mark.parametrize("count", [0, -1])
 def test_no_particles_are_refused(count: int) -> None:
-    with pytest.raises(ValueError, match="at least 1 particle"):
+    with pytest.raises(ValueError, match="count must be a whole number of at least 1"):
         Particles(count)
 
 
 def test_particles_need_a_measurement() -> None:
-    with pytest.raises(ValueError, match="reads the measurement from its model"):
+    with pytest.raises(ValueError, match="which states the measurement"):
         sample(Exact(DATA, PROCESS), Particles(2), (1, 2), grid=LogSNR(2).times(PROCESS))

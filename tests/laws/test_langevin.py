@@ -140,13 +140,13 @@ def test_a_fixed_level_chain_beyond_its_limit_is_caught_when_it_diverges() -> No
 
 
 BAD: dict[str, tuple[Callable[[], object], str]] = {
-    "no step": (lambda: Langevin(0.0), "step_size must be positive"),
-    "NaN step": (lambda: Langevin(math.nan), "step_size must be positive"),
-    "negative step": (lambda: AnnealedLangevin(-1e-5), "step_size must be positive"),
-    "no steps": (lambda: AnnealedLangevin(1e-5, 0), "repeats must be at least 1"),
+    "no step": (lambda: Langevin(0.0), "step_size must be a finite positive"),
+    "NaN step": (lambda: Langevin(math.nan), "step_size must be a finite positive"),
+    "negative step": (lambda: AnnealedLangevin(-1e-5), "step_size must be a finite positive"),
+    "no steps": (lambda: AnnealedLangevin(1e-5, 0), "repeats must be a whole number of at least 1"),
     "unknown convention": (lambda: Langevin(0.1, "image"), "convention must be"),  # pyright: ignore[reportArgumentType]
     "snr of one": (lambda: LangevinCorrector(1.0), "snr must lie between 0 and 1"),
-    "no corrector steps": (lambda: LangevinCorrector(0.1, 0), "repeats must be at least 1"),
+    "no corrector steps": (lambda: LangevinCorrector(0.1, 0), "repeats must be a whole number of at least 1"),
 }
 
 

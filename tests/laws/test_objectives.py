@@ -250,8 +250,8 @@ def test_losses_do_not_depend_on_the_batch() -> None:
 
 
 BAD: dict[str, tuple[Callable[[], object], str]] = {
-    "no width": (lambda: LogNormal(std=0.0), "std must be positive"),
-    "NaN width": (lambda: LogNormal(std=math.nan), "std must be positive"),
+    "no width": (lambda: LogNormal(std=0.0), "std must be a finite positive"),
+    "NaN width": (lambda: LogNormal(std=math.nan), "std must be a finite positive"),
     "level zero": (lambda: MultiLevelDSM(torch.tensor([1.0, 0.0])), "positive"),
     "a matrix of levels": (lambda: MultiLevelDSM(torch.ones(2, 2)), "vector of positive"),
 }

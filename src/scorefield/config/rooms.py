@@ -19,7 +19,7 @@ from scorefield.config.kinds import Itself, Kind, Room, kinds
 from scorefield.config.signature import Numbers
 from scorefield.energy import Energy
 from scorefield.models import NoisyModel
-from scorefield.objectives.levels import TimeLaw
+from scorefield.objectives.times import TimeLaw
 from scorefield.objectives.weights import EDMWeight, MinSNRWeight, Weight
 from scorefield.preconditioning import DataNet, Denoiser, FlowNet, LadderNet, NoiseNet, ScoreNet, VelocityNet
 from scorefield.sampling import Sampler

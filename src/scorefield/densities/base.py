@@ -13,7 +13,7 @@ from scorefield._tensors import gradient
 from scorefield.errors import ConfigError
 from scorefield.units import Moments
 
-__all__ = ["Density", "KnownScore", "Noised", "Scale", "compose", "one_scale"]
+__all__ = ["Density", "KnownScore", "Noised", "Planar", "Scale", "compose", "one_scale"]
 
 Scale = Float[Tensor, "*b"] | float
 
@@ -104,3 +104,13 @@ class Noised(Density):
         """Return αx + σz in the default dtype."""
         alpha, sigma = self._scales(x)
         return (alpha * x + sigma * standard_normal(x, generator)).to(torch.get_default_dtype())
+
+
+@dataclass(frozen=True)
+class Planar(Noised):
+    """A density of the plane that carries its noising."""
+
+    @property
+    def event(self) -> tuple[int, ...]:
+        """The plane."""
+        return (2,)

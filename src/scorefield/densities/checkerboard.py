@@ -7,14 +7,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield.densities.base import Noised
+from scorefield.densities.base import Planar
 from scorefield.units import Moments
 
 __all__ = ["Checkerboard"]
 
 
 @dataclass(frozen=True)
-class Checkerboard(Noised):
+class Checkerboard(Planar):
     r"""Uniform on every other square of a board of side × side squares, centred at the origin.
 
     Noised, it stays in closed form: with Φ the normal distribution function and K squares [a₁, b₁] × [a₂, b₂] of edge h,
@@ -32,11 +32,6 @@ class Checkerboard(Noised):
     def __post_init__(self) -> None:
         if self.side < 2 or self.side % 2 or not self.size > 0:
             raise ValueError(f"side must be even and at least 2, size positive; received {self.side} and {self.size}")
-
-    @property
-    def event(self) -> tuple[int, ...]:
-        """The plane."""
-        return (2,)
 
     @property
     def moments(self) -> Moments:

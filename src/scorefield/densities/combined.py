@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from scorefield._checks import positive
 from scorefield._tensors import flatten
 from scorefield.densities.base import Density, KnownScore, Scale, one_scale
 from scorefield.units import Moments
@@ -75,8 +76,7 @@ class Similarity(KnownScore):
     def __init__(
         self, density: Density, scale: float = 1.0, rotation: Tensor | None = None, shift: Tensor | float = 0.0
     ) -> None:
-        if not scale > 0:
-            raise ValueError(f"scale must be positive; received {scale}")
+        positive(scale=scale)
         rotation = None if rotation is None else rotation.double()
         if rotation is not None and not torch.allclose(
             rotation @ rotation.T, torch.eye(len(rotation)).double(), atol=1e-8

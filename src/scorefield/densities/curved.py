@@ -18,15 +18,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from scorefield._checks import positive, whole
 from scorefield._noise import standard_normal
-from scorefield.densities.base import Noised
+from scorefield.densities.base import Noised, Planar
 from scorefield.units import Moments
 
 __all__ = ["Banana", "Funnel", "Ring", "TwoMoons"]
 
 
 @dataclass(frozen=True)
-class Ring(Noised):
+class Ring(Planar):
     r"""A circle of Gaussian thickness: x = r (cos θ, sin θ), r ~ N(R, s²), θ uniform.
 
         p(x) = [N(ρ; R, s²) + N(−ρ; R, s²)] / (2πρ),   ρ = ‖x‖
@@ -45,13 +46,7 @@ class Ring(Noised):
     std: float = 0.1
 
     def __post_init__(self) -> None:
-        if not (self.radius > 0 and self.std > 0):
-            raise ValueError(f"radius and std must be positive; received {self.radius} and {self.std}")
-
-    @property
-    def event(self) -> tuple[int, ...]:
-        """The plane."""
-        return (2,)
+        positive(radius=self.radius, std=self.std)
 
     @property
     def moments(self) -> Moments:
@@ -82,7 +77,7 @@ class Ring(Noised):
 
 
 @dataclass(frozen=True)
-class Banana(Noised):
+class Banana(Planar):
     r"""A bent Gaussian: u ~ N(0, a²), x = (u, κ(u² − a²) + c z), z ~ N(0, 1).
 
         p(x) = N(x₁; 0, a²) N(x₂; κ(x₁² − a²), c²)
@@ -100,13 +95,7 @@ class Banana(Noised):
     std: float = 0.5
 
     def __post_init__(self) -> None:
-        if not (self.spread > 0 and self.std > 0):
-            raise ValueError(f"spread and std must be positive; received {self.spread} and {self.std}")
-
-    @property
-    def event(self) -> tuple[int, ...]:
-        """The plane."""
-        return (2,)
+        positive(spread=self.spread, std=self.std)
 
     @property
     def moments(self) -> Moments:
@@ -146,8 +135,8 @@ class Funnel(Noised):
     std: float = 3.0
 
     def __post_init__(self) -> None:
-        if self.dim < 2 or not self.std > 0:
-            raise ValueError(f"dim must be at least 2 and std positive; received {self.dim} and {self.std}")
+        whole(self.dim, "dim", 2)
+        positive(std=self.std)
 
     @property
     def event(self) -> tuple[int, ...]:
@@ -177,7 +166,7 @@ class Funnel(Noised):
 
 
 @dataclass(frozen=True)
-class TwoMoons(Noised):
+class TwoMoons(Planar):
     r"""Two interleaved half circles, blurred: x = c_k(θ) + s z, θ ~ U[0, π], k ∈ {1, 2}.
 
         c₁(θ) = (cos θ, sin θ) r − (r/2, r/4),   c₂ = −c₁
@@ -193,13 +182,7 @@ class TwoMoons(Noised):
     std: float = 0.1
 
     def __post_init__(self) -> None:
-        if not (self.radius > 0 and self.std > 0):
-            raise ValueError(f"radius and std must be positive; received {self.radius} and {self.std}")
-
-    @property
-    def event(self) -> tuple[int, ...]:
-        """The plane."""
-        return (2,)
+        positive(radius=self.radius, std=self.std)
 
     def _arc(self, angle: Float[Tensor, " n"]) -> Float[Tensor, "n 2"]:
         arc = self.radius * torch.stack([angle.cos(), angle.sin()], dim=1)

@@ -6,7 +6,6 @@ the last of them: under Heun, ``Karras(17)`` costs 2·17 + 1 = 35 evaluations, t
 """
 
 import abc
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -16,7 +15,7 @@ from annotated_types import Ge, Le
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._checks import require, whole
+from scorefield._checks import positive, require, whole
 from scorefield.grids.levels import Levels, descending, ends, evenly
 from scorefield.grids.local_errors import Flow, errors_along
 from scorefield.processes import Process
@@ -130,8 +129,7 @@ class Karras(Counted):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (math.isfinite(self.rho) and self.rho > 0):
-            raise ValueError(f"rho must be a finite positive number; received {self.rho}")
+        positive(rho=self.rho)
 
     def times(self, process: Process) -> Times:
         """Return the times."""

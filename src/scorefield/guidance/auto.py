@@ -12,7 +12,8 @@ given an interval.
 
 import math
 
-from scorefield.errors import ConfigError, require_finite
+from scorefield._checks import finite
+from scorefield.errors import ConfigError
 from scorefield.grids import Step
 from scorefield.guidance.guided import Guided
 from scorefield.models import ScoreModel, State, Time, require_same_units
@@ -43,7 +44,7 @@ class AutoGuided(Guided):
     ) -> None:
         super().__init__(model)
         self.evaluations = model.evaluations + weak.evaluations
-        require_finite("weight", weight)
+        finite(weight=weight)
         require_same_units(model, "the weaker model", weak)
         if not 0 <= interval[0] < interval[1]:
             raise ConfigError(f"interval must be two ascending noise-to-signal ratios; received {interval}")

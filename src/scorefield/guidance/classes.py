@@ -12,8 +12,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from scorefield._checks import finite
 from scorefield._tensors import as_time, gradient, like, match_rows
-from scorefield.errors import ConfigError, require_finite
+from scorefield.errors import ConfigError
 from scorefield.guidance.guided import Guided
 from scorefield.models import Labels, NoisyModel, ScoreModel, State, Time, label_rows, require_same_units
 
@@ -36,7 +37,7 @@ class ClassifierFree(Guided):
     def __init__(self, model: ScoreModel, labels: Labels, weight: float) -> None:
         super().__init__(model)
         self.evaluations = 2 * model.evaluations
-        require_finite("weight", weight)
+        finite(weight=weight)
         self.labels = label_rows(labels)
         self.weight = weight
         model.condition(self.labels)  # refuses labels that it does not know
@@ -76,7 +77,7 @@ class ClassifierGuided(Guided):
     ) -> None:
         super().__init__(model)
         self.evaluations = model.evaluations + 2
-        require_finite("scale", scale)
+        finite(scale=scale)
         if isinstance(classifier, NoisyModel):
             require_same_units(model, "the classifier", classifier)
         self.classifier = classifier

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from typing_extensions import TypeVar
 
+from scorefield._checks import require, whole
 from scorefield._noise import Noise
 from scorefield._tensors import as_time, match_rows
 from scorefield.errors import ConfigError
@@ -109,8 +110,7 @@ class RePaint(Sampler[Memory]):
     resample: int = 10
 
     def __post_init__(self) -> None:
-        if self.resample < 1:
-            raise ConfigError(f"resample must be at least 1, which is plain replacement; received {self.resample}")
+        whole(self.resample, "resample", 1)
 
     @property
     def evaluations(self) -> float:
@@ -129,7 +129,9 @@ class RePaint(Sampler[Memory]):
         Raises:
             ConfigError: a model that observes nothing.
         """
-        model = _inpaint(model)
+        model = require(
+            Inpaint, model, "the model of RePaint, which replaces what is known,", "Inpaint(model, observed, mask)"
+        )
 
         def attempt(x: State) -> tuple[State, Memory]:
             x, after = self.sampler.step(model, x, step, memory, noise)
@@ -139,15 +141,6 @@ class RePaint(Sampler[Memory]):
         for _ in range(self.resample - 1):
             x, after = attempt(step.shrink * x + step.variance**0.5 * noise.normal())
         return x, after
-
-
-def _inpaint(model: ScoreModel) -> Inpaint:
-    """Return the model, which must say what is known."""
-    if not isinstance(model, Inpaint):
-        raise ConfigError(
-            f"RePaint replaces known pixels, so its model must be Inpaint(model, observed, mask); received {type(model).__name__}"
-        )
-    return model
 
 
 def _checked(observed: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

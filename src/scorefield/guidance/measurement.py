@@ -20,6 +20,7 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import TypeVar
 
+from scorefield._checks import positive, require
 from scorefield._noise import Noise
 from scorefield._tensors import as_constant, as_time, like, match_rows, recording, sum_event
 from scorefield.errors import ConfigError, DivergedError
@@ -31,9 +32,11 @@ from scorefield.models import ScoreModel, State, Time
 from scorefield.sampling import Sampler
 from scorefield.units import UNCHANGED, Units
 
-__all__ = ["DPS", "Guide", "LinearGaussian", "measured"]
+__all__ = ["DPS", "MEASURED", "Guide", "LinearGaussian"]
 
 Memory = TypeVar("Memory", default=Any)
+MEASURED = "the model, which states the measurement,", "LinearGaussian(model, A, y, noise)"
+"""What is asked of the model of a sampler that reads the measurement from it."""
 
 
 class Guide(NamedTuple):
@@ -150,8 +153,7 @@ class DPS(Sampler[Memory]):
     zeta: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.zeta) and self.zeta > 0):
-            raise ConfigError(f"zeta must be a finite positive number; received {self.zeta}")
+        positive(zeta=self.zeta)
 
     @property
     def evaluations(self) -> float:
@@ -170,7 +172,7 @@ class DPS(Sampler[Memory]):
         Raises:
             ConfigError: a model without a measurement.
         """
-        problem = measured(model)
+        problem = require(LinearGaussian, model, *MEASURED)
         with recording():
             here = as_constant(x).detach().requires_grad_(True)
             denoised = problem.model.denoise(here, step.t)
@@ -180,19 +182,6 @@ class DPS(Sampler[Memory]):
         size = sum_event(misfit**2).sqrt().clamp_min(torch.finfo(x.dtype).tiny)
         x, after = self.sampler.step(problem.model, x, step, memory, noise)
         return x - like(self.zeta / size, x) * uphill, after
-
-
-def measured(model: ScoreModel) -> LinearGaussian:
-    """Return the model, which must state a measurement.
-
-    Raises:
-        ConfigError: it does not.
-    """
-    if not isinstance(model, LinearGaussian):
-        raise ConfigError(
-            f"this sampler reads the measurement from its model, LinearGaussian(model, A, y, noise); received {type(model).__name__}"
-        )
-    return model
 
 
 def _check_problem(A: LinearOperator, y: Tensor, noise: float) -> None:

@@ -18,11 +18,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from scorefield._checks import require, whole
 from scorefield._noise import Noise
 from scorefield._tensors import sum_event
-from scorefield.errors import ConfigError, DivergedError
+from scorefield.errors import DivergedError
 from scorefield.grids import Step
-from scorefield.guidance.measurement import Guide, LinearGaussian, measured
+from scorefield.guidance.measurement import MEASURED, Guide, LinearGaussian
 from scorefield.models import ScoreModel, State
 from scorefield.sampling import Sampler
 
@@ -55,8 +56,7 @@ class Particles(Sampler[Cloud]):
     count: int = 16
 
     def __post_init__(self) -> None:
-        if self.count < 1:
-            raise ConfigError(f"count must be at least 1 particle per sample; received {self.count}")
+        whole(self.count, "count", 1)
 
     @property
     def evaluations(self) -> float:
@@ -70,7 +70,7 @@ class Particles(Sampler[Cloud]):
 
     def step(self, model: ScoreModel, x: State, step: Step, memory: Cloud | None, noise: Noise) -> tuple[State, Cloud]:
         """Return for each sample a particle drawn by weight at s, and all of them."""
-        problem = measured(model).rows(torch.arange(len(x)).repeat(self.count))
+        problem = require(LinearGaussian, model, *MEASURED).rows(torch.arange(len(x)).repeat(self.count))
         here = self._gather(problem, x, step.t) if memory is None else memory
         z = torch.cat([noise.normal() for _ in range(self.count)])
         proposed, log_ratio = _propose(problem, here, step, z)

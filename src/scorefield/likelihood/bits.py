@@ -19,6 +19,7 @@ import torch
 from jaxtyping import Float, Float64, UInt8
 from torch import Tensor
 
+from scorefield._checks import whole
 from scorefield._noise import Noise, derive_seed
 from scorefield._tensors import flatten
 from scorefield.likelihood.cells import Cells, check_bytes
@@ -87,8 +88,7 @@ def variational_bound(
         ValueError: images not of bytes, or no levels.
     """
     check_bytes(images)
-    if levels < 1:
-        raise ValueError(f"levels must be at least 1; received {levels}")
+    whole(levels, "levels", 1)
     process = model.process
     first, last = (torch.tensor(t, dtype=torch.float64) for t in (decoder.t, process.t_max))
     z, _ = decoder.noised(images, seed)

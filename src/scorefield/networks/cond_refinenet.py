@@ -8,7 +8,7 @@ from annotated_types import Ge, Le
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from scorefield.errors import ConfigError
+from scorefield._checks import whole
 from scorefield.networks.refinenet import RefineNet
 from scorefield.networks.refinenet_norms import ConditionalInstanceNormPlus
 
@@ -39,8 +39,7 @@ class CondRefineNet(RefineNet):
         ngf: Annotated[int, Ge(1), Le(4096)] = 64,
         size: tuple[int, int] | None = None,
     ) -> None:
-        if levels < 1:
-            raise ConfigError(f"levels must be at least 1; received {levels}")
+        whole(levels, "levels", 1)
         norm = partial(ConditionalInstanceNormPlus, levels=levels)
         super().__init__(channels, ngf, norm, norm, F.avg_pool2d, size)
 

@@ -8,8 +8,9 @@ from annotated_types import Ge, Le, Lt
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from scorefield.errors import ConfigError
+from scorefield._checks import whole
 from scorefield.networks.blocks import Conditioning, Maps, channel_norm, convolution
+from scorefield.networks.residual import require_shape
 from scorefield.networks.rows import Linear
 from scorefield.networks.unet import Stage, channels_last, grid_widths, shrink, widened
 
@@ -43,8 +44,7 @@ class NoisyClassifier(nn.Module):
         super().__init__()
         self.width, self.depth, self.dropout = width, depth, dropout
         self.shape = (channels, *((size, size) if isinstance(size, int) else size))
-        if classes < 2:
-            raise ConfigError(f"a classifier needs at least two classes; received {classes}")
+        whole(classes, "classes", 2)
         widths = grid_widths(self.shape, width)
         features, axes = 2 * width, len(self.shape) - 1
         self.multiple = 2 ** (len(widths) - 1)
@@ -65,8 +65,7 @@ class NoisyClassifier(nn.Module):
         Raises:
             ConfigError: images of another shape.
         """
-        if x.shape[1:] != self.shape:
-            raise ConfigError(f"images have shape {tuple(x.shape[1:])}, but the network was built for {self.shape}")
+        require_shape(x, self.shape)
         condition = self.condition(x, noise, None)
         h = channels_last(self.stem(widened(x, self.multiple)))
         for stage, coarser in zip(self.stages, [*self.shrink, nn.Identity()], strict=True):

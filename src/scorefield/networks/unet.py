@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from scorefield.errors import ConfigError
 from scorefield.networks.blocks import Conditioning, Maps, ResidualBlock, channel_norm, convolution, zeroed
+from scorefield.networks.residual import require_shape
 from scorefield.networks.rows import kernel_depends_on_rows
 
 __all__ = ["UNet"]
@@ -151,11 +152,7 @@ class UNet(nn.Module):
         Raises:
             ConfigError: the images, the noise or the labels are not what the network was built for.
         """
-        if x.shape[1:] != self.shape:
-            raise ConfigError(
-                f"images have shape {tuple(x.shape[1:])}, but the network was built for {self.shape}: "
-                "resize them, or build it with their channels and size"
-            )
+        require_shape(x, self.shape)
         if len(x) == 1 and kernel_depends_on_rows(x):  # one image is computed as two, to be the same as in any batch
             pair = None if labels is None else labels.expand(2)
             return self.forward(x.expand(2, *self.shape), noise.expand(2), pair)[:1]

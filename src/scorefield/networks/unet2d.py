@@ -65,9 +65,8 @@ class UNet2D(nn.Module):
         elif self.told == "index":
             noise = noise * ((self.timesteps - 1) / 999)
             noise = noise.round().long() if self.rounded else noise
-        out = self.unet(x, noise, labels, return_dict=False)[0][
-            :, : x.shape[1]
-        ]  # what else there is, is its learned variance
+        # What channels there are beyond those of x are its learned variance.
+        out = self.unet(x, noise, labels, return_dict=False)[0][:, : x.shape[1]]
         if self.told == "sigma":
             out = out * like(noise, out)
         return self.sign * out

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._noise import Source, standard_normal, uniform_like
+from scorefield._noise import Source
 from scorefield.classifier import Classifier
-from scorefield.objectives.levels import TimeLaw, UniformTime
+from scorefield.objectives.times import TimeLaw, UniformTime, noised
 
 __all__ = ["CrossEntropy"]
 
@@ -28,5 +28,4 @@ class CrossEntropy:
 
     def __call__(self, model: Classifier, x0: Float[Tensor, "b *d"], noise: Source = None) -> Float[Tensor, " b"]:
         """Return the loss of each example."""
-        t = self.times(model.process, uniform_like(x0, noise))
-        return -model.log_prob(model.process.perturb(x0, t, standard_normal(x0, noise)), t)
+        return -model.log_prob(*noised(model.process, x0, self.times, noise))

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from jaxtyping import Float
 from torch import Tensor
 
+from scorefield._checks import positive
 from scorefield._noise import Source, standard_normal, uniform_like
 from scorefield._tensors import like, sum_event, there
 from scorefield.models import ScoreModel
-from scorefield.objectives.levels import OneLevel, TimeLaw, UniformTime
+from scorefield.objectives.times import OneLevel, TimeLaw, UniformTime, noised
 from scorefield.objectives.weights import Weight, sigma_weight
 
 __all__ = ["DAE", "DSM", "MultiLevelDSM"]
@@ -36,8 +37,7 @@ class DSM:
 
     def __call__(self, model: ScoreModel, x0: Float[Tensor, "b *d"], noise: Source = None) -> Float[Tensor, " b"]:
         """Return the loss of each example."""
-        t = self.times(model.process, uniform_like(x0, noise))
-        x_t = model.process.perturb(x0, t, standard_normal(x0, noise))
+        x_t, t = noised(model.process, x0, self.times, noise)
         error = sum_event((model.denoise(x_t, t) - x0) ** 2)
         return 0.5 * self.weight(model.process, t).to(error) * error
 
@@ -87,11 +87,9 @@ class DAE:
     sigma: float
 
     def __post_init__(self) -> None:
-        if not self.sigma > 0:
-            raise ValueError(f"sigma must be positive; received {self.sigma}")
+        positive(sigma=self.sigma)
 
     def __call__(self, model: ScoreModel, x0: Float[Tensor, "b *d"], noise: Source = None) -> Float[Tensor, " b"]:
         """Return the loss of each example."""
-        t = OneLevel(self.sigma)(model.process, uniform_like(x0, noise))
-        x_t = model.process.perturb(x0, t, standard_normal(x0, noise))
+        x_t, t = noised(model.process, x0, OneLevel(self.sigma), noise)
         return sum_event((model.denoise(x_t, t) - x0) ** 2)

@@ -16,11 +16,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from scorefield._checks import positive
 from scorefield._noise import Source, standard_normal, uniform_like
 from scorefield._tensors import flatten, like, precise, sum_event
 from scorefield.densities import Density
 from scorefield.models import ScoreModel, State
-from scorefield.objectives.levels import OneLevel, TimeLaw, UniformTime
+from scorefield.objectives.times import OneLevel, TimeLaw, UniformTime, noised
 from scorefield.objectives.weights import Weight, sigma_weight
 
 __all__ = ["SSM", "SSMVR", "FiniteDifferenceSSM", "FisherDivergence", "ImplicitSM"]
@@ -163,8 +164,7 @@ class FiniteDifferenceSSM(_ScoreMatching):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.epsilon > 0:
-            raise ValueError(f"epsilon must be positive; received {self.epsilon}")
+        positive(epsilon=self.epsilon)
 
     def __call__(self, model: ScoreModel, x0: State, noise: Source = None) -> Float[Tensor, " b"]:
         """Return the loss of each example."""
@@ -196,9 +196,8 @@ class FisherDivergence:
 
     def __call__(self, model: ScoreModel, x0: State, noise: Source = None) -> Float[Tensor, " b"]:
         """Return the loss of each example."""
-        t = self.times(model.process, uniform_like(x0, noise))
+        x_t, t = noised(model.process, x0, self.times, noise)
         alpha, sigma = model.process.alpha_sigma(t)
-        x_t = model.process.perturb(x0, t, standard_normal(x0, noise))
         gap = model.score(x_t, t) - self.density.diffuse(alpha, sigma).score(x_t)
         return 0.5 * self.weight(model.process, t).to(gap) * sum_event((like(sigma**2 / alpha, gap) * gap) ** 2)
 

@@ -1,4 +1,4 @@
-"""Which noise levels an objective trains on: maps from u ~ U[0, 1) to a time, one per example."""
+"""Which times an objective trains on: maps from u ~ U[0, 1) to a time, one per example; and the states there."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -7,9 +7,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from scorefield._checks import positive
+from scorefield._noise import Source, standard_normal, uniform_like
+from scorefield.models import State
 from scorefield.processes import Process
 
-__all__ = ["LogNormal", "OneLevel", "TimeLaw", "UniformTime"]
+__all__ = ["LogNormal", "OneLevel", "TimeLaw", "UniformTime", "noised"]
 
 
 class TimeLaw(Protocol):
@@ -42,8 +45,7 @@ class LogNormal:
     std: float = 1.2
 
     def __post_init__(self) -> None:
-        if not self.std > 0:
-            raise ValueError(f"std must be positive; received {self.std}")
+        positive(std=self.std)
 
     def __call__(self, process: Process, u: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
         """Return the time at which σ/α = exp(mean + std Φ⁻¹(u))."""
@@ -63,9 +65,14 @@ class OneLevel:
     ratio: float
 
     def __post_init__(self) -> None:
-        if not self.ratio > 0:
-            raise ValueError(f"ratio must be positive; received {self.ratio}")
+        positive(ratio=self.ratio)
 
     def __call__(self, process: Process, u: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
         """Return that time for every example."""
         return process.time(torch.full_like(u, self.ratio))
+
+
+def noised(process: Process, x0: State, times: TimeLaw, noise: Source) -> tuple[State, Float[Tensor, " b"]]:
+    """Return x_t and t: a time drawn for every example, then noise of that time."""
+    t = times(process, uniform_like(x0, noise))
+    return process.perturb(x0, t, standard_normal(x0, noise)), t

@@ -24,6 +24,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from scorefield._brownian import BrownianTree
+from scorefield._checks import positive
 from scorefield._noise import Noise
 from scorefield._tensors import flatten, like, precise
 from scorefield.errors import DivergedError
@@ -71,8 +72,7 @@ class AdaptiveSDE(Sampler[Walk]):
     atol: float = 0.02
 
     def __post_init__(self) -> None:
-        if not (self.rtol > 0 and self.atol > 0):
-            raise ValueError(f"rtol and atol must be positive; received {self.rtol} and {self.atol}")
+        positive(rtol=self.rtol, atol=self.atol)
 
     def step(self, model: ScoreModel, x: State, step: Step, memory: Walk | None, noise: Noise) -> tuple[State, Walk]:
         """Return x at s, and how far each row has come."""

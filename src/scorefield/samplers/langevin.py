@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from scorefield._checks import positive, whole
 from scorefield._noise import Noise
 from scorefield._tensors import sum_event
 from scorefield.errors import ConfigError
@@ -34,8 +35,7 @@ class Chain(NamedTuple):
 
 def _alpha(step_size: float, convention: Convention) -> float:
     """Return the paper's α."""
-    if not step_size > 0:
-        raise ValueError(f"step_size must be positive; received {step_size}")
+    positive(step_size=step_size)
     if convention not in ("paper", "code"):
         raise ValueError(
             f'convention must be "paper" (x + α/2 s + √α z) or "code" (x + η s + √2η z); received {convention!r}'
@@ -194,7 +194,7 @@ class AnnealedLangevin(Sampler[Chain]):
             raise ValueError(
                 f"relative_step must lie between 0 and 4 (annealed Langevin dynamics diverges when α ≥ 4σ²); received {self.relative_step}"
             )
-        _at_least_once("repeats", self.repeats)
+        whole(self.repeats, "repeats", 1)
 
     @property
     def evaluations(self) -> float:
@@ -240,7 +240,7 @@ class LangevinCorrector(Sampler[Chain]):
         # α = 2η = 4 (r σ)² ≥ 4 σ² is where Langevin dynamics diverges.
         if not 0 < self.snr < 1:
             raise ValueError(f"snr must lie between 0 and 1 (at 1 Langevin dynamics diverges); received {self.snr}")
-        _at_least_once("repeats", self.repeats)
+        whole(self.repeats, "repeats", 1)
 
     @property
     def evaluations(self) -> float:
@@ -251,8 +251,3 @@ class LangevinCorrector(Sampler[Chain]):
         """Return ``repeats`` Langevin steps on p_t, of α = 2η = 4 (r σ_t)²."""
         alpha = 4 * (self.snr * step.sigma_t) ** 2
         return _langevin(model, x, step, alpha, noise, self.repeats), Chain(alpha)
-
-
-def _at_least_once(name: str, value: int) -> None:
-    if value < 1:
-        raise ValueError(f"{name} must be at least 1; received {value}")

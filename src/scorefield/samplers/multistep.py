@@ -18,6 +18,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from scorefield._checks import one_of
 from scorefield._noise import Noise
 from scorefield.grids import Step
 from scorefield.models import ScoreModel, State
@@ -99,8 +100,7 @@ class Multistep(Sampler[Past]):
     rule: Literal["dpmpp3m", "unipc", "deis", "ipndm"] = "unipc"
 
     def __post_init__(self) -> None:
-        if self.rule not in RULES:
-            raise ValueError(f"rule must be one of {', '.join(RULES)}; received {self.rule!r}")
+        one_of(RULES, self.rule, "rule")
 
     @property
     def order(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]  of the rule

@@ -14,6 +14,7 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Tensor
 
+from scorefield._checks import positive
 from scorefield._noise import Noise
 from scorefield._ode import integrate
 from scorefield.grids import Step
@@ -103,8 +104,7 @@ class AdaptiveODE(Sampler[Float[Tensor, " b"]]):
     atol: float = 1e-5
 
     def __post_init__(self) -> None:
-        if not (self.rtol > 0 and self.atol > 0):
-            raise ValueError(f"rtol and atol must be positive; received {self.rtol} and {self.atol}")
+        positive(rtol=self.rtol, atol=self.atol)
 
     def step(
         self, model: ScoreModel, x: State, step: Step, memory: Float[Tensor, " b"] | None, noise: Noise

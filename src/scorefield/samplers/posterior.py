@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal, NamedTuple
 
+from scorefield._checks import one_of
 from scorefield._noise import Noise
 from scorefield.grids import Step
 from scorefield.models import ScoreModel, State
@@ -49,8 +50,7 @@ class Ancestral(Sampler[None]):
     variance: Literal["posterior", "forward"] = "posterior"
 
     def __post_init__(self) -> None:
-        if self.variance not in ("posterior", "forward"):
-            raise ValueError(f'variance must be "posterior" or "forward"; received {self.variance!r}')
+        one_of(("posterior", "forward"), self.variance, "variance")
 
     def step(self, model: ScoreModel, x: State, step: Step, memory: None, noise: Noise) -> tuple[State, None]:
         """Return x at s."""

@@ -824,7 +824,12 @@ MUTANTS = [
         ".square().mean().sqrt().item() / len(errors) ** 0.5",
         ".square().mean().sqrt().item()",
     ),
-    Mutant("calibration: on what was learnt", "evaluation/calibration.py", ".load(train=False)", ".load()"),
+    Mutant(
+        "calibration: on what was learnt",
+        "evaluation/data.py",
+        "config.at(data_dir).load(train=False)",
+        "config.at(data_dir).load()",
+    ),
     Mutant("U-Net: no norm before its head", "networks/unet.py", "F.silu(channel_norm(h))", "F.silu(h)"),
     Mutant("block: scale without its 1", "networks/blocks.py", "(1 + scale)", "scale"),
     Mutant(

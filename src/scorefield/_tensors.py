@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from scorefield.errors import ConfigError
 
@@ -18,6 +18,7 @@ __all__ = [
     "as_time",
     "flatten",
     "gradient",
+    "home",
     "like",
     "looked_at",
     "match_rows",
@@ -72,6 +73,11 @@ def recording() -> Iterator[None]:
 def precise(device: torch.device) -> torch.dtype:
     """Return the finest type of numbers that a device knows: float64, but for Apple's GPUs, which have float32."""
     return torch.float32 if device.type == "mps" else torch.float64
+
+
+def home(model: nn.Module) -> torch.device:
+    """Return where a model computes: where its parameters are, the CPU where it has none."""
+    return next((p.device for p in model.parameters()), torch.device("cpu"))
 
 
 def looked_at(device: torch.device) -> int:

@@ -14,8 +14,9 @@ from typing import Any, Generic, Literal, TypedDict, TypeVar, Unpack
 import torch
 from torch import Tensor
 
-from scorefield._checks import reals, whole
+from scorefield._checks import reals
 from scorefield._noise import Stream
+from scorefield._tensors import home
 from scorefield.config import RunConfig
 from scorefield.errors import ConfigError
 from scorefield.evaluation import ImageJudge, evaluate_samples, real_data
@@ -28,7 +29,7 @@ from scorefield.models import Labels, NoisyModel, ScoreModel, label_rows
 from scorefield.networks.precision import LowPrecision, Precision, uses_bf16
 from scorefield.preconditioning import Networked
 from scorefield.samplers import AdaptiveODE, AdaptiveSDE
-from scorefield.sampling import Sampler, Samples, Transition, sample
+from scorefield.sampling import Sampler, Samples, Transition, sample, seeding
 
 __all__ = ["Decode", "LoadedModel", "guided", "lowered"]
 
@@ -118,7 +119,7 @@ class LoadedModel(Generic[Model]):
             )
         if labels is None and weight != 0:
             raise ConfigError(f"weight {weight} strengthens the condition on a class; give labels")
-        loaded = lowered(self) if uses_bf16(precision, next(self.model.parameters()).device) else self
+        loaded = lowered(self) if uses_bf16(precision, home(self.model)) else self
         if weight != 0:
             assert labels is not None  # noqa: S101 for the type checker: refused above
             return ClassifierFree(loaded.model, self._known(labels), weight)
@@ -214,9 +215,7 @@ class LoadedModel(Generic[Model]):
             made = _decoded(made, self.decoder, batch_size)
         if self.byte_decoder is None or decode == "none":
             return made
-        stream, names = (
-            (f"seed {seed}", range(n)) if seeds is None else ("seeds", [whole(k, "each of the seeds") for k in seeds])
-        )
+        stream, names = seeding(n, seed, seeds)
         low, high = self.model.ends
         own_names = names if rows is None else [names[k] for k in rows]
         bytes_ = self.byte_decoder.finish(made.x, decode, stream=stream, rows=own_names)
@@ -227,7 +226,7 @@ class LoadedModel(Generic[Model]):
     def log_likelihood(self: "LoadedModel[ScoreModel]", x: Tensor, **settings: Unpack[FlowSettings]) -> LogLikelihood:
         """Return log p(x) of data, in nats; settings are those of `scorefield.log_likelihood`."""
         self.require_score("its likelihood")
-        return log_likelihood(self.model, reals(x, "x").to(next(self.model.parameters()).device), **settings)
+        return log_likelihood(self.model, reals(x, "x").to(home(self.model)), **settings)
 
     def evaluate(
         self: "LoadedModel[ScoreModel]",

@@ -16,7 +16,7 @@ from typing_extensions import TypeVar
 
 from scorefield._checks import reals, require, whole
 from scorefield._noise import Noise, Stream
-from scorefield._tensors import flatten, looked_at, there
+from scorefield._tensors import flatten, home, looked_at
 from scorefield.errors import ConfigError, DivergedError
 from scorefield.grids import Grid, Step, steps_of, times_of
 from scorefield.models import ScoreModel, State
@@ -127,13 +127,9 @@ def sample(
     frames = whole(frames, "frames", 0)
     batch_size = None if batch_size is None else whole(batch_size, "batch_size", 1)
     n, event = shape[0], tuple(shape[1:])
-    stream, names = (
-        (f"seed {whole(seed, 'seed')}", range(n))
-        if seeds is None
-        else ("seeds", [whole(k, "each of the seeds") for k in seeds])
-    )
+    stream, names = seeding(n, seed, seeds)
     rows = _rows(rows, n)
-    device = _home(model, init)
+    device = home(model) if init is None else init.device
     dtype = torch.float32 if init is None else init.dtype
     parts: list[_Part] = []
     with _evaluating(model):
@@ -173,13 +169,12 @@ def _run(
 ) -> _Part:
     """Follow the grid with one batch."""
     if x is None:
-        prior, z = model.prior(steps[0].t), noise.normal()
-        mean, std = (there(moment, z) for moment in (prior.mean, prior.std))
+        prior = model.prior(steps[0].t)
         try:
-            x = std * z + mean
+            x = prior.place(noise.normal())
         except RuntimeError:
             raise ConfigError(
-                f"shape must end in that of the model's events, {tuple(mean.shape)}; received {noise.shape}"
+                f"shape must end in that of the model's events, {tuple(prior.mean.shape)}; received {noise.shape}"
             ) from None
     keep = set(torch.linspace(0, len(steps) + denoise, frames).round().int().tolist())
     kept = [model.restore(x)] if 0 in keep else []
@@ -234,6 +229,13 @@ def _shape(
     return shape
 
 
+def seeding(n: int, seed: int, seeds: Sequence[int] | Int[Tensor, " n"] | None) -> tuple[str, Sequence[int]]:
+    """Return the stream of a draw, and the seed of each of its n samples there."""
+    if seeds is None:
+        return f"seed {whole(seed, 'seed')}", range(n)
+    return "seeds", [whole(k, "each of the seeds") for k in seeds]
+
+
 def _rows(rows: range | None, n: int) -> range:
     """Return which of n samples to draw; refuse others than there are."""
     if rows is None:
@@ -241,13 +243,6 @@ def _rows(rows: range | None, n: int) -> range:
     if not (isinstance(rows, range) and rows.step == 1 and 0 <= rows.start < rows.stop <= n):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ValueError(f"rows must be a range of the {n} samples, such as range(0, {n}); received {rows}")
     return rows
-
-
-def _home(model: ScoreModel, init: Tensor | None) -> torch.device:
-    """Return where to sample: where init is, else where the model's parameters are."""
-    if init is not None:
-        return init.device
-    return next((p.device for p in model.parameters()), torch.device("cpu"))
 
 
 @contextmanager

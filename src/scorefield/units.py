@@ -32,6 +32,11 @@ class Moments:
     mean: Float[Tensor, "*d"]
     std: Float[Tensor, "*d"]
 
+    def place(self, z: Float[Tensor, "b *d"]) -> Float[Tensor, "b *d"]:
+        """Return std z + mean: draws of the Gaussian of these moments from standard normal ones."""
+        mean, std = (there(moment, z) for moment in (self.mean, self.std))
+        return std * z + mean
+
     def noised(self, alpha: Float[Tensor, ""], sigma: Float[Tensor, ""]) -> "Moments":
         """Return the moments of αX + σZ: αm and √(α²s² + σ²)."""
         alpha, sigma = alpha.to(self.mean), sigma.to(self.mean)

@@ -13,8 +13,7 @@ from scorefield import VE, Exact, Gaussian, log_likelihood
 from scorefield._noise import derive_seed
 from scorefield.config.run import DataConfig
 from scorefield.data import Dataset, digits
-from scorefield.evaluation import evaluate_samples
-from scorefield.evaluation.calibration import labelled_examples
+from scorefield.evaluation import evaluate_samples, labelled_examples
 from scorefield.evaluation.data import RealData, real_data
 from scorefield.evaluation.likelihood import nats
 from scorefield.metrics import Measure, evaluate

@@ -11,7 +11,7 @@ from jsonargparse import Namespace
 from scorefield.classifier import Classifier
 from scorefield.cli.console import stage
 from scorefield.cli.files import make_folder
-from scorefield.errors import ConfigError
+from scorefield.cli.options import DRAWN, refuse
 from scorefield.evaluation import calibration_page, labelled_examples, render_calibration
 from scorefield.loaded import LoadedModel
 from scorefield.metrics import calibration
@@ -20,26 +20,11 @@ from scorefield.training import environment, pick_device
 
 __all__ = ["calibrate"]
 
-_DRAWN = (
-    "sampler",
-    "steps",
-    "options",
-    "seeds",
-    "weight",
-    "guide",
-    "decode",
-    "class",
-    "from_samples",
-    "likelihood",
-    "judge",
-)
-
 
 def calibrate(args: Namespace, loaded: LoadedModel[Classifier]) -> int:
     """Measure on test examples, write README.md, calibration.json and calibration.png, print the table; return the exit code."""
-    idle = [f"--{name.replace('_', '-')}" for name in _DRAWN if args[name]]
-    if idle:
-        raise ConfigError(f"{loaded.source} is a classifier, which draws nothing: leave out {', '.join(idle)}")
+    drawn = (*DRAWN, "class", "from_samples", "likelihood", "judge")
+    refuse(args, drawn, f"{loaded.source} is a classifier, which draws nothing")
     data = labelled_examples(loaded.config.data, loaded.event, args.n, data_dir=args.data_dir, seed=args.seed)
     out = make_folder(Path(args.out or f"evaluation-{loaded.config.name}"))
     began = time.perf_counter()

@@ -9,7 +9,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from scorefield.cli.console import Progress, stage, warn
 from scorefield.cli.files import is_picture, make_folder
-from scorefield.cli.options import Whole0, command, data_dir, decode, drawing, guide
+from scorefield.cli.options import DRAWN, Whole0, command, data_dir, decode, drawing, guide, refuse
 from scorefield.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ def run(args: Namespace) -> int:
     from scorefield.classifier import Classifier
     from scorefield.cli.calibrate import calibrate
     from scorefield.cli.drawing import count, parse_seeds
+    from scorefield.cli.likelihood import held_out
     from scorefield.config import refusals
     from scorefield.evaluation import evaluate_samples, page, real_data, render
     from scorefield.plotting import save_grid
@@ -94,7 +95,11 @@ def run(args: Namespace) -> int:
     out = make_folder(Path(args.out or f"evaluation-{loaded.config.name}"))
     x, report = _drawn(args, loaded, out, parallel) if given is None else (given, _was_drawn(args))
     began = time.perf_counter()
-    likelihood = _likelihood(args, loaded, data, out, parallel) if args.likelihood else {}
+    likelihood = {}
+    if args.likelihood:
+        with refusals("evaluate"):
+            found = held_out(loaded, data, args.likelihood, args.seed, out / "likelihood", parallel)
+        likelihood = {"bits_per_dim": found}
     parallel.leave()
     if parallel.rank > 0:  # what is left, one process does in a minute
         return 0
@@ -134,12 +139,7 @@ def _read(args: Namespace, event: tuple[int, ...]) -> "Tensor":
     """Return samples from a file, images in [0, 1]; refuse options that would have drawn others."""
     from scorefield.data import from_array_file
 
-    options = ("sampler", "steps", "options", "seeds", "weight", "guide", "decode")
-    idle = [f"--{name}" for name in options if args[name]]
-    if idle:
-        raise ConfigError(
-            f"--from-samples draws nothing, so {', '.join(idle)} cannot matter; leave one or the other out"
-        )
+    refuse(args, DRAWN, "--from-samples draws nothing, so that they cannot matter")
     data = from_array_file(Path(args.from_samples), channels="first")  # as `write` has them
     if data.event != event:
         data = from_array_file(Path(args.from_samples))
@@ -186,24 +186,6 @@ def _drawn(
         "evaluations_per_sample": evaluations,
         "seconds": {"sampling": round(drawn.seconds, 3)},
     }
-
-
-def _likelihood(
-    args: Namespace, loaded: "LoadedModel[ScoreModel]", data: "RealData", out: Path, parallel: "Parallel"
-) -> dict[str, Any]:
-    """Return the part of the report on likelihoods."""
-    from scorefield.cli.shared import shared
-    from scorefield.config import refusals
-    from scorefield.evaluation import bits, parts_of
-
-    setting, show = {"n": args.likelihood, "seed": args.seed}, parallel.rank == 0
-    steps = -(-parts_of(data, args.likelihood) // parallel.world)
-    with (
-        refusals("evaluate"),
-        Progress(steps, "likelihood", show=show) as progress,
-        shared(parallel, out / "likelihood", loaded, setting, data.reference.x) as each,
-    ):
-        return {"bits_per_dim": bits(loaded.model, data, args.likelihood, args.seed, progress.advance, each)}
 
 
 def _check_likelihood(args: Namespace, data: "RealData") -> None:

@@ -137,7 +137,7 @@ def _parameter(option: str, text: str, expected: str, fits: Callable[[float], bo
 def _numbered(index: int, loaded: LoadedModel[ScoreModel], data_dir: str | None) -> tuple[Float[Tensor, "1 *d"], str]:
     """Return an example of the test set of the model's own data."""
     config = loaded.config.data
-    data = (config if data_dir is None else config.model_copy(update={"dir": data_dir})).load(train=False)
+    data = config.at(data_dir).load(train=False)
     what = "images" if is_picture(loaded.event) else "examples"
     if not 0 <= index < len(data):
         raise ConfigError(

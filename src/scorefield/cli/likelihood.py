@@ -13,11 +13,12 @@ from scorefield.cli.options import EXAMPLE, Whole2, command, data_dir, device, m
 from scorefield.errors import ConfigError
 
 if TYPE_CHECKING:
+    from scorefield.evaluation import RealData
     from scorefield.loaded import LoadedModel
     from scorefield.models import ScoreModel
     from scorefield.training import Parallel
 
-__all__ = ["parser", "run"]
+__all__ = ["held_out", "parser", "run"]
 
 _N = 100
 
@@ -63,20 +64,28 @@ def run(args: Namespace) -> int:
     return 0
 
 
+def held_out(
+    loaded: "LoadedModel[ScoreModel]", data: "RealData", n: int, seed: int, base: Path, parallel: "Parallel"
+) -> dict[str, Any]:
+    """Return how probable n held-out examples are, showing progress; parts are kept beside ``base`` (`scorefield.cli.shared`)."""
+    from scorefield.cli.shared import shared
+    from scorefield.evaluation import bits, nats, parts_of
+
+    steps = -(-parts_of(data, n) // parallel.world)
+    with (
+        Progress(steps, f"likelihood of {n} examples", show=parallel.rank == 0) as progress,
+        shared(parallel, base, loaded, {"n": n, "seed": seed}, data.reference.x) as each,
+    ):
+        return (bits if data.in_bytes else nats)(loaded.model, data, n, seed, progress.advance, each)
+
+
 def _held_out(args: Namespace, loaded: "LoadedModel[ScoreModel]", parallel: "Parallel") -> tuple[dict[str, Any], str]:
     """Return what is found of held-out data, and its lines."""
-    from scorefield.cli.shared import shared
-    from scorefield.evaluation import bits, nats, parts_of, real_data, render_likelihood
+    from scorefield.evaluation import real_data, render_likelihood
 
     data = real_data(loaded.config.data, loaded.event, args.n or _N, data_dir=args.data_dir, seed=args.seed)
     tell_device(args.device)
-    n = len(data.reference)
-    steps, setting = -(-parts_of(data, n) // parallel.world), {"n": n, "seed": args.seed}
-    with (
-        Progress(steps, f"likelihood of {n} examples", show=parallel.rank == 0) as progress,
-        shared(parallel, Path(f"likelihood-{loaded.config.name}"), loaded, setting, data.reference.x) as each,
-    ):
-        found = (bits if data.in_bytes else nats)(loaded.model, data, n, args.seed, progress.advance, each)
+    found = held_out(loaded, data, len(data.reference), args.seed, Path(f"likelihood-{loaded.config.name}"), parallel)
     told = data.sizes | found
     return told, f"{args.model}, {told['reference']}\n{render_likelihood(found)}"
 

@@ -3,12 +3,14 @@
 import math
 from typing import Any
 
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, Namespace
 from jsonargparse.typing import restricted_number_type, restricted_string_type
 
 from scorefield.cli.kinds import table
+from scorefield.errors import ConfigError
 
 __all__ = [
+    "DRAWN",
     "EXAMPLE",
     "LEVELS",
     "MASKS",
@@ -28,6 +30,7 @@ __all__ = [
     "guide",
     "model",
     "plugin",
+    "refuse",
     "report",
     "restoring",
 ]
@@ -41,6 +44,8 @@ Positive = restricted_number_type("a finite number above 0", float, [(">", 0), (
 NotNegative = restricted_number_type("a finite number, at least 0", float, [(">=", 0), ("<", math.inf)])
 _Device = restricted_string_type("auto, cpu, cuda, cuda:N or mps", r"^(auto|cpu|mps|cuda(:\d+)?)$")
 
+DRAWN = ("sampler", "steps", "options", "seeds", "weight", "guide", "decode")
+"""Options that decide how samples are drawn."""
 LEVELS = ("debug", "info", "warning", "critical")
 """How much is said on the way."""
 EXAMPLE = "a picture of the model's size, a .npy of the shape of its samples, or a number: which example of the test set of its data"
@@ -69,6 +74,16 @@ def command(description: str) -> ArgumentParser:
         help="processor cores to use; by default OMP_NUM_THREADS, or as many as are idle",
     )
     return parser
+
+
+def refuse(args: Namespace, names: tuple[str, ...], why: str) -> None:
+    """Refuse options that cannot matter.
+
+    Raises:
+        ConfigError: naming those that were given.
+    """
+    if idle := [f"--{name.replace('_', '-')}" for name in names if args[name]]:
+        raise ConfigError(f"{why}: leave out {', '.join(idle)}")
 
 
 def plugin(parser: ArgumentParser) -> None:

@@ -36,15 +36,13 @@ SECTIONS = {
 """The sections of a configuration; kinds and settings come from the library (`scorefield.cli.kinds`)."""
 
 _TINY = {
-    "train": {
-        "steps": 4,
-        "batch_size": 16,
-        "warmup": 1,
-        "log_every": 1,
-        "checkpoint_every": 2,
-        "sample_every": 4,
-        "epochs": None,
-    }
+    "steps": 4,
+    "batch_size": 16,
+    "warmup": 1,
+    "epochs": None,
+    "log_every": 1,
+    "checkpoint_every": 2,
+    "sample_every": 4,
 }
 
 
@@ -201,11 +199,10 @@ def configure(args: Namespace) -> "RunConfig":
     if args.fast_dev_run:
         config = validate(RunConfig, values, "command line")
         once = {"repeats": 1} if config.sampling.sampler.kind == "ald" else {}
-        sampling = (
-            {} if config.teacher is not None else {"sampling": {"steps": 3, **once}}
-        )  # which draws along the grid it learns
+        # A distilled model draws along the grid it learns.
+        sampling = {} if config.teacher is not None else {"sampling": {"steps": 3, **once}}
         guide = {} if values["guide"]["step"] is None else {"guide": {"step": 2}}
-        values = merge(merge(values, _TINY), {**sampling, **guide})
+        values = merge(values, {"train": _TINY, **sampling, **guide})
     if "network" not in said:
         del values["network"]  # which then follows the data
     return validate(RunConfig, values, "command line" if asked or given else source)
@@ -223,10 +220,8 @@ def _read(config: str | None) -> tuple[str, dict[str, Any]]:
             raise ConfigError("--config -: expected a configuration on standard input, which is closed or empty")
         return "standard input", parse_yaml(text, "standard input")
     path = Path(config)
-    if not os.path.isfile(path) and path.parent in (
-        Path(),
-        Path("configs"),
-    ):  # mnist, or the path it has in the sources
+    # mnist, or the path it has in the sources
+    if not os.path.isfile(path) and path.parent in (Path(), Path("configs")):
         path = recipes().get(path.name.removesuffix(".yaml"), path)
     if not os.path.exists(path):
         raise ConfigError(f"{path}: cannot be read: no such file, and no recipe of that name ({', '.join(recipes())})")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import torch
 from pydantic import Field, NonNegativeInt, PositiveInt, field_validator
@@ -68,6 +68,10 @@ class DataConfig(Section):
         if isinstance(keep, Mapping) and None in keep.values():
             raise ValueError("expected the share of each class, with a space after the colon, such as {3: 0.35}")
         return keep
+
+    def at(self, folder: str | None) -> Self:
+        """Return the section with files looked for in a folder, where one is named."""
+        return self if folder is None else self.model_copy(update={"dir": folder})
 
     def load(self, *, train: bool = True) -> data.Dataset:
         """Return the training set, or else the test set; a path of your own has one set, which is both."""

@@ -24,9 +24,8 @@ Model = TypeVar("Model", bound=BaseModel)
 class _StrictLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader), Composer):  # pyright: ignore[reportGeneralTypeIssues]
     """Plain data only: no tags (code), no aliases (bombs), no duplicate keys, bounded depth."""
 
-    get_single_node = (
-        Composer.get_single_node
-    )  # libyaml finds the tokens, five times as fast, and what they make is decided here
+    # libyaml finds the tokens, five times as fast, and what they make is decided here.
+    get_single_node = Composer.get_single_node
 
     def __init__(self, stream: str) -> None:
         super().__init__(stream)
@@ -114,9 +113,8 @@ def parse_yaml(text: str | bytes, source: str) -> dict[str, Any]:
         raise ConfigError(f"{source}: not UTF-8 text (byte {error.start})") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        before = str(text).encode()[
-            : getattr(error, "position", 0)
-        ]  # a letter that YAML does not take has a place alone
+        # A letter that YAML does not take has a place alone.
+        before = str(text).encode()[: getattr(error, "position", 0)]
         where = f", line {(before.count(10) if mark is None else mark.line) + 1}"
         reason = getattr(error, "problem", None) or str(error).splitlines()[0]
         invalid = "" if isinstance(error, _Refusal) else "not valid YAML: "

@@ -51,9 +51,8 @@ def measured(dataset: Dataset, model: Mapping[str, Any], *, units: bool = True) 
         )
     values = {"mean_data": mean, "sigma_data": std}
     if dataset.x.dtype == torch.uint8:
-        values = {
-            name: float(f"{value:.4g}") for name, value in values.items()
-        }  # a recipe's numbers are read by people
+        # A recipe's numbers are read by people.
+        values = {name: float(f"{value:.4g}") for name, value in values.items()}
     return found | {name: values[name] for name in open_}
 
 

@@ -19,12 +19,8 @@ from scorefield.config import usual
 
 __all__ = ["flat_sampling", "migrated", "named", "stored"]
 
-_LADDER = {
-    "kind": "geometric",
-    "sigma_1": 1.0,
-    "sigma_L": 0.01,
-    "levels": 10,
-}  # the first edition's defaults of multilevel_dsm
+# The first edition's defaults of multilevel_dsm.
+_LADDER = {"kind": "geometric", "sigma_1": 1.0, "sigma_L": 0.01, "levels": 10}
 _OF_GRID = ("t", "rho", "sigma_min", "sigma_max")
 _CORRECTOR = {"snr": "snr", "corrections": "repeats"}
 

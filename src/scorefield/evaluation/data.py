@@ -1,4 +1,4 @@
-"""What samples are compared with: data held out from training, and training data that should do as well against it."""
+"""What samples and classifiers are held against: data held out from training, and training data that should do as well against it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from scorefield.config.data import DataConfig
 from scorefield.data import Dataset, quantize
 from scorefield.errors import ConfigError
 
-__all__ = ["RealData", "real_data"]
+__all__ = ["RealData", "labelled_examples", "real_data"]
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def real_data(
         ConfigError: data of another shape than the model's, or without examples of the classes.
         DataError: data that cannot be read.
     """
-    config = config if data_dir is None else config.model_copy(update={"dir": data_dir})
+    config = config.at(data_dir)
     train = _of_classes(config.load(), classes)
     if train.event != event:
         raise ConfigError(f"{train.name}: has examples of shape {train.event}; the model draws {event}")
@@ -87,6 +87,26 @@ def real_data(
     test = _of_classes(config.load(train=False), classes)
     reference, real = (part.subset(_shuffled(len(part), seed)[:n]) for part in (test, train))
     return RealData(train, reference, real, held_out=True)
+
+
+def labelled_examples(
+    config: DataConfig, event: tuple[int, ...], n: int, *, data_dir: str | None = None, seed: int = 0
+) -> Dataset:
+    """Return at most n random test examples with their labels, to measure a classifier on.
+
+    Raises:
+        ConfigError: data without labels, or of another shape; fewer than two examples asked for.
+    """
+    data = config.at(data_dir).load(train=False)
+    if data.labels is None or data.event != event:
+        raise ConfigError(
+            f"{data.name}: needs labels and examples of shape {event} to measure a classifier on; it has "
+            f"{'labels' if data.labels is not None else 'none'} and {data.event}"
+        )
+    if n < 2:
+        raise ConfigError(f"at least 2 examples are needed to say anything with an error; received {n}")
+    chosen = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))[:n]
+    return data.subset(chosen)
 
 
 def _shuffled(n: int, seed: int) -> Tensor:

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from scorefield._noise import derive_seed
+from scorefield._tensors import home
 from scorefield.evaluation.data import RealData
+from scorefield.evaluation.measures import row
 from scorefield.likelihood import ByteDecoder, bits_per_dim, log_likelihood, variational_bound
-from scorefield.metrics import Estimate
 from scorefield.metrics.estimate import mean
 from scorefield.models import ScoreModel
 from scorefield.training import Each, in_turn
@@ -48,10 +49,9 @@ def bits(
         on_part: called when a part is done here.
         each: computes the parts: here, or shared with other processes (`scorefield.training.Parts.each`).
     """
-    device = next(model.parameters()).device
-    every = data.reference.x.to(device)
+    every = data.reference.x.to(home(model))
     parts, bounded = every[:n].split(_AT_ONCE), every.split(_BOUNDED)
-    counted = data.train.x[:_COUNTED].to(device)
+    counted = data.train.x[:_COUNTED].to(every.device)
     decoder = ByteDecoder(model, counted, seed=derive_seed(seed, "decoder"))
     found: dict[str, Any] = {"held_out": data.held_out, "n": sum(map(len, parts))}
     for name, given in (("uniform", None), ("gaussian", decoder)):
@@ -61,13 +61,13 @@ def bits(
 
         values, errors = _columns(each(name, len(parts), part))
         how = {"dequantisation": _DEQUANTISATION[name].format(ratio=decoder.ratio)}
-        found[name] = _row(values) | _traced(errors) | how
+        found[name] = row(mean(values.cpu())) | _traced(errors) | how
 
     def bound_of(k: int) -> tuple[Tensor, ...]:
         return _done((variational_bound(model, bounded[k], decoder, seed=derive_seed(seed, "bound", k)),), on_part)
 
     (bound,) = _columns(each("variational", len(bounded), bound_of))
-    found["variational"] = _row(bound) | {"n": len(bound), "dequantisation": _DEQUANTISATION["variational"]}
+    found["variational"] = row(mean(bound.cpu())) | {"n": len(bound), "dequantisation": _DEQUANTISATION["variational"]}
     return found
 
 
@@ -80,14 +80,14 @@ def nats(
     each: Each = in_turn,
 ) -> dict[str, Any]:
     """Return log p of held-out examples in nats; arguments are those of `bits`."""
-    parts = data.reference.scaled(slice(n)).to(next(model.parameters()).device).split(_AT_ONCE)
+    parts = data.reference.scaled(slice(n)).to(home(model)).split(_AT_ONCE)
 
     def part(k: int) -> tuple[Tensor, ...]:
         found = log_likelihood(model, parts[k], seed=derive_seed(seed, "likelihood", k))
         return _done((found.log_prob, found.standard_error), on_part)
 
     values, errors = _columns(each("nats", len(parts), part))
-    return {"held_out": data.held_out, "n": len(values), "nats": _row(values) | _traced(errors)}
+    return {"held_out": data.held_out, "n": len(values), "nats": row(mean(values.cpu())) | _traced(errors)}
 
 
 def likelihood_of(model: ScoreModel, x: Tensor, decoder: ByteDecoder | None = None, seed: int = 0) -> dict[str, Any]:
@@ -124,13 +124,6 @@ def _done(result: tuple[Tensor, ...], on_part: Callable[[], object]) -> tuple[Te
 def _columns(rows: Iterable[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
     """Return the results of parts as one each."""
     return tuple(torch.cat(column) for column in zip(*rows, strict=True))
-
-
-def _row(values: Tensor) -> dict[str, float]:
-    """Return the mean with its error."""
-    found: Estimate = mean(values.double().cpu())
-    low, high = found.interval
-    return {"value": found.value, "error": found.error, "low": low, "high": high}
 
 
 def _traced(errors: Tensor) -> dict[str, float]:

@@ -22,7 +22,7 @@ from scorefield.metrics import (
 )
 from scorefield.metrics.estimate import mean
 
-__all__ = ["evaluate_samples"]
+__all__ = ["evaluate_samples", "row"]
 
 _SHARES = ("confidence", "sure", "as_asked", "precision", "recall", "coverage", "c2st", "beyond")
 _SHOWN = 10  # samples that classifiers recognise most and least surely
@@ -58,7 +58,7 @@ def evaluate_samples(
     seen, reference, real, train = data.on_scale(x), *(d.scaled() for d in (data.reference, data.real, data.train))
     measures: dict[str, Any] = {}
     for name, ours, theirs in evaluate(seen, reference, real, judge=judge, seed=seed):
-        measures[name] = {"samples": _row(ours, name), "real": _row(theirs, name)}
+        measures[name] = {"samples": row(ours, name), "real": row(theirs, name)}
         if on_measure is not None:
             on_measure(name)
     found: dict[str, Any] = {"n": len(x), **data.sizes, "measures": measures}
@@ -67,7 +67,7 @@ def evaluate_samples(
         found["classes"] = _classes(guessed, theirs, data, classes)
         if classes is not None:
             hits = guessed.argmax(dim=1) == torch.tensor(classes)[torch.arange(len(guessed)) % len(classes)]
-            measures["as_asked"] = {"samples": _row(mean(hits), "as_asked")}
+            measures["as_asked"] = {"samples": row(mean(hits), "as_asked")}
         if reference.ndim == 4 and reference.shape[1] == 1:
             found["strokes"] = _strokes(guessed.argmax(dim=1), theirs.argmax(dim=1), seen, reference)
     if reference.ndim == 4:
@@ -113,8 +113,8 @@ def _classified(
         ours, floor = (classifier_two_sample(view[name], theirs, seed=seed) for view in (views[0], views[2]))
         order = ours.drawn.argsort(descending=True, stable=True).tolist()
         found[name] = {
-            "samples": _row(ours.accuracy, "c2st"),
-            "real": _row(floor.accuracy, "c2st"),
+            "samples": row(ours.accuracy, "c2st"),
+            "real": row(floor.accuracy, "c2st"),
             "recognised": order[:_SHOWN],
             "passed": order[::-1][:_SHOWN],
         }
@@ -125,18 +125,18 @@ def _strokes(ours: Tensor, theirs: Tensor, x: Tensor, reference: Tensor) -> dict
     """Return the tails of strokes, class by class as a judge reads them."""
     found = stroke_tails(x, ours, reference, theirs)
     return {
-        name: {"beyond": _row(row.beyond, "beyond"), "p_values": row.p_values, "rejected": row.rejected}
-        for name, row in found.items()
+        name: {"beyond": row(tails.beyond, "beyond"), "p_values": tails.p_values, "rejected": tails.rejected}
+        for name, tails in found.items()
     }
 
 
 def _memorisation(x: Tensor, train: Tensor, test: Tensor) -> dict[str, Any]:
     """Return how near samples are to training data."""
     found = asdict(memorisation(x, train, test))
-    return {name: _row(value) if isinstance(value, Estimate) else value for name, value in found.items()}
+    return {name: row(value) if isinstance(value, Estimate) else value for name, value in found.items()}
 
 
-def _row(found: Estimate, name: str = "") -> dict[str, float]:
+def row(found: Estimate, name: str = "") -> dict[str, float]:
     """Return an estimate as JSON has it; its interval ends where what it estimates does."""
     low, high = found.interval
     if name in _SHARES or name in _NOT_NEGATIVE:

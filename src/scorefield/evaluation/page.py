@@ -24,19 +24,16 @@ _WIDTH = 28
 
 def render(report: dict[str, Any]) -> str:
     """Return the whole report as text."""
-    blocks = [_heading(report), _measures(report)]
-    if "classes" in report:
-        blocks.append(_classes(report["classes"]))
-    if "strokes" in report:
-        blocks.append(_strokes(report["strokes"]))
-    if "classifier_two_sample" in report:
-        blocks.append(_classified(report["classifier_two_sample"]))
-    if "memorisation" in report:
-        blocks.append(_memorisation(report["memorisation"]))
-    blocks.append(_soundness(report["soundness"]))
-    if "bits_per_dim" in report:
-        blocks.append(render_likelihood(report["bits_per_dim"]))
-    return "\n\n".join(blocks)
+    parts = {
+        "classes": _classes,
+        "strokes": _strokes,
+        "classifier_two_sample": _classified,
+        "memorisation": _memorisation,
+        "soundness": _soundness,
+        "bits_per_dim": render_likelihood,
+    }
+    shown = [show(report[name]) for name, show in parts.items() if name in report]
+    return "\n\n".join([_heading(report), _measures(report), *shown])
 
 
 def page(report: dict[str, Any], name: str, *, picture: bool) -> str:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from scorefield._noise import Noise
+from scorefield._tensors import home
 from scorefield.grids import Grid, Karras, LogSNR
 from scorefield.models import ScoreModel
 from scorefield.samplers import AdaptiveODE, AdaptiveSDE, DPMpp2M, Euler, Heun, Multistep
@@ -114,8 +115,7 @@ def _start(model: ScoreModel, shape: Sequence[int], seed: int, dtype: torch.dtyp
     """Return the noise from which all start."""
     prior = model.prior(torch.tensor(model.process.t_max, dtype=torch.float64))
     z = Noise(range(shape[0]), shape[1:], stream=f"race {seed}", dtype=dtype).normal()
-    home = next((p.device for p in model.parameters()), z.device)
-    return (prior.mean.to(z) + prior.std.to(z) * z).to(home)
+    return prior.place(z).to(home(model))
 
 
 def _apart(x: Tensor, solution: Tensor) -> float:

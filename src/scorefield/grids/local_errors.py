@@ -36,9 +36,8 @@ class Flow(Protocol):
 def errors_along(model: Flow, event: Sequence[int], paths: int, times: Tensor) -> tuple[Tensor, Tensor]:
     """Return σ/α at the times, and Σ √e up to each."""
     alpha, sigma = model.process.alpha_sigma(times)
-    prior, z = model.prior(times[0]), Noise(range(paths), event, stream="fit").normal()
-    z = z.to(next(model.parameters(), z).device)
-    x = prior.mean.to(z) + prior.std.to(z) * z
+    z = Noise(range(paths), event, stream="fit").normal()
+    x = model.prior(times[0]).place(z.to(next(model.parameters(), z).device))
     rho, y, passed = sigma / alpha, x / alpha[0], [0.0]
     slope = model.noise(x, times[0])
     for k in range(1, len(times)):

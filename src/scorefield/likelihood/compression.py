@@ -16,10 +16,11 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from scorefield._noise import Noise
+from scorefield._tensors import home
 from scorefield.errors import DataError
 from scorefield.likelihood.cells import check_bytes
 from scorefield.likelihood.decoder import ByteDecoder
-from scorefield.likelihood.ladder import Ladder, device_of
+from scorefield.likelihood.ladder import Ladder
 from scorefield.likelihood.stack import Stack
 
 __all__ = ["compress", "decompress", "opened"]
@@ -124,7 +125,7 @@ def _fingerprint(decoder: ByteDecoder, said: Mapping[str, int], shape: Sequence[
     """Return a hash of the decoder, and of what its model makes of noise at three levels in a batch of the size that will be decoded."""
     model, digest = decoder.model, hashlib.blake2b(digest_size=8)
     noise = Noise(
-        range(max(_sizes(said["n"], said["batch"]))), shape, stream="fingerprint", device=device_of(model)
+        range(max(_sizes(said["n"], said["batch"]))), shape, stream="fingerprint", device=home(model)
     ).normal()
     for t in torch.linspace(decoder.t, model.process.t_max, 3, dtype=torch.float64):
         with torch.no_grad():

@@ -21,15 +21,16 @@ import torch
 from jaxtyping import Float64, Int64, UInt8, UInt64
 from torch import Tensor
 
+from scorefield._tensors import home
 from scorefield.grids import Step, steps_of
 from scorefield.likelihood.cells import BYTES
 from scorefield.likelihood.decoder import ByteDecoder
 from scorefield.likelihood.lattice import Bell, Lattice
 from scorefield.likelihood.neighbours import as_planes
 from scorefield.likelihood.stack import PRECISION, Interval, Stack
-from scorefield.models import ScoreModel, State
+from scorefield.models import State
 
-__all__ = ["Ladder", "device_of"]
+__all__ = ["Ladder"]
 
 _POINTS = 4  # of a lattice, to a standard deviation
 _REACH = 8  # standard deviations beyond the data that lattices go to
@@ -109,7 +110,7 @@ class Ladder:
     def _state(self, level: int, k: Points, count: int) -> State:
         """Return the noisy images of indices."""
         z = torch.from_numpy(self._lattices[level].values(k)).float()
-        return z.reshape(count, *self._shape).to(device_of(self._model))
+        return z.reshape(count, *self._shape).to(home(self._model))
 
     @torch.no_grad()
     def _denoised(self, step: Step, level: int, k: Points, count: int) -> Float64[np.ndarray, " n"]:
@@ -144,11 +145,6 @@ class Ladder:
             return torch.from_numpy(stack.pop(len(edges), find)).reshape(likely.shape[:-1])
 
         return self._decoder.in_order(z, choose, self._decoder.table)
-
-
-def device_of(model: ScoreModel) -> torch.device:
-    """Return where a model computes."""
-    return next(model.parameters(), torch.empty(0)).device
 
 
 def _times(decoder: ByteDecoder, steps: int) -> Float64[Tensor, " T+1"]:

@@ -133,9 +133,8 @@ def _fitted(
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.AdamW(net.parameters(), lr=_RATE, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    shown = torch.cat(
-        [see(x[part]) for part in rows.split(_PART)]
-    )  # once, not in every pass: ranks cost as much as the network
+    # Once, not in every pass: ranks cost as much as the network.
+    shown = torch.cat([see(x[part]) for part in rows.split(_PART)])
     expected = is_drawn[rows].float()
     with recording():
         for _ in range(steps):

@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from scorefield._tensors import home
 from scorefield.classifier import Classifier
 
 __all__ = ["Judge"]
@@ -38,4 +39,4 @@ class Judge:
         return torch.tensor(self.classifier.process.t_min, dtype=torch.float64)
 
     def _parts(self, x: Tensor) -> tuple[Tensor, ...]:
-        return x.to(next(self.classifier.parameters()).device, torch.float32).clamp(*self.classifier.ends).split(_CHUNK)
+        return x.to(home(self.classifier), torch.float32).clamp(*self.classifier.ends).split(_CHUNK)

@@ -165,9 +165,8 @@ class Run:
             self.warn(f"{self.path}: has no checkpoint yet; starting at step 0")
             return self
         before = _configuration(found).model_dump(mode="json")
-        before["train"]["generator"] = (
-            before["train"]["generator"] or self.config.train.generator
-        )  # of a run that took no step yet
+        # A run that took no step yet has none.
+        before["train"]["generator"] = before["train"]["generator"] or self.config.train.generator
         changes = differences(before, self.config.model_dump(mode="json"))
         if changes and not override:
             raise ConfigError(

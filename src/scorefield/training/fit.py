@@ -8,6 +8,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from scorefield._checks import require, whole
+from scorefield._tensors import home
 from scorefield.data import Dataset, batches_of
 from scorefield.densities import Density
 from scorefield.errors import ConfigError
@@ -60,7 +61,7 @@ def fit(
     steps = whole(steps, "steps", 0)
     settings = Optimization(steps=steps, learning_rate=learning_rate, warmup=100, precision="fp32", seed=seed)
     state = TrainState.create(model, settings)
-    device = next(model.parameters()).device
+    device = home(model)
     batches = batches_of(data, batch_size, seed, device=device, generator=settings.stream(device))
     stepped = train(state, batches, objective, settings, OneProcess(device))
     records = list(tqdm(stepped, "training", steps, disable=not progress, dynamic_ncols=True))

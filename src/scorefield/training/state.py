@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
+from scorefield._tensors import home
 from scorefield.errors import CheckpointError, ConfigError
 from scorefield.models import NoisyModel
 from scorefield.training.muon import Muon
@@ -116,12 +117,10 @@ class TrainState:
 
     def not_finite(self) -> str | None:
         """Return the name of a tensor of the state that holds NaN or infinity, such as model.net.weight, or None."""
-        groups = (
-            (group, sorted(tensors.items())) for group, tensors in self.tensors().items()
-        )  # in one order everywhere
+        # In one order everywhere.
+        groups = ((group, sorted(tensors.items())) for group, tensors in self.tensors().items())
         named = {f"{group}.{name}": x for group, tensors in groups for name, x in tensors}
-        home = next(self.model.parameters()).device
-        finite = torch.stack([full(x.isfinite().all()).to(home) for x in named.values()])
+        finite = torch.stack([full(x.isfinite().all()).to(home(self.model)) for x in named.values()])
         return next((name for name, good in zip(named, finite.tolist(), strict=True) if not good), None)
 
     def restore(self, step: int, tensors: Mapping[str, Mapping[str, Tensor]]) -> None:

@@ -188,8 +188,7 @@ def save(
     if isinstance(model, Classifier):
         values |= {"objective": {"kind": "cross_entropy"}, "train": {"label_dropout": 0.0}}
     config = validate(RunConfig, values, type(model).__name__)
-    state = {"config": config.model_dump(mode="json"), "event": list(event), "seed": config.seed}
-    export(checkpoint.Checkpoint(Path(str(folder)), 0, {"ema": model.state_dict()}, state), Path(folder))
+    export(checkpoint.Checkpoint(Path(str(folder)), 0, {"ema": model.state_dict()}, config.kept(event)), Path(folder))
     save_card(folder)
 
 

@@ -188,6 +188,10 @@ class RunConfig(Section):
         config._check_reach()
         return config
 
+    def kept(self, event: tuple[int, ...]) -> dict[str, Any]:
+        """Return what a checkpoint keeps beside tensors: this configuration, the shape of an example, the seed."""
+        return {"config": self.model_dump(mode="json"), "event": list(event), "seed": self.seed}
+
     def build_model(self, event: tuple[int, ...]) -> NoisyModel:
         """Return the model, freshly initialised as a function of the seed.
 

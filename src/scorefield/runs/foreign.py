@@ -71,8 +71,9 @@ def bring_in(
 def _write_run(out: Path, brought: Brought) -> None:
     """Write the folder that training would have left."""
     folder, config = RunFolder(out), brought.config
-    extra = {"config": config.model_dump(mode="json"), "event": list(brought.event), "seed": config.seed}
-    checkpoint.save(folder.checkpoints, brought.step, brought.tensors, extra, keep=config.train.keep)
+    checkpoint.save(
+        folder.checkpoints, brought.step, brought.tensors, config.kept(brought.event), keep=config.train.keep
+    )
     folder.config.write_text(to_yaml(config), encoding="utf-8")
     folder.metrics.touch()
     (folder.path / "environment.json").write_text(json.dumps(environment(torch.device("cpu")), indent=2))

@@ -259,12 +259,8 @@ class Run:
         tensors = self.state.gathered(keep=self.first, copy=not wait)
         if not self.first:
             return
-        extra = {
-            "config": self.config.model_dump(mode="json"),
-            "event": list(self.data.event),
-            "seed": self.config.seed,
-            "seconds": round(self._seconds + time.perf_counter() - self._began, 1),
-        }
+        seconds = round(self._seconds + time.perf_counter() - self._began, 1)
+        extra = self.config.kept(self.data.event) | {"seconds": seconds}
         if self.state.step >= self.config.train.steps and (decoder := self._decoder(tensors["ema"])) is not None:
             tensors["decoder"] = decoder.tensors
         keep = self.config.train.keep

@@ -254,7 +254,7 @@ INVARIANT: dict[str, Callable[[Tensor, Tensor], list[float]]] = {
     "density_coverage": lambda x, y: [found.value for found in density_coverage(x, y)],
     "nearest_neighbours": lambda x, y: (nearest_neighbours(x, y)[0][:, 0] / x.std()).tolist(),
     "kernel_stein_discrepancy": lambda x, y: [
-        x.var().item() * kernel_stein_discrepancy(x, scaled_score, scale=x.std().item()).value
+        x.std().item() ** 3 * kernel_stein_discrepancy(x, scaled_score, scale=x.std().item()).value
     ],
 }
 

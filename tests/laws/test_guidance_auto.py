@@ -93,8 +93,12 @@ def test_rows_and_refusals() -> None:
 
 BESIDE: dict[str, Callable[[ScoreModel, ScoreModel], object]] = {
     "AutoGuided": lambda model, other: AutoGuided(model, other, 1.0),
-    "ClassifierGuided": lambda model, other: ClassifierGuided(model, Classifier(torch.nn.Identity(), other.process, 1.0), 0),
-    "Distillation": lambda model, other: Distillation(other, Heun(), Karras(2))(model, torch.zeros(4, 2), Noise(range(4), (2,))),
+    "ClassifierGuided": lambda model, other: ClassifierGuided(
+        model, Classifier(torch.nn.Identity(), other.process, 1.0), 0
+    ),
+    "Distillation": lambda model, other: Distillation(other, Heun(), Karras(2))(
+        model, torch.zeros(4, 2), Noise(range(4), (2,))
+    ),
 }
 
 

@@ -75,6 +75,13 @@ def test_bad_data_is_refused(bad: torch.Tensor):
         suggest(bad)
 
 
+def test_steps_of_nothing_are_refused_and_whole_numbers_are_data():
+    bytes_of = torch.randint(0, 256, (20, 9), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    assert suggest(bytes_of) == suggest(bytes_of.float())
+    with pytest.raises(ValueError, match="repeats must be a whole number"):
+        suggest(bytes_of, repeats=0)
+
+
 def test_the_command_writes_a_configuration_that_train_accepts(capsys, tmp_path):
     out = tmp_path / "digits.yaml"
     assert main(["suggest", "digits", "--out", str(out)]) == 0

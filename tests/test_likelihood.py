@@ -386,6 +386,15 @@ def test_trust_is_what_makes_images_most_probable():
     assert kept > max(halved, doubled) + 0.01
 
 
+@pytest.mark.parametrize("count", [0, -1, 1.5])
+def test_numbers_of_probes_and_steps_are_whole_and_positive(count: float):
+    model = Exact(Gaussian([0.0, 0.0]), VP())
+    with pytest.raises(ValueError, match="probes must be a whole number of at least 1"):
+        log_likelihood(model, torch.zeros(2, 2), probes=count)
+    with pytest.raises(ValueError, match="steps must be a whole number of at least 1"):
+        interpolate(torch.ones(2, 2), torch.ones(2, 2), count)
+
+
 def test_what_is_not_bytes_and_what_the_process_does_not_reach_is_refused():
     images = pictures(4)
     model = Exact(Empirical((images.double() + 0.5) / 256), VE(0.05, 10.0))

@@ -34,10 +34,14 @@ class BrownianTree:
         low, high: the ends, 0 < low < high.
         depth: halvings; the path is known at 2^depth + 1 places.
 
+    Attributes:
+        walked: ln τ up to which whoever follows the path has come.
+
     Cost: ``depth`` + 1 random numbers for every coordinate and place asked for.
     """
 
     def __init__(self, noise: Noise, low: float, high: float, depth: int = 16) -> None:
+        self.walked = -math.inf
         halves = [(noise.uniform().to(precise(noise.device)) * 2**24).long() for _ in range(2)]
         self._seeds: Int64[Tensor, "b 2"] = torch.stack(halves, dim=1)
         self._event, self._ends, self._depth, self._size = noise.event, (low, high), depth, math.prod(noise.event)

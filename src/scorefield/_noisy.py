@@ -125,11 +125,19 @@ def network_inputs(model: NoisyModel, x: State, noise: Tensor) -> tuple[Tensor, 
 
 
 def require_same_units(model: NoisyModel, what: str, other: NoisyModel) -> None:
-    """Refuse two models whose coordinates mean different things.
+    """Refuse two models whose coordinates mean different things: of other processes, or of data in other units.
 
     Raises:
-        ConfigError: naming both units.
+        ConfigError: naming both.
     """
+    process = model.process
+    times = torch.linspace(process.t_min, process.t_max, 5, dtype=torch.float64)
+    ours, theirs = (torch.stack(one.process.alpha_sigma(times)) for one in (model, other))
+    if not torch.allclose(ours, theirs, rtol=1e-6, atol=1e-12):
+        raise ConfigError(
+            f"{what} must be of the model's process, {process}; received one of {other.process}, to which the same state at "
+            "the same time is another noise level. Train both under one process"
+        )
     mine, theirs = (UNCHANGED if m.units is None else m.units for m in (model, other))
     if not mine.agrees(theirs):
         raise ConfigError(

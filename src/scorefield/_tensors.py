@@ -4,6 +4,7 @@ A state ``x`` has shape ``(b, *d)`` for any event shape ``d``; a time, and any s
 ``()`` or ``(b,)``. `like` is the only place where the two meet.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -24,6 +25,7 @@ __all__ = [
     "match_rows",
     "precise",
     "recording",
+    "same_state",
     "sum_event",
     "take_rows",
     "there",
@@ -87,7 +89,12 @@ def looked_at(device: torch.device) -> int:
 
 def flatten(x: Float[Tensor, "b *d"]) -> Float[Tensor, "b n"]:
     """Return the events of ``x`` as rows."""
-    return x.reshape(x.shape[0], -1)
+    return x.reshape(x.shape[0], math.prod(x.shape[1:]))  # -1 would be ambiguous where there are no rows
+
+
+def same_state(a: Float[Tensor, "b *d"], b: Float[Tensor, "b *d"]) -> bool:
+    """Return whether a state is still the one that was remembered; the usual case, one tensor, waits for no device."""
+    return a is b or torch.equal(a, b)
 
 
 def sum_event(x: Float[Tensor, "b *d"]) -> Float[Tensor, " b"]:

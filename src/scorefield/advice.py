@@ -17,6 +17,7 @@ from jaxtyping import Float, Float64, Int
 from scipy import optimize
 from torch import Tensor
 
+from scorefield._checks import whole
 from scorefield._tensors import flatten
 from scorefield.units import UNCHANGED, Units
 
@@ -93,6 +94,8 @@ def suggest(data: Float[Tensor, "n *d"], *, sigma_L: float = 0.01, repeats: int 
     Raises:
         ValueError: fewer than two different examples, data that is not finite, or a sigma_L that is not between 0 and their distance.
     """
+    whole(repeats, "repeats", 1)
+    data = data if data.is_floating_point() else data.float()
     if len(data) < 2 or not torch.isfinite(data).all():
         raise ValueError(
             f"data must be at least two finite examples; received {len(data)} of shape {tuple(data.shape[1:])}"

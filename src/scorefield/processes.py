@@ -12,19 +12,20 @@ its noise-to-signal ratio; drift, diffusion and prior are derived here, once. Ti
 import abc
 import math
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._checks import positive
+from scorefield._checks import one_of, positive
 from scorefield._tensors import like, there
 
 __all__ = ["DDPM", "EDM", "VE", "VP", "PowerVE", "Process", "RectifiedFlow", "SubVP"]
 
 Time = Float[Tensor, "*b"]
 State = Float[Tensor, "b *d"]
+Schedule = Literal["linear", "scaled_linear", "cosine"]
 
 
 class Process(abc.ABC):
@@ -282,7 +283,7 @@ class DDPM(Process):
     levels: int = 1000
     beta_min: float = 1e-4
     beta_max: float = 0.02
-    schedule: Literal["linear", "scaled_linear", "cosine"] = "linear"
+    schedule: Schedule = "linear"
     betas: tuple[float, ...] | None = None
     t_min: float = field(default=0.0, init=False, repr=False)
     t_max: float = field(default=1.0, init=False, repr=False)
@@ -298,8 +299,10 @@ class DDPM(Process):
 
     def _scheduled(self) -> Float[Tensor, " N"]:
         """Return the β's of the schedule."""
+        one_of(get_args(Schedule), self.schedule, "schedule")
         if self.levels < 2:
             raise ValueError(f"levels must be at least 2; received {self.levels}")
+        positive(beta_min=self.beta_min, beta_max=self.beta_max)
         _increasing("beta_min", self.beta_min, "beta_max", self.beta_max)
         if self.schedule == "cosine":
             i = torch.arange(self.levels + 1, dtype=torch.float64) / self.levels

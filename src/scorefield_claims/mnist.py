@@ -12,14 +12,16 @@ from torch import Tensor
 import scorefield as sf
 from scorefield.data import Dataset, mnist
 from scorefield.metrics import Estimate, ModeWeights, frechet_distance
+from scorefield.objectives import Objective
 from scorefield.plotting import grid_image, share_bars
 from scorefield.pretrained import load_judge
 from scorefield.sampling import Samples
 from scorefield_claims.drawing import label, legend
+from scorefield_claims.learning import learned
 
 __all__ = [
     "BATCH", "CHURNED", "Reading", "class_weights", "classes", "digit_shares", "digits", "draw", "examples", "fid",
-    "judge", "read", "real_features", "shipped", "show", "training_digits",
+    "judge", "read", "real_features", "shipped", "show", "trained", "training_digits",
 ]  # fmt: skip
 
 BATCH = 64  # activations that stay in a core's cache: a tenth faster than 250
@@ -76,6 +78,16 @@ def read(x: Float[Tensor, "n 1 h w"]) -> Reading:
     """Return what the judge reads."""
     confidence, labels = judge().probabilities(x).max(dim=1)
     return Reading(labels, confidence)
+
+
+def trained(
+    objective: Objective[sf.ScoreModel], process: sf.Process, *, steps: int, width: int, batch_size: int, seed: int
+) -> sf.ScoreModel:
+    """Return a network of a claim's own, trained on the digits with one objective."""
+    data = digits(train=True)
+    values = data.scaled()
+    build = lambda: sf.Denoiser(sf.UNet(1, 28, width=width), process, values.std().item(), values.mean().item())  # noqa: E731
+    return learned(build, data, objective, steps=steps, batch_size=batch_size, learning_rate=2e-3, seed=seed)
 
 
 def fid(x: Float[Tensor, "n 1 h w"], reference: int) -> Estimate:

@@ -18,10 +18,16 @@ TINY: dict[str, dict[str, Any]] = {
     "mnist_classes": {"n": 20, "weights": (1.0,), "scales": (1.0,), "steps": 3},
     "mnist_inpainting": {"n": 2, "ones": 2, "masks": ("left",), "steps": 3, "ancestral_steps": 3, "resample": 2},
     "mnist_memory": {"n": 15},
-    "mnist_mixing": {"n": 8, "steps": 20},
-    "mnist_ladders": {"n": 8, "evaluations": 50, "reference": 100},
+    "mnist_mixing": {"n": 8, "steps": 20, "training": 2, "width": 16},
+    "mnist_ladders": {"n": 8, "evaluations": 50, "reference": 100, "training": 2, "width": 16},
     "mnist_unbalanced": {"steps": 2, "n": 20, "width": 16},
 }
+
+TOLD = {
+    "mnist_mixing": "χ² p-value of the digits, autoencoder, σ = 0.1",
+    "mnist_ladders": "precision, L = 10, own network",
+}
+"""Measures that the requirements name."""
 
 
 @pytest.mark.mnist
@@ -47,5 +53,6 @@ def test_a_claim_about_mnist_is_measured(
     assert loaded == set(claim.models)  # its result is kept as long as their weights
     assert finding.rows
     assert finding.measures
+    assert TOLD.get(name, next(iter(finding.measures))) in finding.measures
     finding.draw(tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 10_000

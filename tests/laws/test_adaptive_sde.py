@@ -46,6 +46,8 @@ def test_tighter_tolerances_refine_one_path() -> None:
 class Forgetful:
     """A path that is drawn anew after every step refused: W at another place does not remember what W was further on."""
 
+    walked = -math.inf
+
     def __init__(self, noise: Noise, *ends: float) -> None:
         self.noise = noise
         self.known: list[Tensor] = []
@@ -102,3 +104,11 @@ def test_easy_samples_take_fewer_evaluations_at_looser_tolerances() -> None:
     spent = [sample(model, AdaptiveSDE(tol, tol), (50, 2), grid=LogSNR(1)).evaluations for tol in (0.3, 0.03, 0.01)]
     assert spent[0] < spent[1] < spent[2]
     assert isinstance(SAMPLERS["AdaptiveSDE"].sampler, AdaptiveSDE)
+
+
+@pytest.mark.parametrize("process", [EDM(1e-9, 1e-3), EDM(1e-3, 1e8)], ids=["below", "above"])
+def test_noise_levels_that_its_path_does_not_reach_are_refused(process: EDM) -> None:
+    """There the path would stand still, and samples would lack noise."""
+    model = Exact(Gaussian([0.0], process.sigma_min), process)
+    with pytest.raises(ValueError, match=r"from 1e-06 to 1e\+06"):
+        sample(model, AdaptiveSDE(), (4, 1), grid=LogSNR(1))

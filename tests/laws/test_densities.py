@@ -12,7 +12,7 @@ from torch import Tensor
 from scorefield import VP, Density, Empirical, Exact, GaussianMixture
 
 from .altered import AlteredDensity
-from .cases import DENSITIES, PLANAR, covariances, normal, seeded
+from .cases import DENSITIES, PLANAR, PROCESSES, covariances, normal, seeded
 from .statistics import LEVEL, accept, chi_square_p, mean_p
 
 CELLS = 12  # per axis of the plane, each integrated on a finer grid
@@ -183,6 +183,51 @@ def test_one_scale_per_row_is_each_row_alone(name: str) -> None:
         alone = density.diffuse(a, s)
         torch.testing.assert_close(rows.log_prob(x)[i : i + 1], alone.log_prob(x[i : i + 1]), rtol=1e-12, atol=1e-12)
         torch.testing.assert_close(rows.score(x)[i : i + 1], alone.score(x[i : i + 1]), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", sorted(set(DENSITIES) - {"empirical", "empirical-image", "Empirical"}))
+def test_a_row_without_noise_stands_beside_rows_with_noise(name: str) -> None:
+    """t = 0 among other times, under a process that has no noise there."""
+    density = DENSITIES[name]
+    x = torch.cat([density.sample(1, seeded(6)).double()] * 2)
+    rows = density.diffuse(*torch.tensor([[1.0, 0.8], [0.0, 0.5]], dtype=torch.float64))
+    for i, alone in enumerate((density, density.diffuse(0.8, 0.5))):
+        torch.testing.assert_close(rows.log_prob(x)[i], alone.log_prob(x[i : i + 1])[0], rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(rows.score(x)[i], alone.score(x[i : i + 1])[0], rtol=1e-12, atol=1e-12)
+
+
+@every
+def test_no_rows_have_no_numbers(name: str) -> None:
+    noised, none = DENSITIES[name].diffuse(0.9, 0.5), torch.zeros(0, *DENSITIES[name].event)
+    assert noised.log_prob(none).shape == (0,)
+    assert noised.score(none).shape == none.shape
+
+
+@planar
+@pytest.mark.parametrize("process", PROCESSES)
+def test_float32_states_have_the_score_that_float64_states_have(name: str, process: str) -> None:
+    """σ s to 2e-5 of 1 + |σ s|, at both ends of the process, where data are and between them, σ 1e-4 of the data and 1e4 times them."""
+    known = PROCESSES[process]
+    for t in (known.t_min, known.t_max):
+        alpha, sigma = (scale.item() for scale in known.alpha_sigma(torch.tensor(t, dtype=torch.float64)))
+        noised = DENSITIES[name].diffuse(alpha, sigma)
+        x = noised.sample(64, seeded(0))
+        x = torch.cat([x, x + 3 * sigma, 0.5 * (x + x.roll(1, 0))])
+        exact = sigma * noised.score(x.double())
+        gap = (sigma * noised.score(x).double() - exact).abs() / (1 + exact.abs())
+        assert gap.max().item() < 2e-5
+
+
+def test_a_point_set_far_from_the_origin_keeps_its_posterior() -> None:
+    """Points a million from 0 and a hundredth apart; the same points around 0 say what the score is."""
+    near, x = 0.01 * normal(50, 2), 0.01 * normal(6, 2, seed=1)
+    far = torch.tensor([1e6, -3e5], dtype=torch.float64)
+    here, there = (
+        Empirical(points + at).diffuse(1.0, 0.004).score(x + at) for points, at in ((near, 0 * far), (near, far))
+    )
+    torch.testing.assert_close(
+        there, here, rtol=1e-3, atol=1e-2
+    )  # of scores up to 400; the states themselves are rounded by 1e-10
 
 
 @given(

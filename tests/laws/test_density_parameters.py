@@ -31,6 +31,7 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     "infinite variance": (lambda: Gaussian([0.0, 0.0], math.inf), "covariances must be finite"),
     "scalar mean": (lambda: Gaussian(0.0), "mean must have the shape of an event"),
     "flat means": (lambda: GaussianMixture([0.0, 1.0]), r"means must have shape \(k, \*d\)"),
+    "a ring of no modes": (lambda: GaussianMixture.ring(modes=0), "one row per component"),
     "negative weight": (lambda: GaussianMixture(normal(2, 2), 1.0, [1.5, -0.5]), "weights must be 2 non-negative"),
     "weights all zero": (lambda: GaussianMixture(normal(2, 2), 1.0, [0.0, 0.0]), "not all zero"),
     "a weight too many": (lambda: GaussianMixture(normal(2, 2), 1.0, [0.2, 0.3, 0.5]), "weights must be 2"),

@@ -1,9 +1,28 @@
 """A model guided by a weaker one: what it is at weight 0, what it does to a Gaussian, what it refuses."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 
-from scorefield import EDM, VE, VP, AutoGuided, ConfigError, Exact, Gaussian, Heun, Karras, Process, sample
+from scorefield import (
+    EDM,
+    VE,
+    VP,
+    AutoGuided,
+    Classifier,
+    ClassifierGuided,
+    ConfigError,
+    Exact,
+    Gaussian,
+    Heun,
+    Karras,
+    Noise,
+    Process,
+    ScoreModel,
+    sample,
+)
+from scorefield.objectives import Distillation
 
 PROCESSES: dict[str, Process] = {"ve": VE(0.01, 20.0), "vp": VP(), "edm": EDM()}
 
@@ -70,3 +89,25 @@ def test_rows_and_refusals() -> None:
         AutoGuided(exact(process, STRONG), exact(process, WEAK), 1.0, (2.0, 0.1))
     with pytest.raises(ConfigError, match="weight must be a finite number"):
         AutoGuided(exact(process, STRONG), exact(process, WEAK), float("nan"))
+
+
+BESIDE: dict[str, Callable[[ScoreModel, ScoreModel], object]] = {
+    "AutoGuided": lambda model, other: AutoGuided(model, other, 1.0),
+    "ClassifierGuided": lambda model, other: ClassifierGuided(
+        model, Classifier(torch.nn.Identity(), other.process, 1.0), 0
+    ),
+    "Distillation": lambda model, other: Distillation(other, Heun(), Karras(2))(
+        model, torch.zeros(4, 2), Noise(range(4), (2,))
+    ),
+}
+
+
+@pytest.mark.parametrize("other", [VP(), VE(0.02, 20.0), EDM()], ids=str)
+@pytest.mark.parametrize("name", BESIDE)
+def test_a_model_of_another_process_is_refused(name: str, other: Process) -> None:
+    """The same state at the same time would be another noise level to it. The same process, cut elsewhere, is the same."""
+    model = exact(PROCESSES["ve"], STRONG)
+    with pytest.raises(ConfigError, match="process"):
+        BESIDE[name](model, exact(other, WEAK))
+    BESIDE[name](model, exact(VE(0.01, 20.0), WEAK))
+    BESIDE[name](exact(EDM(0.01, 50.0), STRONG), exact(EDM(), WEAK))

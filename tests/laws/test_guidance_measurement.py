@@ -471,6 +471,8 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     "blocks of one": (lambda: Downsample(1), "at least 2"),
     "blocks of an image in a vector": (lambda: Downsample(2).apply(torch.zeros(1, 4)), "must tile"),
     "a kernel too large": (lambda: Blur(torch.ones(5, 5)).apply(torch.zeros(1, 1, 4, 4)), "must fit"),
+    "a kernel of no width": (lambda: Blur.gaussian(0.0), "std must be a finite positive"),
+    "a kernel of negative width": (lambda: Blur.gaussian(-1.0), "std must be a finite positive"),
     "a kernel of NaN": (lambda: Blur(torch.full((3,), torch.nan)), "finite"),
     "a matrix for another event": (lambda: Project(torch.zeros(2, 5), event=(2, 2)), "D = 4"),
     "a step of nothing": (lambda: DPS(Heun(), zeta=0.0), "zeta"),

@@ -22,6 +22,7 @@ from scorefield import (
     sample,
 )
 from scorefield.grids import steps_of
+from scorefield.samplers.langevin import MetropolisChain
 
 from .cases import seeded
 from .statistics import LEVEL, accept, chi_square_p, ks_p
@@ -54,7 +55,7 @@ class Forgetful(MALA):
         proposal = x + 0.5 * alpha * model.score(x, t) + alpha**0.5 * noise.normal()
         log_ratio = self.log_prob(proposal, t) - self.log_prob(x, t)
         accept = torch.log(noise.uniform().to(log_ratio)) < log_ratio
-        return torch.where(accept[:, None], proposal, x), (0, 0, torch.zeros(1), 1)
+        return torch.where(accept[:, None], proposal, x), MetropolisChain(alpha, x, t, x, x, x, 1, 1)
 
 
 class Smaller:
@@ -223,3 +224,18 @@ def test_a_tiny_step_is_always_accepted_and_a_huge_one_seldom() -> None:
 def test_one_evaluation_per_proposal_and_one_for_the_start() -> None:
     drawn = sample(MODEL, MALA(STEP, exact_log_prob), (5, 1), grid=Constant(T.item(), 7), denoise=False)
     assert drawn.evaluations == 8
+
+
+@pytest.mark.parametrize(("ratio", "shift"), [(2.0, 0.0), (0.3, 1.0)], ids=["another time", "another state"])
+def test_what_it_remembers_is_of_one_state_at_one_time(ratio: float, shift: float) -> None:
+    """A grid that goes on to the next level, and a predictor that moves the state, leave a score and a log p that hold no more."""
+    there = PROCESS.time(torch.tensor(ratio, dtype=torch.float64))
+    before, after = (steps_of(Constant(t.item(), 1).times(PROCESS), PROCESS)[0] for t in (T, there))
+    sampler, noise = MALA(STEP), Noise(range(N), (1,), dtype=torch.float64)
+    x, memory = sampler.step(MODEL, LAW.sample(N, seeded(1)).double(), before, None, noise)
+    (remembering, chain), (afresh, _) = (
+        sampler.step(MODEL, x + shift, after, held, Noise(range(N), (1,), stream="next", dtype=torch.float64))
+        for held in (memory, None)
+    )
+    torch.testing.assert_close(remembering, afresh, rtol=0, atol=0)
+    assert (chain.steps, chain.evaluations) == (2, 4)

@@ -71,6 +71,7 @@ OBJECTIVES: dict[str, tuple[Objective, Process, Callable[[Process, Any], float]]
     "ladder p=2": (MultiLevelDSM(LEVELS), LADDER, ladder_at_truth),
     "ladder p=1": (MultiLevelDSM(LEVELS, anneal_power=1.0), LADDER, ladder_at_truth),
     "ladder p=4": (MultiLevelDSM(LEVELS, anneal_power=4.0), LADDER, ladder_at_truth),
+    "ladder VP": (MultiLevelDSM(LEVELS), VP(), ladder_at_truth),
 }
 every = pytest.mark.parametrize("name", OBJECTIVES)
 sizes = pytest.mark.parametrize("n", [40_000, pytest.param(1_000_000, marks=pytest.mark.slow)])

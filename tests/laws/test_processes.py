@@ -197,6 +197,8 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     "EDM descending": (lambda: EDM(2.0, 1.0), "sigma_min must be smaller"),
     "DDPM levels": (lambda: DDPM(levels=1), "levels must be at least 2"),
     "DDPM ends": (lambda: DDPM(beta_min=0.5), "beta_min must be smaller"),
+    "DDPM schedule": (lambda: DDPM(schedule="quadratic"), "schedule must be one of"),  # pyright: ignore[reportArgumentType]
+    "DDPM negative": (lambda: DDPM(beta_min=-1.0, schedule="scaled_linear"), "beta_min must be a finite positive"),
     "DDPM betas": (lambda: DDPM(betas=(0.1, 1.0)), "between 0 and 1"),
     "PowerVE base": (lambda: PowerVE(1.0), "base"),
     "PowerVE t_min": (lambda: PowerVE(t_min=1.0), "t_min must be smaller"),

@@ -44,6 +44,11 @@ def test_a_class_that_cannot_be_is_refuted_by_one_and_asks_nothing_of_none() -> 
     assert class_shares(torch.cat([some, torch.tensor([4])]), impossible).p_value == 0
 
 
+def test_the_only_class_there_can_be_is_no_surprise() -> None:
+    assert class_shares(torch.zeros(10, dtype=torch.long), [1.0]).p_value == 1
+    assert class_shares(torch.zeros(10, dtype=torch.long), [1.0, 0.0]).p_value == 1
+
+
 @pytest.mark.parametrize(
     ("numbers", "expected"),
     [([], [0.5, 0.5]), ([0, 2], [0.5, 0.5]), ([-1], [0.5, 0.5]), ([0], [0.5, 0.4]), ([0], [1.5, -0.5])],

@@ -1,6 +1,7 @@
 """Every metric against a closed form at a stated level, and against something it must tell apart."""
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -39,6 +40,7 @@ from scorefield import (
     soundness,
     wasserstein,
 )
+from scorefield.metrics import density_coverage, frechet_distance, nearest_neighbours, precision_recall
 
 
 def z_p(found: Estimate, expected: float) -> float:
@@ -237,11 +239,49 @@ def test_soundness_counts_what_it_says() -> None:
     assert soundness(255 * x, ends=(0, 255)).in_range == pytest.approx(11 / 12)
 
 
+def scaled_score(x: Tensor) -> Tensor:
+    """The score of N(0, 1) in the units of x, wherever its mean is: that of x's."""
+    return -(x - x.mean(dim=0)) / x.var(dim=0).mean()
+
+
+INVARIANT: dict[str, Callable[[Tensor, Tensor], list[float]]] = {
+    "mmd": lambda x, y: [mmd(x, y).value],
+    "energy_distance": lambda x, y: [energy_distance(x, y).value / x.std().item()],
+    "wasserstein": lambda x, y: [wasserstein(x, y) / x.std().item()],
+    "sliced_wasserstein": lambda x, y: [sliced_wasserstein(x, y) / x.std().item()],
+    "frechet_distance": lambda x, y: [frechet_distance(x, y).value / x.var().item()],
+    "precision_recall": lambda x, y: [found.value for found in precision_recall(x, y)],
+    "density_coverage": lambda x, y: [found.value for found in density_coverage(x, y)],
+    "nearest_neighbours": lambda x, y: (nearest_neighbours(x, y)[0][:, 0] / x.std()).tolist(),
+    "kernel_stein_discrepancy": lambda x, y: [
+        x.std().item() ** 3 * kernel_stein_discrepancy(x, scaled_score, scale=x.std().item()).value
+    ],
+}
+
+
+@pytest.mark.parametrize("name", INVARIANT)
+def test_where_data_lie_and_in_which_units_changes_no_distance(name: str) -> None:
+    """A million from 0 and a hundredth wide, as times and coordinates are: squares of such lengths leave no digit of squared distances."""
+    x, y = normal(200, 3), normal(200, 3, seed=1) + 0.5
+    spread = x.std(dim=0).mean()
+    found = INVARIANT[name](1e6 + 0.01 * x / spread, 1e6 + 0.01 * y / spread)
+    assert found == pytest.approx(INVARIANT[name](x / spread, y / spread), rel=1e-5, abs=1e-6)
+
+
+def test_a_coordinate_that_never_moved_has_not_mixed() -> None:
+    """Its R̂ is 0/0, which no comparison finds too large."""
+    chains = torch.cat([normal(1000, 8, 1), torch.ones(1000, 8, 1, dtype=torch.float64)], dim=2)
+    assert diagnose_chains(chains[:, :, :1]).mixed
+    assert not diagnose_chains(chains).mixed
+
+
 @pytest.mark.parametrize("metric", [mmd, energy_distance, wasserstein, sliced_wasserstein, c2st])
 def test_what_cannot_be_compared_is_refused(metric) -> None:
     good = normal(10, 2)
     for bad in (normal(10, 3), normal(1, 2), torch.full((10, 2), math.nan)):
         with pytest.raises(ValueError, match=r"received|not finite"):
             metric(good, bad)
+    with pytest.raises(ValueError, match="twenty or more"):
+        c2st(good, good)
     with pytest.raises(ValueError, match="eight frames"):
         diagnose_chains(normal(10, 4, 2))

@@ -1,6 +1,7 @@
 """What a density is: a distribution whose log-probability, score, samples and noised versions are all known."""
 
 import abc
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -9,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from scorefield._noise import standard_normal
-from scorefield._tensors import gradient
+from scorefield._tensors import gradient, precise
 from scorefield.errors import ConfigError
 from scorefield.units import Moments
 
@@ -99,6 +100,24 @@ class Noised(Density):
     def _scales(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return α and σ as columns that broadcast against (b, nodes)."""
         return tuple(v.to(x).reshape(-1, 1) for v in (self.alpha, self.sigma))  # pyright: ignore[reportReturnType]
+
+    def _by_noise(
+        self,
+        x: Float[Tensor, "b d"],
+        clean: Callable[[Tensor, Tensor], Float[Tensor, " b"]],
+        noised: Callable[[Tensor, Tensor, Tensor], Float[Tensor, " b"]],
+    ) -> Float[Tensor, " b"]:
+        """Return clean(x, α) for rows without noise, noised(x, α, σ) for the others.
+
+        Both are computed in float64: their derivatives are differences of numbers of the order of (x/σ)².
+        """
+        y = x.to(precise(x.device))
+        alpha, sigma = self._scales(y)
+        bare = sigma == 0
+        if bare.all():
+            return clean(y, alpha).to(x)
+        found = noised(y, alpha, sigma.masked_fill(bare, 1.0))
+        return (torch.where(bare[:, 0], clean(y, alpha), found) if bare.any() else found).to(x)
 
     def _noised(self, x: Float[Tensor, "n d"], generator: torch.Generator | None) -> Float[Tensor, "n d"]:
         """Return αx + σz in the default dtype."""

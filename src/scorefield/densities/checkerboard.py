@@ -51,17 +51,24 @@ class Checkerboard(Planar):
 
     def log_prob(self, x: Float[Tensor, "b 2"]) -> Float[Tensor, " b"]:
         """Return log p(x); −∞ off the board where there is no noise."""
-        alpha, sigma = (v[..., None] for v in self._scales(x))
-        low = self._corners().to(x)
-        a, b = alpha * low, alpha * (low + self._edge)
-        y = x[:, None, :]
-        if (self.sigma == 0).all():
-            inside = ((y >= a) & (y < b)).all(dim=2).any(dim=1)
-            log_mass = torch.where(inside, 0.0, -math.inf)
-        else:
-            log_mass = torch.logsumexp(_log_interval((a - y) / sigma, (b - y) / sigma).sum(dim=2), dim=1)
+        low = self._corners()
+
+        def ends(y: Tensor, alpha: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+            corners = low.to(y)
+            return y[:, None, :], alpha[..., None] * corners, alpha[..., None] * (corners + self._edge)
+
+        def clean(y: Tensor, alpha: Tensor) -> Tensor:
+            at, a, b = ends(y, alpha)
+            inside = ((at >= a) & (at < b)).all(dim=2).any(dim=1)
+            return torch.where(inside, 0.0, -math.inf).to(y) + 0 * y.sum(1)  # of gradient 0
+
+        def noised(y: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
+            at, a, b = ends(y, alpha)
+            sigma = sigma[..., None]
+            return torch.logsumexp(_log_interval((a - at) / sigma, (b - at) / sigma).sum(dim=2), dim=1)
+
         area = math.log(len(low)) + 2 * math.log(self._edge)
-        return log_mass.to(x) - area - 2 * torch.log(self.alpha).to(x)
+        return self._by_noise(x, clean, noised) - area - 2 * torch.log(self.alpha).to(x)
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n 2"]:
         """Return n draws."""

@@ -59,12 +59,14 @@ class Empirical(KnownScore, Noised):
         """Return log Σ_i exp(−‖x − αx_i‖²/2σ²) and E[x_0 | x], in one streaming pass (a running log-sum-exp)."""
         if (self.sigma <= 0).any():
             raise ValueError("a point set has no density: diffuse it with sigma > 0 first; received sigma = 0")
-        rows = flatten(x).double()
-        alpha, sigma = like(self.alpha, rows), like(self.sigma, rows)
+        alpha, sigma = like(self.alpha, flatten(x).double()), like(self.sigma, flatten(x).double())
+        # From where the data are, so that squares of distances lose no digits to squares of lengths.
+        origin = self.data[0].double().reshape(1, -1).to(x.device)
+        rows = flatten(x).double() - alpha * origin
         top = torch.full_like(rows[:, :1], -math.inf)
         mass, mean = torch.zeros_like(top), torch.zeros_like(rows)
-        for chunk in flatten(self.data).split(max(1, _PAIRS_AT_ONCE // len(rows))):
-            points = chunk.to(rows)
+        for chunk in flatten(self.data).split(max(1, _PAIRS_AT_ONCE // max(1, len(rows)))):
+            points = chunk.to(rows) - origin
             square = (rows**2).sum(1, keepdim=True) - 2 * alpha * (rows @ points.T) + alpha**2 * (points**2).sum(1)
             logits = -square.clamp_min(0) / (2 * sigma**2)
             new_top = torch.maximum(top, logits.amax(dim=1, keepdim=True))
@@ -72,7 +74,7 @@ class Empirical(KnownScore, Noised):
             mass = shrink * mass + weights.sum(1, keepdim=True)
             mean = shrink * mean + weights @ points
             top = new_top
-        return (top + torch.log(mass)).squeeze(1), mean / mass
+        return (top + torch.log(mass)).squeeze(1), origin + mean / mass
 
     def log_prob(self, x: Float[Tensor, "b *d"]) -> Float[Tensor, " b"]:
         """Return log 1/n Σ_i N(x; αx_i, σ²I).

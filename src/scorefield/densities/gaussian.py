@@ -65,7 +65,7 @@ class GaussianMixture(KnownScore):
 
     def __init__(self, means: Numbers, covariances: Numbers = 1.0, weights: Numbers | None = None) -> None:
         mu = _finite("means", means)
-        if mu.ndim < 2:
+        if mu.ndim < 2 or mu.numel() == 0:
             raise ValueError(f"means must have shape (k, *d), one row per component; received {tuple(mu.shape)}")
         rows = flatten(mu)
         self._given = torch.as_tensor(covariances, dtype=torch.float64)

@@ -36,7 +36,8 @@ class AutoGuided(Guided):
     Cost: both models' evaluations; in `scorefield.sample` only within the interval.
 
     Raises:
-        ConfigError: a weight that is not finite, an interval whose ends do not ascend, or a weaker model of data in other units.
+        ConfigError: a weight that is not finite, an interval whose ends do not ascend, or a weaker model of another process or of data in
+            other units.
     """
 
     def __init__(

@@ -63,7 +63,7 @@ class ClassifierGuided(Guided):
     A function gets states in the model's own coordinates. A `NoisyModel`, such as `scorefield.Classifier`, must have its units.
 
     Raises:
-        ConfigError: a scale that is not finite, or a classifier of data in other units than the model's.
+        ConfigError: a scale that is not finite, or a classifier of another process or of data in other units than the model's.
 
     Cost: two evaluations more, for the classifier and its gradient.
     """

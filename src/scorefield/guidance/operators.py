@@ -131,6 +131,8 @@ class Blur(LinearOperator):
             std: in pixels.
             axes: 2 for images, 1 for signals.
         """
+        if not 0 < std < math.inf:
+            raise ConfigError(f"std must be a finite positive number of pixels; received {std}")
         reach = math.ceil(3 * std)
         line = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, dtype=torch.float64) / std) ** 2)
         kernel = line

@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._checks import reals, require
+from scorefield._checks import reals, require, whole
 from scorefield._noise import Noise
 from scorefield._ode import integrate
 from scorefield._tensors import as_constant, flatten, like, recording
@@ -101,7 +101,7 @@ def log_likelihood(
     x = model.standardise(x)
     size = math.prod(x.shape[1:])
     exact = probes is None and size <= _EXACT_UP_TO
-    count = size if exact else (probes or 4)
+    count = size if exact else whole(4 if probes is None else probes, "probes", 1)
     directions = _basis(x) if exact else _rademacher(x, count, seed)
     ends = torch.tensor([start, high], dtype=torch.float64)
     rows, used, products = _integrate_with_trace(model, x, ends, directions, rtol, atol)
@@ -135,7 +135,7 @@ def interpolate(a: State, b: State, steps: int) -> Float[Tensor, "steps b *d"]:
     x, y = flatten(a), flatten(b)
     cosine = torch.nn.functional.cosine_similarity(x, y, dim=1).clamp(-1 + 1e-7, 1 - 1e-7)
     angle = torch.acos(cosine)[:, None]
-    weights = torch.linspace(0, 1, steps, dtype=x.dtype, device=x.device)
+    weights = torch.linspace(0, 1, whole(steps, "steps", 1), dtype=x.dtype, device=x.device)
     rows = [(torch.sin((1 - w) * angle) * x + torch.sin(w * angle) * y) / torch.sin(angle) for w in weights]
     return torch.stack(rows).reshape(steps, *a.shape)
 

@@ -29,8 +29,8 @@ class ChainDiagnostics:
 
     @property
     def mixed(self) -> bool:
-        """Whether every coordinate has R̂ < 1.01 and ESS > 400, the limits of Vehtari et al. (2021)."""
-        return max(self.rhat) < 1.01 and min(self.ess) > 400
+        """Whether every coordinate has R̂ < 1.01 and ESS > 400, the limits of Vehtari et al. (2021); one that never moved has none."""
+        return all(r < 1.01 for r in self.rhat) and all(size > 400 for size in self.ess)
 
 
 def diagnose_chains(trajectory: Float[Tensor, "frames n *d"], *, discard: float = 0.5) -> ChainDiagnostics:

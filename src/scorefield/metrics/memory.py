@@ -66,6 +66,9 @@ def nearest_neighbours(
         )
     if not 1 <= k <= len(b):
         raise ValueError(f"k must lie between 1 and the number of references, {len(b)}; received {k}")
+    # About their mean: squares of distances lose digits to squares of lengths, far from 0.
+    centre = b.mean(dim=0)
+    a, b = a - centre.to(a.device), b - centre
     # float32 takes half the memory of float64; distances are summed in float64 either way.
     narrow = torch.promote_types(x.dtype, reference.dtype)
     search = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(b.to("cpu", narrow).numpy())

@@ -129,5 +129,7 @@ def _fit_p(counts: Tensor, expected: Tensor) -> float:
     possible = expected > 0
     if counts[~possible].any():
         return 0.0
+    if possible.sum() == 1:
+        return 1.0
     shares = expected[possible] / expected.sum()
     return float(stats.chisquare(counts[possible].numpy(), (shares * counts.sum()).numpy()).pvalue)

@@ -85,7 +85,7 @@ def kernel_stein_discrepancy(
     points = rows(x, "x")
     with torch.no_grad():
         gradient = flatten(score(x)).double()
-    d = points.shape[1]
+    points, d = points - points.mean(dim=0), points.shape[1]  # near 0, where squares of distances keep their digits
 
     def stein(u: Tensor, v: Tensor) -> Tensor:
         (x, s), (y, r) = u.split(d, dim=1), v.split(d, dim=1)

@@ -30,7 +30,7 @@ def mmd(x: Rows, y: Rows, *, bandwidth: float | None = None) -> Estimate:
 
     Cost: O((n + m)² D), in bounded memory.
     """
-    a, b = pair(x, y)
+    a, b = near_zero(x, y)
     h = _median_distance(a, b) if bandwidth is None else bandwidth
     if not h > 0:
         raise ValueError(f"bandwidth must be positive; received {h} (the median distance is 0 when samples coincide)")
@@ -42,7 +42,7 @@ def energy_distance(x: Rows, y: Rows) -> Estimate:
 
     Cost: O((n + m)² D), in bounded memory.
     """
-    return kernel_mmd(lambda u, v: -torch.cdist(u, v), *pair(x, y))
+    return kernel_mmd(lambda u, v: -torch.cdist(u, v), *near_zero(x, y))
 
 
 def wasserstein(x: Rows, y: Rows) -> float:
@@ -51,7 +51,7 @@ def wasserstein(x: Rows, y: Rows) -> float:
     Cost: O(n³) at worst, O(n m) memory; seconds at n = 5000. Needs the ``metrics`` extra.
     """
     ot = _ot()
-    a, b = pair(x, y)
+    a, b = near_zero(x, y)
     cost = torch.cdist(a, b).square().numpy()
     return float(ot.emd2([], [], cost, numItermax=10_000_000)) ** 0.5
 
@@ -77,6 +77,10 @@ def c2st(x: Rows, y: Rows, *, seed: int = 0) -> tuple[Estimate, float]:
 
     a, b = pair(x, y)
     half = min(len(a), len(b)) // 2
+    if half < 10:
+        raise ValueError(
+            f"a classifier needs twenty or more samples of each to learn from; received {len(a)} and {len(b)}"
+        )
     shuffle = torch.Generator().manual_seed(seed)
     a, b = (v[torch.randperm(len(v), generator=shuffle)] for v in (a, b))
     label = torch.arange(2).repeat_interleave(half).numpy()
@@ -93,6 +97,13 @@ def pair(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     if a.shape[1] != b.shape[1]:
         raise ValueError(f"samples must be of one event; received shapes {tuple(x.shape)} and {tuple(y.shape)}")
     return a, b
+
+
+def near_zero(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Return both samples as rows about their common mean: squares of distances lose digits to squares of lengths, far from 0."""
+    a, b = pair(x, y)
+    centre = torch.cat([a, b.to(a.device)]).mean(dim=0)
+    return a - centre, b - centre.to(b.device)
 
 
 def kernel_mmd(kernel: Kernel, a: Float[Tensor, "n D"], b: Float[Tensor, "m D"]) -> Estimate:

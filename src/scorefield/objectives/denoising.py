@@ -46,8 +46,10 @@ class DSM:
 class MultiLevelDSM:
     """The objective of NCSN (Song & Ermon 2019, Eq. 6): ½ σ_i^p ‖s(x̃, σ_i) + (x̃ − x)/σ_i²‖², the level i uniform per example.
 
+    x̃ = x + σ_i z is in the coordinates in which noise is a ratio: of a process that shrinks its data too, s is the score of x_t/α_t.
+
     Args:
-        levels: σ_1 > … > σ_L.
+        levels: σ_1 > … > σ_L, ratios σ/α.
         anneal_power: p; 2 gives every level the same order of magnitude.
 
     Cost: one evaluation.
@@ -66,8 +68,8 @@ class MultiLevelDSM:
         index = (uniform_like(x0, noise) * len(levels)).long()
         t = model.process.time(levels[index])
         sigma = like(levels[index], x0)
-        z = standard_normal(x0, noise)
-        error = model.score(x0 + sigma * z, t) + z / sigma
+        alpha, z = like(model.process.alpha_sigma(t)[0], x0), standard_normal(x0, noise)
+        error = alpha * model.score(alpha * (x0 + sigma * z), t) + z / sigma
         return 0.5 * sum_event(sigma**self.anneal_power * error**2)
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from scorefield._noise import Source, standard_normal, uniform_like
 from scorefield._tensors import sum_event
 from scorefield.grids import Grid, Karras
-from scorefield.models import ScoreModel, State
+from scorefield.models import ScoreModel, State, require_same_units
 from scorefield.sampling import Sampler, sample
 
 __all__ = ["Distillation"]
@@ -38,7 +38,7 @@ class Distillation:
     Cost: one evaluation of the model, and steps · solver.evaluations of the teacher.
 
     Raises:
-        ConfigError: a teacher in other units, or one that does not know the model's classes.
+        ConfigError: a teacher of another process or in other units, or one that does not know the model's classes.
 
     Example:
         >>> model = sf.Denoiser(sf.MLP(dim=2), process, sigma_data=2.8)
@@ -53,6 +53,7 @@ class Distillation:
 
     def __call__(self, model: ScoreModel, x0: Float[Tensor, "b *d"], noise: Source = None) -> Float[Tensor, " b"]:
         """Return the loss of each example."""
+        require_same_units(model, "the teacher", self.teacher)
         teacher, process = self.teacher.condition(model.labels), model.process
         times = self.grid.times(process)
         level = (uniform_like(x0, noise) * len(times)).long()

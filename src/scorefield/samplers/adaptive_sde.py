@@ -65,6 +65,7 @@ class AdaptiveSDE(Sampler[Walk]):
     Cost: two evaluations per trial; `Samples.evaluations` reports the mean over samples.
 
     Raises:
+        ValueError: noise levels σ/α below 1e-6 or above 1e6, where the path is not known.
         DivergedError: a step size that shrinks to nothing.
     """
 
@@ -76,9 +77,17 @@ class AdaptiveSDE(Sampler[Walk]):
 
     def step(self, model: ScoreModel, x: State, step: Step, memory: Walk | None, noise: Noise) -> tuple[State, Walk]:
         """Return x at s, and how far each row has come."""
+        if not step.rho_s**-2 <= _KAPPA[1] or not step.rho_t**-2 >= _KAPPA[0]:
+            raise ValueError(
+                f"AdaptiveSDE follows noise levels σ/α from {_KAPPA[1] ** -0.5:g} to {_KAPPA[0] ** -0.5:g}; received {step.rho_t:g} to "
+                f"{step.rho_s:g}: bring the data to another scale, or take another sampler"
+            )
         centre = (model.prior(step.t).mean / step.alpha_t).to(x)
         y, start, stop = x / step.alpha_t - centre, -2 * math.log(step.rho_t), -2 * math.log(step.rho_s)
         path, w, h, last, used = memory or _begun(y, start, noise)
+        if path.walked > start:  # a transition is taken once more, with other noise
+            path, w, *_ = _begun(y, start, noise)
+        path.walked = stop
         w, h, last, used = w.clone(), h.clone(), last.clone(), used.clone()
         at = torch.full_like(h, start)
         for _ in range(_MOST):

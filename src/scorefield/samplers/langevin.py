@@ -16,7 +16,7 @@ from torch import Tensor
 
 from scorefield._checks import positive, whole
 from scorefield._noise import Noise
-from scorefield._tensors import sum_event
+from scorefield._tensors import same_state, sum_event
 from scorefield.errors import ConfigError
 from scorefield.grids import Step
 from scorefield.models import KnowsDensity, ScoreModel, State
@@ -76,14 +76,18 @@ class Langevin(Sampler[Chain]):
 
 
 class MetropolisChain(NamedTuple):
-    """What `MALA` remembers of where each chain stands."""
+    """What `MALA` remembers of where each chain stands: x at time t, and what the model says there."""
 
     step_size: float
+    x: State
+    t: Float[Tensor, ""]
     score: State
     log_prob: Float[Tensor, " b"]
     accepted: Float[Tensor, " b"]
     """Proposals accepted so far."""
     steps: int
+    evaluations: int
+    """Of the model, so far."""
 
     @property
     def acceptance(self) -> float:
@@ -105,7 +109,8 @@ class MALA(Sampler[MetropolisChain]):
         step_size: α, of the proposal x + (α/2) s + √α z.
         log_prob: (x, t) ↦ log p_t(x) up to a constant; by default that of the model, which `scorefield.Exact` and `scorefield.Energy` know.
 
-    Memory is a `MetropolisChain`: one evaluation per step after the first, which makes two.
+    Memory is a `MetropolisChain`: one evaluation per step, and one more for the first and wherever the time or, as under a
+    `scorefield.PredictorCorrector`, the state is not the one that it remembers.
     """
 
     first: ClassVar[float] = 1
@@ -119,25 +124,30 @@ class MALA(Sampler[MetropolisChain]):
         self, model: ScoreModel, x: State, step: Step, memory: MetropolisChain | None, noise: Noise
     ) -> tuple[State, MetropolisChain]:
         """Return the next state of the chain."""
-        alpha, log_prob = self.step_size, self.log_prob or _log_prob(model)
-        here = memory or MetropolisChain(
-            alpha, model.score(x, step.t), log_prob(x, step.t), torch.zeros(len(x), device=x.device), 0
-        )
+        alpha, log_prob, t = self.step_size, self.log_prob or _log_prob(model), step.t
+        here = memory
+        if here is None or here.t != t or not same_state(here.x, x):
+            accepted, steps, spent = (torch.zeros(len(x), device=x.device), 0, 0) if here is None else here[-3:]
+            here = MetropolisChain(alpha, x, t, model.score(x, t), log_prob(x, t), accepted, steps, spent + 1)
         proposal = x + 0.5 * alpha * here.score + alpha**0.5 * noise.normal()
-        there = MetropolisChain(
-            alpha, model.score(proposal, step.t), log_prob(proposal, step.t), here.accepted + 1, here.steps + 1
-        )
+        score, log_there = model.score(proposal, t), log_prob(proposal, t)
         forward = sum_event((proposal - x - 0.5 * alpha * here.score) ** 2)
-        backward = sum_event((x - proposal - 0.5 * alpha * there.score) ** 2)
-        log_ratio = there.log_prob - here.log_prob + (forward - backward) / (2 * alpha)
+        backward = sum_event((x - proposal - 0.5 * alpha * score) ** 2)
+        log_ratio = log_there - here.log_prob + (forward - backward) / (2 * alpha)
         accept = torch.log(noise.uniform().to(log_ratio)) < log_ratio
-        chosen = here._replace(
-            score=_where(accept, there.score, here.score),
-            log_prob=_where(accept, there.log_prob, here.log_prob),
-            accepted=_where(accept, there.accepted, here.accepted),
-            steps=there.steps,
+        x = _where(accept, proposal, x)
+        return x, here._replace(
+            x=x,
+            score=_where(accept, score, here.score),
+            log_prob=_where(accept, log_there, here.log_prob),
+            accepted=_where(accept, here.accepted + 1, here.accepted),
+            steps=here.steps + 1,
+            evaluations=here.evaluations + 1,
         )
-        return _where(accept, proposal, x), chosen
+
+    def spent(self, memory: MetropolisChain, steps: int) -> float:
+        """Return the evaluations that were made."""
+        return memory.evaluations
 
 
 def _where(accept: Tensor, a: Tensor, b: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from scorefield._checks import one_of
 from scorefield._noise import Noise
+from scorefield._tensors import same_state
 from scorefield.grids import Step
 from scorefield.models import ScoreModel, State
 from scorefield.sampling import Sampler
@@ -80,11 +81,12 @@ et al. 2023); DEIS-3 in ln ρ; and iPNDM-4 (Liu et al. 2022), whose coefficients
 
 
 class Past(NamedTuple):
-    """What `Multistep` remembers: D or ẑ of the last steps with their λ, newest first, and the last step with its x_t."""
+    """What `Multistep` remembers: D or ẑ of the last steps with their λ, newest first, the last step, its x_t and the x_s it made."""
 
     nodes: tuple[tuple[State, float], ...]
     step: Step
     x: State
+    made: State
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,8 @@ class Multistep(Sampler[Past]):
     Args:
         rule: "dpmpp3m", "unipc", "deis" or "ipndm".
 
-    Order 3 of "unipc", 2 of the others, whose first step is Euler's. Cost: one evaluation per step.
+    Order 3 of "unipc", 2 of the others, whose first step is Euler's. Where another has changed the state since, as a corrector, `DPS` or
+    `RePaint` does, "unipc" leaves it uncorrected: its correction would undo that. Cost: one evaluation per step.
     """
 
     rule: Literal["dpmpp3m", "unipc", "deis", "ipndm"] = "unipc"
@@ -114,10 +117,11 @@ class Multistep(Sampler[Past]):
         nodes = ((output, here),)
         if memory is not None:
             nodes += tuple(node for node in memory.nodes if node[1] < here)  # where a level is held, none is new
-            if rule.corrected and memory.nodes[0][1] < here:
+            if rule.corrected and memory.nodes[0][1] < here and same_state(x, memory.made):
                 x = _across(rule, memory.step, memory.x, nodes)
         nodes = nodes[: rule.nodes]
-        return _across(rule, step, x, nodes), Past(nodes, step, x)
+        made = _across(rule, step, x, nodes)
+        return made, Past(nodes, step, x, made)
 
 
 def _across(rule: Rule, step: Step, x: State, nodes: Sequence[tuple[State, float]]) -> State:

@@ -6,6 +6,9 @@ finds for its γ and T.
 Quality is precision: the share of samples that lie among test digits in the features of an independent judge, over that of training
 digits. The judge's confidence would not do: it is sure of noise, too.
 
+Beside it a network of its own for each L, trained on its ladder alone as NCSN is: with a verdict each, "fails" below ``fails`` of real
+digits' precision and "works" from ``works`` on, of which the claim is independent, since how far they were trained is part of it.
+
 The claim holds if one level fails (below ``fails`` of real digits' precision), ten levels reach ``works``, and the rule's fifty reach
 ``works`` too.
 """
@@ -23,7 +26,7 @@ from scorefield.advice import step_size
 from scorefield.metrics import Estimate, Soundness, precision_recall, soundness
 from scorefield_claims.base import Claim, Finding, Recipe, rule
 from scorefield_claims.drawing import bars, canvas, label, save
-from scorefield_claims.mnist import BATCH, judge, real_features, shipped, show, training_digits
+from scorefield_claims.mnist import BATCH, judge, real_features, shipped, show, trained, training_digits
 
 __all__ = ["CLAIM", "MnistLadders"]
 
@@ -34,6 +37,9 @@ class MnistLadders(Recipe):
 
     n: int
     evaluations: int
+    training: int
+    width: int = 32
+    batch_size: int = 64
     sigma_1: float = 10.0
     sigma_L: float = 0.01
     relative: float = 0.4
@@ -62,6 +68,10 @@ def measure(recipe: MnistLadders) -> Finding:
     by_rule = 2 * step_size(ratio, recipe.sigma_L, repeats) / recipe.sigma_L**2
     found = {f"L = {levels}": _run(recipe, model, levels, recipe.relative) for levels in (1, 10, 50)}
     found["L = 50, step by rule"] = _run(recipe, model, 50, by_rule)
+    for levels in (1, 10, 50):
+        found[f"L = {levels}, own network"] = _run(
+            recipe, _network(recipe, model.process, levels), levels, recipe.relative
+        )
     return _finding(recipe, found, real)
 
 
@@ -73,6 +83,18 @@ def _run(recipe: MnistLadders, model: sf.ScoreModel, levels: int, relative: floa
     start = torch.rand((recipe.n, 1, 28, 28), generator=torch.Generator().manual_seed(recipe.seed))
     x = sf.sample(model, sampler, grid=grid, init=start, seed=recipe.seed, batch_size=BATCH).x
     return _Drawn(_precision(recipe, x), soundness(x), relative, x[:40])
+
+
+def _network(recipe: MnistLadders, process: sf.Process, levels: int) -> sf.ScoreModel:
+    """Return a network trained on one ladder."""
+    objective = sf.MultiLevelDSM(sf.geometric(recipe.sigma_1, recipe.sigma_L, levels))
+    settings = {"steps": recipe.training, "width": recipe.width, "batch_size": recipe.batch_size, "seed": recipe.seed}
+    return trained(objective, process, **settings)
+
+
+def _verdict(recipe: MnistLadders, share: float) -> str:
+    """Return what a share of real digits' precision says of a ladder."""
+    return "fails" if share < recipe.fails else "works" if share >= recipe.works else "between"
 
 
 def _precision(recipe: MnistLadders, x: Tensor) -> Estimate:
@@ -92,7 +114,8 @@ def _finding(recipe: MnistLadders, found: Mapping[str, _Drawn], real: Estimate) 
         f"all samples are finite; fifty levels with the published step: {share['L = 50']:.3f}": finite,
     }
     rows = [
-        {"ladder": name, "evaluations": recipe.evaluations, "relative_step": d.relative, "precision": d.precision.value,
+        {"ladder": name, "verdict": _verdict(recipe, share[name]),
+         "evaluations": recipe.evaluations, "relative_step": d.relative, "precision": d.precision.value,
          "precision_error": d.precision.error, "finite": d.sound.finite, "in_range": d.sound.in_range, "saturated": d.sound.saturated,
          "total_variation": d.sound.total_variation or 0.0, "pairwise_distance": d.sound.pairwise_distance}
         for name, d in found.items()
@@ -104,11 +127,11 @@ def _finding(recipe: MnistLadders, found: Mapping[str, _Drawn], real: Estimate) 
 
 def _draw(path: Path, found: Mapping[str, _Drawn], measures: Mapping[str, Estimate]) -> None:
     """Draw digits by each ladder, and the share of digits that lies among test digits (the precision)."""
-    figure, axes = canvas(1, 5, width=3.6, height=3.8)
+    figure, axes = canvas(1, len(found) + 1, width=3.6, height=3.8)
     for panel, (name, drawn) in zip(axes[0], found.items(), strict=False):
         show(panel, drawn.x, name, 5)
-    bars(axes[0, 4], {name.removeprefix("precision, "): value for name, value in measures.items()})
-    label(axes[0, 4], "share among test digits")
+    bars(axes[0, -1], {name.removeprefix("precision, "): value for name, value in measures.items()})
+    label(axes[0, -1], "share among test digits")
     save(figure, path)
 
 
@@ -117,7 +140,7 @@ CLAIM = Claim(
     statement="One noise level fails, ten work, and fifty work when the step size follows from γ and T.",
     source="Song & Ermon (2019), section 4.3 (one level fails); Song & Ermon (2020), Technique 4",
     measure=measure,
-    small=MnistLadders(n=40, evaluations=200),
-    full=MnistLadders(n=250, evaluations=500),
+    small=MnistLadders(n=40, evaluations=200, training=300),
+    full=MnistLadders(n=250, evaluations=500, training=3000),
     models=("mnist", "mnist-judge"),
 )

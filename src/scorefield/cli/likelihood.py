@@ -68,7 +68,7 @@ def _held_out(args: Namespace, loaded: "LoadedModel[ScoreModel]", parallel: "Par
     from scorefield.cli.shared import shared
     from scorefield.evaluation import bits, nats, parts_of, real_data, render_likelihood
 
-    data = real_data(loaded.config.data, loaded.event, args.n or _N, data_dir=args.data_dir, seed=args.seed)
+    data = real_data(loaded.config.data, loaded.event, args.n or _N, data_dir=args.data_dir, seed=args.seed, least=2)
     tell_device(args.device)
     n = len(data.reference)
     steps, setting = -(-parts_of(data, n) // parallel.world), {"n": n, "seed": args.seed}

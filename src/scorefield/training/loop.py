@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from scorefield._checks import require, whole
-from scorefield._tensors import Noise, derive_seed, looked_at, precise
+from scorefield._checks import number, require, whole
+from scorefield._tensors import Noise, derive_seed, looked_at, precise, recording
 from scorefield.data import Batch, Dataset, batches_of
 from scorefield.densities import Density
 from scorefield.errors import ConfigError, DivergedError
@@ -139,6 +139,7 @@ def train(
         yield record
 
 
+@recording()
 def fit(
     model: Model,
     data: Density | Dataset | Tensor | np.ndarray | Iterable[Any],
@@ -172,7 +173,8 @@ def fit(
     require(NoisyModel, model, "the model to train", "Denoiser(network, process, sigma_data)")
     if isinstance(objective, type) or not callable(objective):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigError(f"the objective must be an object, such as DSM(); received {objective!r:.80}")
-    steps = whole(steps, "steps", 0)
+    steps, seed, batch_size = whole(steps, "steps", 0), whole(seed, "seed"), whole(batch_size, "batch_size", 1)
+    learning_rate = number(learning_rate, "learning_rate", 0)
     settings = Optimization(steps=steps, learning_rate=learning_rate, warmup=100, precision="fp32", seed=seed)
     state = TrainState.create(model, settings)
     device = next(model.parameters()).device
@@ -245,6 +247,11 @@ def _gradient(
                 _seeded(settings.seed, state.step, int(first + rows[0]), x0.device),
             ):
                 part_loss = engine(conditioned.rows(rows), part, noise) / batches.batch_size
+            if not part_loss.requires_grad:
+                raise ConfigError(
+                    "the loss does not depend on a weight: the network's output was detached, rounded, or made without gradients; "
+                    "return what its layers compute"
+                )
             # Adam does not care, but a clipping threshold should not depend on the number of pixels.
             parallel.backward(part_loss / coordinates)
         loss += part_loss.detach()

@@ -205,7 +205,7 @@ def saved(image: Image.Image, suffix: str, folder) -> bytes:
 
 
 # The bombs have no data either, and PostScript would fail without an interpreter: what refuses them must come first.
-REASONS = {"bomb.png": "exceeds limit", "large.png": "exceeds limit", "postscript.png": "bytes of no such kind"}
+REASONS = {"bomb.png": "exceeds limit", "large.png": "exceeds limit", "postscript.png": "of no known kind"}
 
 
 def broken(folder) -> dict[str, bytes]:

@@ -160,7 +160,9 @@ def _read(
         raise
     except UnidentifiedImageError as error:
         remedy = "Save it as one of these, or remove it."
-        raise refusal(path, "bytes of no such kind", f"a picture in {', '.join(_FORMATS)}", remedy) from error
+        raise refusal(
+            path, "a picture that cannot be read, of no known kind", f"one in {', '.join(_FORMATS)}", remedy
+        ) from error
     # A decoder fed with damaged bytes may raise anything; all of it means the same to the owner of the file.
     except Exception as error:
         remedy = "Save it again or remove it."

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from scorefield.errors import ConfigError
 
-__all__ = ["finite", "one_of", "positive", "reals", "require", "whole"]
+__all__ = ["finite", "number", "one_of", "positive", "reals", "require", "whole"]
 
 Wanted = TypeVar("Wanted")
 
@@ -49,6 +49,22 @@ def whole(value: object, what: str, least: int | None = None) -> int:
         bound = "" if least is None else f" of at least {least}"
         raise ConfigError(f"{what} must be a whole number{bound}; received {value!r:.80}")
     return number
+
+
+def number(value: object, what: str, least: float = -math.inf) -> float:
+    """Return Python's own finite number, whichever library it comes from.
+
+    Raises:
+        ConfigError: it is no such number, or less than ``least``.
+    """
+    try:
+        found = math.nan if isinstance(value, str | bytes) else float(value)  # pyright: ignore[reportArgumentType]  refused
+    except (RuntimeError, TypeError, ValueError):
+        found = math.nan
+    if not (math.isfinite(found) and found >= least):
+        bound = "" if least == -math.inf else f" of at least {least:g}"
+        raise ConfigError(f"{what} must be a finite number{bound}; received {value!r:.80}")
+    return found
 
 
 def finite(**values: float) -> None:

@@ -6,6 +6,7 @@ Only what begins with ``hf:`` goes to the network; `scorefield.from_pretrained` 
 
 import os
 import re
+import shlex
 from collections.abc import Callable
 from difflib import get_close_matches
 from importlib.resources import files
@@ -59,11 +60,12 @@ def find(name: str | os.PathLike[str], warn: Warn) -> checkpoint.Checkpoint:
 def _meant(name: str, path: Path) -> str:
     """Return what somebody who gave a name of nothing may have meant."""
     if os.path.isfile(path):
-        return f"a file of another project becomes a run by: scorefield convert {name} --out RUN"
+        return f"a file of another project becomes a run by: scorefield convert {shlex.quote(name)} --out RUN"
     if near := get_close_matches(name, shipped_models(), n=1):
         return f"did you mean {near[0]}?"
     owner, _, repository = re.sub("^https?://[^/]*/", "", name).partition("/")
-    theirs = repository and "/" not in repository and owner not in ("", ".", "..", "runs")
+    theirs = repository and not re.search(r"[/~\s]", owner + repository) and owner not in ("", ".", "..", "runs")
+    theirs = theirs and not os.path.exists(path)
     return (
         f"a model of the Hugging Face Hub is named {HUB}{owner}/{repository}"
         if theirs

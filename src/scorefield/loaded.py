@@ -9,17 +9,17 @@ the model of the classes asked for, guided as its run says, in the precision of 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, Literal, TypedDict, TypeVar, Unpack
+from typing import Any, Generic, Literal, TypedDict, TypeVar, Unpack, get_args
 
 import torch
 from torch import Tensor
 
-from scorefield._checks import reals
+from scorefield._checks import one_of, reals, whole
 from scorefield._noise import Stream
 from scorefield._tensors import home
 from scorefield.config import RunConfig
 from scorefield.errors import ConfigError
-from scorefield.evaluation import ImageJudge, evaluate_samples, real_data
+from scorefield.evaluation import LEAST, ImageJudge, evaluate_samples, real_data
 from scorefield.grids import Counted, Grid, times_of
 from scorefield.guidance import ClassifierFree
 from scorefield.interop.diffusers_latent import LatentDecoder
@@ -179,6 +179,8 @@ class LoadedModel(Generic[Model]):
         Raises:
             ConfigError: bytes asked of a model without a decoder, or what `steered` refuses.
         """
+        if decode is not None:
+            one_of(get_args(Decode), decode, "decode")
         decode = decode or ("none" if self.byte_decoder is None else "draw")
         if decode != "none" and self.byte_decoder is None:
             raise ConfigError(
@@ -256,10 +258,17 @@ class LoadedModel(Generic[Model]):
             measures by name, each of samples and of real data with error and interval, soundness, memorisation; see
             `scorefield.evaluation.evaluate_samples`.
         """
+        x = None if x is None else reals(x, "x").detach().cpu().float()
+        if x is not None and x.shape[1:] != self.drawn:
+            raise ConfigError(
+                f"x must be samples of shape (n, {', '.join(map(str, self.drawn))}); received {tuple(x.shape)}"
+            )
+        n = whole(n if x is None else len(x), "the number of samples", LEAST)
+        asked: dict[str, Any] = {"classes": classes, "data_dir": data_dir, "seed": seed}
+        data = real_data(self.config.data, self.drawn, n, **asked, least=LEAST)
         if x is None:
             labels = None if classes is None else torch.tensor(classes)[torch.arange(n) % len(classes)]
             x = self.sample(n, seed=seed, labels=labels, **drawing).x.cpu()
-        data = real_data(self.config.data, self.drawn, len(x), classes=classes, data_dir=data_dir, seed=seed)
         ends = None if self.model.units is None else self.model.units.ends
         return evaluate_samples(x, data, judge=judge, classes=classes, ends=ends, seed=seed, on_measure=on_measure)
 

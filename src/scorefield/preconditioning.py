@@ -25,7 +25,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from scorefield._checks import positive, require
+from scorefield._checks import number, positive, require
 from scorefield._tensors import as_time, like, there
 from scorefield.errors import ConfigError
 from scorefield.models import Scored, ScoreModel, State, Time, network_inputs, same_shape
@@ -42,6 +42,7 @@ __all__ = [
     "ScoreNet",
     "VelocityNet",
     "denoised_by_flow",
+    "unwrapped",
 ]
 
 
@@ -60,7 +61,7 @@ class Networked(ScoreModel):
         require(Process, process, "the process", "VP() or EDM()")
         self.net = net
         self.process = process
-        self.classes = getattr(net, "classes", None)
+        self.classes = getattr(unwrapped(net), "classes", None)
         _check_signature(net, () if self.classes is None else ("labels",))
 
     def output(self, x: State, noise: Tensor) -> State:
@@ -70,6 +71,15 @@ class Networked(ScoreModel):
             ConfigError: the network returns another shape than it was given.
         """
         return same_shape(self.net(*network_inputs(self, x, noise)), x, self.net).to(x.dtype)
+
+
+def unwrapped(net: nn.Module) -> nn.Module:
+    """Return the network inside of what `torch.compile` and PyTorch's parallel wrappers return, which shares its weights."""
+    while isinstance(net, nn.DataParallel | nn.parallel.DistributedDataParallel) or hasattr(net, "_orig_mod"):
+        inner = net._orig_mod if hasattr(net, "_orig_mod") else net.module
+        assert isinstance(inner, nn.Module)  # noqa: S101 for the type checker
+        net = inner
+    return net
 
 
 def _check_signature(net: nn.Module, labels: tuple[str, ...]) -> None:
@@ -117,6 +127,7 @@ class Denoiser(Networked):
         start: Literal["moments", "noise"] = "moments",
     ) -> None:
         super().__init__(net, process)
+        sigma_data, mean_data = number(sigma_data, "sigma_data"), number(mean_data, "mean_data")
         positive(sigma_data=sigma_data)
         self.sigma_data = sigma_data
         self.mean_data = mean_data

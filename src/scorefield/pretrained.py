@@ -23,7 +23,8 @@ from scorefield.metrics import Judge
 from scorefield.models import NoisyModel, ScoreModel
 from scorefield.networks import ADM, MLP, NCSNpp, NoisyClassifier, UNet
 from scorefield.networks.precision import Precision, uses_bf16
-from scorefield.training import checkpoint, load_weights
+from scorefield.preconditioning import Networked, unwrapped
+from scorefield.training import checkpoint, load_weights, pick_device
 from scorefield.training.export import export
 
 __all__ = [
@@ -56,17 +57,17 @@ def load_model(
 
     Args:
         name: a path, a shipped model's name, or hf:ORG/NAME; a folder or a repository may be a pipeline of diffusers.
-        device: where the model is wanted.
+        device: where the model is wanted; "auto" is the GPU where there is one.
         precision: of its network. Samples in bfloat16 take half the time of those in float32, and differ from them by less than the
             network errs; likelihoods and adaptive solvers, whose error estimates would see the rounding, want float32.
         warn: called with a message for every damaged checkpoint that was passed over.
 
     Raises:
-        ConfigError: nothing of that name, or bf16 on a device without it.
+        ConfigError: nothing of that name, no such device, or bf16 on one without it.
         CheckpointError: found, but damaged or of another kind.
     """
     loaded = _load(name, device, warn, ScoreModel)
-    return lowered(loaded) if uses_bf16(precision, torch.device(device)) else loaded
+    return lowered(loaded) if uses_bf16(precision, pick_device(device)) else loaded
 
 
 def load_trained(
@@ -98,6 +99,7 @@ def _load(
     name: str | os.PathLike[str], device: torch.device | str, warn: Warn, wanted: type[Wanted]
 ) -> LoadedModel[Wanted]:
     """Return the model, which is a ``wanted``."""
+    device = pick_device(device)
     found = find(name, warn)
     values = found.state.get("config")
     event = found.state.get("event")
@@ -171,7 +173,10 @@ def save(
     net = getattr(model, "net", None)
     if net is None:
         raise ConfigError(f"{type(model).__name__} has no network to save; expected a Denoiser, NoiseNet, ScoreNet …")
-    event = event or _event_of(net)
+    if isinstance(model, Networked) and unwrapped(net) is not net:
+        net = unwrapped(net)
+        model = model._with(net=net)
+    event = _event_of(net) if event is None else (event,) if isinstance(event, int) else tuple(event)
     units = model.units
     placed = (
         {}

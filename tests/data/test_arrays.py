@@ -193,6 +193,11 @@ WRONG = {
         "column 1: numbers from 1700000000 to 1700000005",
     ),
     "whole seconds": (SECONDS.astype(int), "column 0"),
+    "unsigned seconds": (SECONDS.astype(np.uint32), "column 0"),
+    "nanoseconds": (1_700_000_000_000_000_000 + 1000 * np.arange(6, dtype=np.uint64)[:, None], "column 0"),
+    "signed nanoseconds": (1_700_000_000_000_000_000 + 1000 * np.arange(6)[:, None], "column 0"),
+    "too small for float32": (1e-60 * np.arange(12.0).reshape(6, 2), "column 0.*Multiply"),
+    "all but too small": (1e-45 * np.arange(12.0).reshape(6, 2), "column 0.*Multiply"),
 }
 
 
@@ -227,6 +232,9 @@ def test_nothing_is_unpickled(tmp_path):
 def test_what_float32_can_tell_apart_is_kept(tmp_path):
     for x in (
         np.arange(60.0)[:, None] + 1e6,
+        np.arange(60, dtype=np.uint64)[:, None] * 10**17,
+        np.arange(60.0)[:, None] * 1e-40,
+        np.zeros((6, 2)),
         np.full((6, 2), 0.1) + 1e-17 * np.arange(6)[:, None],
         np.full((6, 2), 1.7e9),
     ):
@@ -245,6 +253,35 @@ FOREIGN = {
     "table": (b"1 2\n", "numpy.save"),
     "picture.png": (b"\x89PNG", "folder"),
 }
+
+
+TABLES = {
+    "names.txt": "a,b\n1,2\n3,4\n",
+    "none.txt": "1,2\n3,4\n",
+    "of europe.txt": "1;2\n3;4\n",
+    "tabs.TXT": "a\tb\n1\t2\n3\t4\n",
+    "spaces.dat": "1 2\n3  4\n",
+    "quoted 'n' \"q\".txt": '"a","b"\n1,2\n3,4\n',
+    "bars.TXT": "a|b\n1|2\n3|4\n",
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_is_converted_whole_by_what_is_advised(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_text(TABLES[name])
+    with pytest.raises(DataError) as caught:
+        from_path(name)
+    exec(str(caught.value).partition("Convert it: ")[2], {"numpy": np})  # noqa: S102 as a person would paste it
+    assert from_path(tmp_path / f"{(tmp_path / name).stem}.npy").x.tolist() == [[1, 2], [3, 4]]
+
+
+@pytest.mark.parametrize("beside", [{"about": {"a": 1}}, {"names": ["a", 1]}])
+def test_python_objects_beside_what_is_named_are_left_out(beside, tmp_path):
+    path = npz(tmp_path, x=np.ones((6, 2)), **{name: np.array(value, dtype=object) for name, value in beside.items()})
+    assert from_array_file(path, array="x").x.shape == (6, 2)
+    with pytest.raises(DataError, match=r"object \(0,\).*data\.array"):
+        from_array_file(path)
 
 
 @pytest.mark.parametrize("name", FOREIGN)

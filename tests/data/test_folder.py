@@ -101,6 +101,14 @@ def test_one_bit_is_black_and_white(tmp_path):
     np.testing.assert_array_equal(one(tmp_path)[0], (GREY > 100) * 255)
 
 
+@pytest.mark.parametrize("place", [".ipynb_checkpoints", "cats/.thumbnails", ".git/objects"])
+def test_hidden_folders_are_neither_examples_nor_classes(tmp_path, place):
+    for folder in ("cats", "dogs", place):
+        (tmp_path / folder).mkdir(parents=True)
+        Image.fromarray(GREY).save(tmp_path / folder / "a.png")
+    assert from_folder(tmp_path).labels.tolist() == [0, 1]
+
+
 def test_palette_is_looked_up(tmp_path):
     few = COLOUR // 128 * 255
     Image.fromarray(few).quantize(8).save(tmp_path / "a.png")

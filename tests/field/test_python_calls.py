@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import TensorDataset
 
 import scorefield as sf
 
@@ -13,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("seeded")
 
 
 def model(net: nn.Module | None = None) -> sf.Denoiser:
-    return sf.Denoiser(net or sf.MLP(dim=2, width=8), sf.EDM(), sigma_data=0.5)
+    return sf.Denoiser(sf.MLP(dim=2, width=8) if net is None else net, sf.EDM(), sigma_data=0.5)
 
 
 def draw(of: sf.ScoreModel | None = None, **how) -> torch.Tensor:
@@ -134,6 +135,31 @@ def test_a_network_that_returns_something_else_is_refused(kind, got: str) -> Non
         sf.fit(model(kind()), torch.randn(8, 2), sf.DSM(), steps=2, batch_size=4)
 
 
+class Detached(Own):
+    def forward(self, x, noise):
+        return self.layer(x).detach()
+
+
+class Rounded(Own):
+    def forward(self, x, noise):
+        return self.layer(x).round().long()
+
+
+class Lazy(Own):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.LazyLinear(2)
+
+    def forward(self, x, noise):
+        return self.layer(x)
+
+
+@pytest.mark.parametrize(("kind", "said"), [(Detached, "was detached"), (Rounded, "rounded"), (Lazy, "call it once")])
+def test_a_network_that_cannot_learn_is_refused(kind, said: str) -> None:
+    with pytest.raises(sf.ConfigError, match=said):
+        sf.fit(model(kind()), torch.randn(8, 2), sf.DSM(), steps=2, batch_size=4)
+
+
 @pytest.mark.parametrize("event", [(3,), (1, 3), (2, 2)])
 def test_data_of_another_size_than_the_network_are_named(event) -> None:
     with pytest.raises(sf.ConfigError, match="the network was built for dim=2"):
@@ -142,6 +168,10 @@ def test_data_of_another_size_than_the_network_are_named(event) -> None:
 
 EXACT = sf.Exact(sf.Gaussian(torch.zeros(2)), sf.EDM())
 ROWS = torch.zeros(4, 2)
+
+
+def digits() -> sf.LoadedModel[sf.ScoreModel]:
+    return sf.load_model("digits")
 
 
 class Loaded:
@@ -182,6 +212,24 @@ REFUSED = {
     "an objective's name": (lambda: sf.fit(model(), ROWS, "dsm", steps=1), "such as DSM\\(\\); received 'dsm'"),
     "a bare network": (lambda: sf.fit(nn.Linear(2, 2), ROWS, sf.DSM(), steps=1), "to train must be.*received Linear"),
     "half a training step": (lambda: sf.fit(model(), ROWS, sf.DSM(), steps=1.5), "steps must be a whole number"),
+    "half a training batch": (lambda: sf.fit(model(), ROWS, sf.DSM(), steps=1, batch_size=1.5), "batch_size must be a whole"),
+    "half a seed to fit": (lambda: sf.fit(model(), ROWS, sf.DSM(), steps=1, seed=1.5), "seed must be a whole number"),
+    "no seed to fit": (lambda: sf.fit(model(), ROWS, sf.DSM(), steps=1, seed=None), "seed must be a whole number"),
+    "a rate in words": (lambda: sf.fit(model(), ROWS, sf.DSM(), steps=1, learning_rate="1e-3"), "learning_rate must be a finite"),
+    "a rate below 0": (lambda: sf.fit(model(), ROWS, sf.DSM(), steps=1, learning_rate=-1.0), "learning_rate must be a finite"),
+    "too few labels": (lambda: sf.fit(model(), (ROWS, ROWS[:3, 0]), sf.DSM(), steps=1), "one for each of 4 examples"),
+    "one-hot labels": (lambda: sf.fit(model(), (ROWS, torch.eye(4).long()), sf.DSM(), steps=1), r"take labels\.argmax"),
+    "names for labels": (lambda: sf.fit(model(), (ROWS, list("abca")), sf.DSM(), steps=1), "found labels of type <U1"),
+    "a deviation in words": (lambda: sf.Denoiser(sf.MLP(2), sf.EDM(), sigma_data="1"), "sigma_data must be a finite number"),
+    "two deviations": (lambda: sf.Denoiser(sf.MLP(2), sf.EDM(), sigma_data=[1, 2]), "sigma_data must be a finite number"),
+    "another way to end": (lambda: sf.load_model("digits").sample(1, decode="mean"), "one of draw, mode, none"),
+    "a device of none": (lambda: sf.load_model("digits", "gpu"), "expected auto, cpu, cuda, cuda:N or mps"),
+    "a device that is not here": (lambda: sf.load_model("digits", "cuda:99"), "device 'cuda:99' was asked for"),
+    "one that is an object": (lambda: sf.load_model("digits", torch.device("cuda", 99)), "device 'cuda:99' was asked for"),
+    "three samples to measure": (lambda: digits().evaluate(torch.rand(3, 1, 8, 8)), "at least 12; received 3"),
+    "samples of another shape": (lambda: digits().evaluate(torch.rand(30, 8, 8)), r"\(n, 1, 8, 8\); received \(30, 8, 8\)"),
+    "samples that are not finite": (lambda: digits().evaluate(torch.rand(30, 1, 8, 8) / 0), "x must be finite"),
+    "bytes for samples": (lambda: digits().evaluate(torch.zeros(30, 1, 8, 8).byte()), "divide images by 255"),
     "masked numbers": (lambda: sf.fit(model(), np.ma.masked_less(ROWS.numpy(), 1), sf.DSM(), steps=1), "8 masked numbers"),
     "a sparse table": (lambda: sf.fit(model(), ROWS.to_sparse(), sf.DSM(), steps=1), r"x\.to_dense\(\)"),
     "a class by its word": (lambda: sf.load_model("mnist-class").steered(labels="three"), "classes counted from 0"),
@@ -210,6 +258,113 @@ def test_what_is_meant_is_taken_from_any_library() -> None:
     assert torch.equal(draw(init=np.zeros((3, 2), np.float32)), draw(init=ROWS[:3]))
     assert torch.equal(sf.Empirical(ROWS.numpy()).data, sf.Empirical(ROWS.long()).data)
     assert draw(batch_size=np.int64(2), frames=np.int64(1)).shape == (3, 2)
+
+
+X = torch.arange(16.0).reshape(8, 2) / 8
+Y = torch.arange(8) % 3
+FORMS = {
+    "arrays": lambda: (X.numpy(), Y.numpy()),
+    "lists": lambda: (X.tolist(), Y.tolist()),
+    "an array and a list": lambda: [X.numpy(), Y.tolist()],
+    "floating labels": lambda: (X.double(), Y.double()),
+    "a column of labels": lambda: (X, Y[:, None]),
+    "tables": lambda: (Table(X), Table(Y)),
+    "pairs of tensors": lambda: list(zip(X, Y, strict=True)),
+    "pairs of arrays": lambda: list(zip(X.numpy(), Y.numpy(), strict=True)),
+    "pairs of arrays and numbers": lambda: [[x, int(y)] for x, y in zip(X.numpy(), Y, strict=True)],
+    "a data set": lambda: TensorDataset(X, Y),
+}
+
+
+class Table:
+    """As one of pandas: no tensor, no array, no sequence of rows."""
+
+    def __init__(self, x: torch.Tensor) -> None:
+        self._x = x.numpy()
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        return self._x if dtype is None else self._x.astype(dtype)
+
+
+def weights(data, **how) -> torch.Tensor:
+    torch.manual_seed(0)
+    made = model(sf.MLP(dim=2, width=8, classes=3))
+    sf.fit(made, data, sf.DSM(), steps=2, batch_size=4, **how)
+    return torch.cat([p.detach().flatten() for p in made.parameters()])
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_examples_with_labels_come_in_any_form(form: str) -> None:
+    assert torch.equal(weights(FORMS[form]()), weights((X, Y)))
+
+
+def test_two_examples_are_no_example_with_a_label() -> None:
+    for two in ([X[:2].numpy(), X[2:4].numpy()], [[X[0].numpy(), X[1].numpy()], [X[2].numpy(), X[3].numpy()]]):
+        with pytest.raises(sf.ConfigError, match=r"examples have shape \(2, 2\)"):
+            sf.fit(model(), two, sf.DSM(), steps=1)
+
+
+def test_a_loader_may_yield_arrays() -> None:
+    batches = [(x, y) for x, y in zip(X.split(4), Y.split(4), strict=True)]
+    assert torch.equal(weights(iter([(x.numpy(), y.numpy()) for x, y in batches * 3])), weights(iter(batches * 3)))
+
+
+@pytest.mark.parametrize("around", [torch.no_grad, torch.inference_mode], ids=lambda around: around.__name__)
+def test_gradients_that_were_switched_off_are_on_while_a_model_is_fit(around) -> None:
+    torch.manual_seed(0)
+    made = model()
+    with around():
+        sf.fit(made, X, sf.DSM(), steps=2, batch_size=4)
+        assert not torch.is_grad_enabled()
+    torch.manual_seed(0)
+    other = model()
+    sf.fit(other, X, sf.DSM(), steps=2, batch_size=4)
+    assert all(torch.equal(a, b) for a, b in zip(made.parameters(), other.parameters(), strict=True))
+    with around(), pytest.raises(sf.ConfigError, match=r"made in inference mode|trainable"):
+        sf.fit(model() if around is torch.inference_mode else EXACT, X, sf.DSM(), steps=1)
+
+
+def test_equal_seeds_and_settings_of_any_library_fit_the_same() -> None:
+    of_numpy = {"seed": np.int64(3), "learning_rate": np.float32(0.5)}
+    assert torch.equal(weights((X, Y), **of_numpy), weights((X, Y), seed=3, learning_rate=0.5))
+
+
+WRAPPERS = {
+    "compiled": lambda net: torch.compile(net, backend="eager"),
+    "in parallel": nn.DataParallel,
+    "both": lambda net: torch.compile(nn.DataParallel(net), backend="eager"),
+}
+
+
+@pytest.mark.parametrize("name", WRAPPERS)
+def test_a_wrapped_network_keeps_its_classes_and_is_saved_without_the_wrapper(tmp_path: Path, name: str) -> None:
+    made = model(WRAPPERS[name](sf.MLP(dim=2, width=8, classes=3)))
+    assert made.classes == 3
+    sf.save(made, tmp_path / "mine", event=2)
+    loaded, x = sf.load_model(tmp_path / "mine").model, torch.randn(4, 2)
+    assert torch.equal(loaded.condition(1).denoise(x, 0.5), made.condition(1).denoise(x, 0.5))
+    assert type(made.net) is not sf.MLP
+
+
+def test_a_network_compiled_for_one_backward_pass_is_named(monkeypatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("This backward function was compiled with non-empty donated buffers which requires ...")
+
+    monkeypatch.setattr(torch.autograd, "grad", refuse)
+    with pytest.raises(sf.ConfigError, match="give the network itself"):
+        sf.log_likelihood(model(), X)
+
+
+def test_what_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(sf.CheckpointError, match="cannot be written: "):
+        sf.save(model(), tmp_path / "file" / "mine", event=(2,))
+
+
+def test_samples_to_measure_come_from_any_library() -> None:
+    x = torch.rand(20, 1, 8, 8)
+    of = [digits().evaluate(samples)["measures"] for samples in (x, x.double().numpy())]
+    assert of[0] == of[1]
 
 
 def test_a_path_is_a_models_name(tmp_path: Path) -> None:

@@ -144,5 +144,5 @@ def test_other_ways_are_refused(settings: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("sigma_data", [0.0, -1.0, math.nan])
 def test_a_denoiser_needs_a_positive_data_scale(sigma_data: float) -> None:
-    with pytest.raises(ValueError, match="sigma_data must be a finite positive"):
+    with pytest.raises(ValueError, match=r"sigma_data must be a finite"):
         Denoiser(Wave(), VE(), sigma_data)

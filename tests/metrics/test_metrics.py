@@ -61,6 +61,14 @@ def test_mmd_is_its_closed_form_between_gaussians(d: int) -> None:
     assert z_p(found, 1.3 * closed) < LEVEL
 
 
+@pytest.mark.parametrize("rare", [0.05, 0.0])
+def test_a_bandwidth_is_found_where_most_samples_are_equal(rare: float) -> None:
+    """Tables of rare events: of the pairs that differ the median distance is 1; where none do, nothing is between samples."""
+    x, y = ((normal(400, 1, seed=k).abs() < share).double() for k, share in ((1, 0.0), (2, 2 * rare)))
+    assert mmd(x, y) == mmd(x, y, bandwidth=1.0)
+    assert (mmd(x, y).value > 0) == (rare > 0)
+
+
 def test_the_energy_distance_is_its_closed_form_between_gaussians() -> None:
     def mean_distance(m: float) -> float:  # E|N(m, 2)|
         s = math.sqrt(2)

@@ -1,6 +1,7 @@
 """``scorefield convert``: models of NCSN, NCSNv2, score-SDE, EDM and diffusers in, and out again."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,7 @@ def _bring_in(args: Namespace, out: Path) -> int:
     if brought.ends is not None:
         sigmas = "sigma_1 {:.6g}, sigma_L {:.6g}".format(*brought.ends)
         print(f"assumed, since the file does not tell: the ladder's ends, {sigmas} (--config)")
-    print(f"Sample it with:\n  scorefield sample {out} -n 64 --out samples.png")
+    print(f"Sample it with:\n  scorefield sample {shlex.quote(str(out))} -n 64 --out samples.png")
     return 0
 
 
@@ -117,7 +118,8 @@ def _publish(source: str, out: Path, evaluation: str | None) -> int:
     print(
         f"{out}: weights, configuration and a model card, README.md. Try it, and bring it to the Hugging Face Hub, with:"
     )
-    print(f"  scorefield sample {out} -n 64 --out samples.png\n  hf upload ORG/NAME {out}")
+    named = shlex.quote(str(out))
+    print(f"  scorefield sample {named} -n 64 --out samples.png\n  hf upload ORG/NAME {named}")
     return 0
 
 

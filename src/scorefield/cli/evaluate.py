@@ -69,7 +69,7 @@ def run(args: Namespace) -> int:
     from scorefield.cli.drawing import count, parse_seeds
     from scorefield.cli.likelihood import held_out
     from scorefield.config import refusals
-    from scorefield.evaluation import evaluate_samples, page, real_data, render
+    from scorefield.evaluation import LEAST, evaluate_samples, page, real_data, render
     from scorefield.plotting import save_grid
     from scorefield.pretrained import load_judge, load_trained
     from scorefield.training import environment, processes
@@ -88,7 +88,8 @@ def run(args: Namespace) -> int:
     if n < _LEAST:
         raise ConfigError(f"at least {_LEAST} samples are needed to say anything of them; received {n}")
     with stage("reading data that it was not trained on"):
-        data = real_data(loaded.config.data, loaded.drawn, n, classes=classes, data_dir=args.data_dir, seed=args.seed)
+        asked = {"classes": classes, "data_dir": args.data_dir, "seed": args.seed}
+        data = real_data(loaded.config.data, loaded.drawn, n, **asked, least=LEAST)
     _check_likelihood(args, data)
     named = args.judge or (_JUDGE if loaded.config.data.kind == "mnist" else None)
     judge = None if named is None else load_judge(named, device)

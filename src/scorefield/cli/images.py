@@ -81,7 +81,8 @@ def read_mask(text: str, event: tuple[int, ...], seed: int) -> Bool[Tensor, "...
     if not hidden.any():
         raise ConfigError(f"--mask {text}: hides nothing of {size}, so there is nothing to restore")
     if hidden.all():
-        raise ConfigError(f"--mask {text}: hides all {size}; draw with scorefield sample instead")
+        other = "another --seed hides others" if text.startswith("bernoulli") else "draw with scorefield sample instead"
+        raise ConfigError(f"--mask {text}: hides all {size}; {other}")
     return hidden
 
 
@@ -97,9 +98,12 @@ def operator(text: str, event: tuple[int, ...], seed: int) -> LinearOperator:
     """
     kind, count, axes = text.partition(":")[0], math.prod(event), max(1, len(event) - 1)
     if kind == "downsample":
-        return Downsample(
-            int(_parameter("--problem", text, "a whole number, at least 2", lambda k: k >= 2 and k.is_integer())), axes
-        )
+        k = int(_parameter("--problem", text, "a whole number, at least 2", lambda k: k >= 2 and k.is_integer()))
+        if any(side % k for side in event[-axes:]):
+            raise ConfigError(
+                f"--problem {text}: samples of shape {event} are not cut into blocks of {k}; give a divisor"
+            )
+        return Downsample(k, axes)
     if kind == "blur":
         return Blur.gaussian(
             _parameter("--problem", text, "a number of pixels above 0", lambda s: 0 < s < max(event)), axes

@@ -83,7 +83,7 @@ def _held_out(args: Namespace, loaded: "LoadedModel[ScoreModel]", parallel: "Par
     """Return what is found of held-out data, and its lines."""
     from scorefield.evaluation import real_data, render_likelihood
 
-    data = real_data(loaded.config.data, loaded.event, args.n or _N, data_dir=args.data_dir, seed=args.seed)
+    data = real_data(loaded.config.data, loaded.event, args.n or _N, data_dir=args.data_dir, seed=args.seed, least=2)
     tell_device(args.device)
     found = held_out(loaded, data, len(data.reference), args.seed, Path(f"likelihood-{loaded.config.name}"), parallel)
     told = data.sizes | found

@@ -5,6 +5,7 @@
 
 import errno
 import logging
+import os
 import re
 import sys
 import traceback
@@ -35,13 +36,17 @@ _FULL = (errno.EDQUOT, errno.EIO, errno.ENOSPC)
 _REFUSED = re.compile(
     r'Parser key "(?P<key>[^"]+)":\s+Not of type (?P<expected>a(?: finite|uto| whole).*?): (?P<why>.*)'
 )
+_UNLIKE = re.compile(r"""Parser key "(?P<key>[^"]+)":\s+Expected a <class '(?P<type>\w+)'>. Got value: (?P<value>.*)""")
+_TYPES = {"int": "whole number", "float": "number"}
+
+_HOME = re.compile(r"^(--[\w.-]+=)~/")  # which a shell replaces only where a word begins with it
 
 _REQUIRED = "the following arguments are required: "
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    arguments = _with_level(sys.argv[1:] if argv is None else argv)
+    arguments = [_HOME.sub(_at_home, argument) for argument in _with_level(sys.argv[1:] if argv is None else argv)]
     console.open_streams()
     keep_freed()
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # no word about its cache where no home can be written
@@ -96,6 +101,11 @@ def build_parser(wanted: Sequence[str] = COMMANDS) -> ArgumentParser:
     return parser
 
 
+def _at_home(found: re.Match[str]) -> str:
+    """Return ``--option=~/`` as the home folder it means."""
+    return found[1] + os.path.expanduser("~/")
+
+
 def _with_level(arguments: Sequence[str]) -> list[str]:
     """Return arguments in which ``--verbose`` alone is ``--verbose=debug``: what follows it may be the name of a model."""
     joined: list[str] = []
@@ -134,6 +144,9 @@ def _objection(text: str, arguments: list[str]) -> str:
         )
         received = why.split("'")[1] if why.endswith("'") else why.partition(" ")[0]
         return f"{option}: expected {refused['expected']}; received {received}"
+    if (unlike := _UNLIKE.search(text)) is not None:
+        option = unlike["key"].rpartition(".")[2].replace("_", "-")
+        return f"--{option}: expected a {_TYPES.get(unlike['type'], unlike['type'])}; received {unlike['value']}"
     if not arguments[:1] or text.startswith("argument COMMAND"):
         near = get_close_matches(arguments[0], COMMANDS, n=1) if arguments else []
         meant = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(COMMANDS)}"

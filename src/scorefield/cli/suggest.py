@@ -1,6 +1,7 @@
 """``scorefield suggest``: noise levels and step sizes computed from your data, and a configuration."""
 
 import json
+import shlex
 from dataclasses import asdict
 
 from jsonargparse import ArgumentParser, Namespace
@@ -59,7 +60,7 @@ def run(args: Namespace) -> int:
     if out is not None:
         out.write_text(to_yaml(suggested(advice, section, dataset.event)), encoding="utf-8")
         if not args.json:
-            print(f"\n{out}: written. Train with: scorefield train --config {out}")
+            print(f"\n{out}: written. Train with: scorefield train --config {shlex.quote(str(out))}")
     return 0
 
 

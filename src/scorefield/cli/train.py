@@ -125,6 +125,8 @@ def run(args: Namespace) -> int:
 def _place(args: Namespace, config: "RunConfig") -> Path:
     """Return the run folder: the one asked for, runs/NAME, or one apart for a walk through that should not stand in the way of the run."""
     if args.run is not None:
+        if not args.run:
+            raise ConfigError("--run: expected a folder; received an empty name")
         return Path(args.run)
     base = Path("runs") / config.name
     return free_folder(base.with_name(f"{base.name}-fast-dev-run")) if args.fast_dev_run else base
@@ -174,12 +176,12 @@ def _farewell(run: "Run") -> None:
     """Say what to do next."""
     from scorefield.models import ScoreModel
 
-    done = f"{run.path}: trained to step {run.state.step}."
+    done, path = f"{run.path}: trained to step {run.state.step}.", shlex.quote(str(run.path))
     if isinstance(run.state.ema, ScoreModel):
         suffix = "png" if is_picture(run.data.event) else "npz" if run.data.columns is None else "csv"
-        print(f"{done} Sample it with:\n  scorefield sample {run.path} -n 64 --out samples.{suffix}")
+        print(f"{done} Sample it with:\n  scorefield sample {path} -n 64 --out samples.{suffix}")
     else:
-        print(f"{done} Measure it with:\n  scorefield evaluate {run.path}")
+        print(f"{done} Measure it with:\n  scorefield evaluate {path}")
 
 
 def configure(args: Namespace) -> "RunConfig":

@@ -1,5 +1,6 @@
 """What a run learns: the section ``data`` of its configuration."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -98,7 +99,7 @@ class DataConfig(Section):
         if (self.kind == "path") != (self.path is not None):
             raise ConfigError("data.path goes with data.kind=path, and only with it; set both or neither")
         if self.path is not None:
-            path = Path(self.dir or "", self.path)
+            path = Path(_at_home(self.dir or ""), _at_home(self.path))
             return data.from_path(path, self.size, array=self.array, channels=self.channels, columns=self.columns)
         if self.kind == "digits":
             return data.digits(train=train)
@@ -108,4 +109,9 @@ class DataConfig(Section):
             "kmnist": data.kmnist,
             "cifar10": data.cifar10,
         }
-        return published[self.kind](train=train, data_dir=None if self.dir is None else Path(self.dir))
+        return published[self.kind](train=train, data_dir=None if self.dir is None else Path(_at_home(self.dir)))
+
+
+def _at_home(path: str) -> str:
+    """Return a path in which ~/ stands for the home folder, as shells have it, which read no YAML."""
+    return os.path.expanduser(path) if path.startswith("~/") else path

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from yaml.composer import Composer
 
 from scorefield.config.migrate import migrated
-from scorefield.errors import ConfigError
+from scorefield.errors import ConfigError, ScorefieldError
 
 __all__ = ["merge", "parse_yaml", "read_yaml", "refusals", "to_yaml", "validate"]
 
@@ -203,7 +203,7 @@ def refusals(source: str) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        if isinstance(error, ConfigError):
+        if isinstance(error, ScorefieldError):
             raise
         raise ConfigError(f"{source}: {error}") from error
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import torch
 
+from scorefield.config.load import refusals
 from scorefield.data import Dataset
-from scorefield.errors import DataError
+from scorefield.errors import ConfigError, DataError
 from scorefield.units import INSIDE, Units
 
 __all__ = ["measured"]
@@ -29,6 +30,7 @@ def measured(dataset: Dataset, model: Mapping[str, Any], *, units: bool = True) 
         units: whether units may be measured.
 
     Raises:
+        ConfigError: units that are not one number, or one for each of an example's.
         DataError: numbers that are all the same, in units that are not measured.
     """
     found = dict(model)
@@ -41,10 +43,11 @@ def measured(dataset: Dataset, model: Mapping[str, Any], *, units: bool = True) 
         defaults = defaults if own else {"location": of.location.tolist(), "scale": of.scale.tolist()}
         defaults["ends"] = of.ends
     found |= {name: value for name, value in defaults.items() if found.get(name) is None}
+    of_model = _units(found, dataset.event)
     open_ = [name for name in _OF_DATA if name in found and found[name] is None]
     if not open_:
         return found
-    mean, std = (0.0, INSIDE) if standard else _moments(dataset, Units(found["location"], found["scale"]))
+    mean, std = (0.0, INSIDE) if standard else _moments(dataset, of_model)
     if std == 0:
         raise DataError(
             f"{dataset.name}: every number is {mean:g}, so there is nothing to learn; set model.sigma_data to train on it all the same"
@@ -54,6 +57,23 @@ def measured(dataset: Dataset, model: Mapping[str, Any], *, units: bool = True) 
         # A recipe's numbers are read by people.
         values = {name: float(f"{value:.4g}") for name, value in values.items()}
     return found | {name: values[name] for name in open_}
+
+
+def _units(model: Mapping[str, Any], event: tuple[int, ...]) -> Units:
+    """Return the units that a model's section says."""
+    with refusals("model"):
+        try:
+            units = Units(model["location"], model["scale"])
+        except TypeError as error:
+            raise ConfigError("model.location and model.scale: expected a number, or lists of equal lengths") from error
+    for name in ("location", "scale"):
+        shape = tuple(getattr(units, name).shape)
+        pairs = zip(shape[::-1], event[::-1], strict=False)
+        if len(shape) > len(event) or any(one not in (1, other) for one, other in pairs):
+            raise ConfigError(
+                f"model.{name}: expected one number, or one for each of an example's, of shape {event}; received shape {shape}"
+            )
+    return units
 
 
 def _moments(dataset: Dataset, units: Units) -> tuple[float, float]:

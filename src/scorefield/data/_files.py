@@ -23,11 +23,13 @@ def regular_file(path: str | os.PathLike[str], expected: str) -> Path:
         expected: what should have been there, for the message.
 
     Raises:
-        DataError: nothing is there, or something other than a file is.
+        DataError: nothing is there, something other than a file is, or a file of no bytes.
     """
     # os.path, unlike pathlib, answers False for what may not be looked at and for names that cannot exist.
-    if os.path.isfile(path):
+    if os.path.isfile(path) and os.path.getsize(path) > 0:
         return Path(path)
+    if os.path.isfile(path):
+        raise refusal(path, "0 bytes, an empty file", expected, "Bring it again, or remove it.")
     if os.path.isdir(path):
         found = "a folder"
     elif os.path.islink(path):

@@ -23,19 +23,20 @@ _LABEL_KEYS = ("labels", "y")
 _MAGIC = (b"\x93NUMPY", b"PK\x03\x04", b"PK\x05\x06")
 _SAVE = "Save it again with numpy.save or numpy.savez; arrays of Python objects are not read."
 _READERS = {
-    **dict.fromkeys((".txt", ".dat"), 'numpy.genfromtxt("{name}", delimiter=",", skip_header=1)'),
-    **dict.fromkeys((".parquet", ".pq"), 'pandas.read_parquet("{name}").to_numpy()'),
-    **dict.fromkeys((".xls", ".xlsx"), 'pandas.read_excel("{name}").to_numpy()'),
-    **dict.fromkeys((".pt", ".pth"), 'torch.load("{name}").numpy()'),
-    ".mat": 'scipy.io.loadmat("{name}")["x"]',
-    **dict.fromkeys((".h5", ".hdf5"), 'h5py.File("{name}")["x"][:]'),
+    **dict.fromkeys((".parquet", ".pq"), "pandas.read_parquet({name}).to_numpy()"),
+    **dict.fromkeys((".xls", ".xlsx"), "pandas.read_excel({name}).to_numpy()"),
+    **dict.fromkeys((".pt", ".pth"), "torch.load({name}).numpy()"),
+    ".mat": 'scipy.io.loadmat({name})["x"]',
+    **dict.fromkeys((".h5", ".hdf5"), 'h5py.File({name})["x"][:]'),
 }
 """What turns a file of another kind into an array."""
+_TABLES = (".txt", ".dat")
 
 _MAPPED = 2**28  # bytes of a .npy beyond which it is mapped: pages come from the file when a batch needs them
 _FREE = 2**28  # bytes that any compressed file may unpack to
 _RATIO = 100  # times its own size that a larger one may; photographs and tables have 1 to 10, mostly empty masks 50
 _MOST_CHANNELS = 4  # of what looks like colours, with transparency
+_SMALLEST = 2.0**-149  # number above 0 in float32
 _LEVELS = 32  # that float32 has to tell apart between the smallest and the largest number
 
 
@@ -59,6 +60,8 @@ def from_array_file(
     arrays = _read(path)
     key = _chosen(path, arrays, array)
     x = arrays.pop(key)
+    if x.dtype == object:
+        raise refusal(path, "Python objects", "numbers", _SAVE)
     names = [name for name in _LABEL_KEYS if name in arrays]
     if array is not None:  # whoever named the data has seen the rest: what cannot be labels is left out
         names = [name for name in names if _counts(arrays[name], len(x))]
@@ -152,9 +155,10 @@ def _counts(labels: Shaped[np.ndarray, "..."], n: int) -> bool:
 
 def _read(path: Path) -> dict[str, Shaped[np.ndarray, "..."]]:
     """Return the arrays of a file by name; the one in a ``.npy`` is x, mapped where it is large."""
-    reader = _READERS.get(path.suffix.lower())
+    suffix = path.suffix.lower()
+    reader = _of_table(path) if suffix in _TABLES else _READERS.get(suffix)
     if reader is not None:
-        remedy = f'Convert it: numpy.save("{path.stem}.npy", {reader.format(name=path.name)})'
+        remedy = f"Convert it: numpy.save({path.stem + '.npy'!r}, {reader.format(name=repr(path.name))})"
         raise refusal(path, f"a {path.suffix} file", f"{ARRAYS}, or a folder of pictures", remedy)
     try:
         with path.open("rb") as file:
@@ -165,13 +169,37 @@ def _read(path: Path) -> dict[str, Shaped[np.ndarray, "..."]]:
                 return {"x": loaded}
             with loaded:
                 _refuse_bomb(path, sum(member.file_size for member in loaded.zip.infolist()))
-                return {key: np.asarray(loaded[key]) for key in loaded.files}  # members of other kinds come as bytes
+                return {key: _member(loaded, key) for key in loaded.files}
     except DataError:
         raise
     # A reader fed with damaged bytes may raise anything; all of it means the same to the owner of the file.
     except Exception as error:
         raise refusal(path, f"data that cannot be read ({error})", ARRAYS, _SAVE) from error
     raise refusal(path, "a file that does not begin as NumPy's do", f"{ARRAYS}, or a folder of pictures", _SAVE)
+
+
+def _of_table(path: Path) -> str:
+    """Return what reads a table of text: apart at what separates its first line, which may be of names."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        first = file.readline(2**16).strip()
+    delimiter = next((mark for mark in ";\t|," if mark in first), "")  # where commas are decimal, others separate
+    parts = first.split(delimiter or None)
+    try:
+        names = not [float(part.strip('"') or "nan") for part in parts]
+    except ValueError:
+        names = True
+    apart = f", delimiter={delimiter!r}" if delimiter else ""
+    return f"numpy.genfromtxt({{name}}{apart}{', skip_header=1' if names else ''})"
+
+
+def _member(loaded: "np.lib.npyio.NpzFile", key: str) -> Shaped[np.ndarray, "..."]:
+    """Return one array of an ``.npz``, bytes where it is no array; of Python objects, which are not read, an empty one that says so."""
+    try:
+        return np.asarray(loaded[key])
+    except ValueError as error:
+        if "Object arrays" not in str(error):
+            raise
+        return np.empty(0, dtype=object)
 
 
 def _refuse_bomb(path: Path, unpacked: int) -> None:
@@ -232,22 +260,29 @@ def _real(source: str | os.PathLike[str], x: Tensor) -> Tensor:
         shown = ", ".join(map(str, rows[:5])) + (", …" if len(rows) > 5 else "")
         what = f"{len(rows)} examples with NaN or infinite numbers, at positions {shown} (counted from 0)"
         raise refusal(source, what, "finite float32 numbers", "Remove or repair these examples.")
+    rounded = x.is_floating_point()
+    if x.dtype in (torch.uint32, torch.uint64):
+        x = x.double()  # which can be compared
     if x.dtype in (torch.float64, torch.int32, torch.int64):
-        _told_apart(source, x)
+        _told_apart(source, x, 1e-12 if rounded else 0.0)
     return found
 
 
-def _told_apart(source: str | os.PathLike[str], x: Tensor) -> None:
-    """Refuse numbers so large beside their differences, such as times in seconds since 1970, that float32 loses these."""
+def _told_apart(source: str | os.PathLike[str], x: Tensor, rounding: float) -> None:
+    """Refuse numbers so large beside their differences, such as times in seconds since 1970, or so small, that float32 loses these."""
     axes = [0] if x.ndim == 2 else list(range(x.ndim))
     low, high = x.amin(axes).double().reshape(-1), x.amax(axes).double().reshape(-1)
     size, spread = torch.maximum(low.abs(), high.abs()), high - low
-    # Differences in the last digits of float64 are rounding of a constant.
-    lost = ((spread > 1e-12 * size) & (spread < _LEVELS * 2.0**-23 * size)).nonzero().flatten().tolist()
+    # Differences in the last digits of float64 are the rounding of a constant.
+    finest = (2.0**-23 * size).clamp_min(_SMALLEST)
+    lost = ((spread > rounding * size) & (spread < _LEVELS * finest)).nonzero().flatten().tolist()
     if lost:
         where = f"column {lost[0]}: " if x.ndim == 2 else ""
         what = f"{where}numbers from {low[lost[0]].item():.15g} to {high[lost[0]].item():.15g}"
-        raise refusal(source, what, "differences that float32 can tell", "Subtract the smallest number from them.")
+        remedy = (
+            "Multiply them by a power of ten." if size[lost[0]] < 1e-30 else "Subtract the smallest number from them."
+        )
+        raise refusal(source, what, "differences that float32 can tell", remedy)
 
 
 def _part(x: Tensor) -> int:

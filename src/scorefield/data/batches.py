@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import IterableDataset
 
+from scorefield._checks import whole
 from scorefield._noise import Stream, derive_seed
 from scorefield._tensors import like
 from scorefield.data.arrays import class_numbers, dataset_of
@@ -210,6 +211,7 @@ class LoaderBatches:
     @staticmethod
     def _batch(item: object) -> Batch:
         x, labels = _pair(item)
+        x = torch.as_tensor(x) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
         if not (isinstance(x, Tensor) and x.ndim >= 2 and x.is_floating_point()):
             raise ConfigError(
                 f"a loader must yield float tensors of shape (b, *d), or pairs of them and labels; received {type(x).__name__}"
@@ -255,15 +257,21 @@ def batches_of(
 
 
 def _with_labels(data: object) -> TypeGuard[tuple[Any, Any]]:
-    """Return whether data are a pair of examples (n, *d) and labels (n,), rather than two examples, which have one shape."""
-    if not (
-        isinstance(data, tuple | list)
-        and len(data) == 2
-        and all(isinstance(part, Tensor | np.ndarray) for part in data)
-    ):
+    """Return whether data are a pair of examples (n, *d) and labels, of whatever shape, rather than two examples, which have one shape."""
+    if not (isinstance(data, tuple | list) and len(data) == 2):
         return False
-    x, labels = data
-    return x.ndim >= 2 and labels.ndim == 1 and len(x) == len(labels)
+    x, labels = map(_shape, data)
+    return len(x) >= 2 and len(labels) >= 1 and x != labels and (len(labels) == 1 or x[0] == labels[0])
+
+
+def _shape(part: object) -> tuple[int, ...]:
+    """Return the shape of a tensor, an array, a table of pandas, or a list that could be one; of anything else that of a number."""
+    if isinstance(part, Tensor):
+        return tuple(part.shape)
+    try:
+        return np.shape(part) if isinstance(part, ArrayLike | list) else ()  # pyright: ignore[reportArgumentType]  lists of anything
+    except (RuntimeError, TypeError, ValueError):
+        return ()
 
 
 def _examples(x: "Tensor | ArrayLike", labels: object) -> Dataset:
@@ -273,9 +281,10 @@ def _examples(x: "Tensor | ArrayLike", labels: object) -> Dataset:
 
 def _pair(item: object) -> tuple[Any, Any]:
     """Return (example, label) of what a data set of PyTorch's yields: (x, label), (x,), or x alone."""
-    if isinstance(item, tuple | list) and len(item) in (1, 2) and isinstance(item[0], Tensor):
-        return item[0], item[1] if len(item) == 2 else None
-    return item, None
+    x, label = (*item, None)[:2] if isinstance(item, tuple | list) and len(item) in (1, 2) else (item, None)
+    # Two arrays of one shape may be the rows of an example.
+    known = isinstance(x, Tensor) or (isinstance(x, np.ndarray) and label is not None and np.ndim(label) < x.ndim)
+    return (x, label) if known else (item, None)
 
 
 def _stacked(examples: "Sequence[object] | TorchDataset[object]") -> Dataset:
@@ -296,8 +305,7 @@ def _fits(x: Tensor, device: torch.device) -> bool:
 
 def _rank_rows(batch_size: int, rank: int, world: int) -> slice:
     """Return the rows of a global batch that belong to ``rank``."""
-    if batch_size < 1:
-        raise ConfigError(f"batch_size must be at least 1; received {batch_size}")
+    whole(batch_size, "batch_size", 1)
     if not 0 <= rank < world:
         raise ConfigError(f"rank must be one of 0..world-1; received rank {rank} of a world of {world}")
     return slice(rank * batch_size // world, (rank + 1) * batch_size // world)

@@ -1,6 +1,6 @@
 """One's own pictures: a folder of images becomes a data set.
 
-What each kind of file means, so that nothing is guessed: hidden files and other suffixes than `SUFFIXES`
+What each kind of file means, so that nothing is guessed: hidden files and folders and other suffixes than `SUFFIXES`
 are passed over, sub-folders are entered, links are followed to files but not to folders, and of an
 animation the first picture counts. Every picture is turned as its EXIF orientation says; transparent ones
 are laid on white; 16-bit grey is rounded to 8 bits. If all pictures are grey so is the data set (c = 1),
@@ -111,12 +111,10 @@ def _images_below(path: str | os.PathLike[str]) -> list[Path]:
     if not os.path.isdir(path):
         found = "a file" if os.path.exists(path) else "no such folder"
         raise refusal(path, found, "a folder of images", "Check the path.")
-    files = [
-        Path(folder, name)
-        for folder, _, names in os.walk(path, onerror=_refuse_folder)
-        for name in names
-        if name.lower().endswith(SUFFIXES) and not name.startswith(".")
-    ]
+    files: list[Path] = []
+    for folder, below, names in os.walk(path, onerror=_refuse_folder):
+        below[:] = [name for name in below if not name.startswith(".")]  # copies of editors, caches
+        files += [Path(folder, name) for name in names if name.lower().endswith(SUFFIXES) and not name.startswith(".")]
     if not files:
         raise refusal(path, "no image", f"files with one of {' '.join(SUFFIXES)}", "Convert or move them there.")
     return sorted(files)
@@ -160,6 +158,11 @@ def _read(
                 return _pixels(image, path, size)
     except DataError:
         raise
+    except UnidentifiedImageError as error:
+        remedy = "Save it as one of these, or remove it."
+        raise refusal(
+            path, "a picture that cannot be read, of no known kind", f"one in {', '.join(_FORMATS)}", remedy
+        ) from error
     # A decoder fed with damaged bytes may raise anything; all of it means the same to the owner of the file.
     except Exception as error:
         remedy = "Save it again or remove it."

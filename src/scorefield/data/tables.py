@@ -46,8 +46,12 @@ def from_table_file(path: str | os.PathLike[str], columns: Sequence[str] | None 
             delimiter = next((mark for mark in "\t;," if mark in first), ",")
             head = next(csv.reader([first], delimiter=delimiter), [])
             names = None if all(map(_is_number, head)) else [name.strip() for name in head]
+            below = next(csv.reader(filter(str.strip, file), delimiter=delimiter), head)
+            if len(below) != len(head):
+                what = f"{len(head)} cells in the first line and {len(below)} in the next"
+                raise refusal(path, what, "as many in each", "An index that was saved too? Leave it out, or name it.")
             wanted, labels = _chosen(path, names, len(head), columns)
-            numbers = _numbers(path, delimiter, wanted + labels, names)
+            numbers = _numbers(path, delimiter, wanted + labels, names, len(head))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise refusal(path, f"a file that cannot be read ({error})", _EXPECTED, "Save it as UTF-8 text.") from error
     x, rest = numbers[:, : len(wanted)], numbers[:, len(wanted) :]
@@ -92,11 +96,15 @@ def _chosen(
     if unknown:
         raise refusal(path, f"no column {unknown[0]!r}", f"some of {', '.join(names)}", "Mend data.columns.")
     labels = [k for k, name in enumerate(names) if name in _LABELS and name not in (columns or ())]
-    return [names.index(name) for name in columns or names if names.index(name) not in labels], labels[:1]
+    if len(labels) > 1:
+        raise refusal(path, "both label and labels", "one of them", "Rename the other, or name it in data.columns.")
+    return [names.index(name) for name in columns or names if names.index(name) not in labels], labels
 
 
-def _numbers(path: Path, delimiter: str, places: list[int], names: list[str] | None) -> Float64[ndarray, "n d"]:
-    """Return the columns at ``places``."""
+def _numbers(
+    path: Path, delimiter: str, places: list[int], names: list[str] | None, width: int
+) -> Float64[ndarray, "n d"]:
+    """Return the columns at ``places`` of a table of so many."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of no rows, which are refused by name
@@ -105,7 +113,7 @@ def _numbers(path: Path, delimiter: str, places: list[int], names: list[str] | N
                 comments=None,
                 delimiter=delimiter,
                 skiprows=0 if names is None else 1,
-                usecols=places,
+                usecols=places if len(places) < width else None,  # of all, rows that are longer are told
                 ndmin=2,
                 encoding="utf-8-sig",
                 quotechar='"',
@@ -121,4 +129,4 @@ def _numbers(path: Path, delimiter: str, places: list[int], names: list[str] | N
         raise refusal(path, f"{text} in {where} of row {int(row) + 1}", "a number in every cell", remedy) from error
     if not len(found):
         raise refusal(path, "no row of numbers", _EXPECTED, "Bring the file again.")
-    return found
+    return found if len(places) < width else found[:, places]

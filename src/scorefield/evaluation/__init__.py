@@ -1,6 +1,6 @@
 """Models held against data they were not trained on: quality, likelihood, calibration, each number with its error."""
 
-from scorefield.evaluation.data import RealData, labelled_examples, real_data
+from scorefield.evaluation.data import LEAST, RealData, labelled_examples, real_data
 from scorefield.evaluation.likelihood import TOLERANCE, bits, likelihood_of, nats, parts_of
 from scorefield.evaluation.measures import evaluate_samples
 from scorefield.evaluation.page import calibration_page, page, render, render_calibration, render_likelihood
@@ -8,6 +8,7 @@ from scorefield.evaluation.restorations import compared
 from scorefield.metrics import ImageJudge
 
 __all__ = [
+    "LEAST",
     "TOLERANCE",
     "ImageJudge",
     "RealData",

@@ -11,9 +11,12 @@ from torch import Tensor
 from scorefield._noise import derive_seed
 from scorefield.config.data import DataConfig
 from scorefield.data import Dataset, quantize
-from scorefield.errors import ConfigError
+from scorefield.errors import ConfigError, DataError
 
-__all__ = ["RealData", "labelled_examples", "real_data"]
+__all__ = ["LEAST", "RealData", "labelled_examples", "real_data"]
+
+LEAST = 12
+"""Rows that all measures can be taken of: halves of them have the five neighbours of balls, and a tenth of a half is two."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,7 @@ def real_data(
     classes: Sequence[int] | None = None,
     data_dir: str | None = None,
     seed: int = 0,
+    least: int = 1,
 ) -> RealData:
     """Return the data of a run, at most n examples each, of some classes only where they are named.
 
@@ -71,22 +75,30 @@ def real_data(
         classes: which.
         data_dir: where data files are, if not where the configuration says.
         seed: of the choice of examples.
+        least: examples that there must be of each part, where as many are asked for.
 
     Raises:
         ConfigError: data of another shape than the model's, or without examples of the classes.
-        DataError: data that cannot be read.
+        DataError: data that cannot be read, or too few of them.
     """
     config = config.at(data_dir)
     train = _of_classes(config.load(), classes)
     if train.event != event:
         raise ConfigError(f"{train.name}: has examples of shape {train.event}; the model draws {event}")
     if config.kind == "path":
-        order = _shuffled(len(train), seed)
-        half = len(train) // 2
-        return RealData(train, train.subset(order[:half][:n]), train.subset(order[half:][:n]), held_out=False)
-    test = _of_classes(config.load(train=False), classes)
-    reference, real = (part.subset(_shuffled(len(part), seed)[:n]) for part in (test, train))
-    return RealData(train, reference, real, held_out=True)
+        half, order = len(train) // 2, _shuffled(len(train), seed)
+        parts = (train, order[:half]), (train, order[half:])
+    else:
+        test = _of_classes(config.load(train=False), classes)
+        parts = tuple((part, _shuffled(len(part), seed)) for part in (test, train))
+    fewest, wanted = min(len(order) for _, order in parts), min(least, n)
+    if fewest < wanted:
+        which = "" if config.kind != "path" else ", one half of the data, which has no test set"
+        raise DataError(
+            f"{train.name}: found {fewest} examples to compare with{which}; expected at least {wanted}. Bring more of them."
+        )
+    reference, real = (part.subset(order[:n]) for part, order in parts)
+    return RealData(train, reference, real, held_out=config.kind != "path")
 
 
 def labelled_examples(

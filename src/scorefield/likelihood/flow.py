@@ -185,7 +185,15 @@ def _value_and_products(
         value = function(y)
         products = []
         for k, v in enumerate(directions):
-            (pulled,) = torch.autograd.grad(value, y, v, retain_graph=k + 1 < len(directions))
+            try:
+                (pulled,) = torch.autograd.grad(value, y, v, retain_graph=k + 1 < len(directions))
+            except RuntimeError as error:
+                if "donated buffers" not in str(error):
+                    raise
+                raise ConfigError(
+                    "the network was compiled for one backward pass, and a likelihood takes several: give the network itself, or set "
+                    "torch._functorch.config.donated_buffer = False before it is compiled"
+                ) from error
             products.append(flatten(pulled * v).sum(1))
     return value.detach(), torch.stack(products, dim=1)
 

@@ -26,14 +26,15 @@ def mmd(x: Rows, y: Rows, *, bandwidth: float | None = None) -> Estimate:
     Args:
         x: samples.
         y: samples of the same event shape, not necessarily as many.
-        bandwidth: h; the median distance between samples when absent (of the first 1000 of each).
+        bandwidth: h; the median distance between samples when absent (of the first 1000 of each; of those that differ,
+            where most are equal).
 
     Cost: O((n + m)² D), in bounded memory.
     """
     a, b = near_zero(x, y)
     h = _median_distance(a, b) if bandwidth is None else bandwidth
     if not h > 0:
-        raise ValueError(f"bandwidth must be positive; received {h} (the median distance is 0 when samples coincide)")
+        raise ValueError(f"bandwidth must be positive; received {h}")
     return kernel_mmd(lambda u, v: torch.exp(-(torch.cdist(u, v) ** 2) / (2 * h**2)), a, b)
 
 
@@ -115,8 +116,11 @@ def kernel_mmd(kernel: Kernel, a: Float[Tensor, "n D"], b: Float[Tensor, "m D"])
 
 
 def _median_distance(a: Tensor, b: Tensor) -> float:
-    """Return the median distance between pooled samples."""
-    return torch.pdist(torch.cat([a[:1000], b[:1000]])).median().item()
+    """Return the median distance between pooled samples, of those that differ where that is 0; 1 where none do, and none matters."""
+    distances = torch.pdist(torch.cat([a[:1000], b[:1000]]))
+    median = distances.median().item()
+    apart = distances[distances > 0]
+    return median or (apart.median().item() if len(apart) else 1.0)
 
 
 def _ot() -> ModuleType:

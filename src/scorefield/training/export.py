@@ -14,14 +14,17 @@ def export(source: checkpoint.Checkpoint, folder: Path) -> None:
     """Write ``folder``, a checkpoint that `scorefield sample` accepts and training does not need.
 
     Raises:
-        CheckpointError: the folder exists, or the source holds no averaged weights.
+        CheckpointError: the folder exists or cannot be written, or the source holds no averaged weights.
     """
     if folder.exists():
         raise CheckpointError(f"{folder}: exists already; remove it or choose another name")
     if "ema" not in source.tensors:
         raise CheckpointError(f"{source.path}: holds {sorted(source.tensors)}, expected averaged weights under 'ema'")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
-        weights = {group: source.tensors[group] for group in ("ema", "guide", "decoder") if group in source.tensors}
-        written = checkpoint.save(Path(temporary), source.step, weights, source.state)
-        os.rename(written, folder)
+    weights = {group: source.tensors[group] for group in ("ema", "guide", "decoder") if group in source.tensors}
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+            written = checkpoint.save(Path(temporary), source.step, weights, source.state)
+            os.rename(written, folder)
+    except OSError as error:
+        raise CheckpointError(f"{folder}: cannot be written: {error.strerror or error}") from error

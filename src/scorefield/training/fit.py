@@ -7,8 +7,8 @@ import numpy as np
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from scorefield._checks import require, whole
-from scorefield._tensors import home
+from scorefield._checks import number, require, whole
+from scorefield._tensors import home, recording
 from scorefield.data import Dataset, batches_of
 from scorefield.densities import Density
 from scorefield.errors import ConfigError
@@ -25,6 +25,7 @@ __all__ = ["fit"]
 Model = TypeVar("Model", bound=NoisyModel)
 
 
+@recording()
 def fit(
     model: Model,
     data: Density | Dataset | Tensor | np.ndarray | Iterable[Any],
@@ -58,7 +59,8 @@ def fit(
     require(NoisyModel, model, "the model to train", "Denoiser(network, process, sigma_data)")
     if isinstance(objective, type) or not callable(objective):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigError(f"the objective must be an object, such as DSM(); received {objective!r:.80}")
-    steps = whole(steps, "steps", 0)
+    steps, seed, batch_size = whole(steps, "steps", 0), whole(seed, "seed"), whole(batch_size, "batch_size", 1)
+    learning_rate = number(learning_rate, "learning_rate", 0)
     settings = Optimization(steps=steps, learning_rate=learning_rate, warmup=100, precision="fp32", seed=seed)
     state = TrainState.create(model, settings)
     device = home(model)

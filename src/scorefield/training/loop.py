@@ -157,6 +157,11 @@ def _gradient(
                 _seeded(settings.seed, state.step, int(first + rows[0]), x0.device),
             ):
                 part_loss = engine(conditioned.rows(rows), part, noise) / batches.batch_size
+            if not part_loss.requires_grad:
+                raise ConfigError(
+                    "the loss does not depend on a weight: the network's output was detached, rounded, or made without gradients; "
+                    "return what its layers compute"
+                )
             # Adam does not care, but a clipping threshold should not depend on the number of pixels.
             parallel.backward(part_loss / coordinates)
         loss += part_loss.detach()

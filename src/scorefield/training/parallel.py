@@ -250,12 +250,15 @@ def _ended(error: RuntimeError) -> ScorefieldError:
     )
 
 
-def pick_device(name: str) -> torch.device:
+def pick_device(name: torch.device | str) -> torch.device:
     """Return the device called ``name``; "auto" is the GPU where there is one.
 
     Raises:
         ConfigError: no such device, here or at all.
     """
+    if isinstance(name, torch.device) and name.type not in ("cuda", "mps"):
+        return name
+    name = str(name)
     if checked_device(name) == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     device, found = torch.device(name), torch.cuda.device_count()

@@ -6,6 +6,7 @@ from functools import partial
 
 import torch
 from torch import Tensor
+from torch.nn.parameter import UninitializedParameter
 from torch.optim.swa_utils import AveragedModel
 
 from scorefield._tensors import home
@@ -54,6 +55,12 @@ class TrainState:
         Raises:
             ConfigError: a model with nothing to train, such as an exact one.
         """
+        if any(isinstance(p, UninitializedParameter) for p in model.parameters()):
+            raise ConfigError(
+                "the network has lazy layers of unknown size: call it once, net(x, noise), before it is trained"
+            )
+        if any(p.is_inference() for p in model.parameters()):
+            raise ConfigError("the model was made in inference mode, whose weights take no gradients: make it outside")
         if not any(p.requires_grad for p in model.parameters()):
             raise ConfigError(
                 f"{type(model).__name__} has no trainable parameters; train a Denoiser, ScoreNet, NoiseNet or LadderNet"

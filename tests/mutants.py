@@ -397,7 +397,7 @@ MUTANTS = [
         "torch.sqrt((scale * s) ** 2 + noise**2)",
         "scale * s + noise",
     ),
-    Mutant("ring: curvature 1/ρ forgotten", "densities/curved.py", "- torch.log(2 * math.pi * r) - 2", "- 2"),
+    Mutant("ring: curvature 1/ρ forgotten", "densities/curved.py", "torch.log(2 * math.pi * r) + 2", "2"),
     Mutant(
         "banana: thickness forgotten in samples",
         "densities/curved.py",
@@ -410,8 +410,8 @@ MUTANTS = [
     Mutant(
         "moons: noise of the wrong variance",
         "densities/curved.py",
-        "alpha**2 * self.std**2 + sigma**2\n        square",
-        "alpha * self.std**2 + sigma**2\n        square",
+        "alpha**2 * self.std**2 + sigma**2\n        sharpest",
+        "alpha * self.std**2 + sigma**2\n        sharpest",
     ),
     Mutant("data set: 2 missing in the exponent", "densities/empirical.py", "/ (2 * sigma**2)", "/ sigma**2"),
     Mutant(
@@ -810,7 +810,7 @@ MUTANTS = [
         "False",
     ),
     Mutant("loaded: the weaker version of no class", "loaded.py", "loaded.weak.condition(rows)", "loaded.weak"),
-    Mutant("real data: the reference itself", "evaluation/data.py", "order[half:][:n]", "order[:half][:n]"),
+    Mutant("real data: the reference itself", "evaluation/data.py", "(train, order[half:])", "(train, order[:half])"),
     Mutant("shares: intervals beyond one", "evaluation/measures.py", "high = min(high, 1.0)", "pass"),
     Mutant(
         "as asked: in blocks",

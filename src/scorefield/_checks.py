@@ -12,9 +12,13 @@ from torch import Tensor
 
 from scorefield.errors import ConfigError
 
-__all__ = ["finite", "number", "one_of", "positive", "reals", "require", "whole"]
+__all__ = ["Refused", "finite", "number", "one_of", "positive", "reals", "require", "whole"]
 
 Wanted = TypeVar("Wanted")
+
+
+class Refused(ConfigError):
+    """An argument that cannot be; where it was written, in which file or option, whoever called knows."""
 
 
 def require(kind: type[Wanted], value: object, what: str, such_as: str) -> Wanted:
@@ -32,7 +36,7 @@ def require(kind: type[Wanted], value: object, what: str, such_as: str) -> Wante
     else:
         received = f"{value!r:.80}" if isinstance(value, str) else type(value).__name__
     a = "an" if kind.__name__[0] in "AEIO" else "a"
-    raise ConfigError(f"{what} must be {a} {kind.__name__}, such as {such_as}; received {received}")
+    raise Refused(f"{what} must be {a} {kind.__name__}, such as {such_as}; received {received}")
 
 
 def whole(value: object, what: str, least: int | None = None) -> int:
@@ -47,7 +51,7 @@ def whole(value: object, what: str, least: int | None = None) -> int:
         number = None
     if number is None or (least is not None and number < least):
         bound = "" if least is None else f" of at least {least}"
-        raise ConfigError(f"{what} must be a whole number{bound}; received {value!r:.80}")
+        raise Refused(f"{what} must be a whole number{bound}; received {value!r:.80}")
     return number
 
 
@@ -63,7 +67,7 @@ def number(value: object, what: str, least: float = -math.inf) -> float:
         found = math.nan
     if not (math.isfinite(found) and found >= least):
         bound = "" if least == -math.inf else f" of at least {least:g}"
-        raise ConfigError(f"{what} must be a finite number{bound}; received {value!r:.80}")
+        raise Refused(f"{what} must be a finite number{bound}; received {value!r:.80}")
     return found
 
 
@@ -75,7 +79,7 @@ def finite(**values: float) -> None:
     """
     for name, value in values.items():
         if not math.isfinite(value):
-            raise ConfigError(f"{name} must be a finite number; received {value}")
+            raise Refused(f"{name} must be a finite number; received {value}")
 
 
 def positive(**values: float) -> None:
@@ -86,7 +90,7 @@ def positive(**values: float) -> None:
     """
     for name, value in values.items():
         if not 0 < value < math.inf:
-            raise ConfigError(f"{name} must be a finite positive number; received {value}")
+            raise Refused(f"{name} must be a finite positive number; received {value}")
 
 
 def one_of(choices: Iterable[str], value: object, what: str) -> None:
@@ -99,7 +103,7 @@ def one_of(choices: Iterable[str], value: object, what: str) -> None:
     if value not in known:
         near = difflib.get_close_matches(str(value), known, n=1)
         meant = f"; did you mean {near[0]}?" if near else ""
-        raise ConfigError(f"{what} must be one of {', '.join(known)}; received {value!r:.80}{meant}")
+        raise Refused(f"{what} must be one of {', '.join(known)}; received {value!r:.80}{meant}")
 
 
 def reals(x: object, what: str) -> Tensor:
@@ -114,10 +118,10 @@ def reals(x: object, what: str) -> Tensor:
         value = None
     if value is None or value.is_complex() or value.dtype == torch.bool:
         kind = type(x).__name__ if value is None else value.dtype
-        raise ConfigError(f"{what} must be a tensor or an array of real numbers; received {kind}")
+        raise Refused(f"{what} must be a tensor or an array of real numbers; received {kind}")
     if value.dtype == torch.uint8:
-        raise ConfigError(f"{what} must be real numbers; received bytes: divide images by 255 for values from 0 to 1")
+        raise Refused(f"{what} must be real numbers; received bytes: divide images by 255 for values from 0 to 1")
     value = value if value.is_floating_point() else value.float()
     if not torch.isfinite(value).all():
-        raise ConfigError(f"{what} must be finite; received {int((~torch.isfinite(value)).sum())} numbers that are not")
+        raise Refused(f"{what} must be finite; received {int((~torch.isfinite(value)).sum())} numbers that are not")
     return value

@@ -42,7 +42,6 @@ __all__ = [
     "ScoreNet",
     "VelocityNet",
     "denoised_by_flow",
-    "unwrapped",
 ]
 
 

@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from yaml.composer import Composer
 
+from scorefield._checks import Refused
 from scorefield.config.migrate import migrated
 from scorefield.errors import ConfigError, ScorefieldError
 
@@ -203,7 +204,7 @@ def refusals(source: str) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        if isinstance(error, ScorefieldError):
+        if isinstance(error, ScorefieldError) and not isinstance(error, Refused):
             raise
         raise ConfigError(f"{source}: {error}") from error
 

@@ -129,7 +129,7 @@ def settings_of_pipeline(
     if unet.get("out_channels", 3) not in (channels, 2 * channels):  # the second half is a variance
         raise ConfigError(
             f"{folder}: expected a network of as many channels out as in; found {unet.get('out_channels', 3)} and {channels}: "
-            "it is told of another image beside the noise"
+            "it is conditioned on another image beside the noise"
         )
     height, width = (size, size) if isinstance(size, int) else size
     units = {"location": 0.0, "scale": 1.0} if latent else {"location": 0.5, "scale": 0.5}

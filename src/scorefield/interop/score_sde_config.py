@@ -148,7 +148,7 @@ def run_of_score_sde(sections: Sections) -> dict[str, Any]:
     which is what ``model.location`` and ``model.scale`` say.
 
     Raises:
-        ConfigError: an SDE other than vesde, vpsde and subvpsde, or a network that is told noise in a way that none of ours is.
+        ConfigError: an SDE other than vesde, vpsde and subvpsde, or a network that is given noise in a way that none of ours is.
     """
     training, model, optim, data = (sections[name] for name in ("training", "model", "optim", "data"))
     centered = data["centered"]
@@ -184,9 +184,9 @@ def run_of_score_sde(sections: Sections) -> dict[str, Any]:
 def _noised(
     training: dict[str, Any], model: dict[str, Any], network: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the sections process and model; a network that knows levels alone is told how many there are.
+    """Return the sections process and model; a network that knows levels alone is given their number.
 
-    Positional embeddings are of what a network is told, σ, 999 t or the index of a level, Fourier embeddings of its logarithm.
+    Positional embeddings are of what a network is given, σ, 999 t or the index of a level, Fourier embeddings of its logarithm.
     """
     sde, levels = training["sde"], model["num_scales"]
     if sde not in ("vesde", "vpsde", "subvpsde"):

@@ -78,9 +78,9 @@ def c2st(x: Rows, y: Rows, *, seed: int = 0) -> tuple[Estimate, float]:
 
     a, b = pair(x, y)
     half = min(len(a), len(b)) // 2
-    if half < 10:
+    if half < 6:  # a tenth of what trains, by which it knows when to stop, is one of each
         raise ValueError(
-            f"a classifier needs twenty or more samples of each to learn from; received {len(a)} and {len(b)}"
+            f"a classifier needs twelve or more samples of each to learn from; received {len(a)} and {len(b)}"
         )
     shuffle = torch.Generator().manual_seed(seed)
     a, b = (v[torch.randperm(len(v), generator=shuffle)] for v in (a, b))

@@ -164,13 +164,13 @@ class NCSNpp(nn.Module):
         classes: number of labels; None for a network that takes none.
         dropout: share of values set to zero inside each block in training.
         activation: after the norms; of "leaky_relu" the slope below 0 is 0.2.
-        conditional: whether blocks are told the noise.
+        conditional: whether blocks are conditioned on the noise.
         encoding: features that the noise is encoded by; None for ``width`` of them, twice as many with "fourier".
         features: length of the vector that is made of them, and conditions the blocks; None for four times ``width``.
-        timesteps: how many levels it was trained on, where it knows these alone: it is told 999 t, and asked at the nearest level.
+        timesteps: how many levels it was trained on, where it knows these alone: it is given 999 t, and asked at the nearest level.
 
     Raises:
-        ConfigError: the size cannot be halved as often, or labels are asked for where blocks are told nothing.
+        ConfigError: the size cannot be halved as often, or labels are asked for where blocks are conditioned on nothing.
     """
 
     def __init__(
@@ -202,9 +202,7 @@ class NCSNpp(nn.Module):
     ) -> None:
         super().__init__()
         if classes is not None and not conditional:
-            raise ConfigError(
-                f"conditional: a network that is told nothing knows no labels; received classes={classes}"
-            )
+            raise ConfigError(f"conditional: a network without conditions knows no labels; received classes={classes}")
         self.shape = image_shape(channels, size, len(multipliers))
         self.width, self.multipliers, self.depth, self.attention = width, multipliers, depth, attention
         self.embedding, self.fourier_scale, self.taps, self.resampling = embedding, fourier_scale, taps, resampling
@@ -314,7 +312,7 @@ class NCSNpp(nn.Module):
         return self.head(self.style.activation(self.norm(h)))
 
     def _condition(self, x: Image, noise: Tensor, labels: Tensor | None) -> Float[Tensor, "b f"] | None:
-        """Return the vector that conditions every block, its last activation applied; None where they are told nothing."""
+        """Return the vector that conditions every block, its last activation applied; None where there are no conditions."""
         if self.mix is None:
             return None
         vector = self.noise(nearest_level(noise, self.timesteps)).to(x)

@@ -100,7 +100,7 @@ class Block(nn.Module):
         self.attention = Attention(outputs, style) if attention else None
 
     def forward(self, x: Image, condition: Float[Tensor, "b f"] | None) -> Image:
-        """Return the block's value; ``condition`` has passed its activation, and is None in a network that is told no noise."""
+        """Return the block's value; ``condition`` has passed its activation, and is None in a network without conditions."""
         act = self.style.activation
         h = act(self.norm_in(x))
         if self.resample is not None:

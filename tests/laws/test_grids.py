@@ -30,7 +30,7 @@ from scorefield import (
     sample,
     sigmoid,
 )
-from scorefield.grids import Counted, Fitted, local_errors
+from scorefield.grids import Counted, Fitted, local_errors, times_of
 from scorefield.samplers import Multistep
 
 from .cases import PROCESSES, normal
@@ -156,6 +156,7 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     "one log_snr time": (lambda: LogSNR(0).times(VP()), "at least 1"),
     "no level": (lambda: geometric(1.0, 0.01, 0), "at least 1"),
     "no transition": (lambda: Constant(0.1, 0), "at least 1"),
+    "a noise level for a time": (lambda: times_of(Constant(10.0, 3), VP()), "process.time"),
     "ascending levels": (lambda: geometric(0.01, 1.0, 5), "must descend"),
     "level zero": (lambda: geometric(1.0, 0.0, 5), "must descend and be positive"),
     "ratios that ascend": (lambda: Fitted(3, torch.tensor([1.0, 2.0])), "positive numbers that descend"),

@@ -231,7 +231,8 @@ def times_of(grid: Grid | Times | Sequence[float], process: Process) -> Times:
             f"{times[~(sigma > 0)][0].item():g}, where σ is 0 or not a number. Leave out a trailing 0: sample() ends by denoising"
         )
     beyond = 0.01 * process.t_max  # a little, such as a schedule of others that begins at 1, is meant
-    if not isinstance(grid, Grid) and (times[-1] < process.t_min - beyond or times[0] > process.t_max + beyond):
+    given = isinstance(grid, Constant) or not isinstance(grid, Grid)  # other grids ask the process for their times
+    if given and (times[-1] < process.t_min - beyond or times[0] > process.t_max + beyond):
         raise ValueError(
             f"times must lie within the process, from {process.t_min:g} to {process.t_max:g}; received {times[0]:g} to {times[-1]:g}: "
             "they are its t, not noise levels; process.time(sigma) gives the one of the other"

@@ -257,6 +257,7 @@ MUTANTS = [
         "_PARTS * edge - _PARTS // 2 - m",
         "_PARTS * edge - m",
     ),
+    Mutant("files: a draw goes anywhere", "likelihood/lattice.py", "if self.drawn:", "if not self.lattice:"),
     Mutant("files: points that are impossible", "likelihood/lattice.py", " + j // _PARTS + count + 1", " + 1"),
     Mutant(
         "files: words in the wrong order",

@@ -37,9 +37,10 @@ def test_what_is_popped_is_what_was_pushed_and_its_length_what_it_says() -> None
     assert again.empty
 
 
-def test_points_drawn_of_a_lattice_are_gaussian_and_their_bits_come_back() -> None:
+@pytest.mark.parametrize("drawn", [True, False])
+def test_points_drawn_of_a_lattice_are_gaussian_and_their_bits_come_back(drawn: bool) -> None:
     """Moments of 40 000 points, at level 6e-5; what was borrowed to draw them is all there is when they are pushed again."""
-    bell, stack, n = Bell(Lattice.over(-6.0, 9.0, 0.25), 1.0), Stack(), 40_000
+    bell, stack, n = Bell(Lattice.over(-6.0, 9.0, 0.25), 1.0, drawn), Stack(), 40_000
     mean = np.linspace(-2.0, 2.0, n)
     shift = np.random.PCG64(5).random_raw(n) >> np.uint64(64 - PRECISION)
     k = bell.pop(stack, mean, shift)
@@ -50,9 +51,20 @@ def test_points_drawn_of_a_lattice_are_gaussian_and_their_bits_come_back() -> No
     assert not stack.empty
     bell.push(stack, k, mean, shift)
     assert stack.empty
-    far = np.array([-6.0, 9.0]), np.array([61, 0])  # nothing is impossible
+    far = np.array([-6.0, 9.0]), np.array([61, 0])  # nothing is impossible, but what is drawn
+    if drawn:
+        with pytest.raises(DataError, match="damaged"):
+            bell.push(stack, far[1], far[0])
+        return
     bell.push(stack, far[1], far[0])
     assert (bell.pop(stack, far[0]) == far[1]).all()
+
+
+def test_no_point_is_drawn_far_from_its_mean() -> None:
+    """Of a lattice of 64 000 points a number each would be one draw in a thousand: forty of these, hundreds of bits each."""
+    bell = Bell(Lattice.over(-8000.0, 8000.0, 0.25), 1.0, drawn=True)
+    z = -8000.0 + 0.25 * bell.pop(Stack(), np.zeros(40_000))
+    assert np.abs(z).max() < 6  # beyond which lie 2e-9 of a Gaussian
 
 
 STD, SIZE, STEPS = 0.1, 64, 15

@@ -25,7 +25,7 @@ from scorefield.likelihood.stack import Stack
 
 __all__ = ["compress", "decompress", "opened"]
 
-_MAGIC = b"scorefield images 1\n"
+_MAGIC = b"scorefield images 2\n"
 _HEADER = 1000  # bytes, at most
 _ALONE = 12  # images that leave the bits of which the states of one more are drawn
 _LIMITS = {"n": 10**9, "steps": 10_000, "batch": 1024}

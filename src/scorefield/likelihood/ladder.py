@@ -66,7 +66,10 @@ class Ladder:
             Lattice.over(a * black.min() - _REACH * s, a * white.max() + _REACH * s, min(up, down) / _POINTS)
             for a, s, up, down in zip(alpha, sigma, ups, downs, strict=True)
         ]
-        up, down = ([Bell(*each) for each in zip(self._lattices, stds, strict=True)] for stds in (ups, downs))
+        up, down = (
+            [Bell(*each, drawn) for each in zip(self._lattices, stds, strict=True)]
+            for stds, drawn in ((ups, True), (downs, False))
+        )
         self._first, self._last = up[0], down[-1]
         self._rungs = [_Rung(*each) for each in zip(chain, up[1:], down[:-1], strict=True)]
 

@@ -5,7 +5,9 @@ numbers from F(k) to F(k + 1) of 2^26,
 
     F(k) = T(32 k − 16 − m),   m = [32 (mean − low)/δ],   T(j) = ⌊(2^26 − 2K − 2) Φ(jδ/32s)⌋ + ⌊j/32⌋ + K + 1
 
-so every point has one number at least, and nothing is impossible. T is a table; on it all is integer arithmetic, and one search finds the
+so every point has one number at least, and nothing is impossible, as must be where a point is pushed that a model did not expect. Where
+points are drawn, K numbers for K points would send one draw in 2^26/K anywhere, at a cost of hundreds of bits in the next step: there
+T(j) = ⌊2^26 Φ(jδ/32s)⌋, and what has no number is not drawn. T is a table; on it all is integer arithmetic, and one search finds the
 point of a number: F(k) ≤ c if and only if 32 k − 16 − m is no later than the last j with T(j) ≤ c.
 """
 
@@ -44,10 +46,14 @@ class Lattice:
 
 @dataclass(frozen=True)
 class Bell:
-    """Gaussians of one standard deviation on a lattice, any mean. The table is made anew for every use: a chain has many, each is large."""
+    """Gaussians of one standard deviation on a lattice, any mean, from which points are ``drawn`` or not.
+
+    The table is made anew for every use: a chain has many, each is large.
+    """
 
     lattice: Lattice
     std: float
+    drawn: bool
 
     def push(
         self, stack: Stack, k: Int64[np.ndarray, " n"], mean: Float64[np.ndarray, " n"], shift: Shift = None
@@ -77,6 +83,8 @@ class Bell:
         from scipy.special import ndtr  # a third of a second, which drawing does not pay
 
         count, j = self.lattice.count, np.arange(-self._middle, self._middle + 1)
+        if self.drawn:
+            return np.floor(_TOTAL * ndtr(j * (self.lattice.width / (_PARTS * self.std)))).astype(np.int64)
         share = np.floor((_TOTAL - 2 * count - 2) * ndtr(j * (self.lattice.width / (_PARTS * self.std))))
         return share.astype(np.int64) + j // _PARTS + count + 1
 

@@ -83,8 +83,14 @@ class Stack:
         return bool((self._heads == _fresh()).all()) and self._tail[::-1] == expected
 
     def push(self, interval: Interval, shift: Shift = None) -> None:
-        """Push symbols by their intervals; they are popped in the order in which they are given, with the same shift."""
+        """Push symbols by their intervals; they are popped in the order in which they are given, with the same shift.
+
+        Raises:
+            DataError: a symbol that has no number, which no stack that was written holds.
+        """
         starts, widths = (part.astype(np.uint64) for part in interval)
+        if not widths.all():
+            raise DataError("it holds a state that cannot have been drawn: the file is damaged")
         for part in reversed(_parts(len(starts))):
             heads, w = self._heads[: part.stop - part.start], widths[part]
             full = heads >= w << np.uint64(63 - PRECISION)

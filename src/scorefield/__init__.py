@@ -18,13 +18,14 @@ __version__ = "0.1.0"
 _first_use, _, __all__ = lazy_loader.attach_stub(__name__, __file__)
 _ROOMS = ("errors", "_noise", "_tensors", "config", "densities", "grids", "guidance", "likelihood", "metrics")
 _ROOMS += ("networks", "objectives", "pretrained", "processes", "sampling", "training", "units")
+_OTHERS = ("advice", "data", "evaluation", "hub", "interop", "plotting", "runs", "samplers", "toys")  # rooms, too
 
 
 def __getattr__(name: str) -> object:
     if name in __all__:
         return _first_use(name)
     if not name.startswith("_"):
-        if name in _ROOMS:
+        if name in (*_ROOMS, *_OTHERS):
             return import_module(f"scorefield.{name}")
         # Names of the first edition's front, which are in their rooms now, are found there.
         for room in (import_module(f"scorefield.{room}") for room in _ROOMS):

@@ -48,3 +48,11 @@ def test_a_star_import_brings_every_name() -> None:
 def test_the_front_is_short_and_the_rooms_hold_the_rest() -> None:
     assert len(scorefield.__all__) <= 90
     assert scorefield.frechet_distance is scorefield.metrics.frechet_distance
+
+
+def test_every_room_is_an_attribute_of_the_front() -> None:
+    """``sf.data.mnist()`` is what people write; asked of the front itself, since importing one room makes attributes of others."""
+    rooms = {f.parent.name for f in Path(scorefield.__file__).parent.glob("*/__init__.py")} - {"app", "cli"}
+    assert {"data", "plotting", "metrics"} <= rooms
+    for room in rooms:
+        assert scorefield.__getattr__(room) is import_module(f"scorefield.{room}")

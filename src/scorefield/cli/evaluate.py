@@ -9,7 +9,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from scorefield.cli.console import Progress, stage, warn
 from scorefield.cli.files import is_picture, make_folder
-from scorefield.cli.options import DRAWN, Whole0, command, data_dir, decode, drawing, guide, refuse
+from scorefield.cli.options import DRAWN, Whole0, command, data_dir, decode, drawing, guide, judge, judge_of, refuse
 from scorefield.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ __all__ = ["parser", "run"]
 
 _SHOWN = 100
 _LEAST = 20  # samples: halves of them have the neighbours that balls need
-_JUDGE = "mnist-judge"
 
 
 def parser() -> ArgumentParser:
@@ -44,12 +43,7 @@ def parser() -> ArgumentParser:
         metavar="FILE",
         help="measure the samples of a .npz file, such as the command sample writes",
     )
-    parser.add_argument(
-        "--judge",
-        type=str,
-        metavar="RUN",
-        help="a classifier, itself a run of train, that reads the classes of samples; mnist-judge for MNIST, none for other data",
-    )
+    judge(parser, "that reads the classes of samples; mnist-judge for MNIST, none for other data")
     parser.add_argument(
         "--likelihood",
         type=Whole0,
@@ -91,8 +85,8 @@ def run(args: Namespace) -> int:
         asked = {"classes": classes, "data_dir": args.data_dir, "seed": args.seed}
         data = real_data(loaded.config.data, loaded.drawn, n, **asked, least=LEAST)
     _check_likelihood(args, data)
-    named = args.judge or (_JUDGE if loaded.config.data.kind == "mnist" else None)
-    judge = None if named is None else load_judge(named, device)
+    named = judge_of(args, loaded.config.data.kind)
+    judging = None if named is None else load_judge(named, device)
     out = make_folder(Path(args.out or f"evaluation-{loaded.config.name}"))
     x, report = _drawn(args, loaded, out, parallel) if given is None else (given, _was_drawn(args))
     began = time.perf_counter()
@@ -106,11 +100,11 @@ def run(args: Namespace) -> int:
         return 0
     with (
         refusals("evaluate"),
-        Progress((4 if judge is None else 8) + (len(loaded.drawn) == 3), "measuring") as progress,
+        Progress((4 if judging is None else 8) + (len(loaded.drawn) == 3), "measuring") as progress,
     ):
         found = evaluate_samples(
             *(x, data),
-            judge=judge,
+            judge=judging,
             classes=classes,
             ends=None if loaded.model.units is None else loaded.model.units.ends,
             seed=args.seed,

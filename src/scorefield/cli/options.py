@@ -28,6 +28,8 @@ __all__ = [
     "device",
     "drawing",
     "guide",
+    "judge",
+    "judge_of",
     "model",
     "plugin",
     "refuse",
@@ -143,6 +145,16 @@ def guide(parser: ArgumentParser) -> None:
         help="weight of autoguidance: how many times the difference to a weaker version of the model, saved early in training, is added; "
         "0 draws without it; the run's own by default",
     )
+
+
+def judge(parser: ArgumentParser, use: str) -> None:
+    """Add the classifier by whose features samples are compared."""
+    parser.add_argument("--judge", type=str, metavar="RUN", help=f"a classifier, itself a run of train, {use}")
+
+
+def judge_of(args: Namespace, kind: str) -> str | None:
+    """Return the judge that was named, or the one that comes with the package for a kind of data; None where there is none."""
+    return args.judge or ("mnist-judge" if kind == "mnist" else None)
 
 
 def decode(parser: ArgumentParser) -> None:

@@ -11,7 +11,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from scorefield.cli.console import Progress, stage, warn
 from scorefield.cli.files import make_folder
-from scorefield.cli.options import Whole2, command, data_dir, device, model, report
+from scorefield.cli.options import Whole2, command, data_dir, device, judge, judge_of, model, report
 from scorefield.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ __all__ = ["parser", "run"]
 _CHURNS = (0.0, 3.0, 10.0)
 _SHARES = (1.0, 0.5, 0.0)  # of the run's own weight of autoguidance
 _LEAST = 100
-_JUDGE = "mnist-judge"
 
 
 def parser() -> ArgumentParser:
@@ -36,12 +35,7 @@ def parser() -> ArgumentParser:
     )
     model(parser)
     parser.add_argument("-n", "--n", type=Whole2, default=1000, metavar="N", help="samples of each way, at least 100")
-    parser.add_argument(
-        "--judge",
-        type=str,
-        metavar="RUN",
-        help="a classifier, itself a run of train, whose features are compared; mnist-judge for MNIST, raw vectors for other data",
-    )
+    judge(parser, "whose features are compared; mnist-judge for MNIST, raw vectors for other data")
     parser.add_argument("--seed", type=int, default=0, help="decides the noise, the same for every way")
     data_dir(parser)
     device(parser)
@@ -72,8 +66,8 @@ def run(args: Namespace) -> int:
         )
     with stage("reading data that it was not trained on"):
         data = real_data(loaded.config.data, loaded.drawn, args.n, data_dir=args.data_dir, seed=args.seed)
-    named = args.judge or (_JUDGE if loaded.config.data.kind == "mnist" else None)
-    judge = None if named is None else load_judge(named, place)
+    named = judge_of(args, loaded.config.data.kind)
+    judging = None if named is None else load_judge(named, place)
     out = make_folder(Path(args.out or f"tune-{loaded.config.name}"))
     began, trials = time.perf_counter(), list[Trial]()
     with refusals("tune"), Progress(len(ways), f"drawing {args.n} samples {len(ways)} times") as progress:
@@ -81,16 +75,16 @@ def run(args: Namespace) -> int:
             way = changed(loaded.config.sampling, None, None, {} if churn is None else {"churn": churn}, "tune")
             sampler, _ = way.build(loaded.model.process)
             x = loaded.sample(args.n, seed=args.seed, sampler=sampler, guide=guide).x.cpu()
-            trials.append(Trial(churn, guide, *halves(x, data, judge, seed=args.seed)))
+            trials.append(Trial(churn, guide, *halves(x, data, judging, seed=args.seed)))
             progress.advance(last=f"{_options(trials[-1])}: {trials[-1].first}")
-        real = halves(data.real.scaled(), data, judge, seed=args.seed)[1]
+        real = halves(data.real.scaled(), data, judging, seed=args.seed)[1]
     own, chosen = trials[0], best(trials)
     told = chosen is not own and told_apart(chosen, own)
     found: dict[str, Any] = {
         "model": args.model,
         "n": args.n,
         "judge": named,
-        "distance": "energy" if judge is None else "Fréchet, of the judge's features",
+        "distance": "energy" if judging is None else "Fréchet, of the judge's features",
         "trials": [trial._asdict() for trial in trials],
         "real": real,
         "chosen": {"churn": chosen.churn, "guide": chosen.guide},

@@ -83,10 +83,10 @@ class Bell:
         from scipy.special import ndtr  # a third of a second, which drawing does not pay
 
         count, j = self.lattice.count, np.arange(-self._middle, self._middle + 1)
+        below = ndtr(j * (self.lattice.width / (_PARTS * self.std)))
         if self.drawn:
-            return np.floor(_TOTAL * ndtr(j * (self.lattice.width / (_PARTS * self.std)))).astype(np.int64)
-        share = np.floor((_TOTAL - 2 * count - 2) * ndtr(j * (self.lattice.width / (_PARTS * self.std))))
-        return share.astype(np.int64) + j // _PARTS + count + 1
+            return np.floor(_TOTAL * below).astype(np.int64)
+        return np.floor((_TOTAL - 2 * count - 2) * below).astype(np.int64) + j // _PARTS + count + 1
 
     def _rounded(self, mean: Float64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
         """Return m, within the lattice."""

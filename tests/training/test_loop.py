@@ -16,7 +16,7 @@ from scorefield import DSM, VE, Denoiser, GaussianMixture, Optimization, TrainSt
 from scorefield._noise import Noise
 from scorefield.data import DensityBatches
 from scorefield.networks import MLP, UNet
-from scorefield.training import StepRecord, checkpoint
+from scorefield.training import OneProcess, StepRecord, checkpoint
 
 TARGET = GaussianMixture.ring(modes=4, radius=2.0, std=0.3)
 PROCESS = VE(sigma_min=0.05, sigma_max=5.0)
@@ -315,3 +315,19 @@ def test_a_compiled_network_takes_the_same_steps(how):
         for asked in (False, how)
     )
     assert compiled == pytest.approx(eager, rel=1e-6)
+
+
+def test_gradients_do_not_live_where_a_graph_is_replayed(monkeypatch):
+    """Each parameter has its own before the first pass: else it keeps what the graph returned, which the next replay overwrites."""
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda module, **how: None)
+    state, ready = fresh(), list[bool]()
+
+    class Watched(OneProcess):
+        def backward(self, loss):
+            ready.append(all(p.grad is not None for p in state.model.parameters()))
+            super().backward(loss)
+
+    for how in (False, "graphs"):
+        settings = replace(SETTINGS, compile=how, steps=state.step + 1)
+        list(train(state, DensityBatches(TARGET, 32, 3), DSM(), settings, Watched()))
+    assert ready == [False, True]

@@ -5,23 +5,38 @@ Nor does training wait for a disk where a GPU trains.
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from small import images, small_run
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from scorefield import VE, Denoiser, Euler, EulerMaruyama, Exact, Gaussian, Heun, Karras, ReverseDiffusion, sample
+from scorefield import (
+    DSM,
+    VE,
+    Denoiser,
+    Euler,
+    EulerMaruyama,
+    Exact,
+    Gaussian,
+    Heun,
+    Karras,
+    Optimization,
+    ReverseDiffusion,
+    sample,
+)
 from scorefield.data import Batch, Batches
 from scorefield.errors import CheckpointError, DivergedError
 from scorefield.networks import NCSNpp, UNet
-from scorefield.training import TrainState, checkpoint, train
+from scorefield.training import OneProcess, TrainState, checkpoint, train
 from scorefield.training.record import look_back
 from scorefield.units import Units
 
@@ -63,6 +78,42 @@ def test_training_reads_nothing_between_looks(tmp_path, monkeypatch, ahead):
     with reads(monkeypatch) as found:
         assert found_records[-1].loss > 0
     assert found == {"item": 1}
+
+
+class Uploads(TorchDispatchMode):
+    """Lists what is copied from the CPU in a way that it waits for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waited: list[str] = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        made = func(*args, **(kwargs or {}))
+        moved = (
+            isinstance(made, torch.Tensor)
+            and made.is_meta
+            and any(x.is_cpu for x in args if isinstance(x, torch.Tensor))
+        )
+        if moved and func is torch.ops.aten._to_copy.default and not (kwargs or {}).get("non_blocking"):
+            self.waited.append(str(tuple(made.shape)))
+        return made
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+def test_a_training_step_uploads_nothing_that_it_waits_for(monkeypatch, ahead, optimizer):
+    """With PyTorch's device without memory in place of a GPU: what is copied there is known, and that nothing can be read back."""
+    monkeypatch.setattr(Optimization, "autocast", lambda self, device: nullcontext())
+    monkeypatch.setattr(sys.modules["torch.optim.adam"], "_device_dtype_check_for_fused", lambda *given: None)
+    place = torch.device("meta")
+    settings = Optimization(steps=3, optimizer=optimizer, precision="fp32", generator="philox")
+    torch.manual_seed(0)
+    state = TrainState.create(Denoiser(UNet(1, 8, width=32), VE(0.01, 10.0), 0.5), settings, OneProcess(place))
+    batches = Batches(images(), 8, 0, device=place, generator="philox")
+    records = train(state, batches, DSM(), settings, OneProcess(place))
+    next(records)
+    with Uploads() as uploads:
+        next(records)
+    assert uploads.waited == []
 
 
 @pytest.mark.parametrize("sampler", [Euler(), Heun(), EulerMaruyama(), ReverseDiffusion()], ids=repr)

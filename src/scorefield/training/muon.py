@@ -104,7 +104,7 @@ def _factors(g: Float[Tensor, "n r r"]) -> Float[Tensor, "n r r"]:
     are the five steps without X, as G, P and Q commute. In bfloat16 they would lose the small singular values, which G has squared.
     """
     norm = g.diagonal(dim1=1, dim2=2).sum(1).sqrt()[:, None, None] + 1e-12
-    g, p = g / norm**2, torch.eye(g.shape[1]).to(g) / norm
+    g, p = g / norm**2, torch.eye(g.shape[1], dtype=g.dtype, device=g.device) / norm
     for _ in range(5):
         q = torch.baddbmm(g, g, g, beta=-4.7750, alpha=2.0315)
         q.diagonal(dim1=1, dim2=2).add_(3.4445)

@@ -201,7 +201,7 @@ def pace(parallel: Parallel, batch: int, steps: int) -> float:
 def training(
     place: torch.device, batch: int, size: Size, peak: float, how: bool | Literal["graphs"] = False
 ) -> dict[str, Any]:
-    """Return images per second of the U-Net in bfloat16, the share of the peak, memory foreseen and taken, and waits per step."""
+    """Return images per second of the U-Net in bfloat16, the share of the peak, memory foreseen and taken, and where a step waits."""
     records = started(OneProcess(place), batch, replace(SETTINGS, precision="bf16", compile=how))
     if place.type == "cuda":
         torch.cuda.reset_peak_memory_stats(place)
@@ -215,20 +215,23 @@ def training(
         "of peak": round(3 * foreseen.operations * batch / seconds / peak, 3),
         "memory foreseen, float32": foreseen.memory(batch),
         "memory taken": taken,
-        "waits per step": waits(place, lambda: next(records)),
+        "a step waits in": waits(place, lambda: next(records)),
     }
 
 
-def waits(place: torch.device, work: Callable[[], object]) -> int | None:
-    """Return how often ``work`` waits for a GPU."""
+def waits(place: torch.device, work: Callable[[], object]) -> list[str] | None:
+    """Return the lines in which ``work`` waits for a GPU."""
     if place.type != "cuda":
         return None
-    torch.cuda.set_sync_debug_mode("warn")
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
+        torch.cuda.set_sync_debug_mode("warn")  # says itself that it is a prototype
+        del said[:]
         work()
-    torch.cuda.set_sync_debug_mode("default")
-    return sum("synchroniz" in str(warning.message) for warning in said)
+        torch.cuda.set_sync_debug_mode("default")
+    return [
+        f"{Path(warning.filename).name}:{warning.lineno}" for warning in said if "synchroniz" in str(warning.message)
+    ]
 
 
 def sampling(place: torch.device, size: Size, mode: str | None = None) -> dict[str, Any]:
@@ -252,7 +255,7 @@ def sampling(place: torch.device, size: Size, mode: str | None = None) -> dict[s
         "digits/s": round(batch / mine, 1),
         "evaluations": draw().evaluations,
         "beside bare calls": round(mine / theirs - 1, 3),
-        "waits in a draw": waits(place, draw),
+        "a draw waits in": waits(place, draw),
     }
 
 

@@ -273,6 +273,7 @@ def _gpus(folder: Path) -> None:
     for path in sorted((RESULTS / "gpu").glob("*.json")):
         found = json.loads(path.read_text())
         drawn = found["sampling"]
+        compiled = "".join(f"; {row['digits/s']:,.0f} compiled" for row in found.get("sampling, compiled", [])[:1])
         rows += [
             [
                 f"{found['device']}, torch {found['torch']}",
@@ -280,7 +281,7 @@ def _gpus(folder: Path) -> None:
                 f"{row['images/s']:,.0f}",
                 f"{row['of peak']:.1%} of {found['peak_bf16'] / 1e12:.0f} TFLOP/s",
                 f"{row['memory taken'] / 2**20:,.0f} ({row['memory foreseen, float32'] / 2**20:,.0f})",
-                f"{drawn['digits/s']:,.0f} at {drawn['evaluations']:.0f} evaluations",
+                f"{drawn['digits/s']:,.0f} at {drawn['evaluations']:.0f} evaluations{compiled}",
             ]
             for row in found["training"]
         ]

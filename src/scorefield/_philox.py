@@ -23,10 +23,10 @@ _LOW = 0xFFFFFFFF
 
 
 class Words(NamedTuple):
-    """Four 32-bit words, or tensors of them that broadcast."""
+    """Four 32-bit words, or tensors of them that broadcast; the second may be one number, which a device is not sent and waited for."""
 
     c0: Tensor
-    c1: Tensor
+    c1: Tensor | int
     c2: Tensor
     c3: Tensor
 
@@ -52,7 +52,7 @@ def words(seeds: Int64[Tensor, "b 2"], draw: int | Int64[Tensor, "b 1"], n: int,
         key: of the stream.
     """
     element = torch.arange(-(-n // 4), device=seeds.device)
-    found = philox(Words(element, torch.as_tensor(draw, device=seeds.device), seeds[:, :1], seeds[:, 1:]), key)
+    found = philox(Words(element, draw, seeds[:, :1], seeds[:, 1:]), key)
     return torch.stack(torch.broadcast_tensors(*found), dim=-1).flatten(1)
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import torch
 from small import images, small_run
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from scorefield import (
@@ -89,13 +90,23 @@ class Uploads(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         made = func(*args, **(kwargs or {}))
-        moved = (
-            isinstance(made, torch.Tensor)
-            and made.is_meta
-            and any(x.is_cpu for x in args if isinstance(x, torch.Tensor))
-        )
-        if moved and func is torch.ops.aten._to_copy.default and not (kwargs or {}).get("non_blocking"):
-            self.waited.append(str(tuple(made.shape)))
+        here = any(x.is_cpu for x in args if isinstance(x, torch.Tensor))
+        if func is torch.ops.aten._to_copy.default and here and made.is_meta and not (kwargs or {}).get("non_blocking"):
+            self.waited.append(f"a copy of shape {tuple(made.shape)}")
+        return made
+
+
+class Numbers(TorchFunctionMode):
+    """Lists the numbers that are made into tensors there, which is a copy too."""
+
+    def __init__(self, waited: list[str]) -> None:
+        super().__init__()
+        self.waited = waited
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        made = func(*args, **(kwargs or {}))
+        if func in (torch.tensor, torch.as_tensor) and made.is_meta and not isinstance(args[0], torch.Tensor):
+            self.waited.append(f"{func.__name__}({args[0]})")
         return made
 
 
@@ -111,7 +122,7 @@ def test_a_training_step_uploads_nothing_that_it_waits_for(monkeypatch, ahead, o
     batches = Batches(images(), 8, 0, device=place, generator="philox")
     records = train(state, batches, DSM(), settings, OneProcess(place))
     next(records)
-    with Uploads() as uploads:
+    with Uploads() as uploads, Numbers(uploads.waited):
         next(records)
     assert uploads.waited == []
 

@@ -10,6 +10,8 @@ or by ten times what the arithmetic of other processors changed when the files w
 step size chosen by a tolerance, or a step between two levels of a ladder can make a last place into 1e-4. Any change of meaning, such as
 another draw of noise, a time of the grid or a term of a step, is larger by far in the rows in double precision, which have no such excuse.
 On one machine an unchanged library reproduces the files bit for bit.
+
+A shipped model that was trained anew since draws other samples: ``retrained.npz`` has what it drew when it was shipped, by the same calls.
 """
 
 import shutil
@@ -23,7 +25,8 @@ import torch
 from . import calls
 from .files import FOLDER, difference, read_arrays, read_json
 
-NUMBERS, ROUNDING = read_arrays("numbers.npz"), read_json("rounding.json")
+RETRAINED = {"mnist"}
+NUMBERS, ROUNDING = read_arrays("numbers.npz") | read_arrays("retrained.npz"), read_json("rounding.json")
 GROUPS = calls.groups({name: torch.tensor(value) for name, value in read_arrays("times.npz").items()})
 CONFIGS, STATES, RESOLVED = read_json("configs.json"), read_json("shipped.json"), read_json("shipped_resolved.json")
 BASE = {"float32": 1e-6, "float64": 1e-9, "int64": 0.0}
@@ -80,7 +83,7 @@ def test_settings_left_out_have_the_same_values() -> None:
 
 def test_configurations_of_shipped_models_are_read_as_before() -> None:
     got = calls.shipped_configs()
-    assert {name: got[name] for name in STATES} == STATES
+    assert all(got[name] == state for name, state in STATES.items() if name not in RETRAINED)
     for name, state in STATES.items():
         assert calls.resolved(state["state"]["config"]) == calls.resolved(RESOLVED[name])
 

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 FAILED = 1  # pytest's exit status when tests ran and some failed
 
 GUARDS = {
-    "processes.py": ["test_processes.py", "test_models.py"],
+    "processes": ["test_processes.py", "test_models.py"],
     "_noisy.py": ["test_models.py", "../test_classifier.py", "test_samplers.py"],
     "models.py": ["test_models.py", "test_samplers.py"],
     "classifier.py": ["../test_classifier.py"],
@@ -114,11 +114,21 @@ class Mutant:
 
 
 MUTANTS = [
-    Mutant("VP: β for β/2", "processes.py", "torch.exp(-0.5 * total), torch.sqrt", "torch.exp(-total), torch.sqrt"),
-    Mutant("sub-VP: VP's σ", "processes.py", "-torch.expm1(-total)\n", "torch.sqrt(-torch.expm1(-total))\n"),
-    Mutant("g²: 2 missing", "processes.py", "torch.sqrt(2 * log_ratio_rate)", "torch.sqrt(log_ratio_rate)"),
-    Mutant("VE: time of σ, σ_min forgotten", "processes.py", "torch.log(ratio / self.sigma_min)", "torch.log(ratio)"),
-    Mutant("PowerVE: ratio not squared", "processes.py", "rate * ratio**2", "rate * ratio"),
+    Mutant(
+        "VP: β for β/2",
+        "processes/continuous.py",
+        "torch.exp(-0.5 * total), torch.sqrt",
+        "torch.exp(-total), torch.sqrt",
+    ),
+    Mutant("sub-VP: VP's σ", "processes/continuous.py", "-torch.expm1(-total)\n", "torch.sqrt(-torch.expm1(-total))\n"),
+    Mutant("g²: 2 missing", "processes/base.py", "torch.sqrt(2 * log_ratio_rate)", "torch.sqrt(log_ratio_rate)"),
+    Mutant(
+        "VE: time of σ, σ_min forgotten",
+        "processes/continuous.py",
+        "torch.log(ratio / self.sigma_min)",
+        "torch.log(ratio)",
+    ),
+    Mutant("PowerVE: ratio not squared", "processes/continuous.py", "rate * ratio**2", "rate * ratio"),
     Mutant("Tweedie: σ for σ²", "models.py", "self.denoise(x, t) - x) / sigma**2", "self.denoise(x, t) - x) / sigma"),
     Mutant("flow: ½ missing", "models.py", "- 0.5 * like(g, x) ** 2", "- like(g, x) ** 2"),
     Mutant("flow: g for g²", "models.py", "0.5 * like(g, x) ** 2", "0.5 * like(g, x)"),

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from scorefield.errors import ConfigError
 
-__all__ = ["Refused", "finite", "number", "one_of", "positive", "reals", "require", "whole"]
+__all__ = ["Refused", "finite", "increasing", "number", "one_of", "positive", "reals", "require", "whole"]
 
 Wanted = TypeVar("Wanted")
 
@@ -91,6 +91,16 @@ def positive(**values: float) -> None:
     for name, value in values.items():
         if not 0 < value < math.inf:
             raise Refused(f"{name} must be a finite positive number; received {value}")
+
+
+def increasing(low_name: str, low: float, high_name: str, high: float) -> None:
+    """Refuse an empty range.
+
+    Raises:
+        ConfigError: naming both ends.
+    """
+    if not low < high:
+        raise Refused(f"{low_name} must be smaller than {high_name}; received {low} and {high}")
 
 
 def one_of(choices: Iterable[str], value: object, what: str) -> None:

@@ -1,0 +1,74 @@
+r"""Forward noising: x_t = α(t) x_0 + σ(t) z, z ~ N(0, I).
+
+Every process here is the solution of a linear SDE, dx = f(t) x dt + g(t) dw, whose coefficients follow from its scales:
+
+    f(t)  = d log α / dt
+    g²(t) = dσ²/dt − 2 f σ²  =  2 σ² · d log(σ/α) / dt
+
+(Song et al. 2021, Eq. 29 and appendix B; Karras et al. 2022, Eq. 4 with s = α). So a process states α and σ and the inverse of
+its noise-to-signal ratio; drift, diffusion and prior are derived here, once. Times and scales are float64 throughout.
+"""
+
+import abc
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from scorefield._tensors import like
+
+__all__ = ["Process", "Time"]
+
+Time = Float[Tensor, "*b"]
+State = Float[Tensor, "b *d"]
+
+
+class Process(abc.ABC):
+    """A forward process: the distribution of x_t given x_0 is N(α_t x_0, σ_t² I).
+
+    Times lie in [t_min, t_max]; data is at the small end. ``t`` has shape () or (b,), and so has everything returned.
+    """
+
+    t_min: float
+    t_max: float
+    stationary_std: ClassVar[float | None] = None
+
+    @abc.abstractmethod
+    def alpha_sigma(self, t: Time) -> tuple[Time, Time]:
+        """Return (α_t, σ_t)."""
+
+    @abc.abstractmethod
+    def time(self, ratio: Time) -> Time:
+        """Return the t at which σ_t / α_t = ``ratio``: the inverse of `ratio`."""
+
+    def ratio(self, t: Time) -> Time:
+        """Return the noise-to-signal ratio σ_t / α_t, increasing in t; the σ of Karras et al. (2022)."""
+        alpha, sigma = self.alpha_sigma(t)
+        return sigma / alpha
+
+    def drift_diffusion(self, t: Time) -> tuple[Time, Time]:
+        """Return (f, g) of dx = f x dt + g dw."""
+
+        def logs(t: Tensor) -> tuple[Tensor, Tensor]:
+            alpha, sigma = self.alpha_sigma(t)
+            return torch.log(alpha), torch.log(sigma / alpha)
+
+        t = t.contiguous()  # forward mode refuses a t whose elements share memory, such as t.expand(b)
+        f, log_ratio_rate = torch.func.jvp(logs, (t,), (torch.ones_like(t),))[1]
+        _, sigma = self.alpha_sigma(t)
+        return f, sigma * torch.sqrt(2 * log_ratio_rate)
+
+    def perturb(self, x0: State, t: Time, z: State) -> State:
+        """Return x_t = α_t x_0 + σ_t z, one time for all rows or one per row."""
+        alpha, sigma = self.alpha_sigma(t)
+        return like(alpha, x0) * x0 + like(sigma, x0) * z
+
+    def prior_std(self, t: Time) -> Time:
+        """Return the standard deviation of the Gaussian that stands for p_t when nothing is known of the data.
+
+        σ_t, or the stationary standard deviation where the process has one.
+        """
+        if self.stationary_std is None:
+            return self.alpha_sigma(t)[1]
+        return torch.full_like(t, self.stationary_std)

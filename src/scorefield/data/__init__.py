@@ -1,10 +1,11 @@
 """Data: published sets, one's own files and folders, and batches of them that are functions of (seed, step)."""
 
 from scorefield.data.arrays import from_array_file, read_array
-from scorefield.data.batches import Batch, Batches, DensityBatches, LoaderBatches, Samplable, batches_of
+from scorefield.data.batches import Batch, Batches, DensityBatches, Samplable
 from scorefield.data.cifar import CIFAR10_CLASSES, cifar10
 from scorefield.data.dataset import Dataset, dequantize, keep_share, quantize
 from scorefield.data.digits import digits
+from scorefield.data.examples import LoaderBatches, batches_of
 from scorefield.data.folder import decode_image, from_folder, from_path, read_image
 from scorefield.data.idx import read_idx
 from scorefield.data.mnist import fashion_mnist, kmnist, mnist

@@ -17,7 +17,8 @@ from pydantic_core import PydanticUndefined
 from generate.papers import linked
 from scorefield.config import RunConfig
 from scorefield.config.base import Section
-from scorefield.config.kinds import Kind, Room
+from scorefield.config.kind import Kind
+from scorefield.config.kinds import Room
 from scorefield.config.rooms import ROOMS
 
 __all__ = ["PAGE", "every", "kinds", "meaning", "page", "write"]

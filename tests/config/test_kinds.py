@@ -13,7 +13,7 @@ from torch import nn
 import scorefield as sf
 from scorefield.cli import main
 from scorefield.config import RunConfig, describe, register, validate
-from scorefield.config.kinds import Itself
+from scorefield.config.kind import Itself
 from scorefield.config.rooms import MODEL, OBJECTIVE, ROOMS, UNREACHED
 from scorefield.models import NoisyModel
 

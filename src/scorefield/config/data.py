@@ -12,7 +12,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, field_validator
 from scorefield import data
 from scorefield._noise import derive_seed
 from scorefield.config.base import Section
-from scorefield.config.kinds import Kind
+from scorefield.config.kind import Kind
 from scorefield.config.rooms import DENSITY
 from scorefield.data.arrays import Channels
 from scorefield.errors import ConfigError

@@ -10,114 +10,25 @@ another noun is a section of that noun's room. Where nothing has to be brought, 
 what its constructor refuses is refused there, by the name of the setting.
 """
 
-import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, Union, cast, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-import torch
 from jaxtyping import AbstractArray
-from pydantic import GetCoreSchemaHandler, create_model, model_validator
+from pydantic import GetCoreSchemaHandler, create_model
 from pydantic_core import CoreSchema, core_schema
 from torch import Tensor
 
-from scorefield.config.base import Section
+from scorefield.config.kind import Itself, Kind, unsaid
 from scorefield.config.signature import Maker, Parameter, signature
 from scorefield.errors import ConfigError
 
-__all__ = ["Itself", "Kind", "Room", "describe", "kinds", "parameters", "register"]
+__all__ = ["Room", "describe", "kinds", "parameters", "register"]
 
 _ROOMS: dict[str, "Room"] = {}
 _GROUP = "scorefield.kinds"
-
-
-@dataclass(frozen=True)
-class Itself:
-    """A kind that is an object already and has no settings, such as the function `scorefield.objectives.sigma_weight`."""
-
-    value: Any
-
-    @property
-    def __doc__(self) -> str | None:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The object's own."""
-        return self.value.__doc__
-
-
-class Kind(Section):
-    """The settings of one kind; `Room.model` makes a subclass for each."""
-
-    room: ClassVar["Room"]
-    parameters: ClassVar[Mapping[str, Parameter]]
-    kind: str
-
-    if TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any:  # noqa: ANN401 the settings are those of a class not known here
-            ...
-
-    def build(self, **given: object) -> Any:  # noqa: ANN401 whatever the kind is of
-        """Return the object, with what the run brings.
-
-        Raises:
-            ConfigError: the run lacks something that it needs.
-            ValueError: the class refuses a setting.
-        """
-        maker = self.room.find(self.kind)
-        if isinstance(maker, Itself):
-            return maker.value
-        values, spread = {}, ()
-        for name, parameter in self.parameters.items():
-            value = self._value(name, parameter, given)
-            if parameter.spread:
-                spread = cast(list[object], value)
-            elif value is not inspect.Parameter.empty:
-                values[name] = value
-        return maker(*spread, **values)
-
-    def _value(self, name: str, parameter: Parameter, given: Mapping[str, Any]) -> object:
-        """Return the value of a parameter; empty where the class's default stands."""
-        brought = name in self.room.given or (name in self.room.open and getattr(self, name) is None)
-        if brought:
-            value = given.get(name)
-            if value is None and parameter.default is not None and (name in given or parameter.required):
-                hint = {**self.room.given, **self.room.open}[name].format_map({"event": "none", **given})
-                raise ConfigError(f"{self.room.noun}.kind={self.kind} {hint}")
-            return inspect.Parameter.empty if value is None else value
-        if parameter.type is None:
-            return inspect.Parameter.empty
-        value = getattr(self, name)
-        if value is None and parameter.default is not None:
-            return inspect.Parameter.empty if _unsaid(parameter.default) else None
-        return _built(value, parameter, given)
-
-    def __reduce__(self) -> tuple[Callable[..., "Kind"], tuple[str, dict[str, Any]]]:
-        """Let a section be pickled, for other processes: its class is made when it is first asked for, and is found by its names."""
-        return _read, (self.room.noun, {"kind": self.kind, **dict(self)})
-
-    @property
-    def waits(self) -> bool:
-        """Whether the run has to bring something before the object can be made."""
-        room = self.room
-        for name, parameter in self.parameters.items():
-            value = getattr(self, name, None)
-            if value is None and parameter.required and (name in room.given or name in room.open):
-                return True
-            parts = value if parameter.spread and value is not None else [value]
-            if any(isinstance(part, Kind) and part.waits for part in parts):
-                return True
-        return False
-
-    @model_validator(mode="after")
-    def _spoken_for(self) -> Self:
-        """Let the class's own checks speak."""
-        if not self.waits:
-            try:
-                self.build()
-            except (TypeError, RuntimeError, ArithmeticError) as error:  # tensors' own words for shapes that do not fit
-                raise ValueError(str(error).splitlines()[0]) from error
-        return self
 
 
 @dataclass(eq=False)
@@ -144,6 +55,10 @@ class Room:
 
     def __post_init__(self) -> None:
         _ROOMS[self.noun] = self
+
+    def __reduce__(self) -> tuple[Callable[[str], "Room"], tuple[str]]:
+        """Let a room be found by its noun in another process."""
+        return _room, (self.noun,)
 
     def find(self, kind: str) -> "Maker | Itself":
         """Return what makes a kind.
@@ -179,7 +94,7 @@ class Room:
             return list[parameter.type], ...
         if parameter.required:
             return parameter.type, ...
-        if _unsaid(parameter.default):
+        if unsaid(parameter.default):
             return Union[parameter.type, None], None  # noqa: UP007 the type is a value here
         room = next((entry for entry in get_args(parameter.type) if isinstance(entry, Room)), None)
         default = parameter.default
@@ -228,10 +143,10 @@ def register(noun: str, /, **makers: Maker) -> None:
     kinds(_ROOMS[noun], **makers)
 
 
-def _read(noun: str, value: dict[str, Any]) -> Kind:
+def _room(noun: str) -> Room:
     from scorefield.config import rooms  # noqa: F401 another process may know none  # pyright: ignore[reportUnusedImport]
 
-    return _ROOMS[noun].read(value)
+    return _ROOMS[noun]
 
 
 def describe(thing: object) -> dict[str, Any]:
@@ -268,20 +183,6 @@ def _section(annotation: object) -> object:
     else:
         room = next((room for room in _ROOMS.values() if room.of is not None and room.of is origin), None)
     return room and Annotated[Kind, room]
-
-
-def _unsaid(default: object) -> bool:
-    """Return whether a default is a number that configurations do not hold."""
-    return isinstance(default, float) and not math.isfinite(default)
-
-
-def _built(value: object, parameter: Parameter, given: Mapping[str, Any]) -> object:
-    """Return what a setting's value stands for."""
-    if parameter.spread:
-        return [part.build(**given) for part in cast(list[Kind], value)]
-    if isinstance(value, Kind):
-        return value.build(**given)
-    return torch.tensor(value, dtype=torch.float64) if parameter.array and value is not None else value
 
 
 def _whose(thing: object) -> tuple[Room, str]:

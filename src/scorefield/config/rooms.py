@@ -15,7 +15,8 @@ from scorefield import objectives as o
 from scorefield import processes as p
 from scorefield import samplers as s
 from scorefield.classifier import Classifier
-from scorefield.config.kinds import Itself, Kind, Room, kinds
+from scorefield.config.kind import Itself, Kind
+from scorefield.config.kinds import Room, kinds
 from scorefield.config.signature import Numbers
 from scorefield.energy import Energy
 from scorefield.models import NoisyModel

@@ -22,7 +22,8 @@ from scorefield._noise import derive_seed, seeded
 from scorefield.config import usual
 from scorefield.config.base import Section
 from scorefield.config.data import DataConfig
-from scorefield.config.kinds import Kind, parameters
+from scorefield.config.kind import Kind
+from scorefield.config.kinds import parameters
 from scorefield.config.load import merge
 from scorefield.config.measure import measured
 from scorefield.config.migrate import named

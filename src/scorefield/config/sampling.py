@@ -8,7 +8,7 @@ from pydantic import model_validator
 from scorefield._noise import Stream
 from scorefield.config import usual
 from scorefield.config.base import Section
-from scorefield.config.kinds import Kind
+from scorefield.config.kind import Kind
 from scorefield.config.load import merge, validate
 from scorefield.config.migrate import flat_sampling, named
 from scorefield.config.rooms import GRID, SAMPLER

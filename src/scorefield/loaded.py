@@ -9,12 +9,13 @@ the model of the classes asked for, guided as its run says, in the precision of 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, Literal, TypedDict, TypeVar, Unpack, get_args
+from typing import Any, Generic, TypeVar, Unpack
 
 import torch
 from torch import Tensor
 
-from scorefield._checks import one_of, reals, whole
+from scorefield._checks import reals, whole
+from scorefield._endings import Decode, Drawing, ending, in_bytes, in_pixels
 from scorefield._noise import Stream
 from scorefield._tensors import home
 from scorefield.config import RunConfig
@@ -31,27 +32,9 @@ from scorefield.preconditioning import Networked
 from scorefield.samplers import AdaptiveODE, AdaptiveSDE
 from scorefield.sampling import Sampler, Samples, Transition, sample, seeding
 
-__all__ = ["Decode", "LoadedModel", "guided", "lowered"]
-
-Decode = Literal["draw", "mode", "none"]
-"""How samples of 8-bit data end: bytes drawn, the most probable bytes, or the real numbers that the sampler arrived at."""
+__all__ = ["LoadedModel", "guided", "lowered"]
 
 Model = TypeVar("Model", bound=NoisyModel, covariant=True)
-
-
-class Drawing(TypedDict, total=False):
-    """Settings of `LoadedModel.sample` beside number, seed and labels."""
-
-    weight: float
-    guide: float | None
-    sampler: Sampler | None
-    grid: Grid | Tensor | None
-    steps: int | None
-    precision: Precision
-    decode: Decode | None
-    batch_size: int
-    generator: Stream | None
-    on_step: Callable[[Transition], object] | None
 
 
 @dataclass(frozen=True)
@@ -179,14 +162,7 @@ class LoadedModel(Generic[Model]):
         Raises:
             ConfigError: bytes asked of a model without a decoder, or what `steered` refuses.
         """
-        if decode is not None:
-            one_of(get_args(Decode), decode, "decode")
-        decode = decode or ("none" if self.byte_decoder is None else "draw")
-        if decode != "none" and self.byte_decoder is None:
-            raise ConfigError(
-                f'decode "{decode}": {self.source} keeps no decoder of bytes; a run on 8-bit images gets one at its end (go on with a '
-                'finished one to add it). "none" leaves samples as the sampler ends'
-            )
+        how = ending(decode, self.byte_decoder, self.source)
         own, cut = self.config.sampling.build(self.model.process)
         sampler = sampler or own
         grid = (cut if steps is None else _with_steps(cut, steps)) if grid is None else grid
@@ -214,16 +190,12 @@ class LoadedModel(Generic[Model]):
             on_step=on_step,
         )
         if self.decoder is not None:
-            made = _decoded(made, self.decoder, batch_size)
-        if self.byte_decoder is None or decode == "none":
+            made = in_pixels(made, self.decoder, batch_size)
+        if self.byte_decoder is None or how == "none":
             return made
         stream, names = seeding(n, seed, seeds)
-        low, high = self.model.ends
         own_names = names if rows is None else [names[k] for k in rows]
-        bytes_ = self.byte_decoder.finish(made.x, decode, stream=stream, rows=own_names)
-        x = low + (high - low) * (bytes_.to(made.x) / 255)
-        way = None if made.trajectory is None else torch.cat([made.trajectory[:-1], x[None]])
-        return replace(made, x=x, evaluations=made.evaluations + 1, trajectory=way)
+        return in_bytes(made, self.byte_decoder, how, stream=stream, rows=own_names)
 
     def log_likelihood(self: "LoadedModel[ScoreModel]", x: Tensor, **settings: Unpack[FlowSettings]) -> LogLikelihood:
         """Return log p(x) of data, in nats; settings are those of `scorefield.log_likelihood`."""
@@ -312,16 +284,6 @@ def guided(loaded: LoadedModel[ScoreModel], weight: float | None = None) -> Scor
     """
     guide = loaded.config.guide if weight is None else loaded.config.guide.model_copy(update={"weight": weight})
     return loaded.model if loaded.weak is None or guide.weight == 0 else guide.build(loaded.model, loaded.weak)
-
-
-def _decoded(made: Samples, decoder: LatentDecoder, batch_size: int) -> Samples:
-    """Return draws of latents as images, so many decoded at a time."""
-
-    def images(z: Tensor) -> Tensor:
-        return torch.cat([decoder(part) for part in z.split(batch_size)])
-
-    frames = None if made.trajectory is None else torch.stack([images(z) for z in made.trajectory])
-    return replace(made, x=images(made.x), trajectory=frames)
 
 
 def _with_steps(grid: Grid, steps: int) -> Grid:

@@ -19,8 +19,7 @@ from scorefield import DSM, DivergedError, Euler, Karras, sample
 from scorefield.cli import main
 from scorefield.cli.train import follow
 from scorefield.data import Batch, Batches
-from scorefield.runs import Run
-from scorefield.runs import run as runs
+from scorefield.runs import Run, pictures
 from scorefield.training import OneProcess, checkpoint, train
 from scorefield.training.signals import StopSignals
 
@@ -356,8 +355,8 @@ def no_memory(patch: pytest.MonkeyPatch) -> int:
     def refuse(*_: object) -> None:
         raise MemoryError
 
-    patch.setattr(runs, "draw_grid", refuse)
-    patch.setattr(runs, "draw_way", refuse)
+    patch.setattr(pictures, "draw_grid", refuse)
+    patch.setattr(pictures, "draw_way", refuse)
     return 1
 
 

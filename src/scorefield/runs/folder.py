@@ -5,8 +5,11 @@ import json
 import os
 from pathlib import Path
 
+import torch
+
+from scorefield.config import RunConfig, to_yaml
 from scorefield.errors import ConfigError
-from scorefield.training import StepRecord
+from scorefield.training import StepRecord, environment
 
 __all__ = ["RunFolder"]
 
@@ -41,6 +44,22 @@ class RunFolder:
             raise ConfigError(f"{path}: cannot be a run folder: {reason}; choose another") from error
         if not os.access(path, os.W_OK):
             raise ConfigError(f"{path}: not writable; choose another")
+
+    def begin(self, config: RunConfig, device: torch.device, step: int) -> None:
+        """Write what the folder says of its run, and drop what was logged after ``step``, where the run begins or goes on.
+
+        Raises:
+            ConfigError: it cannot be written to.
+        """
+        try:
+            if step == 0:
+                (self.path / "environment.json").write_text(json.dumps(environment(device), indent=2))
+            self.config.write_text(to_yaml(config))
+            self.truncate_metrics(step)
+        except OSError as error:
+            raise ConfigError(
+                f"{self.path}: cannot be written to: {error}; free some space, or choose another"
+            ) from error
 
     def truncate_metrics(self, step: int) -> None:
         """Drop the lines after ``step``: those a killed run wrote after its last checkpoint, and a line cut short."""

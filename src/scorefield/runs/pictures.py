@@ -1,4 +1,4 @@
-"""The pictures of a run: grids of samples while it trains, and at its end also the way there."""
+"""The pictures of a run: grids of samples while it trains, and at its end also the way there and the curve of its loss."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,16 +9,32 @@ from torch import Tensor
 from scorefield.config import RunConfig
 from scorefield.grids import times_of
 from scorefield.models import ScoreModel
-from scorefield.plotting import save_film, save_grid, sigma_strip
+from scorefield.plotting import loss_curve, save_film, save_grid, sigma_strip
+from scorefield.runs.folder import RunFolder
 from scorefield.samplers import AnnealedLangevin
 from scorefield.sampling import sample
 
-__all__ = ["draw_grid", "draw_way"]
+__all__ = ["draw_due", "draw_grid", "draw_way"]
 
 _SHOWN = 64  # samples in a grid
 _FILMED = 16  # of them in the film: noise does not compress
 _ROWS, _COLUMNS = 8, 12  # of the strip
 _FRAMES = 62  # at most: sixty transitions, the first state and the noise-free step
+
+
+def draw_due(folder: RunFolder, model: ScoreModel | None, config: RunConfig, event: tuple[int, ...], step: int) -> None:
+    """Write the pictures that are due at a step; those of samples where a model draws images, those of the whole run after its last."""
+    done = step >= config.train.steps
+    lines = folder.read_metrics()
+    if done and lines:
+        loss_curve(folder.path / "loss.png", [int(line["step"]) for line in lines], [line["loss"] for line in lines])
+    if model is None or len(event) != 3 or event[0] not in (1, 3):
+        return
+    grid = folder.samples / f"step-{step:08d}.png"
+    if done:
+        draw_way(folder.path, grid, model, config, event)
+    else:
+        draw_grid(grid, model, config, event)
 
 
 def draw_grid(path: Path, model: ScoreModel, config: RunConfig, event: tuple[int, ...]) -> None:

@@ -1,31 +1,27 @@
 """A run: a configuration, its data, its folder. What ``scorefield train`` does is to iterate over one."""
 
-import json
 import os
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Self
 
-import torch
-
 from scorefield._tensors import looked_at
-from scorefield.config import RunConfig, refusals, stored, to_yaml, validate
+from scorefield.config import RunConfig, refusals
 from scorefield.data import Batches, Dataset
 from scorefield.errors import CheckpointError, ConfigError, DivergedError
-from scorefield.likelihood import ByteDecoder
 from scorefield.loaded import LoadedModel
 from scorefield.models import ScoreModel
-from scorefield.plotting import loss_curve
-from scorefield.runs.changes import differences
+from scorefield.runs.averages import Averages
+from scorefield.runs.changes import configuration_of, differences
 from scorefield.runs.folder import RunFolder
 from scorefield.runs.lock import RunLock
-from scorefield.runs.pictures import draw_grid, draw_way
+from scorefield.runs.pictures import draw_due
 from scorefield.runs.scalars import tensorboard
+from scorefield.runs.writer import Writer
 from scorefield.training import (
     OneProcess,
     Parallel,
@@ -33,7 +29,6 @@ from scorefield.training import (
     TrainState,
     check_labels,
     checkpoint,
-    environment,
     load_weights,
     pick_device,
     train,
@@ -42,8 +37,6 @@ from scorefield.training.posthoc import Weights
 from scorefield.training.sharding import gathered
 
 __all__ = ["Run"]
-
-_LEARNT = 2000  # images that the decoder learns from
 
 
 class Run:
@@ -85,7 +78,7 @@ class Run:
         # What an earlier sitting measured of the data stands, whatever this edition would measure.
         written = self.path / "checkpoints"
         before = checkpoint.latest(written, lambda _: None) if os.path.isdir(written) else None
-        self.config = config.resolve(self.data, None if before is None else _configuration(before))
+        self.config = config.resolve(self.data, None if before is None else configuration_of(before))
         self.parallel = parallel or OneProcess(pick_device(config.train.device))
         self.warn = warn
         rows, world = self.config.train.batch_size, self.parallel.world
@@ -106,8 +99,8 @@ class Run:
         self._held = ExitStack()
         self._folder: RunFolder | None = None
         self._told = False
-        self._writer = ThreadPoolExecutor(1)
-        self._writing: Future[Path] | None = None
+        self._averages = Averages(self.config, self.data, self.state, self.parallel.device)
+        self._writer = Writer()
         self._seconds, self._began = 0.0, time.perf_counter()
         self.drawing = False
         """Whether a picture is being drawn; breaking that off costs the run nothing."""
@@ -135,7 +128,7 @@ class Run:
             CheckpointError: it could not be written.
         """
         try:
-            self._written(wait=True)
+            self._writer.check(wait=True)
         finally:
             self._held.close()
             self._folder = None
@@ -164,7 +157,7 @@ class Run:
         if found is None:
             self.warn(f"{self.path}: has no checkpoint yet; starting at step 0")
             return self
-        before = _configuration(found).model_dump(mode="json")
+        before = configuration_of(found).model_dump(mode="json")
         # A run that took no step yet has none.
         before["train"]["generator"] = before["train"]["generator"] or self.config.train.generator
         changes = differences(before, self.config.model_dump(mode="json"))
@@ -191,15 +184,7 @@ class Run:
             )
         if not self.first:
             return
-        try:
-            if step == 0:
-                (self.path / "environment.json").write_text(json.dumps(environment(self.parallel.device), indent=2))
-            folder.config.write_text(to_yaml(self.config))
-            folder.truncate_metrics(step)
-        except OSError as error:
-            raise ConfigError(
-                f"{self.path}: cannot be written to: {error}; free some space, or choose another"
-            ) from error
+        folder.begin(self.config, self.parallel.device, step)
         guide, last = self.config.guide.step or 0, self.config.train.steps
         if guide > last:
             self.warn(f"guide.step {guide} lies beyond the last step, {last}: the run keeps no guide")
@@ -230,7 +215,7 @@ class Run:
                     now = time.perf_counter()
                     curve(record, rows / (now - clock))
                     clock = now
-                self._written()
+                self._writer.check()
                 if record.step % config.checkpoint_every == 0:
                     self.save(wait=not ahead)
                 if record.step % config.sample_every == 0 and record.step < config.steps:
@@ -255,26 +240,22 @@ class Run:
                 f"training diverged at step {self.state.step}: {name} is not finite, and is not saved. "
                 "Lower the learning rate, clip gradients or use fp32, and go on from the last checkpoint."
             )
-        self._written(wait=True)
+        self._writer.check(wait=True)
         tensors = self.state.gathered(keep=self.first, copy=not wait)
         if not self.first:
             return
         seconds = round(self._seconds + time.perf_counter() - self._began, 1)
         extra = self.config.kept(self.data.event) | {"seconds": seconds}
-        if self.state.step >= self.config.train.steps and (decoder := self._decoder(tensors["ema"])) is not None:
+        final = self.state.step >= self.config.train.steps
+        decoder = self._averages.decoder(tensors["ema"]) if final else None
+        if decoder is not None:
             tensors["decoder"] = decoder.tensors
         keep = self.config.train.keep
         write = partial(checkpoint.save, self.folder.checkpoints, self.state.step, tensors, extra, keep=keep)
         if wait:
             write()
         else:
-            self._writing = self._writer.submit(write)
-
-    def _written(self, *, wait: bool = False) -> None:
-        """Raise what the writing of the last checkpoint met, if it is done."""
-        if self._writing is not None and (wait or self._writing.done()):
-            writing, self._writing = self._writing, None
-            writing.result()
+            self._writer.start(write)
 
     def draw(self) -> None:
         """Write a grid of images from the averaged weights; after the last step also the way there, and the curve of the loss.
@@ -295,16 +276,6 @@ class Run:
         except Exception as error:
             self.warn(f"step {self.state.step}: the picture could not be drawn ({type(error).__name__}: {error})")
 
-    def _decoder(self, ema: Weights) -> ByteDecoder | None:
-        """Return the decoder by which samples of 8-bit images end as bytes, once the model is final.
-
-        None of other data, and of a distilled model, which denoises at the levels of its own grid alone.
-        """
-        bytes_ = len(self.data.event) == 3 and self.data.x.dtype == torch.uint8
-        if not isinstance(self.state.ema, ScoreModel) or not bytes_ or self.config.teacher is not None:
-            return None
-        return ByteDecoder(self._averaged(ema), self.data.x[:_LEARNT].to(self.parallel.device))
-
     def _log(self, record: StepRecord) -> None:
         try:
             self.folder.log(record)
@@ -316,45 +287,4 @@ class Run:
             self._told = True
 
     def _draw(self, ema: Weights, guide: Weights) -> None:
-        done = self.state.step >= self.config.train.steps
-        lines = self.folder.read_metrics()
-        if done and lines:
-            loss = [line["loss"] for line in lines]
-            loss_curve(self.path / "loss.png", [int(line["step"]) for line in lines], loss)
-        event = self.data.event
-        if not isinstance(self.state.ema, ScoreModel) or len(event) != 3 or event[0] not in (1, 3):
-            return
-        model = self._averaged(ema)
-        if guide and self.config.guide.weight > 0:
-            model = self.config.guide.build(model, self._built(guide))
-        grid = self.folder.samples / f"step-{self.state.step:08d}.png"
-        if done:
-            draw_way(self.path, grid, model, self.config, event)
-        else:
-            draw_grid(grid, model, self.config, event)
-
-    def _averaged(self, ema: Weights) -> ScoreModel:
-        """Return the averaged model, of weights that were gathered where they are in shares."""
-        if self.state.sharded:
-            return self._built(ema)
-        assert isinstance(self.state.ema, ScoreModel)  # noqa: S101 for the type checker: whoever asks has looked
-        return self.state.ema
-
-    def _built(self, weights: Weights) -> ScoreModel:
-        """Return the run's model with weights of its own."""
-        model = self.config.build_model(self.data.event)
-        load_weights(model, weights)
-        assert isinstance(model, ScoreModel)  # noqa: S101 for the type checker: whoever asks has looked
-        return model.to(self.parallel.device).eval()
-
-
-def _configuration(found: checkpoint.Checkpoint) -> RunConfig:
-    """Return the configuration of a checkpoint, in this edition's form.
-
-    Raises:
-        CheckpointError: it has none.
-    """
-    values = found.state.get("config")
-    if not isinstance(values, dict):
-        raise CheckpointError(f"{found.path}: has no configuration; it was not written by a run")
-    return validate(RunConfig, stored(values), f"{found.path}/state.json")
+        draw_due(self.folder, self._averages.guided(ema, guide), self.config, self.data.event, self.state.step)

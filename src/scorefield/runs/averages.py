@@ -1,0 +1,63 @@
+"""What the averaged weights of a run make: the model that it draws from, and the decoder by which samples end as bytes."""
+
+from dataclasses import dataclass
+
+import torch
+
+from scorefield.config import RunConfig
+from scorefield.data import Dataset
+from scorefield.likelihood import ByteDecoder
+from scorefield.models import ScoreModel
+from scorefield.training import TrainState, load_weights
+from scorefield.training.posthoc import Weights
+
+__all__ = ["Averages"]
+
+_LEARNT = 2000  # images that the decoder learns from
+
+
+@dataclass(frozen=True)
+class Averages:
+    """The averages in a run's state. Where they are in shares, models are built of the weights that were gathered.
+
+    Attributes:
+        config: of the run.
+        data: that it learns from.
+        state: of its training.
+        device: where it trains.
+    """
+
+    config: RunConfig
+    data: Dataset
+    state: TrainState
+    device: torch.device
+
+    def model(self, ema: Weights) -> ScoreModel | None:
+        """Return the averaged model; None where nothing can be drawn from it, as from a classifier."""
+        if not isinstance(self.state.ema, ScoreModel):
+            return None
+        return self._built(ema) if self.state.sharded else self.state.ema
+
+    def guided(self, ema: Weights, guide: Weights) -> ScoreModel | None:
+        """Return the averaged model, guided by the weights of an early step where there are any and the configuration says so."""
+        model = self.model(ema)
+        if model is None or not guide or self.config.guide.weight <= 0:
+            return model
+        return self.config.guide.build(model, self._built(guide))
+
+    def decoder(self, ema: Weights) -> ByteDecoder | None:
+        """Return the decoder by which samples of 8-bit images end as bytes.
+
+        None of other data, and of a distilled model, which denoises at the levels of its own grid alone.
+        """
+        if len(self.data.event) != 3 or self.data.x.dtype != torch.uint8 or self.config.teacher is not None:
+            return None
+        model = self.model(ema)
+        return None if model is None else ByteDecoder(model, self.data.x[:_LEARNT].to(self.device))
+
+    def _built(self, weights: Weights) -> ScoreModel:
+        """Return the run's model with weights of its own."""
+        model = self.config.build_model(self.data.event)
+        load_weights(model, weights)
+        assert isinstance(model, ScoreModel)  # noqa: S101 for the type checker: whoever asks has looked
+        return model.to(self.device).eval()

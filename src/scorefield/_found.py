@@ -12,13 +12,13 @@ from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 
-from scorefield.config import RunConfig, merge
+from scorefield.config import RunConfig, merge, stored, validate
 from scorefield.errors import CheckpointError, ConfigError
 from scorefield.hub import HUB, download
 from scorefield.interop.diffusers import is_pipeline, read_pipeline
 from scorefield.training import checkpoint
 
-__all__ = ["Warn", "find", "shipped_models"]
+__all__ = ["Warn", "described", "find", "shipped_models"]
 
 Warn = Callable[[str], None]
 
@@ -55,6 +55,18 @@ def find(name: str | os.PathLike[str], warn: Warn) -> checkpoint.Checkpoint:
         f"{name or 'an empty name'}: neither a run folder, nor a checkpoint, nor a shipped model "
         f"(shipped: {', '.join(shipped_models()) or 'none'}); {_meant(name, path)}"
     )
+
+
+def described(found: checkpoint.Checkpoint) -> tuple[RunConfig, tuple[int, ...]]:
+    """Return the configuration of a checkpoint, in this edition's form, and the shape of an example.
+
+    Raises:
+        CheckpointError: it has none.
+    """
+    values, event = found.state.get("config"), found.state.get("event")
+    if not isinstance(values, dict) or not isinstance(event, list):
+        raise CheckpointError(f"{found.path}: has no configuration; it was not written by a run")
+    return validate(RunConfig, stored(values), f"{found.path}/state.json"), tuple(event)
 
 
 def _meant(name: str, path: Path) -> str:

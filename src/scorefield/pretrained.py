@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from scorefield._found import Warn, find, shipped_models
+from scorefield._found import Warn, described, find, shipped_models
 from scorefield.classifier import Classifier
-from scorefield.config import RunConfig, describe, refusals, stored, validate
-from scorefield.errors import CheckpointError, ConfigError
+from scorefield.config import RunConfig, describe, refusals, validate
+from scorefield.errors import ConfigError
 from scorefield.hub import HUB, model_card, results_table
 from scorefield.interop.diffusers import is_pipeline
 from scorefield.interop.diffusers_latent import read_decoder
@@ -101,24 +101,20 @@ def _load(
     """Return the model, which is a ``wanted``."""
     device = pick_device(device)
     found = find(name, warn)
-    values = found.state.get("config")
-    event = found.state.get("event")
-    if not isinstance(values, dict) or not isinstance(event, list):
-        raise CheckpointError(f"{found.path}: has no configuration; it was not written by scorefield train")
-    config = validate(RunConfig, stored(values), f"{found.path}/state.json")
-    model = weighted(config, tuple(event), found.tensors["ema"], str(found.path)).to(device)
+    config, event = described(found)
+    model = weighted(config, event, found.tensors["ema"], str(found.path)).to(device)
     if not isinstance(model, wanted):
         found, needed = (
             ("classifier", "score model") if isinstance(model, Classifier) else ("score model", "classifier")
         )
         raise ConfigError(f"{name}: is a {found}, where a {needed} is needed")
     guide = found.tensors.get("guide")
-    weak = None if guide is None else weighted(config, tuple(event), guide, str(found.path)).to(device)
+    weak = None if guide is None else weighted(config, event, guide, str(found.path)).to(device)
     decoder = read_decoder(found.path) if is_pipeline(found.path) else None
     decoder = None if decoder is None else decoder.to(device)
     kept = found.tensors.get("decoder")
     bytes_ = ByteDecoder.stored(model, kept) if kept is not None and isinstance(model, ScoreModel) else None
-    return LoadedModel(model, config, tuple(event), found.path, weak, found.step, found.seconds, decoder, bytes_)  # pyright: ignore[reportReturnType]  of one type, as built by one config
+    return LoadedModel(model, config, event, found.path, weak, found.step, found.seconds, decoder, bytes_)  # pyright: ignore[reportReturnType]  of one type, as built by one config
 
 
 def weighted(config: RunConfig, event: tuple[int, ...], weights: Mapping[str, Tensor], source: str) -> NoisyModel:

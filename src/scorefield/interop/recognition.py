@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from scorefield.errors import CheckpointError
 from scorefield.networks import CondRefineNet, NCSNv2Net
 from scorefield.networks.refinenet import Stages
+from scorefield.training.state import misfits
 
 __all__ = ["BUFFER", "Recognized", "recognize"]
 
@@ -46,18 +47,9 @@ def recognize(path: Path, model: Mapping[str, Tensor]) -> Recognized:
         net: nn.Module = NCSNv2Net(found.channels, some_level, found.ngf, stages=found.stages)
         if found.kind == "cond_refinenet":
             net = CondRefineNet(found.channels, found.levels or 1, found.ngf)
-    own = {name: value.shape for name, value in net.named_parameters()}
-    given = {name: value.shape for name, value in model.items() if name != BUFFER}
-    wrong = [f"{name} is missing" for name in own if name not in given]
-    wrong += [f"{name} is unknown" for name in given if name not in own]
-    wrong += [
-        f"{name} has shape {tuple(given[name])} instead of {tuple(shape)}"
-        for name, shape in own.items()
-        if given.get(name, shape) != shape
-    ]
-    if wrong:
-        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-        raise _foreign(path, f"one in which {'; '.join(wrong[:3])}{more}")
+    given = {name: value for name, value in model.items() if name != BUFFER}
+    if wrong := misfits(dict(net.named_parameters()), given):
+        raise _foreign(path, f"one in which {wrong}")
     return found
 
 

@@ -1,12 +1,8 @@
-"""The configuration of a checkpoint, and what may differ between it and that of the run that goes on."""
+"""What may differ between the configuration of a run and that of its resumption."""
 
 from typing import Any
 
-from scorefield.config import RunConfig, stored, validate
-from scorefield.errors import CheckpointError
-from scorefield.training import checkpoint
-
-__all__ = ["FREE", "configuration_of", "differences"]
+__all__ = ["FREE", "differences"]
 
 FREE = frozenset(
     {
@@ -16,18 +12,6 @@ FREE = frozenset(
     }
 )
 """What may differ between a run and its resumption: nothing of it changes a step before the checkpoint."""
-
-
-def configuration_of(found: checkpoint.Checkpoint) -> RunConfig:
-    """Return the configuration of a checkpoint, in this edition's form.
-
-    Raises:
-        CheckpointError: it has none.
-    """
-    values = found.state.get("config")
-    if not isinstance(values, dict):
-        raise CheckpointError(f"{found.path}: has no configuration; it was not written by a run")
-    return validate(RunConfig, stored(values), f"{found.path}/state.json")
 
 
 def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:

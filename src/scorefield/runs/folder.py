@@ -54,7 +54,7 @@ class RunFolder:
         try:
             if step == 0:
                 (self.path / "environment.json").write_text(json.dumps(environment(device), indent=2))
-            self.config.write_text(to_yaml(config))
+            self.config.write_text(to_yaml(config), encoding="utf-8")
             self.truncate_metrics(step)
         except OSError as error:
             raise ConfigError(

@@ -1,13 +1,11 @@
 """Weights of other projects into run folders, and a run's weights into their files."""
 
-import json
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor
 
-from scorefield.config import to_yaml
 from scorefield.config.migrate import named
 from scorefield.errors import ConfigError
 from scorefield.interop import Moments, Weights, write_score_sde, write_weights
@@ -20,7 +18,7 @@ from scorefield.runs.brought import NET, Brought
 from scorefield.runs.folder import RunFolder
 from scorefield.runs.ladders import bring_ladder
 from scorefield.runs.published import bring_diffusers, bring_edm, bring_score_sde
-from scorefield.training import checkpoint, environment
+from scorefield.training import checkpoint
 
 __all__ = ["In", "Out", "bring_in", "bring_out"]
 
@@ -74,9 +72,8 @@ def _write_run(out: Path, brought: Brought) -> None:
     checkpoint.save(
         folder.checkpoints, brought.step, brought.tensors, config.kept(brought.event), keep=config.train.keep
     )
-    folder.config.write_text(to_yaml(config), encoding="utf-8")
+    folder.begin(config, torch.device("cpu"), step=0)
     folder.metrics.touch()
-    (folder.path / "environment.json").write_text(json.dumps(environment(torch.device("cpu")), indent=2))
 
 
 def bring_out(loaded: LoadedModel[ScoreModel], out: Path, layout: Out) -> int:

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
+from scorefield._found import described
 from scorefield._tensors import looked_at
 from scorefield.config import RunConfig, refusals
 from scorefield.data import Batches, Dataset
@@ -16,7 +17,7 @@ from scorefield.errors import CheckpointError, ConfigError, DivergedError
 from scorefield.loaded import LoadedModel
 from scorefield.models import ScoreModel
 from scorefield.runs.averages import Averages
-from scorefield.runs.changes import configuration_of, differences
+from scorefield.runs.changes import differences
 from scorefield.runs.folder import RunFolder
 from scorefield.runs.lock import RunLock
 from scorefield.runs.pictures import draw_due
@@ -78,7 +79,7 @@ class Run:
         # What an earlier sitting measured of the data stands, whatever this edition would measure.
         written = self.path / "checkpoints"
         before = checkpoint.latest(written, lambda _: None) if os.path.isdir(written) else None
-        self.config = config.resolve(self.data, None if before is None else configuration_of(before))
+        self.config = config.resolve(self.data, None if before is None else described(before)[0])
         self.parallel = parallel or OneProcess(pick_device(config.train.device))
         self.warn = warn
         rows, world = self.config.train.batch_size, self.parallel.world
@@ -157,7 +158,7 @@ class Run:
         if found is None:
             self.warn(f"{self.path}: has no checkpoint yet; starting at step 0")
             return self
-        before = configuration_of(found).model_dump(mode="json")
+        before = described(found)[0].model_dump(mode="json")
         # A run that took no step yet has none.
         before["train"]["generator"] = before["train"]["generator"] or self.config.train.generator
         changes = differences(before, self.config.model_dump(mode="json"))

@@ -157,6 +157,18 @@ class TrainState:
         self.step = step
 
 
+def misfits(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
+    """Return the first three tensors, in words, in which others differ from one's own by name or shape; nothing where none do."""
+    wrong = [f"{name} is missing" for name in own if name not in given]
+    wrong += [f"{name} is unknown" for name in given if name not in own]
+    wrong += [
+        f"{name} has shape {tuple(given[name].shape)} instead of {tuple(value.shape)}"
+        for name, value in own.items()
+        if name in given and given[name].shape != value.shape
+    ]
+    return "; ".join(wrong[:3]) + (f" and {len(wrong) - 3} more" if len(wrong) > 3 else "")
+
+
 def load_weights(model: NoisyModel, weights: Mapping[str, Tensor]) -> None:
     """Load ``weights`` into ``model``, refusing names or shapes that differ.
 
@@ -164,16 +176,6 @@ def load_weights(model: NoisyModel, weights: Mapping[str, Tensor]) -> None:
         CheckpointError: naming the first few differences.
     """
     own = model.state_dict()
-    wrong = [f"{name} is missing" for name in own if name not in weights]
-    wrong += [f"{name} is unknown" for name in weights if name not in own]
-    wrong += [
-        f"{name} has shape {tuple(weights[name].shape)}, expected {tuple(value.shape)}"
-        for name, value in own.items()
-        if name in weights and weights[name].shape != value.shape
-    ]
-    if wrong:
-        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-        raise CheckpointError(
-            f"the weights do not fit the model: {'; '.join(wrong[:3])}{more}. Use the config they were trained with."
-        )
+    if wrong := misfits(own, weights):
+        raise CheckpointError(f"the weights do not fit the model: {wrong}. Use the config they were trained with.")
     model.load_state_dict({name: shared_as(weights[name], value) for name, value in own.items()})

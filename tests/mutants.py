@@ -94,7 +94,7 @@ GUARDS = {
     "runs": ["../training/test_runs.py", "../training/test_stops.py"],
     "runs/lock.py": ["../training/test_runlock.py"],
     "advice.py": ["../test_advice.py"],
-    "cli/solve.py": ["../cli/test_solve.py"],
+    "evaluation/restorations.py": ["../cli/test_solve.py"],
     "cli/images.py": ["../cli/test_inpaint.py"],
     "cli/drawing.py": ["../cli/test_classes.py", "../cli/test_guide.py"],
     "config/suggested.py": ["../test_advice.py"],
@@ -864,7 +864,7 @@ MUTANTS = [
         "/ math.log(level_ratio(dimension)))",
     ),
     Mutant("advice: snr by √2", "advice.py", "math.sqrt(epsilon / 2) / sigma_L", "math.sqrt(epsilon) / sigma_L"),
-    Mutant("solve: without its noise", "cli/solve.py", "y = y + noise * torch", "y = y + 0 * torch"),
+    Mutant("solve: without its noise", "evaluation/restorations.py", "return y + noise *", "return y + 0 *"),
     Mutant("mask: grey is not light", "cli/images.py", "values >= _LIGHT", "values > _LIGHT"),
     Mutant("image: colours dropped without a word", "cli/images.py", "not (x == x[:1]).all()", "False"),
     Mutant(

@@ -9,20 +9,19 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from scorefield._noise import derive_seed
 from scorefield.app import recipes
 from scorefield.app.asks import NOISE, RESAMPLE, ZETA, Draw, Explore, Likelihood, Picture, Restore
 from scorefield.app.jobs import Job
 from scorefield.app.pictures import arrays, encoded, hidden_of, packed, picture_of, png, sprite
 from scorefield.app.shelf import Entry, Shelf
 from scorefield.errors import ConfigError
-from scorefield.evaluation import compared, likelihood_of
-from scorefield.guidance import DPS, Blur, Downsample, Inpaint, LinearGaussian, LinearOperator, Mask, RePaint
+from scorefield.evaluation import compared, conditioned, deviation, likelihood_of, measured
+from scorefield.guidance import Blur, Downsample, LinearOperator, Mask
 from scorefield.guidance.guided import Guided
 from scorefield.models import ScoreModel, State, Time
 from scorefield.plotting import grid_image, to_unit
 from scorefield.plotting.images import exposed, gif
-from scorefield.sampling import Sampler, Samples, sample
+from scorefield.sampling import Samples, sample
 
 __all__ = ["Answer", "draw", "explore", "likelihood", "picture", "restore"]
 
@@ -80,7 +79,13 @@ def restore(ask: Restore, shelf: Shelf) -> Work:
         job.total = entry.steps(choice)
         began = time.perf_counter()
         steered = entry.loaded.steered(guide=0.0, precision="auto")
-        model, sampler = _steered(ask, steered, own, truth, hidden, A, y, entry.sigma_data)
+        model, sampler = conditioned(
+            *(ask.method, steered, own, truth, A, y, hidden),
+            sigma_data=deviation(entry.loaded.config),
+            noise=NOISE,
+            resample=RESAMPLE,
+            zeta=ZETA,
+        )
         drawn = sample(
             model,
             sampler,
@@ -223,33 +228,13 @@ def _measured(ask: Restore, truth: Tensor) -> tuple[Bool[Tensor, "1 h w"] | None
     if ask.method in ("replace", "repaint"):
         raise ConfigError(f"method: {ask.method} restores hidden pixels; choose pigdm or dps for {ask.problem}")
     A = Blur.gaussian(ask.size) if ask.problem == "blur" else Downsample(_whole(ask.size))
-    y = A.apply(truth)
-    generator = torch.Generator().manual_seed(derive_seed(ask.seed, "measurement"))
-    return None, A, y + NOISE * torch.randn(y.shape, generator=generator)
+    return None, A, measured(truth, A, NOISE, ask.seed)
 
 
 def _whole(size: float) -> int:
     if not size.is_integer():
         raise ConfigError(f"size: blocks are of a whole number of pixels; received {size:g}")
     return int(size)
-
-
-def _steered(
-    ask: Restore,
-    model: ScoreModel,
-    sampler: Sampler,
-    truth: Tensor,
-    hidden: Tensor | None,
-    A: LinearOperator,
-    y: Tensor,
-    sigma_data: float,
-) -> tuple[ScoreModel, Sampler]:
-    """Return the model and the sampler of a method."""
-    if ask.method in ("replace", "repaint") and hidden is not None:
-        model = Inpaint(model, truth, ~hidden)
-        return model, RePaint(sampler, RESAMPLE) if ask.method == "repaint" else sampler
-    model = LinearGaussian(model, A, y, NOISE, sigma_data)
-    return model, DPS(sampler, ZETA) if ask.method == "dps" else sampler
 
 
 def _picture_of_measurement(y: Tensor, hidden: Tensor | None, truth: Tensor, ends: tuple[float, float]) -> Tensor:

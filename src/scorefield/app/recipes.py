@@ -10,7 +10,7 @@ from scorefield._noise import derive_seed
 from scorefield.app.asks import NOISE, RESAMPLE, ZETA, Draw, Explore, Likelihood, Restore
 from scorefield.app.shelf import Entry
 from scorefield.config.sampling import SamplingConfig
-from scorefield.evaluation import TOLERANCE
+from scorefield.evaluation import TOLERANCE, deviation
 from scorefield.grids import geometric
 from scorefield.guidance import HIDDEN_PARTS, hidden_part
 
@@ -56,7 +56,7 @@ def restore(ask: Restore, entry: Entry, choice: SamplingConfig, hidden: Tensor |
     else:
         what += _measurement(ask)
         model, stepped = (
-            f"sf.LinearGaussian(model, A, y, {NOISE}, {entry.sigma_data!r})",
+            f"sf.LinearGaussian(model, A, y, {NOISE}, {deviation(entry.loaded.config)!r})",
             written(sampler),
         )
         stepped = f"sf.DPS({stepped}, {ZETA})" if ask.method == "dps" else stepped

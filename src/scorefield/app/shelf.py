@@ -56,11 +56,6 @@ class Entry:
         """Where the model computes."""
         return next(self.loaded.model.parameters()).device
 
-    @property
-    def sigma_data(self) -> float:
-        """The standard deviation of the data in the model's coordinates, where it says so; else that of images in [0, 1] at most."""
-        return getattr(self.loaded.config.model, "sigma_data", None) or 0.5
-
     @cached_property
     def digits(self) -> UInt8[Tensor, "n c h w"] | None:
         """The test images of the model's own data, where they are on this machine: nothing is downloaded."""

@@ -20,14 +20,14 @@ from scorefield.cli.options import MEASURED
 from scorefield.config import refusals
 from scorefield.config.sampling import SamplingConfig
 from scorefield.errors import ConfigError
-from scorefield.evaluation import compared
+from scorefield.evaluation import compared, conditioned, deviation
 from scorefield.grids import times_of
-from scorefield.guidance import DPS, Inpaint, LinearGaussian, LinearOperator, Particles, RePaint
+from scorefield.guidance import LinearOperator
 from scorefield.loaded import LoadedModel
 from scorefield.models import ScoreModel
 from scorefield.plotting import grid_image, picture_row
 from scorefield.pretrained import load_judge, load_model
-from scorefield.sampling import Sampler, sample
+from scorefield.sampling import sample
 from scorefield.training import pick_device
 
 __all__ = ["NOISE", "Problem", "Subject", "restore", "subject"]
@@ -40,7 +40,6 @@ _SETTINGS = {  # the default of each setting of a method, and the methods that h
     "noise": (NOISE, MEASURED),
 }
 _STEPS = 100
-_SIGMA_DATA = 0.5  # where the model states none: no values in [0, 1] have a larger standard deviation
 
 
 class Subject(NamedTuple):
@@ -95,7 +94,10 @@ def restore(args: Namespace, it: Subject, problem: Problem) -> int:
             labels=labels_of(args, it.loaded), weight=args.weight, guide=0.0, precision=precision(args, choice)
         )
         sampler, grid = choice.build(model.process)
-        model, sampler = _steered(args, model, sampler, it, problem)
+        asked = {"noise": NOISE, **_settings(args), "sigma_data": deviation(it.loaded.config)}
+        model, sampler = conditioned(
+            *(args.method, model, sampler, it.truth, problem.A, problem.y, problem.hidden), **asked
+        )
         steps = (len(times_of(grid, model.process)) - 1) * -(-n // args.batch_size)
     tell_device(args.device)
     began = time.perf_counter()
@@ -118,7 +120,7 @@ def restore(args: Namespace, it: Subject, problem: Problem) -> int:
         "image": it.name,
         "problem": problem.what,
         "method": args.method,
-        **{option: _setting(args, option) for option, (_, methods) in _SETTINGS.items() if args.method in methods},
+        **_settings(args),
         **setting(args, it.loaded, choice) | {"guide": 0.0},
         "n": len(x),
         **compared(x, it.truth, problem.A, problem.y, hidden=problem.hidden, judge=judge),
@@ -145,25 +147,10 @@ def _choice(args: Namespace, loaded: LoadedModel[ScoreModel]) -> SamplingConfig:
     return choose(loaded, "ancestral", _STEPS if args.steps is None else args.steps, args.options)
 
 
-def _setting(args: Namespace, option: str) -> float:
-    """Return a setting of the method, its default where it is not given."""
-    return _SETTINGS[option][0] if args[option] is None else args[option]
-
-
-def _steered(
-    args: Namespace, model: ScoreModel, sampler: Sampler, it: Subject, problem: Problem
-) -> tuple[ScoreModel, Sampler]:
-    """Return the model and the sampler of --method."""
-    if problem.hidden is not None and args.method in ("replace", "repaint"):
-        model = Inpaint(model, it.truth, ~problem.hidden)
-        return model, RePaint(sampler, int(_setting(args, "resample"))) if args.method == "repaint" else sampler
-    sigma_data = getattr(it.loaded.config.model, "sigma_data", None)
-    model = LinearGaussian(model, problem.A, problem.y, _setting(args, "noise"), sigma_data or _SIGMA_DATA)
-    if args.method == "pigdm":
-        return model, sampler
-    if args.method == "dps":
-        return model, DPS(sampler, _setting(args, "zeta"))
-    return model, Particles(int(_setting(args, "particles")))
+def _settings(args: Namespace) -> dict[str, Any]:
+    """Return the settings of the method, its defaults where they are not given."""
+    own = {option: default for option, (default, methods) in _SETTINGS.items() if args.method in methods}
+    return {option: default if args[option] is None else args[option] for option, default in own.items()}
 
 
 def _unread(loaded: LoadedModel[ScoreModel]) -> str | None:

@@ -33,19 +33,15 @@ def parser() -> ArgumentParser:
 
 def run(args: Namespace) -> int:
     """Solve --problem; return the exit code."""
-    import torch
-
-    from scorefield._noise import derive_seed
     from scorefield.cli.images import operator
     from scorefield.cli.restore import NOISE, Problem, restore, subject
+    from scorefield.evaluation import measured
     from scorefield.plotting import to_unit
 
     it = subject(args, "solve")
     A = operator(args.problem, it.loaded.event, args.seed)
     noise = NOISE if args.noise is None else args.noise
-    y = A.apply(it.truth)
-    generator = torch.Generator().manual_seed(derive_seed(args.seed, "measurement"))
-    y = y + noise * torch.randn(y.shape, generator=generator)
+    y = measured(it.truth, A, noise, args.seed)
     problem = Problem(
         what=f"{args.problem}, noise {noise:g}",
         A=A,

@@ -4,7 +4,7 @@ from scorefield.evaluation.data import LEAST, RealData, labelled_examples, real_
 from scorefield.evaluation.likelihood import TOLERANCE, bits, likelihood_of, nats, parts_of
 from scorefield.evaluation.measures import evaluate_samples
 from scorefield.evaluation.page import calibration_page, page, render, render_calibration, render_likelihood
-from scorefield.evaluation.restorations import compared
+from scorefield.evaluation.restorations import compared, conditioned, deviation, measured
 from scorefield.metrics import ImageJudge
 
 __all__ = [
@@ -15,9 +15,12 @@ __all__ = [
     "bits",
     "calibration_page",
     "compared",
+    "conditioned",
+    "deviation",
     "evaluate_samples",
     "labelled_examples",
     "likelihood_of",
+    "measured",
     "nats",
     "page",
     "parts_of",

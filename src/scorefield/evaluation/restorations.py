@@ -1,4 +1,4 @@
-"""Restorations of a measured image beside the truth: their errors, how they differ, whether they agree with the measurement."""
+"""Restorations of a measured image: how they are drawn by each method, and their errors beside the truth."""
 
 from typing import Any
 
@@ -6,10 +6,57 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from scorefield.guidance import LinearOperator
+from scorefield._noise import derive_seed
+from scorefield.config import RunConfig
+from scorefield.guidance import DPS, Inpaint, LinearGaussian, LinearOperator, Particles, RePaint
 from scorefield.metrics import ImageJudge
+from scorefield.models import ScoreModel
+from scorefield.sampling import Sampler
 
-__all__ = ["compared"]
+__all__ = ["compared", "conditioned", "deviation", "measured"]
+
+_SIGMA_DATA = 0.5  # where the model states none: no values in [0, 1] have a larger standard deviation
+
+
+def measured(x: Float[Tensor, "1 *d"], A: LinearOperator, noise: float, seed: int) -> Float[Tensor, "1 *m"]:
+    """Return y = A x + noise z, where z is standard normal and named by the seed."""
+    y = A.apply(x)
+    generator = torch.Generator().manual_seed(derive_seed(seed, "measurement"))
+    return y + noise * torch.randn(y.shape, generator=generator)
+
+
+def deviation(config: RunConfig) -> float:
+    """Return the standard deviation of the data in the model's coordinates, as far as a configuration says it."""
+    return getattr(config.model, "sigma_data", None) or _SIGMA_DATA
+
+
+def conditioned(
+    method: str,
+    model: ScoreModel,
+    sampler: Sampler,
+    truth: Float[Tensor, "1 *d"],
+    A: LinearOperator,
+    y: Float[Tensor, "1 *m"],
+    hidden: Bool[Tensor, "..."] | None,
+    *,
+    sigma_data: float,
+    noise: float,
+    resample: int = 10,
+    zeta: float = 1.0,
+    particles: int = 16,
+) -> tuple[ScoreModel, Sampler]:
+    """Return the model and the sampler that draw what a measured example could have been; settings are those of the methods' classes.
+
+    "replace" and "repaint" put back what is not ``hidden`` of the truth; "pigdm", "dps" and "particles" are given y. ``truth``, ``A``,
+    ``y`` and ``hidden`` are those of `compared`; ``sigma_data`` is `deviation` of the model's configuration.
+    """
+    if hidden is not None and method in ("replace", "repaint"):
+        model = Inpaint(model, truth, ~hidden)
+        return model, RePaint(sampler, resample) if method == "repaint" else sampler
+    model = LinearGaussian(model, A, y, noise, sigma_data)
+    if method == "dps":
+        return model, DPS(sampler, zeta)
+    return model, Particles(particles) if method == "particles" else sampler
 
 
 def compared(

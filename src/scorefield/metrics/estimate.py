@@ -68,6 +68,18 @@ def rows(x: Tensor, name: str) -> Float[Tensor, "n D"]:
     return flatten(x.detach()).double()
 
 
+def pair(x: Tensor, y: Tensor, other: str = "y") -> tuple[Float[Tensor, "n D"], Float[Tensor, "m D"]]:
+    """Return x and another sample, of that name, as `rows`.
+
+    Raises:
+        ValueError: what `rows` refuses, or samples of different events.
+    """
+    a, b = rows(x, "x"), rows(y, other)
+    if a.shape[1] != b.shape[1]:
+        raise ValueError(f"x and {other} must be of one event; received {tuple(x.shape)} and {tuple(y.shape)}")
+    return a, b
+
+
 def row_means(kernel: Kernel, x: Float[Tensor, "n D"], y: Float[Tensor, "m D"] | None = None) -> Float[Tensor, " n"]:
     """Return the mean of kernel(x_i, y_j) over j, for each i; without ``y`` over the other rows of x."""
     others = x if y is None else y

@@ -11,9 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield.metrics.estimate import Estimate
+from scorefield.metrics.estimate import Estimate, pair
 from scorefield.metrics.resampling import half_sampling
-from scorefield.metrics.two_sample import kernel_mmd, pair
+from scorefield.metrics.two_sample import kernel_mmd
 
 __all__ = ["frechet_distance", "kernel_distance"]
 

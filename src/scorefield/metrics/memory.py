@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
-from scorefield.metrics.estimate import Estimate, mean, rows
+from scorefield.metrics.estimate import Estimate, mean, pair
 
 __all__ = ["Memorisation", "memorisation", "nearest_neighbours"]
 
@@ -59,11 +59,7 @@ def nearest_neighbours(
     """
     from sklearn.neighbors import NearestNeighbors  # takes seconds to import
 
-    a, b = rows(x, "x"), rows(reference, "reference")
-    if a.shape[1] != b.shape[1]:
-        raise ValueError(
-            f"x and reference must be of one event; received {tuple(x.shape)} and {tuple(reference.shape)}"
-        )
+    a, b = pair(x, reference, "reference")
     if not 1 <= k <= len(b):
         raise ValueError(f"k must lie between 1 and the number of references, {len(b)}; received {k}")
     # About their mean: squares of distances lose digits to squares of lengths, far from 0.

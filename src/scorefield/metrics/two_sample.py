@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from scorefield.errors import needing
-from scorefield.metrics.estimate import Estimate, Kernel, row_means, rows, share
+from scorefield.metrics.estimate import Estimate, Kernel, pair, row_means, share
 
 __all__ = ["c2st", "energy_distance", "mmd", "sliced_wasserstein", "wasserstein"]
 
@@ -90,14 +90,6 @@ def c2st(x: Rows, y: Rows, *, seed: int = 0) -> tuple[Estimate, float]:
     test = torch.cat([a[half : 2 * half], b[half : 2 * half]]).numpy()
     hits = int((judge.predict(test) == label).sum())
     return share(hits, len(label)), float(stats.binomtest(hits, len(label), alternative="greater").pvalue)
-
-
-def pair(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Return both samples as rows."""
-    a, b = rows(x, "x"), rows(y, "y")
-    if a.shape[1] != b.shape[1]:
-        raise ValueError(f"samples must be of one event; received shapes {tuple(x.shape)} and {tuple(y.shape)}")
-    return a, b
 
 
 def near_zero(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, _utils
 
 from scorefield.errors import CheckpointError
-from scorefield.interop.torch_file import plain_file, stored_whole
+from scorefield.interop.torch_file import plain_file, said, stored_whole
 
 __all__ = ["EDMNetwork", "read_edm"]
 
@@ -104,13 +104,7 @@ def _dict(module: _Object, name: str) -> dict[str, Any]:
 
 
 def _said(value: object) -> str:
-    if isinstance(value, _Object):
-        return f"a {value.name or 'module'}"
-    return (
-        f"a dict with {', '.join(map(str, list(value)[:5]))}"
-        if isinstance(value, dict)
-        else f"a {type(value).__name__}"
-    )
+    return f"a {value.name or 'module'}" if isinstance(value, _Object) else said(value)
 
 
 class _Refused(Exception):

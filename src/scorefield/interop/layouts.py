@@ -171,28 +171,20 @@ def take_apart(path: Path, layout: Layout, value: object) -> Parts:
         case _, {**state} if state and all(isinstance(value, Tensor) for value in state.values()):
             return Parts(state, {}, 0, None)
     raise CheckpointError(
-        f"{path}: expected {_EXPECTED[layout]}, or a state dict alone; found {_shape(value)}; choose another layout"
+        f"{path}: expected {_EXPECTED[layout]}, or a state dict alone; found {torch_file.said(value)}; choose another layout"
     )
-
-
-def _shape(value: object) -> str:
-    if isinstance(value, dict):
-        return f"a dict with {', '.join(str(key) for key in list(value)[:5]) or 'nothing'}"
-    if isinstance(value, list | tuple):
-        return f"a list of {len(value)}"
-    return f"a {type(value).__name__}"
 
 
 def state_dict(path: Path, what: str, value: object) -> dict[str, Tensor]:
     """Return finite float tensors by name, without the names' prefix."""
     if not isinstance(value, dict):
-        raise CheckpointError(f"{path}: expected tensors by name as the {what}; found {_shape(value)}")
+        raise CheckpointError(f"{path}: expected tensors by name as the {what}; found {torch_file.said(value)}")
     found: dict[str, Tensor] = {}
     for name, tensor in value.items():
         dense = isinstance(tensor, Tensor) and tensor.is_floating_point() and tensor.layout == torch.strided
         if not (isinstance(name, str) and dense):
             raise CheckpointError(
-                f"{path}: expected tensors of numbers in the {what}; found {name!r}: {_shape(tensor)}"
+                f"{path}: expected tensors of numbers in the {what}; found {name!r}: {torch_file.said(tensor)}"
             )
         if not torch.isfinite(torch_file.stored_whole(path, name, tensor)).all():
             raise CheckpointError(f"{path}: {name} in the {what} is not finite: its training had diverged; use another")

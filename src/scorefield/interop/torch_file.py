@@ -13,7 +13,7 @@ from torch import Tensor
 
 from scorefield.errors import CheckpointError
 
-__all__ = ["plain_file", "read", "stored_whole", "write"]
+__all__ = ["plain_file", "read", "said", "stored_whole", "write"]
 
 
 def read(path: Path) -> object:
@@ -52,6 +52,15 @@ def plain_file(path: Path) -> None:
         raise CheckpointError(
             f"{path}: cannot be read: expected a file; found a {'folder' if path.is_dir() else 'device'}"
         )
+
+
+def said(value: object) -> str:
+    """Return in words what a file holds in place of what was expected."""
+    if isinstance(value, dict):
+        return f"a dict with {', '.join(map(str, list(value)[:5])) or 'nothing'}"
+    if isinstance(value, list | tuple):
+        return f"a list of {len(value)}"
+    return f"a {type(value).__name__}"
 
 
 def stored_whole(path: Path, name: str, value: Tensor) -> Tensor:

@@ -1,8 +1,10 @@
 """ADM, the U-Net of Dhariwal & Nichol (2021): the noise scales and shifts the norms, attention has heads of 64 channels.
 
-pixels ─ conv ─ blocks ───────────────────────(cat)─ blocks ─ norm ─ silu ─ conv ─ pixels
-└ halve ─ blocks ───(cat)─ blocks ─┘ double
-└ blocks ─┘
+    pixels ─ conv ─ blocks ───────────────────────(cat)─ blocks ─ norm ─ silu ─ conv ─ pixels
+                       └ halve ─ blocks ───(cat)─ blocks ─┘ double
+                                   └ blocks ─┘
+
+The blocks are those of `scorefield.networks.residual`, in a style of their own.
 """
 
 from typing import Annotated
@@ -102,16 +104,7 @@ class ADM(nn.Module):
         self.head = nn.Conv2d(width * multipliers[0], channels, 3, padding=1)
 
     def forward(self, x: Image, noise: Float[Tensor, " b"], labels: Int[Tensor, " b"] | None = None) -> Image:
-        """Return the network's value at ``x``.
-
-        Args:
-            x: images of the shape the network was built for.
-            noise: how noisy each is.
-            labels: the class of each, from 0; None, or the number of classes, for 'no label'.
-
-        Raises:
-            ConfigError: images of another shape.
-        """
+        """Return the network's value at ``x``; arguments and errors are those of `NCSNpp`."""
         require_shape(x, self.shape)
         vector = self.mix(self.noise(nearest_level(noise, self.timesteps)).to(x))
         if self.label is not None:

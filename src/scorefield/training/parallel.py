@@ -29,20 +29,12 @@ Sharding = Literal["none", "full"]
 class Parallel(Protocol):
     """The processes of a run: which one this is, where it computes, and how they add up."""
 
-    @property
-    def rank(self) -> int:
-        """This process's number, from 0."""
-        ...
-
-    @property
-    def world(self) -> int:
-        """How many processes there are."""
-        ...
-
-    @property
-    def device(self) -> torch.device:
-        """Where this process computes."""
-        ...
+    rank: int
+    """This process's number, from 0."""
+    world: int
+    """How many processes there are."""
+    device: torch.device
+    """Where this process computes."""
 
     def place(self, model: nn.Module) -> None:
         """Move a model, the same in every process, to where this process computes, or this process's share of it."""

@@ -138,11 +138,9 @@ def _choice(args: Namespace, loaded: LoadedModel[ScoreModel]) -> SamplingConfig:
 
     Of particles, which are a sampler themselves, it is the grid that counts.
     """
-    if args.method not in MEASURED:
-        return choose(loaded, args.sampler, args.steps, args.options)
     if args.method == "particles" and args.sampler is not None:
         raise ConfigError(f"--method particles is a sampler itself; leave out --sampler {args.sampler}")
-    if args.sampler is not None:
+    if args.method not in MEASURED or args.sampler is not None:
         return choose(loaded, args.sampler, args.steps, args.options)
     return choose(loaded, "ancestral", _STEPS if args.steps is None else args.steps, args.options)
 

@@ -1,5 +1,6 @@
 """The pictures of a run: grids of samples while it trains, and at its end also the way there and the curve of its loss."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,13 +23,16 @@ _ROWS, _COLUMNS = 8, 12  # of the strip
 _FRAMES = 62  # at most: sixty transitions, the first state and the noise-free step
 
 
-def draw_due(folder: RunFolder, model: ScoreModel | None, config: RunConfig, event: tuple[int, ...], step: int) -> None:
-    """Write the pictures that are due at a step; those of samples where a model draws images, those of the whole run after its last."""
+def draw_due(
+    folder: RunFolder, averaged: Callable[[], ScoreModel | None], config: RunConfig, event: tuple[int, ...], step: int
+) -> None:
+    """Write the pictures that are due at a step: of images, samples of the averaged model; after the last step those of the whole run."""
     done = step >= config.train.steps
     lines = folder.read_metrics()
     if done and lines:
         loss_curve(folder.path / "loss.png", [int(line["step"]) for line in lines], [line["loss"] for line in lines])
-    if model is None or len(event) != 3 or event[0] not in (1, 3):
+    model = averaged() if len(event) == 3 and event[0] in (1, 3) else None
+    if model is None:
         return
     grid = folder.samples / f"step-{step:08d}.png"
     if done:

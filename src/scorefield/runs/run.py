@@ -288,4 +288,5 @@ class Run:
             self._told = True
 
     def _draw(self, ema: Weights, guide: Weights) -> None:
-        draw_due(self.folder, self._averages.guided(ema, guide), self.config, self.data.event, self.state.step)
+        model = partial(self._averages.guided, ema, guide)
+        draw_due(self.folder, model, self.config, self.data.event, self.state.step)

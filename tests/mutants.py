@@ -173,8 +173,8 @@ MUTANTS = [
     Mutant(
         "philox: element and seed change places",
         "_philox.py",
-        "Words(element, torch.as_tensor(draw, device=seeds.device), seeds[:, :1], seeds[:, 1:])",
-        "Words(seeds[:, :1], torch.as_tensor(draw, device=seeds.device), element, seeds[:, 1:])",
+        "Words(element, draw, seeds[:, :1], seeds[:, 1:])",
+        "Words(seeds[:, :1], draw, element, seeds[:, 1:])",
     ),
     Mutant("philox: a draw is the one before", "_noise.py", "self._drawn += 1", "self._drawn = 1"),
     Mutant("Dormand–Prince: a sign", "_ode.py", "-2187 / 6784", "2187 / 6784"),

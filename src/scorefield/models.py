@@ -67,8 +67,10 @@ class ScoreModel(NoisyModel, abc.ABC):
         return self.denoise(x, t)
 
     def during(self, step: Step) -> "ScoreModel":
-        """Return the model with which `sample` takes a step: this one, or the part of it that is needed there."""
-        return self
+        """Return the model with which `sample` takes a step: this one, around what the models inside of it are there."""
+        parts = {name: part.during(step) for name, part in self._modules.items() if isinstance(part, ScoreModel)}
+        changed = {name: part for name, part in parts.items() if part is not getattr(self, name)}
+        return self._with(**changed) if changed else self
 
     def score(self, x: State, t: Time) -> State:
         """Return ∇ log p_t(x) = (α D − x) / σ²."""

@@ -16,7 +16,10 @@ from scorefield import (
     Exact,
     Gaussian,
     Heun,
+    Inpaint,
     Karras,
+    LinearGaussian,
+    Mask,
     Noise,
     Process,
     ScoreModel,
@@ -79,6 +82,28 @@ def test_in_an_interval_it_guides_there_alone_and_costs_what_it_did() -> None:
     assert 0.5 * STRONG < expected < 0.9 * STRONG
     guided_transitions = last - first + 1
     assert drawn.evaluations == 2 * (steps - 1 + guided_transitions) + 1
+
+
+AROUND: dict[str, Callable[[ScoreModel], ScoreModel]] = {
+    "inpaint": lambda m: Inpaint(m, torch.zeros(1, 2), torch.tensor([[True, False]])),
+    "measurement": lambda m: LinearGaussian(m, Mask(torch.tensor([True, False])), torch.zeros(1, 1), 0.5),
+    "classifier": lambda m: ClassifierGuided(m, lambda x, t: torch.stack([x[:, 0], -x[:, 0]], 1), 0),
+    "itself": lambda m: AutoGuided(m, exact(PROCESSES["edm"], WEAK), 0.0),
+}
+
+
+@pytest.mark.parametrize("around", AROUND.values(), ids=AROUND)
+def test_an_interval_counts_inside_of_other_guidance_too(around: Callable[[ScoreModel], ScoreModel]) -> None:
+    """Independent coordinates: what the other guidance does not see is drawn as without it, and what is not spent is not counted."""
+    process, few = PROCESSES["edm"], (8, 2)
+    strong = exact(process, STRONG)
+    never = AutoGuided(strong, exact(process, WEAK), 2.0, (100.0, 200.0))
+    drawn, plain = (sample(around(m), Heun(), few, grid=Karras(9)) for m in (never, strong))
+    torch.testing.assert_close(drawn.x, plain.x)
+    assert drawn.evaluations == plain.evaluations
+    always = sample(around(AutoGuided(strong, exact(process, WEAK), 2.0)), Heun(), few, grid=Karras(9))
+    assert (always.x[:, 1] - plain.x[:, 1]).abs().min() > 1e-3
+    assert always.evaluations > plain.evaluations
 
 
 def test_rows_and_refusals() -> None:

@@ -31,7 +31,7 @@ class AutoGuided(Guided):
         weak: of the same data and process, with fewer weights or less training; `scorefield train` keeps one (``guide.step``).
         weight: w; 0 is the model itself.
         interval: of noise-to-signal ratios ρ. `scorefield.sample` guides the transitions that begin in it, and takes the others with the
-            model alone.
+            model alone, also inside of other guidance, such as an `Inpaint` of this model.
 
     Cost: both models' evaluations; in `scorefield.sample` only within the interval.
 
@@ -44,7 +44,6 @@ class AutoGuided(Guided):
         self, model: ScoreModel, weak: ScoreModel, weight: float, interval: tuple[float, float] = (0.0, math.inf)
     ) -> None:
         super().__init__(model)
-        self.evaluations = model.evaluations + weak.evaluations
         finite(weight=weight)
         require_same_units(model, "the weaker model", weak)
         if not 0 <= interval[0] < interval[1]:
@@ -53,10 +52,15 @@ class AutoGuided(Guided):
         self.weight = weight
         self.interval = interval
 
+    @property
+    def evaluations(self) -> int:
+        """Those of both."""
+        return self.model.evaluations + self.weak.evaluations
+
     def during(self, step: Step) -> ScoreModel:
         """Return this model where the step begins in the interval, the one it guides elsewhere."""
         low, high = self.interval
-        return self if low <= step.rho_t <= high else self.model
+        return super().during(step) if low <= step.rho_t <= high else self.model.during(step)
 
     def denoise(self, x: State, t: Time) -> State:
         """Return D + w (D − D_weak)."""

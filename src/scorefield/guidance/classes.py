@@ -36,11 +36,15 @@ class ClassifierFree(Guided):
 
     def __init__(self, model: ScoreModel, labels: Labels, weight: float) -> None:
         super().__init__(model)
-        self.evaluations = 2 * model.evaluations
         finite(weight=weight)
         self.labels = label_rows(labels)
         self.weight = weight
         model.condition(self.labels)  # refuses labels that it does not know
+
+    @property
+    def evaluations(self) -> int:
+        """Twice those of the model."""
+        return 2 * self.model.evaluations
 
     def denoise(self, x: State, t: Time) -> State:
         """Return (1 + w) D(x, t | label) − w D(x, t)."""
@@ -76,7 +80,6 @@ class ClassifierGuided(Guided):
         scale: float = 1.0,
     ) -> None:
         super().__init__(model)
-        self.evaluations = model.evaluations + 2
         finite(scale=scale)
         if isinstance(classifier, NoisyModel):
             require_same_units(model, "the classifier", classifier)
@@ -84,6 +87,11 @@ class ClassifierGuided(Guided):
         self.labels = label_rows(labels)
         self.scale = scale
         self._top = int(self.labels.max())  # a number of the host: checking it waits for no device
+
+    @property
+    def evaluations(self) -> int:
+        """Those of the model, the classifier, and its gradient."""
+        return self.model.evaluations + 2
 
     def denoise(self, x: State, t: Time) -> State:
         """Return D + (σ²/α) scale ∇ log p(label | x)."""

@@ -11,9 +11,6 @@ class Guided(ScoreModel):
 
     Args:
         model: the one that is guided.
-
-    Attributes:
-        evaluations: network evaluations that one call costs: those of the model, unless it is said otherwise.
     """
 
     def __init__(self, model: ScoreModel) -> None:
@@ -21,7 +18,11 @@ class Guided(ScoreModel):
         require(ScoreModel, model, f"the model that {type(self).__name__} guides", "Exact or a Denoiser")
         self.model = model
         self.process, self.units, self.moments = model.process, model.units, model.moments
-        self.evaluations = model.evaluations
+
+    @property
+    def evaluations(self) -> int:
+        """Those of the model, unless it is said otherwise."""
+        return self.model.evaluations
 
     def certain(self, denoised: State) -> State:
         """Return E[x_0 | x_t] in which the coordinates that the model knows, such as those of an `Inpaint`, have their values."""

@@ -82,7 +82,6 @@ class LinearGaussian(Guided):
         sigma_data: float = 1.0,
     ) -> None:
         super().__init__(model)
-        self.evaluations = 2 * model.evaluations
         if not (math.isfinite(noise) and noise >= 0 and math.isfinite(sigma_data) and sigma_data > 0):
             raise ConfigError(
                 f"noise must be a standard deviation ≥ 0 and sigma_data one > 0; received {noise} and {sigma_data}"
@@ -93,6 +92,11 @@ class LinearGaussian(Guided):
         self.register_buffer("y", y, persistent=False)
         self.variance = noise**2
         self.sigma_data = sigma_data
+
+    @property
+    def evaluations(self) -> int:
+        """Those of the model, and as many for the product with its Jacobian."""
+        return 2 * self.model.evaluations
 
     def in_units(self, units: Units | None) -> Self:
         """Return a view of this model whose data, which A measures, are in other units."""

@@ -56,8 +56,10 @@ def there(a: Tensor, x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
 
 
 def as_time(t: Tensor | float) -> Tensor:
-    """Return a time as a tensor; a number becomes one of shape ()."""
-    return as_constant(t) if isinstance(t, Tensor) else torch.tensor(t, dtype=torch.float64)
+    """Return a time as a tensor; a number becomes one of shape (), whole numbers become float64."""
+    if not isinstance(t, Tensor):
+        return torch.tensor(t, dtype=torch.float64)
+    return as_constant(t) if t.is_floating_point() else t.to(precise(t.device))
 
 
 def as_constant(a: Tensor) -> Tensor:

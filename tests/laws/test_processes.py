@@ -95,6 +95,30 @@ def test_time_is_the_inverse_of_ratio(name: str) -> None:
 
 
 @every
+def test_drift_and_diffusion_have_their_limits_at_zero(name: str) -> None:
+    """Also where a process has no noise at t = 0; and whole numbers are times like others."""
+    process, zero = PROCESSES[name], number(0.0)
+    f, g = process.drift_diffusion(torch.stack([zero, number(1e-9)]))
+    torch.testing.assert_close(f[0], f[1], rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(g[0], TEXTBOOK[type(process)](process, zero)[1], rtol=1e-12, atol=1e-30)
+    assert process.drift_diffusion(torch.tensor(0)) == process.drift_diffusion(zero)
+
+
+@every
+def test_a_process_that_states_no_time_finds_it(name: str) -> None:
+    """By bisection, what the formula says: 1e-12 of every time, in both precisions, and the ends for ratios beyond them."""
+    process = PROCESSES[name]
+    t = torch.linspace(process.t_min, process.t_max, 101, dtype=torch.float64)[1:]
+    ratio = process.ratio(t)
+    torch.testing.assert_close(Process.time(process, ratio), process.time(ratio), rtol=1e-12, atol=1e-15)
+    torch.testing.assert_close(Process.time(process, ratio.float()), t.float(), rtol=1e-5, atol=1e-7)
+    low, high = process.ratio(number(process.t_min)), ratio[-1]
+    beyond = Process.time(process, torch.stack([low / 2, low, 2 * high]))
+    nearest = [number(end) for end in (process.t_min, process.t_min, process.t_max)]
+    torch.testing.assert_close(beyond, torch.stack(nearest), rtol=1e-12, atol=1e-15)
+
+
+@every
 @given(u=st.floats(0, 1))
 @settings(max_examples=30, deadline=None, derandomize=True)
 def test_one_time_and_a_vector_of_times_agree(name: str, u: float) -> None:

@@ -5,8 +5,8 @@ Every process here is the solution of a linear SDE, dx = f(t) x dt + g(t) dw, wh
     f(t)  = d log α / dt
     g²(t) = dσ²/dt − 2 f σ²  =  2 σ² · d log(σ/α) / dt
 
-(Song et al. 2021, Eq. 29 and appendix B; Karras et al. 2022, Eq. 4 with s = α). So a process states α and σ and the inverse of
-its noise-to-signal ratio; drift, diffusion and prior are derived here, once. Times and scales are float64 throughout.
+(Song et al. 2021, Eq. 29 and appendix B; Karras et al. 2022, Eq. 4 with s = α). So a process states α and σ, and the inverse of
+its noise-to-signal ratio where that has a formula; drift, diffusion and prior are derived here, once. Times and scales are float64 throughout.
 """
 
 import abc
@@ -16,12 +16,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._tensors import like
+from scorefield._tensors import as_time, like
 
 __all__ = ["Process", "Time"]
 
 Time = Float[Tensor, "*b"]
 State = Float[Tensor, "b *d"]
+
+_HALVINGS = 100  # of a process's time: to the last digit of a t of 1e-14 of it
 
 
 class Process(abc.ABC):
@@ -38,9 +40,20 @@ class Process(abc.ABC):
     def alpha_sigma(self, t: Time) -> tuple[Time, Time]:
         """Return (α_t, σ_t)."""
 
-    @abc.abstractmethod
     def time(self, ratio: Time) -> Time:
-        """Return the t at which σ_t / α_t = ``ratio``: the inverse of `ratio`."""
+        """Return the t at which σ_t / α_t = ``ratio``: the inverse of `ratio`, by bisection where a process does not state it.
+
+        Of ratios beyond the process's ends bisection returns the nearer end.
+
+        Cost: 100 evaluations of α and σ.
+        """
+        wanted = ratio.double()
+        low, high = torch.full_like(wanted, self.t_min), torch.full_like(wanted, self.t_max)
+        for _ in range(_HALVINGS):
+            middle = 0.5 * (low + high)
+            below = self.ratio(middle) < wanted
+            low, high = torch.where(below, middle, low), torch.where(below, high, middle)
+        return high.to(ratio)
 
     def ratio(self, t: Time) -> Time:
         """Return the noise-to-signal ratio σ_t / α_t, increasing in t; the σ of Karras et al. (2022)."""
@@ -48,20 +61,23 @@ class Process(abc.ABC):
         return sigma / alpha
 
     def drift_diffusion(self, t: Time) -> tuple[Time, Time]:
-        """Return (f, g) of dx = f x dt + g dw."""
+        """Return (f, g) of dx = f x dt + g dw; at t = 0 their limits, where a process has no noise there."""
 
         def logs(t: Tensor) -> tuple[Tensor, Tensor]:
             alpha, sigma = self.alpha_sigma(t)
             return torch.log(alpha), torch.log(sigma / alpha)
 
-        t = t.contiguous()  # forward mode refuses a t whose elements share memory, such as t.expand(b)
+        t = as_time(t)
+        # ln σ has no derivative where there is no noise; so near to 0, f and g are their limits to the last digit. And forward mode
+        # refuses a t whose elements share memory, such as t.expand(b).
+        t = torch.where(t == 0, torch.finfo(t.dtype).tiny ** 0.5, t).contiguous()
         f, log_ratio_rate = torch.func.jvp(logs, (t,), (torch.ones_like(t),))[1]
         _, sigma = self.alpha_sigma(t)
         return f, sigma * torch.sqrt(2 * log_ratio_rate)
 
     def perturb(self, x0: State, t: Time, z: State) -> State:
         """Return x_t = α_t x_0 + σ_t z, one time for all rows or one per row."""
-        alpha, sigma = self.alpha_sigma(t)
+        alpha, sigma = self.alpha_sigma(as_time(t))
         return like(alpha, x0) * x0 + like(sigma, x0) * z
 
     def prior_std(self, t: Time) -> Time:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from scorefield.config import RunConfig, merge, parse_yaml, read_yaml, to_yaml, validate
+from scorefield.config.rooms import OBJECTIVE
 from scorefield.errors import ConfigError
 
 BOMB = "a: &a [x, x]\n" + "\n".join(
@@ -71,6 +72,41 @@ def test_merge_keeps_a_section_of_the_same_kind_and_replaces_another():
     assert merge(base, {"process": {"sigma_max": 9}})["process"] == {"kind": "ve", "sigma_min": 0.1, "sigma_max": 9}
     assert merge(base, {"process": {"kind": "vp"}})["process"] == {"kind": "vp"}
     assert base["process"] == {"kind": "ve", "sigma_min": 0.1}
+
+
+@pytest.mark.parametrize(
+    "recipe", sorted((Path(__file__).parents[2] / "configs").glob("*.yaml")), ids=lambda path: path.stem
+)
+@pytest.mark.parametrize("section", ["process", "network", "model", "objective"])
+def test_a_section_without_a_kind_is_of_the_usual_one(recipe: Path, section: str):
+    """From Python as from the shell, which lays a recipe over all defaults."""
+    values, usual = read_yaml(recipe), RunConfig().model_dump(mode="json")
+    said = values.get(section)
+    if isinstance(said, dict) and said.get("kind", usual[section]["kind"]) == usual[section]["kind"]:
+        values[section] = {name: value for name, value in said.items() if name != "kind"}
+    assert validate(RunConfig, values, "python") == validate(RunConfig, merge(usual, values), "shell")
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"model": {"sigma_data": 0.3, "mean_data": 0.1}},
+        {"process": {"sigma_max": 20.0}},
+        {"network": {"width": 32}},
+        {"objective": {"mean": -0.7}},
+        {"objective": {"times": {"std": 1.0}, "weight": {"sigma_data": 0.4}}},
+        {"sampling": {"sampler": {"churn": 10.0}}},
+        {"sampling": {"grid": {"rho": 5.0}}},
+    ],
+    ids=str,
+)
+def test_a_setting_alone_is_one_of_the_usual_kind(part: dict[str, dict[str, object]]):
+    usual = RunConfig().model_dump(mode="json")
+    assert validate(RunConfig, part, "python") == validate(RunConfig, merge(usual, part), "shell") != RunConfig()
+
+
+def test_a_part_of_a_kind_is_of_its_usual_kind_too():
+    assert OBJECTIVE.read({"kind": "dsm", "times": {}, "weight": {}}) == OBJECTIVE.read("dsm")
 
 
 @pytest.mark.parametrize("own", [{"path": "photos"}, {"density": "banana"}])

@@ -1,14 +1,32 @@
 """What every section of a configuration shares."""
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from collections.abc import Mapping
+from typing import Any
 
-__all__ = ["Section"]
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+
+__all__ = ["Section", "of_usual_kinds"]
+
+
+def of_usual_kinds(section: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of a section in which parts that name no kind are of the kind that is their default."""
+    found = dict(values)
+    for name, field in section.model_fields.items():
+        part = found.get(name)
+        if hasattr(field.default, "room") and isinstance(part, Mapping):
+            found[name] = {"kind": field.default.kind, **part}
+    return found
 
 
 class Section(BaseModel):
     """A frozen group of settings; unknown keys, NaN, infinities, integers beyond 64 bits and text that is not UTF-8 are refused."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _kinds(cls, values: object) -> object:
+        return of_usual_kinds(cls, values) if isinstance(values, Mapping) else values
 
     @field_validator("*")
     @classmethod

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from scorefield._noise import derive_seed, seeded
 from scorefield.config import usual
-from scorefield.config.base import Section
+from scorefield.config.base import Section, of_usual_kinds
 from scorefield.config.data import DataConfig
 from scorefield.config.kind import Kind
 from scorefield.config.kinds import parameters
@@ -148,7 +148,7 @@ class RunConfig(Section):
         """Bring old forms into this edition's, and let a kind's usual settings stand where nothing is said of them."""
         if not isinstance(values, Mapping):
             return values
-        values = merge({}, values)
+        values = merge({}, of_usual_kinds(cls, values))
         kinds = {noun: named(values.get(noun)).get("kind") for noun in ("objective", "model")}
         return merge({noun: usual.section(noun, kind) for noun, kind in kinds.items() if isinstance(kind, str)}, values)
 

@@ -38,7 +38,7 @@ class SamplingConfig(Section):
         if not isinstance(values, Mapping):
             return values
         said = merge({}, {"sampling": dict(values)})["sampling"]
-        kind = named(said.get("sampler", "heun")).get("kind")
+        kind = named(said.get("sampler")).get("kind", "heun")
         if not isinstance(kind, str):
             return said
         return merge({"sampling": usual.sampling(kind)}, {"sampling": said})["sampling"]

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from scorefield._checks import one_of
 from scorefield._philox import normals, uniforms, words
-from scorefield._tensors import flatten, precise
+from scorefield._tensors import flatten, floating, precise
 from scorefield.errors import ConfigError
 
 __all__ = ["Noise", "Source", "Stream", "derive_seed", "seeded", "standard_normal", "uniform_like"]
@@ -177,6 +177,7 @@ Source = Noise | torch.Generator | None
 
 def standard_normal(x: Float[Tensor, "b *d"], noise: Source) -> Float[Tensor, "b *d"]:
     """Return z ~ N(0, I) in the shape, dtype and device of ``x``."""
+    floating(x)
     if isinstance(noise, Noise):
         if noise.shape != x.shape:
             raise ConfigError(

@@ -18,6 +18,7 @@ __all__ = [
     "as_constant",
     "as_time",
     "flatten",
+    "floating",
     "gradient",
     "home",
     "like",
@@ -34,10 +35,7 @@ __all__ = [
 
 def like(a: Tensor, x: Tensor) -> Tensor:
     """Return ``a`` of shape () or (b,) shaped to broadcast against ``x`` of shape (b, *d), in the dtype and device of x."""
-    if not isinstance(x, Tensor):  # pyright: ignore[reportUnnecessaryIsInstance]  arrays come, whatever types say
-        raise ConfigError(
-            f"a state must be a tensor of shape (b, *d); received {type(x).__name__}: torch.as_tensor makes one"
-        )
+    x = floating(x)
     if a.ndim == 0:
         return there(a, x)
     if a.ndim == 1 and x.ndim >= 1 and a.shape[0] in (1, x.shape[0]):
@@ -45,6 +43,21 @@ def like(a: Tensor, x: Tensor) -> Tensor:
     raise ValueError(
         f"a time or scale must have shape () or (b,); received {tuple(a.shape)} against a state of shape {tuple(x.shape)}"
     )
+
+
+def floating(x: Tensor) -> Tensor:
+    """Return a state as it is; whole numbers, to which scales and means would be rounded, are refused.
+
+    Raises:
+        ConfigError: it is no tensor of floating-point numbers.
+    """
+    if not isinstance(x, Tensor):  # pyright: ignore[reportUnnecessaryIsInstance]  arrays come, whatever types say
+        raise ConfigError(
+            f"a state must be a tensor of shape (b, *d); received {type(x).__name__}: torch.as_tensor makes one"
+        )
+    if not x.is_floating_point():
+        raise ConfigError(f"a state must be of floating-point numbers; received {x.dtype}: x.float() makes them")
+    return x
 
 
 def there(a: Tensor, x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
@@ -109,7 +122,7 @@ def gradient(
 ) -> Float[Tensor, "b *d"]:
     """Return ∇ log p(x) of each row by automatic differentiation; with ``create_graph`` it can be differentiated in its turn."""
     with recording():
-        x = x if x.requires_grad else as_constant(x).detach().requires_grad_(True)
+        x = x if x.requires_grad else as_constant(floating(x)).detach().requires_grad_(True)
         (found,) = torch.autograd.grad(log_prob(x).sum(), x, create_graph=create_graph)
     return found
 

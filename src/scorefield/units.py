@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._tensors import precise, there
+from scorefield._tensors import floating, precise, there
 
 __all__ = ["UNCHANGED", "Moments", "Units"]
 
@@ -94,13 +94,13 @@ class Units:
         """Return y = (x − m)/c, computed in float64 and returned in the dtype of x: values far from 0 lose no digits to their mean."""
         precision = precise(x.device)
         location, scale = (there(value, x, precision) for value in (self.location, self.scale))
-        return ((x.to(precision) - location) / scale).to(x.dtype)
+        return ((floating(x).to(precision) - location) / scale).to(x.dtype)
 
     def outside(self, y: Float[Tensor, "b *d"]) -> Float[Tensor, "b *d"]:
         """Return x = m + c y in the dtype of y."""
         precision = precise(y.device)
         location, scale = (there(value, y, precision) for value in (self.location, self.scale))
-        return (location + scale * y.to(precision)).to(y.dtype)
+        return (location + scale * floating(y).to(precision)).to(y.dtype)
 
     def agrees(self, other: "Units") -> bool:
         """Return whether both are one map, up to what float32 rounds."""

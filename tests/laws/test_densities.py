@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from scorefield import VP, Density, Empirical, Exact, GaussianMixture
+from scorefield.errors import ConfigError
 
 from .altered import AlteredDensity
 from .cases import DENSITIES, PLANAR, PROCESSES, covariances, normal, seeded
@@ -201,6 +202,27 @@ def test_no_rows_have_no_numbers(name: str) -> None:
     noised, none = DENSITIES[name].diffuse(0.9, 0.5), torch.zeros(0, *DENSITIES[name].event)
     assert noised.log_prob(none).shape == (0,)
     assert noised.score(none).shape == none.shape
+    assert noised.sample(0, seeded(0)).shape == none.shape
+
+
+@every
+def test_whole_numbers_are_no_states(name: str) -> None:
+    """Means and scales would be rounded to whole numbers beside them."""
+    noised, x = DENSITIES[name].diffuse(0.9, 0.5), torch.ones(3, *DENSITIES[name].event, dtype=torch.long)
+    for view in (noised.log_prob, noised.score):
+        with pytest.raises(
+            ConfigError, match=r"floating-point numbers; received torch\.int64: x\.float\(\) makes them"
+        ):
+            view(x)
+
+
+@every
+def test_inference_mode_changes_no_number(name: str) -> None:
+    density, process = DENSITIES[name], VP()
+    x = density.sample(4, seeded(7))
+    expected = Exact(density, process).score(x, 0.5)
+    with torch.inference_mode():
+        torch.testing.assert_close(Exact(density, process).score(x.clone(), 0.5), expected, rtol=0, atol=0)
 
 
 @planar

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from scorefield import (
+    DSM,
     EDM,
     MLP,
     VE,
@@ -23,8 +24,11 @@ from scorefield import (
     ScoreNet,
     geometric,
 )
+from scorefield.errors import ConfigError
+from scorefield.likelihood import encode, interpolate
+from scorefield.units import Units
 
-from .cases import PROCESSES, normal, times_inside
+from .cases import PROCESSES, normal, seeded, times_inside
 from .nets import Wave, beside
 
 EVENTS = [(2,), (8, 8), (1, 28, 28)]
@@ -152,3 +156,23 @@ def test_a_velocity_without_its_half_is_rejected() -> None:
 def test_a_model_that_reads_only_the_first_time_is_rejected() -> None:
     with pytest.raises(AssertionError):
         rows_agree(FirstTimeOnly(mixture((2,)), VP()), normal(3, 2))
+
+
+WHOLE: dict[str, Callable[[ScoreModel, Tensor], object]] = {
+    "perturb": lambda model, x: model.process.perturb(x, torch.tensor(0.5), x),
+    "denoise": lambda model, x: model.denoise(x, 0.5),
+    "noise": lambda model, x: model.noise(x, 0.5),
+    "objective": lambda model, x: DSM()(model, x, seeded(0)),
+    "encode": encode,
+    "encode in units": lambda model, x: encode(model.in_units(Units(torch.tensor(0.5), torch.tensor(2.0))), x),
+    "interpolate": lambda model, x: interpolate(x, x, 3),
+}
+
+
+@pytest.mark.parametrize("use", WHOLE.values(), ids=WHOLE)
+@pytest.mark.parametrize("process", PROCESSES)
+def test_whole_numbers_are_no_states(use: Callable[[ScoreModel, Tensor], object], process: str) -> None:
+    """An alpha of 0.7 beside whole numbers is 0."""
+    model = Denoiser(Wave(), PROCESSES[process], sigma_data=1.0)
+    with pytest.raises(ConfigError, match=r"floating-point numbers; received torch\.int64"):
+        use(model, torch.tensor([[0, 1], [2, -1]]))

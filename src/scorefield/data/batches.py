@@ -14,7 +14,6 @@ from torch import Tensor
 
 from scorefield._checks import whole
 from scorefield._noise import Stream, derive_seed
-from scorefield._tensors import like
 from scorefield.data.dataset import Dataset, coins, dequantize_rows
 from scorefield.errors import ConfigError
 
@@ -104,7 +103,7 @@ class Batches:
         (index, x), labels = self._gathered(k), self.dataset.labels
         if self.dataset.flips:
             mirrored = coins(len(x), derive_seed(self.seed, "flips"), k * self.batch_size + self.rows.start)
-            x = torch.where(like(mirrored, x).bool(), x.flip(-1), x)
+            x = torch.where(mirrored.to(x.device).reshape(-1, *[1] * (x.ndim - 1)), x.flip(-1), x)
         if x.dtype == torch.uint8:
             x = dequantize_rows(x, self.seed, k * self.batch_size + self.rows.start, self.generator)
         return Batch(x, None if labels is None else labels[index])

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from scorefield._noise import standard_normal
-from scorefield._tensors import gradient, precise
+from scorefield._tensors import as_constant, floating, gradient, precise
 from scorefield.errors import ConfigError
 from scorefield.units import Moments
 
@@ -99,7 +99,7 @@ class Noised(Density):
 
     def _scales(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return α and σ as columns that broadcast against (b, nodes)."""
-        return tuple(v.to(x).reshape(-1, 1) for v in (self.alpha, self.sigma))  # pyright: ignore[reportReturnType]
+        return tuple(as_constant(v.to(floating(x)).reshape(-1, 1)) for v in (self.alpha, self.sigma))  # pyright: ignore[reportReturnType]
 
     def _by_noise(
         self,
@@ -111,7 +111,7 @@ class Noised(Density):
 
         Both are computed in float64: their derivatives are differences of numbers of the order of (x/σ)².
         """
-        y = x.to(precise(x.device))
+        y = floating(x).to(precise(x.device))
         alpha, sigma = self._scales(y)
         bare = sigma == 0
         if bare.all():

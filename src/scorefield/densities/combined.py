@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from scorefield._checks import positive
-from scorefield._tensors import flatten
+from scorefield._tensors import flatten, floating
 from scorefield.densities.base import Density, KnownScore, Scale, one_scale
 from scorefield.units import Moments
 
@@ -122,7 +122,7 @@ class Similarity(KnownScore):
 
     def _pull(self, y: Tensor) -> Tensor:
         """Return the x that maps to y."""
-        return self._turn(y - self._offset(y), back=True) / self.scale
+        return self._turn(y - self._offset(floating(y)), back=True) / self.scale
 
     def log_prob(self, x: Float[Tensor, "b *d"]) -> Float[Tensor, " b"]:
         """Return log p_Y(x)."""

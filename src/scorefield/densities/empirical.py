@@ -15,7 +15,7 @@ from torch import Tensor
 
 from scorefield._checks import reals
 from scorefield._noise import standard_normal
-from scorefield._tensors import flatten, like
+from scorefield._tensors import flatten, floating, like
 from scorefield.densities.base import KnownScore, Noised
 from scorefield.units import Moments
 
@@ -62,7 +62,7 @@ class Empirical(KnownScore, Noised):
         alpha, sigma = like(self.alpha, flatten(x).double()), like(self.sigma, flatten(x).double())
         # From where the data are, so that squares of distances lose no digits to squares of lengths.
         origin = self.data[0].double().reshape(1, -1).to(x.device)
-        rows = flatten(x).double() - alpha * origin
+        rows = flatten(floating(x)).double() - alpha * origin
         top = torch.full_like(rows[:, :1], -math.inf)
         mass, mean = torch.zeros_like(top), torch.zeros_like(rows)
         for chunk in flatten(self.data).split(max(1, _PAIRS_AT_ONCE // max(1, len(rows)))):

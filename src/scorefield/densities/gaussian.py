@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from scorefield._noise import standard_normal
-from scorefield._tensors import flatten, like
+from scorefield._tensors import flatten, floating, like
 from scorefield.densities.base import KnownScore, compose, one_scale
 from scorefield.units import Moments
 
@@ -137,7 +137,7 @@ class GaussianMixture(KnownScore):
 
     def _whiten(self, x: Tensor) -> tuple[_Components, Tensor, Tensor]:
         """Return the components as x sees them, Uᵀ(x − αμ) and the variances α²λ + σ², both (b, k, D)."""
-        rows = flatten(x)
+        rows = flatten(floating(x))
         c = self.components.to(rows)
         cube = rows[:, None, :]
         alpha, sigma = like(self.alpha, cube), like(self.sigma, cube)
@@ -168,7 +168,7 @@ class GaussianMixture(KnownScore):
     def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n *d"]:
         """Return n draws: a component, then a Gaussian, then the noise of (α, σ)."""
         c = self.components
-        which = torch.multinomial(self.weights, n, replacement=True, generator=generator)
+        which = torch.multinomial(self.weights, max(n, 1), replacement=True, generator=generator)[:n]
         z = standard_normal(torch.empty(n, c.means.shape[1], dtype=torch.float64), generator)
         y = c.variances[which].sqrt() * z
         x = c.means[which] + (y if c.basis is None else torch.einsum("ne,nde->nd", y, c.basis[which]))

@@ -22,7 +22,7 @@ from torch import Tensor
 from scorefield._checks import reals, require, whole
 from scorefield._noise import Noise
 from scorefield._ode import integrate
-from scorefield._tensors import as_constant, flatten, like, recording
+from scorefield._tensors import as_constant, flatten, floating, like, recording
 from scorefield.densities import Density
 from scorefield.errors import ConfigError
 from scorefield.models import ScoreModel, State, probability_flow
@@ -132,7 +132,7 @@ def decode(model: ScoreModel, latent: State, *, rtol: float = 1e-5, atol: float 
 
 def interpolate(a: State, b: State, steps: int) -> Float[Tensor, "steps b *d"]:
     """Return ``steps`` latents from a to b along great circles (slerp), which keep the norm that Gaussian latents have."""
-    x, y = flatten(a), flatten(b)
+    x, y = flatten(floating(a)), flatten(floating(b))
     cosine = torch.nn.functional.cosine_similarity(x, y, dim=1).clamp(-1 + 1e-7, 1 - 1e-7)
     angle = torch.acos(cosine)[:, None]
     weights = torch.linspace(0, 1, whole(steps, "steps", 1), dtype=x.dtype, device=x.device)

@@ -15,6 +15,7 @@ from torch import nn
 from scorefield import DSM, VE, Denoiser, GaussianMixture, Optimization, TrainState, fit, train
 from scorefield._noise import Noise
 from scorefield.data import DensityBatches
+from scorefield.errors import ConfigError
 from scorefield.networks import MLP, UNet
 from scorefield.training import OneProcess, StepRecord, checkpoint
 
@@ -272,6 +273,37 @@ def test_fit_takes_a_loader_and_goes_round_it():
 
     fit(fresh().model, loader, counting, steps=7)
     assert seen == [24, 24, 16, 24, 24, 16, 24]
+
+
+def test_every_row_of_uneven_batches_has_noise_of_its_own():
+    drawn = []
+
+    def watching(model, x0, noise=None):
+        drawn.append(noise.rows(slice(0, len(x0))).normal())
+        return DSM()(model, x0, noise)
+
+    fit(fresh().model, torch.utils.data.DataLoader(POINTS, batch_size=24), watching, steps=9)
+    rows = torch.cat(drawn)
+    assert len(rows) == 3 * 64
+    assert len(rows.unique(dim=0)) == len(rows)
+
+
+def test_an_iterator_of_as_many_batches_as_steps_is_enough():
+    batches = POINTS.split(8)
+    assert fit(fresh().model, iter(batches), DSM(), steps=8) == fit(fresh().model, iter(batches * 2), DSM(), steps=8)
+    with pytest.raises(ConfigError, match="an iterator can be used up"):
+        fit(fresh().model, iter(batches), DSM(), steps=9)
+
+
+@pytest.mark.parametrize("narrow", [torch.float16, torch.bfloat16], ids=str)
+def test_batches_of_half_precision_are_noised_in_float32(narrow: torch.dtype):
+    """What float16 rounds to 0 or infinity at the process's ends, and bfloat16 to two digits, is as exact as of data in memory."""
+    points = POINTS.to(narrow)
+    in_half, in_full = (
+        fit(fresh().model, torch.utils.data.DataLoader(x, batch_size=16), DSM(), steps=4)
+        for x in (points, points.float())
+    )
+    assert in_half == in_full
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ class LoaderBatches:
 
     Args:
         loader: yields tensors of shape (b, *d), or pairs of them and labels; a `torch.utils.data.DataLoader` is one. Its batches are taken
-            as they come, so training on them cannot be resumed in the middle.
+            as they come, so training on them cannot be resumed in the middle. Numbers of half precision become float32.
 
     Raises:
         ConfigError: a loader that yields nothing, or something else.
@@ -41,21 +41,23 @@ class LoaderBatches:
     def __init__(self, loader: Iterable[Any]) -> None:
         self._loader = loader
         self._endless = self._over_again()
-        self._ahead: Batch | None = next(self._endless)
-        self.batch_size = len(self._ahead.x)
+        self._first: Batch | None = next(self._endless)
+        self._event, self._given = tuple(self._first.x.shape[1:]), 0
+        self.batch_size = len(self._first.x)
         self.rows = slice(0, self.batch_size)
 
     @property
     def event(self) -> tuple[int, ...]:
         """The shape d of one example."""
-        assert self._ahead is not None  # noqa: S101 for the type checker
-        return tuple(self._ahead.x.shape[1:])
+        return self._event
 
     def batch(self, k: int) -> Batch:
-        """Return the next batch; ``k`` is not asked."""
-        batch = self._ahead or next(self._endless)
-        self._ahead = next(self._endless)
-        self.batch_size, self.rows = len(batch.x), slice(0, len(batch.x))
+        """Return the next batch; ``k`` is only asked where its rows are in the stream: after all that were given, whatever their sizes."""
+        batch, self._first = self._first or next(self._endless), None
+        self.batch_size = len(batch.x)
+        start = self._given - k * self.batch_size
+        self.rows = slice(start, start + self.batch_size)
+        self._given += self.batch_size
         return batch
 
     def _over_again(self) -> Iterator[Batch]:
@@ -76,6 +78,7 @@ class LoaderBatches:
                 f"a loader must yield float tensors of shape (b, *d), or pairs of them and labels; received {type(x).__name__}"
                 + (f" of {x.dtype} and shape {tuple(x.shape)}" if isinstance(x, Tensor) else "")
             )
+        x = x.to(torch.promote_types(x.dtype, torch.float32))
         return Batch(x, None if labels is None else class_numbers("a batch of the loader", labels, len(x)))
 
 

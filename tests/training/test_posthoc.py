@@ -11,7 +11,7 @@ from test_loop import SETTINGS, advance, assert_equal, fresh
 
 from scorefield.errors import CheckpointError
 from scorefield.training import TrainState, checkpoint, load_weights
-from scorefield.training.posthoc import LONGEST, Snapshot, exponent, rebuild, snapshots, updated
+from scorefield.training.posthoc import LONGEST, Snapshot, exponent, group, grouped, rebuild, snapshots, updated
 
 LENGTHS = (0.05, 0.1)
 
@@ -57,7 +57,7 @@ def test_any_length_is_rebuilt_as_if_it_had_been_tracked(length: float) -> None:
 
 
 def test_training_tracks_stores_and_goes_on_with_them(tmp_path: Path) -> None:
-    settings = replace(SETTINGS, averages=LENGTHS)
+    settings = replace(SETTINGS, averages=(*LENGTHS, 1 / 13))
     plain, whole = fresh(), TrainState.create(copy.deepcopy(fresh().model), settings)
     advance(plain, until=9)
     advance(whole, settings, until=9)
@@ -70,6 +70,11 @@ def test_training_tracks_stores_and_goes_on_with_them(tmp_path: Path) -> None:
     assert_equal(resumed, whole)
     before = whole.tensors()
     assert any(not torch.equal(before["average-0_1"][name], value) for name, value in before["average-0_05"].items())
+
+
+@pytest.mark.parametrize("length", [1 / 13, 0.0512345678, 0.1, 1e-5, LONGEST])
+def test_a_length_is_read_back_as_it_was_named(length: float) -> None:
+    assert list(grouped({group(length): {}})) == [length]
 
 
 def test_a_run_keeps_averages_and_others_say_how_to(tmp_path: Path) -> None:

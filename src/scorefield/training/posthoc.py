@@ -127,7 +127,7 @@ def snapshots(run: str | Path) -> list[Snapshot]:
 
 def group(length: float) -> str:
     """Return the name of the group of a checkpoint that holds an average."""
-    return _GROUP + f"{length:g}".replace(".", "_")
+    return _GROUP + str(float(length)).replace(".", "_")
 
 
 def grouped(tensors: Mapping[str, Weights]) -> dict[float, Weights]:

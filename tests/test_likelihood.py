@@ -11,6 +11,7 @@ from scorefield import (
     VE,
     VP,
     ByteDecoder,
+    Denoiser,
     Empirical,
     Exact,
     FromScore,
@@ -440,6 +441,26 @@ def test_a_model_that_does_not_say_what_bytes_stand_for_is_refused(values: tuple
     for ask in (bits_per_dim, ByteDecoder):
         with pytest.raises(ValueError, match=r"which values the bytes 0 and 255.*ends=\(0, 255\)"):
             ask(model, images)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 255.0), (-1.0, 1.0)])
+def test_data_without_units_that_are_not_from_0_to_1_are_refused_until_they_are_declared(low: float, high: float):
+    """By their moments, which an exact model knows and a denoiser is told; declared, bits are those of the same data in [0, 1]."""
+    width = (high - low) / 255
+    images, start = pictures(4), low - width / 2
+    law = Gaussian(torch.full((1, 2, 2), low + 0.3 * (high - low)), (64 * width) ** 2)
+    process = VE(0.1 * width, 2000 * width)
+    moments = low + 0.3 * (high - low), 64 * width
+    torch.manual_seed(0)
+    told = Denoiser(torch.nn.Bilinear(4, 4, 4), process, sigma_data=moments[1], mean_data=moments[0])
+    for model in (Exact(law, process), told):
+        for ask in (bits_per_dim, ByteDecoder):
+            with pytest.raises(ValueError, match=r"which values the bytes 0 and 255.*ends=\(0, 255\)"):
+                ask(model, images)
+    declared = Exact(law, process).in_units(Units(torch.tensor(0.0), torch.tensor(1.0), ends=(low, high)))
+    same = Gaussian((law.mean - start) / (256 * width), 0.25**2)
+    expected = bits_per_dim(Exact(same, VE(0.1 / 256, 2000 / 256)), images)
+    torch.testing.assert_close(bits_per_dim(declared, images)[0], expected[0], rtol=1e-3, atol=1e-3)
 
 
 def test_bits_per_dim_of_a_known_law():

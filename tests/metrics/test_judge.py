@@ -7,8 +7,10 @@ import torch
 
 from scorefield import EDM, Classifier, NoisyClassifier
 from scorefield.data import mnist
+from scorefield.errors import ConfigError
 from scorefield.metrics import Judge
 from scorefield.pretrained import load_judge
+from scorefield.units import Units
 
 
 @pytest.mark.parametrize(
@@ -34,3 +36,18 @@ def test_a_judge_sees_what_a_picture_would_show() -> None:
     assert not judge.classifier.training
     with pytest.raises(AssertionError):
         torch.testing.assert_close(judge.features(x), judge.features(x / 2))
+
+
+@pytest.mark.parametrize(("mean", "std"), [(128.0, 70.0), (-0.7, 0.6), (0.5, 0.6)])
+def test_a_judge_of_other_data_says_what_is_black_and_white(mean: float, std: float) -> None:
+    """All of 0 to 255 but its edge would be clipped to 1."""
+    torch.manual_seed(0)
+    classifier = Classifier(NoisyClassifier(1, 8, 3, width=16), EDM(), std, mean)
+    with pytest.raises(ConfigError, match="which values are black and white"):
+        Judge(classifier)
+    torch.nn.init.normal_(classifier.net.head[1].weight)  # pyright: ignore
+    x = mean + std * torch.randn(5, 1, 8, 8)
+    whole = Judge(
+        classifier.in_units(Units(torch.tensor(0.0), torch.tensor(1.0), ends=(mean - 9 * std, mean + 9 * std)))
+    )
+    torch.testing.assert_close(whole.features(x), classifier.features(x, EDM().t_min))

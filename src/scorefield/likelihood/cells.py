@@ -7,6 +7,7 @@ from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
 from scorefield.models import ScoreModel
+from scorefield.units import INSIDE, Units
 
 __all__ = ["BYTES", "Cells", "check_bytes"]
 
@@ -28,17 +29,19 @@ class Cells(NamedTuple):
         """Return the cells of a model.
 
         Raises:
-            ValueError: a model in units in which data in [0, 1] cannot be, and which does not declare its ends.
+            ValueError: a model of which data in [0, 1] cannot be, by its units or moments, and which does not declare its ends.
         """
-        units = model.units
+        units, moments = model.units, model.moments
         if units is not None and units.ends is not None:
             low, high = units.ends
             width = (high - low) / (BYTES - 1)
             return cls(low - width / 2, width)
-        if units is not None and ((units.location - 0.5).abs().max() > 0.5 or units.scale.max() > 1):
+        if units is None and moments is not None:  # in the units that data of such moments would have
+            units = Units(moments.mean, moments.std.clamp_min(torch.finfo(torch.float64).tiny) / INSIDE)
+        if units is not None and ((units.location - 0.5).abs().max() > 0.5 + 1e-6 or units.scale.max() > 1 + 1e-6):
             raise ValueError(
                 f"the model's data are in other units than [0, 1], {units.described}, and it does not say which values the bytes 0 and 255 "
-                "stand for; declare them: model.in_units(Units(location, scale, ends=(0, 255)))"
+                "stand for; declare them: model.in_units(Units(location, scale, ends=(0, 255))), location 0 and scale 1 where x is y"
             )
         return cls(0.0, 1 / BYTES)
 

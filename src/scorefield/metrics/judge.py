@@ -6,6 +6,8 @@ from torch import Tensor
 
 from scorefield._tensors import home
 from scorefield.classifier import Classifier
+from scorefield.errors import ConfigError
+from scorefield.units import INSIDE
 
 __all__ = ["Judge"]
 
@@ -19,9 +21,18 @@ class Judge:
 
     Args:
         classifier: evaluated at its process's smallest noise level.
+
+    Raises:
+        ConfigError: a classifier without units whose data cannot lie in [0, 1], so that it does not say what to clip to.
     """
 
     def __init__(self, classifier: Classifier) -> None:
+        mean, std = classifier.mean_data, classifier.sigma_data
+        if classifier.units is None and not (0 <= mean <= 1 and std <= INSIDE):
+            raise ConfigError(
+                f"the judge's data, of mean {mean:g} and deviation {std:g}, do not lie between 0 and 1, and it does not say which values "
+                "are black and white; declare them: classifier.in_units(Units(0, 1, ends=(0, 255)))"
+            )
         self.classifier = classifier.eval()
 
     @torch.no_grad()

@@ -99,6 +99,20 @@ def test_errors_are_the_spread_over_draws() -> None:
     assert (ratio < 1.5).all(), ratio
 
 
+@pytest.mark.parametrize(("scale", "shift"), [(1.0, 0.0), (0.37, 0.0), (0.37, 1000.0), (1e-4, -3.0)])
+def test_distances_of_discrete_data_are_equal_whatever_rounding_leaves(scale: float, shift: float) -> None:
+    """Binary images, many at the radius and many twice, against counts in whole numbers."""
+    draw = torch.Generator().manual_seed(0)
+    y, x = ((torch.rand(120, 14, generator=draw) > 0.5).long() for _ in range(2))
+    between, own, own_y = ((a[:, None] != b[None]).sum(2) for a, b in ((y, x), (x, x), (y, y)))
+    radii, radii_y = (d.sort(dim=1).values[:, 3] for d in (own, own_y))
+    held, held_y = between <= radii, radii_y >= between.T
+    shares = [held.any(dim=1), held_y.any(dim=1), held.sum(dim=1).double() / 3, held.any(dim=0)]
+    samples, data = (v.double() * scale + shift for v in (y, x))
+    found = [*precision_recall(samples, data), *density_coverage(samples, data, k=3)]
+    assert [e.value for e in found] == pytest.approx([s.double().mean().item() for s in shares], abs=1e-12)
+
+
 @pytest.mark.parametrize("metric", [precision_recall, density_coverage])
 def test_what_has_no_neighbours_is_refused(metric) -> None:
     good = normal(20, 2)

@@ -109,3 +109,11 @@ def test_a_control_that_was_trained_on_is_refused() -> None:
     train = draws(50, 70)
     with pytest.raises(ValueError, match="control"):
         memorisation(draws(10, 71), train, train[:20])
+
+
+def test_every_example_named_once_is_no_evidence() -> None:
+    """T is n p whatever the names: its error is 0, and it is at least what it is with probability 1."""
+    train, test = normal(60, 2, seed=1), normal(40, 2, seed=2)
+    found = memorisation(torch.cat([train, test]), train, test)
+    assert found.train_share == (0.6, 0.0, None)
+    assert (found.expected_share, found.p_value) == (0.6, 1.0)

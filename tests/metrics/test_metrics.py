@@ -130,6 +130,13 @@ def test_the_stein_kernel_is_its_definition_in_three_dimensions() -> None:
     assert kernel_stein_discrepancy(x.detach(), law.score, scale=2.0).value == pytest.approx(total / 20, rel=1e-9)
 
 
+def test_a_discrepancy_of_two_samples_has_no_error() -> None:
+    """Both projections are the one number h(x, y), whose spread is 0 and says nothing."""
+    found = kernel_stein_discrepancy(normal(2, 2), Gaussian([0.0, 0.0]).score)
+    assert math.isnan(found.error)
+    assert not math.isnan(found.value)
+
+
 def test_the_fisher_divergence_of_the_truth_is_zero_and_of_a_wrong_scale_its_closed_form() -> None:
     law, process = Gaussian([1.0, -1.0], 1.0), VE(sigma_min=0.1, sigma_max=10.0)
     truth = Exact(law, process)

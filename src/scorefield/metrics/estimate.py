@@ -6,6 +6,7 @@ The standard error is that of the mean of the n projections, 2 std(h₁)/√n wi
 samples of one distribution, U's own spread is of the smaller order 1/n: then a value of a few such errors is no evidence of a difference.
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ __all__ = ["Estimate", "mean"]
 Kernel = Callable[[Float[Tensor, "n D"], Float[Tensor, "m D"]], Float[Tensor, "n m"]]
 
 _ROWS = 1024  # rows of a kernel matrix held at a time
+_MANY = 100  # values from which 1.96 is Student's factor to 2 %
 
 
 class Estimate(NamedTuple):
@@ -39,11 +41,17 @@ class Estimate(NamedTuple):
 
 
 def mean(values: Tensor) -> Estimate:
-    """Return the mean of independent values; of booleans the share that is true."""
+    """Return the mean of independent values, with Student's interval (1908) where they are few; of booleans the share that is true."""
     if values.dtype == torch.bool:
         return share(int(values.sum()), len(values))
-    values = values.double()
-    return Estimate(values.mean().item(), values.std().item() / len(values) ** 0.5)
+    values, n = values.double(), len(values)
+    value, error = values.mean().item(), values.std().item() / n**0.5
+    if n >= _MANY:
+        return Estimate(value, error)
+    from scipy.special import stdtrit
+
+    reach = float(stdtrit(n - 1, 0.975)) * error
+    return Estimate(value, error, (value - reach, value + reach))
 
 
 def share(count: int, n: int) -> Estimate:
@@ -92,5 +100,6 @@ def row_means(kernel: Kernel, x: Float[Tensor, "n D"], y: Float[Tensor, "m D"] |
 
 def u_statistic(kernel: Kernel, x: Float[Tensor, "n D"]) -> Estimate:
     """Return the estimate of E kernel(X, X′)."""
-    value, error, _ = mean(row_means(kernel, x))
-    return Estimate(value, 2 * error)
+    projections = row_means(kernel, x)
+    value, error, _ = mean(projections)
+    return Estimate(value, 2 * error if len(x) > 2 else math.nan)  # of two samples both projections are one number

@@ -96,8 +96,8 @@ def memorisation(
     chosen = torch.where(remembered, nearest, nearest_test + len(train))
     n, total = len(samples), len(train) + len(test)
     expected = len(train) / total
-    counts = torch.bincount(chosen).double()
-    error = (expected * (1 - expected) * total / (total - 1) * (counts.square().sum() / n**2 - 1 / total)).sqrt().item()
+    uneven = int(torch.bincount(chosen).square().sum()) * total - n**2  # 0 where every example is named equally often
+    error = (expected * (1 - expected) / (total - 1) * uneven) ** 0.5 / n
     share = remembered.double().mean().item()
     return Memorisation(
         n=n,
@@ -106,7 +106,7 @@ def memorisation(
         c_t_p_value=c_t_p_value,
         train_share=Estimate(share, error),
         expected_share=expected,
-        p_value=float(stats.norm.sf((share - expected) / error)),
+        p_value=float(stats.norm.sf((share - expected) / error)) if uneven else 1.0,
     )
 
 

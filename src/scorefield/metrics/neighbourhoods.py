@@ -24,6 +24,7 @@ from scorefield.metrics.two_sample import near_zero
 __all__ = ["DensityCoverage", "PrecisionRecall", "density_coverage", "precision_recall"]
 
 _ROWS = 1024  # rows of a matrix of distances held at a time
+_ROUNDING = 2e-14  # of squared distances, in units of the squared lengths they are differences of
 
 
 class PrecisionRecall(NamedTuple):
@@ -98,9 +99,10 @@ def _radii(x: Float[Tensor, "n D"], k: int) -> Float[Tensor, " n"]:
 def _inside(
     points: Float[Tensor, "m D"], centres: Float[Tensor, "n D"], radii: Float[Tensor, " n"]
 ) -> Iterator[Bool[Tensor, "part n"]]:
-    """Yield which balls hold which points, some points at a time."""
+    """Yield which balls hold which points, some points at a time; one at the radius but for rounding is held, as equal values often are."""
+    reach = radii.square() + _ROUNDING * centres.square().sum(dim=1)
     for part in points.split(_ROWS):
-        yield torch.cdist(part, centres) <= radii
+        yield torch.cdist(part, centres).square() <= reach + _ROUNDING * part.square().sum(dim=1, keepdim=True)
 
 
 def _held(points: Float[Tensor, "m D"], centres: Float[Tensor, "n D"], radii: Float[Tensor, " n"]) -> float:

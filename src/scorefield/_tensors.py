@@ -45,11 +45,14 @@ def like(a: Tensor, x: Tensor) -> Tensor:
     )
 
 
-def floating(x: Tensor) -> Tensor:
-    """Return a state as it is; whole numbers, to which scales and means would be rounded, are refused.
+def floating(x: Tensor, event: tuple[int, ...] | None = None) -> Tensor:
+    """Return a state as it is.
+
+    Whole numbers, to which scales and means would be rounded, are refused, and other events than those a density is of, which would be
+    broadcast.
 
     Raises:
-        ConfigError: it is no tensor of floating-point numbers.
+        ConfigError: it is no tensor of floating-point numbers, or not of shape (b, *event).
     """
     if not isinstance(x, Tensor):  # pyright: ignore[reportUnnecessaryIsInstance]  arrays come, whatever types say
         raise ConfigError(
@@ -57,6 +60,9 @@ def floating(x: Tensor) -> Tensor:
         )
     if not x.is_floating_point():
         raise ConfigError(f"a state must be of floating-point numbers; received {x.dtype}: x.float() makes them")
+    if event is not None and (x.ndim == 0 or tuple(x.shape[1:]) != event):
+        shape = ", ".join(["b", *map(str, event)])
+        raise ConfigError(f"states must have shape ({shape}), as the density's events; received {tuple(x.shape)}")
     return x
 
 

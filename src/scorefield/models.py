@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from scorefield._checks import require
 from scorefield._noisy import Labels, NoisyModel, State, Time, label_rows, network_inputs, require_same_units
-from scorefield._tensors import as_time, like
+from scorefield._tensors import as_time, floating, like
 from scorefield.densities import Density
 from scorefield.errors import ConfigError
 from scorefield.grids import Step
@@ -153,19 +153,11 @@ class Exact(Scored):
 
     def score(self, x: State, t: Time) -> State:
         """Return the score of p_t."""
-        return self.marginal(t).score(self._checked(x))
+        return self.marginal(t).score(floating(x, self.density.event))
 
     def log_prob(self, x: State, t: Time) -> Float[Tensor, " b"]:
         """Return log p_t(x)."""
-        return self.marginal(t).log_prob(self._checked(x))
-
-    def _checked(self, x: State) -> State:
-        if not (isinstance(x, Tensor) and x.is_floating_point() and x.shape[1:] == self.density.event and x.ndim):  # pyright: ignore[reportUnnecessaryIsInstance]
-            found = f"{x.dtype} of shape {tuple(x.shape)}" if hasattr(x, "shape") else type(x).__name__
-            raise ConfigError(
-                f"states must be a floating tensor of shape {('b', *self.density.event)}, as the density's events; received {found}"
-            )
-        return x
+        return self.marginal(t).log_prob(floating(x, self.density.event))
 
     def marginal(self, t: Time) -> Density:
         """Return p_t, the exact distribution of x_t."""

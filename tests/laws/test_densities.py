@@ -217,6 +217,18 @@ def test_whole_numbers_are_no_states(name: str) -> None:
 
 
 @every
+def test_other_events_are_not_broadcast(name: str) -> None:
+    """One row without its axis, one coordinate for all, one too many."""
+    noised, event = DENSITIES[name].diffuse(0.9, 0.5), DENSITIES[name].event
+    for shape in ((*event,), (3, *event[:-1], 1), (3, *event[:-1], event[-1] + 1), (3, *event, 1), ()):
+        for view in (noised.log_prob, noised.score):
+            with pytest.raises(
+                ConfigError, match=r"states must have shape \(b, .*\), as the density's events; received"
+            ):
+                view(torch.zeros(shape))
+
+
+@every
 def test_inference_mode_changes_no_number(name: str) -> None:
     density, process = DENSITIES[name], VP()
     x = density.sample(4, seeded(7))

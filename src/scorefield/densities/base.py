@@ -99,7 +99,7 @@ class Noised(Density):
 
     def _scales(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return α and σ as columns that broadcast against (b, nodes)."""
-        return tuple(as_constant(v.to(floating(x)).reshape(-1, 1)) for v in (self.alpha, self.sigma))  # pyright: ignore[reportReturnType]
+        return tuple(as_constant(v.to(floating(x, self.event)).reshape(-1, 1)) for v in (self.alpha, self.sigma))  # pyright: ignore[reportReturnType]
 
     def _by_noise(
         self,
@@ -111,7 +111,7 @@ class Noised(Density):
 
         Both are computed in float64: their derivatives are differences of numbers of the order of (x/σ)².
         """
-        y = floating(x).to(precise(x.device))
+        y = floating(x, self.event).to(precise(x.device))
         alpha, sigma = self._scales(y)
         bare = sigma == 0
         if bare.all():

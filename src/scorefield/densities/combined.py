@@ -44,12 +44,12 @@ class Product(KnownScore):
 
     def log_prob(self, x: Float[Tensor, "b d"]) -> Float[Tensor, " b"]:
         """Return Σ log p_k(x_k)."""
-        pieces = x.split(self._sizes, dim=1)
+        pieces = floating(x, self.event).split(self._sizes, dim=1)
         return torch.stack([part.log_prob(piece) for part, piece in zip(self.parts, pieces, strict=True)]).sum(dim=0)
 
     def score(self, x: Float[Tensor, "b d"]) -> Float[Tensor, "b d"]:
         """Return the scores of the parts, side by side."""
-        pieces = x.split(self._sizes, dim=1)
+        pieces = floating(x, self.event).split(self._sizes, dim=1)
         return torch.cat([part.score(piece) for part, piece in zip(self.parts, pieces, strict=True)], dim=1)
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n d"]:
@@ -122,7 +122,7 @@ class Similarity(KnownScore):
 
     def _pull(self, y: Tensor) -> Tensor:
         """Return the x that maps to y."""
-        return self._turn(y - self._offset(floating(y)), back=True) / self.scale
+        return self._turn(y - self._offset(floating(y, self.event)), back=True) / self.scale
 
     def log_prob(self, x: Float[Tensor, "b *d"]) -> Float[Tensor, " b"]:
         """Return log p_Y(x)."""

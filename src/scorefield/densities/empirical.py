@@ -59,10 +59,11 @@ class Empirical(KnownScore, Noised):
         """Return log Σ_i exp(−‖x − αx_i‖²/2σ²) and E[x_0 | x], in one streaming pass (a running log-sum-exp)."""
         if (self.sigma <= 0).any():
             raise ValueError("a point set has no density: diffuse it with sigma > 0 first; received sigma = 0")
-        alpha, sigma = like(self.alpha, flatten(x).double()), like(self.sigma, flatten(x).double())
+        rows = flatten(floating(x, self.event)).double()
+        alpha, sigma = like(self.alpha, rows), like(self.sigma, rows)
         # From where the data are, so that squares of distances lose no digits to squares of lengths.
         origin = self.data[0].double().reshape(1, -1).to(x.device)
-        rows = flatten(floating(x)).double() - alpha * origin
+        rows = rows - alpha * origin
         top = torch.full_like(rows[:, :1], -math.inf)
         mass, mean = torch.zeros_like(top), torch.zeros_like(rows)
         for chunk in flatten(self.data).split(max(1, _PAIRS_AT_ONCE // max(1, len(rows)))):

@@ -137,7 +137,7 @@ class GaussianMixture(KnownScore):
 
     def _whiten(self, x: Tensor) -> tuple[_Components, Tensor, Tensor]:
         """Return the components as x sees them, Uᵀ(x − αμ) and the variances α²λ + σ², both (b, k, D)."""
-        rows = flatten(floating(x))
+        rows = flatten(floating(x, self.event))
         c = self.components.to(rows)
         cube = rows[:, None, :]
         alpha, sigma = like(self.alpha, cube), like(self.sigma, cube)

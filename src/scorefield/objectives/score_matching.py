@@ -8,6 +8,7 @@ p is the distribution of x_0 noised to one level, by default that of x_0 itself,
 for every example, each weighed by λ(t) so that all count alike.
 """
 
+import abc
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
@@ -18,7 +19,7 @@ from torch import Tensor
 
 from scorefield._checks import positive
 from scorefield._noise import Source, standard_normal, uniform_like
-from scorefield._tensors import flatten, like, precise, sum_event
+from scorefield._tensors import as_constant, flatten, like, precise, recording, sum_event
 from scorefield.densities import Density
 from scorefield.models import ScoreModel, State
 from scorefield.objectives.times import OneLevel, TimeLaw, UniformTime, noised
@@ -39,7 +40,7 @@ class _Noised(NamedTuple):
 
 
 @dataclass(frozen=True)
-class _ScoreMatching:
+class _ScoreMatching(abc.ABC):
     """Which noised distributions are matched.
 
     Args:
@@ -59,6 +60,17 @@ class _ScoreMatching:
             )
         if self.times is None and self.weight is not None:
             raise ValueError(f"weight weighs noise levels against each other; received {self.weight} without times")
+
+    def __call__(self, model: ScoreModel, x0: State, noise: Source = None) -> Float[Tensor, " b"]:
+        """Return the loss of each example; also where gradients are switched off, which it takes itself."""
+        onwards = torch.is_grad_enabled()
+        with recording():
+            loss = self._loss(model, as_constant(x0), noise)
+        return loss if onwards else loss.detach()
+
+    @abc.abstractmethod
+    def _loss(self, model: ScoreModel, x0: State, noise: Source) -> Float[Tensor, " b"]:
+        """Return the loss of each example, with gradients recorded."""
 
     def _noised(self, model: ScoreModel, x0: State, noise: Source) -> _Noised:
         """Return x_0 noised to the levels that are matched."""
@@ -89,8 +101,7 @@ class ImplicitSM(_ScoreMatching):
     Cost: one evaluation and D backward passes: for small D.
     """
 
-    def __call__(self, model: ScoreModel, x0: State, noise: Source = None) -> Float[Tensor, " b"]:
-        """Return the loss of each example."""
+    def _loss(self, model: ScoreModel, x0: State, noise: Source) -> Float[Tensor, " b"]:
         x, score, weight, _ = self._noised(model, x0, noise)
         value = score(x)
         columns = flatten(value)
@@ -116,8 +127,7 @@ class SSM(_ScoreMatching):
 
     projection: Projection = "rademacher"
 
-    def __call__(self, model: ScoreModel, x0: State, noise: Source = None) -> Float[Tensor, " b"]:
-        """Return the loss of each example."""
+    def _loss(self, model: ScoreModel, x0: State, noise: Source) -> Float[Tensor, " b"]:
         x, score, weight, _ = self._noised(model, x0, noise)
         v = _project(x0, self.projection, noise)
         value, curvature = _curvature(score, x, v)
@@ -136,8 +146,7 @@ class SSMVR(_ScoreMatching):
 
     projection: Projection = "rademacher"
 
-    def __call__(self, model: ScoreModel, x0: State, noise: Source = None) -> Float[Tensor, " b"]:
-        """Return the loss of each example."""
+    def _loss(self, model: ScoreModel, x0: State, noise: Source) -> Float[Tensor, " b"]:
         x, score, weight, _ = self._noised(model, x0, noise)
         value, curvature = _curvature(score, x, _project(x0, self.projection, noise))
         return weight * (0.5 * sum_event(value**2) + curvature)
@@ -156,7 +165,7 @@ class FiniteDifferenceSSM(_ScoreMatching):
         times: instead of ``ratio``, the distribution of t, drawn per example: all noise levels are learned at once.
         weight: with ``times``, w(t) as `DSM` has it: λ = w (σ²/α)² on the loss; by default `sigma_weight`, λ = σ².
 
-    Cost: two evaluations, no graph of gradients.
+    Cost: two evaluations, no graph of gradients; in float32, whatever the precision of training.
     """
 
     epsilon: float = 0.01
@@ -166,11 +175,12 @@ class FiniteDifferenceSSM(_ScoreMatching):
         super().__post_init__()
         positive(epsilon=self.epsilon)
 
-    def __call__(self, model: ScoreModel, x0: State, noise: Source = None) -> Float[Tensor, " b"]:
-        """Return the loss of each example."""
+    def _loss(self, model: ScoreModel, x0: State, noise: Source) -> Float[Tensor, " b"]:
         x, score, weight, unit = self._noised(model, x0, noise)
         v, epsilon = _project(x0, self.projection, noise), self.epsilon * unit
-        ahead, behind = (score(x + sign * like(epsilon, x) * v) for sign in (1, -1))
+        # In bfloat16 a difference of scores so near to each other would be rounding.
+        with torch.autocast(x.device.type, enabled=False):
+            ahead, behind = (score(x + sign * like(epsilon, x) * v) for sign in (1, -1))
         curvature = sum_event(v * (ahead - behind)) / (2 * epsilon)
         return weight * (0.5 * sum_event((0.5 * (ahead + behind)) ** 2) + curvature)
 

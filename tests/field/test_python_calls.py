@@ -192,6 +192,8 @@ REFUSED = {
     "a shape of another event": (lambda: sf.sample(EXACT, sf.Heun(), (4, 3), grid=sf.Karras(3)), r"received.*\(4, 3\)"),
     "half a sample": (lambda: sf.sample(EXACT, sf.Heun(), (1.5, 2), grid=sf.Karras(3)), "whole number; received 1.5"),
     "half a step": (lambda: draw_on(sf.Karras(2.5)), "steps must be a whole number"),
+    "one path to fit a grid to": (lambda: sf.Grid.fit(EXACT, 3, (2,), paths=1), "paths must be a whole number of at least 2"),
+    "weights that round their average": (lambda: sf.fit(model().bfloat16(), X, sf.DSM(), steps=1), "bfloat16, which rounds away steps"),
     "half a batch": (lambda: draw(batch_size=1.5), "batch_size must be a whole number of at least 1"),
     "frames before the first": (lambda: draw(frames=-1), "frames must be a whole number of at least 0"),
     "a list of rows": (lambda: draw(rows=[0, 1]), "rows must be a range"),

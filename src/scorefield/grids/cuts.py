@@ -57,7 +57,7 @@ class Grid(abc.ABC):
             model: exact, learned or guided.
             steps: transitions; the result, with other ``steps``, is the same grid finer or coarser.
             event: the shape d of a sample.
-            paths: how many are followed.
+            paths: how many are followed, at least two.
             places: short steps along them.
 
         It suits samplers whose error is Euler's, or that put polynomials in ρ through the noise ("ipndm" of
@@ -65,6 +65,7 @@ class Grid(abc.ABC):
         Cost: 2 · places evaluations of each path.
         """
         require(Flow, model, "the model that a grid is fitted to", "Exact or a Denoiser")
+        whole(paths, "paths", 2)  # whose spread is the unit of errors
         rho, passed = errors_along(model, event, paths, LogSNR(places).times(model.process))
         shares = torch.linspace(0, 1, _KNOTS, dtype=torch.float64) * passed[-1]
         return Fitted(steps, torch.exp(_interpolated(shares, passed, rho.log())))

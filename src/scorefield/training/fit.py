@@ -53,7 +53,7 @@ def fit(
         the record of every step.
 
     Raises:
-        ConfigError: data, a model or an objective of another kind, or a model with nothing to train.
+        ConfigError: data, a model or an objective of another kind, a model with nothing to train, or with weights of half precision.
         DivergedError: the loss or a gradient stopped being finite.
     """
     require(NoisyModel, model, "the model to train", "Denoiser(network, process, sigma_data)")

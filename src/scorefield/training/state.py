@@ -53,7 +53,7 @@ class TrainState:
             parallel: the processes, which place the model; it stays where it is when absent.
 
         Raises:
-            ConfigError: a model with nothing to train, such as an exact one.
+            ConfigError: a model with nothing to train, such as an exact one, or with weights of half precision.
         """
         if any(isinstance(p, UninitializedParameter) for p in model.parameters()):
             raise ConfigError(
@@ -64,6 +64,14 @@ class TrainState:
         if not any(p.requires_grad for p in model.parameters()):
             raise ConfigError(
                 f"{type(model).__name__} has no trainable parameters; train a Denoiser, ScoreNet, NoiseNet or LadderNet"
+            )
+        narrow = next(
+            (p.dtype for p in model.parameters() if p.requires_grad and p.is_floating_point() and p.itemsize < 4), None
+        )
+        if narrow is not None:
+            raise ConfigError(
+                f"the weights are {narrow}, which rounds away steps and what an average takes of them; train model.float(), of which "
+                "precision bf16 computes in bfloat16 and rounds no weight"
             )
         average = AveragedModel(model).eval()
         if parallel is not None:

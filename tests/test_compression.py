@@ -183,7 +183,7 @@ def test_another_model_is_refused_and_so_is_what_cannot_be_compressed() -> None:
         compress(decoder, images, steps=0)
     with pytest.raises(ValueError, match="batch must be"):
         compress(decoder, images, batch=0)
-    with pytest.raises(ValueError, match="n must be between"):
+    with pytest.raises(ValueError, match="images must be one or more"):
         compress(decoder, images[:0])
     with pytest.raises(ValueError, match=r"torch\.uint8"):
         compress(decoder, images.float())

@@ -406,6 +406,9 @@ def test_what_is_not_bytes_and_what_the_process_does_not_reach_is_refused():
     for given in (None, decoder):
         with pytest.raises(ValueError, match=r"torch\.uint8.*received torch\.float32"):
             bits_per_dim(model, images / 255, decoder=given)
+    for ask in (bits_per_dim, ByteDecoder, lambda model, none: variational_bound(model, none, decoder)):
+        with pytest.raises(ValueError, match=r"one or more; received the shape \(0, 1, 2, 2\)"):
+            ask(model, images[:0])
     for t in (-0.1, 1.0):
         with pytest.raises(ValueError, match=r"\[0, 1\); received"):
             log_likelihood(model, torch.zeros(2, 1, 2, 2), t=t)

@@ -30,6 +30,7 @@ __all__ = [
     "sum_event",
     "take_rows",
     "there",
+    "widened",
 ]
 
 
@@ -64,6 +65,11 @@ def floating(x: Tensor, event: tuple[int, ...] | None = None) -> Tensor:
         shape = ", ".join(["b", *map(str, event)])
         raise ConfigError(f"states must have shape ({shape}), as the density's events; received {tuple(x.shape)}")
     return x
+
+
+def widened(x: Tensor, event: tuple[int, ...]) -> Tensor:
+    """Return `floating` states, those of half precision in float32, where squares neither overflow nor lose what tells them apart."""
+    return floating(x, event).to(torch.promote_types(x.dtype, torch.float32))
 
 
 def there(a: Tensor, x: Tensor, dtype: torch.dtype | None = None) -> Tensor:

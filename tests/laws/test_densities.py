@@ -229,6 +229,20 @@ def test_other_events_are_not_broadcast(name: str) -> None:
 
 
 @every
+@pytest.mark.parametrize("narrow", [torch.float16, torch.bfloat16], ids=str)
+def test_states_of_half_precision_have_the_numbers_of_float32_rounded_once(name: str, narrow: torch.dtype) -> None:
+    """Far from the data, too, where squares are beyond float16."""
+    noised = DENSITIES[name].diffuse(0.9, 0.5)
+    x = torch.cat([noised.sample(32, seeded(8)), 20 * noised.sample(8, seeded(9))]).to(narrow)
+    for view in (noised.log_prob, noised.score):
+        exact = view(x.float())
+        rounding = 2 * torch.finfo(narrow).eps
+        torch.testing.assert_close(
+            view(x), exact.to(narrow), rtol=rounding, atol=rounding * exact.abs().median().item()
+        )
+
+
+@every
 def test_inference_mode_changes_no_number(name: str) -> None:
     density, process = DENSITIES[name], VP()
     x = density.sample(4, seeded(7))

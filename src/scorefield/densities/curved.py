@@ -20,6 +20,7 @@ from torch import Tensor
 
 from scorefield._checks import positive, whole
 from scorefield._noise import standard_normal
+from scorefield._tensors import widened
 from scorefield.densities.base import Noised, Planar
 from scorefield.units import Moments
 
@@ -116,13 +117,14 @@ class Banana(Planar):
 
     def log_prob(self, x: Float[Tensor, "b 2"]) -> Float[Tensor, " b"]:
         """Return log p(x)."""
+        given, x = x, widened(x, self.event)
         alpha, sigma = self._scales(x)
         width = torch.sqrt(alpha**2 * self.std**2 + sigma**2)
         steepest = (
             6 * alpha * abs(self.curvature) * self.spread / width
         )  # of the factor that is left, three spreads out
         u, log_w = _posterior_nodes(x[:, :1], 0.0, self.spread, alpha, sigma, steepest)
-        return torch.logsumexp(log_w + _log_normal(x[:, 1:], alpha * self._bend(u), width), dim=1)
+        return torch.logsumexp(log_w + _log_normal(x[:, 1:], alpha * self._bend(u), width), dim=1).to(given)
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n 2"]:
         """Return n draws."""
@@ -162,13 +164,14 @@ class Funnel(Noised):
 
     def log_prob(self, x: Float[Tensor, "b d"]) -> Float[Tensor, " b"]:
         """Return log p(x)."""
+        given, x = x, widened(x, self.event)
         alpha, sigma = self._scales(x)
         # Σ x_i² of dim − 1 numbers tells v to within √(2/(dim − 1)).
         v, log_w = _posterior_nodes(x[:, :1], 0.0, self.std, alpha, sigma, 2 * math.sqrt((self.dim - 1) / 2))
         variance = alpha**2 * torch.exp(v) + sigma**2
         rest = x[:, 1:].square().sum(1, keepdim=True)
         log_rest = -0.5 * (rest / variance + (self.dim - 1) * torch.log(2 * math.pi * variance))
-        return torch.logsumexp(log_w + log_rest, dim=1)
+        return torch.logsumexp(log_w + log_rest, dim=1).to(given)
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n d"]:
         """Return n draws."""
@@ -209,6 +212,7 @@ class TwoMoons(Planar):
 
     def log_prob(self, x: Float[Tensor, "b 2"]) -> Float[Tensor, " b"]:
         """Return log p(x)."""
+        given, x = x, widened(x, self.event)
         alpha, sigma = self._scales(x)
         variance = alpha**2 * self.std**2 + sigma**2
         sharpest = (alpha * self.radius / variance.sqrt()).max().item() if len(variance) else 1.0
@@ -216,7 +220,7 @@ class TwoMoons(Planar):
         arc = self._arc(math.pi * nodes)
         centres, log_w = torch.cat([arc, -arc]), torch.log(weights / 2).repeat(2)
         square = (x[:, None, :] - alpha[..., None] * centres).square().sum(dim=2)
-        return torch.logsumexp(log_w - 0.5 * square / variance - torch.log(2 * math.pi * variance), dim=1)
+        return torch.logsumexp(log_w - 0.5 * square / variance - torch.log(2 * math.pi * variance), dim=1).to(given)
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n 2"]:
         """Return n draws."""

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from scorefield._noise import standard_normal
-from scorefield._tensors import flatten, floating, like
+from scorefield._tensors import flatten, like, widened
 from scorefield.densities.base import KnownScore, compose, one_scale
 from scorefield.units import Moments
 
@@ -137,7 +137,7 @@ class GaussianMixture(KnownScore):
 
     def _whiten(self, x: Tensor) -> tuple[_Components, Tensor, Tensor]:
         """Return the components as x sees them, Uᵀ(x − αμ) and the variances α²λ + σ², both (b, k, D)."""
-        rows = flatten(floating(x, self.event))
+        rows = flatten(widened(x, self.event))
         c = self.components.to(rows)
         cube = rows[:, None, :]
         alpha, sigma = like(self.alpha, cube), like(self.sigma, cube)
@@ -151,19 +151,19 @@ class GaussianMixture(KnownScore):
     def log_prob(self, x: Float[Tensor, "b *d"]) -> Float[Tensor, " b"]:
         """Return log Σ_k w_k N(x; αμ_k, α²Σ_k + σ²I)."""
         _, y, variances = self._whiten(x)
-        return torch.logsumexp(self._log_joint(y, variances), dim=1)
+        return torch.logsumexp(self._log_joint(y, variances), dim=1).to(x)
 
     def responsibilities(self, x: Float[Tensor, "b *d"]) -> Float[Tensor, "b k"]:
         """Return the posterior probability of each component given x."""
         _, y, variances = self._whiten(x)
-        return torch.softmax(self._log_joint(y, variances), dim=1)
+        return torch.softmax(self._log_joint(y, variances), dim=1).to(x)
 
     def score(self, x: Float[Tensor, "b *d"]) -> Float[Tensor, "b *d"]:
         """Return Σ_k r_k(x) (α²Σ_k + σ²I)⁻¹ (αμ_k − x), r the responsibilities."""
         c, y, variances = self._whiten(x)
         weight = torch.softmax(self._log_joint(y, variances), dim=1)
         pull = c.out(-y / variances)
-        return torch.einsum("bk,bkd->bd", weight, pull).reshape(x.shape)
+        return torch.einsum("bk,bkd->bd", weight, pull).reshape(x.shape).to(x)
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n *d"]:
         """Return n draws: a component, then a Gaussian, then the noise of (α, σ)."""

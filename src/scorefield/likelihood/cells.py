@@ -51,7 +51,9 @@ class Cells(NamedTuple):
 
 
 def check_bytes(images: Tensor) -> None:
-    """Refuse images that are not of bytes."""
+    """Refuse images that are not of bytes, and none."""
+    if len(images) == 0:
+        raise ValueError(f"images must be one or more; received the shape {tuple(images.shape)}")
     if images.dtype != torch.uint8:
         raise ValueError(
             f"images must be bytes, torch.uint8, as a data set's x is; received {images.dtype}. `log_likelihood` takes real numbers"

@@ -69,6 +69,7 @@ class ByteDecoder:
         self, model: ScoreModel, images: UInt8[Tensor, "n *d"], *, ratio: float | None = None, seed: int = 0
     ) -> None:
         self._place(model, ratio)
+        check_bytes(images)
         counts = torch.full((BYTES, BYTES), _PSEUDOCOUNT, dtype=torch.float64)
         first: list[Int64[Tensor, "..."]] = []
         for part in torch.arange(len(images)).split(_AT_ONCE):

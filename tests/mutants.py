@@ -532,7 +532,16 @@ MUTANTS = [
     Mutant(
         "guided by a weak model: towards it", "guidance/auto.py", "denoised + self.weight", "denoised - self.weight"
     ),
-    Mutant("guided by a weak model: at every level", "guidance/auto.py", "self if low <=", "self if True or low <="),
+    Mutant(
+        "guided by a weak model: at every level", "guidance/auto.py", "(step) if low <=", "(step) if True or low <="
+    ),
+    Mutant("guided: what is inside not asked", "guidance/auto.py", "super().during(step)", "self"),
+    Mutant("t = 0: no limit", "processes/base.py", "torch.where(t == 0, ", "torch.where(t < 0, "),
+    Mutant("time: half as exact", "processes/base.py", "_HALVINGS = 100", "_HALVINGS = 20"),
+    Mutant("averages: six digits of a length", "training/posthoc.py", "str(float(length))", 'f"{length:g}"'),
+    Mutant("few numbers: one more than there are", "metrics/estimate.py", "stdtrit(n - 1,", "stdtrit(n,"),
+    Mutant("neighbours: ties left to rounding", "metrics/neighbourhoods.py", "_ROUNDING = 2e-14", "_ROUNDING = 0.0"),
+    Mutant("half precision: squares overflow", "densities/gaussian.py", "widened(x, self.event)", "x"),
     Mutant("guided by a weak model: counted everywhere", "sampling.py", "* active.evaluations", "* model.evaluations"),
     Mutant("guided by a weak model: w for 1 + w", "guidance/auto.py", "certain(denoised + self", "certain(self"),
     Mutant("guide: a step late", "training/loop.py", "state.step == settings.guide_step", "k == settings.guide_step"),
@@ -554,7 +563,9 @@ MUTANTS = [
     ),
     Mutant("density: k forgotten", "metrics/neighbourhoods.py", "pairs / (k * len(y))", "pairs / len(y)"),
     Mutant("halves: quarters", "metrics/resampling.py", "[: len(x) // 2]", "[: len(x) // 4]"),
-    Mutant("memory: samples taken for independent", "metrics/memory.py", "counts.square().sum() / n**2", "1 / n"),
+    Mutant(
+        "memory: samples taken for independent", "metrics/memory.py", "int(torch.bincount(chosen).square().sum())", "n"
+    ),
     Mutant("memory: as many training as test examples", "metrics/memory.py", "len(train) / total", "0.5"),
     Mutant("memory: farther for closer", "metrics/memory.py", 'alternative="less"', 'alternative="greater"'),
     Mutant("class shares: an impossible class overlooked", "metrics/modes.py", "counts[~possible].any()", "False"),
@@ -785,7 +796,7 @@ MUTANTS = [
     Mutant("CIFAR: eleven classes", "data/cifar.py", "records[:, 0].max() > 9", "records[:, 0].max() > 10"),
     Mutant("CIFAR: the end of a file lost", "data/cifar.py", "len(content) % _RECORD:", "len(content) < _RECORD:"),
     Mutant("flips: upside down", "data/batches.py", "x.flip(-1)", "x.flip(-2)"),
-    Mutant("flips: of all", "data/batches.py", "torch.where(like(mirrored, x).bool(), x.flip(-1), x)", "x.flip(-1)"),
+    Mutant("flips: of all", "data/batches.py", "x.flip(-1), x)", "x.flip(-1), x.flip(-1))"),
     Mutant(
         "flips: the same in every batch",
         "data/batches.py",

@@ -5,8 +5,8 @@ Every process here is the solution of a linear SDE, dx = f(t) x dt + g(t) dw, wh
     f(t)  = d log α / dt
     g²(t) = dσ²/dt − 2 f σ²  =  2 σ² · d log(σ/α) / dt
 
-(Song et al. 2021, Eq. 29 and appendix B; Karras et al. 2022, Eq. 4 with s = α). So a process states α and σ, and the inverse of
-its noise-to-signal ratio where that has a formula; drift, diffusion and prior are derived here, once. Times and scales are float64 throughout.
+(Song et al. 2021, Eq. 29 and appendix B; Karras et al. 2022, Eq. 4 with s = α). So a process states α and σ, and the inverse of its
+noise-to-signal ratio where that has a formula; drift, diffusion and prior are derived here, once. Times and scales are float64 throughout.
 """
 
 import abc

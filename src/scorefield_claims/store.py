@@ -5,6 +5,7 @@ import json
 import math
 import os
 import subprocess
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -47,19 +48,21 @@ def reproduce(claim: Claim[Any], budget: str, folder: Path, *, force: bool = Fal
         return {**known, "cached": True}
     where = {**environment(torch.device("cpu")), **source()}  # likewise
     place.mkdir(parents=True, exist_ok=True)
-    part = place / "result.json.part"
-    part.touch()  # a folder that cannot be written to says so before the hours of a measurement
-    began = time.perf_counter()
-    finding = claim.measure(claim.recipe(budget))
-    (place / "result.json").unlink(missing_ok=True)  # it vouches for the files beside it, which now change
-    for kind in ("png", "svg"):
-        finding.draw(place / f"figure.{kind}")
-    seconds = round(time.perf_counter() - began, 1)
-    result = {**_result(claim, budget, rests, finding), "seconds": seconds, "environment": where}
-    _write_rows(place / "rows.csv", finding.rows)
-    # The last to be written, and whole or not at all.
-    part.write_text(json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(part, place / "result.json")
+    # A folder that cannot be written to says so before the hours of a measurement.
+    with tempfile.TemporaryDirectory(prefix=".", dir=place) as name:
+        made = Path(name)
+        began = time.perf_counter()
+        finding = claim.measure(claim.recipe(budget))
+        for kind in ("png", "svg"):
+            finding.draw(made / f"figure.{kind}")
+        seconds = round(time.perf_counter() - began, 1)
+        result = {**_result(claim, budget, rests, finding), "seconds": seconds, "environment": where}
+        _write_rows(made / "rows.csv", finding.rows)
+        text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        (made / "result.json").write_text(text, encoding="utf-8")
+        (place / "result.json").unlink(missing_ok=True)  # it vouches for the files beside it, which now change
+        for file in ("figure.png", "figure.svg", "rows.csv", "result.json"):
+            os.replace(made / file, place / file)
     return {**result, "cached": False}
 
 

@@ -12,7 +12,7 @@ from scorefield.metrics import Estimate
 from scorefield_claims import store
 from scorefield_claims.base import Claim, Finding, Recipe, Verdict, exactly, rule
 from scorefield_claims.basis import Basis
-from scorefield_claims.results import SCHEMA, read
+from scorefield_claims.results import SCHEMA
 from scorefield_claims.store import reproduce
 
 
@@ -106,18 +106,23 @@ def test_a_result_that_is_not_whole_is_measured_again(claim, counter, tmp_path: 
     assert counter.runs == 2
 
 
-def test_a_measurement_that_crashes_while_drawing_leaves_no_result(claim, tmp_path: Path):
+def test_a_measurement_that_crashes_while_drawing_leaves_the_former_result(claim, tmp_path: Path):
+    """An hour's result is not given up for one that the disk has no place for."""
     reproduce(claim, "small", tmp_path)
+    place = tmp_path / "toy-claim"
+    former = {path.name: path.read_bytes() for path in place.iterdir()}
 
     def broken(recipe: Toy) -> Finding:
         def draw(path: Path) -> None:
-            raise RuntimeError("no ink")
+            path.write_bytes(b"half")
+            if path.suffix == ".svg":
+                raise RuntimeError("no ink")
 
         return Finding(Verdict.PASS, "", {"x": exactly(1)}, [{"x": 1}], draw)
 
     with pytest.raises(RuntimeError, match="no ink"):
         reproduce(replace(claim, measure=broken), "small", tmp_path, force=True)
-    assert read(tmp_path / "toy-claim") is None
+    assert {path.name: path.read_bytes() for path in place.iterdir()} == former
 
 
 def test_what_a_result_rests_on_decides_whether_it_is_kept(claim, counter, tmp_path: Path, monkeypatch):

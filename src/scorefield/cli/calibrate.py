@@ -10,7 +10,7 @@ from jsonargparse import Namespace
 
 from scorefield.classifier import Classifier
 from scorefield.cli.console import stage
-from scorefield.cli.files import make_folder
+from scorefield.cli.files import make_folder, write_text, written
 from scorefield.cli.options import DRAWN, refuse
 from scorefield.evaluation import calibration_page, labelled_examples, render_calibration
 from scorefield.loaded import LoadedModel
@@ -38,8 +38,9 @@ def calibrate(args: Namespace, loaded: LoadedModel[Classifier]) -> int:
         "seconds": round(time.perf_counter() - began, 1),
         "environment": environment(pick_device(args.device)),
     }
-    (out / "calibration.json").write_text(json.dumps(report, indent=2) + "\n")
-    calibration_curve(out / "calibration.png", rows)
-    (out / "README.md").write_text(calibration_page(report, loaded.config.name))
+    write_text(out / "calibration.json", json.dumps(report, indent=2) + "\n")
+    with written(out / "calibration.png") as place:
+        calibration_curve(place, rows)
+    write_text(out / "README.md", calibration_page(report, loaded.config.name))
     print(json.dumps(report) if args.json else f"{render_calibration(report)}\n\nWritten to {out}")
     return 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jsonargparse import ArgumentParser, Namespace
 
 from scorefield.cli.console import Progress, tell_device, warn
-from scorefield.cli.files import is_picture, writable
+from scorefield.cli.files import is_picture, writable, written
 from scorefield.cli.options import Whole1, command, data_dir, device, model, report
 from scorefield.errors import ConfigError
 
@@ -63,7 +63,8 @@ def run(args: Namespace) -> int:
     from scorefield.training import pick_device
 
     decoding = args.decode is not None
-    out = writable(args.out or ("images.npy" if decoding else "images.bits"), (".npy",) if decoding else ())
+    name, kinds = ("images.npy", (".npy",)) if decoding else ("images.bits", ())
+    out = writable(args.out or name, kinds, read=(args.images, args.decode))
     loaded = load_model(args.model, pick_device(args.device), warn=warn)
     loaded.require_score("compression")
     decoder, began, beside = loaded.byte_decoder, time.perf_counter(), {}
@@ -74,12 +75,14 @@ def run(args: Namespace) -> int:
         data = regular_file(args.decode, "a file of compressed images").read_bytes()
         with Progress(opened(data)[0]["n"], "decoding images") as progress:
             images = decompress(decoder, data, loaded.event, on_image=progress.advance)
-        np.save(out, images.numpy())
+        with written(out) as place:
+            np.save(place, images.numpy())
     else:
         images = _images(args, loaded)
         with refusals("compress"), Progress(len(images), "coding images") as progress:
             data = compress(decoder, images, steps=args.steps, batch=args.batch, on_image=progress.advance)
-        out.write_bytes(data)
+        with written(out) as place:
+            place.write_bytes(data)
         beside = _beside(images) if is_picture(loaded.event) else {}
     told = {"out": str(out), "model": args.model, "n": len(images), "bytes": len(data)}
     told |= {"bytes_per_image": len(data) / len(images), "bits_per_dim": 8 * len(data) / images.numel()}

@@ -14,7 +14,7 @@ from jsonargparse import Namespace
 from torch import Tensor
 
 from scorefield.cli.console import Progress, tell_device, warn
-from scorefield.cli.files import is_picture
+from scorefield.cli.files import is_picture, written
 from scorefield.config import refusals
 from scorefield.config.sampling import SamplingConfig, changed
 from scorefield.data.tables import TABLE_SUFFIXES as TABLES
@@ -235,17 +235,15 @@ def require_drawable(out: Path, loaded: LoadedModel[ScoreModel]) -> None:
 
 def write(out: Path, drawn: Drawn, ends: tuple[float, float], columns: Sequence[str] | None = None) -> None:
     """Write samples as the extension of ``out`` says; black and white are the ends of values, columns the names of coordinates."""
-    try:
+    with written(out) as place:
         if out.suffix == ".npz":
-            _save(out, drawn.parts)
+            _save(place, drawn.parts)
         elif out.suffix in TABLES:
-            write_table(out, drawn.x.cpu(), columns)
+            write_table(place, drawn.x.cpu(), columns)
         elif (way := drawn.trajectory) is not None:
-            save_film(out, way.cpu(), ends=ends)
+            save_film(place, way.cpu(), ends=ends)
         else:
-            save_grid(out, drawn.x, ends=ends)
-    except OSError as error:
-        raise ConfigError(f"--out {out}: cannot be written: {error.strerror or error}") from error
+            save_grid(place, drawn.x, ends=ends)
 
 
 def _save(out: Path, parts: Sequence[tuple[Tensor, ...]]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from jsonargparse import ArgumentParser, Namespace
 
 from scorefield.cli.console import Progress, stage, warn
-from scorefield.cli.files import is_picture, make_folder
+from scorefield.cli.files import is_picture, make_folder, write_text, written
 from scorefield.cli.options import DRAWN, Whole0, command, data_dir, decode, drawing, guide, judge, judge_of, refuse
 from scorefield.errors import ConfigError
 
@@ -121,11 +121,13 @@ def run(args: Namespace) -> int:
     report["environment"] = environment(device)
     picture = is_picture(loaded.drawn)
     if picture:
-        save_grid(out / "grid.png", x[:_SHOWN], ends=loaded.model.ends)
+        with written(out / "grid.png") as place:
+            save_grid(place, x[:_SHOWN], ends=loaded.model.ends)
         known = found["classifier_two_sample"]["as they are"]
-        save_grid(out / "recognised.png", x[known["recognised"] + known["passed"]], 10, ends=loaded.model.ends)
-    (out / "evaluation.json").write_text(json.dumps(report, indent=2) + "\n")
-    (out / "README.md").write_text(page(report, loaded.config.name, picture=picture))
+        with written(out / "recognised.png") as place:
+            save_grid(place, x[known["recognised"] + known["passed"]], 10, ends=loaded.model.ends)
+    write_text(out / "evaluation.json", json.dumps(report, indent=2) + "\n")
+    write_text(out / "README.md", page(report, loaded.config.name, picture=picture))
     print(json.dumps(report) if args.json else f"{render(report)}\n\nWritten to {out}")
     return 0
 

@@ -1,13 +1,30 @@
 """Where commands write, and the recipes that come with them."""
 
+import errno
 import itertools
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
-from scorefield.errors import ConfigError
+from scorefield._whole import whole
+from scorefield.errors import ConfigError, ScorefieldError
 
-__all__ = ["free_folder", "free_place", "is_picture", "make_folder", "recipes", "writable"]
+__all__ = [
+    "FULL",
+    "free_folder",
+    "free_place",
+    "is_picture",
+    "make_folder",
+    "recipes",
+    "writable",
+    "write_text",
+    "written",
+]
+
+FULL = (errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC)
+"""What the system says of a disk that takes no more."""
 
 
 def make_folder(path: Path) -> Path:
@@ -31,22 +48,29 @@ def free_folder(base: Path) -> Path:
     return next(path for path in names if not path.exists())
 
 
-def writable(name: str, kinds: tuple[str, ...] = ()) -> Path:
+def writable(name: str, kinds: tuple[str, ...] = (), *, read: tuple[str | None, ...] = ()) -> Path:
     """Return the file called by --out, which can be written; it is refused before anything is computed.
 
     Args:
         name: what was given.
         kinds: the extensions it may have; any when absent.
+        read: what the command reads, which it does not write over.
 
     Raises:
-        ConfigError: another extension, no such folder, no permission.
+        ConfigError: another extension, no such folder, no permission; a pipe, which would wait for a reader; what is read.
     """
     out = Path(name)
     if kinds and os.path.splitext(name)[1] not in kinds:  # as Pillow has it: to Path, "..png" has an extension
-        raise ConfigError(f"--out {out}: the extension must be {', '.join(kinds[:-1])} or {kinds[-1]}")
+        raise ConfigError(
+            f"--out {out}: the extension must be {' or '.join(filter(None, (', '.join(kinds[:-1]), kinds[-1])))}"
+        )
     if not os.path.isdir(out.parent):  # of whatever name: Path's own refuses what is too long
         raise ConfigError(f"--out {out}: the folder {out.parent} does not exist")
     new = not os.path.exists(out)
+    if not new and out.is_fifo() and not out.is_relative_to("/dev"):
+        raise ConfigError(f"--out {out}: is a pipe, and may wait for a reader without end; name a file")
+    if not new and any(os.path.exists(path) and os.path.samefile(out, path) for path in filter(None, read)):
+        raise ConfigError(f"--out {out}: is read by this command, and would be lost; name another file")
     try:
         out.open("ab").close()  # what is there stays
         if new:
@@ -54,6 +78,30 @@ def writable(name: str, kinds: tuple[str, ...] = ()) -> Path:
     except OSError as error:
         raise ConfigError(f"--out {out}: cannot be written: {error.strerror}; choose another") from error
     return out
+
+
+@contextmanager
+def written(out: Path) -> Iterator[Path]:
+    """Yield where to write what becomes ``out`` once all of it is written; what was there stays until then.
+
+    Raises:
+        ConfigError: it cannot be written.
+        ScorefieldError: the disk is full or failing.
+    """
+    try:
+        with whole(out) as place:
+            yield place
+    except OSError as error:
+        kind, advice = (
+            (ScorefieldError, "free some space, or choose") if error.errno in FULL else (ConfigError, "choose")
+        )
+        raise kind(f"{out}: cannot be written: {error.strerror or error}; {advice} another --out") from error
+
+
+def write_text(out: Path, text: str) -> None:
+    """Write a text as `written` does; errors are its."""
+    with written(out) as place:
+        place.write_text(text, encoding="utf-8")
 
 
 def free_place(name: str) -> Path:

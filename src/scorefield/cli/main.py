@@ -19,6 +19,7 @@ from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 import scorefield
 from scorefield.cli import console
 from scorefield.cli.dotted import gathered, names_restored
+from scorefield.cli.files import FULL
 from scorefield.cli.memory import keep_freed, load_torch
 from scorefield.cli.options import LEVELS
 from scorefield.cli.threads import use_threads
@@ -32,7 +33,6 @@ COMMANDS += ("compress", "suggest", "demo", "reproduce", "convert", "doctor")
 
 _BUG = 70
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
-_FULL = (errno.EDQUOT, errno.EIO, errno.ENOSPC)
 _REFUSED = re.compile(
     r'Parser key "(?P<key>[^"]+)":\s+Not of type (?P<expected>a(?: finite|uto| whole).*?): (?P<why>.*)'
 )
@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         console.abandon_output()  # the reader left; so do we, quietly
         return 0
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in _FORBIDDEN + _FULL:
+        if isinstance(error, OSError) and error.errno in _FORBIDDEN + FULL:
             console.abandon_output()
             return _fail(f"{error.filename or 'a file'}: {error.strerror}", 2 if error.errno in _FORBIDDEN else 1)
         if _out_of_memory(error):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from jsonargparse import ArgumentParser, Namespace
 
 from scorefield.cli.console import Progress, stage, warn
-from scorefield.cli.files import free_folder
+from scorefield.cli.files import free_folder, write_text
 from scorefield.cli.options import Whole0, Whole1, command
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def run(args: Namespace) -> int:
         return code
     metrics = _sample_and_draw(path, made.data.scaled(slice(_SHOWN)))
     metrics["seconds"] = round(time.perf_counter() - began, 1)
-    (path / "metrics.json").write_text(json.dumps(metrics, indent=2))
+    write_text(path / "metrics.json", json.dumps(metrics, indent=2))
     _farewell(path, metrics)
     return 0
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from jsonargparse import ArgumentParser, Namespace
 
 from scorefield.cli.console import Progress, tell_device, warn
-from scorefield.cli.files import make_folder
+from scorefield.cli.files import make_folder, write_text, written
 from scorefield.cli.options import NotNegative, Whole2, command, device, model, report
 
 __all__ = ["parser", "run"]
@@ -83,7 +83,8 @@ def run(args: Namespace) -> int:
             "learned": race(learned, shape, _EVALUATIONS, grid=lambda n: grids[1](steps=n), **shared)[0],
         }
         paths = race_paths(exact, (_PATHS, 2), seed=args.seed, dtype=torch.float64)
-    race_curves(out / "race.png", {"exact mixture in the plane": finishes["exact"], args.model: finishes["learned"]})
+    with written(out / "race.png") as file:
+        race_curves(file, {"exact mixture in the plane": finishes["exact"], args.model: finishes["learned"]})
     told = {
         "model": args.model,
         "n": args.n,
@@ -95,7 +96,7 @@ def run(args: Namespace) -> int:
         "seconds": round(time.perf_counter() - began, 1),
         "environment": environment(place),
     }
-    (out / "race.json").write_text(json.dumps(told, indent=2) + "\n")
+    write_text(out / "race.json", json.dumps(told, indent=2) + "\n")
     lines = [
         f"{'error of ' + args.model:26}" + "".join(f"{most:>10}" for most in _EVALUATIONS) + "  order, exact score"
     ]

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from scorefield.cli.console import Progress, tell_device, warn
 from scorefield.cli.drawing import choose, count, labels_of, precision, require_drawable, setting
-from scorefield.cli.files import is_picture, writable
+from scorefield.cli.files import is_picture, writable, written
 from scorefield.cli.images import places, read_truth
 from scorefield.cli.options import MEASURED
 from scorefield.config import refusals
@@ -72,15 +72,15 @@ class Problem(NamedTuple):
 
 def subject(args: Namespace, name: str) -> Subject:
     """Return what is restored and where it is written, by default as ``name``; refuse settings of other methods."""
-    kinds = (".png", ".pdf", ".svg", ".npz")
+    kinds, read = (".png", ".pdf", ".svg", ".npz"), (args.image, args.get("mask"))
     if args.out is not None:
-        writable(args.out, kinds)
+        writable(args.out, kinds, read=read)
     for option, (_, methods) in _SETTINGS.items():
         if args.get(option) is not None and args.method not in methods:
             raise ConfigError(f"--{option} belongs to --method {' or '.join(methods)}; received --method {args.method}")
     loaded = load_model(args.model, pick_device(args.device), warn=warn)
     loaded.require_score("a restoration")
-    out = writable(args.out or f"{name}.{'png' if is_picture(loaded.event) else 'npz'}", kinds)
+    out = writable(args.out or f"{name}.{'png' if is_picture(loaded.event) else 'npz'}", kinds, read=read)
     require_drawable(out, loaded)
     return Subject(loaded, *read_truth(args.image, loaded, args.data_dir), out)
 
@@ -162,12 +162,12 @@ def _unread(loaded: LoadedModel[ScoreModel]) -> str | None:
 
 def _write(x: Float[Tensor, "n *d"], it: Subject, problem: Problem, report: dict[str, Any]) -> None:
     """Write the arrays, or the panel, as the extension says."""
-    try:
+    with written(it.out) as place:
         if problem.picture is None:
             none = torch.zeros(places(it.loaded.event), dtype=torch.bool)
             hidden = none if problem.hidden is None else problem.hidden
             arrays = {"x": x, "truth": it.truth[0], "y": problem.y[0], "hidden": hidden}
-            np.savez_compressed(it.out, allow_pickle=False, **{name: array.numpy() for name, array in arrays.items()})
+            np.savez_compressed(place, allow_pickle=False, **{name: array.numpy() for name, array in arrays.items()})
             return
         drawings = "restoration" if len(x) == 1 else f"{len(x)} restorations"
         rows = math.ceil((len(x) / 2) ** 0.5)  # about twice as wide as high
@@ -176,9 +176,7 @@ def _write(x: Float[Tensor, "n *d"], it: Subject, problem: Problem, report: dict
             problem.title: grid_image(problem.picture),
             f"{drawings} by {report['method']}": grid_image(x, math.ceil(len(x) / rows), it.loaded.model.ends),
         }
-        picture_row(it.out, panels, f"{it.name}, {problem.what}: {_measured(report)}")
-    except OSError as error:
-        raise ConfigError(f"--out {it.out}: cannot be written: {error.strerror or error}") from error
+        picture_row(place, panels, f"{it.name}, {problem.what}: {_measured(report)}")
 
 
 def _measured(report: dict[str, Any]) -> str:

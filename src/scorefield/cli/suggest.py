@@ -7,7 +7,7 @@ from dataclasses import asdict
 from jsonargparse import ArgumentParser, Namespace
 
 from scorefield.cli.console import stage
-from scorefield.cli.files import writable
+from scorefield.cli.files import writable, write_text
 from scorefield.cli.kinds import table
 from scorefield.cli.options import Positive, Whole1, command, data_dir, report
 
@@ -44,7 +44,7 @@ def run(args: Namespace) -> int:
     from scorefield.config.data import DataConfig
     from scorefield.config.suggested import advise, suggested
 
-    out = None if args.out is None else writable(args.out)
+    out = None if args.out is None else writable(args.out, read=(args.data,))
     kind = args.data if args.data in _named() else "path"
     data = {"kind": kind, "dir": args.data_dir, "path": args.data if kind == "path" else None}
     data |= {name: args[name] for name in ("size", "array", "channels")}
@@ -58,7 +58,7 @@ def run(args: Namespace) -> int:
     else:
         print(advice.explained(dataset.name, len(dataset), units))
     if out is not None:
-        out.write_text(to_yaml(suggested(advice, section, dataset.event)), encoding="utf-8")
+        write_text(out, to_yaml(suggested(advice, section, dataset.event)))
         if not args.json:
             print(f"\n{out}: written. Train with: scorefield train --config {shlex.quote(str(out))}")
     return 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from jsonargparse import ArgumentParser, Namespace
 
 from scorefield.cli.console import Progress, stage
-from scorefield.cli.files import make_folder
+from scorefield.cli.files import make_folder, write_text
 from scorefield.cli.kinds import table
 from scorefield.cli.options import Whole1, command
 
@@ -83,7 +83,7 @@ def run(args: Namespace) -> int:
             weight_bars(out / "weights.png", shares)
     metrics["seconds"] = {"training": round(trained, 1), "all": round(time.perf_counter() - began, 1)}
     metrics["environment"] = environment(torch.device("cpu"))
-    (out / "metrics.json").write_text(json.dumps(metrics, indent=2))
+    write_text(out / "metrics.json", json.dumps(metrics, indent=2))
     print(f"{toys.table(metrics)}\n{_farewell(out, metrics, modes=bool(shares))}")
     return 0
 

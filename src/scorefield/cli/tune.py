@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from jsonargparse import ArgumentParser, Namespace
 
 from scorefield.cli.console import Progress, stage, warn
-from scorefield.cli.files import make_folder
+from scorefield.cli.files import make_folder, write_text
 from scorefield.cli.options import Whole2, command, data_dir, device, judge, judge_of, model, report
 from scorefield.errors import ConfigError
 
@@ -92,7 +92,7 @@ def run(args: Namespace) -> int:
         "seconds": round(time.perf_counter() - began, 1),
         "environment": environment(place),
     }
-    (out / "tune.json").write_text(json.dumps(found, indent=2) + "\n")
+    write_text(out / "tune.json", json.dumps(found, indent=2) + "\n")
     print(json.dumps(found) if args.json else f"{_table(found, trials, chosen)}\n\nWritten to {out}")
     return 0
 

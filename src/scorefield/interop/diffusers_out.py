@@ -8,6 +8,7 @@ from typing import Any
 from safetensors.torch import save_file
 from torch import Tensor
 
+from scorefield._whole import whole
 from scorefield.errors import CheckpointError, ConfigError
 
 __all__ = ["write_pipeline"]
@@ -64,11 +65,13 @@ def write_pipeline(folder: Path, settings: Mapping[str, Mapping[str, Any]], weig
         "unet/config.json": {**settings["network"]["architecture"], "_class_name": "UNet2DModel"},
     }
     try:
-        for place, values in files.items():
-            path = folder / place
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(values, indent=2), encoding="utf-8")
-        stored = {name: value.contiguous() for name, value in weights.items()}
-        save_file(stored, folder / "unet" / "diffusion_pytorch_model.safetensors", metadata={"format": "pt"})
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with whole(folder) as made:
+            for place, values in files.items():
+                path = made / place
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(json.dumps(values, indent=2), encoding="utf-8")
+            stored = {name: value.contiguous() for name, value in weights.items()}
+            save_file(stored, made / "unet" / "diffusion_pytorch_model.safetensors", metadata={"format": "pt"})
     except OSError as error:
         raise CheckpointError(f"{folder}: cannot be written: {error}; free some space, or choose another") from error

@@ -6,6 +6,7 @@ from typing import Any, Literal, cast
 import torch
 from torch import Tensor
 
+from scorefield._whole import whole
 from scorefield.config.migrate import named
 from scorefield.errors import ConfigError
 from scorefield.interop import Moments, Weights, write_score_sde, write_weights
@@ -68,12 +69,18 @@ def bring_in(
 
 def _write_run(out: Path, brought: Brought) -> None:
     """Write the folder that training would have left."""
-    folder, config = RunFolder(out), brought.config
-    checkpoint.save(
-        folder.checkpoints, brought.step, brought.tensors, config.kept(brought.event), keep=config.train.keep
-    )
-    folder.begin(config, torch.device("cpu"), step=0)
-    folder.metrics.touch()
+    config = brought.config
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with whole(out) as place:
+            folder = RunFolder(place)
+            checkpoint.save(
+                folder.checkpoints, brought.step, brought.tensors, config.kept(brought.event), keep=config.train.keep
+            )
+            folder.begin(config, torch.device("cpu"), step=0)
+            folder.metrics.touch()
+    except OSError as error:
+        raise ConfigError(f"{out}: cannot be a run folder: {error.strerror or error}; choose another") from error
 
 
 def bring_out(loaded: LoadedModel[ScoreModel], out: Path, layout: Out) -> int:

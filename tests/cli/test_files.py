@@ -1,0 +1,120 @@
+"""Files of a command: what is there stays until all that replaces it is written, and what is read is not written over."""
+
+import os
+import resource
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from scorefield._whole import whole
+from scorefield.cli import main
+
+QUICK = ["--steps", "2", "--device", "cpu"]
+PROBLEM = [*QUICK, "-n", "1", "--problem", "downsample:2", "--method", "dps"]
+OURS = b"what took hours\n"
+
+
+@pytest.fixture(autouse=True)
+def images(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    pixels = np.random.default_rng(0).integers(0, 255, (8, 8), np.uint8)
+    np.save("images.npy", pixels[None, None])
+    Image.fromarray(pixels).save("image.png")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *(["sample", "digits", *QUICK, "-n", "4", "--out", f"x{kind}"] for kind in (".png", ".npz", ".gif", ".svg")),
+        *(["solve", "digits", *PROBLEM, "--image", "image.png", "--out", f"x{kind}"] for kind in (".png", ".npz")),
+        ["compress", "digits", "--images", "images.npy", *QUICK, "--out", "x.bits"],
+        ["compress", "digits", "--decode", "a.bits", "--device", "cpu", "--out", "x.npy"],
+        ["suggest", "digits", "--out", "x.yaml"],
+    ],
+    ids=lambda command: f"{command[0]} {command[-1]}",
+)
+def test_a_full_disk_is_a_sentence_and_what_was_there_stays(command: list[str], capsys) -> None:
+    assert main(["compress", "digits", "--images", "images.npy", *QUICK, "--out", "a.bits"]) == 0
+    out, files = Path(command[-1]), sorted([*os.listdir(), command[-1]])
+    out.write_bytes(OURS)
+    former = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, former[1]))  # bytes of a file: less than any of them has
+    try:
+        code = main(command)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, former)
+    assert code == 1
+    said = f"scorefield: {out}: cannot be written: File too large; free some space, or choose another --out\n"
+    assert capsys.readouterr().err.endswith(said)
+    assert out.read_bytes() == OURS
+    assert sorted(os.listdir()) == files
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["solve", "digits", *PROBLEM, "--image", "image.png", "--out", "./image.png"],
+        ["inpaint", "digits", "--image", "0", "--mask", "image.png", "--out", "linked.png"],
+        ["compress", "digits", "--images", "images.npy", "--out", "images.npy"],
+        ["compress", "digits", "--decode", "images.npy", "--out", "images.npy"],
+        ["suggest", "images.npy", "--out", "images.npy"],
+    ],
+    ids=lambda command: f"{command[0]} {command[-1]}",
+)
+def test_what_is_read_is_not_written_over(command: list[str], capsys) -> None:
+    Path("linked.png").symlink_to("image.png")
+    before = [Path(name).read_bytes() for name in ("image.png", "images.npy")]
+    assert main(command) == 2
+    assert "is read by this command" in capsys.readouterr().err
+    assert [Path(name).read_bytes() for name in ("image.png", "images.npy")] == before
+
+
+def test_nobody_waits_for_the_reader_of_a_pipe(capsys) -> None:
+    os.mkfifo("x.png")
+    assert main(["sample", "digits", "--out", "x.png"]) == 2
+    assert "is a pipe" in capsys.readouterr().err
+
+
+def test_one_extension_is_named_as_one(capsys) -> None:
+    assert main(["compress", "digits", "--decode", "a.bits", "--out", "x.png"]) == 2
+    assert "the extension must be .npy\n" in capsys.readouterr().err
+
+
+def test_a_file_keeps_its_rights_and_a_link_leads_where_it_led() -> None:
+    Path("real").mkdir()
+    Path("real/x.txt").write_text("old")
+    Path("real/x.txt").chmod(0o640)
+    Path("x.txt").symlink_to("real/x.txt")
+    with whole("x.txt") as place:
+        assert Path("x.txt").read_text() == "old"
+        place.write_text("new")
+    assert Path("x.txt").is_symlink()
+    assert Path("real/x.txt").read_text() == "new"
+    assert Path("real/x.txt").stat().st_mode & 0o777 == 0o640
+    assert os.listdir("real") == ["x.txt"]
+
+
+def test_of_a_folder_there_is_all_or_nothing() -> None:
+    def write(last: str) -> None:
+        with whole("made") as place:
+            place.mkdir()
+            (place / "first").write_text("first")
+            if not last:
+                raise OSError("full")
+            (place / "last").write_text(last)
+
+    with pytest.raises(OSError, match="full"):
+        write("")
+    assert not [name for name in os.listdir() if name not in ("image.png", "images.npy")]
+    write("last")
+    assert sorted(os.listdir("made")) == ["first", "last"]
+
+
+def test_a_device_and_a_file_in_a_closed_folder_are_written_to_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    with whole("/dev/null") as place:
+        assert place == Path("/dev/null")
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with whole("x.txt") as place:
+        assert place == Path("x.txt")

@@ -184,6 +184,41 @@ def test_a_network_of_ones_own_is_trained_and_drawn_from_by_a_plugin(tmp_path: P
     capsys.readouterr()
 
 
+@pytest.mark.usefixtures("kinds_of_this_test")
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("return x.nothing_of_the_kind", "line 13, in forward: AttributeError: 'Tensor' object has no attribute"),
+        ("raise KeyError('absent')", "line 13, in forward: KeyError: 'absent'"),
+    ],
+)
+def test_what_fails_in_a_plugin_is_not_our_bug(tmp_path: Path, capsys, wrong: str, said: str) -> None:
+    plugin = tmp_path / f"failing{len(wrong)}.py"
+    plugin.write_text(PLUGIN.replace("return self.layers(torch.cat([x, noise[:, None].to(x)], dim=1))", wrong).lstrip())
+    density = ["--data.kind", "density", "--data.density.kind", "ring", "--data.examples", "200", "--device", "cpu"]
+    chosen = ["--network.kind", "plain_of_a_test", "--fast-dev-run", "--run", str(tmp_path / "run")]
+    assert main(["train", *density, *chosen, "--plugin", str(plugin)]) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith(f"scorefield: plugin {plugin}, {said}")
+
+
+@pytest.mark.parametrize("end", ["import sys; sys.exit(0)", "raise SystemExit('bye')"])
+def test_a_plugin_does_not_end_the_command(tmp_path: Path, capsys, end: str) -> None:
+    (tmp_path / "ending.py").write_text(end)
+    command = ["sample", "digits", "--out", str(tmp_path / "x.png"), "--plugin", str(tmp_path / "ending.py")]
+    assert main(command) == 2
+    assert "ending.py: SystemExit: " in capsys.readouterr().err
+
+
+def test_what_a_plugin_prints_is_no_result(tmp_path: Path, capsys) -> None:
+    (tmp_path / "printing.py").write_text("print('reading the plugin')")
+    command = ["sample", "digits", "-n", "1", "--steps", "1", "--device", "cpu", "--out", str(tmp_path / "x.png")]
+    assert main([*command, "--json", "--plugin", str(tmp_path / "printing.py")]) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["n"] == 1
+    assert "reading the plugin" in printed.err
+
+
 def test_a_kind_that_is_not_there_asks_for_its_plugin() -> None:
     with pytest.raises(sf.ConfigError, match="plugin"):
         validate(RunConfig, {"network": {"kind": "nobodys"}}, "state.json")

@@ -10,6 +10,7 @@ import re
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.util import find_spec
@@ -59,7 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.subcommand not in ("demo", "reproduce"):  # which may have answered before they need it
             load_torch()
         if chosen.get("plugin"):
-            import_module("scorefield.config").load_plugins(chosen.plugin)
+            with redirect_stdout(sys.stderr):  # what a file prints is no result
+                import_module("scorefield.config").load_plugins(chosen.plugin)
         code = import_module(f"scorefield.cli.{args.subcommand}").run(chosen)
         sys.stdout.flush()
         return code
@@ -77,6 +79,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if _out_of_memory(error):
             advice = "use a smaller --batch-size or train.batch_size, or a larger train.accumulate"
             return _fail(f"out of memory; {advice} ({' '.join(str(error).split())[:200]})", 1)
+        if blamed := import_module("scorefield.config.plugins").plugin_at_fault(error):
+            return _fail(f"{blamed}: {type(error).__name__}: {error}", 2)
         console.tell(traceback.format_exc())
         return _fail(
             f"this is a bug in scorefield ({type(error).__name__}: {error}); please report the lines above", _BUG

@@ -1,5 +1,6 @@
 """Files of a command: what is there stays until all that replaces it is written, and what is read is not written over."""
 
+import io
 import os
 import resource
 from pathlib import Path
@@ -10,6 +11,8 @@ from PIL import Image
 
 from scorefield._whole import whole
 from scorefield.cli import main
+from scorefield.cli.console import open_streams
+from scorefield.cli.files import write_text
 
 QUICK = ["--steps", "2", "--device", "cpu"]
 PROBLEM = [*QUICK, "-n", "1", "--problem", "downsample:2", "--method", "dps"]
@@ -118,3 +121,31 @@ def test_a_device_and_a_file_in_a_closed_folder_are_written_to_as_they_are(monke
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with whole("x.txt") as place:
         assert place == Path("x.txt")
+
+
+NAMES = ["a$_$.png", "数字.png", "a\x1b[31mb.png", os.fsdecode(b"\xff.png")]
+"""Half a formula, letters that the typeface of figures lacks, a colour of terminals, bytes that are no letters."""
+
+
+@pytest.mark.parametrize("name", NAMES, ids=ascii)
+def test_a_file_may_have_any_name(name: str, capfdbinary, recwarn) -> None:
+    Path("image.png").rename(name)
+    assert main(["inpaint", "digits", *QUICK, "-n", "1", "--image", "0", f"--mask={name}", "--out", "x.png"]) == 0
+    assert main(["sample", "digits", *QUICK, "-n", "1", f"--out={name}"]) == 0
+    assert not recwarn
+    assert name.encode(errors="backslashreplace") in capfdbinary.readouterr().out
+
+
+def test_a_report_names_a_run_of_any_name() -> None:
+    write_text(Path("README.md"), "run \udcff, 数")
+    assert Path("README.md").read_text(encoding="utf-8") == "run \\udcff, 数"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_what_an_output_cannot_show_is_written_out(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a shell whose LC_ALL is C, or that names a file in Latin-1."""
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding=encoding))
+    open_streams()
+    print("0.5 ± 0.1, \udcff", flush=True)
+    assert written.getvalue() == "0.5 ± 0.1, \\udcff\n".encode(encoding, "backslashreplace")

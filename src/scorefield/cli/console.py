@@ -1,5 +1,6 @@
 """What a person sees on stderr: warnings, what is being done, a bar where one can be drawn and a line now and then where not."""
 
+import io
 import os
 import sys
 import threading
@@ -88,10 +89,15 @@ def tell_device(asked: str) -> None:
 
 
 def open_streams() -> None:
-    """Put /dev/null where standard input, output or error were closed: the next file that is opened would be taken for them."""
+    """Put /dev/null where standard input, output or error were closed: the next file that is opened would be taken for them.
+
+    A name or a sign that standard output cannot show is written out, as standard error does by itself.
+    """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 it stays open as long as the process
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def abandon_output() -> None:

@@ -99,9 +99,9 @@ def written(out: Path) -> Iterator[Path]:
 
 
 def write_text(out: Path, text: str) -> None:
-    """Write a text as `written` does; errors are its."""
+    """Write a text as `written` does, bytes of names that are no letters written out; errors are its."""
     with written(out) as place:
-        place.write_text(text, encoding="utf-8")
+        place.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def free_place(name: str) -> Path:

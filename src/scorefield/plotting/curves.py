@@ -11,7 +11,7 @@ from torch import Tensor
 
 from scorefield.plotting.images import grid_image
 from scorefield.plotting.panels import picture_row
-from scorefield.plotting.sheet import Placed, sheet
+from scorefield.plotting.sheet import Placed, plain, sheet
 
 __all__ = ["calibration_curve", "loss_curve", "race_curves", "sampler_comparison"]
 
@@ -51,7 +51,7 @@ def race_curves(path: Path | None, courses: Mapping[str, Sequence[Finished]], **
             for name in dict.fromkeys(finish.sampler for finish in finishes):
                 own = [finish for finish in finishes if finish.sampler == name]
                 axes.plot([one.evaluations for one in own], [one.error for one in own], "o-", markersize=3, label=name)
-            axes.set(title=title, xlabel="evaluations per sample", xscale="log", yscale="log")
+            axes.set(title=plain(title), xlabel="evaluations per sample", xscale="log", yscale="log")
         panels[0].set_ylabel("distance to the flow's end, root mean square")
         panels[0].legend(frameon=False)
 

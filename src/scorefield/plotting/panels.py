@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from PIL import Image
 from torch import Tensor
 
-from scorefield.plotting.sheet import Placed, sheet
+from scorefield.plotting.sheet import Placed, plain, sheet
 
 __all__ = ["picture_row", "veil"]
 
@@ -35,7 +35,7 @@ def picture_row(
         columns = figure.subplots(1, len(shapes), squeeze=False, width_ratios=shapes)[0]
         for axes, (title, picture) in zip(columns, pictures.items(), strict=True):
             axes.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-            axes.set_title(title, fontsize=10)
+            axes.set_title(plain(title), fontsize=10)
             axes.set_axis_off()
         if heading:
-            figure.suptitle(heading, fontsize=11)
+            figure.suptitle(plain(heading), fontsize=11)

@@ -1,5 +1,6 @@
 """Where a figure is drawn: on a sheet of its own, which is written to a file, or in the place of axes in a figure of the caller's."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +10,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
-__all__ = ["Placed", "sheet"]
+__all__ = ["Placed", "plain", "sheet"]
 
 _UNDATED = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}  # the same figure is the same file
 
@@ -19,6 +20,11 @@ class Placed(TypedDict, total=False):
 
     width: float | None
     ax: Axes | None
+
+
+def plain(text: str) -> str:
+    """Return a name of the user's as a figure can show it: dollars begin no formula, and what is no letter is written out."""
+    return text.encode(errors="backslashreplace").decode().replace("$", r"\$")
 
 
 @contextmanager
@@ -59,7 +65,11 @@ def sheet(
     yield figure
     path = Path(path)
     # TrueType, so that text stays text.
-    with mpl.rc_context({"pdf.fonttype": 42, "ps.fonttype": 42, "svg.hashsalt": "scorefield"}):
+    fonts = mpl.rc_context({"pdf.fonttype": 42, "ps.fonttype": 42, "svg.hashsalt": "scorefield"})
+    with fonts, warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", "Glyph"
+        )  # a letter that the typeface lacks, of a file's name mostly, is an empty box
         figure.savefig(
             path, dpi=150, bbox_inches="tight" if tight else None, metadata=_UNDATED.get(path.suffix.lower())
         )

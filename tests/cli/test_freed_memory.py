@@ -1,10 +1,13 @@
-"""The command line keeps the memory that it frees, and looks for no garbage among modules."""
+"""The start of a command: it keeps the memory that it frees, looks for no garbage among modules, and may be broken off."""
 
 import platform
+import signal
 import subprocess
 import sys
 
 import pytest
+
+from scorefield.cli import memory
 
 FAULTS = """
 import resource, sys
@@ -36,8 +39,6 @@ def test_what_the_command_line_frees_it_uses_again() -> None:
 
 
 def test_without_glibc_nothing_is_changed(monkeypatch: pytest.MonkeyPatch) -> None:
-    from scorefield.cli import memory
-
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
     monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: pytest.fail("no library should be asked"))
     memory.keep_freed()
@@ -57,3 +58,37 @@ def test_the_collector_never_sees_pytorch_unless_who_calls_has_loaded_it(before:
     code = COLLECTOR.format(before=before)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout.splitlines()[-1] == f"True True {frozen}"
+
+
+def test_an_interrupt_waits_for_pytorch_to_be_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """NumPy, broken off within PyTorch's import, recursed without end afterwards, which was reported as a bug."""
+    done: list[str] = []
+
+    def imports(name: str) -> None:
+        signal.raise_signal(signal.SIGINT)
+        done.append(name)
+
+    former = signal.getsignal(signal.SIGINT)
+    monkeypatch.delitem(sys.modules, "torch")
+    monkeypatch.setattr(memory, "import_module", imports)
+    monkeypatch.setattr(memory.gc, "freeze", lambda: None)
+    with pytest.raises(KeyboardInterrupt):
+        memory.load_torch()
+    assert done == ["torch"]
+    assert signal.getsignal(signal.SIGINT) is former
+
+
+INTERRUPTED = """
+import sys
+class Interrupt:
+    def find_spec(self, name, *more):
+        if name == "jsonargparse":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupt())
+import scorefield.cli
+"""
+
+
+def test_an_interrupt_before_there_is_a_command_is_quiet() -> None:
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")

@@ -7,7 +7,11 @@ Kept, it costs nothing beyond the peak, and a training step on two cores takes l
 import ctypes
 import gc
 import platform
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 
 __all__ = ["keep_freed", "load_torch"]
@@ -34,7 +38,24 @@ def load_torch() -> None:
         return
     gc.disable()
     try:
-        import_module("torch")
+        with _uninterrupted():
+            import_module("torch")
     finally:
         gc.freeze()
         gc.enable()
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C wait for the end of this context: PyTorch and NumPy, broken off half-way, fail later and as if by a fault of theirs."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # no signal arrives there
+        return
+    received: list[int] = []
+    former = signal.signal(signal.SIGINT, lambda number, _: received.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, former)
+    if received:
+        signal.raise_signal(signal.SIGINT)

@@ -236,6 +236,19 @@ def test_a_folder_that_exists_is_not_overwritten(run: Path, saved: Path) -> None
     assert before == {p: p.read_bytes() for p in saved.iterdir()}
 
 
+def test_what_is_broken_off_leaves_no_folder_that_stands_in_the_way(run: Path, tmp_path: Path, monkeypatch) -> None:
+    def interrupt(*_: object, **__: object) -> str:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("scorefield.pretrained.model_card", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            save_pretrained(run, tmp_path / "hub")
+    assert not list(tmp_path.iterdir())
+    save_pretrained(run, tmp_path / "hub")
+    assert (tmp_path / "hub" / "README.md").is_file()
+
+
 def test_the_command_line_saves_too(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "evaluation.json").write_text(json.dumps(RESULTS))
     given = ["--evaluation", str(tmp_path / "evaluation.json")]

@@ -4,6 +4,7 @@ import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -189,8 +190,8 @@ def save(
     if isinstance(model, Classifier):
         values |= {"objective": {"kind": "cross_entropy"}, "train": {"label_dropout": 0.0}}
     config = validate(RunConfig, values, type(model).__name__)
-    export(checkpoint.Checkpoint(Path(str(folder)), 0, {"ema": model.state_dict()}, config.kept(event)), Path(folder))
-    save_card(folder)
+    made = checkpoint.Checkpoint(Path(str(folder)), 0, {"ema": model.state_dict()}, config.kept(event))
+    export(made, Path(folder), save_card)
 
 
 def _event_of(net: nn.Module) -> tuple[int, ...]:
@@ -224,8 +225,8 @@ def save_pretrained(
     # Where the data were is nobody else's business; what they were called may be.
     named = data.model_copy(update={"path": data.path and Path(data.path).name, "dir": None})
     config = loaded.config.model_copy(update={"data": named}).model_dump(mode="json")
-    export(replace(found, state={**found.state, "config": config}), Path(folder))
-    save_card(folder, evaluation=evaluation, license_id=license_id)
+    card = partial(save_card, evaluation=evaluation, license_id=license_id)
+    export(replace(found, state={**found.state, "config": config}), Path(folder), card)
 
 
 def save_card(folder: str | Path, *, evaluation: Mapping[str, Any] | None = None, license_id: str = "mit") -> None:

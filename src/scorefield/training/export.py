@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from scorefield.errors import CheckpointError
@@ -10,8 +11,13 @@ from scorefield.training import checkpoint
 __all__ = ["export"]
 
 
-def export(source: checkpoint.Checkpoint, folder: Path) -> None:
+def export(source: checkpoint.Checkpoint, folder: Path, finish: Callable[[Path], object] = lambda _: None) -> None:
     """Write ``folder``, a checkpoint that `scorefield sample` accepts and training does not need.
+
+    Args:
+        source: what training left.
+        folder: must not exist; it is there when all of it is written, or not at all.
+        finish: called with the folder where it is made, to add to it.
 
     Raises:
         CheckpointError: the folder exists or cannot be written, or the source holds no averaged weights.
@@ -25,6 +31,7 @@ def export(source: checkpoint.Checkpoint, folder: Path) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
             written = checkpoint.save(Path(temporary), source.step, weights, source.state)
+            finish(written)
             os.rename(written, folder)
     except OSError as error:
         raise CheckpointError(f"{folder}: cannot be written: {error.strerror or error}") from error

@@ -306,6 +306,13 @@ def test_what_is_out_of_bounds_is_refused_by_name(app: Served, page: str) -> Non
             assert key in told["error"] or key in ("image", "mask"), told
 
 
+@pytest.mark.promise("F4")
+def test_a_refusal_names_what_was_asked_for(app: Served) -> None:
+    """And neither how its type is put together, nor JSON as jSON."""
+    assert app.post("draw", **VALID["draw"] | {"label": 3.5})[1]["error"].startswith("label: input should be")
+    assert json.loads(app.ask("POST", "/api/draw", b"{")[1]) == {"error": "request: JSON decode error"}
+
+
 def fuzzed(rng: random.Random) -> tuple[str, bytes]:
     """Return a page and a body that was valid before something happened to it."""
     page = rng.choice(list(VALID))

@@ -217,8 +217,11 @@ def _errors(app: FastAPI) -> None:
     async def invalid(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)  # noqa: S101 for the type checker: registered for it
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"][1:] if isinstance(part, str))[:80]
-        return _error(422, f"{where or 'request'}: {first['msg'][:1].lower()}{first['msg'][1:200]}")
+        where = next((part for part in first["loc"][1:] if isinstance(part, str)), "request")[
+            :80
+        ]  # and not which of its types
+        said = first["msg"][:200]
+        return _error(422, f"{where}: {said if said[:2].isupper() else said[:1].lower() + said[1:]}")
 
     async def refused(_: Request, error: Exception) -> JSONResponse:
         return _error(503 if isinstance(error, Busy) else 422, sentence(error))

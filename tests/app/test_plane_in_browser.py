@@ -288,12 +288,16 @@ def test_the_browser_computes_what_the_library_does(page: Any) -> None:
         np.testing.assert_allclose(found, row["score"], rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("page", [STILL | PHONE, PHONE], indirect=True)
-def test_on_a_phone_nothing_sticks_out(page: Any) -> None:
+ZOOMED = {"viewport": {"width": 320, "height": 256}}
+"""A window of 1280 × 1024 at 400 %, at which WCAG 2.2 still asks for no scrolling sideways."""
+
+
+@pytest.mark.parametrize("page", [STILL | PHONE, PHONE, STILL | ZOOMED], indirect=True)
+def test_on_a_phone_and_at_400_percent_nothing_sticks_out(page: Any) -> None:
     for k in range(6):
         page.locator("#story-dots button").nth(k).click()
         picture(page)
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
 
 
 @pytest.mark.parametrize("page", [STILL | {"viewport": {"width": 820, "height": 1180}}], indirect=True)

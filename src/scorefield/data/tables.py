@@ -4,6 +4,7 @@ import csv
 import os
 import re
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -43,6 +44,9 @@ def from_table_file(path: str | os.PathLike[str], columns: Sequence[str] | None 
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             first = file.readline(_HEADER)
+            if len(first) == _HEADER and not first.endswith("\n"):
+                what = f"a first line of more than {_HEADER:,} characters"
+                raise refusal(path, what, "names or numbers of fewer", "Save it as a .npy file.")
             delimiter = next((mark for mark in "\t;," if mark in first), ",")
             head = next(csv.reader([first], delimiter=delimiter), [])
             names = None if all(map(_is_number, head)) else [name.strip() for name in head]
@@ -89,16 +93,17 @@ def _chosen(
     if "" in names:
         what = f"no name for column {names.index('') + 1}"
         raise refusal(path, what, "one for each", "An index that was saved too? Leave it out, or name the columns.")
-    double = next((name for name in names if names.count(name) > 1), None)
-    if double is not None:
+    place = {name: k for k, name in enumerate(names)}
+    if len(place) < len(names):
+        double = Counter(names).most_common(1)[0][0]
         raise refusal(path, f"two columns called {double!r}", "a name for each", "Rename one.")
-    unknown = [name for name in columns or () if name not in names]
+    unknown = [name for name in columns or () if name not in place]
     if unknown:
         raise refusal(path, f"no column {unknown[0]!r}", f"some of {', '.join(names)}", "Mend data.columns.")
     labels = [k for k, name in enumerate(names) if name in _LABELS and name not in (columns or ())]
     if len(labels) > 1:
         raise refusal(path, "both label and labels", "one of them", "Rename the other, or name it in data.columns.")
-    return [names.index(name) for name in columns or names if names.index(name) not in labels], labels
+    return [place[name] for name in columns or names if place[name] not in labels], labels
 
 
 def _numbers(
@@ -121,7 +126,9 @@ def _numbers(
     except ValueError as error:
         cell = _CELL.search(str(error))
         if cell is None:
-            raise refusal(path, f"lines that differ ({error})", _EXPECTED, "Mend them.") from error
+            raise refusal(
+                path, f"lines that differ ({str(error).partition(';')[0]})", _EXPECTED, "Mend them."
+            ) from error
         text, row, column = cell.groups()
         where = f"column {column}" if names is None else f"column {names[int(column) - 1]!r}"
         remedy = "Fill or leave out what is missing, write decimals with a point"

@@ -154,6 +154,8 @@ def compressed() -> tuple[ByteDecoder, bytes]:
     [
         (lambda data: b"", "does not begin as one"),
         (lambda data: data[:40], "does not begin as one"),
+        (lambda data: data.replace(b"images 2", b"images 1"), "images of form '1'; this version reads form '2'"),
+        (lambda data: data.replace(b'"n": 3', b'"n": ' + b"3" * 900), "does not begin as one, but with {.{99}$"),
         (lambda data: data.replace(b'"n": 3', b'"n": true'), "does not begin as one, but with {'n': True"),
         (lambda data: data.replace(b'"n": 3', b'"n": 900000000'), "900000000 images cannot be in"),
         (lambda data: data.replace(b'"steps": 3', b'"steps": 99999999'), "'steps': 99999999"),

@@ -45,7 +45,7 @@ def test_it_computes_on_one_thread_and_advises_no_other(
     ("arguments", "said"),
     [
         (["digits", "--decode", "absent.bits"], "no such file"),
-        (["digits", "--decode", "a.npy"], "does not begin as one"),
+        (["digits", "--decode", "a.npy"], "a.npy: not a file of compressed images: it does not begin as one"),
         (["digits", "--images", "a.npy"], "torch.float64 of shape (2, 3); the model needs images of bytes"),
         (["digits", "--steps", "10001"], "steps must be between 1 and 10000"),
         (["digits", "--decode", "a.bits", "--out", "b.png"], "the extension must be"),

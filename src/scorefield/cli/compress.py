@@ -11,7 +11,7 @@ from jsonargparse import ArgumentParser, Namespace
 from scorefield.cli.console import Progress, tell_device, warn
 from scorefield.cli.files import is_picture, writable, written
 from scorefield.cli.options import Whole1, command, data_dir, device, model, report
-from scorefield.errors import ConfigError
+from scorefield.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from jaxtyping import UInt8
@@ -73,8 +73,11 @@ def run(args: Namespace) -> int:
     tell_device(args.device)
     if decoding:
         data = regular_file(args.decode, "a file of compressed images").read_bytes()
-        with Progress(opened(data)[0]["n"], "decoding images") as progress:
-            images = decompress(decoder, data, loaded.event, on_image=progress.advance)
+        try:
+            with Progress(opened(data)[0]["n"], "decoding images") as progress:
+                images = decompress(decoder, data, loaded.event, on_image=progress.advance)
+        except DataError as error:
+            raise DataError(f"{args.decode}: {error}") from error
         with written(out) as place:
             np.save(place, images.numpy())
     else:

@@ -25,7 +25,8 @@ from scorefield.likelihood.stack import Stack
 
 __all__ = ["compress", "decompress", "opened"]
 
-_MAGIC = b"scorefield images 2\n"
+_KIND = b"scorefield images "
+_MAGIC = _KIND + b"2\n"
 _HEADER = 1000  # bytes, at most
 _ALONE = 12  # images that leave the bits of which the states of one more are drawn
 _LIMITS = {"n": 10**9, "steps": 10_000, "batch": 1024}
@@ -109,11 +110,14 @@ def opened(data: bytes) -> tuple[dict[str, int], str, bytes]:
         head: dict[str, Any] = dict(json.loads(line)) if data.startswith(_MAGIC) and found else {}
     except (ValueError, TypeError, RecursionError):
         head = {}
+    if data.startswith(_KIND) and not data.startswith(_MAGIC):
+        form = data[len(_KIND) : len(_KIND) + 9].partition(b"\n")[0].decode("ascii", "replace")
+        raise DataError(f"images of form {form!r}; this version reads form '2': use the one that wrote them")
     named = {name: head.get(name) for name in _LIMITS}
     said = {name: value for name, value in named.items() if type(value) is int and 1 <= value <= _LIMITS[name]}
     if len(said) < len(_LIMITS):
         raise DataError(
-            f"not a file of compressed images: it does not begin as one{f', but with {named}' if head else ''}"
+            f"not a file of compressed images: it does not begin as one{f', but with {str(named)[:100]}' if head else ''}"
         )
     body = data[len(_MAGIC) + len(line) + 1 :]
     if said["n"] > 8 * len(body):

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import resource
 from pathlib import Path
 
@@ -72,6 +73,26 @@ def test_what_is_read_is_not_written_over(command: list[str], capsys) -> None:
     assert main(command) == 2
     assert "is read by this command" in capsys.readouterr().err
     assert [Path(name).read_bytes() for name in ("image.png", "images.npy")] == before
+
+
+def test_a_full_disk_names_the_part_of_long_work_that_it_did_not_take(capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scorefield.cli.console.abandon_output", lambda: None)
+    former = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, former[1]))
+    try:
+        code = main(["sample", "digits", *QUICK, "-n", "4", "--batch-size", "2", "--out", "x.npz"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, former)
+    assert code == 1
+    assert re.search(
+        r"scorefield: x\.npz\.parts-\w+/samples-000000\.safetensors: File too large\n$", capsys.readouterr().err
+    )
+    assert not [name for name in os.listdir() if name.startswith(".")]
+
+
+def test_a_name_that_is_too_long_is_refused_before_anything_is_read(capsys) -> None:
+    assert main(["convert", "digits", "--to", "hub", "--out", "x" * 256]) == 2
+    assert "at most 255 bytes" in capsys.readouterr().err
 
 
 def test_nobody_waits_for_the_reader_of_a_pipe(capsys) -> None:

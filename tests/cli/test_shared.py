@@ -153,3 +153,27 @@ def test_parts_are_named_by_all_that_decides_them(tmp_path: Path):
             names.append(next(tmp_path.iterdir()).name)
     assert names[0] == names[1]
     assert len(set(names)) == 4
+
+
+def test_the_same_work_twice_at_once_is_done_twice(run: str, tmp_path: Path) -> None:
+    """Whoever ends first takes nothing from the other; what a killed one left is gone on with as before."""
+    loaded, done = load_model(run), []
+
+    def work(k: int) -> tuple[torch.Tensor]:
+        done.append(k)
+        return (torch.tensor([k]),)
+
+    with shared(OneProcess(), tmp_path / "x", loaded, {}) as first:
+        kept = first("part", 3, work)
+        with shared(OneProcess(), tmp_path / "x", loaded, {}) as second:
+            assert [int(part[0]) for part in second("part", 3, work)] == [0, 1, 2]
+        assert [int(part[0]) for part in kept] == [0, 1, 2]
+    assert done == [0, 1, 2, 0, 1, 2]
+    assert not list(tmp_path.iterdir())
+    broken = shared(OneProcess(), tmp_path / "x", loaded, {})
+    broken.__enter__()("part", 3, work)
+    with pytest.raises(KeyboardInterrupt):
+        broken.gen.throw(KeyboardInterrupt())
+    with shared(OneProcess(), tmp_path / "x", loaded, {}) as again:
+        again("part", 3, work)
+    assert done == [0, 1, 2] * 3

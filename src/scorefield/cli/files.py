@@ -23,6 +23,7 @@ __all__ = [
     "written",
 ]
 
+_LONGEST = 255
 FULL = (errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC)
 """What the system says of a disk that takes no more."""
 
@@ -111,8 +112,12 @@ def free_place(name: str) -> Path:
         ConfigError: it exists, or cannot be made.
     """
     out = Path(name)
-    if os.path.exists(out):
+    if os.path.lexists(out):
         raise ConfigError(f"--out {out}: exists already; name a new one")
+    if len(os.fsencode(out.name)) > _LONGEST:
+        raise ConfigError(
+            f"--out {out.name[:40]}…: file systems take names of at most {_LONGEST} bytes; choose a shorter one"
+        )
     make_folder(out.parent)
     return out
 

@@ -37,7 +37,10 @@ def shared(
         yield in_turn  # nothing can be kept
         return
     parts = Parts(parallel, base.with_name(f"{base.name}.parts-{named}"))
-    yield parts.each
-    parallel.wait()  # for those that still read
-    if parallel.rank == 0:
-        parts.clear()
+    try:
+        yield parts.each
+        parallel.wait()  # for those that still read
+        if parallel.rank == 0:
+            parts.clear()
+    finally:
+        parts.close()

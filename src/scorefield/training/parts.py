@@ -1,5 +1,6 @@
 """Work in numbered parts, shared among processes: what one of them has done is kept in a file, and not done again after a kill."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any, overload
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from scorefield.training.parallel import Parallel
@@ -36,16 +37,20 @@ class Parts:
     def __init__(self, parallel: Parallel, folder: Path) -> None:
         self.parallel = parallel
         self.folder = folder
+        self._lock: int | None = None
+        self._own = parallel.world > 1
 
     def each(self, name: str, count: int, work: Callable[[int], tuple[Tensor, ...]]) -> Sequence[tuple[Tensor, ...]]:
         """Return the results of all parts, those missing computed by the processes in turn; they are read when they are asked for.
 
-        A single part of a single process is not kept.
+        A single part of a single process is not kept, and none where another process does the same work at the same time.
         """
         if count == 1 and self.parallel.world == 1:
             return in_turn(name, count, work)
         files = [self.folder / f"{name}-{k:06d}.safetensors" for k in range(count)]
         self.folder.mkdir(parents=True, exist_ok=True)
+        if not self._alone():
+            return in_turn(name, count, work)
         left = [k for k, file in enumerate(files) if not file.exists()]
         self.parallel.wait()  # nobody writes before everybody has looked
         for k in left[self.parallel.rank :: self.parallel.world]:
@@ -55,7 +60,25 @@ class Parts:
 
     def clear(self) -> None:
         """Remove what was kept, when the whole is written."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if self._own:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def close(self) -> None:
+        """Leave the folder to others."""
+        if self._lock is not None:
+            os.close(self._lock)
+        self._lock = None
+
+    def _alone(self) -> bool:
+        """Tell whether no other command keeps its work here: the first to end would remove the folder under the other."""
+        if self.parallel.world == 1 and self._lock is None:
+            try:
+                self._lock = os.open(self.folder, os.O_RDONLY)
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._own = os.path.samestat(os.fstat(self._lock), self.folder.stat())
+            except (BlockingIOError, FileNotFoundError):  # held, or removed by who held it
+                self._own = False
+        return self._own
 
 
 class _Kept(Sequence[tuple[Tensor, ...]]):
@@ -84,8 +107,12 @@ class _Kept(Sequence[tuple[Tensor, ...]]):
 def _write(path: Path, result: tuple[Tensor, ...]) -> None:
     """Write a result whole or not at all."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    save_file({str(i): value.detach().cpu().contiguous() for i, value in enumerate(result)}, temporary)
-    os.replace(temporary, path)
+    try:
+        temporary.write_bytes(save({str(i): value.detach().cpu().contiguous() for i, value in enumerate(result)}))
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def fingerprint(setting: dict[str, Any], *tensors: Tensor) -> str:

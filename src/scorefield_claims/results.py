@@ -39,9 +39,10 @@ def read(place: Path) -> Result | None:
     """Return the result in a folder; None if there is none, or it is not whole."""
     try:
         result = json.loads((place / "result.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
-    whole = isinstance(result, dict) and all((place / name).exists() for name in ("figure.png", "rows.csv"))
+    whole = isinstance(result, dict) and {"key", "budget", "environment", "verdict", "measures"} <= result.keys()
+    whole = whole and all((place / name).exists() for name in ("figure.png", "rows.csv"))
     return result if whole else None
 
 

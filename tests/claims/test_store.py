@@ -94,12 +94,12 @@ def test_the_same_recipe_is_not_run_twice(claim, counter, tmp_path: Path):
     assert counter.runs == 3
 
 
-@pytest.mark.parametrize("damage", ["figure.png", "rows.csv", "result.json", "cut"])
+@pytest.mark.parametrize("damage", ["figure.png", "rows.csv", "result.json", '{"key": ', "[" * 10**5, "{}", "[]"])
 def test_a_result_that_is_not_whole_is_measured_again(claim, counter, tmp_path: Path, damage: str):
     reproduce(claim, "small", tmp_path)
     place = tmp_path / "toy-claim"
-    if damage == "cut":
-        (place / "result.json").write_text('{"key": ')
+    if damage[0] in "{[":
+        (place / "result.json").write_text(damage)
     else:
         (place / damage).unlink()
     assert reproduce(claim, "small", tmp_path)["cached"] is False

@@ -1,6 +1,7 @@
 """scorefield compress: images to a file and back, the same bytes, told beside PNG and WebP; and what it refuses."""
 
 import json
+import lzma
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,10 @@ def test_images_come_back_from_the_file(capsys: pytest.CaptureFixture[str], tmp_
     assert told["bits_per_dim"] == pytest.approx(8 * told["bytes"] / 3 / 64)
     others = told["bytes_per_image_of_others"]
     assert 0 < others["WebP, all in one"] < others["PNG, all in one"] < others["PNG"]
+    assert 0 < told["bound"]["bits_per_dim"] == pytest.approx(told["bound"]["bytes_per_image"] / 8)
     assert main(["compress", "digits", "--decode", file, *QUICK, "--out", images]) == 0
     x = np.load(images)
+    assert others["xz"] == len(lzma.compress(x.tobytes(), preset=9 | lzma.PRESET_EXTREME)) / 3
     assert x.shape == (3, 1, 8, 8)
     assert x.dtype == np.uint8
     assert main(["compress", "digits", "--images", images, "--steps", "4", *QUICK, "--out", again]) == 0

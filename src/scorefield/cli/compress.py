@@ -2,6 +2,7 @@
 
 import io
 import json
+import lzma
 import math
 import time
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from jaxtyping import UInt8
     from torch import Tensor
 
+    from scorefield.likelihood import ByteDecoder
     from scorefield.loaded import LoadedModel
     from scorefield.models import ScoreModel
 
@@ -60,14 +62,15 @@ def run(args: Namespace) -> int:
     from scorefield.likelihood import compress, decompress
     from scorefield.likelihood.compression import opened
     from scorefield.pretrained import load_model
-    from scorefield.training import pick_device
+    from scorefield.training import environment, pick_device
 
     decoding = args.decode is not None
     name, kinds = ("images.npy", (".npy",)) if decoding else ("images.bits", ())
     out = writable(args.out or name, kinds, read=(args.images, args.decode))
-    loaded = load_model(args.model, pick_device(args.device), warn=warn)
+    place = pick_device(args.device)
+    loaded = load_model(args.model, place, warn=warn)
     loaded.require_score("compression")
-    decoder, began, beside = loaded.byte_decoder, time.perf_counter(), {}
+    decoder, began, beside = loaded.byte_decoder, time.perf_counter(), dict[str, Any]()
     if decoder is None:
         raise ConfigError(f"{args.model}: keeps no decoder of bytes; a run on 8-bit images gets one at its end")
     tell_device(args.device)
@@ -84,12 +87,13 @@ def run(args: Namespace) -> int:
         images = _images(args, loaded)
         with refusals("compress"), Progress(len(images), "coding images") as progress:
             data = compress(decoder, images, steps=args.steps, batch=args.batch, on_image=progress.advance)
-        with written(out) as place:
-            place.write_bytes(data)
-        beside = _beside(images) if is_picture(loaded.event) else {}
+        with written(out) as file:
+            file.write_bytes(data)
+        beside = {"steps": args.steps, "bound": _bound(decoder, images.to(place), args.batch)}
+        beside["bytes_per_image_of_others"] = _of_others(images, picture=is_picture(loaded.event))
     told = {"out": str(out), "model": args.model, "n": len(images), "bytes": len(data)}
     told |= {"bytes_per_image": len(data) / len(images), "bits_per_dim": 8 * len(data) / images.numel()}
-    told |= {"bytes_per_image_of_others": beside, "seconds": round(time.perf_counter() - began, 1)}
+    told |= {**beside, "seconds": round(time.perf_counter() - began, 1), "environment": environment(place)}
     print(json.dumps(told) if args.json else _rendered(told))
     return 0
 
@@ -116,7 +120,24 @@ def _images(args: Namespace, loaded: "LoadedModel[ScoreModel]") -> "UInt8[Tensor
     return images
 
 
-def _beside(images: "UInt8[Tensor, 'n c h w']") -> dict[str, float]:
+def _bound(decoder: "ByteDecoder", images: "UInt8[Tensor, 'n *d']", batch: int) -> dict[str, float]:
+    """Return what the model's variational bound says of the images: the length that steps without end would come near."""
+    import torch
+
+    from scorefield.likelihood import variational_bound
+
+    parts = enumerate(images.split(batch))
+    bits = torch.cat([variational_bound(decoder.model, part, decoder, seed=k) for k, part in parts]).mean().item()
+    return {"bytes_per_image": bits * images[0].numel() / 8, "bits_per_dim": bits}
+
+
+def _of_others(images: "UInt8[Tensor, 'n *d']", *, picture: bool) -> dict[str, float]:
+    """Return how many bytes an image takes by xz, of all bytes in turn, and as pictures."""
+    alike = lzma.compress(images.numpy().tobytes(), preset=9 | lzma.PRESET_EXTREME)
+    return {"xz": len(alike) / len(images), **(_pictures(images) if picture else {})}
+
+
+def _pictures(images: "UInt8[Tensor, 'n c h w']") -> dict[str, float]:
     """Return how many bytes an image takes as PNG and as lossless WebP: each a file of its own, and all in one picture, side by side."""
     import torch
     from PIL import Image
@@ -139,5 +160,8 @@ def _beside(images: "UInt8[Tensor, 'n c h w']") -> dict[str, float]:
 def _rendered(told: dict[str, Any]) -> str:
     """Return the report as lines."""
     lines = ["{out}: {n} images, {bytes} bytes: {bytes_per_image:.1f} each, {bits_per_dim:.4g} bits/dim".format(**told)]
-    lines += [f"{kind:>20}: {size:.1f} bytes each" for kind, size in told["bytes_per_image_of_others"].items()]
+    if "bound" in told:
+        bound = "{bytes_per_image:.1f} bytes each, {bits_per_dim:.4g} bits/dim".format(**told["bound"])
+        lines += [f"{'variational bound':>20}: {bound}"]
+        lines += [f"{kind:>20}: {size:.1f} bytes each" for kind, size in told["bytes_per_image_of_others"].items()]
     return "\n".join(lines)

@@ -66,7 +66,7 @@ show("trained_here", drawn.x)
 
 # %% [markdown]
 # In fast mode that is a few seconds of training, and the digits show it. The same from the shell, with checkpoints, resume and pictures
-# on the way: `scorefield train --config configs/mnist.yaml`.
+# on the way: `scorefield train --config mnist`.
 #
 # ## Five samplers on one network
 

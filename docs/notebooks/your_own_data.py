@@ -208,6 +208,6 @@ Image.open(OUT / "kinds.png")
 # From the shell the same is
 #
 # ```console
-# scorefield train --config configs/mnist.yaml --data.path pictures --data.size 16 --name mine
+# scorefield train --config mnist --data.path pictures --data.size 16 --name mine
 # scorefield sample runs/mine -n 64 --out mine.png
 # ```

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from scorefield.cli.compress import _rendered
 from scorefield.cli.main import main
 
 QUICK = ["--device", "cpu", "--json"]
@@ -30,6 +31,16 @@ def test_images_come_back_from_the_file(capsys: pytest.CaptureFixture[str], tmp_
     assert main(["compress", "digits", "--images", images, "--steps", "4", *QUICK, "--out", again]) == 0
     assert Path(again).read_bytes() == Path(file).read_bytes()
     capsys.readouterr()
+
+
+@pytest.mark.parametrize("length", [100.0, 130.0])
+def test_a_file_far_above_the_bound_is_said_to_have_a_reason(length: float) -> None:
+    bound = {"bytes_per_image": 100.0, "bits_per_dim": 1.0}
+    told = {"out": "a.bits", "n": 4, "bytes": 4 * length, "bytes_per_image": length, "bits_per_dim": length / 100}
+    said = _rendered(told | {"steps": 20, "bound": bound, "bytes_per_image_of_others": {"xz": 150.0}})
+    assert "variational bound: 100.0 bytes each" in said
+    assert "xz: 150.0 bytes each" in said
+    assert ("more --steps than 20" in said) is (length > 120)
 
 
 def test_it_computes_on_one_thread_and_advises_no_other(

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["parser", "run"]
 
+_NEAR = 1.2  # times the bound: what is longer can be made shorter
+
 
 def parser() -> ArgumentParser:
     """Return the parser of the command."""
@@ -77,15 +79,15 @@ def run(args: Namespace) -> int:
     if decoding:
         data = regular_file(args.decode, "a file of compressed images").read_bytes()
         try:
-            with Progress(opened(data)[0]["n"], "decoding images") as progress:
+            with Progress(opened(data)[0]["n"], "decoding", unit="images") as progress:
                 images = decompress(decoder, data, loaded.event, on_image=progress.advance)
         except DataError as error:
             raise DataError(f"{args.decode}: {error}") from error
-        with written(out) as place:
-            np.save(place, images.numpy())
+        with written(out) as file:
+            np.save(file, images.numpy())
     else:
         images = _images(args, loaded)
-        with refusals("compress"), Progress(len(images), "coding images") as progress:
+        with refusals("compress"), Progress(len(images), "coding", unit="images") as progress:
             data = compress(decoder, images, steps=args.steps, batch=args.batch, on_image=progress.advance)
         with written(out) as file:
             file.write_bytes(data)
@@ -164,4 +166,6 @@ def _rendered(told: dict[str, Any]) -> str:
         bound = "{bytes_per_image:.1f} bytes each, {bits_per_dim:.4g} bits/dim".format(**told["bound"])
         lines += [f"{'variational bound':>20}: {bound}"]
         lines += [f"{kind:>20}: {size:.1f} bytes each" for kind, size in told["bytes_per_image_of_others"].items()]
+        if told["bytes_per_image"] > _NEAR * told["bound"]["bytes_per_image"]:
+            lines.append(f"More images share what the first costs; more --steps than {told['steps']} shorten the rest.")
     return "\n".join(lines)

@@ -112,10 +112,11 @@ class Progress:
         total: steps in all.
         title: what is being done.
         start: steps done before.
+        unit: what is counted.
         show: False for processes other than the first.
     """
 
-    def __init__(self, total: int, title: str, *, start: int = 0, show: bool = True) -> None:
+    def __init__(self, total: int, title: str, *, start: int = 0, unit: str = "steps", show: bool = True) -> None:
         self._total, self._title, self._done, self._bar = total, title, start, None
         self._shown: dict[str, str] = {}
         self._show = show and LEVELS.index(_level) <= LEVELS.index("info")
@@ -127,7 +128,7 @@ class Progress:
 
             self._bar = tqdm(total=total, desc=title, initial=start, dynamic_ncols=True, leave=True)
         else:
-            _say(f"{title}: {total - start} steps")
+            _say(f"{title}: {total - start} {unit}")
 
     def advance(self, **shown: str) -> None:
         """Move one step on, showing named values beside the bar, those of before where there are none."""

@@ -73,7 +73,7 @@ def run(args: Namespace) -> int:
     rank, world = (int(os.environ.get(name, default)) for name, default in (("RANK", "0"), ("WORLD_SIZE", "1")))
     names = names[rank::world]  # claims know nothing of each other: processes need not wait, nor talk
     measured: dict[str, _Measured] = {}
-    with Progress(len(names), "claims") as progress:
+    with Progress(len(names), "measuring", unit="claims") as progress:
         for name, found in each(partial(_one, budget=args.budget, folder=folder, force=args.force), names):
             measured[name] = found or _Measured((name, "CRASHED", _DIED, ""), f"{name}: CRASHED, {_DIED}")
             _tell(measured[name])

@@ -50,7 +50,8 @@ def use_threads(asked: int | None, *, fixed: bool = False) -> None:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         free = idle(cores, _BEGIN, _read())
         if free < cores and fixed:
-            note(f"other programs keep {cores - free} of {cores} cores busy; --threads {free} may be faster")
+            faster = f"--threads {free}, or OMP_NUM_THREADS={free} before make, may be faster"
+            note(f"other programs keep {cores - free} of {cores} cores busy; {faster}")
         elif free < cores:
             note(f"computing on {free} of {cores} cores: others are busy (--threads sets another number)")
             _set(free)

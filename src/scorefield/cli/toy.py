@@ -108,7 +108,7 @@ def _draw(score: "ScoreModel", name: str, toy: "Toy", levels: "Plan", n: int, se
     """Draw with the three samplers, showing progress."""
     from scorefield.toys import draw, transitions
 
-    with Progress(transitions(toy, levels, n), f"drawing {n} samples thrice by the {name}") as progress:
+    with Progress(transitions(toy, levels, n), f"drawing {n} samples by three samplers with the {name}") as progress:
         return draw(score, toy, levels, n, seed, on_step=lambda sampler: progress.advance(by=sampler))
 
 

@@ -2,8 +2,8 @@
 
 Every number and figure is read from the repository's results when the documents are compiled; nothing is typed into them. What Typst
 cannot find out by itself, it is given as one JSON value, ``index``: which result files exist, which claims the catalogue lists, what is
-said of each, the table of guidance bias and the README's program. Two builds of the same results are equal to the byte: fonts are
-Typst's own and Matplotlib's, never the system's, and the time in the PDF is fixed.
+said of each, how large figures are, the table of guidance bias and the README's program. Two builds of the same results are equal to
+the byte: fonts are Typst's own and Matplotlib's, never the system's, and the time in the PDF is fixed.
 """
 
 import argparse
@@ -67,6 +67,7 @@ def build(name: str, root: Path, out: Path, *, png: bool = False) -> list[Path]:
 
 def index(root: Path) -> Index:
     """Return what the documents are given of the repository."""
+    from scorefield_claims.drawing import PRINTED
     from scorefield_claims.wording import caption, plain, reason
 
     catalogue = dict(_assigned(_read(root, CATALOGUE), "CLAIMS"))
@@ -88,6 +89,7 @@ def index(root: Path) -> Index:
             }
             for result in results
         },
+        "printed": PRINTED,
         "guidance": guidance(_read(root, GUIDANCE)),
         "program": _program(_read(root, "README.md")),
     }

@@ -9,6 +9,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 from jaxtyping import Float
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
@@ -19,13 +20,16 @@ from scorefield.metrics import Estimate
 from scorefield.plotting import Terrain
 
 __all__ = [
-    "COLOURS", "bars", "canvas", "cloud", "curve", "label", "legend", "loglog", "merged", "points", "save", "table",
-    "to_noise", "whiskers",
+    "COLOURS", "PRINTED", "bars", "canvas", "cloud", "curve", "label", "legend", "letters", "loglog", "merged", "points",
+    "save", "table", "to_noise", "whiskers",
 ]  # fmt: skip
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _MARKS = ("o", "s", "^", "D", "v", "P", "X")
 _DOTS = 1500
+PRINTED = {"share": 0.46, "width": 16.8, "height": 9.0, "enlarged": 1.25, "letters": 7.0}
+"""How the report prints a figure: at this share of its size, but no wider and taller than so many centimetres. Words are set in a serif,
+whose small letters are smaller, and enlarged by so much; then they have at least so many points."""
 
 
 def canvas(rows: int, columns: int, *, width: float = 4.6, height: float = 4.3) -> tuple[Figure, np.ndarray]:
@@ -50,17 +54,30 @@ def save(figure: Figure, path: Path) -> None:
         figure.savefig(path, dpi=110, metadata=undated)
 
 
+def letters(axes: Axes) -> float:
+    """Return the size of letters, in points, that can be read where the figure is printed."""
+    figure = axes.figure.figure  # also of a subfigure
+    width, height = 2.54 * figure.get_size_inches()
+    scale = min(PRINTED["share"], PRINTED["width"] / width, PRINTED["height"] / height)
+    return PRINTED["letters"] / scale / PRINTED["enlarged"]
+
+
 def label(axes: Axes, title: str, x: str = "", y: str = "") -> None:
-    """Name the axes in letters that can be read from the back of a room."""
-    axes.set_title(title, fontsize=12)
-    axes.set_xlabel(x, fontsize=11)
-    axes.set_ylabel(y, fontsize=11)
-    axes.tick_params(labelsize=10)
+    """Name the axes."""
+    size = letters(axes)
+    axes.set_title(title, fontsize=1.1 * size)
+    axes.set_xlabel(x, fontsize=size)
+    axes.set_ylabel(y, fontsize=size)
+    axes.tick_params(which="both", labelsize=size)
 
 
-def legend(axes: Axes) -> None:
-    """Name what is drawn."""
-    axes.legend(frameon=False, fontsize=10)
+def legend(axes: Axes, names: tuple[list[Artist], list[str]] | None = None, columns: int = 1) -> None:
+    """Name what is drawn; ``names``, which panels share, below them all."""
+    style = {"frameon": False, "fontsize": letters(axes)}
+    if names is None:
+        axes.legend(**style)
+    else:
+        axes.figure.legend(*names, loc="outside lower center", ncols=columns, **style)
 
 
 def loglog(axes: Axes, x: Sequence[int]) -> None:
@@ -143,5 +160,5 @@ def table(
         known = np.isfinite(value)
         light = known and scale(value) < 0.5
         text = f"{value:.2g}" if known else "diverges"
-        axes.text(j, i, text, ha="center", va="center", fontsize=9, color="white" if light else "black")
+        axes.text(j, i, text, ha="center", va="center", fontsize=letters(axes), color="white" if light else "black")
     return image

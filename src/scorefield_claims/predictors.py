@@ -14,7 +14,7 @@ from typing import NamedTuple
 import scorefield as sf
 from scorefield.metrics import Estimate
 from scorefield_claims.base import Row, Verdict, below, rule
-from scorefield_claims.drawing import canvas, curve, label, loglog, save, to_noise
+from scorefield_claims.drawing import canvas, curve, label, legend, loglog, save, to_noise
 
 __all__ = ["Errors", "Measure", "compete", "draw", "errors_of", "verdict"]
 
@@ -129,7 +129,7 @@ def _count(cases: Mapping[str, bool | None]) -> str:
 
 def draw(path: Path, errors: Errors, what: str) -> None:
     """Draw the error of each sampler against the evaluations it spends, a panel per process, down to the level of chance."""
-    figure, (panels,) = canvas(1, len(errors), width=5.4)
+    figure, (panels,) = canvas(1, len(errors), width=6.6)
     every = [e for at in errors.values() for by in at.values() for e in by.values()]
     for axes, (process, at) in zip(panels, errors.items(), strict=True):
         costs = list(at)
@@ -139,5 +139,5 @@ def draw(path: Path, errors: Errors, what: str) -> None:
         label(axes, f"{process}: error, shown down to its noise", "evaluations of the score", what)
         axes.sharey(panels[0])
     names = panels[0].get_legend_handles_labels()
-    figure.legend(*names, loc="outside lower center", ncols=5 if len(panels) > 1 else 2, frameon=False, fontsize=10)
+    legend(panels[0], names, columns=1 + len(panels))
     save(figure, path)

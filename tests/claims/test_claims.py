@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 from test_mnist_claims import TINY as TINY_OF_MNIST
+from test_mnist_claims import smallest_letters
 
 from scorefield.metrics import Estimate
 from scorefield_claims import predictors
@@ -70,6 +71,9 @@ def test_a_tiny_measurement_runs_and_is_drawn(name: str, tmp_path: Path):
     with Image.open(tmp_path / "figure.png") as picture:
         assert min(picture.size) > 300
         assert picture.convert("L").getextrema()[1] - picture.convert("L").getextrema()[0] > 100
+    if name != "circle-field":  # whose words are outlines, as `scorefield.plotting` writes them
+        finding.draw(tmp_path / "figure.svg")
+        assert smallest_letters(tmp_path / "figure.svg") > 6.9
 
 
 def test_equal_recipes_give_equal_numbers():

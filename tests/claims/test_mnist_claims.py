@@ -1,5 +1,6 @@
 """The claims about MNIST run whole with a handful of samples; whether they hold is for larger budgets to say."""
 
+import re
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 from scorefield import pretrained
 from scorefield_claims import mnist
 from scorefield_claims.base import Claim, Verdict
+from scorefield_claims.drawing import PRINTED
 
 TINY: dict[str, dict[str, Any]] = {
     "mnist_samplers": {"n": 10, "deterministic": (5,), "stochastic": (5,), "tolerances": (0.3,), "reference": 100},
@@ -28,6 +30,18 @@ TOLD = {
     "mnist_ladders": "precision, L = 10, own network",
 }
 """Measures that the requirements name."""
+
+
+def smallest_letters(figure: Path) -> float:
+    """Return the size in points of a figure's smallest letters, exponents apart, where the report prints it."""
+    text = figure.read_text(encoding="utf-8")
+    size = re.search(r'width="([\d.]+)pt" height="([\d.]+)pt"', text)
+    assert size is not None
+    width, height = (2.54 * float(inches) / 72 for inches in size.groups())
+    sizes = {float(found) for found in re.findall(r"font-size: ([\d.]+)px", text)}
+    raised = {small for small in sizes for large in sizes if abs(small - 0.7 * large) < 0.05}
+    scale = min(PRINTED["share"], PRINTED["width"] / width, PRINTED["height"] / height)
+    return min(sizes - raised) * scale * PRINTED["enlarged"]
 
 
 @pytest.mark.mnist
@@ -56,3 +70,5 @@ def test_a_claim_about_mnist_is_measured(
     assert TOLD.get(name, next(iter(finding.measures))) in finding.measures
     finding.draw(tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 10_000
+    finding.draw(tmp_path / "figure.svg")
+    assert smallest_letters(tmp_path / "figure.svg") > 6.9

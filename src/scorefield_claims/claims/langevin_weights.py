@@ -188,17 +188,15 @@ def _draw(
     titles = ["Langevin", *(f"annealed, {name}" for name in shown[1:])]
     for panel, name, title in zip(above.subplots(1, 3), shown, titles, strict=True):
         cloud(panel, drawn[name], terrain, f"{title}\n{shares[name].value:.3f} on the left (true: 0.200)")
-        panel.title.set_fontsize(10)
     left, right = below.subplots(1, 2, width_ratios=(2, 1))
     bars(left, shares)
     left.axvline(0.2, color="black", linestyle="--", linewidth=1.4)
     left.axvline(_left(init).value, color=COLOURS[1], linestyle=":", linewidth=1.8)
-    label(left, "share of the left mode, 95 % intervals (dashed: truth; dotted: the starts')")
-    left.tick_params(axis="y", labelsize=9)
+    label(left, "share of the left mode, 95 % intervals\n(dashed: truth; dotted: the starts')")
     for k, plan in enumerate(plan for plan in plans if plan.sigma_L < 1):
         sizes = _growth(plan, init[:500], recipe.seed)
         right.semilogy(sizes, color=COLOURS[k], marker="os^D"[k % 4], markersize=4, label=f"ε = {plan.step_size:g}")
-    label(right, "at the first level, σ = 10 → 0.1", "Langevin step", "root mean square of the state")
+    label(right, "at the first level,\nσ = 10 → 0.1", "Langevin step", "root mean square of the state")
     right.set_ylim(1, 1e12)
     legend(right)
     save(figure, path)

@@ -102,12 +102,12 @@ def _draw(path: Path, found: dict[str, _Found]) -> None:
 
     Solid, with the exact distribution at the end of the flow; dotted, with the Gaussian prior; dashed, the threshold.
     """
-    figure, panels = canvas(1, 1 + len(found), height=4.4)
+    figure, panels = canvas(1, 1 + len(found), width=3.8)
     left, *others = panels[0]
     for k, (name, f) in enumerate(found.items()):
-        for gap, style, what in ((f.gap, "-", "exact end"), (f.prior_gap, ":", "prior")):
+        for gap, style, said in ((f.gap, "-", name), (f.prior_gap, ":", None)):
             error, _ = gap.abs().clamp_min(1e-12).sort()
-            left.semilogx(error, torch.linspace(0, 1, len(error)), style, color=COLOURS[k], label=f"{name}, {what}")
+            left.semilogx(error, torch.linspace(0, 1, len(error)), style, color=COLOURS[k], label=said)
     left.axvline(1e-3, color="black", linewidth=1, linestyle="--")
     legend(left)
     label(left, "exact scores", "error of log p (bits per dimension)", "share of the points below")

@@ -51,15 +51,15 @@ class _Method(NamedTuple):
     x: Tensor
 
 
-_PLAIN = ("told the class", "classifier, scale 1")
+_PLAIN = ("plain conditioning", "classifier, scale 1")
 
 
 def _methods(recipe: MnistClasses, labels: Int[Tensor, " n"]) -> dict[str, sf.ScoreModel]:
     """Return the models of the asked classes, by name."""
-    told, free = shipped("mnist-class"), shipped("mnist")
+    labelled, free = shipped("mnist-class"), shipped("mnist")
     classifier = load_classifier("mnist-classifier").model
-    methods: dict[str, sf.ScoreModel] = {"told the class": told.condition(labels)}
-    methods |= {f"classifier-free, w = {w:g}": sf.ClassifierFree(told, labels, w) for w in recipe.weights}
+    methods: dict[str, sf.ScoreModel] = {"plain conditioning": labelled.condition(labels)}
+    methods |= {f"classifier-free, w = {w:g}": sf.ClassifierFree(labelled, labels, w) for w in recipe.weights}
     return methods | {
         f"classifier, scale {s:g}": sf.ClassifierGuided(free, classifier, labels, s) for s in recipe.scales
     }

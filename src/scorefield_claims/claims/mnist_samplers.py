@@ -19,7 +19,7 @@ from torch import Tensor
 import scorefield as sf
 from scorefield.metrics import Estimate, mean
 from scorefield_claims.base import Claim, Finding, Recipe, Row, Verdict, below, rule
-from scorefield_claims.drawing import canvas, curve, label, save
+from scorefield_claims.drawing import canvas, curve, label, legend, save
 from scorefield_claims.mnist import draw, fid, read, shipped, show, training_digits
 
 __all__ = ["CLAIM", "MnistSamplers"]
@@ -143,10 +143,10 @@ def _draw(
     quality.axhline(limit, color="0.5", linestyle=":", linewidth=1.4, label="within reach of the best")
     quality.set(xscale="log", yscale="log")
     label(quality, "one network, every sampler", "network evaluations per digit", "FID (MNIST features)")
-    names = [f"{name}, {point.evaluations}" for name, point in best.items()]
+    names = [f"{name}, {point.evaluations:g}" for name, point in best.items()]
     pictures = torch.cat([point.x for point in best.values()])
     show(picture, pictures, "at its best, after so many evaluations", 10, rows=names)
-    figure.legend(*quality.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize=10)
+    legend(quality, quality.get_legend_handles_labels(), columns=4)
     save(figure, path)
 
 

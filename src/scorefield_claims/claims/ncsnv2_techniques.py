@@ -19,9 +19,9 @@ from matplotlib.axes import Axes
 
 from scorefield.metrics import Estimate
 from scorefield_claims.base import Claim, Finding, rule
-from scorefield_claims.drawing import COLOURS, canvas, curve, label, legend, save
+from scorefield_claims.drawing import COLOURS, canvas, curve, label, legend, letters, save
 from scorefield_claims.ncsnv2.ladder import CONFIGURATIONS, largest_level, neighbours, step_by_rule
-from scorefield_claims.ncsnv2.network import Averaging, averaging, denoising, unconditional
+from scorefield_claims.ncsnv2.network import GIVEN, Averaging, averaging, denoising, unconditional
 from scorefield_claims.ncsnv2.part import NCSNv2Techniques
 
 __all__ = ["CLAIM"]
@@ -62,8 +62,8 @@ def _draw(target: Path, measures: dict[str, Estimate], path: Averaging, recipe: 
     overlaps = {"γ by rule": "2: overlap by rule", "NCSN's γ": "2: overlap of NCSN"}
     _pair(two, measures, overlaps, "2: norms the next level expects (D = 784)")
     two.axhline(0.5, color="black", linestyle="--", linewidth=1)
-    told = [(d, name) for d in recipe.dimensions for name in ("told", "not told")]
-    errors = {f"D = {d}\n{name}": f"3: score error at D = {d}, {name}" for d, name in told}
+    pairs = [(d, name) for d in recipe.dimensions for name in GIVEN]
+    errors = {f"D = {d}\n{name}": f"3: score error at D = {d}, {name}" for d, name in pairs}
     _pair(three, measures, errors, "3: score error, network given σ or not")
     three.set_yscale("log")
     published = [c.step_size for c in CONFIGURATIONS]
@@ -71,7 +71,7 @@ def _draw(target: Path, measures: dict[str, Estimate], path: Averaging, recipe: 
     four.loglog(rule_of, published, "o", color=COLOURS[0], markersize=9)
     four.axline((1e-6, 1e-6), (1e-5, 1e-5), color="black", linewidth=1)
     for c, x, y in zip(CONFIGURATIONS, rule_of, published, strict=True):
-        four.annotate(c.name, (x, y), textcoords="offset points", xytext=(8, -12), fontsize=10)
+        four.annotate(c.name, (x, y), textcoords="offset points", xytext=(8, -12), fontsize=letters(four))
     four.set(xlim=(7e-7, 1.5e-5), ylim=(7e-7, 1.5e-5), aspect="equal")
     label(four, "4: step sizes", "ε by rule", "ε published")
     curve(five, [p[0] for p in path], [p[1] for p in path], "last weights", 1)

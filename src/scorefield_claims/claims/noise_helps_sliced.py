@@ -110,11 +110,13 @@ def _draw(path: Path, losses: dict[str, np.ndarray]) -> None:
     for k, (axes, (name, values)) in enumerate(zip((left, middle), losses.items(), strict=True)):
         axes.plot(np.arange(1, len(values) + 1), values, color=COLOURS[1 - k], linewidth=0.7)
         axes.set_yscale("symlog", linthresh=10)
+        axes.locator_params(axis="y", numticks=9)
         axes.locator_params(axis="x", nbins=4)
         label(axes, name, "optimiser step", "sliced score matching loss")
     for k, (name, values) in enumerate(losses.items()):
         last = values[-len(values) // 10 :]
         right.plot((last - last.mean()) / abs(last.mean()), color=COLOURS[1 - k], linewidth=0.8, label=name)
+    right.locator_params(axis="x", nbins=4)
     legend(right)
     label(right, "last tenth", "optimiser step", "(loss − mean) / |mean|")
     save(figure, path)

@@ -92,7 +92,6 @@ def _draw(
             curve(line[0], recipe.evaluations, to_noise(errors[process, name], every), name, k)
             title = f"{name}, {process}"
             cloud(line[1 + k], drawn[title], terrain, f"{title}, {recipe.evaluations[-1]} evaluations")
-            line[1 + k].title.set_fontsize(11)
         loglog(line[0], recipe.evaluations)
         legend(line[0])
         label(

@@ -119,7 +119,7 @@ def _draw(
     stable = [r for r in recipe.relative if (recipe.steps[0], r) in found]
     chosen = [stable[round(k * (len(stable) - 1) / 3)] for k in range(4)]
     tall = [recipe.steps[0], recipe.steps[-1]]
-    figure, axes = canvas(3, 4, width=3.7, height=3.7)
+    figure, axes = canvas(3, 4, width=3.2, height=2.9)
     terrain = Terrain.of(law, Square(half=11.0))
     for line, steps in zip(axes, tall, strict=False):
         for panel, relative in zip(line, chosen, strict=True):
@@ -132,7 +132,7 @@ def _draw(
     columns = [f"{r:g}" for r in recipe.relative]
     image = table(below, values, [f"T = {t}" for t in recipe.steps], columns, scale)
     label(below, f"energy distance to the true distribution (window: below {bound:.2g}; floor: {floor:.2g})", "α/σ²")
-    figure.colorbar(image, ax=below, label="energy distance")
+    label(figure.colorbar(image, ax=below).ax, "", y="energy distance")
     save(figure, path)
 
 

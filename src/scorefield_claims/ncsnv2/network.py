@@ -16,8 +16,10 @@ from scorefield_claims.distance import mmd_to
 from scorefield_claims.learning import built, learned
 from scorefield_claims.ncsnv2.part import NCSNv2Techniques, Part, row
 
-__all__ = ["Averaging", "averaging", "denoising", "unconditional"]
+__all__ = ["GIVEN", "Averaging", "averaging", "denoising", "unconditional"]
 
+GIVEN = {"given σ": True, "not given σ": False}
+"""Networks of Technique 3, by whether they are given the noise level."""
 Averaging = list[tuple[int, Estimate, Estimate]]
 """Optimiser step, error of the last weights, error of the averaged ones."""
 
@@ -25,25 +27,25 @@ Averaging = list[tuple[int, Estimate, Estimate]]
 class _OverSigma(nn.Module):
     """F(x, ·)/σ, where F is given ln σ or nothing."""
 
-    def __init__(self, dimension: int, process: sf.VE, *, told: bool) -> None:
+    def __init__(self, dimension: int, process: sf.VE, *, given: bool) -> None:
         super().__init__()
         self.net = sf.MLP(dimension)
         self.process = process
-        self.told = float(told)
+        self.given = float(given)
 
     def forward(self, x: Float[Tensor, "b d"], t: Float[Tensor, "*b"]) -> Float[Tensor, "b d"]:
-        """Return the score; x is brought to the scale of the data alone, which does not tell σ away."""
+        """Return the score; x is brought to the scale of the data alone, which does not give σ away."""
         _, sigma = self.process.alpha_sigma(t)
-        return self.net(x, self.told * torch.log(sigma) / 4) / sigma.to(x)[..., None]
+        return self.net(x, self.given * torch.log(sigma) / 4) / sigma.to(x)[..., None]
 
 
-def _over_sigma(dimension: int, process: sf.VE, told: bool) -> sf.FromScore:
+def _over_sigma(dimension: int, process: sf.VE, given: bool) -> sf.FromScore:
     """Return the model around such a network."""
-    return sf.FromScore(_OverSigma(dimension, process, told=told), process)
+    return sf.FromScore(_OverSigma(dimension, process, given=given), process)
 
 
 def unconditional(recipe: NCSNv2Techniques) -> Part:
-    """Technique 3: what it costs not to tell the network the level."""
+    """Technique 3: what it costs not to give the network the level."""
     found: dict[int, dict[str, Estimate]] = {}
     rows: list[Row] = []
     for dimension in recipe.dimensions:
@@ -52,14 +54,14 @@ def unconditional(recipe: NCSNv2Techniques) -> Part:
         process = sf.VE(0.1, 3.0)
         objective = sf.MultiLevelDSM(sf.geometric(3.0, 0.1, 20))
         found[dimension] = {}
-        for name, told in (("told", True), ("not told", False)):
-            build = partial(_over_sigma, dimension, process, told)
+        for name, given in GIVEN.items():
+            build = partial(_over_sigma, dimension, process, given)
             model = learned(build, law, objective, steps=recipe.steps, seed=recipe.seed)
             found[dimension][name] = sf.fisher_divergence(model, law, n=recipe.n, seed=recipe.seed)
             rows.append(row("3", f"D = {dimension}, {name}", "score error", found[dimension][name]))
     low, high = recipe.dimensions
-    extra = {d: by["not told"].value / by["told"].value for d, by in found.items()}
-    few, many = (f"at D = {d} not telling a network σ multiplies its error by {extra[d]:.2f}" for d in (low, high))
+    extra = {d: by["not given σ"].value / by["given σ"].value for d, by in found.items()}
+    few, many = (f"at D = {d} not giving a network σ multiplies its error by {extra[d]:.2f}" for d in (low, high))
     return Part(
         {f"3: {many}": extra[high] < recipe.costs},
         {f"3: score error at D = {d}, {name}": e for d, by in found.items() for name, e in by.items()},

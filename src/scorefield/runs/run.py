@@ -105,6 +105,20 @@ class Run:
         self._seconds, self._began = 0.0, time.perf_counter()
         self.drawing = False
         """Whether a picture is being drawn; breaking that off costs the run nothing."""
+        if self.first:
+            self._doubt()
+
+    def _doubt(self) -> None:
+        """Warn of settings that are followed, and hardly meant."""
+        guide, last = self.config.guide.step or 0, self.config.train.steps
+        if guide > last:
+            self.warn(f"guide.step {guide} lies beyond the last step, {last}: the run keeps no guide")
+        classes, labels = self.state.model.classes, self.data.labels
+        unseen = set() if classes is None or labels is None else set(range(classes)) - set(labels.tolist())
+        if unseen:
+            self.warn(
+                f"no example has the label {min(unseen)}, of {classes} classes: the model will not know what it looks like"
+            )
 
     @property
     def first(self) -> bool:
@@ -186,15 +200,6 @@ class Run:
         if not self.first:
             return
         folder.begin(self.config, self.parallel.device, step)
-        guide, last = self.config.guide.step or 0, self.config.train.steps
-        if guide > last:
-            self.warn(f"guide.step {guide} lies beyond the last step, {last}: the run keeps no guide")
-        classes, labels = self.state.model.classes, self.data.labels
-        unseen = set() if classes is None or labels is None else set(range(classes)) - set(labels.tolist())
-        if unseen:
-            self.warn(
-                f"no example has the label {min(unseen)}, of {classes} classes: the model will not know what it looks like"
-            )
 
     def __iter__(self) -> Iterator[StepRecord]:
         self.begin()

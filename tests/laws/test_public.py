@@ -56,3 +56,11 @@ def test_every_room_is_an_attribute_of_the_front() -> None:
     assert {"data", "plotting", "metrics"} <= rooms
     for room in rooms:
         assert scorefield.__getattr__(room) is import_module(f"scorefield.{room}")
+
+
+def test_every_room_is_on_the_front_page_of_the_docs() -> None:
+    source = Path(scorefield.__file__).parent
+    page = (source.parents[1] / "docs" / "index.md").read_text(encoding="utf-8")
+    files = {path.stem for path in source.glob("*.py")} | {path.parent.name for path in source.glob("*/__init__.py")}
+    rooms = {name for name in files if not name.startswith("_")} - {"errors"}
+    assert [room for room in sorted(rooms) if f"`{room}`" not in page] == []

@@ -16,6 +16,7 @@ from scorefield.data import Dataset, digits
 from scorefield.evaluation import evaluate_samples, labelled_examples
 from scorefield.evaluation.data import RealData, real_data
 from scorefield.evaluation.likelihood import nats
+from scorefield.evaluation.tuning import halves
 from scorefield.metrics import Measure, evaluate
 from scorefield.models import Scored
 
@@ -110,3 +111,18 @@ class Scaled(Scored):
 
     def score(self, x: Tensor, t: Any) -> Tensor:
         return self.one * self.model.score(x, t)
+
+
+@pytest.mark.parametrize("wrong", [0, 1])
+def test_every_column_of_a_table_counts_whatever_its_unit(wrong: int) -> None:
+    """Metres beside grams: a column that is drawn wrongly is seen, also where another is ten thousand times as large."""
+    unit, off = torch.tensor([0.1, 1e4]), 4.0 * torch.nn.functional.one_hot(torch.tensor(wrong), 2)
+    good, rows, more = ((normal(200, 2, seed=k).float() + 5) * unit for k in range(3))
+    reference, real = (Dataset(x, None, "x") for x in (rows, more))
+    data = RealData(real, reference, real, held_out=False)
+    near, far = (evaluate_samples(x, data)["measures"] for x in (good, good + off * unit))
+    for name in VECTORS:
+        assert far[name]["samples"]["low"] > near[name]["samples"]["high"], name
+    assert halves(good + off * unit, data, None)[0].value > 1 > halves(good, data, None)[0].value
+    constant = Dataset(rows * torch.tensor([1.0, 0.0]), None, "x")  # a column that says nothing
+    assert evaluate_samples(constant.x, RealData(constant, constant, constant, held_out=False))["measures"]["c2st"]

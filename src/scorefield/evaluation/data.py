@@ -55,6 +55,13 @@ class RealData:
         """Return samples on the scale of the data: where that is of bytes, rounded to the levels byte/255, as a picture of them is."""
         return quantize(x).float() / 255 if self.in_bytes else x
 
+    def compared(self, x: Float[Tensor, "n *d"]) -> Float[Tensor, "n *d"]:
+        """Return what distances are taken of: columns of a table, whose units differ, in standard deviations of the reference; else x."""
+        if len(self.train.event) != 1:
+            return x
+        spread = self.reference.scaled().double().std(dim=0)
+        return x / torch.where(spread > 0, spread, 1.0).to(x)
+
 
 def real_data(
     config: DataConfig,

@@ -57,7 +57,8 @@ def evaluate_samples(
     """
     seen, reference, real, train = data.on_scale(x), *(d.scaled() for d in (data.reference, data.real, data.train))
     measures: dict[str, Any] = {}
-    for name, ours, theirs in evaluate(seen, reference, real, judge=judge, seed=seed):
+    vectors = (seen, reference, real) if judge is not None else map(data.compared, (seen, reference, real))
+    for name, ours, theirs in evaluate(*vectors, judge=judge, seed=seed):
         measures[name] = {"samples": row(ours, name), "real": row(theirs, name)}
         if on_measure is not None:
             on_measure(name)
@@ -76,7 +77,7 @@ def evaluate_samples(
         if on_measure is not None:
             on_measure("classifier_two_sample")
     if data.held_out:
-        found["memorisation"] = _memorisation(seen, train, reference)
+        found["memorisation"] = _memorisation(*map(data.compared, (seen, train, reference)))
     ends = _ends(data, ends)
     found["soundness"] = {
         name: asdict(soundness(rows, ends=ends)) for name, rows in (("samples", x), ("real", reference))

@@ -40,10 +40,11 @@ class Trial(NamedTuple):
 def halves(x: Tensor, data: RealData, judge: ImageJudge | None, *, seed: int = 0) -> tuple[Estimate, Estimate]:
     """Return the distances of every other sample, and of those between, from every other held-out example, and from those between.
 
-    The Fréchet distance of a judge's features; without a judge the energy distance of raw vectors.
+    The Fréchet distance of a judge's features; without a judge the energy distance of vectors.
     """
     ours, theirs = data.on_scale(x), data.reference.scaled()
     if judge is None:
+        ours, theirs = data.compared(ours), data.compared(theirs)
         return energy_distance(ours[::2], theirs[::2]), energy_distance(ours[1::2], theirs[1::2])
     ours, theirs = judge.features(ours), judge.features(theirs)
     return frechet_distance(ours[::2], theirs[::2], seed=seed), frechet_distance(ours[1::2], theirs[1::2], seed=seed)

@@ -78,11 +78,8 @@ def _meant(name: str, path: Path) -> str:
     owner, _, repository = re.sub("^https?://[^/]*/", "", name).partition("/")
     theirs = repository and not re.search(r"[/~\s]", owner + repository) and owner not in ("", ".", "..", "runs")
     theirs = theirs and not os.path.exists(path)
-    return (
-        f"a model of the Hugging Face Hub is named {HUB}{owner}/{repository}"
-        if theirs
-        else f"one of the Hub, {HUB}ORG/NAME"
-    )
+    there = f"{owner}/{repository}" if theirs else "ORG/NAME"
+    return f"a model of the Hugging Face Hub is named {HUB}{there}"
 
 
 def _of_pipeline(path: Path) -> checkpoint.Checkpoint:

@@ -113,7 +113,7 @@ def test_what_is_advised_can_be_pasted(tmp_path, monkeypatch, capsys) -> None:
 BAD = {
     "a run of no name": (["train", "--run", "", *SMALL, "--data.kind", "digits", "--fast-dev-run"], "--run: expected"),
     "a seed with a point": (["sample", "digits", "--seed", "1.5"], "--seed: expected a whole number; received 1.5"),
-    "a folder for a file of the Hub": (["sample", "./my runs/a"], "one of the Hub, hf:ORG/NAME"),
+    "a folder for a file of the Hub": (["sample", "./my runs/a"], "of the Hugging Face Hub is named hf:ORG/NAME"),
     "a file with a space": (["sample", "my file"], "scorefield convert 'my file'"),
     "blocks that do not tile": (
         ["solve", "digits", "--image", "0", "--problem", "downsample:3"],

@@ -65,7 +65,12 @@ def from_path(
         return from_folder(path, size)
     if not os.path.lexists(path):
         where = "" if os.path.isabs(path) else f" in {os.getcwd()!r}, the folder this was started in"
-        raise refusal(path, f"no such file or folder{where}", f"{ARRAYS}, or a folder of pictures", "Check the path.")
+        raise refusal(
+            path,
+            f"no such file or folder{where}",
+            f"{ARRAYS}, a .csv table, or a folder of pictures",
+            "Check the path.",
+        )
     if Path(path).suffix.lower() in SUFFIXES:
         raise refusal(path, "one picture", f"a folder of pictures, or {ARRAYS}", "Name the folder that it is in.")
     return from_table_file(path, columns) if table else from_array_file(path, array=array, channels=channels)

@@ -21,7 +21,7 @@ from scorefield.plotting import Terrain
 
 __all__ = [
     "COLOURS", "PRINTED", "bars", "canvas", "cloud", "curve", "label", "legend", "letters", "loglog", "merged", "points",
-    "save", "table", "to_noise", "whiskers",
+    "save", "table", "to_noise", "two_rows", "whiskers",
 ]  # fmt: skip
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -36,6 +36,14 @@ def canvas(rows: int, columns: int, *, width: float = 4.6, height: float = 4.3) 
     """Return a figure and its axes, shape (rows, columns); sizes are a panel's, in inches."""
     figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
     return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def two_rows(count: int, *, width: float, height: float) -> tuple[Figure, list[Axes]]:
+    """Return a figure and so many axes in two rows, of which the second may be one short."""
+    figure, axes = canvas(2, (count + 1) // 2, width=width, height=height)
+    for spare in axes.flat[count:]:
+        spare.remove()
+    return figure, list(axes.flat[:count])
 
 
 def merged(row: Sequence[Axes], count: int) -> list[Axes]:

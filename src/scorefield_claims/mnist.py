@@ -122,5 +122,6 @@ def digit_shares(axes: Axes, shares: Mapping[str, ModeWeights], title: str) -> N
     """Draw the shares of the digits, and what they should be."""
     share_bars(axes, shares)
     axes.set_xticks(range(10), [str(k) for k in range(10)])
+    axes.set_ylim(top=(1.1 + 0.12 * len(shares)) * axes.get_ylim()[1])  # for the names
     label(axes, title, "digit", "share")
     legend(axes)

@@ -27,7 +27,7 @@ from scorefield.guidance import HIDDEN_PARTS, hidden_part
 from scorefield.metrics import Estimate, mean
 from scorefield.plotting import veil
 from scorefield_claims.base import Claim, Finding, Recipe, rule
-from scorefield_claims.drawing import canvas, save
+from scorefield_claims.drawing import save, two_rows
 from scorefield_claims.mnist import BATCH, classes, digits, examples, read, shipped, show
 
 __all__ = ["CLAIM", "MnistInpainting"]
@@ -164,18 +164,14 @@ def _average(values: list[Estimate]) -> Estimate:
 def _draw(path: Path, found: list[_Restored], lost: list[_Restored], x0: Tensor, seed: int) -> None:
     """Draw six originals for each mask, what was left of them (blue: hidden), and every method's restorations; last, of ones."""
     masks = {mask: [r for r in found if r.mask == mask] for mask in dict.fromkeys(r.mask for r in found)}
-    columns = (len(masks) + 2) // 2
-    figure, axes = canvas(2, columns, width=3.6, height=4.4)
-    panels = [*masks.items(), ("vertical, ones", lost)]
-    for panel in axes.flat[len(panels) :]:
-        panel.remove()
-    for k, (panel, (mask, results)) in enumerate(zip(axes.flat, panels, strict=False)):
+    figure, axes = two_rows(len(masks) + 1, width=3.6, height=4.4)
+    for k, (panel, (mask, results)) in enumerate(zip(axes, [*masks.items(), ("vertical, ones", lost)], strict=True)):
         seen = veil(x0, _mask(mask, seed)) if mask in masks else None
         rows = [r.method for r in results]
         parts = [r.x.clamp(0, 1).expand(-1, 3, -1, -1) for r in results]
         if seen is not None:
             rows, parts = ["original", "seen", *rows], [x0.expand(-1, 3, -1, -1), seen, *parts]
-        named = k % columns == 0 or mask not in masks
+        named = k % ((len(axes) + 1) // 2) == 0 or mask not in masks
         show(panel, torch.cat(parts), mask, 6, rows=rows if named else [""] * len(rows))
     save(figure, path)
 

@@ -25,7 +25,7 @@ import scorefield as sf
 from scorefield.advice import step_size
 from scorefield.metrics import Estimate, Soundness, precision_recall, soundness
 from scorefield_claims.base import Claim, Finding, Recipe, rule
-from scorefield_claims.drawing import bars, canvas, label, save
+from scorefield_claims.drawing import bars, label, save, two_rows
 from scorefield_claims.mnist import BATCH, judge, real_features, shipped, show, trained, training_digits
 
 __all__ = ["CLAIM", "MnistLadders"]
@@ -127,11 +127,11 @@ def _finding(recipe: MnistLadders, found: Mapping[str, _Drawn], real: Estimate) 
 
 def _draw(path: Path, found: Mapping[str, _Drawn], measures: Mapping[str, Estimate]) -> None:
     """Draw digits by each ladder, and the share of digits that lies among test digits (the precision)."""
-    figure, axes = canvas(1, len(found) + 1, width=3.6, height=3.8)
-    for panel, (name, drawn) in zip(axes[0], found.items(), strict=False):
+    figure, (*pictures, shares) = two_rows(len(found) + 1, width=3.4, height=3.6)
+    for panel, (name, drawn) in zip(pictures, found.items(), strict=True):
         show(panel, drawn.x, name, 5)
-    bars(axes[0, -1], {name.removeprefix("precision, "): value for name, value in measures.items()})
-    label(axes[0, -1], "share among test digits")
+    bars(shares, {name.removeprefix("precision, "): value for name, value in measures.items()})
+    label(shares, "share among\ntest digits")
     save(figure, path)
 
 

@@ -71,9 +71,8 @@ def _draw(path: Path, found: Mapping[str, Memorisation], pictures: Tensor) -> No
     points(axes[0, 1], {name: m.train_share for name, m in found.items()})
     expected = next(iter(found.values())).expected_share
     axes[0, 1].axvline(expected, color="black", linestyle="--", linewidth=1.4)
-    label(
-        axes[0, 1], "share nearer to a training digit than to any\ntest digit, 95 % intervals (dashed: without memory)"
-    )
+    what = "share nearer to a training digit\nthan to any test digit, 95 % intervals"
+    label(axes[0, 1], f"{what}\n(dashed: without memory)")
     save(figure, path)
 
 

@@ -96,12 +96,12 @@ def _finding(recipe: MnistMixing, drawn: Mapping[str, Samples], expected: Sequen
 
 def _draw(path: Path, drawn: Mapping[str, Samples], weights: Mapping[str, ModeWeights]) -> None:
     """Draw eight chains from left to right, at one noise level and annealed, and the share of chains that end at each digit."""
-    figure, axes = canvas(1, len(drawn) + 1, width=5.0, height=5.0)
+    figure, axes = canvas(1, len(drawn) + 1, width=3.8)
     for panel, (name, walk) in zip(axes[0, :-1], drawn.items(), strict=True):
         assert walk.trajectory is not None  # noqa: S101 frames were asked for
         chains = walk.trajectory[:, :8].transpose(0, 1).flatten(0, 1)
         show(panel, chains, f"{name}\n(time runs to the right)", len(walk.trajectory))
-    digit_shares(axes[0, -1], weights, "digits the chains end at, 95 % intervals")
+    digit_shares(axes[0, -1], weights, "digits the chains end at,\n95 % intervals")
     save(figure, path)
 
 

@@ -71,6 +71,7 @@ def write(folder: Path) -> None:
     _mnist(folder)
     _shipped(folder)
     _minutes(folder)
+    _compressed(folder)
     _gpus(folder)
     _claim(folder, "mnist-classes", _CLASSES)
     _claim(folder, "mnist-inpainting", _INPAINTING)
@@ -260,10 +261,26 @@ def _minutes(folder: Path) -> None:
                 *(f"{best[name]['samples']:.3f} ({best[name]['real']:.3f})" for name in ("confidence", "coverage")),
             ]
         )
-    head = ["minutes", "`scorefield train --config configs/mnist.yaml` and", "FID / floor"]
+    head = ["minutes", "`scorefield train --config mnist` and", "FID / floor"]
     save_table(folder, "minutes", [*head, "confidence (test digits)", "coverage (training digits)"], rows)
 
 
+def _compressed(folder: Path) -> None:
+    """What ``scorefield compress mnist -n 200 --json`` measured of its file, the model's bound and other formats."""
+    found = json.loads((RESULTS / "compress.json").read_text())
+    lengths = {"variational bound": found["bound"], f"`compress`, {found['steps']} steps": found}
+    rows = [[name, f"{at['bytes_per_image']:.1f} ({at['bits_per_dim']:.3f} bits/dim)"] for name, at in lengths.items()]
+    rows += [[_FORMATS[name], f"{size:.1f}"] for name, size in found["bytes_per_image_of_others"].items()]
+    save_table(folder, "compressed", [f"{found['n']} test digits by `{found['model']}`", "bytes an image"], rows)
+
+
+_FORMATS = {
+    "xz": "xz of the bytes",
+    "PNG": "PNG, a file each",
+    "WebP": "lossless WebP, a file each",
+    "PNG, all in one": "PNG, all in one picture",
+    "WebP, all in one": "lossless WebP, all in one picture",
+}
 _COMPILED = {False: "", True: ", compiled", "graphs": ", CUDA graphs"}
 
 

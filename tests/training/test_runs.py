@@ -149,6 +149,7 @@ def under_torchrun(arguments: list[str]) -> None:
         [*launcher, *arguments], capture_output=True, text=True, env=environment, timeout=240, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
+    assert "Warning" not in done.stderr
 
 
 def forked(arguments: list[str]) -> None:

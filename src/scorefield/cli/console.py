@@ -66,7 +66,8 @@ def stage(title: str) -> Iterator[None]:
     """Say what is being done, if it takes longer than five seconds."""
     timer = threading.Timer(_PATIENCE, _say, (title,))
     timer.daemon = True
-    timer.start()
+    if os.environ.get("RANK", "0") == "0":  # of torchrun's processes the first
+        timer.start()
     try:
         yield
     finally:

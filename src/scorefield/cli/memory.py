@@ -6,6 +6,7 @@ Kept, it costs nothing beyond the peak, and a training step on two cores takes l
 
 import ctypes
 import gc
+import os
 import platform
 import signal
 import sys
@@ -36,6 +37,8 @@ def load_torch() -> None:
     """
     if "torch" in sys.modules:
         return
+    if "WORLD_SIZE" in os.environ:  # of several processes each would doubt whether all of its parameters are used
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     gc.disable()
     try:
         with _uninterrupted():

@@ -98,7 +98,8 @@ def run(args: Namespace) -> int:
     }
     write_text(out / "race.json", json.dumps(told, indent=2) + "\n")
     lines = [
-        f"{'error of ' + args.model:26}" + "".join(f"{most:>10}" for most in _EVALUATIONS) + "  order, exact score"
+        f"distance from the true end of the flow, of {args.model}, after so many evaluations; orders with an exact score",
+        f"{'':26}" + "".join(f"{most:>10}" for most in _EVALUATIONS) + "  order",
     ]
     for name in RACERS:
         errors = [finish.error for finish in finishes["learned"] if finish.sampler == name]

@@ -73,6 +73,7 @@ def run(args: Namespace) -> int:
         "evaluations_per_sample": evaluations,
         "seconds": round(drawn.seconds, 3),
     }
-    sentence = "{out}: {n} samples by {kind}, {evaluations_per_sample:g} network evaluations each, {seconds:.1f} s"
-    print(json.dumps(told) if args.json else sentence.format(kind=told["sampler"]["kind"], **told))
+    samples = "1 sample" if told["n"] == 1 else f"{told['n']} samples"
+    sentence = "{out}: {samples} by {kind}, {evaluations_per_sample:g} network evaluations each, {seconds:.1f} s"
+    print(json.dumps(told) if args.json else sentence.format(samples=samples, kind=told["sampler"]["kind"], **told))
     return 0

@@ -135,7 +135,7 @@ def _shares(shares: list[float]) -> str:
 def _strokes(found: dict[str, Any]) -> str:
     """Return whether tails of strokes are as heavy as those of real data."""
     lines = [
-        f"{'beyond real percentiles':{_WIDTH}}{'samples':>12}   {'95 % interval':24}expected 0.05; classes that differ, KS at .05"
+        f"{'beyond 95 % of real data':{_WIDTH}}{'samples':>12}   {'95 % interval':24}0.05 expected; classes that differ, by KS at .05"
     ]
     for name, row in found.items():
         lines.append(f"{name:{_WIDTH}}{_number(row['beyond'])}{row['rejected']} of {len(row['p_values'])}")

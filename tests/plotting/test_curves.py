@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from scorefield.plotting import loss_curve, share_bars
+from scorefield.evaluation.race import Finish
+from scorefield.plotting import loss_curve, race_curves, share_bars
 
 
 @dataclass
@@ -29,6 +30,16 @@ def test_the_running_mean_stands_at_the_end_of_what_it_is_of(monkeypatch: pytest
     assert raw.get_ydata().tolist() == losses
     assert mean.get_xdata().tolist() == steps[1:]  # a window of a twentieth, two losses
     assert mean.get_ydata().tolist() == pytest.approx([k + 1.5 for k in range(39)])
+
+
+def test_evaluations_are_numbers_as_people_write_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    figures: list[Figure] = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: figures.append(figure))
+    race_curves(Path("x.png"), {"digits": [Finish("Heun", n, 1 / n) for n in (6, 9, 13, 19, 27, 39)]})
+    axis = figures[0].axes[0].xaxis
+    figures[0].draw_without_rendering()
+    written = [tick.label1.get_text() for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks())]
+    assert {"10", "20", "30"} <= set(written)
 
 
 def test_bars_reach_from_one_end_of_their_interval_to_the_other() -> None:

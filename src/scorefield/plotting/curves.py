@@ -6,7 +6,7 @@ from typing import Protocol, Unpack
 
 import numpy as np
 from jaxtyping import Float
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogFormatter
 from torch import Tensor
 
 from scorefield.plotting.images import grid_image
@@ -52,6 +52,8 @@ def race_curves(path: Path | None, courses: Mapping[str, Sequence[Finished]], **
                 own = [finish for finish in finishes if finish.sampler == name]
                 axes.plot([one.evaluations for one in own], [one.error for one in own], "o-", markersize=3, label=name)
             axes.set(title=plain(title), xlabel="evaluations per sample", xscale="log", yscale="log")
+            axes.xaxis.set_major_formatter(LogFormatter())  # 20, not 2 · 10¹
+            axes.xaxis.set_minor_formatter(LogFormatter())
         panels[0].set_ylabel("distance to the flow's end, root mean square")
         panels[0].legend(frameon=False)
 

@@ -12,7 +12,7 @@
 # %% [markdown]
 # # MNIST, end to end
 #
-# Train a small network, then take the one that ships with the package, trained on two CPU cores, and draw with it: five
+# Train a small network, then take the one that ships with the package, and draw with it: five
 # samplers, classes, inpainting.
 
 # %%

@@ -68,14 +68,17 @@ def test_an_interrupt_waits_for_pytorch_to_be_whole(monkeypatch: pytest.MonkeyPa
         signal.raise_signal(signal.SIGINT)
         done.append(name)
 
-    former = signal.getsignal(signal.SIGINT)
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background a shell has it ignored
     monkeypatch.delitem(sys.modules, "torch")
     monkeypatch.setattr(memory, "import_module", imports)
     monkeypatch.setattr(memory.gc, "freeze", lambda: None)
-    with pytest.raises(KeyboardInterrupt):
-        memory.load_torch()
-    assert done == ["torch"]
-    assert signal.getsignal(signal.SIGINT) is former
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            memory.load_torch()
+        assert done == ["torch"]
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, inherited)
 
 
 INTERRUPTED = """

@@ -541,7 +541,7 @@ MUTANTS = [
     Mutant("averages: six digits of a length", "training/posthoc.py", "str(float(length))", 'f"{length:g}"'),
     Mutant("few numbers: one more than there are", "metrics/estimate.py", "stdtrit(n - 1,", "stdtrit(n,"),
     Mutant("neighbours: ties left to rounding", "metrics/neighbourhoods.py", "_ROUNDING = 2e-14", "_ROUNDING = 0.0"),
-    Mutant("half precision: squares overflow", "densities/gaussian.py", "widened(x, self.event)", "x"),
+    Mutant("half precision: squares overflow", "densities/gaussian.py", "promoted(x, self.event)", "x"),
     Mutant("guided by a weak model: counted everywhere", "sampling.py", "* active.evaluations", "* model.evaluations"),
     Mutant("guided by a weak model: w for 1 + w", "guidance/auto.py", "certain(denoised + self", "certain(self"),
     Mutant("guide: a step late", "training/loop.py", "state.step == settings.guide_step", "k == settings.guide_step"),

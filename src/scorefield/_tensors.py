@@ -25,12 +25,12 @@ __all__ = [
     "looked_at",
     "match_rows",
     "precise",
+    "promoted",
     "recording",
     "same_state",
     "sum_event",
     "take_rows",
     "there",
-    "widened",
 ]
 
 
@@ -67,7 +67,7 @@ def floating(x: Tensor, event: tuple[int, ...] | None = None) -> Tensor:
     return x
 
 
-def widened(x: Tensor, event: tuple[int, ...]) -> Tensor:
+def promoted(x: Tensor, event: tuple[int, ...]) -> Tensor:
     """Return `floating` states, those of half precision in float32, where squares neither overflow nor lose what tells them apart."""
     return floating(x, event).to(torch.promote_types(x.dtype, torch.float32))
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scorefield._whole import whole
+from scorefield._replacing import replacing
 from scorefield.cli import main
 from scorefield.cli.console import open_streams
 from scorefield.cli.files import write_text
@@ -111,7 +111,7 @@ def test_a_file_keeps_its_rights_and_a_link_leads_where_it_led() -> None:
     Path("real/x.txt").write_text("old")
     Path("real/x.txt").chmod(0o640)
     Path("x.txt").symlink_to("real/x.txt")
-    with whole("x.txt") as place:
+    with replacing("x.txt") as place:
         assert Path("x.txt").read_text() == "old"
         place.write_text("new")
     assert Path("x.txt").is_symlink()
@@ -122,7 +122,7 @@ def test_a_file_keeps_its_rights_and_a_link_leads_where_it_led() -> None:
 
 def test_of_a_folder_there_is_all_or_nothing() -> None:
     def write(last: str) -> None:
-        with whole("made") as place:
+        with replacing("made") as place:
             place.mkdir()
             (place / "first").write_text("first")
             if not last:
@@ -137,10 +137,10 @@ def test_of_a_folder_there_is_all_or_nothing() -> None:
 
 
 def test_a_device_and_a_file_in_a_closed_folder_are_written_to_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    with whole("/dev/null") as place:
+    with replacing("/dev/null") as place:
         assert place == Path("/dev/null")
     monkeypatch.setattr(os, "access", lambda path, mode: False)
-    with whole("x.txt") as place:
+    with replacing("x.txt") as place:
         assert place == Path("x.txt")
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
-from scorefield._whole import whole
+from scorefield._replacing import replacing
 from scorefield.errors import ConfigError, ScorefieldError
 
 __all__ = [
@@ -62,9 +62,8 @@ def writable(name: str, kinds: tuple[str, ...] = (), *, read: tuple[str | None, 
     """
     out = Path(name)
     if kinds and os.path.splitext(name)[1] not in kinds:  # as Pillow has it: to Path, "..png" has an extension
-        raise ConfigError(
-            f"--out {out}: the extension must be {' or '.join(filter(None, (', '.join(kinds[:-1]), kinds[-1])))}"
-        )
+        *others, last = kinds
+        raise ConfigError(f"--out {out}: the extension must be {', '.join(others) + ' or ' if others else ''}{last}")
     if not os.path.isdir(out.parent):  # of whatever name: Path's own refuses what is too long
         raise ConfigError(f"--out {out}: the folder {out.parent} does not exist")
     new = not os.path.exists(out)
@@ -90,7 +89,7 @@ def written(out: Path) -> Iterator[Path]:
         ScorefieldError: the disk is full or failing.
     """
     try:
-        with whole(out) as place:
+        with replacing(out) as place:
             yield place
     except OSError as error:
         kind, advice = (

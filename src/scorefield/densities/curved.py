@@ -20,7 +20,7 @@ from torch import Tensor
 
 from scorefield._checks import positive, whole
 from scorefield._noise import standard_normal
-from scorefield._tensors import widened
+from scorefield._tensors import promoted
 from scorefield.densities.base import Noised, Planar
 from scorefield.units import Moments
 
@@ -117,7 +117,7 @@ class Banana(Planar):
 
     def log_prob(self, x: Float[Tensor, "b 2"]) -> Float[Tensor, " b"]:
         """Return log p(x)."""
-        given, x = x, widened(x, self.event)
+        given, x = x, promoted(x, self.event)
         alpha, sigma = self._scales(x)
         width = torch.sqrt(alpha**2 * self.std**2 + sigma**2)
         steepest = (
@@ -164,7 +164,7 @@ class Funnel(Noised):
 
     def log_prob(self, x: Float[Tensor, "b d"]) -> Float[Tensor, " b"]:
         """Return log p(x)."""
-        given, x = x, widened(x, self.event)
+        given, x = x, promoted(x, self.event)
         alpha, sigma = self._scales(x)
         # Σ x_i² of dim − 1 numbers tells v to within √(2/(dim − 1)).
         v, log_w = _posterior_nodes(x[:, :1], 0.0, self.std, alpha, sigma, 2 * math.sqrt((self.dim - 1) / 2))
@@ -212,7 +212,7 @@ class TwoMoons(Planar):
 
     def log_prob(self, x: Float[Tensor, "b 2"]) -> Float[Tensor, " b"]:
         """Return log p(x)."""
-        given, x = x, widened(x, self.event)
+        given, x = x, promoted(x, self.event)
         alpha, sigma = self._scales(x)
         variance = alpha**2 * self.std**2 + sigma**2
         sharpest = (alpha * self.radius / variance.sqrt()).max().item() if len(variance) else 1.0

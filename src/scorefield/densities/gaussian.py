@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from scorefield._noise import standard_normal
-from scorefield._tensors import flatten, like, widened
+from scorefield._tensors import flatten, like, promoted
 from scorefield.densities.base import KnownScore, compose, one_scale
 from scorefield.units import Moments
 
@@ -137,7 +137,7 @@ class GaussianMixture(KnownScore):
 
     def _whiten(self, x: Tensor) -> tuple[_Components, Tensor, Tensor]:
         """Return the components as x sees them, Uᵀ(x − αμ) and the variances α²λ + σ², both (b, k, D)."""
-        rows = flatten(widened(x, self.event))
+        rows = flatten(promoted(x, self.event))
         c = self.components.to(rows)
         cube = rows[:, None, :]
         alpha, sigma = like(self.alpha, cube), like(self.sigma, cube)

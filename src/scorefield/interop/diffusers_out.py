@@ -8,7 +8,7 @@ from typing import Any
 from safetensors.torch import save_file
 from torch import Tensor
 
-from scorefield._whole import whole
+from scorefield._replacing import replacing
 from scorefield.errors import CheckpointError, ConfigError
 
 __all__ = ["write_pipeline"]
@@ -66,7 +66,7 @@ def write_pipeline(folder: Path, settings: Mapping[str, Mapping[str, Any]], weig
     }
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with whole(folder) as made:
+        with replacing(folder) as made:
             for place, values in files.items():
                 path = made / place
                 path.parent.mkdir(parents=True, exist_ok=True)

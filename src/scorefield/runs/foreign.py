@@ -6,7 +6,7 @@ from typing import Any, Literal, cast
 import torch
 from torch import Tensor
 
-from scorefield._whole import whole
+from scorefield._replacing import replacing
 from scorefield.config.migrate import named
 from scorefield.errors import ConfigError
 from scorefield.interop import Moments, Weights, write_score_sde, write_weights
@@ -72,7 +72,7 @@ def _write_run(out: Path, brought: Brought) -> None:
     config = brought.config
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with whole(out) as place:
+        with replacing(out) as place:
             folder = RunFolder(place)
             checkpoint.save(
                 folder.checkpoints, brought.step, brought.tensors, config.kept(brought.event), keep=config.train.keep

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["whole"]
+__all__ = ["replacing"]
 
 
 @contextmanager
-def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield where to write a file or a folder; it becomes ``path`` when all of it is written, and until then what was there stays.
 
     A device is written to as it is, and so is a file in a folder where nothing can be made. What a link leads to is replaced, not the link.

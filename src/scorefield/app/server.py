@@ -217,9 +217,8 @@ def _errors(app: FastAPI) -> None:
     async def invalid(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)  # noqa: S101 for the type checker: registered for it
         first = error.errors()[0]
-        where = next((part for part in first["loc"][1:] if isinstance(part, str)), "request")[
-            :80
-        ]  # and not which of its types
+        # The first name is the setting; what follows it is which of its types was tried.
+        where = next((part for part in first["loc"][1:] if isinstance(part, str)), "request")[:80]
         said = first["msg"][:200]
         return _error(422, f"{where}: {said if said[:2].isupper() else said[:1].lower() + said[1:]}")
 

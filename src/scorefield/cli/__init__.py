@@ -2,9 +2,8 @@
 
 try:
     from scorefield.cli.main import main
-except (
-    KeyboardInterrupt
-):  # Ctrl-C before there is a command: the lines of whatever was being imported tell nobody anything
+except KeyboardInterrupt:
+    # Ctrl-C before there is a command: the lines of whatever was being imported tell nobody anything.
     raise SystemExit(130) from None
 
 __all__ = ["main"]

@@ -67,9 +67,8 @@ def sheet(
     # TrueType, so that text stays text.
     fonts = mpl.rc_context({"pdf.fonttype": 42, "ps.fonttype": 42, "svg.hashsalt": "scorefield"})
     with fonts, warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", "Glyph"
-        )  # a letter that the typeface lacks, of a file's name mostly, is an empty box
+        # A letter that the typeface lacks, of a file's name mostly, is an empty box.
+        warnings.filterwarnings("ignore", "Glyph")
         figure.savefig(
             path, dpi=150, bbox_inches="tight" if tight else None, metadata=_UNDATED.get(path.suffix.lower())
         )

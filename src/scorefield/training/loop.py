@@ -71,9 +71,8 @@ def train(
         for child in state.model.children():
             child.compile(mode="reduce-overhead" if settings.compile == "graphs" else None)
     if settings.compile == "graphs":
-        for p in (
-            state.model.parameters()
-        ):  # gradients are added to these: what a graph returns lasts until its next replay alone
+        # Gradients are added to these: what a graph returns lasts until its next replay alone.
+        for p in state.model.parameters():
             p.grad = torch.zeros_like(p) if p.requires_grad else None
     while state.step < settings.steps:
         k, rate = state.step, settings.rate(state.step)

@@ -1,7 +1,6 @@
 """Tables of text: names, numbers, what is wrong with a cell; trained on and drawn by name."""
 
 import csv
-import time
 from pathlib import Path
 
 import numpy as np
@@ -81,16 +80,15 @@ def test_what_is_no_number_is_told_by_row_and_column(tmp_path, text, columns, wo
         assert word in str(caught.value)
 
 
-def test_sixty_thousand_columns_are_read_in_a_moment(tmp_path) -> None:
-    """Genes, mostly. Each name was looked for among all, which took minutes; now the reading of numbers takes a tenth of a second."""
+@pytest.mark.timeout(15)
+def test_a_table_of_sixty_thousand_columns_does_not_hang(tmp_path) -> None:
+    """Genes, mostly. Each name was looked for among all, which took minutes, where reading takes a tenth of a second."""
     names = [f"gene{k}" for k in range(60_000)]
     path = table(tmp_path, "\n".join([",".join(names), *(",".join([cell] * len(names)) for cell in "12")]))
-    began = time.process_time()
     found = from_table_file(path, names[::-1])
     assert found.columns == tuple(names[::-1])
     with pytest.raises(DataError, match="two columns called 'gene7'"):
         from_table_file(table(tmp_path, path.read_text().replace("gene59999", "gene7", 1)))
-    assert time.process_time() - began < 20
 
 
 def test_a_file_that_is_no_text_is_refused(tmp_path) -> None:

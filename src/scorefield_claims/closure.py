@@ -5,8 +5,10 @@ that a package passes on, by an import in its ``__init__.py`` or, where what it 
 to the module that defines it, so that one name of a package does not bring the whole. A package used whole brings all it passes on. What is
 imported by a computed name is not seen.
 
-Compared is the syntax tree without docstrings, comments, layout, annotations of signatures, and what type checkers alone read, written in
-a form that is the same for every version of Python.
+Compared is the syntax tree without docstrings, comments, layout, annotations of signatures, what type checkers alone read, what errors say,
+and refusals, written in a form that is the same for every version of Python. A refusal is an assertion, or a condition of an error and of
+nothing else: where there are numbers, it did not apply. Within ``try`` they count, for there what is raised may be caught; that a caller
+catches it is not seen.
 """
 
 import ast
@@ -129,6 +131,8 @@ class Sources:
 class _Bare(ast.NodeTransformer):
     """Takes from a tree what no number follows from."""
 
+    _tried = False
+
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
         """Drop strings that stand alone: docstrings."""
         alone = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
@@ -149,10 +153,30 @@ class _Bare(ast.NodeTransformer):
         node.values = [part for part in node.values if not (isinstance(part, ast.Constant) and part.value == "")]
         return self.generic_visit(node)
 
-    def visit_If(self, node: ast.If) -> ast.AST | list[ast.AST]:
-        """Drop what stands under ``if TYPE_CHECKING``."""
+    def visit_Raise(self, node: ast.Raise) -> ast.AST:
+        """Drop what an error says; its kind counts, as that by which it is caught."""
+        return ast.Raise(node.exc.func if isinstance(node.exc, ast.Call) else node.exc)
+
+    def visit_Assert(self, node: ast.Assert) -> ast.AST | None:
+        """Drop an assertion."""
+        return node if self._tried or _assigns(node.test) else None
+
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.AST] | None:
+        """Drop what stands under ``if TYPE_CHECKING``, and conditions of errors."""
         node = self.generic_visit(node)  # pyright: ignore[reportAssignmentType] of the same type
-        return list(node.orelse) if _dotted(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING") else node
+        if _dotted(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
+            return list(node.orelse)
+        refuses = not node.orelse and all(isinstance(part, ast.Raise) for part in node.body)
+        return None if refuses and not (self._tried or _assigns(node.test)) else node
+
+    def visit_Try(self, node: ast.Try) -> ast.AST:
+        """Keep all conditions."""
+        outside, self._tried = self._tried, True
+        self.generic_visit(node)
+        self._tried = outside
+        return node
+
+    visit_TryStar = visit_Try  # pyright: ignore[reportAssignmentType] has the same fields
 
 
 def digest(*nodes: ast.AST) -> str:
@@ -182,6 +206,11 @@ def _dotted(node: ast.AST) -> str | None:
         of = _dotted(node.value)
         return of and f"{of}.{node.attr}"
     return node.id if isinstance(node, ast.Name) else None
+
+
+def _assigns(node: ast.AST) -> bool:
+    """Return whether an expression gives a name a value."""
+    return any(isinstance(part, ast.NamedExpr) for part in ast.walk(node))
 
 
 def _names(node: ast.AST) -> Iterator[str]:

@@ -15,6 +15,23 @@ LIBRARY = {
     "samplers/euler.py": "class Euler:\n    order = 1",
     "_tensors.py": "import math\nif TYPE_CHECKING:\n    import lib.unused as u\ndef like(x): return x * math.pi",
     "unused.py": "x = 1",
+    "checked.py": """from lib.unused import x
+def root(value):
+    assert value < 9
+    if value < x:
+        raise ValueError(f"too small: {value}")
+    try:
+        if value < 4:
+            raise KeyError("few")
+    except KeyError:
+        value = 2
+    if (half := value / 2) < 0:
+        raise ValueError("odd")
+    if value > 5:
+        value = 5
+        raise OSError("many")
+    return half
+""",
 }
 CLAIMS = {
     "__init__.py": "",
@@ -29,6 +46,7 @@ def measure(n=base.SIZE):
     return sf.Karras(n), Heun()
 ''',
     "other.py": "import lib as sf\nsf.Euler",
+    "checks.py": "import lib.checked\nlib.checked.root(3)",
 }
 REACHED = ["claims.base", "claims.one", "lib._tensors", "lib.grids", "lib.samplers.ode"]
 
@@ -96,6 +114,28 @@ def test_a_change_of_words_or_of_other_code_is_not(root: Path, file: str, old: s
     before = reached(root)
     change(root, file, old, new)
     assert reached(root) == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "counts"),
+    [
+        ("value < 9", "value < 8", False),
+        ("value < x", "value < x - 1", False),
+        ("too small", "not large enough", False),
+        ('"few"', '"hardly any"', False),
+        ('"many"', '"a lot"', False),
+        ("value < 4", "value < 3", True),
+        ("KeyError(", "IndexError(", True),
+        ("value / 2", "value / 3", True),
+        ("value > 5", "value > 6", True),
+        ("OSError(", "TypeError(", True),
+    ],
+)
+def test_of_a_refusal_counts_what_may_be_caught_or_gives_a_value(root: Path, old: str, new: str, counts: bool):
+    before = reached(root, "claims.checks")
+    assert list(before) == ["claims.checks", "lib.checked"]  # not what the refusal alone uses
+    change(root, "lib/checked.py", old, new)
+    assert (reached(root, "claims.checks") != before) == counts
 
 
 def test_what_is_set_apart_is_not_compared(root: Path):

@@ -27,7 +27,7 @@ import scorefield as sf
 from scorefield import data
 from scorefield.plotting import sampler_comparison, save_grid
 
-FAST = os.environ.get("SCOREFIELD_FAST") in ("1", "docs")  # in full it trains for ten minutes or more
+FAST = os.environ.get("SCOREFIELD_FAST") in ("1", "docs")  # in full it trains for a while
 N = 9 if FAST else 64
 OUT = Path(tempfile.mkdtemp())
 
@@ -65,8 +65,8 @@ drawn = sf.sample(model, sf.Heun(), (N, *images.event), grid=sf.Karras(17))
 show("trained_here", drawn.x)
 
 # %% [markdown]
-# In fast mode that is a few seconds of training, and the digits show it. The same from the shell, with checkpoints, resume and pictures
-# on the way: `scorefield train --config mnist`.
+# In fast mode the network is trained too briefly to draw digits. The same from the shell, with checkpoints, resume and pictures on the
+# way: `scorefield train --config mnist`.
 #
 # ## Five samplers on one network
 
@@ -74,7 +74,7 @@ show("trained_here", drawn.x)
 loaded = sf.load_model("mnist")
 model, event = loaded.model, loaded.event
 runs = {
-    "Heun, churned": (sf.Heun(churn=10.0, churn_min=0.05, churn_max=10.0), sf.Karras(17)),
+    "Heun, as shipped": loaded.config.sampling.build(model.process),
     "probability-flow ODE, adaptive": (sf.AdaptiveODE(1e-2, 1e-2), sf.LogSNR(1)),
     "reverse SDE": (sf.EulerMaruyama(), sf.LogSNR(99 if FAST else 299)),
     "predictor-corrector": (
@@ -117,7 +117,7 @@ show("classes", drawn.x)
 # known of them, two restorations of each. The model never saw a mask.
 
 # %%
-truth = sf.sample(model, sf.Heun(churn=10.0, churn_min=0.05, churn_max=10.0), (8, *event), grid=sf.Karras(17), seed=5).x
+truth = loaded.sample(8, seed=5).x
 left = torch.zeros(event, dtype=torch.bool)
 left[..., : event[-1] // 2] = True
 random = torch.rand(event, generator=torch.Generator().manual_seed(0)) < 0.4

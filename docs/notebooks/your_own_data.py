@@ -29,7 +29,7 @@ from scorefield import advice, data
 from scorefield.metrics import soundness
 from scorefield.plotting import save_grid
 
-FAST = os.environ.get("SCOREFIELD_FAST") in ("1", "docs")  # in full it trains for ten minutes or more
+FAST = os.environ.get("SCOREFIELD_FAST") in ("1", "docs")  # in full it trains for a while
 OUT = Path(tempfile.mkdtemp())
 folder = OUT / "pictures"
 folder.mkdir()

@@ -1,5 +1,6 @@
 """Objects of other libraries are models of ours: their samplers and ours agree on the same noise, and likelihoods are exact."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -174,6 +175,26 @@ def test_our_euler_is_azulas_ddim() -> None:
     with torch.no_grad():
         ours = sample(from_azula(denoiser), Euler(), init=x, grid=sampler.timesteps.double(), denoise=False).x
         torch.testing.assert_close(ours, sampler(x), rtol=1e-4, atol=1e-4)
+
+
+def test_a_sample_of_azulas_ddpm_depends_on_its_batch_as_the_page_says() -> None:
+    pytest.importorskip("azula", reason="azula is not installed")
+    from azula.denoise import KarrasDenoiser
+    from azula.noise import VPSchedule
+    from azula.sample import DDPMSampler
+
+    class Backbone(torch.nn.Module):
+        def forward(self, x: Tensor, t: Tensor) -> Tensor:
+            return torch.tanh(x)
+
+    sampler = DDPMSampler(KarrasDenoiser(Backbone(), VPSchedule()), steps=8, silent=True)
+    starts, drawn = torch.randn(4, 3), []
+    for rows in (slice(None), slice(3, 4)):
+        torch.manual_seed(3)
+        drawn.append(sampler(starts[rows]))
+    assert (drawn[0][3] - drawn[1][0]).abs().max() > 0.1
+    page = Path(__file__).parents[2] / "docs" / "howto" / "same_seed.md"
+    assert "| azula, `DDPMSampler`, `torch.manual_seed` | another image" in page.read_text(encoding="utf-8")
 
 
 def test_a_pipeline_of_diffusers_is_the_model_that_its_folder_is(tmp_path: Any) -> None:

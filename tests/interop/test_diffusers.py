@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,20 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from scorefield import (
+    EDM,
     VP,
     CheckpointError,
     ConfigError,
+    Denoiser,
     DPMpp2M,
     Euler,
     Exact,
     GaussianMixture,
+    Heun,
     Karras,
     LoadedModel,
     Sampler,
+    UNet,
     load_model,
     sample,
 )
@@ -54,6 +58,46 @@ def saved(folder: Path, net: Any, scheduler: Any) -> Path:
     net.save_pretrained(folder / "unet")
     scheduler.save_pretrained(folder / "scheduler")
     return folder
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "howto" / "same_seed.md").read_text(encoding="utf-8")
+
+
+def streams(seeds: Sequence[int]) -> list[torch.Generator]:
+    return [torch.Generator().manual_seed(seed) for seed in seeds]
+
+
+def seeded(net: Any, seeds: Sequence[int]) -> Tensor:
+    model = Denoiser(net, EDM(), sigma_data=0.5)
+    return sample(model, Heun(churn=4.0), (len(seeds), 3, 8, 8), grid=Karras(8), seeds=seeds).x
+
+
+def piped(pipeline: Any, generator: Any, count: int) -> Tensor:
+    pipeline.set_progress_bar_config(disable=True)
+    made = pipeline(batch_size=count, generator=generator, num_inference_steps=8, output_type="np")
+    return torch.from_numpy(made.images)
+
+
+DRAWN_FROM_SEEDS: dict[str, Callable[[Any, Sequence[int]], Tensor]] = {
+    "scorefield, `seeds=[one, per, image]`": seeded,
+    "diffusers, `DDPMPipeline(generator=[one, per, image])`": lambda net, seeds: piped(
+        diffusers.DDPMPipeline(net, diffusers.DDPMScheduler()), streams(seeds), len(seeds)
+    ),
+    "diffusers, `DDPMPipeline(generator=one)`": lambda net, seeds: piped(
+        diffusers.DDPMPipeline(net, diffusers.DDPMScheduler()), streams(seeds[-1:])[0], len(seeds)
+    ),
+    "diffusers, `ScoreSdeVePipeline(generator=[one, per, image])`": lambda net, seeds: piped(
+        diffusers.ScoreSdeVePipeline(net, diffusers.ScoreSdeVeScheduler(sigma_max=1.0)), streams(seeds), len(seeds)
+    ),
+}
+
+
+@pytest.mark.parametrize("call", DRAWN_FROM_SEEDS)
+def test_an_image_drawn_alone_is_the_one_of_a_batch_where_the_page_says_so(call: str) -> None:
+    net = UNet(3, 8, width=16) if call.startswith("scorefield") else unet(in_channels=3, out_channels=3)
+    together, alone = (DRAWN_FROM_SEEDS[call](net, seeds) for seeds in ([0, 1, 2, 3], [3]))
+    same = bool((together[3] - alone[0]).abs().max() < 1e-4)
+    assert f"| {call} | {'the same' if same else 'another'} image" in PAGE
 
 
 def loaded(folder: Path, net: Any, scheduler: Any) -> LoadedModel[ScoreModel]:

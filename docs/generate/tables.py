@@ -21,7 +21,6 @@ from scorefield import (
     Ladder,
     LogNormal,
     LogSNR,
-    PredictorCorrector,
     Sampler,
     ScoreModel,
     edm_weight,
@@ -122,10 +121,8 @@ def _declared(folder: Path) -> None:
 
 def _name(sampler: Sampler) -> str:
     """Return a name that says what matters for the cost."""
-    if isinstance(sampler, PredictorCorrector):
-        return f"PredictorCorrector({type(sampler.predictor).__name__}, {type(sampler.corrector).__name__})"
-    plain = type(sampler).__name__
-    return f"{plain}(repeats={sampler.repeats})" if isinstance(sampler, AnnealedLangevin) else plain
+    name = type(sampler).__name__
+    return f"{name}(repeats={sampler.repeats})" if isinstance(sampler, AnnealedLangevin) else name
 
 
 def _budget(folder: Path) -> None:
@@ -155,13 +152,14 @@ def _bought(folder: Path, file: str, model: ScoreModel) -> None:
             drawn = sample(model, chain, (DRAWS, 2), grid=grid).x
             found[_name(chain)][budget] = energy_distance(drawn, truth)
     rows += [[f"`{name}`", *map(_thousandths, by.values())] for name, by in found.items()]
-    save_table(folder, file, ["sampler", *(f"{b} evaluations" for b in BUDGETS)], rows)
+    save_table(folder, file, ["evaluations:", *map(str, BUDGETS)], rows)
     (folder / f"{file}_words.inc").write_text("".join(f"- {_words(found, budget, alone)}\n" for budget in BUDGETS))
 
 
 def _thousandths(found: Estimate) -> str:
-    """Return a thousand times an estimate."""
-    return f"{1e3 * found.value:.1f} ± {1e3 * found.error:.1f}"
+    """Return a thousand times an estimate, large ones without decimals."""
+    digits = 0 if found.value > 0.1 else 1
+    return f"{1e3 * found.value:.{digits}f} ± {1e3 * found.error:.{digits}f}"
 
 
 def _words(found: dict[str, dict[int, Estimate]], budget: int, alone: Estimate) -> str:
@@ -173,9 +171,11 @@ def _words(found: dict[str, dict[int, Estimate]], budget: int, alone: Estimate) 
         who = f"all but {', '.join(others)}" if len(others) < len(same) else ", ".join(f"`{name}`" for name in same)
         return f"After **{budget} evaluations** {who if others else 'all'} are indistinguishable from exact sampling."
     best = min(at.values(), key=lambda estimate: estimate.value)
-    near = ", ".join(f"`{name}` ({1e3 * at[name].value:.1f})" for name in _within(at, best))
-    heun = f"`Heun`, the default, is at {1e3 * at['Heun'].value:.1f}"
-    return f"After **{budget} evaluations** none is; the nearest are {near}, while {heun}."
+    near = ", ".join(f"`{name}` ({_thousandths(at[name])})" for name in _within(at, best))
+    heun = f"`Heun`, the default, is at {_thousandths(at['Heun'])}"
+    return (
+        f"After **{budget} evaluations** every sampler can still be told from exact sampling. Nearest: {near}; {heun}."
+    )
 
 
 def _within(at: dict[str, Estimate], best: Estimate) -> list[str]:
@@ -208,7 +208,8 @@ def _race(folder: Path) -> None:
 def _mnist(folder: Path) -> None:
     """What results/mnist holds."""
     found = json.loads((RESULTS / "mnist" / "evaluation.json").read_text())
-    training, sampler, measures = found["training"], found["sampler"], found["measures"]
+    training, sampler, measures, machine = (found[part] for part in ("training", "sampler", "measures", "environment"))
+    distance = measures["frechet_distance"]
     rows = [
         ["training", f"{training['steps']} steps of {training['batch_size']}, {training['seconds'] / 60:.0f} minutes"],
         ["network", f"{training['parameters']:,} parameters"],
@@ -216,11 +217,19 @@ def _mnist(folder: Path) -> None:
             "sampler",
             f"{sampler['kind']}, {_transitions(sampler)} transitions, churn {sampler['churn']:g}, guide {found['guide']:g}",
         ],
-        ["evaluations per digit", str(found["evaluations_per_sample"])],
-        ["seconds per 64 digits", f"{64 * found['seconds']['sampling'] / found['n']:.1f}"],
+        ["evaluations per digit", f"{found['evaluations_per_sample']:g}"],
+        [
+            "seconds per 64 digits",
+            f"{64 * found['seconds']['sampling'] / found['n']:.1f} ({machine['device']}, threads: {machine['threads']})",
+        ],
         ["judge's confidence (test digits)", _beside(measures["confidence"])],
-        ["FID, MNIST features (training digits)", _beside(measures["frechet_distance"])],
-        ["machine", f"{found['environment']['device']}, {found['environment']['threads']} threads"],
+        ["FID, MNIST features (training digits)", _beside(distance)],
+        ["FID / floor", f"{distance['samples']['value'] / distance['real']['value']:.1f}"],
+        [
+            "accuracy of networks trained to tell them from test digits (training digits)",
+            _beside(found["classifier_two_sample"]["as they are"]),
+        ],
+        ["bits/dim of test digits, variational bound", f"{found['bits_per_dim']['variational']['value']:.3f}"],
     ]
     save_table(folder, "mnist", ["what", "measured"], rows)
 

@@ -3,6 +3,7 @@
 import argparse
 import re
 from importlib import import_module
+from itertools import chain, zip_longest
 from pathlib import Path
 
 from scorefield.cli.main import COMMANDS
@@ -53,5 +54,7 @@ def _row(action: argparse.Action) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Return text in which nothing is markup."""
-    return re.sub(r"([|*_<>\[\]{}`])", r"\\\1", text.replace("%%", "%"))
+    """Return text in which nothing is markup but options, which are code: in prose two hyphens become a dash."""
+    parts = re.split(r"(--[a-z][\w.-]*\w)", text.replace("%%", "%"))
+    plain = (re.sub(r"([|*_<>\[\]{}`])", r"\\\1", part) for part in parts[::2])
+    return "".join(chain.from_iterable(zip_longest(plain, (f"`{part}`" for part in parts[1::2]), fillvalue="")))

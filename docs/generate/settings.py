@@ -197,9 +197,9 @@ def _bounds(metadata: tuple[object, ...]) -> list[str]:
     """Return the bounds that a field declares."""
     parts = [part for entry in metadata for part in (entry.metadata if isinstance(entry, FieldInfo) else [entry])]
     found = [
-        f"{sign} {getattr(part, name)}"
+        f"{sign} {'2⁶³' if bound == 2**63 else bound}"
         for part in parts
         for name, sign in _BOUNDS.items()
-        if getattr(part, name, None) is not None
+        if (bound := getattr(part, name, None)) is not None
     ]
     return [", ".join(found)] if found else []

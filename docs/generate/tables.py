@@ -295,31 +295,37 @@ _COMPILED = {False: "", True: ", compiled", "graphs": ", CUDA graphs"}
 
 def _gpus(folder: Path) -> None:
     """What ``python -m benchmarks.gpu`` measured of each card, of the U-Net of MNIST's recipe."""
-    rows = []
-    for path in sorted((RESULTS / "gpu").glob("*.json")):
-        found = json.loads(path.read_text())
-        drawn = found["sampling"]
-        compiled = "".join(f"; {row['digits/s']:,.0f} compiled" for row in found.get("sampling, compiled", [])[:1])
-        rows += [
-            [
-                f"{found['device']}, torch {found['torch']}",
-                f"{row['batch']}{_COMPILED[row.get('compile', False)]}",
-                f"{row['images/s']:,.0f}",
-                f"{row['of peak']:.1%} of {found['peak_bf16'] / 1e12:.0f} TFLOP/s",
-                f"{row['memory taken'] / 2**20:,.0f} ({row['memory foreseen, float32'] / 2**20:,.0f})",
-                f"{drawn['digits/s']:,.0f} at {drawn['evaluations']:.0f} evaluations{compiled}",
-            ]
-            for row in found["training"]
+    cards = [json.loads(path.read_text()) for path in sorted((RESULTS / "gpu").glob("*.json"))]
+    trained = [
+        [
+            _card(found),
+            f"{row['batch']}{_COMPILED[row.get('compile', False)]}",
+            f"{row['images/s']:,.0f}",
+            f"{row['of peak']:.1%}",
+            f"{row['memory taken'] / 2**20:,.0f} ({row['memory foreseen, float32'] / 2**20:,.0f})",
         ]
-    head = [
-        "device",
-        "batch",
-        "training, images/s in bf16",
-        "of its bf16 product",
-        "MiB taken (foreseen)",
-        "digits drawn/s in float32",
+        for found in cards
+        for row in found["training"]
     ]
-    save_table(folder, "gpus", head, rows)
+    head = ["card", "batch", "images/s", "utilisation", "MiB taken (foreseen for float32)"]
+    save_table(folder, "gpus", head, trained)
+    drawn = [
+        [
+            f"{_card(found)}, torch {found['torch']}",
+            f"{found['sampling']['evaluations']:.0f}",
+            *(f"{row['digits/s']:,.0f}" for row in (found["sampling"], *found.get("sampling, compiled", [])[:1])),
+            *([] if "sampling, compiled" in found else ["not measured"]),
+            f"{found['peak_bf16'] / 1e12:.0f} TFLOP/s",
+        ]
+        for found in cards
+    ]
+    head = ["card", "evaluations per digit", "digits/s", "compiled", "large products in bfloat16: utilisation 1"]
+    save_table(folder, "gpus_drawing", head, drawn)
+
+
+def _card(found: dict[str, Any]) -> str:
+    """Return the short name of a device: NVIDIA H100 of NVIDIA H100 80GB HBM3."""
+    return " ".join(found["device"].split()[:2])
 
 
 def _beside(row: dict[str, dict[str, float]]) -> str:

@@ -136,7 +136,7 @@ class LoadedModel(Generic[Model]):
 
         Sample i depends on its seed alone: on one machine it is the same to 1e-6 in a batch of any size, in float32 and in bfloat16, where
         the network is a `scorefield.networks.UNet` (`scorefield.networks.rows` says why). With other networks the last digit of float32
-        depends on the batch, and a sampler can amplify it: by up to a thousand times, to 2e-4, as measured on MNIST.
+        depends on the batch, and a sampler can amplify it.
 
         Args:
             n: how many; with ``seeds``, their number.

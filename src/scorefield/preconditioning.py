@@ -114,7 +114,7 @@ class Denoiser(Networked):
         sigma_data: standard deviation of the data over all examples and coordinates.
         mean_data: mean of the data over all examples and coordinates.
         start: where sampling starts: with the "moments" of p_t that follow from mean and deviation of the data, or from "noise" alone,
-            N(0, σ²), as the first edition did.
+            N(0, σ²), as runs of older releases do.
     """
 
     def __init__(

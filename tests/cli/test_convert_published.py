@@ -214,6 +214,13 @@ COUNTS |= {
 }
 
 
+@pytest.mark.parametrize("name", sorted(COUNTS))
+def test_the_page_has_the_size_of_a_published_configuration(name: str) -> None:
+    page = Path(__file__).parents[2] / "docs" / "howto" / "others_models.md"
+    rows = [row for row in page.read_text(encoding="utf-8").splitlines() if f"`{name.replace('subvp', 'vp')}`" in row]
+    assert f"{COUNTS[name] / 1e6:.1f}" in rows[0].split("|")[2]
+
+
 @pytest.mark.parametrize("name", sorted({*COUNTS, *PUBLISHED}))
 def test_a_published_configuration_has_the_published_size(name: str) -> None:
     config = validate(RunConfig, run_of_score_sde(PUBLISHED[name]), name)

@@ -31,7 +31,7 @@ def parser() -> ArgumentParser:
     """Return the parser of the command."""
     parser = command(
         "Write 8-bit images to a file about as long as the variational bound of the model, by bits-back coding along its diffusion, or "
-        "make them again from it, the same bytes. The first image costs about a byte and a half for each pixel, which many images share. "
+        "make them again from it, the same bytes. A file begins with random bits for its first image, a cost that many images share. "
         "Runs on one thread unless --threads says more: decoding must round as encoding did."
     )
     parser.set_defaults(threads=1)

@@ -1,4 +1,4 @@
-"""``scorefield quickstart``: learn 8x8 digits in about two minutes, and draw them."""
+"""``scorefield quickstart``: learn 8x8 digits in a few minutes, and draw them."""
 
 import json
 import shutil
@@ -60,7 +60,7 @@ def run(args: Namespace) -> int:
     values = {**_CONFIG, "seed": args.seed, "train": {**_CONFIG["train"], "steps": args.steps}}
     with Run(validate(RunConfig, values, "command line"), path, parallel=OneProcess(), warn=warn) as made:
         made.begin()
-        print(f"learning {len(made.data)} digits of 8x8 pixels: {args.steps} steps, a minute or two on two cores")
+        print(f"learning {len(made.data)} digits of 8x8 pixels: {args.steps} steps, a few minutes on two cores")
         code = follow(made)
     if code != 0:
         return code
@@ -131,5 +131,5 @@ def _farewell(path: Path, metrics: dict[str, Any]) -> None:
         f"  scorefield sample {path} --sampler heun --steps 10 -n 100 --out fast.png\n"
         f"  scorefield sample {path} --sampler ald --out langevin.gif\n"
         f"  scorefield sample {model} -n 64 --out digits.png\n"
-        "  scorefield train --config mnist-small   # five to ten minutes on two idle cores; --config mnist takes two hours"
+        "  scorefield train --config mnist-small   # six minutes on two idle cores; --config mnist takes two hours"
     )

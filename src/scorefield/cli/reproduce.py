@@ -46,7 +46,7 @@ def parser() -> ArgumentParser:
         "--budget",
         choices=BUDGETS,
         default="small",
-        help="small: about a minute a claim; full: minutes to an hour or so",
+        help="small: about a minute a claim; full: minutes to hours",
     )
     parser.add_argument("--out", type=str, default="results", metavar="FOLDER", help="results go to FOLDER/NAME")
     parser.add_argument("--force", action="store_true", help="measure again what is already there")

@@ -1,8 +1,8 @@
 """How many processor cores a command computes on.
 
-Threads that share a core wait for each other at the end of every small operation: on two busy cores a restoration took 131 s with two
-threads and 1.6 s with one. So where nobody says how many, a command that draws or measures takes the cores that are idle. What training
-gives may differ in the last bits from one number of threads to another, so there the number is not chosen by what else runs.
+Threads that share a core wait for each other at the end of every small operation, and on busy cores most of the time goes there. So
+where nobody says how many, a command that draws or measures takes the cores that are idle. What training gives may differ in the last
+bits from one number of threads to another, so there the number is not chosen by what else runs.
 """
 
 import os

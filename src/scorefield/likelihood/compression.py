@@ -47,7 +47,7 @@ def compress(
         images: bytes.
         steps: T; more come nearer to the bound, and take longer.
         batch: images coded at once, for speed; the first ones are coded alone, since the states of a batch are drawn from bits that must
-            be there. Those of the first image stand for nothing: about a byte and a half for each of its pixels.
+            be there. Those of the first image are random: a cost that the images of a file share.
         on_image: called for each image, when those it is coded with are done.
 
     Cost: steps + 1 evaluations per image; as many to decode.

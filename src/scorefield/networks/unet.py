@@ -93,7 +93,7 @@ class UNet(nn.Module):
     """A residual U-Net F(x, noise, labels) with one output per input value, zero when new.
 
     At 28×28×1 the grids are 28, 14 and 7 wide with 32, 64 and 128 channels, 1.22 M parameters in all. Train it under
-    bfloat16 autocast where the processor has bfloat16 arithmetic: nearly twice as fast.
+    bfloat16 autocast where the processor has bfloat16 arithmetic: that is faster.
 
     Args:
         channels: channels of the images.
@@ -101,8 +101,8 @@ class UNet(nn.Module):
             volumes. Odd sizes are padded inside.
         width: channels on the coarsest grid; each finer grid has half as many, but no fewer than a quarter.
         depth: residual blocks on the coarsest grid; the grids between have one on the way down and one on the way up.
-        finest: residual blocks on the finest grid, each way, where there is a coarser one. They are a quarter of the
-            network's time at 28×28; with 0 the pixels go to the next grid in squares of four, as they are.
+        finest: residual blocks on the finest grid, each way, where there is a coarser one. They take much of the
+            time; with 0 the pixels go to the next grid in squares of four, as they are.
         classes: number of labels; None for a network that takes none.
         levels: number of noise levels, when ``noise`` is the index of one; None when it is a real number.
         dropout: share of the channels' values set to zero inside each block in training.

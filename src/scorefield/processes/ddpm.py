@@ -28,7 +28,8 @@ class DDPM(Process):
         beta_min: β_0.
         beta_max: β_{N−1}.
         schedule: how β goes from one to the other: "linear" (Ho et al. 2020), "scaled_linear", linear in √β (Rombach et al. 2022), or
-            "cosine", whose α_i is cos((i/N + 0.008)/1.008 · π/2) up to β = 0.999 (Nichol & Dhariwal 2021) and which knows no ends.
+            "cosine", whose α_i is cos((i/N + 0.008)/1.008 · π/2) up to β = 0.999 (Nichol & Dhariwal 2021) and which needs neither β_0
+            nor β_{N−1}.
         betas: the β's one by one, in place of a schedule.
     """
 

@@ -28,8 +28,7 @@ class Cost:
     Attributes:
         parameters: of the network.
         state: bytes of weights, gradients, average and moments; every process holds all of it, or a share (train.sharding).
-        activations: bytes kept for the backward pass, for one example, in float32; bfloat16 halves most of them. Allocators hold more: 1.28
-            times as much was resident on a CPU.
+        activations: bytes kept for the backward pass, for one example, in float32; bfloat16 halves most of them. Allocators hold more.
         operations: multiplications and additions of a forward pass, for one example.
     """
 

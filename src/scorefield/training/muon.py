@@ -5,7 +5,7 @@ r"""Muon (Jordan et al. 2024): momentum, made orthogonal, for the kernels of con
 A kernel (out, in, h, w) is the matrix (out, in·h·w). ``orthogonal`` sends all singular values near 1, so that directions in which the
 gradient is small are learnt as fast as those in which it is large. The factor gives U the size of Adam's updates (Liu et al. 2025,
 arXiv:2502.16982): one learning rate η serves both. Cost: two products with every kernel and twenty of small square matrices, however large
-the batch; 4 % of a training step of configs/mnist.yaml on two cores. Where processes hold shares of the kernels, each gathers all of them,
+the batch. Where processes hold shares of the kernels, each gathers all of them,
 one at a time: as much to send as one pass of the network.
 """
 

@@ -4,6 +4,7 @@ import json
 import re
 from inspect import signature
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -22,7 +23,7 @@ NUMBERS = "|".join(
 QUANTITY = re.compile(rf"\b(?:{NUMBERS})[ -](?:seconds?|minutes?|hours?|[KMG]i?B)\b")
 
 
-def stored(path: str):
+def stored(path: str) -> Any:
     return json.loads((ROOT / "results" / path).read_text(encoding="utf-8"))
 
 
@@ -30,7 +31,7 @@ MNIST = stored("mnist/evaluation.json")
 GPU = f"{WORDS[round(MNIST['training']['seconds'] / 60)]} minutes"
 
 
-def pace(name: str, **changes) -> float:
+def pace(name: str, **changes: dict[str, Any]) -> float:
     """Return the seconds of a training step on two cores that the study of training times found, for the steps of a recipe."""
     recipe = yaml.safe_load((ROOT / "configs" / f"{name}.yaml").read_text(encoding="utf-8"))
     same = [row for row in stored("minutes/results.json") if row["changes"] == changes]

@@ -42,6 +42,7 @@ RING = GaussianMixture.ring()
 PROCESS = VE(0.01, 20.0)
 DRAWS = 3000
 BUDGETS = (4, 8, 16, 32, 64)
+_SPACE = "\N{NO-BREAK SPACE}"
 _CLASSES = {
     "method": "method",
     "evaluations": "evaluations",
@@ -159,7 +160,7 @@ def _bought(folder: Path, file: str, model: ScoreModel) -> None:
 def _thousandths(found: Estimate) -> str:
     """Return a thousand times an estimate, large ones without decimals."""
     digits = 0 if found.value > 0.1 else 1
-    return f"{1e3 * found.value:.{digits}f} ± {1e3 * found.error:.{digits}f}"
+    return f"{1e3 * found.value:.{digits}f}{_SPACE}±{_SPACE}{1e3 * found.error:.{digits}f}"
 
 
 def _words(found: dict[str, dict[int, Estimate]], budget: int, alone: Estimate) -> str:
@@ -319,13 +320,19 @@ def _gpus(folder: Path) -> None:
         ]
         for found in cards
     ]
-    head = ["card", "evaluations per digit", "digits/s", "compiled", "large products in bfloat16: utilisation 1"]
+    head = [
+        "card",
+        "evaluations per digit",
+        "digits/s",
+        "compiled",
+        "large matrix products in bfloat16 (utilisation 100 %)",
+    ]
     save_table(folder, "gpus_drawing", head, drawn)
 
 
 def _card(found: dict[str, Any]) -> str:
     """Return the short name of a device: NVIDIA H100 of NVIDIA H100 80GB HBM3."""
-    return " ".join(found["device"].split()[:2])
+    return _SPACE.join(found["device"].split()[:2])
 
 
 def _beside(row: dict[str, dict[str, float]]) -> str:

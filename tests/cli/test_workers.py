@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,21 +15,17 @@ from scorefield.cli.workers import each
 
 WAITING = """
 import os, signal, time
-from multiprocessing import active_children
-import torch
-torch.set_num_threads(2)
-signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts with & ignores it, and so does all it starts
+from pathlib import Path
 from scorefield.cli.workers import each
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts with & ignores it, and so does all it starts
+def work(seconds):
+    Path(__file__).with_name(f"{os.getpid()}.worker").touch()
+    time.sleep(seconds)
 if __name__ == "__main__":
-    import threading
-    def tell():
-        while len(active_children()) < 2:
-            time.sleep(0.05)
-        time.sleep(4.0)  # until they work
-        print(*(child.pid for child in active_children()), flush=True)
-    threading.Thread(target=tell, daemon=True).start()
-    list(each(time.sleep, [600, 601]))
+    list(each(work, [600, 601]))
 """
+TORCH = "def get_num_threads(): return 2\ndef set_num_threads(threads): pass\n"
+"""What workers ask of PyTorch: three processes that import no more are soon at work."""
 
 
 @pytest.fixture
@@ -63,16 +60,20 @@ def test_a_worker_that_is_killed_is_told_and_nothing_waits_for_it():
 def test_no_worker_outlives_the_command(tmp_path, sent: signal.Signals):
     script = tmp_path / "waiting.py"
     script.write_text(WAITING)
-    command = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    assert command.stdout is not None
-    workers = [int(pid) for pid in command.stdout.readline().split()]
-    assert len(workers) == 2
+    (tmp_path / "torch.py").write_text(TORCH)
+    command = subprocess.Popen([sys.executable, str(script)], stderr=subprocess.DEVNULL)
+    _until(lambda: len(list(tmp_path.glob("*.worker"))) == 2, "the workers do not work")
+    workers = [int(path.stem) for path in tmp_path.glob("*.worker")]
     command.send_signal(sent)
     assert command.wait(timeout=30) != 0
+    _until(lambda: not any(map(_alive, workers)), "a worker outlives the command")
+
+
+def _until(what: Callable[[], bool], otherwise: str) -> None:
     deadline = time.monotonic() + 30
-    while any(map(_alive, workers)):
-        assert time.monotonic() < deadline, "a worker outlives the command"
-        time.sleep(0.1)
+    while not what():
+        assert time.monotonic() < deadline, otherwise
+        time.sleep(0.05)
 
 
 def _abs_and_place(item: int) -> tuple[int, int]:

@@ -1,25 +1,24 @@
 """What a training is said to cost beforehand is what it costs."""
 
-import subprocess
-import sys
+import resource
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from scorefield.networks import MLP
+from forked import Forked
+from scorefield.networks import MLP, UNet
 from scorefield.training.cost import cost
 
-MEASURED = """
-import resource, sys, torch
-from scorefield.networks import UNet
-torch.set_num_threads(1)
-net, n = UNet(channels=1, size=(28, 28), width=16, depth=2), int(sys.argv[1])
-net(torch.randn(2, 1, 28, 28), torch.rand(2)).sum().backward()  # libraries and gradients
-found = net(torch.randn(n, 1, 28, 28), torch.rand(n))
-with open("/proc/self/statm") as file:  # what is kept for the backward pass, not what was freed on the way
-    print(int(file.read().split()[1]) * resource.getpagesize())
-"""
+
+def measured(n: int) -> None:
+    """Print the resident memory while the graph of n images is kept: not what was freed on the way."""
+    net = UNet(channels=1, size=(28, 28), width=16, depth=2)
+    net(torch.randn(2, 1, 28, 28), torch.rand(2)).sum().backward()  # libraries and gradients
+    kept = net(torch.randn(n, 1, 28, 28), torch.rand(n))
+    print(int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize())
+    assert kept.requires_grad
 
 
 @pytest.fixture(autouse=True)
@@ -56,20 +55,13 @@ def test_a_layer_of_weights_is_two_operations_each():
 
 def test_the_memory_of_a_network_is_what_it_takes():
     """Resident memory of a U-Net's graph, of 32 and of 160 images: that, and up to 0.4 more that the allocator holds (0.28 measured)."""
-    from scorefield.networks import UNet
-
-    kept = [
-        int(subprocess.run([sys.executable, "-c", MEASURED, str(n)], capture_output=True, text=True, check=True).stdout)
-        for n in (32, 160)
-    ]
+    kept = [int(Forked(measured, n).communicate()[0]) for n in (32, 160)]
     expected = cost(UNet(channels=1, size=(28, 28), width=16, depth=2), (1, 28, 28)).activations
     assert 0.9 < (kept[1] - kept[0]) / 128 / expected < 1.4
 
 
 def test_nothing_is_computed():
     """A network for 256×256 pixels, in seconds."""
-    from scorefield.networks import UNet
-
     found = cost(UNet(channels=3, size=(256, 256), width=32, depth=2), (3, 256, 256))
     assert found.operations > 4e8
     assert not torch.cuda.is_initialized()

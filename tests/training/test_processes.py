@@ -18,7 +18,7 @@ from processes import CASES, MUON, half_and_half, trained
 from safetensors.torch import load_file
 from small import images, small_run
 
-from forked import Forked, several
+from forked import Forked, command, several
 from scorefield.errors import ConfigError, ScorefieldError
 from scorefield.training import Accelerated, OneProcess, Optimization, checkpoint
 from scorefield.training.loop import _check_sharded
@@ -193,18 +193,37 @@ loop._clip = once
 """
 
 
+def leaving(folder: Path, number: str) -> list[str]:
+    """Return a training of eight steps, of which the second process is sent a signal at the fifth, the first time."""
+    plugin = folder / "leaving.py"
+    plugin.write_text(LEAVING.format(signal=number))
+    arguments = ["train", "--data.kind", "digits", "--network.width", "4", "--network.depth", "1"]
+    arguments += ["--train", '{"steps": 8, "batch_size": 8, "warmup": 2, "checkpoint_every": 3, "log_every": 1}']
+    arguments += ["--sampling.steps", "2", "--device", "cpu", "--plugin", str(plugin)]
+    return [*arguments, "--run-dir", str(folder / "run")]
+
+
 @pytest.mark.promise("A10", "B4")
+def test_a_process_told_to_leave_takes_the_others_along(tmp_path: Path):
+    """A10, B4: after a checkpoint, with 143; one of them says how to go on."""
+    with several(2) as environments:
+        started = [command(*leaving(tmp_path, "SIGTERM"), **environment) for environment in environments]
+        said = [process.communicate()[1] for process in started]
+    assert [process.returncode for process in started] == [143, 143], said
+    assert "".join(said).count("stopped at step 5; go on with: scorefield train") == 1
+    assert (tmp_path / "run" / "checkpoints" / "last").read_text() == "step-00000005\n"
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == list(range(1, 6))
+
+
+@pytest.mark.promise("A10", "B4")
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("number", "restarts"),
-    [("SIGTERM", 0), *(pytest.param(number, 3, marks=pytest.mark.slow) for number in ("SIGTERM", "SIGKILL"))],
+    ("number", "restarts"), [("SIGTERM", 0), ("SIGTERM", 3), ("SIGKILL", 3)]
 )  # gloo does not always connect anew at once
 def test_torchrun_goes_on_by_itself(tmp_path: Path, number: str, restarts: int):
-    """A10, B4: a process told to leave takes all of them along, after a checkpoint, with 143; started again, they go on from there."""
-    plugin, run = tmp_path / "leaving.py", tmp_path / "run"
-    plugin.write_text(LEAVING.format(signal=number))
-    arguments = ["-m", "scorefield", "train", "--data.kind", "digits", "--network.width", "4", "--network.depth", "1"]
-    arguments += ["--train", '{"steps": 8, "batch_size": 8, "warmup": 2, "checkpoint_every": 3, "log_every": 1}']
-    arguments += ["--sampling.steps", "2", "--device", "cpu", "--plugin", str(plugin), "--run-dir", str(run)]
+    """A10, B4: torchrun ends with such processes, or starts them again, and they go on from there."""
+    run, arguments = tmp_path / "run", ["-m", "scorefield", *leaving(tmp_path, number)]
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--max-restarts", str(restarts)]
     launcher += ["--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1", "CUDA_VISIBLE_DEVICES": ""}

@@ -192,6 +192,16 @@ def test_a_line_cut_short_by_a_kill_is_dropped(tmp_path: Path):
     assert [line["step"] for line in folder.read_metrics()] == [1, 2, 3, 4]
 
 
+def test_every_checkpoint_is_written_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Also the last one, where its step is among those that are saved on the way."""
+    saved: list[int] = []
+    monkeypatch.setattr("scorefield.training.checkpoint.save", lambda folder, step, *_, **__: saved.append(step))
+    run, _ = small_run(tmp_path / "run", checkpoint_every=3)
+    with run:
+        list(run)
+    assert saved == [3, 6, 9, 12]
+
+
 def test_a_run_names_its_generator_and_goes_on_with_it(tmp_path: Path):
     """One that names none had PyTorch's; counted noise resumes bit for bit, and in any number of parts."""
     whole, _ = small_run(tmp_path / "whole", generator="philox")

@@ -222,7 +222,7 @@ class Run:
                     curve(record, rows / (now - clock))
                     clock = now
                 self._writer.check()
-                if record.step % config.checkpoint_every == 0:
+                if record.step % config.checkpoint_every == 0 and record.step < config.steps:
                     self.save(wait=not ahead)
                 if record.step % config.sample_every == 0 and record.step < config.steps:
                     self.draw()

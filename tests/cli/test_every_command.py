@@ -76,6 +76,8 @@ def answer(request, capsys, place: Path, monkeypatch: pytest.MonkeyPatch) -> Ans
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("uvicorn.Server.run", lambda self, sockets: None)  # which would serve until Ctrl-C
+    for evaluations in ("_EVALUATIONS", "_MANY"):  # a short race
+        monkeypatch.setattr(f"scorefield.cli.race.{evaluations}", (6, 9))
     arguments = COMMANDS[request.param]
     if request.param == "train":
         arguments = [*arguments, "--run", "encore né"]

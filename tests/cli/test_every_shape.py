@@ -12,12 +12,12 @@ N = 60
 RANDOM = np.random.default_rng(0)
 SHAPES = {
     "table": RANDOM.normal([3.0, -2e4, 5e-3], [1.0, 3e4, 1e-3], (N, 3)),
-    "series": np.sin(np.arange(32) / 4 + RANDOM.uniform(0, 6, (N, 1, 1))),
+    "series": np.sin(np.arange(8) / 4 + RANDOM.uniform(0, 6, (N, 1, 1))),
     "grey": RANDOM.integers(0, 256, (N, 8, 8), dtype=np.uint8),
     "colour": RANDOM.integers(0, 256, (N, 8, 8, 3), dtype=np.uint8),
     "volume": RANDOM.normal(300.0, 50.0, (N, 1, 8, 8, 8)),
 }
-EVENTS = {"table": (3,), "series": (1, 32), "grey": (1, 8, 8), "colour": (3, 8, 8), "volume": (1, 8, 8, 8)}
+EVENTS = {"table": (3,), "series": (1, 8), "grey": (1, 8, 8), "colour": (3, 8, 8), "volume": (1, 8, 8, 8)}
 SMALL = {"table": ["--network.kind", "mlp", "--network.width", "8", "--network.depth", "1"]}
 GRIDS = ["--network.width", "8", "--network.depth", "1"]
 

@@ -33,7 +33,10 @@ def test_the_orders_are_those_declared() -> None:
         assert order == pytest.approx(RACERS[name].order, abs=0.2), name
 
 
-def test_a_race_is_written_and_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_race_is_written_and_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("scorefield.cli.race._MANY", (19, 27, 39))
     assert (
         main(
             [

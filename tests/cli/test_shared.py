@@ -56,9 +56,11 @@ def close(ours: Any, theirs: Any) -> None:
 @pytest.mark.promise("C1")
 def test_two_processes_draw_and_measure_what_one_does(run: str, tmp_path: Path):
     """C1: the same file and the same numbers; one process writes, and nothing else is left."""
+    hardly = tmp_path / "hardly.py"  # networks that tell samples from data are hardly trained
+    hardly.write_text("from scorefield.metrics import classifier_test\nclassifier_test._PASSES = 2\n")
     reports = []
     for name, number in (("one", 1), ("two", 2)):
-        asked = ["evaluate", run, *DRAWN, "--likelihood", "44", "--out", name, "--json"]
+        asked = ["evaluate", run, *DRAWN, "--likelihood", "44", "--out", name, "--json", "--plugin", str(hardly)]
         code, out, err = call(number, *asked, where=tmp_path)
         assert code == 0, err[-3000:]
         assert out.count("\n") == 1

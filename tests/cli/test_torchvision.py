@@ -44,6 +44,8 @@ for package in map(importlib.import_module, ("scorefield", "scorefield_claims"))
         found.name.endswith("__main__") or importlib.import_module(found.name)
 import uvicorn
 uvicorn.Server.run = lambda self, sockets: None  # which would serve until Ctrl-C
+from scorefield.cli import race
+race._EVALUATIONS = race._MANY = (6, 9)  # a short one
 from scorefield.cli import main
 for line in sys.argv[1:]:
     assert main(line.split()) == 0, line

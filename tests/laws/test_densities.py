@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import cache
 
 import pytest
 import torch
@@ -25,6 +26,7 @@ def points(density: Density, n: int = 64, seed: int = 0) -> Tensor:
     return torch.cat([x, 3 * x])
 
 
+@cache
 def plane(density: Density, fine: int = 16) -> tuple[Tensor, Tensor, float]:
     """Return midpoints of a lattice that holds nearly all of the mass, shape (m, m, 2), the mass of each, and half its side.
 
@@ -47,7 +49,7 @@ def score_is_gradient(density: Density, x: Tensor | None = None) -> None:
 
 
 def integrates_to_one(density: Density) -> None:
-    assert plane(density)[1].sum().item() == pytest.approx(1.0, abs=1e-3)
+    assert plane(density, fine=8)[1].sum().item() == pytest.approx(1.0, abs=1e-3)  # 1.3e-5 at most
 
 
 def samples_fill_cells(density: Density, n: int, level: float) -> None:

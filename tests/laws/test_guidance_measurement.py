@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 
 import pytest
 import torch
@@ -244,8 +245,13 @@ def test_every_sampler_reaches_the_posterior_in_256_steps(name: str) -> None:
     reaches_the_posterior(FOLLOW[name], NARROW, LogSNR(STEPS).times(NARROW), FOLLOW[name].narrow)
 
 
-@pytest.mark.parametrize("process", ROUTES)
-@pytest.mark.parametrize("name", FOLLOW)
+@pytest.mark.parametrize(
+    ("name", "process"),
+    [  # quick are the two processes in turn
+        pytest.param(name, process, marks=pytest.mark.slow if (i + j) % 2 else ())
+        for (i, name), (j, process) in product(enumerate(FOLLOW), enumerate(ROUTES))
+    ],
+)
 def test_over_the_whole_range_first_order_methods_are_within_their_order(name: str, process: str) -> None:
     reaches_the_posterior(FOLLOW[name], ROUTES[process], LogSNR(STEPS).times(ROUTES[process]), FOLLOW[name].whole)
 

@@ -34,7 +34,8 @@ ELSEWHERE = {  # and why
     "make": "a whole environment: the first thing that CI does",
     "jupytext": "the notebooks run as scripts in test_notebooks.py",
     "scorefield demo": "it serves until Ctrl-C; tests/app asks and clicks",
-    "docker": "a container; what it starts is scorefield demo",
+    "docker": "a container; tests/app/test_demo_container.py builds and starts what is in it",
+    "hf upload": "it needs an account",
     "scorefield reproduce --all": "hours; every claim is measured in small in tests/claims",
     "scorefield reproduce langevin-weights": "minutes; every claim is measured in small in tests/claims",
 }

@@ -27,7 +27,7 @@ from importlib.util import find_spec
 assert find_spec("torchvision") is None, "torchvision was installed"
 for package in map(importlib.import_module, ("scorefield", "scorefield_claims")):
     for found in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-        served = found.name == "scorefield.app.server"  # which is what the extra demo is for
+        served = found.name in ("scorefield.app.guard", "scorefield.app.server")  # which is what the extra demo is for
         if not found.name.endswith("__main__") and (not served or find_spec("fastapi")):
             importlib.import_module(found.name)
 for name in sys.argv[1:]:

@@ -23,8 +23,9 @@ from demo_server import IMAGE, MASK, Served, encoded, files, png, serve
 
 import scorefield
 import scorefield.cli.demo
+from scorefield.app.guard import LIMIT
 from scorefield.app.jobs import Job
-from scorefield.app.server import LIMIT, sentence
+from scorefield.app.server import sentence
 from scorefield.cli import main
 from scorefield.errors import ConfigError
 from scorefield.pretrained import load_model
@@ -63,6 +64,19 @@ def test_only_its_own_pages_on_this_machine_are_answered(app: Served) -> None:
     assert (
         app.ask("POST", "/api/draw", body, Content_Type="text/plain")[0] == 422
     )  # what a form of another page could send
+
+
+@pytest.mark.promise("F1")
+def test_what_browsers_say_of_who_asks_is_believed(app: Served) -> None:
+    """A proxy may have changed the host, and taken the origin away."""
+    body = json.dumps({"model": "digits", "n": 1, "steps": 1}).encode()
+    foreign = "https://evil.example"
+    assert app.ask("POST", "/api/draw", body, Sec_Fetch_Site="same-origin", Origin="https://demo.example")[0] == 200
+    for site in ("cross-site", "same-site"):
+        assert app.ask("POST", "/api/draw", body, Sec_Fetch_Site=site)[0] == 403
+        assert app.ask("GET", "/api/models", Sec_Fetch_Site=site, Origin=foreign)[0] == 403
+        assert app.ask("GET", "/", Sec_Fetch_Site=site)[0] == 200  # a link to the app
+    assert app.ask("GET", "/", Sec_Fetch_Site="none")[0] == 200  # its address, as typed
 
 
 @pytest.mark.promise("F1")

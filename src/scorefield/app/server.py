@@ -1,8 +1,7 @@
-"""The server: pages, requests with bounds, and answers that stream as one line of JSON per piece of news.
+"""The server: pages, and answers that stream as one line of JSON per piece of news.
 
-It answers people at this machine, so what other pages in their browser might send is refused: a ``Host`` that is not this machine's name
-(a foreign name that was made to point here) and an ``Origin`` that is not the page's own. Bodies are bounded before they are read. What
-goes wrong is said in one sentence, without paths; the rest stays in the terminal.
+Who may ask, and how much, is for `scorefield.app.guard`. What goes wrong is said in one sentence, without paths; the rest stays in the
+terminal.
 """
 
 import asyncio
@@ -19,101 +18,23 @@ from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from scorefield.app import answers, asks
+from scorefield.app.guard import Guard, refusal
 from scorefield.app.jobs import Busy, Job, Jobs
 from scorefield.app.pictures import encoded, png
 from scorefield.app.shelf import Shelf
 from scorefield.errors import ConfigError, ScorefieldError
 
-__all__ = ["LIMIT", "Guard", "build", "sentence"]
+__all__ = ["build", "sentence"]
 
-LIMIT = 8 * 2**20
-"""Bytes of a request's body."""
-_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _TICK = 0.1  # seconds between two pieces of news
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; "
-    "base-uri 'none'; form-action 'none'",
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
 _log = logging.getLogger(__name__)
 
 Asked = TypeVar("Asked")
-
-
-class Guard:
-    """What stands before the app: who may ask, and how much.
-
-    Args:
-        app: answers.
-        local: only this machine is served: refuse any other ``Host``.
-    """
-
-    def __init__(self, app: ASGIApp, *, local: bool) -> None:
-        self._app, self._local = app, local
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, or refuse."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-
-        async def sent(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(_HEADERS | ({"X-Frame-Options": "DENY"} if self._local else {}))
-            await send(message)
-
-        refused = self._refused(Headers(scope=scope))
-        if refused is None:
-            body, refused = await _read(receive)
-            receive = _replayed(body, receive)
-        await (self._app if refused is None else refused)(scope, receive, sent)
-
-    def _refused(self, headers: Headers) -> JSONResponse | None:
-        host, origin = headers.get("host", ""), headers.get("origin")
-        if self._local and _name(host) not in _LOOPBACK:
-            return _error(403, "this app serves its own machine alone; open it as http://127.0.0.1")
-        if origin is not None and origin.partition("://")[2] != host:
-            return _error(403, "another page may not ask this app")
-        if not headers.get("content-length", "0").isdigit() or int(headers.get("content-length", "0")) > LIMIT:
-            return _too_large()
-        return None
-
-
-async def _read(receive: Receive) -> tuple[bytes, JSONResponse | None]:
-    """Return a body, or the refusal of one that is larger than it said."""
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > LIMIT:
-            return b"", _too_large()
-        if not message.get("more_body", False):
-            return b"".join(parts), None
-
-
-def _replayed(body: bytes, receive: Receive) -> Receive:
-    """Return a source that gives the body that was read, and then what comes after it."""
-    messages = iter([{"type": "http.request", "body": body, "more_body": False}])
-
-    async def replay() -> Message:
-        return next(messages, None) or await receive()
-
-    return replay
-
-
-def _name(host: str) -> str:
-    """Return a host without its port."""
-    return host if host.endswith("]") else host.rpartition(":")[0] if re.search(r":\d+$", host) else host
 
 
 def build(shelf: Shelf, *, local: bool = True, jobs: Jobs | None = None) -> ASGIApp:
@@ -220,20 +141,20 @@ def _errors(app: FastAPI) -> None:
         # The first name is the setting; what follows it is which of its types was tried.
         where = next((part for part in first["loc"][1:] if isinstance(part, str)), "request")[:80]
         said = first["msg"][:200]
-        return _error(422, f"{where}: {said if said[:2].isupper() else said[:1].lower() + said[1:]}")
+        return refusal(422, f"{where}: {said if said[:2].isupper() else said[:1].lower() + said[1:]}")
 
     async def refused(_: Request, error: Exception) -> JSONResponse:
-        return _error(503 if isinstance(error, Busy) else 422, sentence(error))
+        return refusal(503 if isinstance(error, Busy) else 422, sentence(error))
 
     async def missing(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)  # noqa: S101 for the type checker: registered for it
-        return _error(
+        return refusal(
             error.status_code,
             {404: "there is no such page", 400: "the request is not JSON"}.get(error.status_code, str(error.detail)),
         )
 
     async def broken(_: Request, error: Exception) -> JSONResponse:
-        return _error(500, sentence(error))
+        return refusal(500, sentence(error))
 
     handlers: dict[Any, Callable[[Request, Exception], Awaitable[JSONResponse]]] = {
         RequestValidationError: invalid,
@@ -243,11 +164,3 @@ def _errors(app: FastAPI) -> None:
     }
     for kind, handler in handlers.items():
         app.add_exception_handler(kind, handler)
-
-
-def _error(status: int, message: str) -> JSONResponse:
-    return JSONResponse({"error": message}, status)
-
-
-def _too_large() -> JSONResponse:
-    return _error(413, f"the request is larger than {LIMIT // 2**20} MiB; send a smaller picture")

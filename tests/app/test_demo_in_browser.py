@@ -2,6 +2,7 @@
 
 import base64
 import shutil
+import threading
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -113,6 +114,9 @@ def test_the_same_seed_by_another_sampler_is_put_beside(page: Any) -> None:
     page.click("#digits-other")
     page.wait_for_selector("#digits article:nth-child(2) .film")
     assert page.locator("#digits h3").all_inner_texts() == ["DPM-Solver++ (2M)", "UniPC"]
+    page.set_viewport_size({"width": 1024, "height": 768})  # a projector's
+    first, second = (page.locator("#digits article").nth(k).bounding_box() for k in range(2))
+    assert first["y"] == second["y"]
     told = page.locator("#digits .numbers").all_inner_texts()
     assert all("17 steps, 19 evaluations of the network per picture" in text for text in told)
     first, second = page.evaluate("[...document.querySelectorAll('.film')].map(film => film.toDataURL())")
@@ -121,6 +125,22 @@ def test_the_same_seed_by_another_sampler_is_put_beside(page: Any) -> None:
     assert saved(page, "digits.gif").startswith(b"GIF89a")
     page.click("#digits summary >> nth=1")
     assert "--sampler multistep --steps 17" in page.inner_text("#digits article:nth-child(2) .recipe")
+    page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")  # as over plain HTTP
+    copy = page.locator("button[aria-label='Copy the Python lines']").nth(1)
+    copy.click()
+    assert page.evaluate("getSelection().toString()").startswith("import scorefield as sf")
+    assert copy.inner_text() == "Copy"  # it says nothing that is not so
+
+
+@pytest.mark.parametrize("page", [STILL | PHONE], indirect=True)
+def test_on_a_phone_what_was_asked_for_comes_into_sight(page: Any) -> None:
+    page.goto("")
+    page.wait_for_selector("#digits .film")
+    assert page.evaluate("scrollY") == 0  # nobody asked yet
+    page.click("#digits-other")
+    page.wait_for_selector("#digits article:nth-child(2) .film")
+    place = "document.querySelector('#digits article:nth-child(2)').getBoundingClientRect().top"
+    page.wait_for_function(f"{place} < innerHeight / 2")
 
 
 def test_what_is_painted_over_is_restored_and_the_rest_stays(page: Any) -> None:
@@ -245,8 +265,22 @@ def test_on_a_phone_in_the_dark_and_read_aloud(page: Any, name: str) -> None:
     assert (sum(map(int, paper[4:-1].split(","))) < 200) == dark
     for pair in ("ink paper", "quiet paper", "quiet card", "accent paper", "accent card", "on-accent accent"):
         assert contrast(*(page.evaluate(COLOUR, name) for name in pair.split())) >= 4.5, pair  # WCAG 2.2, 1.4.3
+    for pair in ("edge paper", "edge card", "shade line", "accent line"):
+        assert contrast(*(page.evaluate(COLOUR, name) for name in pair.split())) >= 3, pair  # WCAG 2.2, 1.4.11
     assert page.locator("[role=status], [aria-live]").count() >= 3
     assert page.evaluate("document.documentElement.lang") == "en"
+
+
+def test_who_waits_in_the_queue_is_told(app: Served, page: Any) -> None:
+    go = threading.Event()
+    app.jobs.submit(lambda _: go.wait(60))
+    try:
+        page.goto("#understand")
+        page.wait_for_selector("#understand-numbers:text-is('1 before you in the queue.')")
+    finally:
+        go.set()
+    page.wait_for_selector("#understand-noisy[data-noise]")
+    assert page.title() == "Understand: scorefield"
 
 
 def test_what_the_server_refuses_is_said(page: Any) -> None:

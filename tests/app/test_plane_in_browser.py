@@ -309,6 +309,15 @@ def test_on_a_tablet_sliders_can_be_aimed_at_and_playing_moves_no_button(page: A
     assert page.locator("#transport").bounding_box() == before
 
 
+@pytest.mark.parametrize("page", [STILL | {"viewport": {"width": 1024, "height": 768}}], indirect=True)
+def test_on_a_projector_the_story_its_field_and_what_plays_it_are_seen_at_once(page: Any) -> None:
+    for k in range(6):
+        page.locator("#story-dots button").nth(k).click()
+        for part in ("#story", "#stage", "#transport"):
+            box = page.locator(part).bounding_box()
+            assert box["y"] + box["height"] <= 768, (k, part)
+
+
 def test_nothing_moves_by_itself_for_those_who_ask(page: Any) -> None:
     page.locator("#story-dots button").nth(3).click()
     page.wait_for_timeout(150)

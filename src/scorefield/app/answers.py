@@ -1,34 +1,24 @@
 """How the library answers the pages: work for the line of `scorefield.app.jobs`, made of a request that is in order."""
 
 import time
-from collections.abc import Callable
-from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 from scorefield.app import recipes
-from scorefield.app.asks import NOISE, RESAMPLE, ZETA, Draw, Explore, Likelihood, Picture, Restore
+from scorefield.app.asks import Draw, Explore, Likelihood, Picture
 from scorefield.app.jobs import Job
-from scorefield.app.pictures import arrays, encoded, hidden_of, packed, picture_of, png, sprite
+from scorefield.app.parts import FRAMES, Answer, Work, filmed, told, valued
+from scorefield.app.pictures import arrays, encoded, packed, picture_of, png
 from scorefield.app.shelf import Entry, Shelf
 from scorefield.errors import ConfigError
-from scorefield.evaluation import compared, conditioned, deviation, likelihood_of, measured
-from scorefield.guidance import Blur, Downsample, LinearOperator, Mask
+from scorefield.evaluation import likelihood_of
 from scorefield.guidance.guided import Guided
 from scorefield.models import ScoreModel, State, Time
 from scorefield.plotting import grid_image, to_unit
 from scorefield.plotting.images import exposed, gif
-from scorefield.sampling import Samples, sample
 
-__all__ = ["Answer", "draw", "explore", "likelihood", "picture", "restore"]
-
-Answer = dict[str, Any]
-Work = Callable[[Job[Answer]], Answer]
-
-_FRAMES = 40  # as the command's --frames
+__all__ = ["draw", "explore", "likelihood", "picture"]
 
 
 def draw(ask: Draw, shelf: Shelf) -> Work:
@@ -49,72 +39,17 @@ def draw(ask: Draw, shelf: Shelf) -> Work:
             guide=ask.guide,
             sampler=sampler,
             grid=grid,
-            frames=_FRAMES,
+            frames=FRAMES,
             on_step=lambda _: job.advance(),
         )
         seconds = time.perf_counter() - began
-        shown, ends = _shown(drawn, entry), entry.loaded.model.ends
+        shown, ends = filmed(drawn, entry), entry.loaded.model.ends
         files = {
             "digits.png": packed(grid_image(drawn.x, ends=ends)),
             "digits.gif": gif(shown.pop("trajectory"), ends=ends),
             "digits.npz": arrays(x=drawn.x),
         }
-        return shown | _told(files, seconds) | recipes.draw(ask, entry, choice)
-
-    return work
-
-
-def restore(ask: Restore, shelf: Shelf) -> Work:
-    """Return the work of drawing from the posterior of a measured image, as ``scorefield inpaint`` and ``solve`` do."""
-    entry = shelf[ask.model]
-    entry.loaded.require_score("a restoration")
-    event, ends = entry.loaded.event, entry.loaded.model.ends
-    truth = _valued(picture_of(ask.image, event)[None], ends)
-    hidden, A, y = _measured(ask, truth)
-    replaced = ask.method in ("replace", "repaint")
-    choice = entry.sampling(None if replaced else "ancestral", ask.steps)
-    own, grid = choice.build(entry.loaded.model.process)
-
-    def work(job: Job[Answer]) -> Answer:
-        job.total = entry.steps(choice)
-        began = time.perf_counter()
-        steered = entry.loaded.steered(guide=0.0, precision="auto")
-        model, sampler = conditioned(
-            *(ask.method, steered, own, truth, A, y, hidden),
-            sigma_data=deviation(entry.loaded.config),
-            noise=NOISE,
-            resample=RESAMPLE,
-            zeta=ZETA,
-        )
-        drawn = sample(
-            model,
-            sampler,
-            (ask.n, *event),
-            grid=grid,
-            seed=ask.seed,
-            frames=_FRAMES,
-            on_step=lambda _: job.advance(),
-        )
-        seconds = time.perf_counter() - began
-        x = drawn.x.cpu()
-        shown = _shown(drawn, entry)
-        seen = _picture_of_measurement(y, hidden, truth, ends)
-        spread = x.std(0, correction=0).mean(0, keepdim=True)
-        files = {
-            "restored.png": packed(grid_image(x, ends=ends)),
-            "restored.gif": gif(shown.pop("trajectory"), ends=ends),
-            "restored.npz": arrays(x=x, truth=truth[0], y=y[0], **({} if hidden is None else {"hidden": hidden})),
-            "image.png": png(picture_of(ask.image, event)),
-            **({} if hidden is None else {"mask.png": png(hidden.float())}),
-        }
-        more = {
-            "measured": encoded(png(to_unit(seen, ends)[0])),
-            "spread": encoded(png(spread / spread.max().clamp_min(1e-9))),
-            "widest": spread.max().item() / (ends[1] - ends[0]),
-            "compared": compared(x, truth, A, y, hidden=hidden, judge=entry.judge),
-            "read": _read(entry, seen, truth, x),
-        }
-        return shown | more | _told(files, seconds) | recipes.restore(ask, entry, choice, hidden)
+        return shown | told(files, seconds) | recipes.draw(ask, entry, choice)
 
     return work
 
@@ -133,7 +68,7 @@ def explore(ask: Explore, shelf: Shelf) -> Work:
 
     def work(job: Job[Answer]) -> Answer:
         job.total = 1
-        x0 = model.standardise(_valued(image[None], ends))
+        x0 = model.standardise(valued(image[None], ends))
         z = torch.randn(x0.shape, generator=torch.Generator().manual_seed(ask.seed))
         x_t = model.process.perturb(x0, t, z).to(entry.device)
         with torch.no_grad():
@@ -155,7 +90,7 @@ def explore(ask: Explore, shelf: Shelf) -> Work:
             "longest": strength.max().item(),
             "length": score.norm().item(),
             "error": (denoised - x0).square().mean().sqrt().item(),
-            **_told(files),
+            **told(files),
             **recipes.explore(ask, entry),
         }
 
@@ -173,7 +108,7 @@ def likelihood(ask: Likelihood, shelf: Shelf) -> Work:
         watched = _Watched(entry.loaded.model, job)
         found = likelihood_of(watched, image[None].to(entry.device), entry.loaded.byte_decoder, ask.seed)
         found["evaluations"] = job.done
-        return found | _told({"image.png": png(image)}, time.perf_counter() - began) | recipes.likelihood(ask, entry)
+        return found | told({"image.png": png(image)}, time.perf_counter() - began) | recipes.likelihood(ask, entry)
 
     return work
 
@@ -209,65 +144,3 @@ def _labels(ask: Draw, entry: Entry) -> Tensor | int | None:
     if isinstance(ask.label, int) and classes is not None and ask.label >= classes:
         raise ConfigError(f"label: {entry.name} knows the classes 0 to {classes - 1}; received {ask.label}")
     return torch.arange(ask.n) % (classes or 1) if ask.label == "all" else ask.label  # pyright: ignore[reportReturnType]
-
-
-def _valued(image: Tensor, ends: tuple[float, float]) -> Float[Tensor, "n c h w"]:
-    """Return bytes as the values of the model's data."""
-    low, high = ends
-    return low + (high - low) * (image.float() / 255)
-
-
-def _measured(ask: Restore, truth: Tensor) -> tuple[Bool[Tensor, "1 h w"] | None, LinearOperator, Tensor]:
-    """Return what is hidden, the operator, and the measurement."""
-    if ask.problem == "mask":
-        if ask.mask is None:
-            raise ConfigError("mask: is missing; paint over some pixels")
-        hidden = hidden_of(ask.mask, tuple(truth.shape[1:]))
-        observe = Mask(~hidden.expand(truth.shape[1:]))
-        return hidden, observe, observe.apply(truth)
-    if ask.method in ("replace", "repaint"):
-        raise ConfigError(f"method: {ask.method} restores hidden pixels; choose pigdm or dps for {ask.problem}")
-    A = Blur.gaussian(ask.size) if ask.problem == "blur" else Downsample(_whole(ask.size))
-    return None, A, measured(truth, A, NOISE, ask.seed)
-
-
-def _whole(size: float) -> int:
-    if not size.is_integer():
-        raise ConfigError(f"size: blocks are of a whole number of pixels; received {size:g}")
-    return int(size)
-
-
-def _picture_of_measurement(y: Tensor, hidden: Tensor | None, truth: Tensor, ends: tuple[float, float]) -> Tensor:
-    """Return what was measured as an image: black where it is hidden, in blocks where it is coarse."""
-    if hidden is not None:
-        return torch.where(hidden, ends[0], truth)
-    return interpolate(y, truth.shape[2:])
-
-
-def _read(entry: Entry, seen: Tensor, truth: Tensor, x: Tensor) -> Answer | None:
-    """Return the probabilities that the judge gives each class: of the measurement, the truth, and all restorations."""
-    if entry.judge is None:
-        return None
-    before, true, *after = entry.judge.probabilities(torch.cat([seen, truth, x])).tolist()
-    return {"before": before, "true": true, "after": [sum(column) / len(x) for column in zip(*after, strict=True)]}
-
-
-def _shown(drawn: Samples, entry: Entry) -> Answer:
-    """Return samples on their way, as pictures, with the noise level of each."""
-    assert drawn.trajectory is not None  # noqa: S101 for the type checker: frames were asked for
-    last = len(drawn.times)
-    kept = sorted(set(torch.linspace(0, last, _FRAMES).round().int().tolist()))  # as `sample` keeps them
-    ratios = [*entry.loaded.model.process.ratio(drawn.times).tolist(), 0.0]
-    trajectory = drawn.trajectory.cpu()
-    return {
-        "trajectory": trajectory,
-        "sprite": encoded(sprite(trajectory, entry.loaded.model.ends)),
-        "shape": trajectory.shape,
-        "noise": [ratios[k] for k in kept],
-        "evaluations": drawn.evaluations,
-    }
-
-
-def _told(files: dict[str, bytes], seconds: float | None = None) -> Answer:
-    """Return files for the browser, and the seconds that the work took."""
-    return {"files": {name: encoded(file) for name, file in files.items()}, "seconds": seconds}

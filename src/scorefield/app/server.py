@@ -22,9 +22,10 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from scorefield.app import answers, asks
+from scorefield.app import answers, asks, restoring
 from scorefield.app.guard import Guard, refusal
 from scorefield.app.jobs import Busy, Job, Jobs
+from scorefield.app.parts import Answer, Work
 from scorefield.app.pictures import encoded, png
 from scorefield.app.shelf import Shelf
 from scorefield.errors import ConfigError, ScorefieldError
@@ -64,9 +65,7 @@ def build(shelf: Shelf, *, local: bool = True, jobs: Jobs | None = None) -> ASGI
 
 
 def _routes(app: FastAPI, shelf: Shelf, line: Jobs) -> None:
-    async def follow(
-        ask: Asked, prepare: Callable[[Asked, Shelf], answers.Work], request: Request
-    ) -> StreamingResponse:
+    async def follow(ask: Asked, prepare: Callable[[Asked, Shelf], Work], request: Request) -> StreamingResponse:
         job = line.submit(await run_in_threadpool(prepare, ask, shelf))
         return StreamingResponse(_news(job, line, request), media_type="application/x-ndjson")
 
@@ -98,7 +97,7 @@ def _routes(app: FastAPI, shelf: Shelf, line: Jobs) -> None:
 
     @app.post("/api/restore")
     async def restore(ask: asks.Restore, request: Request) -> StreamingResponse:
-        return await follow(ask, answers.restore, request)
+        return await follow(ask, restoring.restore, request)
 
     @app.post("/api/explore")
     async def explore(ask: asks.Explore, request: Request) -> StreamingResponse:
@@ -109,7 +108,7 @@ def _routes(app: FastAPI, shelf: Shelf, line: Jobs) -> None:
         return await follow(ask, answers.likelihood, request)
 
 
-async def _news(job: Job[answers.Answer], line: Jobs, request: Request) -> AsyncIterator[str]:
+async def _news(job: Job[Answer], line: Jobs, request: Request) -> AsyncIterator[str]:
     """Yield how far a job is, and at last its answer; stop it when nobody listens any longer."""
     future = asyncio.wrap_future(job.future)
     # Looked at in any case: asyncio complains of errors that nobody has seen.

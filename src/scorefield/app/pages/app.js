@@ -1,6 +1,7 @@
 /* The pages: which one is shown, and with which model. Each opens a model when it is first looked at. */
 
-import { $, fetched, make, sentence } from "./common.js";
+import { fetched, sentence } from "./asking.js";
+import { $, make } from "./common.js";
 import { Digits } from "./digits.js";
 import { Restore } from "./restore.js";
 import { Understand } from "./understand.js";
@@ -15,8 +16,8 @@ async function show() {
   for (const key of Object.keys(pages)) {
     Object.assign($(key), { hidden: key !== name, inert: model === null });
     const link = document.querySelector(`nav a[href="#${key}"]`);
-    if (key === name) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+    if (key !== name) link.removeAttribute("aria-current");
+    else link.setAttribute("aria-current", "page"), (document.title = `${link.textContent}: scorefield`);
   }
   if (!model || opened[name] === model) return;
   const chosen = (opened[name] = model);

@@ -1,4 +1,4 @@
-/* What all pages share: asking the server, showing how far it is, and a result with its downloads and its recipe. */
+/* What all pages share: elements, sliders, and a result with its downloads and its recipe. */
 
 export const $ = (id) => document.getElementById(id);
 
@@ -9,6 +9,11 @@ export function make(tag, attributes = {}, ...children) {
   return element;
 }
 
+/** A number of things, in words: "1 step", "2 steps". */
+export const counted = (n, thing) => `${n} ${thing}${n === 1 ? "" : "s"}`;
+export const seconds = (value) => `${value.toFixed(1)}\u00a0s`;
+export const calm = matchMedia("(prefers-reduced-motion: reduce)");
+
 export const picture = (base64) => `data:image/png;base64,${base64}`;
 export const drawn = (source) =>
   new Promise((done, fail) => {
@@ -17,104 +22,6 @@ export const drawn = (source) =>
     image.onerror = () => fail(new Error("this picture cannot be shown"));
     image.src = source;
   });
-
-const GONE = "the app does not answer; is scorefield demo still running in its terminal?";
-
-/** Wait for what the network brings; a browser says "Failed to fetch" where nobody answers. */
-const reached = (promise) =>
-  promise.catch((error) => {
-    throw error instanceof TypeError ? new Error(GONE) : error;
-  });
-
-async function checked(response) {
-  if (response.ok) return response;
-  const told = await response.json().catch(() => ({ error: "the app does not answer as it should" }));
-  throw new Error(told.error);
-}
-
-export const fetched = async (path) => (await checked(await reached(fetch(`api/${path}`)))).json();
-
-const post = async (path, body, signal) =>
-  checked(
-    await reached(fetch(`api/${path}`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), signal })),
-  );
-
-export const posted = async (path, body) => (await post(path, body)).json();
-
-/** Ask for work; `news` is told how far it is. Aborting `signal` cancels the work. */
-export async function asked(path, body, signal, news = () => {}) {
-  const reader = (await post(path, body, signal)).body.pipeThrough(new TextDecoderStream()).getReader();
-  for (let text = ""; ; ) {
-    const { value, done } = await reached(reader.read());
-    if (done) throw new Error(GONE);
-    const lines = (text + value).split("\n");
-    text = lines.pop();
-    for (const line of lines.map((each) => JSON.parse(each))) {
-      if (line.error) throw new Error(line.error);
-      if (line.answer) return line.answer;
-      news(line);
-    }
-  }
-}
-
-/** Progress, a way to cancel, and what went wrong, at the foot of a form. One piece of work at a time: a new one ends the old. */
-export class Work {
-  constructor(place, buttons) {
-    this.buttons = buttons;
-    this.bar = make("progress", { ariaLabel: "Progress", hidden: true });
-    this.stop = make("button", { type: "button", textContent: "Cancel", hidden: true, onclick: () => this.cancel() });
-    this.said = make("span", { className: "said" });
-    this.said.setAttribute("role", "status");
-    place.append(this.bar, this.stop, this.said);
-  }
-
-  cancel() {
-    this.control?.abort();
-  }
-
-  say(text, wrong = false) {
-    this.said.textContent = text;
-    this.said.classList.toggle("wrong", wrong);
-  }
-
-  async run(path, body, show) {
-    this.cancel();
-    const control = (this.control = new AbortController());
-    this.busy(true);
-    this.say("Asking …");
-    try {
-      const answer = await asked(path, body, control.signal, (news) => this.progress(news));
-      if (control.signal.aborted) return;
-      await show(answer);
-      this.say("Done.");
-    } catch (error) {
-      if (this.control !== control) return;
-      const cancelled = control.signal.aborted;
-      this.say(cancelled ? "Cancelled." : sentence(error.message), !cancelled);
-    } finally {
-      if (this.control === control) this.busy(false);
-    }
-  }
-
-  progress({ place, done, total }) {
-    if (total) Object.assign(this.bar, { max: total, value: done });
-    else this.bar.removeAttribute("value");
-    if (place) this.say(`${place} before you in the queue.`);
-    else this.say(total ? `Step ${done} of ${total}.` : done ? `${done} evaluations.` : "Beginning …");
-  }
-
-  busy(on) {
-    this.bar.hidden = this.stop.hidden = !on;
-    this.bar.removeAttribute("value");
-    if (!on && document.activeElement === this.stop) this.buttons[0]?.focus();
-  }
-}
-
-/** A message as a sentence; one that begins with a model's name keeps it as it is. */
-export function sentence(text) {
-  const named = [...$("model").options].some(({ value }) => text.startsWith(value));
-  return (named ? text[0] : text[0].toUpperCase()) + text.slice(1) + (/[.!?…]$/.test(text) ? "" : ".");
-}
 
 const TYPES = { png: "image/png", gif: "image/gif", npz: "application/zip" };
 
@@ -133,14 +40,29 @@ export function recipe({ python, command }) {
   const box = make("details", { className: "recipe" }, make("summary", { textContent: `The same from Python${command ? " or a shell" : " (no command looks at one noise level)"}` }));
   for (const [title, text] of [["Python", python], ["Shell", command]]) {
     if (!text) continue;
-    const copy = make("button", { type: "button", textContent: "Copy", ariaLabel: `Copy the ${title} lines` });
-    copy.addEventListener("click", async () => {
-      await navigator.clipboard?.writeText(text);
-      copy.textContent = "Copied";
-    });
-    box.append(make("div", { className: "code" }, make("strong", { textContent: title }), copy, make("pre", { tabIndex: 0, textContent: text.trim() })));
+    const lines = make("pre", { tabIndex: 0, textContent: text.trim() });
+    const button = make("button", { type: "button", textContent: "Copy", ariaLabel: `Copy the ${title} lines`, onclick: () => copy(lines, button) });
+    box.append(make("div", { className: "code" }, make("strong", { textContent: title }), button, lines));
   }
   return box;
+}
+
+/** Copy lines, or, where a browser does not let a page do that (over plain HTTP from another machine), select them. */
+async function copy(lines, button) {
+  try {
+    await navigator.clipboard.writeText(lines.textContent);
+    button.textContent = "Copied";
+    setTimeout(() => (button.textContent = "Copy"), 2000);
+  } catch {
+    getSelection().selectAllChildren(lines);
+  }
+}
+
+/** Bring the result of a press into sight where little of it is, as on a phone. */
+export async function reveal(work, place) {
+  if (!(await work)) return;
+  const result = place.lastElementChild;
+  if (result.getBoundingClientRect().top > 0.75 * innerHeight) result.scrollIntoView({ behavior: calm.matches ? "auto" : "smooth" });
 }
 
 /** Free the files of a result that is taken away. */
@@ -152,9 +74,10 @@ export function cleared(place) {
 /** Put a label and its number beside a slider, and say the number in words. */
 export function slider(id, words = (value) => `${value}`, act = () => {}) {
   const input = $(id);
-  const box = make("div", { className: "slider", id: `${id}-field` });
+  const box = make("div", { className: "slider", id: `${id}-field`, hidden: input.hidden });
   const output = make("output", { htmlFor: id });
   input.replaceWith(box);
+  input.hidden = false;
   box.append(make("label", { htmlFor: id, textContent: input.dataset.label }), input, output);
   const show = () => {
     const text = words(Number(input.value));

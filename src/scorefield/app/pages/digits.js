@@ -1,6 +1,7 @@
 /* Draw: samples of a model, on their way from noise. */
 
-import { $, Work, cleared, downloads, make, recipe, seed, slider } from "./common.js";
+import { Work } from "./asking.js";
+import { $, cleared, counted, downloads, make, recipe, reveal, seconds, seed, slider } from "./common.js";
 import { film } from "./film.js";
 
 /** What samplers are called, and what they do. */
@@ -27,10 +28,11 @@ export class Digits {
     this.guide = slider("digits-guide", (value) => value.toFixed(2));
     $("digits-sampler").addEventListener("change", () => this.suggest());
     $("digits-label").addEventListener("change", () => this.weigh());
-    const again = () => (($("digits-seed").value = Math.floor(Math.random() * 1e6)), this.draw());
+    const press = (work) => reveal(work, $("digits-results"));
+    const again = () => (($("digits-seed").value = Math.floor(Math.random() * 1e6)), press(this.draw()));
     this.seed = seed("digits-seed", make("button", { type: "button", textContent: "New seed", onclick: again }));
-    $("digits-other").addEventListener("click", () => this.compare());
-    $("digits").querySelector("form").addEventListener("submit", (event) => (event.preventDefault(), this.draw()));
+    $("digits-other").addEventListener("click", () => press(this.compare()));
+    $("digits").querySelector("form").addEventListener("submit", (event) => (event.preventDefault(), press(this.draw())));
   }
 
   async open(model) {
@@ -99,11 +101,10 @@ export class Digits {
 
   async add(asked, answer) {
     if ($("digits-results").children.length === 0) this.first = asked;
-    const count = `${asked.n} picture${asked.n > 1 ? "s" : ""}`;
     const card = make("article", { className: "card" }, make("h3", { textContent: named(asked.sampler) }));
     card.dataset.sampler = asked.sampler;
-    const told = `${asked.steps} steps, ${Math.round(answer.evaluations)} evaluations of the network per picture, ${answer.seconds.toFixed(1)} s`;
-    card.append(await film(answer, `${count} by ${this.model.name} and ${named(asked.sampler)}`), make("p", { className: "numbers", textContent: told }));
+    const told = `${counted(asked.steps, "step")}, ${counted(Math.round(answer.evaluations), "evaluation")} of the network per picture, ${seconds(answer.seconds)}`;
+    card.append(await film(answer, `${counted(asked.n, "picture")} by ${this.model.name} and ${named(asked.sampler)}`), make("p", { className: "numbers", textContent: told }));
     card.append(downloads(answer.files), recipe(answer));
     $("digits-results").append(card);
     $("digits-other").disabled = false;

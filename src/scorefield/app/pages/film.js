@@ -1,9 +1,8 @@
 /* Pictures on their way from noise: a sprite with a row per frame, played on a canvas, with a slider along the way. */
 
-import { drawn, make, picture } from "./common.js";
+import { calm, drawn, make, picture } from "./common.js";
 
 const SECONDS = 2.4;
-const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
 /** Return a figure that plays { sprite, shape, noise }; `label` says what it shows. */
 export async function film({ sprite, shape, noise }, label, columns) {

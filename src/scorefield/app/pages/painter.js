@@ -1,10 +1,11 @@
 /* A picture of the model's size: taken from the test set, uploaded, made by the model, or drawn; and a mask painted over it. */
 
-import { asked, drawn, fetched, make, picture, posted, sentence } from "./common.js";
+import { sentence } from "./asking.js";
+import { make } from "./common.js";
+import { sample, test, upload } from "./sources.js";
 
 const button = (text, act) => make("button", { type: "button", textContent: text, onclick: act });
 const INK = 1.35; // radius of the pen in pixels of 28
-const LARGEST = 4.4e6; // bytes of a file: what the app takes, before it is packed for the way
 
 export class Painter {
   /** `changed` hears of a new picture or stroke; what is painted is the picture, or with `masks` what is hidden of it. */
@@ -34,23 +35,23 @@ export class Painter {
     this.offer();
     this.hide("right");
     this.cover(this.masks);
-    return this.take(model.test ? () => this.test(0) : () => this.sample(0));
+    return this.take(() => (model.test ? test(model, 0) : sample(model, 0)));
   }
 
   offer() {
     const number = make("input", { type: "number", min: 0, max: Math.max(0, this.model.test - 1), value: 0, ariaLabel: "Number of the test picture" });
     const file = make("input", { type: "file", accept: "image/*", className: "unseen", tabIndex: -1, ariaLabel: "Picture to upload" });
-    number.addEventListener("change", () => this.take(() => this.test(Number(number.value))));
+    const tested = () => this.take(() => test(this.model, Number(number.value)));
+    number.addEventListener("change", tested);
     file.addEventListener("change", () => {
       const [chosen] = file.files;
       file.value = ""; // so that the same file can be chosen again
-      if (chosen) this.take(() => this.upload(chosen));
+      if (chosen) this.take(() => upload(this.model, chosen));
     });
-    const random = () => ((number.value = Math.floor(Math.random() * this.model.test)), this.take(() => this.test(Number(number.value))));
-    const test = this.model.test ? [button("Test picture", random), number] : [];
-    const sample = button("From the model", () => this.take(() => this.sample(Math.floor(Math.random() * 1e5))));
-    const upload = button("Upload", () => file.click());
-    this.sources.replaceChildren(...test, sample, upload, file, button("Empty", () => this.take(() => this.blank())));
+    const random = () => ((number.value = Math.floor(Math.random() * this.model.test)), tested());
+    const some = () => this.take(() => sample(this.model, Math.floor(Math.random() * 1e5)));
+    const made = [button("From the model", some), button("Upload", () => file.click()), file, button("Empty", () => this.take(async () => null))];
+    this.sources.replaceChildren(...(this.model.test ? [button("Test picture", random), number] : []), ...made);
   }
 
   /** Let the mask be painted and shown, or the picture alone. */
@@ -90,30 +91,6 @@ export class Painter {
       this.said.textContent = sentence(error.message);
       return false;
     }
-  }
-
-  test = async (k) => drawn(picture((await fetched(`test?name=${encodeURIComponent(this.model.name)}&number=${k}`)).image));
-  blank = async () => null;
-
-  async sample(seed) {
-    this.said.textContent = "Drawing …";
-    const answer = await asked("draw", { model: this.model.name, n: 1, seed, steps: Math.min(12, this.model.steps[this.model.sampler]) });
-    const sheet = await drawn(picture(answer.sprite));
-    const [frames, , , height, width] = answer.shape;
-    const last = make("canvas", { width, height });
-    last.getContext("2d").drawImage(sheet, 0, (1 - frames) * height);
-    return last;
-  }
-
-  async upload(file) {
-    if (file.size > LARGEST) throw new Error(`this file has ${(file.size / 1e6).toFixed(1)} MB; choose a picture below ${LARGEST / 1e6} MB`);
-    const url = await new Promise((done, fail) => {
-      const reader = new FileReader();
-      reader.onload = () => done(reader.result);
-      reader.onerror = () => fail(new Error("the file cannot be read"));
-      reader.readAsDataURL(file);
-    });
-    return drawn(picture((await posted("picture", { model: this.model.name, image: url.split(",")[1] })).image));
   }
 
   /** Hide a named part, as `scorefield.guidance.hidden_part` does. */

@@ -1,6 +1,7 @@
 /* Restore: several pictures that agree with what was measured of one. */
 
-import { $, Work, cleared, downloads, heat, make, picture, recipe, seed, slider } from "./common.js";
+import { Work } from "./asking.js";
+import { $, cleared, counted, downloads, heat, make, picture, recipe, reveal, seconds, seed, slider } from "./common.js";
 import { film } from "./film.js";
 import { Painter } from "./painter.js";
 
@@ -23,7 +24,7 @@ export class Restore {
     this.size = slider("restore-size", () => this.sizes?.[$("restore-size").value]?.text ?? "");
     for (const input of document.querySelectorAll('input[name="problem"]')) input.addEventListener("change", () => this.choose());
     $("restore-method").addEventListener("change", () => this.method());
-    $("restore").querySelector("form").addEventListener("submit", (event) => (event.preventDefault(), this.restore()));
+    $("restore").querySelector("form").addEventListener("submit", (event) => (event.preventDefault(), reveal(this.restore(), $("restore-results"))));
   }
 
   async open(model) {
@@ -81,15 +82,15 @@ export class Restore {
     const known = masked ? "What is known" : "What was measured";
     const { compared } = answer;
     const error = compared.masked_mse_mean ?? compared.mse_mean;
-    const told = [`${Math.round(answer.evaluations)} evaluations of the network each, ${answer.seconds.toFixed(1)} s`];
+    const told = [`${counted(Math.round(answer.evaluations), "evaluation")} of the network each, ${seconds(answer.seconds)}`];
     told.push(`mean squared error ${error.toFixed(4)}${masked ? " where it is hidden" : ""}`);
     if (compared.agreement !== null) told.push(`a classifier reads ${Math.round(compared.agreement * asked.n)} of ${asked.n} as it reads the truth`);
     const tiles = make("div", { className: "tiles" });
     tiles.append(tile(image(answer.files["image.png"], "Truth"), "Truth"));
     tiles.append(tile(masked ? heat(answer.files["mask.png"], known, answer.measured) : image(answer.measured, known), known));
-    tiles.append(tile(heat(answer.spread, "Where the restorations differ"), `Where they differ: ± ${answer.widest.toFixed(2)} at most`));
+    tiles.append(tile(heat(answer.spread, "Where the restorations differ"), `Where they differ: ±\u00a0${answer.widest.toFixed(2)} at most`));
     const columns = asked.n > 4 ? Math.ceil(asked.n / 2) : asked.n;
-    const pictures = await film(answer, `${asked.n} restorations`, Math.min(6, columns));
+    const pictures = await film(answer, counted(asked.n, "restoration"), Math.min(6, columns));
     const card = make("article", { className: "card" }, tiles, make("h3", { textContent: "What it could have been" }), pictures);
     card.append(make("p", { className: "numbers", textContent: `${told.join("; ")}.` }));
     if (answer.read) card.append(bars(answer.read));

@@ -1,6 +1,7 @@
 /* Understand: one picture at every noise level, and how likely it is. */
 
-import { $, Work, asked, cleared, downloads, make, picture, recipe, seed, slider, sentence } from "./common.js";
+import { Work, asked, queued, sentence } from "./asking.js";
+import { $, cleared, counted, downloads, make, picture, recipe, seconds, seed, slider } from "./common.js";
 import { Painter } from "./painter.js";
 
 export class Understand {
@@ -47,18 +48,23 @@ export class Understand {
     while (this.wanted) {
       const wish = this.wanted;
       this.wanted = null;
-      const shown = await asked("explore", wish).then((answer) => () => this.show(wish, answer), (error) => () => this.clear(sentence(error.message)));
+      const waits = ({ place }) => place && this.tell(queued(place));
+      const shown = await asked("explore", wish, null, waits).then((answer) => () => this.show(wish, answer), (error) => () => this.clear(sentence(error.message)));
       if (wish.model === this.model.name) shown();
     }
     this.looking = false;
+  }
+
+  tell(text, wrong = false) {
+    $("understand-numbers").textContent = text;
+    $("understand-numbers").classList.toggle("wrong", wrong);
   }
 
   /** Take away what is shown; say why, where something went wrong. */
   clear(trouble = "") {
     $("understand-tiles").hidden = true;
     cleared($("understand-recipe"));
-    $("understand-numbers").textContent = trouble;
-    $("understand-numbers").classList.toggle("wrong", trouble !== "");
+    this.tell(trouble, trouble !== "");
   }
 
   show(wish, answer) {
@@ -68,9 +74,10 @@ export class Understand {
     $("understand-noisy").src = picture(answer.noisy);
     $("understand-denoised").src = picture(answer.denoised);
     $("understand-score").style.setProperty("--map", `url(${picture(answer.score)})`);
-    $("understand-numbers").textContent =
+    this.tell(
       `At σ = ${wish.noise.toPrecision(2)}: the score has length ${answer.length.toPrecision(3)}, at most ${answer.longest.toPrecision(3)} in one ` +
-      `pixel; the guess differs from the picture by ${answer.error.toFixed(3)} (root mean square).`;
+      `pixel; the guess differs from the picture by ${answer.error.toFixed(3)} (root mean square).`,
+    );
     $("understand-recipe").append(downloads(answer.files), Object.assign(recipe(answer), { open }));
     $("understand-noisy").dataset.noise = wish.noise;
   }
@@ -80,8 +87,8 @@ export class Understand {
     return this.work.run("likelihood", wish, (answer) => {
       const place = $("understand-likelihood");
       cleared(place);
-      const text = `${answer.bits.toFixed(2)} bits per pixel (± ${answer.error.toFixed(2)})`;
-      const more = `log p = ${answer.nats.toFixed(0).replace("-", "−")} nats for the whole picture; ${answer.evaluations} evaluations, ${answer.seconds.toFixed(1)} s. The fewer bits, the likelier; stored as it is, a pixel takes 8.`;
+      const text = `${answer.bits.toFixed(2)} bits per pixel (±\u00a0${answer.error.toFixed(2)})`;
+      const more = `log p = ${answer.nats.toFixed(0).replace("-", "−")} nats for the whole picture; ${counted(answer.evaluations, "evaluation")}, ${seconds(answer.seconds)}. The fewer bits, the likelier; stored as it is, a pixel takes 8.`;
       place.append(make("p", { className: "big", textContent: text }), make("p", { className: "numbers", textContent: more }), downloads(answer.files), recipe(answer));
     });
   }

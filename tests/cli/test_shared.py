@@ -19,6 +19,7 @@ from scorefield.pretrained import load_model
 from scorefield.training import OneProcess
 
 TINY = ["--network.width", "8", "--network.depth", "1", "--device", "cpu", "--fast-dev-run"]
+GUIDED = ["--guide.step", "1", "--guide.weight", "2"]  # so that there is something to tune
 DRAWN = ["-n", "44", "--batch-size", "8", "--steps", "3", "--device", "cpu"]  # six parts, the last of four samples
 
 
@@ -35,7 +36,7 @@ def call(number: int, *arguments: str, where: Path) -> tuple[int, str, str]:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("trained") / "run"
-    assert main(["train", "--data.kind", "digits", *TINY, "--run", str(folder)]) == 0
+    assert main(["train", "--data.kind", "digits", *GUIDED, *TINY, "--run", str(folder)]) == 0
     return str(folder)
 
 
@@ -96,12 +97,12 @@ def test_what_was_drawn_before_a_kill_is_not_drawn_again(run: str, tmp_path: Pat
     assert time.monotonic() - began < 60
     assert code not in (0, 2)
     (folder,) = tmp_path.glob("x.npz.parts-*")
-    kept = {path: path.stat().st_mtime_ns for path in folder.glob("samples-*")}
+    kept = {path: path.stat().st_mtime_ns for path in folder.glob("drawn-*")}
     assert 2 <= len(kept) < 6
     assert not (tmp_path / "x.npz").exists()
     other = [*DRAWN, "--seed", "1", "--out", "x.npz"]  # another draw has parts of its own
     assert main(["sample", run, *other[:-1], str(tmp_path / "x.npz")]) == 0
-    assert {path: path.stat().st_mtime_ns for path in folder.glob("samples-*")} == kept
+    assert {path: path.stat().st_mtime_ns for path in folder.glob("drawn-*")} == kept
     counted = tmp_path / "counted.py"
     counted.write_text(PLUGIN.format(count=6 - len(kept), rank=0))  # one part too many would be fatal
     code, _, err = call(1, "sample", run, *DRAWN, "--out", "x.npz", "--plugin", str(counted), where=tmp_path)
@@ -122,6 +123,53 @@ def test_likelihoods_are_gone_on_with_too(run: str, tmp_path: Path):
     assert [code for code, _, _ in ended] == [0, 0], ended
     close(*(json.loads(out) for _, out, _ in ended))
     assert not list(tmp_path.glob("likelihood*"))
+
+
+QUICK = """
+from scorefield.cli import race
+race._MANY, race._PATHS = race._MANY[:3], 2
+"""
+LATER = """
+import importlib, os, signal
+importlib.import_module("{module}").{function} = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.promise("A1")
+@pytest.mark.parametrize(
+    ("asked", "module", "function"),
+    [
+        (["evaluate", *DRAWN, "--likelihood", "20"], "scorefield.evaluation", "evaluate_samples"),
+        (["evaluate", "-n", "30", "--steps", "3", "--device", "cpu"], "scorefield.cli.evaluate", "write_text"),
+        (["likelihood", "-n", "20", "--device", "cpu"], "scorefield.training", "environment"),
+        (["compress", "-n", "3", "--steps", "4", "--device", "cpu"], "scorefield.cli.compress", "_of_others"),
+        (["race", "-n", "2", "--grid", "fitted", "--device", "cpu"], "scorefield.plotting", "race_curves"),
+        (["tune", "-n", "100", "--device", "cpu"], "scorefield.cli.tune", "write_text"),
+    ],
+    ids=["evaluate", "evaluate in one part", "likelihood", "compress", "race", "tune"],
+)
+def test_a_finished_stage_survives_a_kill_in_a_later_one(
+    run: str, tmp_path: Path, asked: list[str], module: str, function: str
+):
+    """A1: killed when all is drawn and nothing of it is reported; then nothing is drawn again, and the result is that of one go."""
+    name, *options = asked
+    out = [] if name == "likelihood" else ["--out", "out"]
+    plugins = {"dying": LATER.format(module=module, function=function), "counted": PLUGIN.format(count=0, rank=0)}
+    results, told = [], []
+    for place, plugin in (("killed", "dying"), ("killed", "counted"), ("whole", "quick")):
+        (tmp_path / place).mkdir(exist_ok=True)
+        file = tmp_path / f"{plugin}.py"
+        file.write_text(QUICK + plugins.get(plugin, ""))
+        given = [run, *options, *out, "--json", "--plugin", str(file)]
+        code, printed, err = call(1, name, *given, where=tmp_path / place)
+        assert code == (-signal.SIGKILL if plugin == "dying" else 0), err[-3000:]
+        if plugin != "dying":
+            told.append(json.loads(printed))
+            files = filter(Path.is_file, (tmp_path / place).rglob("*.*"))
+            results.append({path.name: path.read_bytes() for path in files if path.suffix not in (".json", ".md")})
+    close(*told)
+    assert results[0] == results[1]
+    assert not list(tmp_path.rglob("*.parts-*"))
 
 
 def test_a_file_in_parts_is_the_one_numpy_writes(run: str, tmp_path: Path):

@@ -5,6 +5,7 @@ import json
 import lzma
 import math
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from jsonargparse import ArgumentParser, Namespace
@@ -58,13 +59,15 @@ def parser() -> ArgumentParser:
 def run(args: Namespace) -> int:
     """Compress or decompress, write, print; return the exit code."""
     import numpy as np
+    import torch
 
+    from scorefield.cli.shared import once, shared
     from scorefield.config import refusals
     from scorefield.data._files import regular_file
     from scorefield.likelihood import compress, decompress
     from scorefield.likelihood.compression import opened
     from scorefield.pretrained import load_model
-    from scorefield.training import environment, pick_device
+    from scorefield.training import OneProcess, environment, pick_device
 
     decoding = args.decode is not None
     name, kinds = ("images.npy", (".npy",)) if decoding else ("images.bits", ())
@@ -87,12 +90,15 @@ def run(args: Namespace) -> int:
             np.save(file, images.numpy())
     else:
         images = _images(args, loaded)
-        with refusals("compress"), Progress(len(images), "coding", unit="images") as progress:
-            data = compress(decoder, images, steps=args.steps, batch=args.batch, on_image=progress.advance)
-        with written(out) as file:
-            file.write_bytes(data)
-        beside = {"steps": args.steps, "bound": _bound(decoder, images.to(place), args.batch)}
-        beside["bytes_per_image_of_others"] = _of_others(images, picture=is_picture(loaded.event))
+        decides = {"steps": args.steps, "batch": args.batch, "threads": torch.get_num_threads(), "device": str(place)}
+        with shared(OneProcess(place), out, loaded, decides, images) as each:
+            with refusals("compress"), Progress(len(images), "coding", unit="images") as progress:
+                coding = partial(compress, steps=args.steps, batch=args.batch, on_image=progress.advance)
+                data = once(each, "coded", lambda: coding(decoder, images))
+            with written(out) as file:
+                file.write_bytes(data)
+            beside = {"steps": args.steps, "bound": _bound(decoder, images.to(place), args.batch)}
+            beside["bytes_per_image_of_others"] = _of_others(images, picture=is_picture(loaded.event))
     told = {"out": str(out), "model": args.model, "n": len(images), "bytes": len(data)}
     told |= {"bytes_per_image": len(data) / len(images), "bits_per_dim": 8 * len(data) / images.numel()}
     told |= {**beside, "seconds": round(time.perf_counter() - began, 1), "environment": environment(place)}

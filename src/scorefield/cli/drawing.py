@@ -50,10 +50,11 @@ _FEW = 8  # steps below which Heun errs several times as much as others for the 
 
 
 class Drawn(NamedTuple):
-    """Samples in parts of one batch, as (x, evaluations) or (x, evaluations, trajectory), perhaps in files; and the seconds they took."""
+    """Samples in parts of one batch, as (x, (evaluations, seconds)), perhaps with their trajectory, perhaps in files."""
 
     parts: Sequence[tuple[Tensor, ...]]
-    seconds: float
+    processes: int
+    """That shared the parts among them."""
 
     @property
     def x(self) -> Tensor:
@@ -69,8 +70,13 @@ class Drawn(NamedTuple):
     @property
     def evaluations(self) -> float:
         """Network evaluations per sample."""
-        spent = [(len(x), calls.item()) for x, calls, *_ in self.parts]
+        spent = [(len(x), cost[0].item()) for x, cost, *_ in self.parts]
         return sum(n * calls for n, calls in spent) / sum(n for n, _ in spent)
+
+    @property
+    def seconds(self) -> float:
+        """How long drawing took, that before a kill included."""
+        return sum(cost[1].item() for _, cost, *_ in self.parts) / self.processes
 
 
 def draw(
@@ -85,7 +91,6 @@ def draw(
 ) -> Drawn:
     """Return the samples that -n, --seed and --seeds name, a batch a part: one is the same whoever draws it."""
     n, seeds = count(args)
-    began = time.perf_counter()
     with refusals("sampler"):
         sampler, grid = choice.build(loaded.model.process)
         batches = -(-n // args.batch_size)
@@ -99,6 +104,7 @@ def draw(
             )
 
     def part(k: int) -> tuple[Tensor, ...]:
+        began = time.perf_counter()
         drawn = loaded.sample(
             n,
             seed=args.seed,
@@ -117,11 +123,10 @@ def draw(
             on_step=lambda _: progress.advance(),
         )
         way = () if drawn.trajectory is None else (drawn.trajectory,)
-        return drawn.x, torch.tensor(drawn.evaluations, dtype=torch.float64), *way
+        return drawn.x, torch.tensor([drawn.evaluations, time.perf_counter() - began], dtype=torch.float64), *way
 
     with Progress(steps, f"drawing {n} samples", show=parallel.rank == 0) as progress, refusals("sampler"):
-        parts = each("samples", batches, part)
-    return Drawn(parts, time.perf_counter() - began)
+        return Drawn(each("drawn", batches, part), parallel.world)
 
 
 def decides(

@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -88,46 +89,47 @@ def run(args: Namespace) -> int:
     named = judge_of(args, loaded.config.data.kind)
     judging = None if named is None else load_judge(named, device)
     out = make_folder(Path(args.out or f"evaluation-{loaded.config.name}"))
-    x, report = _drawn(args, loaded, out, parallel) if given is None else (given, _was_drawn(args))
-    began = time.perf_counter()
-    likelihood = {}
-    if args.likelihood:
-        with refusals("evaluate"):
-            found = held_out(loaded, data, args.likelihood, args.seed, out / "likelihood", parallel)
-        likelihood = {"bits_per_dim": found}
-    parallel.leave()
-    if parallel.rank > 0:  # what is left, one process does in a minute
-        return 0
-    with (
-        refusals("evaluate"),
-        Progress((4 if judging is None else 8) + (len(loaded.drawn) == 3), "measuring") as progress,
-    ):
-        found = evaluate_samples(
-            *(x, data),
-            judge=judging,
-            classes=classes,
-            ends=None if loaded.model.units is None else loaded.model.units.ends,
-            seed=args.seed,
-            on_measure=lambda name: progress.advance(last=name),
-        )
-    report |= {"judge": named, **found, **likelihood}
-    report["seconds"]["measuring"] = round(time.perf_counter() - began, 1)
-    report["training"] = {
-        "steps": loaded.step,
-        "batch_size": loaded.config.train.batch_size,
-        "parameters": loaded.parameters,
-        "seconds": loaded.seconds,
-    }
-    report["environment"] = environment(device)
-    picture = is_picture(loaded.drawn)
-    if picture:
-        with written(out / "grid.png") as place:
-            save_grid(place, x[:_SHOWN], ends=loaded.model.ends)
-        known = found["classifier_two_sample"]["as they are"]
-        with written(out / "recognised.png") as place:
-            save_grid(place, x[known["recognised"] + known["passed"]], 10, ends=loaded.model.ends)
-    write_text(out / "evaluation.json", json.dumps(report, indent=2) + "\n")
-    write_text(out / "README.md", page(report, loaded.config.name, picture=picture))
+    with ExitStack() as kept:
+        x, report = _drawn(args, loaded, out, parallel, kept) if given is None else (given, _was_drawn(args))
+        began = time.perf_counter()
+        likelihood = {}
+        if args.likelihood:
+            with refusals("evaluate"):
+                found = held_out(loaded, data, args.likelihood, args.seed, out / "likelihood", parallel, kept)
+            likelihood = {"bits_per_dim": found}
+        parallel.leave()
+        if parallel.rank > 0:  # what is left, one process does in a minute
+            return 0
+        with (
+            refusals("evaluate"),
+            Progress((4 if judging is None else 8) + (len(loaded.drawn) == 3), "measuring") as progress,
+        ):
+            found = evaluate_samples(
+                *(x, data),
+                judge=judging,
+                classes=classes,
+                ends=None if loaded.model.units is None else loaded.model.units.ends,
+                seed=args.seed,
+                on_measure=lambda name: progress.advance(last=name),
+            )
+        report |= {"judge": named, **found, **likelihood}
+        report["seconds"]["measuring"] = round(time.perf_counter() - began, 1)
+        report["training"] = {
+            "steps": loaded.step,
+            "batch_size": loaded.config.train.batch_size,
+            "parameters": loaded.parameters,
+            "seconds": loaded.seconds,
+        }
+        report["environment"] = environment(device)
+        picture = is_picture(loaded.drawn)
+        if picture:
+            with written(out / "grid.png") as place:
+                save_grid(place, x[:_SHOWN], ends=loaded.model.ends)
+            known = found["classifier_two_sample"]["as they are"]
+            with written(out / "recognised.png") as place:
+                save_grid(place, x[known["recognised"] + known["passed"]], 10, ends=loaded.model.ends)
+        write_text(out / "evaluation.json", json.dumps(report, indent=2) + "\n")
+        write_text(out / "README.md", page(report, loaded.config.name, picture=picture))
     print(json.dumps(report) if args.json else f"{render(report)}\n\nWritten to {out}")
     return 0
 
@@ -162,9 +164,12 @@ def _was_drawn(args: Namespace) -> dict[str, Any]:
 
 
 def _drawn(
-    args: Namespace, loaded: "LoadedModel[ScoreModel]", out: Path, parallel: "Parallel"
+    args: Namespace, loaded: "LoadedModel[ScoreModel]", out: Path, parallel: "Parallel", kept: ExitStack
 ) -> tuple["Tensor", dict[str, Any]]:
-    """Return samples, also written to the folder, and the part of the report on how they were drawn; the first process alone has them."""
+    """Return samples, also written to the folder, and the part of the report on how they were drawn; the first process alone has them.
+
+    They are not drawn again after a kill, until ``kept`` is closed.
+    """
     import torch
 
     from scorefield.cli.drawing import choose, decides, draw, labels_of, setting, write
@@ -172,15 +177,14 @@ def _drawn(
 
     choice, file = choose(loaded, args.sampler, args.steps, args.options), out / "samples.npz"
     labels = labels_of(args, loaded)
-    with shared(parallel, file, loaded, decides(args, loaded, choice)) as each:
-        drawn = draw(args, loaded, choice, labels=labels, parallel=parallel, each=each)
-        if parallel.rank > 0:
-            return torch.empty(0), {}
-        x, evaluations = drawn.x.cpu(), drawn.evaluations
-        write(file, drawn, loaded.model.ends)  # they may have taken an hour: --from-samples measures them again
-    return x, _was_drawn(args) | {
+    each = kept.enter_context(shared(parallel, file, loaded, decides(args, loaded, choice)))
+    drawn = draw(args, loaded, choice, labels=labels, parallel=parallel, each=each)
+    if parallel.rank > 0:
+        return torch.empty(0), {}
+    write(file, drawn, loaded.model.ends)
+    return drawn.x.cpu(), _was_drawn(args) | {
         **setting(args, loaded, choice),
-        "evaluations_per_sample": evaluations,
+        "evaluations_per_sample": drawn.evaluations,
         "seconds": {"sampling": round(drawn.seconds, 3)},
     }
 

@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,44 +54,54 @@ def run(args: Namespace) -> int:
     loaded = load_model(args.model, parallel.device, warn=warn)
     loaded.require_score("its likelihood")
     began = time.perf_counter()
-    with refusals("likelihood"):
-        found, text = (_held_out if args.image is None else _example)(args, loaded, parallel)
-    parallel.leave()
-    if parallel.rank > 0:
-        return 0
-    told = {"model": args.model, **found}
-    told |= {"seconds": round(time.perf_counter() - began, 1), "environment": environment(parallel.device)}
-    print(json.dumps(told) if args.json else text)
+    with ExitStack() as kept:
+        with refusals("likelihood"):
+            found, text = (_held_out if args.image is None else _example)(args, loaded, parallel, kept)
+        parallel.leave()
+        if parallel.rank > 0:
+            return 0
+        told = {"model": args.model, **found}
+        told |= {"seconds": round(time.perf_counter() - began, 1), "environment": environment(parallel.device)}
+        print(json.dumps(told) if args.json else text, flush=True)
     return 0
 
 
 def held_out(
-    loaded: "LoadedModel[ScoreModel]", data: "RealData", n: int, seed: int, base: Path, parallel: "Parallel"
+    loaded: "LoadedModel[ScoreModel]",
+    data: "RealData",
+    n: int,
+    seed: int,
+    base: Path,
+    parallel: "Parallel",
+    kept: ExitStack,
 ) -> dict[str, Any]:
-    """Return how probable n held-out examples are, showing progress; parts are kept beside ``base`` (`scorefield.cli.shared`)."""
+    """Return how probable n held-out examples are, showing progress; until ``kept`` is closed, parts are kept beside ``base``."""
     from scorefield.cli.shared import shared
     from scorefield.evaluation import bits, nats, parts_of
 
     steps = -(-parts_of(data, n) // parallel.world)
-    with (
-        Progress(steps, f"likelihood of {n} examples", show=parallel.rank == 0) as progress,
-        shared(parallel, base, loaded, {"n": n, "seed": seed}, data.reference.x) as each,
-    ):
+    each = kept.enter_context(shared(parallel, base, loaded, {"n": n, "seed": seed}, data.reference.x))
+    with Progress(steps, f"likelihood of {n} examples", show=parallel.rank == 0) as progress:
         return (bits if data.in_bytes else nats)(loaded.model, data, n, seed, progress.advance, each)
 
 
-def _held_out(args: Namespace, loaded: "LoadedModel[ScoreModel]", parallel: "Parallel") -> tuple[dict[str, Any], str]:
+def _held_out(
+    args: Namespace, loaded: "LoadedModel[ScoreModel]", parallel: "Parallel", kept: ExitStack
+) -> tuple[dict[str, Any], str]:
     """Return what is found of held-out data, and its lines."""
     from scorefield.evaluation import real_data, render_likelihood
 
     data = real_data(loaded.config.data, loaded.event, args.n or _N, data_dir=args.data_dir, seed=args.seed, least=2)
     tell_device(args.device)
-    found = held_out(loaded, data, len(data.reference), args.seed, Path(f"likelihood-{loaded.config.name}"), parallel)
+    base = Path(f"likelihood-{loaded.config.name}")
+    found = held_out(loaded, data, len(data.reference), args.seed, base, parallel, kept)
     told = data.sizes | found
     return told, f"{args.model}, {told['reference']}\n{render_likelihood(found)}"
 
 
-def _example(args: Namespace, loaded: "LoadedModel[ScoreModel]", parallel: "Parallel") -> tuple[dict[str, Any], str]:
+def _example(
+    args: Namespace, loaded: "LoadedModel[ScoreModel]", parallel: "Parallel", _: ExitStack
+) -> tuple[dict[str, Any], str]:
     """Return what is found of one example, and its line: in bits where it is an image of bytes."""
     import torch
 

@@ -58,21 +58,18 @@ def run(args: Namespace) -> int:
     labels = labels_of(args, loaded)
     with shared(parallel, out, loaded, decides(args, loaded, choice, frames)) as each:
         drawn = draw(args, loaded, choice, labels=labels, frames=frames, parallel=parallel, each=each)
-        evaluations = 0.0
-        if parallel.rank == 0:
-            write(out, drawn, loaded.model.ends, loaded.config.data.columns)
-            evaluations = drawn.evaluations
-    parallel.leave()
-    if parallel.rank > 0:
-        return 0
-    told = {
-        "out": str(out),
-        "model": str(loaded.source),
-        **setting(args, loaded, choice),
-        "n": count(args)[0],
-        "evaluations_per_sample": evaluations,
-        "seconds": round(drawn.seconds, 3),
-    }
+        parallel.leave()
+        if parallel.rank > 0:
+            return 0
+        write(out, drawn, loaded.model.ends, loaded.config.data.columns)
+        told = {
+            "out": str(out),
+            "model": str(loaded.source),
+            **setting(args, loaded, choice),
+            "n": count(args)[0],
+            "evaluations_per_sample": drawn.evaluations,
+            "seconds": round(drawn.seconds, 3),
+        }
     samples = "1 sample" if told["n"] == 1 else f"{told['n']} samples"
     sentence = "{out}: {samples} by {kind}, {evaluations_per_sample:g} network evaluations each, {seconds:.1f} s"
     print(json.dumps(told) if args.json else sentence.format(samples=samples, kind=told["sampler"]["kind"], **told))

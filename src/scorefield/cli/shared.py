@@ -1,18 +1,21 @@
 """Long work of commands, shared among the processes that torchrun started, and kept part by part until its result is written."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from scorefield.loaded import LoadedModel
 from scorefield.models import ScoreModel
 from scorefield.training import Each, Parallel, Parts, fingerprint, in_turn
 
-__all__ = ["shared"]
+__all__ = ["once", "shared"]
+
+_NAME = 100  # bytes of the result's name in that of the folder: file systems take 255
 
 
 @contextmanager
@@ -21,8 +24,10 @@ def shared(
 ) -> Iterator[Each]:
     """Yield what computes parts; the first process, which alone writes the result, removes them when the context ends well.
 
+    So the context ends when all that is made of the parts is written, and the other processes have left (`Parallel.leave`).
+
     Args:
-        parallel: the processes, which wait for each other at the end.
+        parallel: the processes.
         base: of the name of the folder beside the result in which parts are kept.
         loaded: the model.
         setting: all that decides the parts beside the model and ``more``.
@@ -33,14 +38,21 @@ def shared(
     kept = {} if loaded.byte_decoder is None else loaded.byte_decoder.tensors
     setting = {**setting, "model": loaded.config.model_dump(mode="json")}
     named = fingerprint(setting, *weights, *kept.values(), *more)
-    if parallel.world == 1 and not os.access(base.parent, os.W_OK):
+    device = base.exists() and not base.is_file()
+    if parallel.world == 1 and (device or not os.access(base.parent, os.W_OK)):
         yield in_turn  # nothing can be kept
         return
-    parts = Parts(parallel, base.with_name(f"{base.name}.parts-{named}"))
+    name = os.fsdecode(os.fsencode(base.name)[:_NAME])
+    parts = Parts(parallel, base.with_name(f"{name}.parts-{named}"))
     try:
         yield parts.each
-        parallel.wait()  # for those that still read
         if parallel.rank == 0:
             parts.clear()
     finally:
         parts.close()
+
+
+def once(each: Each, name: str, work: Callable[[], bytes]) -> bytes:
+    """Return what ``work`` does, kept as a part of its own."""
+    ((kept,),) = each(name, 1, lambda _: (torch.frombuffer(bytearray(work()), dtype=torch.uint8),))
+    return kept.numpy().tobytes()

@@ -4,6 +4,7 @@ import itertools
 import json
 import shlex
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,12 +47,14 @@ def parser() -> ArgumentParser:
 
 def run(args: Namespace) -> int:
     """Draw, measure, write, advise; return the exit code."""
+    from scorefield.cli.shared import once, shared
     from scorefield.config import refusals
     from scorefield.config.sampling import changed
     from scorefield.evaluation import real_data
     from scorefield.evaluation.tuning import Trial, best, halves, told_apart
+    from scorefield.metrics import Estimate
     from scorefield.pretrained import load_judge, load_model
-    from scorefield.training import environment, pick_device
+    from scorefield.training import OneProcess, environment, pick_device
 
     if args.n < _LEAST:
         raise ConfigError(f"-n {args.n}: halves of fewer than {_LEAST} samples tell no way from another")
@@ -70,29 +73,37 @@ def run(args: Namespace) -> int:
     judging = None if named is None else load_judge(named, place)
     out = make_folder(Path(args.out or f"tune-{loaded.config.name}"))
     began, trials = time.perf_counter(), list[Trial]()
-    with refusals("tune"), Progress(len(ways), f"drawing {args.n} samples {len(ways)} times") as progress:
-        for churn, guide in ways:
-            way = changed(loaded.config.sampling, None, None, {} if churn is None else {"churn": churn}, "tune")
-            sampler, _ = way.build(loaded.model.process)
-            x = loaded.sample(args.n, seed=args.seed, sampler=sampler, guide=guide).x.cpu()
-            trials.append(Trial(churn, guide, *halves(x, data, judging, seed=args.seed)))
-            progress.advance(last=f"{_options(trials[-1])}: {trials[-1].first}")
-        real = halves(data.real.scaled(), data, judging, seed=args.seed)[1]
-    own, chosen = trials[0], best(trials)
-    told = chosen is not own and told_apart(chosen, own)
-    found: dict[str, Any] = {
-        "model": args.model,
-        "n": args.n,
-        "judge": named,
-        "distance": "energy" if judging is None else "Fréchet, of the judge's features",
-        "trials": [trial._asdict() for trial in trials],
-        "real": real,
-        "chosen": {"churn": chosen.churn, "guide": chosen.guide},
-        "told_apart": told,
-        "seconds": round(time.perf_counter() - began, 1),
-        "environment": environment(place),
-    }
-    write_text(out / "tune.json", json.dumps(found, indent=2) + "\n")
+
+    def measured(churn: float | None, guide: float | None) -> bytes:
+        way = changed(loaded.config.sampling, None, None, {} if churn is None else {"churn": churn}, "tune")
+        sampler, _ = way.build(loaded.model.process)
+        x = loaded.sample(args.n, seed=args.seed, sampler=sampler, guide=guide).x.cpu()
+        return json.dumps(halves(x, data, judging, seed=args.seed)).encode()
+
+    judged = [] if judging is None else judging.classifier.state_dict().values()
+    decides = {"n": args.n, "seed": args.seed, "device": str(place)}
+    with shared(OneProcess(place), out / "tune.json", loaded, decides, data.reference.x, *judged) as each:
+        with refusals("tune"), Progress(len(ways), f"drawing {args.n} samples {len(ways)} times") as progress:
+            for k, way in enumerate(ways):
+                first, second = json.loads(once(each, f"way-{k}", partial(measured, *way)))
+                trials.append(Trial(*way, Estimate(*first), Estimate(*second)))
+                progress.advance(last=f"{_options(trials[-1])}: {trials[-1].first}")
+            real = halves(data.real.scaled(), data, judging, seed=args.seed)[1]
+        own, chosen = trials[0], best(trials)
+        told = chosen is not own and told_apart(chosen, own)
+        found: dict[str, Any] = {
+            "model": args.model,
+            "n": args.n,
+            "judge": named,
+            "distance": "energy" if judging is None else "Fréchet, of the judge's features",
+            "trials": [trial._asdict() for trial in trials],
+            "real": real,
+            "chosen": {"churn": chosen.churn, "guide": chosen.guide},
+            "told_apart": told,
+            "seconds": round(time.perf_counter() - began, 1),
+            "environment": environment(place),
+        }
+        write_text(out / "tune.json", json.dumps(found, indent=2) + "\n")
     print(json.dumps(found) if args.json else f"{_table(found, trials, chosen)}\n\nWritten to {out}")
     return 0
 

@@ -43,10 +43,8 @@ class Parts:
     def each(self, name: str, count: int, work: Callable[[int], tuple[Tensor, ...]]) -> Sequence[tuple[Tensor, ...]]:
         """Return the results of all parts, those missing computed by the processes in turn; they are read when they are asked for.
 
-        A single part of a single process is not kept, and none where another process does the same work at the same time.
+        Nothing is kept where another process does the same work at the same time.
         """
-        if count == 1 and self.parallel.world == 1:
-            return in_turn(name, count, work)
         files = [self.folder / f"{name}-{k:06d}.safetensors" for k in range(count)]
         self.folder.mkdir(parents=True, exist_ok=True)
         if not self._alone():

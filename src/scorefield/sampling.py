@@ -17,6 +17,7 @@ from typing_extensions import TypeVar
 from scorefield._checks import reals, require, whole
 from scorefield._noise import Noise, Stream
 from scorefield._tensors import flatten, home, looked_at
+from scorefield._values import ByValue
 from scorefield.errors import ConfigError, DivergedError
 from scorefield.grids import Grid, Step, steps_of, times_of
 from scorefield.models import ScoreModel, State
@@ -26,7 +27,7 @@ __all__ = ["Sampler", "Samples", "Transition", "sample"]
 Memory = TypeVar("Memory", default=Any)
 
 
-class Sampler(abc.ABC, Generic[Memory]):
+class Sampler(ByValue, abc.ABC, Generic[Memory]):
     """One transition from p_t towards p_s, s ≤ t; what it remembers between steps is a ``Memory``.
 
     Attributes:
@@ -60,7 +61,7 @@ class Transition(NamedTuple, Generic[Memory]):
 
 
 @dataclass(frozen=True)
-class Samples:
+class Samples(ByValue):
     """What `sample` returns.
 
     Attributes:

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from scorefield._tensors import floating, precise, there
+from scorefield._values import ByValue
 
 __all__ = ["UNCHANGED", "Moments", "Units"]
 
@@ -26,7 +27,7 @@ _VALUES = 2**22  # numbers looked at in one go: 32 MiB in float64
 
 
 @dataclass(frozen=True)
-class Moments:
+class Moments(ByValue):
     """Mean and standard deviation of a distribution, coordinate by coordinate or over all; float64, broadcast against an event."""
 
     mean: Float[Tensor, "*d"]
@@ -44,7 +45,7 @@ class Moments:
 
 
 @dataclass(frozen=True)
-class Units:
+class Units(ByValue):
     """x = location + scale · y.
 
     Args:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from scorefield._noise import standard_normal
 from scorefield._tensors import as_constant, floating, gradient, precise
+from scorefield._values import ByValue
 from scorefield.errors import ConfigError
 from scorefield.units import Moments
 
@@ -40,7 +41,7 @@ def one_scale(scale: Scale) -> Tensor:
     return scale
 
 
-class Density(abc.ABC):
+class Density(ByValue, abc.ABC):
     """A distribution p over events of shape ``event``.
 
     Parameters are kept in float64; computations follow the dtype and device of ``x``.

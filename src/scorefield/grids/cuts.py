@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from scorefield._checks import positive, require, whole
+from scorefield._values import ByValue
 from scorefield.grids.levels import Levels, descending, ends, evenly
 from scorefield.grids.local_errors import Flow, errors_along
 from scorefield.processes import Process
@@ -37,7 +38,7 @@ Times = Float[Tensor, " n"]
 Count = Annotated[int, Ge(1), Le(1_000_000)]
 
 
-class Grid(abc.ABC):
+class Grid(ByValue, abc.ABC):
     """How a process's time is cut for a sampler; `scorefield.sample` takes one, or a tensor of times."""
 
     @abc.abstractmethod

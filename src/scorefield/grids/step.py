@@ -12,13 +12,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from scorefield._values import ByValue
 from scorefield.processes import Process
 
 __all__ = ["Step", "steps_of"]
 
 
 @dataclass(frozen=True)
-class Step:
+class Step(ByValue):
     """One transition of a grid: what a sampler is given.
 
     Attributes:

@@ -23,6 +23,7 @@ from scorefield._checks import reals, require, whole
 from scorefield._noise import Noise
 from scorefield._ode import integrate
 from scorefield._tensors import as_constant, flatten, floating, like, recording
+from scorefield._values import ByValue
 from scorefield.densities import Density
 from scorefield.errors import ConfigError
 from scorefield.models import ScoreModel, State, probability_flow
@@ -33,7 +34,7 @@ _EXACT_UP_TO = 64  # coordinates; beyond, an estimate by a few probes is cheaper
 
 
 @dataclass(frozen=True)
-class LogLikelihood:
+class LogLikelihood(ByValue):
     """What `log_likelihood` returns.
 
     Attributes:

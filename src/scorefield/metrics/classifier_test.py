@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from scorefield._noise import derive_seed, seeded
 from scorefield._tensors import recording
+from scorefield._values import ByValue
 from scorefield.metrics.estimate import Estimate, mean
 
 __all__ = ["ClassifierTest", "classifier_two_sample", "image_views"]
@@ -29,7 +30,7 @@ _PART = 500  # images at a time where all are looked at
 
 
 @dataclass(frozen=True)
-class ClassifierTest:
+class ClassifierTest(ByValue):
     """What `classifier_two_sample` found.
 
     Attributes:

@@ -14,6 +14,7 @@ from torch import Tensor
 from scorefield._checks import positive
 from scorefield._noise import Source, standard_normal, uniform_like
 from scorefield._tensors import like, sum_event, there
+from scorefield._values import ByValue
 from scorefield.models import ScoreModel
 from scorefield.objectives.times import OneLevel, TimeLaw, UniformTime, noised
 from scorefield.objectives.weights import Weight, sigma_weight
@@ -43,7 +44,7 @@ class DSM:
 
 
 @dataclass(frozen=True)
-class MultiLevelDSM:
+class MultiLevelDSM(ByValue):
     """The objective of NCSN (Song & Ermon 2019, Eq. 6): ½ σ_i^p ‖s(x̃, σ_i) + (x̃ − x)/σ_i²‖², the level i uniform per example.
 
     x̃ = x + σ_i z is in the coordinates in which noise is a ratio: of a process that shrinks its data too, s is the score of x_t/α_t.

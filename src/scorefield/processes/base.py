@@ -17,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from scorefield._tensors import as_time, like
+from scorefield._values import ByValue
 
 __all__ = ["Process", "Time"]
 
@@ -26,7 +27,7 @@ State = Float[Tensor, "b *d"]
 _HALVINGS = 100  # of a process's time: to the last digit of a t of 1e-14 of it
 
 
-class Process(abc.ABC):
+class Process(ByValue, abc.ABC):
     """A forward process: the distribution of x_t given x_0 is N(α_t x_0, σ_t² I).
 
     Times lie in [t_min, t_max]; data is at the small end. ``t`` has shape () or (b,), and so has everything returned.

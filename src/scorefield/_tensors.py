@@ -133,10 +133,21 @@ def gradient(
     log_prob: Callable[[Tensor], Tensor], x: Float[Tensor, "b *d"], *, create_graph: bool
 ) -> Float[Tensor, "b *d"]:
     """Return ∇ log p(x) of each row by automatic differentiation; with ``create_graph`` it can be differentiated in its turn."""
+    if _transformed():
+        return torch.func.grad(lambda x: log_prob(x).sum())(floating(x))
     with recording():
         x = x if x.requires_grad else as_constant(floating(x)).detach().requires_grad_(True)
         (found,) = torch.autograd.grad(log_prob(x).sum(), x, create_graph=create_graph)
     return found
+
+
+def _transformed() -> bool:
+    """Return whether a transformation of `torch.func`, such as vmap or jacfwd, is at work: it keeps its own record of gradients."""
+    try:
+        torch.empty(0).requires_grad_()
+    except RuntimeError:
+        return True
+    return False
 
 
 def take_rows(a: Tensor, index: Tensor) -> Tensor:

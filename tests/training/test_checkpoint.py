@@ -903,36 +903,54 @@ def bloat() -> dict[str, Callable[[], bytes]]:
     }
 
 
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """How many bytes were decoded as JSON, which is what takes time, and how many files safetensors was given."""
+    counts = {"bytes": 0, "files": 0}
+    parse, load_file = json.loads, safetensors.torch.load
+
+    def loads(text: str | bytes) -> Any:
+        counts["bytes"] += len(text)
+        return parse(text)
+
+    def load(data: bytes) -> dict[str, Tensor]:
+        counts["files"] += 1
+        return load_file(data)
+
+    monkeypatch.setattr(checkpoint_files.json, "loads", loads)
+    monkeypatch.setattr(checkpoint_files.safetensors.torch, "load", load)
+    return counts
+
+
 @pytest.mark.promise("E2")
 @pytest.mark.parametrize("case", bloat())
-def test_bloated_headers_are_refused_at_once(tmp_path: Path, case: str):
+def test_bloated_headers_are_refused_before_they_cost_anything(tmp_path: Path, case: str, decoded: dict[str, int]):
     file = tmp_path / "bloat.safetensors"
     file.write_bytes(bloat()[case]())
-    start = time.process_time()
     with pytest.raises(CheckpointError) as caught:
         read_tensors(file)
-    assert time.process_time() - start < 2
+    assert decoded["bytes"] <= 2**20
+    assert decoded["files"] <= 1
     assert len(str(caught.value)) < 1000
 
 
 @pytest.mark.promise("E2")
-def test_a_header_of_100_MB_is_refused_at_once(tmp_path: Path):
+def test_of_a_header_of_100_MB_nothing_is_decoded(tmp_path: Path, decoded: dict[str, int]):
     file = tmp_path / "bloat.safetensors"
     file.write_bytes(struct.pack("<Q", 10**8) + b"{")
     os.truncate(file, 10**8 + 8)
-    start = time.process_time()
     with pytest.raises(CheckpointError, match="a header of at most 1048576 bytes; found 100000000"):
         read_tensors(file)
-    assert time.process_time() - start < 2
+    assert decoded == {"bytes": 0, "files": 0}
 
 
 @pytest.mark.promise("E2")
-def test_the_largest_header_allowed_is_quick(tmp_path: Path):
+def test_the_largest_header_allowed_is_decoded_once(tmp_path: Path, decoded: dict[str, int]):
     file = tmp_path / "large.safetensors"
-    file.write_bytes(many(2**13))
-    start = time.process_time()
+    data = many(2**13)
+    file.write_bytes(data)
     assert len(read_tensors(file)) == 2**13
-    assert time.process_time() - start < 2
+    assert decoded == {"bytes": int.from_bytes(data[:8], "little"), "files": 1}
     with pytest.raises(CheckpointError, match="at most 8192 tensors; found 8193"):
         save(tmp_path, 2, {"model": {f"{i}": torch.tensor(0) for i in range(2**13 + 1)}}, {})
 

@@ -12,7 +12,20 @@ from torch import Tensor
 
 from scorefield.errors import ConfigError
 
-__all__ = ["Refused", "finite", "increasing", "number", "one_of", "positive", "reals", "require", "whole"]
+__all__ = [
+    "Refused",
+    "as_number",
+    "as_tensor",
+    "booleans",
+    "finite",
+    "increasing",
+    "number",
+    "one_of",
+    "positive",
+    "reals",
+    "require",
+    "whole",
+]
 
 Wanted = TypeVar("Wanted")
 
@@ -39,11 +52,11 @@ def require(kind: type[Wanted], value: object, what: str, such_as: str) -> Wante
     raise Refused(f"{what} must be {a} {kind.__name__}, such as {such_as}; received {received}")
 
 
-def whole(value: object, what: str, least: int | None = None) -> int:
+def whole(value: object, what: str, least: int | None = None, most: int | None = None) -> int:
     """Return Python's own integer, whichever library it comes from.
 
     Raises:
-        ConfigError: it is no whole number, or less than ``least``.
+        ConfigError: it is no whole number, less than ``least``, or more than ``most``.
     """
     try:
         number = operator.index(value)  # pyright: ignore[reportArgumentType]  what has no index is refused
@@ -52,6 +65,8 @@ def whole(value: object, what: str, least: int | None = None) -> int:
     if number is None or (least is not None and number < least):
         bound = "" if least is None else f" of at least {least}"
         raise Refused(f"{what} must be a whole number{bound}; received {value!r:.80}")
+    if most is not None and number > most:
+        raise Refused(f"{what} must be at most {most}; received {number}")
     return number
 
 
@@ -61,14 +76,19 @@ def number(value: object, what: str, least: float = -math.inf) -> float:
     Raises:
         ConfigError: it is no such number, or less than ``least``.
     """
-    try:
-        found = math.nan if isinstance(value, str | bytes) else float(value)  # pyright: ignore[reportArgumentType]  refused
-    except (RuntimeError, TypeError, ValueError):
-        found = math.nan
+    found = as_number(value)
     if not (math.isfinite(found) and found >= least):
         bound = "" if least == -math.inf else f" of at least {least:g}"
         raise Refused(f"{what} must be a finite number{bound}; received {value!r:.80}")
     return found
+
+
+def as_number(value: object) -> float:
+    """Return Python's own number, whichever library it comes from; NaN for what is none."""
+    try:
+        return math.nan if isinstance(value, str | bytes) else float(value)  # pyright: ignore[reportArgumentType]  refused
+    except (OverflowError, RuntimeError, TypeError, ValueError):
+        return math.nan
 
 
 def finite(**values: float) -> None:
@@ -78,8 +98,8 @@ def finite(**values: float) -> None:
         ConfigError: naming the first.
     """
     for name, value in values.items():
-        if not math.isfinite(value):
-            raise Refused(f"{name} must be a finite number; received {value}")
+        if not math.isfinite(as_number(value)):
+            raise Refused(f"{name} must be a finite number; received {value!r:.80}")
 
 
 def positive(**values: float) -> None:
@@ -89,8 +109,8 @@ def positive(**values: float) -> None:
         ConfigError: naming the first.
     """
     for name, value in values.items():
-        if not 0 < value < math.inf:
-            raise Refused(f"{name} must be a finite positive number; received {value}")
+        if not 0 < as_number(value) < math.inf:
+            raise Refused(f"{name} must be a finite positive number; received {value!r:.80}")
 
 
 def increasing(low_name: str, low: float, high_name: str, high: float) -> None:
@@ -99,8 +119,8 @@ def increasing(low_name: str, low: float, high_name: str, high: float) -> None:
     Raises:
         ConfigError: naming both ends.
     """
-    if not low < high:
-        raise Refused(f"{low_name} must be smaller than {high_name}; received {low} and {high}")
+    if not as_number(low) < as_number(high):
+        raise Refused(f"{low_name} must be smaller than {high_name}; received {low!r:.80} and {high!r:.80}")
 
 
 def one_of(choices: Iterable[str], value: object, what: str) -> None:
@@ -116,16 +136,36 @@ def one_of(choices: Iterable[str], value: object, what: str) -> None:
         raise Refused(f"{what} must be one of {', '.join(known)}; received {value!r:.80}{meant}")
 
 
+def as_tensor(x: object) -> Tensor | None:
+    """Return a tensor as it is, and arrays and lists of numbers as one; None for anything else."""
+    try:
+        return x if isinstance(x, Tensor) else torch.as_tensor(np.asarray(x))
+    except (TypeError, ValueError):
+        return None
+
+
+def booleans(x: object, what: str, true: str) -> Tensor:
+    """Return a tensor of what is true or false.
+
+    Raises:
+        ConfigError: something else; numbers are not taken for truths, since masks of others are true where theirs are 0.
+    """
+    value = as_tensor(x)
+    if value is None or value.dtype != torch.bool:
+        received = type(x).__name__ if value is None else value.dtype
+        raise Refused(f"{what} must be boolean, true {true}; received {received}: compare it, such as {what} > 0.5")
+    return value
+
+
 def reals(x: object, what: str) -> Tensor:
     """Return a tensor of real numbers: floats keep their precision, whole numbers become float32.
 
     Raises:
         ConfigError: what no tensor of real numbers can be made of, or values that are not finite.
     """
-    try:
-        value = x if isinstance(x, Tensor) else torch.as_tensor(np.asarray(x))
-    except (TypeError, ValueError):
-        value = None
+    value = as_tensor(x)
+    if value is not None and value.is_meta:
+        raise Refused(f"{what} must hold numbers; received a tensor on the device meta, which has a shape alone")
     if value is None or value.is_complex() or value.dtype == torch.bool:
         kind = type(x).__name__ if value is None else value.dtype
         raise Refused(f"{what} must be a tensor or an array of real numbers; received {kind}")

@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -21,8 +23,10 @@ from scorefield import (
     Karras,
     Ladder,
     LogSNR,
+    MultiLevelDSM,
     Process,
     Sampler,
+    SubVP,
     Uniform,
     cosine,
     geometric,
@@ -150,6 +154,48 @@ def test_a_fitted_grid_is_one_way_whatever_its_steps_and_another_process() -> No
     torch.testing.assert_close(VP().ratio(within.times(VP())), within.ratios.double(), rtol=1e-6, atol=0)
 
 
+@pytest.mark.parametrize("rho", [0.01, 0.1, 1.0, 7.0, 1e3])
+@pytest.mark.parametrize(
+    "process", [VE(1e-6, 1e6), EDM(1e-3, 1e9), EDM(1e-12, 1.0), VP(1e-3, 200.0, 1e-9), SubVP()], ids=str
+)
+@pytest.mark.parametrize("steps", [1, 10, 100_000])
+def test_extreme_grids_descend_and_end_where_the_process_does(rho: float, process: Process, steps: int) -> None:
+    """Twelve orders of magnitude, powers that overflow and powers near 1: no level is lost, doubled or beyond the ends."""
+    for grid in (Karras(steps, rho=rho), LogSNR(steps)):
+        times = times_of(grid, process)
+        ratios = process.ratio(times)
+        assert len(times) == steps + 1
+        assert torch.isfinite(times).all()
+        assert (times.diff() < 0).all()
+        assert (ratios.diff() < 0).all()
+        wanted = process.ratio(torch.tensor([process.t_max, process.t_min], dtype=torch.float64))
+        torch.testing.assert_close(ratios[[0, -1]], wanted, rtol=1e-13, atol=0)
+
+
+def test_levels_between_extreme_ends_are_the_formula() -> None:
+    """In logarithms, where nothing overflows: for ρ → 0 all but the last level crowd at the first, for ρ → ∞ they are LogSNR's."""
+    process = EDM(1e-6, 1e6)
+    steep, flat = (Karras(10, rho=rho).times(process) for rho in (0.01, 1e7))
+    expected = 1e6 * (1 - torch.arange(10, dtype=torch.float64) / 10) ** 0.01
+    torch.testing.assert_close(steep[:-1], expected, rtol=1e-12, atol=0)
+    torch.testing.assert_close(flat, LogSNR(10).times(process), rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_draw_over_twelve_orders_of_magnitude_is_that_of_few(dtype: torch.dtype) -> None:
+    """AdaptiveODE ends where the flow does, whatever the range: at m + s z₀ for data of N(m, s²)."""
+    z = torch.linspace(-2, 2, 7, dtype=dtype)[:, None]
+    wide = sample(Exact(Gaussian([3.0], 4.0), EDM(1e-6, 1e6)), AdaptiveODE(), grid=Karras(1, rho=1e3), init=1e6 * z)
+    torch.testing.assert_close(wide.x, 3 + 2 * z, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", [list, tuple, np.array, torch.tensor])
+def test_levels_are_taken_in_any_form(kind: Callable[[list[float]], object]) -> None:
+    given: Any = kind([3.0, 1.0])
+    for made in (Ladder(given).levels, Fitted(2, given).ratios, MultiLevelDSM(given).levels):
+        assert made.tolist() == [3.0, 1.0]
+
+
 BAD: dict[str, tuple[Callable[[], object], str]] = {
     "one time": (lambda: Uniform(0).times(VP()), "at least 1"),
     "one karras time": (lambda: Karras(0).times(VP()), "at least 1"),
@@ -160,6 +206,19 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     "ascending levels": (lambda: geometric(0.01, 1.0, 5), "must descend"),
     "level zero": (lambda: geometric(1.0, 0.0, 5), "must descend and be positive"),
     "ratios that ascend": (lambda: Fitted(3, torch.tensor([1.0, 2.0])), "positive numbers that descend"),
+    "levels that ascend": (lambda: Ladder(torch.tensor([1.0, 2.0])), "positive numbers that descend"),
+    "a level of nothing": (lambda: Ladder(torch.tensor([1.0, 0.0])), "positive numbers that descend"),
+    "a level that is none": (lambda: Ladder(torch.tensor([math.nan])), "levels must be finite"),
+    "no levels": (lambda: MultiLevelDSM([]), "vector of positive numbers"),  # pyright: ignore[reportArgumentType]
+    "more steps than numbers": (lambda: times_of(Karras(100_000, rho=1e6), EDM(1.0, 1.0 + 1e-9)), "steps go nowhere"),
+    "no signal at the end": (lambda: times_of(Karras(3), VP(1e-8, 2000.0)), "must be finite, positive and increasing"),
+    "no signal at a time": (lambda: times_of(Uniform(3), VP(1.0, 4000.0)), "begin later"),
+    "a class": (lambda: times_of(Karras, VP()), r"received Karras, a class: write Karras\(31\)"),  # pyright: ignore[reportArgumentType]
+    "words": (lambda: times_of("karras", VP()), "a vector of two or more times; received str"),  # pyright: ignore[reportArgumentType]
+    "nothing": (lambda: times_of(None, VP()), "received NoneType"),  # pyright: ignore[reportArgumentType]
+    "complex times": (lambda: times_of(torch.ones(2) * 1j, VP()), "received torch.complex64"),
+    "times of no numbers": (lambda: times_of(torch.ones(2, device="meta"), VP()), "received torch.float32"),
+    "more steps than memory": (lambda: LogSNR(10**9), "steps must be at most 1000000; received 1000000000"),
     "one ratio": (lambda: Fitted(3, torch.tensor([1.0])), "positive numbers that descend"),
     "NaN level": (lambda: geometric(math.nan, 0.1, 5), "must descend"),
     "karras upside down": (lambda: Karras(4, sigma_min=10.0, sigma_max=1.0).times(VE()), "must descend"),

@@ -15,7 +15,7 @@ from annotated_types import Ge, Le
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._checks import positive, require, whole
+from scorefield._checks import positive, reals, require, whole
 from scorefield._values import ByValue
 from scorefield.grids.levels import Levels, descending, ends, evenly
 from scorefield.grids.local_errors import Flow, errors_along
@@ -33,9 +33,12 @@ __all__ = [
     "times_of",
 ]
 
+_EXPECTED = "a Grid, such as Karras(31), or a vector of two or more times"
 _KNOTS = 33
+_ROUNDING = 1e-14
+_MOST = 1_000_000  # transitions
 Times = Float[Tensor, " n"]
-Count = Annotated[int, Ge(1), Le(1_000_000)]
+Count = Annotated[int, Ge(1), Le(_MOST)]
 
 
 class Grid(ByValue, abc.ABC):
@@ -83,7 +86,7 @@ class Counted(Grid):
     steps: Count
 
     def __post_init__(self) -> None:
-        whole(self.steps, "steps", 1)
+        whole(self.steps, "steps", 1, _MOST)
 
 
 @dataclass(frozen=True)
@@ -140,8 +143,13 @@ class Karras(Counted):
         low = low if self.sigma_min is None else self.sigma_min
         descending(high, low)
         ramp = torch.linspace(0, 1, self.steps + 1, dtype=torch.float64)
-        power = 1 / self.rho
-        return process.time((high**power + ramp * (low**power - high**power)) ** self.rho)
+        power, unit = 1 / self.rho, high if self.rho < 1 else 1.0  # large powers of large levels overflow
+        first, last = (high / unit) ** power, (low / unit) ** power
+        levels = unit * (first + ramp * (last - first)) ** self.rho
+        for place, end in ((0, high), (-1, low)):  # of which powers, and differences of them, may keep few digits
+            if abs(levels[place].item() / end - 1) > _ROUNDING:
+                levels[place] = end
+        return process.time(levels)
 
 
 @dataclass(frozen=True)
@@ -157,7 +165,8 @@ class Fitted(Counted):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        ratios = self.ratios
+        ratios = reals(self.ratios, "ratios")
+        object.__setattr__(self, "ratios", ratios)
         if ratios.ndim != 1 or len(ratios) < 2 or not (ratios.diff() < 0).all() or not ratios[-1] > 0:
             raise ValueError(f"ratios must be two or more positive numbers that descend; received {ratios.tolist()}")
 
@@ -176,6 +185,12 @@ class Ladder(Grid):
     """
 
     levels: Levels
+
+    def __post_init__(self) -> None:
+        levels = reals(self.levels, "levels")
+        object.__setattr__(self, "levels", levels)
+        if levels.ndim != 1 or not len(levels) or (levels.diff() > 0).any() or not levels[-1] > 0:
+            raise ValueError(f"levels must be one or more positive numbers that descend; received {levels.tolist()}")
 
     def times(self, process: Process) -> Times:
         """Return the times at which σ/α meets the levels."""
@@ -210,23 +225,47 @@ def _interpolated(x: Tensor, places: Tensor, values: Tensor) -> Tensor:
     return torch.lerp(values[right - 1], values[right], share.clamp(0, 1))
 
 
+def _given(grid: object) -> Times:
+    """Return what is meant to be times as a tensor, in float64 on the CPU."""
+    try:
+        times = torch.as_tensor(grid)
+    except (RuntimeError, TypeError, ValueError):
+        times = None
+    if times is None or times.is_complex() or times.dtype == torch.bool or times.is_meta:
+        a = grid.__name__ if isinstance(grid, type) else type(grid).__name__ if times is None else times.dtype
+        meant = f", a class: write {a}(31)" if isinstance(grid, type) else ""
+        raise ValueError(f"a grid must be {_EXPECTED}; received {a}{meant}")
+    return times.detach().to("cpu", torch.float64)
+
+
 def times_of(grid: Grid | Times | Sequence[float], process: Process) -> Times:
     """Return the times of a grid, or the times given, checked.
 
     Raises:
-        ValueError: fewer than two times, times that ascend, or one at which the process has no noise or no finite scales.
+        ValueError: fewer than two times, times that ascend, one at which the process has no noise, no signal or no finite scales, or a
+            grid of more times than can be told apart.
     """
-    times = grid.times(process) if isinstance(grid, Grid) else torch.as_tensor(grid).to("cpu", torch.float64)
+    times = grid.times(process) if isinstance(grid, Grid) else _given(grid)
     if times.ndim != 1 or len(times) < 2:
         raise ValueError(
-            f"a grid must be a Grid, such as Karras(31), or a vector of two or more times; received the shape {tuple(times.shape)}. "
+            f"a grid must be {_EXPECTED}; received the shape {tuple(times.shape)}. "
             "A single evaluation is Euler() over Karras(1) with denoise=False"
+        )
+    if isinstance(grid, Counted) and (same := int((times.diff() >= 0).sum())):
+        raise ValueError(
+            f"{grid}: {same} of {grid.steps} steps go nowhere: between {times[0]:g} and {times[-1]:g} there are not so many times in "
+            "float64; take fewer steps, or ends further apart"
         )
     if not torch.isfinite(times).all() or (times.diff() > 0).any():
         raise ValueError(
             "times must be finite and descend from noise to data; received an increasing or non-finite grid"
         )
-    _, sigma = process.alpha_sigma(times)
+    alpha, sigma = process.alpha_sigma(times)
+    if not (torch.isfinite(alpha) & (alpha > 0)).all():
+        raise ValueError(
+            f"times must be ones at which something of the data is left; at t = {times[~(alpha > 0)][0].item():g}, α of {process} is 0 or "
+            "not a number: begin later"
+        )
     if not (torch.isfinite(sigma) & (sigma > 0)).all():
         raise ValueError(
             f"times must be noisy ones of the process, between {process.t_min:g} and {process.t_max:g}; received "

@@ -9,7 +9,7 @@ from annotated_types import Ge, Le
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._checks import whole
+from scorefield._checks import as_number, whole
 from scorefield.processes import Process
 
 __all__ = ["Levels", "cosine", "descending", "ends", "evenly", "geometric", "linear", "sigmoid"]
@@ -70,9 +70,18 @@ def sigmoid(sigma_1: float, sigma_L: float, levels: Rungs) -> Levels:
 
 
 def ends(process: Process) -> tuple[float, float]:
-    """Return the largest and smallest σ/α of a process."""
+    """Return the largest and smallest σ/α of a process.
+
+    Raises:
+        ValueError: there is none in float64, where α at the noisy end is 0 or σ at the other.
+    """
     ends = torch.tensor([process.t_max, process.t_min], dtype=torch.float64)
     high, low = process.ratio(ends).tolist()
+    if not (math.inf > high * high and high > low and low * low > 0):  # processes square them
+        raise ValueError(
+            f"{process}: σ/α must be finite, positive and increasing; it goes from {low:g} at t = {process.t_min:g} to {high:g} at "
+            f"t = {process.t_max:g}: choose less noise at the end, more at the start"
+        )
     return high, low
 
 
@@ -92,7 +101,7 @@ def evenly(high: float, low: float, count: int) -> Tensor:
 
 def descending(high: float, low: float) -> None:
     """Refuse a range of levels that is empty, endless or not positive."""
-    if not (math.isfinite(high) and high > low > 0):
+    if not math.inf > as_number(high) > as_number(low) > 0:
         raise ValueError(
-            f"levels must descend and be positive: expected sigma_max > sigma_min > 0; received {high} and {low}"
+            f"levels must descend and be positive: expected sigma_max > sigma_min > 0; received {high!r} and {low!r}"
         )

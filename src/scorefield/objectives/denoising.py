@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._checks import positive
+from scorefield._checks import positive, reals
 from scorefield._noise import Source, standard_normal, uniform_like
 from scorefield._tensors import like, sum_event, there
 from scorefield._values import ByValue
@@ -60,7 +60,8 @@ class MultiLevelDSM(ByValue):
     anneal_power: float = 2.0
 
     def __post_init__(self) -> None:
-        if self.levels.ndim != 1 or (self.levels <= 0).any():
+        object.__setattr__(self, "levels", reals(self.levels, "levels"))
+        if self.levels.ndim != 1 or not len(self.levels) or (self.levels <= 0).any():
             raise ValueError(f"levels must be a vector of positive numbers; received {self.levels.tolist()}")
 
     def __call__(self, model: ScoreModel, x0: Float[Tensor, "b *d"], noise: Source = None) -> Float[Tensor, " b"]:

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from scorefield._checks import positive
 from scorefield._tensors import flatten, like, precise
 from scorefield.errors import DivergedError
 
@@ -73,8 +74,10 @@ def integrate(
         most: steps after which a row is given up.
 
     Raises:
+        ConfigError: tolerances that are not positive.
         DivergedError: rows whose step size shrank below what float64 resolves, or that took too many steps.
     """
+    positive(rtol=rtol, atol=atol)
     y = y.clone()
     span = stop - start
     u = torch.full((len(y),), start, dtype=precise(y.device), device=y.device)

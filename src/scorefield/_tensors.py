@@ -60,7 +60,9 @@ def floating(x: Tensor, event: tuple[int, ...] | None = None) -> Tensor:
             f"a state must be a tensor of shape (b, *d); received {type(x).__name__}: torch.as_tensor makes one"
         )
     if not x.is_floating_point():
-        raise ConfigError(f"a state must be of floating-point numbers; received {x.dtype}: x.float() makes them")
+        raise ConfigError(
+            f"a state must be of floating-point numbers; received {x.dtype}: {'x.real' if x.is_complex() else 'x.float()'} makes them"
+        )
     if event is not None and (x.ndim == 0 or tuple(x.shape[1:]) != event):
         shape = ", ".join(["b", *map(str, event)])
         raise ConfigError(f"states must have shape ({shape}), as the density's events; received {tuple(x.shape)}")
@@ -81,9 +83,16 @@ def there(a: Tensor, x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
 
 
 def as_time(t: Tensor | float) -> Tensor:
-    """Return a time as a tensor; a number becomes one of shape (), whole numbers become float64."""
+    """Return a time as a tensor; a number becomes one of shape (), whole numbers become float64.
+
+    Raises:
+        ConfigError: what is no number, nor several.
+    """
     if not isinstance(t, Tensor):
-        return torch.tensor(t, dtype=torch.float64)
+        try:
+            return torch.tensor(t, dtype=torch.float64)
+        except (RuntimeError, TypeError, ValueError):
+            raise ConfigError(f"a time must be a number or a tensor of shape () or (b,); received {t!r:.80}") from None
     return as_constant(t) if t.is_floating_point() else t.to(precise(t.device))
 
 

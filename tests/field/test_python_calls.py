@@ -238,6 +238,29 @@ REFUSED = {
     "another precision": (lambda: sf.load_model("digits", precision="fp16"), "one of auto, fp32, bf16"),
     "a number for a model": (lambda: sf.load_model(5), "a path or a string; received int"),
     "a model nearly named": (lambda: sf.load_model("mnits"), "did you mean mnist"),
+    "a grid's class": (lambda: draw_on(sf.Karras), r"received Karras, a class: write Karras\(31\)"),
+    "a grid's name": (lambda: draw_on("karras"), "a vector of two or more times; received str"),
+    "a power in words": (lambda: sf.Karras(3, rho="7"), "rho must be a finite positive number; received '7'"),
+    "an end in words": (lambda: draw_on(sf.Karras(3, sigma_max="80")), "sigma_min > 0; received '80' and 0.002"),
+    "a process in words": (lambda: sf.VE("0.01", 50), "sigma_min must be a finite positive number; received '0.01'"),
+    "a time in words": (lambda: EXACT.score(ROWS, "1"), r"a time must be a number or a tensor.*received '1'"),
+    "no time": (lambda: EXACT.score(ROWS, None), "a time must be a number.*received None"),
+    "a weight of nothing": (lambda: sf.ClassifierFree(EXACT, 1, None), "weight must be a finite number; received None"),
+    "complex states": (lambda: EXACT.score(ROWS * 1j, 1.0), r"received torch\.complex64: x\.real makes"),
+    "tolerances below 0": (lambda: sf.log_likelihood(EXACT, ROWS, rtol=-1, atol=1), "rtol must be a finite positive"),
+    "no tolerance": (lambda: sf.log_likelihood(EXACT, ROWS, atol=0), "atol must be a finite positive number; received 0"),
+    "churn in words": (lambda: sf.Heun(churn="10"), "churn must be a number of at least 0; received '10'"),
+    "churn below 0": (lambda: sf.Heun(churn=-1.0), "churn must be a number of at least 0; received -1"),
+    "a corrector's class": (lambda: sf.PredictorCorrector(sf.Euler(), sf.LangevinCorrector), r"write LangevinCorrector\("),
+    "a repeated sampler's name": (lambda: sf.RePaint("heun"), "the sampler that RePaint repeats must be.*'heun'"),
+    "a mask of numbers": (lambda: sf.Inpaint(EXACT, ROWS, [[1, 0]]), "mask must be boolean.*torch.int64: compare it, such as mask > 0.5"),
+    "a mask in words": (lambda: sf.Inpaint(EXACT, ROWS, "left"), "mask must be boolean.*received str"),
+    "an observation in words": (lambda: sf.Inpaint(EXACT, "zeros", ROWS > 0), "observed must be floating-point.*received str"),
+    "a mask of nothing": (lambda: sf.Mask([False, False]), "a mask is empty: true marks what is measured"),
+    "one end of an interval": (lambda: sf.AutoGuided(EXACT, EXACT, 1.0, interval=0.5), "two ascending.*received 0.5"),
+    "ends in words": (lambda: sf.AutoGuided(EXACT, EXACT, 1.0, interval=("a", "b")), r"two ascending.*received \('a', 'b'\)"),
+    "a start without numbers": (lambda: draw(init=torch.ones(3, 2, device="meta")), "init must hold numbers.*meta"),
+    "data without numbers": (lambda: sf.fit(model(), torch.ones(4, 2, device="meta"), sf.DSM(), steps=1), "on the device meta"),
     "a model of the Hub": (lambda: sf.load_model("someone/their-model"), "hf:someone/their-model"),
 }  # fmt: skip
 
@@ -260,6 +283,11 @@ def test_what_is_meant_is_taken_from_any_library() -> None:
     assert torch.equal(draw(init=np.zeros((3, 2), np.float32)), draw(init=ROWS[:3]))
     assert torch.equal(sf.Empirical(ROWS.numpy()).data, sf.Empirical(ROWS.long()).data)
     assert draw(batch_size=np.int64(2), frames=np.int64(1)).shape == (3, 2)
+    known, meant = torch.tensor([[True, False]]), draw(sf.Inpaint(EXACT, ROWS[:1], torch.tensor([[True, False]])))
+    for observed, mask in ((np.zeros((1, 2)), known.numpy()), ([[0.0, 0.0]], [[True, False]])):
+        torch.testing.assert_close(draw(sf.Inpaint(EXACT, observed, mask)), meant)
+    assert torch.equal(sf.Mask(np.array([True, False])).apply(ROWS), ROWS[:, :1])
+    assert sf.AutoGuided(EXACT, EXACT, 1.0, interval=np.array([0.1, 1.0])).interval == (0.1, 1.0)
 
 
 X = torch.arange(16.0).reshape(8, 2) / 8

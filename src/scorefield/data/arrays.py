@@ -113,6 +113,8 @@ def dataset_of(
             raise refusal(source, f"{np.ma.count_masked(values)} masked numbers", "all of them", remedy)
     if isinstance(x, Tensor) and x.layout != torch.strided:
         raise refusal(source, f"a tensor of layout {x.layout}", "a dense one", "x.to_dense() makes one.")
+    if isinstance(x, Tensor) and x.is_meta:
+        raise refusal(source, "a tensor on the device meta, which has a shape alone", "numbers", "Make it on the CPU.")
     mapped = isinstance(x, np.memmap)
     if isinstance(x, np.ndarray):
         x = _numeric(source, x)

@@ -12,7 +12,7 @@ given an interval.
 
 import math
 
-from scorefield._checks import finite
+from scorefield._checks import as_tensor, finite
 from scorefield.errors import ConfigError
 from scorefield.grids import Step
 from scorefield.guidance.guided import Guided
@@ -46,11 +46,12 @@ class AutoGuided(Guided):
         super().__init__(model)
         finite(weight=weight)
         require_same_units(model, "the weaker model", weak)
-        if not 0 <= interval[0] < interval[1]:
-            raise ConfigError(f"interval must be two ascending noise-to-signal ratios; received {interval}")
+        ends = as_tensor(interval)
+        if ends is None or ends.shape != (2,) or not 0 <= ends[0] < ends[1]:
+            raise ConfigError(f"interval must be two ascending noise-to-signal ratios; received {interval!r:.80}")
         self.weak = weak
         self.weight = weight
-        self.interval = interval
+        self.interval = (float(interval[0]), float(interval[1]))
 
     @property
     def evaluations(self) -> int:

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from typing_extensions import TypeVar
 
-from scorefield._checks import require, whole
+from scorefield._checks import as_tensor, booleans, require, whole
 from scorefield._noise import Noise
 from scorefield._tensors import as_time, match_rows
 from scorefield.errors import ConfigError
@@ -110,6 +110,7 @@ class RePaint(Sampler[Memory]):
     resample: int = 10
 
     def __post_init__(self) -> None:
+        require(Sampler, self.sampler, "the sampler that RePaint repeats", "Heun()")
         whole(self.resample, "resample", 1)
 
     @property
@@ -143,14 +144,14 @@ class RePaint(Sampler[Memory]):
         return x, after
 
 
-def _checked(observed: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Return both in one shape, zero where nothing is known."""
-    if mask.dtype != torch.bool:
-        raise ConfigError(f"mask must be boolean, true where the observation is known; received {mask.dtype}")
-    if observed.ndim < 2 or not observed.is_floating_point():
+def _checked(given: object, where: object) -> tuple[Tensor, Tensor]:
+    """Return an observation and its mask in one shape, zero where nothing is known."""
+    mask, observed = booleans(where, "mask", "where the observation is known"), as_tensor(given)
+    if observed is None or observed.ndim < 2 or not observed.is_floating_point():
+        received = type(given).__name__ if observed is None else f"{observed.dtype} of shape {tuple(observed.shape)}"
         raise ConfigError(
             "observed must be floating-point of shape (1, *d), for all samples, or (n, *d), one per sample; "
-            f"received {observed.dtype} of shape {tuple(observed.shape)}"
+            f"received {received}"
         )
     try:
         observed, mask = torch.broadcast_tensors(observed, mask)

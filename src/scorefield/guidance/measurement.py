@@ -157,6 +157,7 @@ class DPS(Sampler[Memory]):
     zeta: float = 1.0
 
     def __post_init__(self) -> None:
+        require(Sampler, self.sampler, "the sampler that DPS corrects", "Ancestral()")
         positive(zeta=self.zeta)
 
     @property

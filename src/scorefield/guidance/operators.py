@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from scorefield._checks import booleans
 from scorefield._tensors import flatten, like, sum_event
 from scorefield.errors import ConfigError, DivergedError
 from scorefield.models import State
@@ -50,11 +51,9 @@ class Mask(LinearOperator):
     """
 
     def __init__(self, mask: Bool[Tensor, "*d"]) -> None:
-        if mask.dtype != torch.bool or not mask.any():
-            raise ConfigError(
-                f"mask must be boolean with something true, what is measured; received {mask.dtype}, {int(mask.sum())} true"
-            )
-        self.mask = mask
+        self.mask = booleans(mask, "mask", "where a coordinate is measured")
+        if not self.mask.any():
+            raise ConfigError("a mask is empty: true marks what is measured, and nothing is")
 
     def apply(self, x: State) -> Measurement:
         """Return the coordinates where the mask is true."""

@@ -14,7 +14,7 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._checks import positive
+from scorefield._checks import Refused, as_number, positive
 from scorefield._noise import Noise
 from scorefield._ode import integrate
 from scorefield.grids import Step
@@ -65,10 +65,9 @@ class Heun(Sampler[None]):
     churn_noise: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.churn < 0 or self.churn_noise < 0:
-            raise ValueError(
-                f"churn and churn_noise must not be negative; received {self.churn} and {self.churn_noise}"
-            )
+        for name in ("churn", "churn_noise", "churn_min", "churn_max"):
+            if not as_number(value := getattr(self, name)) >= 0:
+                raise Refused(f"{name} must be a number of at least 0; received {value!r:.80}")
 
     def step(self, model: ScoreModel, x: State, step: Step, memory: None, noise: Noise) -> tuple[State, None]:
         """Return x at s."""

@@ -5,6 +5,7 @@ from typing import Any, Generic
 
 from typing_extensions import TypeVar
 
+from scorefield._checks import require
 from scorefield._noise import Noise
 from scorefield.grids import Step
 from scorefield.models import ScoreModel, State
@@ -32,6 +33,10 @@ class PredictorCorrector(Sampler[tuple[Corrected, Predicted]], Generic[Predicted
 
     predictor: Sampler[Predicted]
     corrector: Sampler[Corrected]
+
+    def __post_init__(self) -> None:
+        require(Sampler, self.predictor, "the predictor", "ReverseDiffusion()")
+        require(Sampler, self.corrector, "the corrector", "LangevinCorrector()")
 
     @property
     def evaluations(self) -> float:

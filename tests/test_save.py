@@ -80,6 +80,11 @@ def test_what_cannot_be_saved_says_what_to_do(tmp_path: Path) -> None:
         sf.save(sf.NoiseNet(Nobodys(), sf.VP()), tmp_path / "a", event=(2,))
     with pytest.raises(sf.ConfigError, match="no network"):
         sf.save(sf.Exact(sf.Gaussian([0.0]), sf.VP()), tmp_path / "b")
+    lost = sf.Denoiser(sf.MLP(dim=2, width=8), sf.VP(), sigma_data=0.5)
+    next(lost.parameters()).data.fill_(float("nan"))
+    with pytest.raises(sf.ConfigError, match="numbers that are not finite"):
+        sf.save(lost, tmp_path / "n")
+    assert not (tmp_path / "n").exists()
     ladder = sf.LadderNet(CondRefineNet(1, 4, 4), LEVELS)
     with pytest.raises(sf.ConfigError, match=r"event=\(channels"):
         sf.save(ladder, tmp_path / "c")

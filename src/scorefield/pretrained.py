@@ -164,7 +164,7 @@ def save(
         comment: kept beside it.
 
     Raises:
-        ConfigError: a part of no registered kind, or an event that the network does not tell.
+        ConfigError: a part of no registered kind, an event that the network does not tell, or weights that are not finite.
         CheckpointError: ``folder`` exists already.
     """
     net = getattr(model, "net", None)
@@ -173,6 +173,10 @@ def save(
     if isinstance(model, Networked) and unwrapped(net) is not net:
         net = unwrapped(net)
         model = model._with(net=net)
+    if lost := next((name for name, p in model.named_parameters() if not torch.isfinite(p).all()), None):
+        raise ConfigError(
+            f"{lost} holds numbers that are not finite, of which nothing can be drawn; train the model anew"
+        )
     event = _event_of(net) if event is None else (event,) if isinstance(event, int) else tuple(event)
     units = model.units
     placed = (

@@ -229,6 +229,8 @@ def test_registering_says_what_it_cannot_take() -> None:
         register("process", ve=sf.VP)
     with pytest.raises(sf.ConfigError, match="received 'noun'"):
         register("noun", x=sf.VE)
+    with pytest.raises(sf.ConfigError, match="must be a class, or a function that makes one; received 5"):
+        register("network", x=5)  # pyright: ignore[reportArgumentType]
 
 
 def test_initial_weights_are_those_of_the_seed() -> None:

@@ -65,6 +65,11 @@ def test_shares_of_classes_need_no_space(capsys, keep: list[str]) -> None:
         ("name: 2024", "name: .* in quotes"),
         ("data: {kind: digits, keep: {3:0.35}}", r"data.keep: .* a space after the colon, such as \{3: 0.35\}"),
         ("data: {kind: digits, keep: {3:.35}}", "a space after the colon"),
+        ("train: {steps: yes}", "train.steps: expected a number; received True"),
+        ("train: {learning_rate: on}", "train.learning_rate: expected a number; received True"),
+        ("seed: false", "seed: expected a number; received False"),
+        ("process: {kind: ve, sigma_max: true}", "process.*sigma_max: expected a number; received True"),
+        ("sampling: {grid: {kind: karras, steps: yes}}", "steps: expected a number; received True"),
     ],
 )
 def test_yaml_that_means_something_else_is_told_how_to_write_it(tmp_path: Path, capsys, text: str, said: str) -> None:

@@ -1,9 +1,9 @@
 """What every section of a configuration shares."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator, model_validator
 
 __all__ = ["Section", "of_usual_kinds"]
 
@@ -18,6 +18,13 @@ def of_usual_kinds(section: type[BaseModel], values: Mapping[str, Any]) -> dict[
     return found
 
 
+def _types(annotation: object) -> set[object]:
+    """Return the types that a field may be of, without what is said about them."""
+    if get_origin(annotation) is Annotated:
+        return _types(get_args(annotation)[0])
+    return {annotation}.union(*map(_types, get_args(annotation)))
+
+
 class Section(BaseModel):
     """A frozen group of settings; unknown keys, NaN, infinities, integers beyond 64 bits and text that is not UTF-8 are refused."""
 
@@ -27,6 +34,17 @@ class Section(BaseModel):
     @classmethod
     def _kinds(cls, values: object) -> object:
         return of_usual_kinds(cls, values) if isinstance(values, Mapping) else values
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_for_a_number(cls, value: object, info: ValidationInfo) -> object:
+        if isinstance(value, bool) and info.field_name is not None:
+            types = _types(cls.model_fields[info.field_name].annotation)
+            if bool not in types and types & {int, float}:
+                raise ValueError(
+                    f"expected a number; received {value}, which is how YAML reads yes, no, on and off too"
+                )
+        return value
 
     @field_validator("*")
     @classmethod

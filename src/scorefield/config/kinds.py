@@ -120,6 +120,10 @@ def kinds(room: Room, /, **makers: Maker | Itself) -> Room:
         ConfigError: a kind of that name exists, or a parameter cannot be said in a configuration and has no default.
     """
     for kind, maker in makers.items():
+        if not (isinstance(maker, Itself) or callable(maker)):  # pyright: ignore[reportUnnecessaryIsInstance]  types are not read by all
+            raise ConfigError(
+                f"{room.noun}.kind={kind} must be a class, or a function that makes one; received {maker!r:.80}"
+            )
         if room.makers.get(kind, maker) is not maker:
             raise ConfigError(f"{room.noun}.kind={kind} exists already; register yours under another name")
         for name, parameter in parameters(maker).items():

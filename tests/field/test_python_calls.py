@@ -256,7 +256,7 @@ REFUSED = {
     "a mask of numbers": (lambda: sf.Inpaint(EXACT, ROWS, [[1, 0]]), "mask must be boolean.*torch.int64: compare it, such as mask > 0.5"),
     "a mask in words": (lambda: sf.Inpaint(EXACT, ROWS, "left"), "mask must be boolean.*received str"),
     "an observation in words": (lambda: sf.Inpaint(EXACT, "zeros", ROWS > 0), "observed must be floating-point.*received str"),
-    "a mask of nothing": (lambda: sf.Mask([False, False]), "a mask is empty: true marks what is measured"),
+    "a mask of nothing": (lambda: sf.Mask([False, False]), "boolean with something true, what is measured"),
     "one end of an interval": (lambda: sf.AutoGuided(EXACT, EXACT, 1.0, interval=0.5), "two ascending.*received 0.5"),
     "ends in words": (lambda: sf.AutoGuided(EXACT, EXACT, 1.0, interval=("a", "b")), r"two ascending.*received \('a', 'b'\)"),
     "a start without numbers": (lambda: draw(init=torch.ones(3, 2, device="meta")), "init must hold numbers.*meta"),

@@ -53,7 +53,7 @@ class Mask(LinearOperator):
     def __init__(self, mask: Bool[Tensor, "*d"]) -> None:
         self.mask = booleans(mask, "mask", "where a coordinate is measured")
         if not self.mask.any():
-            raise ConfigError("a mask is empty: true marks what is measured, and nothing is")
+            raise ConfigError("a mask must be boolean with something true, what is measured; received 0 true")
 
     def apply(self, x: State) -> Measurement:
         """Return the coordinates where the mask is true."""

@@ -631,8 +631,8 @@ MUTANTS = [
     Mutant(
         "results: imports for type checkers count",
         "../scorefield_claims/closure.py",
-        "return list(node.orelse) if",
-        "return node if",
+        "return list(node.orelse)",
+        "return node",
     ),
     Mutant(
         "log p: Gaussian probes", "likelihood/flow.py", "1 - 2 * (noise.normal() < 0).to(x)", "noise.normal().to(x)"

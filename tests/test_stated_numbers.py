@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+from scorefield.app.guard import LIMIT
 from scorefield.app.jobs import Jobs
-from scorefield.app.server import LIMIT
 from scorefield.cli.quickstart import _farewell
 from scorefield.data.arrays import _MAPPED
 

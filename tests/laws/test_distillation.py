@@ -70,6 +70,17 @@ def test_the_flow_in_closed_form_costs_nothing_but_the_solver_s_error(name: str)
 
 
 @every
+def test_a_stretch_of_no_length_ends_in_the_posterior_mean(name: str) -> None:
+    """A grid that ends where the process does leaves one: the exact score's own mean costs nothing there, and what it costs is finite."""
+    exact = Exact(DATA, PROCESSES[name])
+    noise = Noise(range(200), (2,), dtype=torch.float64)
+    taught = Distillation(exact, Heun(), Karras(2), 4)
+    found = taught(exact, DATA.sample(200, torch.Generator().manual_seed(0)).double(), noise)
+    assert torch.isfinite(found).all()
+    assert 40 < (found == 0).sum() < 95  # 200 thirds, give or take four standard errors
+
+
+@every
 def test_the_posterior_mean_and_a_jump_too_short_are_not_the_flow(name: str) -> None:
     process = PROCESSES[name]
     short = ends(process)

@@ -44,7 +44,7 @@ def run(args: Namespace) -> int:
     )
     from scorefield.cli.shared import shared
     from scorefield.pretrained import load_model
-    from scorefield.training import processes
+    from scorefield.training import in_turn, processes
 
     kinds = (".png", ".pdf", ".svg", ".npz", *TABLES, *FILMS)
     if args.out is not None:
@@ -57,6 +57,8 @@ def run(args: Namespace) -> int:
     frames = args.frames if out.suffix in FILMS else 0
     labels = labels_of(args, loaded)
     with shared(parallel, out, loaded, decides(args, loaded, choice, frames)) as each:
+        if parallel.world == 1 and count(args)[0] <= args.batch_size:
+            each = in_turn  # a single part is written next
         drawn = draw(args, loaded, choice, labels=labels, frames=frames, parallel=parallel, each=each)
         parallel.leave()
         if parallel.rank > 0:

@@ -22,6 +22,8 @@ from scorefield.sampling import Sampler, sample
 
 __all__ = ["Distillation"]
 
+_NONE = 1e-9  # of a level: so near to the end of the process the division by 1 − r would leave rounding alone
+
 
 @dataclass(frozen=True)
 class Distillation:
@@ -68,7 +70,9 @@ class Distillation:
         return 0.5 * sum_event((model.denoise(x_t, t) - target) ** 2)
 
     def _end(self, teacher: ScoreModel, x: State, rho: float, rho_s: float) -> State:
-        """Return D* of states at ρ whose stretch ends at ρ_s."""
+        """Return D* of states at ρ whose stretch ends at ρ_s; of a stretch of no length, its limit, the posterior mean."""
+        if 1 - rho_s / rho < _NONE:
+            return teacher.denoise(x, teacher.process.time(torch.tensor(rho, dtype=torch.float64)))
         stretch = Karras(self.steps, sigma_max=rho, sigma_min=rho_s)
         found = sample(teacher, self.solver, init=x, grid=stretch, denoise=False)
         ends = teacher.process.alpha_sigma(found.times[[0, -1]])[0].tolist()

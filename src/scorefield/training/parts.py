@@ -6,11 +6,12 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, overload
 
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import Tensor
 
 from scorefield.training.parallel import Parallel
@@ -62,8 +63,11 @@ class Parts:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def close(self) -> None:
-        """Leave the folder to others."""
+        """Leave the folder to others, or remove it if nothing came of the work."""
         if self._lock is not None:
+            if self._own:
+                with suppress(OSError):  # where there are parts
+                    self.folder.rmdir()
             os.close(self._lock)
         self._lock = None
 
@@ -95,7 +99,7 @@ class _Kept(Sequence[tuple[Tensor, ...]]):
     def __getitem__(self, k: int | slice) -> "tuple[Tensor, ...] | _Kept":
         if isinstance(k, slice):
             return _Kept(self._files[k])
-        found = load_file(self._files[k])
+        found = load(self._files[k].read_bytes())  # by bytes: its own reading of files wants names in UTF-8
         return tuple(found[str(i)] for i in range(len(found)))
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:

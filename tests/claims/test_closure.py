@@ -21,10 +21,13 @@ def root(value):
     if value < x:
         raise ValueError(f"too small: {value}")
     try:
+        assert value
         if value < 4:
             raise KeyError("few")
     except KeyError:
         value = 2
+    if value > 7:
+        raise TypeError("much")
     if (half := value / 2) < 0:
         raise ValueError("odd")
     if value > 5:
@@ -126,6 +129,8 @@ def test_a_change_of_words_or_of_other_code_is_not(root: Path, file: str, old: s
         ('"many"', '"a lot"', False),
         ("value < 4", "value < 3", True),
         ("KeyError(", "IndexError(", True),
+        ("assert value\n", "assert value > 1\n", True),
+        ("value > 7", "value > 8", False),
         ("value / 2", "value / 3", True),
         ("value > 5", "value > 6", True),
         ("OSError(", "TypeError(", True),

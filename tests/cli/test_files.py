@@ -155,7 +155,8 @@ NAMES = ["a$_$.png", "数字.png", "a\x1b[31mb.png", os.fsdecode(b"\xff.png")]
 def test_a_file_may_have_any_name(name: str, capfdbinary, recwarn) -> None:
     Path("image.png").rename(name)
     assert main(["inpaint", "digits", *QUICK, "-n", "1", "--image", "0", f"--mask={name}", "--out", "x.png"]) == 0
-    assert main(["sample", "digits", *QUICK, "-n", "1", f"--out={name}"]) == 0
+    for n in ("1", "2"):  # at once, and in parts beside it
+        assert main(["sample", "digits", *QUICK, "-n", n, "--batch-size", "1", f"--out={name}"]) == 0
     assert not recwarn
     assert name.encode(errors="backslashreplace") in capfdbinary.readouterr().out
 

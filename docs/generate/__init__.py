@@ -7,6 +7,7 @@ from pathlib import Path
 
 from generate import (
     api,
+    budgets,
     claims,
     commands,
     control,
@@ -41,6 +42,7 @@ def write(folder: Path) -> None:
         sde,
         likelihood,
         control,
+        budgets,
         tables,
         claims,
         reliability,

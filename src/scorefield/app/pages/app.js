@@ -17,7 +17,10 @@ async function show() {
     Object.assign($(key), { hidden: key !== name, inert: model === null });
     const link = document.querySelector(`nav a[href="#${key}"]`);
     if (key !== name) link.removeAttribute("aria-current");
-    else link.setAttribute("aria-current", "page"), (document.title = `${link.textContent}: scorefield`);
+    else {
+      link.setAttribute("aria-current", "page");
+      document.title = `${link.textContent}: scorefield`;
+    }
   }
   if (!model || opened[name] === model) return;
   const chosen = (opened[name] = model);

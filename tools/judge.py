@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from scorefield_claims.catalogue import CLAIMS
+from scorefield_claims.results import as_text
 from scorefield_claims.store import find, judged
 
 RESULTS = Path(__file__).parents[1] / "results" / "reproduce"
@@ -16,7 +17,7 @@ def main() -> None:
         before = json.loads(path.read_text(encoding="utf-8"))
         after = judged(find(name), before)
         if after != before:
-            path.write_text(json.dumps(after, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+            path.write_text(as_text(after), encoding="utf-8")
             print(f"{name}: {before['verdict']} -> {after['verdict']}: {after['reason']}")
 
 

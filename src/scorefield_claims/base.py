@@ -2,6 +2,7 @@
 
 A `Claim` ties a statement of a paper to a function that measures it: ``measure(recipe)`` gives a `Finding`, whose verdict follows from the
 measured numbers by thresholds that the recipe states. Budgets are two instances of one recipe: the same measurement, smaller and larger.
+A third takes seconds: its verdict means nothing, but where code changes and its numbers do not, the others' stand.
 
 Every verdict is made by one rule, `rule`. A claim is split into checks: a number against a threshold. Where chance is part of the number, a
 check is contradicted only by more than chance explains, and cannot be told where the numbers are too close.
@@ -75,6 +76,7 @@ class Claim(Generic[R]):
         statement: the claim, in our words.
         source: the paper, and the figure, table or equation.
         measure: the measurement.
+        tiny: the recipe of seconds, that all of the measurement runs in.
         small: the recipe of a minute.
         full: the recipe of minutes to an hour or so, with a seed that no threshold was chosen by.
         models: the shipped models it measures, or measures with.
@@ -85,6 +87,7 @@ class Claim(Generic[R]):
     statement: str
     source: str
     measure: Callable[[R], Finding]
+    tiny: R
     small: R
     full: R
     models: tuple[str, ...] = ()

@@ -1,7 +1,6 @@
 """Measuring claims and writing what was found, once per basis (`scorefield_claims.basis`)."""
 
 import csv
-import json
 import math
 import os
 import subprocess
@@ -20,7 +19,7 @@ from scorefield.training import environment
 from scorefield_claims.base import Claim, Finding, Row
 from scorefield_claims.basis import PACKAGES, Basis, basis
 from scorefield_claims.catalogue import module_of
-from scorefield_claims.results import SCHEMA, Result, read
+from scorefield_claims.results import SCHEMA, Result, as_text, read, stands
 
 __all__ = ["find", "judged", "reproduce", "source"]
 
@@ -44,7 +43,7 @@ def reproduce(claim: Claim[Any], budget: str, folder: Path, *, force: bool = Fal
     place = folder / claim.name
     rests = basis(claim.name, budget)  # before the run: the code that runs is the code there is now
     known = None if force else read(place)
-    if known is not None and known.get("key") == rests.key:
+    if known is not None and stands(known, rests.key):
         return {**known, "cached": True}
     where = {**environment(torch.device("cpu")), **source()}  # likewise
     place.mkdir(parents=True, exist_ok=True)
@@ -58,8 +57,7 @@ def reproduce(claim: Claim[Any], budget: str, folder: Path, *, force: bool = Fal
         seconds = round(time.perf_counter() - began, 1)
         result = {**_result(claim, budget, rests, finding), "seconds": seconds, "environment": where}
         _write_rows(made / "rows.csv", finding.rows)
-        text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        (made / "result.json").write_text(text, encoding="utf-8")
+        (made / "result.json").write_text(as_text(result), encoding="utf-8")
         (place / "result.json").unlink(missing_ok=True)  # it vouches for the files beside it, which now change
         for file in ("figure.png", "figure.svg", "rows.csv", "result.json"):
             os.replace(made / file, place / file)

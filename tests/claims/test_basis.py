@@ -43,19 +43,10 @@ def test_every_claim_has_a_basis_that_names_its_own_module_and_models(name: str)
     assert not any(part.startswith(("scorefield.cli", "scorefield_claims.store")) for part in small.code)
 
 
-TINY = {
-    "predictor-corrector": {"n": 200, "evaluations": (8,), "snrs": (0.2,)},
-    "ode-equals-sde": {"n": 1000, "evaluations": (4, 16)},
-    "step-size-sweep": {"n": 150, "relative": (0.01, 3.0, 5.0), "steps": (3, 20)},
-    "noise-helps-sliced": {"steps": 20, "width": 16},
-}
-
-
-@pytest.mark.parametrize("name", TINY)
+@pytest.mark.parametrize("name", ["predictor-corrector", "ode-equals-sde", "step-size-sweep", "noise-helps-sliced"])
 def test_all_code_that_a_measurement_calls_is_in_its_basis(name: str, tmp_path: Path):
     claim = find(name)
-    recipe = replace(claim.small, **TINY[name])
-    claim.measure(recipe).draw(tmp_path / "figure.png")  # all that is imported late is, now
+    claim.measure(claim.tiny).draw(tmp_path / "figure.png")  # all that is imported late is, now
     called: set[str] = set()
 
     def see(frame, event: str, argument: object) -> None:
@@ -63,7 +54,7 @@ def test_all_code_that_a_measurement_calls_is_in_its_basis(name: str, tmp_path: 
 
     sys.setprofile(see)
     try:
-        claim.measure(recipe).draw(tmp_path / "figure.png")
+        claim.measure(claim.tiny).draw(tmp_path / "figure.png")
     finally:
         sys.setprofile(None)
     # What a package's own __getattr__ does is to find names.
@@ -125,8 +116,8 @@ def test_no_pytorch_is_imported():
 
 
 def test_a_recipe_that_is_not_stated_is_an_error():
-    with pytest.raises(LookupError, match=r"must state CLAIM .*tiny=.*found .*full"):
-        basis("ring-mixing", "tiny")
+    with pytest.raises(LookupError, match=r"must state CLAIM .*huge=.*found .*full"):
+        basis("ring-mixing", "huge")
 
 
 def test_code_that_results_rest_on_imports_nothing_by_a_computed_name():
@@ -157,7 +148,7 @@ def write(folder: Path, **parts: object) -> None:
         (place / name).touch()
 
 
-def test_a_result_is_missing_current_or_stale_and_clean_or_dirty(tmp_path: Path, monkeypatch):
+def test_a_result_is_missing_current_confirmed_or_stale_and_clean_or_dirty(tmp_path: Path, monkeypatch):
     monkeypatch.setattr(results, "basis", lambda name, budget: NOW)
     assert standing("a-claim", tmp_path).state == "missing"
     write(tmp_path)
@@ -165,6 +156,10 @@ def test_a_result_is_missing_current_or_stale_and_clean_or_dirty(tmp_path: Path,
     old = CHANGES["a"]
     write(tmp_path, key=old.key, basis=asdict(old), environment={"git": "abc", "dirty": ["models.py"]})
     assert standing("a-claim", tmp_path) == ("stale", "full", "abc", True, ("a",))
+    write(tmp_path, key=old.key, basis=asdict(old), confirmed={"key": NOW.key, "git": "def"})
+    assert standing("a-claim", tmp_path) == ("confirmed", "full", "abc", False, ("a",))
+    write(tmp_path, key=old.key, basis=asdict(old), confirmed={"key": CHANGES["b"].key, "git": "def"})
+    assert standing("a-claim", tmp_path).state == "stale"
     write(tmp_path, key="old", basis=None, environment={"git": "abc-dirty"})  # as results were written before
     assert standing("a-claim", tmp_path) == ("stale", "full", "abc", True, ())
     (tmp_path / "a-claim" / "figure.png").unlink()

@@ -5,12 +5,10 @@ import math
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from PIL import Image
-from test_mnist_claims import TINY as TINY_OF_MNIST
 from test_mnist_claims import smallest_letters
 
 from scorefield.metrics import Estimate
@@ -21,26 +19,9 @@ from scorefield_claims.store import find, judged
 
 RESULTS = Path(__file__).parents[2] / "results" / "reproduce"
 
-TINY: dict[str, dict[str, Any]] = {
-    "vincent-identity": {"steps": 3, "n": 200, "batch": 64},
-    "circle-field": {"steps": 3, "n": 400},
-    "langevin-weights": {"n": 200, "langevin_steps": 30, "sde_steps": 20},
-    "ring-mixing": {"n": 4000, "steps": 40},
-    "step-size-sweep": {"n": 150, "relative": (0.01, 0.3, 3.0, 5.0), "steps": (3, 20)},
-    "predictor-corrector": {"n": 200, "evaluations": (8, 16), "snrs": (0.2, 0.4)},
-    "likelihoods": {"n": 20, "steps": 3, "trained_n": 10},
-    "ode-equals-sde": {"n": 1000, "evaluations": (4, 16, 64)},
-    "solver-orders": {"n": 40, "steps": (32, 64, 128, 256)},
-    "ablation-levels": {"n": 60, "steps": 3, "budget": 50},
-    "ncsnv2-techniques": {"n": 200, "steps": 40, "checkpoints": 2},
-    "noise-helps-sliced": {"steps": 40, "width": 16},
-}
+ABOUT_MNIST = {name for name in CLAIMS if name.startswith("mnist-")}
+"""Claims whose data are not always there: see test_mnist_claims.py."""
 EXACT = {"ring-mixing", "solver-orders"}  # nothing is learned, and tiny is enough
-
-
-def test_every_claim_is_measured_in_small():
-    missing = set(CLAIMS) - set(TINY) - {name.replace("_", "-") for name in TINY_OF_MNIST}
-    assert not missing, f"add settings that take seconds to TINY: {missing}"
 
 
 @pytest.mark.parametrize("name", CLAIMS)
@@ -53,14 +34,14 @@ def test_a_claim_is_whole(name: str):
     assert import_module(claim.measure.__module__).__doc__
     small, full = (claim.recipe(budget) for budget in BUDGETS)
     assert isinstance(small, Recipe)
-    assert type(small) is type(full)
-    assert small != full
+    assert type(claim.tiny) is type(small) is type(full)
+    assert claim.tiny != small != full
 
 
-@pytest.mark.parametrize("name", TINY)
+@pytest.mark.parametrize("name", [name for name in CLAIMS if name not in ABOUT_MNIST])
 def test_a_tiny_measurement_runs_and_is_drawn(name: str, tmp_path: Path):
     claim = find(name)
-    finding = claim.measure(replace(claim.small, **TINY[name]))
+    finding = claim.measure(claim.tiny)
     assert isinstance(finding.verdict, Verdict)
     assert len(finding.reason) > 20
     assert finding.rows
@@ -78,7 +59,7 @@ def test_a_tiny_measurement_runs_and_is_drawn(name: str, tmp_path: Path):
 
 def test_equal_recipes_give_equal_numbers():
     claim = find("langevin-weights")
-    recipe = replace(claim.small, **TINY["langevin-weights"])
+    recipe = claim.tiny
     torch.manual_seed(1)
     first = claim.measure(recipe)
     torch.manual_seed(2)
@@ -89,7 +70,7 @@ def test_equal_recipes_give_equal_numbers():
 def test_vincents_identity_holds_before_any_training_and_a_wrong_factor_would_show(monkeypatch):
     claim = find("vincent-identity")
     module = import_module(claim.measure.__module__)
-    recipe = replace(claim.small, **TINY["vincent-identity"])
+    recipe = claim.tiny
     gap = claim.measure(recipe).measures["largest relative gap of the losses"].value
     assert gap < 1e-10
     both = module._both
@@ -101,7 +82,7 @@ def test_vincents_identity_holds_before_any_training_and_a_wrong_factor_would_sh
 
 def test_a_step_size_that_diverges_is_refused_and_reported():
     claim = find("langevin-weights")
-    finding = claim.measure(replace(claim.small, **TINY["langevin-weights"]))
+    finding = claim.measure(claim.tiny)
     refused = [row for row in finding.rows if "refused" in row]
     assert len(refused) == 1
     assert "diverges" in str(refused[0]["refused"])
@@ -114,17 +95,16 @@ def test_an_order_that_is_not_there_fails():
     class Claimed(Euler):
         order = 2
 
-    claim, recipe = find("solver-orders"), replace(find("solver-orders").small, **TINY["solver-orders"])
+    claim = find("solver-orders")
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(solver_orders._SOLVERS, "Heun", Claimed())
-        assert claim.measure(recipe).verdict == Verdict.FAIL
+        assert claim.measure(claim.tiny).verdict == Verdict.FAIL
 
 
 def test_published_step_sizes_follow_from_the_rule_but_for_one():
     from scorefield_claims.ncsnv2.ladder import CONFIGURATIONS, step_by_rule
 
-    recipe = replace(find("ncsnv2-techniques").small, **TINY["ncsnv2-techniques"])
-    part = step_by_rule(recipe)
+    part = step_by_rule(find("ncsnv2-techniques").tiny)
     off = {c.name: part.measures[f"4: published over rule − 1, {c.name}"].value for c in CONFIGURATIONS}
     assert max(abs(gap) for name, gap in off.items() if name != "church 96") < 0.02
     assert off["church 96"] > 1

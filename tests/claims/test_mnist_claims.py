@@ -1,33 +1,23 @@
 """The claims about MNIST run whole with a handful of samples; whether they hold is for larger budgets to say."""
 
 import re
-from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
 from scorefield import pretrained
 from scorefield_claims import mnist
-from scorefield_claims.base import Claim, Verdict
+from scorefield_claims.base import Verdict
+from scorefield_claims.catalogue import CLAIMS
 from scorefield_claims.drawing import PRINTED
+from scorefield_claims.store import find
 
-TINY: dict[str, dict[str, Any]] = {
-    "mnist_samplers": {"n": 10, "deterministic": (5,), "stochastic": (5,), "tolerances": (0.3,), "reference": 100},
-    "mnist_predictor_corrector": {"n": 10, "trial": 10, "evaluations": (4,), "snrs": (0.16,), "reference": 100},
-    "mnist_classes": {"n": 20, "weights": (1.0,), "scales": (1.0,), "steps": 3},
-    "mnist_inpainting": {"n": 2, "ones": 2, "masks": ("left",), "steps": 3, "ancestral_steps": 3, "resample": 2},
-    "mnist_memory": {"n": 15},
-    "mnist_mixing": {"n": 8, "steps": 20, "training": 2, "width": 16},
-    "mnist_ladders": {"n": 8, "evaluations": 50, "reference": 100, "training": 2, "width": 16},
-    "mnist_unbalanced": {"steps": 2, "n": 20, "width": 16},
-}
+NAMES = [name for name in CLAIMS if name.startswith("mnist-")]
 
 TOLD = {
-    "mnist_mixing": "χ² p-value of the digits, autoencoder, σ = 0.1",
-    "mnist_ladders": "precision, L = 10, own network",
+    "mnist-mixing": "χ² p-value of the digits, autoencoder, σ = 0.1",
+    "mnist-ladders": "precision, L = 10, own network",
 }
 """Measures that the requirements name."""
 
@@ -46,7 +36,7 @@ def smallest_letters(figure: Path) -> float:
 
 @pytest.mark.mnist
 @pytest.mark.parametrize("among", [1_000, pytest.param(60_000, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("name", TINY)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_claim_about_mnist_is_measured(
     name: str, among: int, tmp_path: Path, mnist_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -61,8 +51,8 @@ def test_a_claim_about_mnist_is_measured(
     )
     for cached in (mnist.judge, mnist.digits, mnist.real_features):
         cached.cache_clear()
-    claim: Claim[Any] = import_module(f"scorefield_claims.claims.{name}").CLAIM
-    finding = claim.measure(replace(claim.small, **TINY[name]))
+    claim = find(name)
+    finding = claim.measure(claim.tiny)
     assert finding.verdict in Verdict
     assert loaded == set(claim.models)  # its result is kept as long as their weights
     assert finding.rows

@@ -49,7 +49,7 @@ def rests(monkeypatch):
 
 @pytest.fixture
 def claim(counter: Counter) -> "Claim[Toy]":
-    return Claim("toy-claim", "toys are claims", "nobody (2000)", counter, Toy(), Toy(n=30))
+    return Claim("toy-claim", "toys are claims", "nobody (2000)", counter, Toy(n=1), Toy(), Toy(n=30))
 
 
 def test_a_result_says_all_that_was_asked_of_it(claim, tmp_path: Path):

@@ -25,7 +25,7 @@ def stand_in(name: str) -> "Claim[Recipe]":
         verdict = Verdict.FAIL if name == FAILING else Verdict.PASS
         return Finding(verdict, "because", {"weight": Estimate(2.0, 0.5)}, [{"a": 1}], lambda p: p.write_bytes(b"png"))
 
-    return Claim(name, f"statement of {name}", "a source", measure, Recipe(), Recipe(seed=1))
+    return Claim(name, f"statement of {name}", "a source", measure, Recipe(), Recipe(), Recipe(seed=1))
 
 
 @pytest.fixture(autouse=True)

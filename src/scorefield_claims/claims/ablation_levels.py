@@ -165,6 +165,7 @@ CLAIM = Claim(
     statement="One small noise level fails, ten levels work, fifty are fragile unless the step size is chosen by rule.",
     source="Song & Ermon (2019), section 4; Song & Ermon (2020), Techniques 2 and 4; on eight Gaussians in a ring",
     measure=measure,
+    tiny=AblationLevels(n=60, steps=3, budget=50),
     small=AblationLevels(n=1000, steps=1500, budget=500),
     full=AblationLevels(seed=1, n=5000, steps=10_000, budget=1000, factors=(0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)),
 )

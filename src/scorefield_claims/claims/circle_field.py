@@ -133,6 +133,7 @@ CLAIM = Claim(
     statement="A score learned from data is accurate where the data is dense and unreliable where there was none.",
     source="Song & Ermon (2019), section 3.2.1 and Fig. 2",
     measure=measure,
+    tiny=CircleField(steps=3, n=400),
     small=CircleField(steps=1500, n=20_000),
     full=CircleField(seed=1, steps=10_000, n=100_000),
 )

@@ -207,6 +207,7 @@ CLAIM = Claim(
     statement="Langevin dynamics cannot tell the weights of modes far apart; annealed Langevin dynamics recovers them.",
     source="Song & Ermon (2019), section 3.2.2, Fig. 3 and appendix B.1",
     measure=measure,
+    tiny=LangevinWeights(n=200, langevin_steps=30, sde_steps=20, annealings=_PUBLISHED + _REPAIRED),
     small=LangevinWeights(n=20_000, annealings=_PUBLISHED + _REPAIRED),
     full=LangevinWeights(
         seed=1,

@@ -125,6 +125,7 @@ CLAIM = Claim(
     statement="The probability flow computes the density it samples exactly, whatever the process; trained, it comes close to the data's.",
     source="Song et al. (2021), section 4.3, Eq. 39 and Table 2",
     measure=measure,
+    tiny=Likelihoods(n=20, steps=3, trained_n=10),
     small=Likelihoods(n=500, steps=1200, trained_n=300),
     full=Likelihoods(seed=1, n=5000, steps=8000, trained_n=3000),
 )

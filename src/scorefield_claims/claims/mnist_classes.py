@@ -129,6 +129,7 @@ CLAIM = Claim(
     statement="A digit asked for is the digit drawn, by a network trained with the classes or by a classifier of noisy states.",
     source="Song et al. (2021), section 5; Dhariwal & Nichol (2021); Ho & Salimans (2022)",
     measure=measure,
+    tiny=MnistClasses(n=20, weights=(1.0,), scales=(1.0,), steps=3),
     small=MnistClasses(n=200),
     full=MnistClasses(n=1000),
     models=("mnist", "mnist-class", "mnist-classifier", "mnist-judge"),

@@ -182,6 +182,7 @@ CLAIM = Claim(
     "well as replacement.",
     source="Song & Ermon (2019), Algorithm 2; Lugmayr et al. (2022); Chung et al. (2023); Song J. et al. (2023); Wu et al. (2023)",
     measure=measure,
+    tiny=MnistInpainting(n=2, ones=2, masks=("left",), steps=3, ancestral_steps=3, resample=2),
     small=MnistInpainting(n=20, ones=20, masks=("bottom", _BERNOULLI)),
     full=MnistInpainting(n=200, ones=200, masks=("left", "bottom", "center", "horizontal", _BERNOULLI)),
     models=("mnist", "mnist-judge"),

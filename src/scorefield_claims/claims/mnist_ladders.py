@@ -140,6 +140,7 @@ CLAIM = Claim(
     statement="One noise level fails, ten work, and fifty work when the step size follows from γ and T.",
     source="Song & Ermon (2019), section 4.3 (one level fails); Song & Ermon (2020), Technique 4",
     measure=measure,
+    tiny=MnistLadders(n=8, evaluations=50, reference=100, training=2, width=16),
     small=MnistLadders(n=40, evaluations=200, training=300),
     full=MnistLadders(n=250, evaluations=500, training=3000),
     models=("mnist", "mnist-judge"),

@@ -81,6 +81,7 @@ CLAIM = Claim(
     statement="Samples are not copies of training examples.",
     source="Song & Ermon (2019), appendix C.3, Fig. 9; Meehan, Chaudhuri & Dasgupta (2020)",
     measure=measure,
+    tiny=MnistMemory(n=15),
     small=MnistMemory(n=1000),
     full=MnistMemory(n=5000),
     models=("mnist",),

@@ -110,6 +110,7 @@ CLAIM = Claim(
     statement="At one noise level a denoising autoencoder's walk keeps to the digit it starts from; annealed, chains visit all digits.",
     source="Song & Ermon (2019), sections 3.2.2 and 4.3; Bengio et al. (2013) on mixing",
     measure=measure,
+    tiny=MnistMixing(n=8, steps=20, training=2, width=16),
     small=MnistMixing(n=40, steps=200, training=300),
     full=MnistMixing(n=250, steps=1000, training=3000),
     models=("mnist", "mnist-judge"),

@@ -60,6 +60,7 @@ CLAIM = Claim(
     source="Song et al. (2021), section 4.2 and Table 1, on MNIST",
     measure=measure,
     judge=judge,
+    tiny=MnistPredictorCorrector(n=10, trial=10, evaluations=(4,), snrs=(0.16,), reference=100),
     small=MnistPredictorCorrector(n=200, trial=100, evaluations=(32,), snrs=(0.16, 0.3)),
     full=MnistPredictorCorrector(n=500, trial=150, evaluations=(32, 128), snrs=(0.1, 0.16, 0.25)),
     models=("mnist", "mnist-judge"),

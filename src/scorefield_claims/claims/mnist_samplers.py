@@ -156,6 +156,7 @@ CLAIM = Claim(
     source="Song et al. (2021), section 4.3 and Table 1; Karras et al. (2022), Fig. 2",
     measure=measure,
     judge=judge,
+    tiny=MnistSamplers(n=10, deterministic=(5,), stochastic=(5,), tolerances=(0.3,), reference=100),
     small=MnistSamplers(n=250, deterministic=(12, 36), stochastic=(12, 36), tolerances=(1e-2,)),
     full=MnistSamplers(n=1000, deterministic=(10, 20, 40, 80), stochastic=(20, 40, 80, 160), tolerances=(3e-2, 1e-2)),
     models=("mnist", "mnist-judge"),

@@ -99,6 +99,7 @@ CLAIM = Claim(
     source="the unbalanced-MNIST experiment of student reproductions of Song & Ermon (2019)",
     measure=measure,
     judge=judge,
+    tiny=MnistUnbalanced(steps=2, n=20, width=16),
     small=MnistUnbalanced(steps=2000, n=500, width=64),
     full=MnistUnbalanced(steps=4000, n=2000, width=128),
     models=("mnist-judge",),

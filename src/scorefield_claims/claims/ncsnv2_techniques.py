@@ -95,6 +95,7 @@ CLAIM = Claim(
     "divided by σ, the step size by rule, averaged weights with a last denoising.",
     source="Song & Ermon (2020), Techniques 1 to 5 and the released configurations",
     measure=measure,
+    tiny=NCSNv2Techniques(n=200, steps=40, checkpoints=2),
     small=NCSNv2Techniques(n=10_000, steps=1000, checkpoints=8),
     full=NCSNv2Techniques(seed=1, n=40_000, steps=8000, checkpoints=20),
 )

@@ -127,6 +127,7 @@ CLAIM = Claim(
     statement="Sliced score matching on images fluctuates without noise on them, and converges with a little.",
     source="Song & Ermon (2019), section 3.1 and Fig. 1",
     measure=measure,
+    tiny=NoiseHelpsSliced(images="digits", steps=40, width=16),
     small=NoiseHelpsSliced(images="digits", steps=2000),
     full=NoiseHelpsSliced(seed=1, images="mnist", steps=20_000, width=512),
 )

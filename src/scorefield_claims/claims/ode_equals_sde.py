@@ -108,6 +108,7 @@ CLAIM = Claim(
     statement="The deterministic probability flow and the stochastic reverse SDE, given the same score, end in the same distribution.",
     source="Song et al. (2021), section 4.3, Eq. 13 and appendix D.1",
     measure=measure,
+    tiny=OdeEqualsSde(n=1000, evaluations=(4, 16, 64)),
     small=OdeEqualsSde(n=10_000, evaluations=(8, 16, 32, 64, 128, 256)),
     full=OdeEqualsSde(seed=1, n=40_000, evaluations=(8, 16, 32, 64, 128, 256, 512, 1024)),
 )

@@ -67,6 +67,7 @@ CLAIM = Claim(
     source="Song et al. (2021), section 4.2 and Table 1",
     measure=measure,
     judge=judge,
+    tiny=PredictorCorrectorTable(n=200, evaluations=(8, 16), snrs=(0.2, 0.4)),
     small=PredictorCorrectorTable(n=10_000, evaluations=(16, 64, 256), snrs=(0.16, 0.4, 0.55)),
     full=PredictorCorrectorTable(
         seed=1, n=20_000, evaluations=(16, 32, 64, 128, 256, 512), snrs=(0.1, 0.16, 0.25, 0.4, 0.55)

@@ -93,6 +93,7 @@ CLAIM = Claim(
     statement="Langevin dynamics at one small noise level stays in the mode it starts in; annealed, it visits all modes evenly.",
     source="Song & Ermon (2019), sections 3.2.2 and 4.3, on eight Gaussians in a ring",
     measure=measure,
+    tiny=RingMixing(n=4000, steps=40),
     small=RingMixing(n=10_000, steps=100),
     full=RingMixing(seed=1, n=100_000, steps=200),
 )

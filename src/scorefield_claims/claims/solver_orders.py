@@ -108,6 +108,7 @@ CLAIM = Claim(
     statement="On the probability flow Euler's method and DDIM converge with order 1, Heun's and DPM-Solver++(2M) with order 2.",
     source="Song, Meng & Ermon (2021), section 4.3; Karras et al. (2022), section 3; Lu et al. (2022), Theorem 5.1",
     measure=measure,
+    tiny=SolverOrders(n=40, steps=(32, 64, 128, 256)),
     small=SolverOrders(n=1000, steps=(16, 32, 64, 128, 256, 512)),
     full=SolverOrders(seed=1, n=4000, steps=(16, 32, 64, 128, 256, 512, 1024, 2048)),
 )

@@ -141,6 +141,7 @@ CLAIM = Claim(
     statement="Annealed Langevin dynamics works in a window of step sizes, and more steps per level widen the window.",
     source="Song & Ermon (2019), Algorithm 1 and appendix B; Song & Ermon (2020), Technique 4",
     measure=measure,
+    tiny=StepSizeSweep(n=150, relative=(0.01, 0.3, 3.0, 5.0), steps=(3, 20)),
     small=StepSizeSweep(n=3000, relative=(0.01, 0.03, 0.1, 0.3, 1.0, 2.0, 3.5, 5.0), steps=(3, 10, 30, 100)),
     full=StepSizeSweep(
         seed=1,

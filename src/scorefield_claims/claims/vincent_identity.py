@@ -136,6 +136,7 @@ CLAIM = Claim(
     ),
     source="Vincent (2011), A connection between score matching and denoising autoencoders, sections 4.2 and 4.3",
     measure=measure,
+    tiny=VincentIdentity(steps=3, n=200, batch=64),
     small=VincentIdentity(steps=1500, n=20_000),
     full=VincentIdentity(seed=1, steps=10_000, n=100_000),
 )

@@ -5,7 +5,7 @@ A class whose settings all have defaults needs no line: it is found, and gets a 
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -161,11 +161,18 @@ ROUTE_PROCESSES: dict[str, Process] = {
 class Route:
     """A sampler, and a grid on which it carries the law at t_max to that at the grid's end, up to less than the tests resolve.
 
-    Tests of more samples resolve more: ``times`` takes a process and how many times finer the grid should be.
+    Tests of more samples resolve more: ``times`` takes a process and how many times finer the grid should be, `finer` as much of a
+    sampler that chooses its own steps.
     """
 
     sampler: Sampler
     times: Callable[[Process, int], Tensor]
+
+    def finer(self, fine: int) -> Sampler:
+        tolerances = {
+            name: getattr(self.sampler, name) / fine for name in ("rtol", "atol") if hasattr(self.sampler, name)
+        }
+        return replace(self.sampler, **tolerances) if tolerances else self.sampler  # pyright: ignore[reportArgumentType]
 
 
 def stay(ratio: float, steps: int) -> Callable[[Process, int], Tensor]:

@@ -43,6 +43,19 @@ def test_tighter_tolerances_refine_one_path() -> None:
     assert errors[1] < errors[0] / 3
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("tighter", "lost", "cost"), [(1, 0.07, 55), (5, 0.01, 150)])
+def test_the_variance_lost_is_as_documented(tighter: int, lost: float, cost: float) -> None:
+    """Within four standard errors, √(2/40 000) of the variance each."""
+    copy = COPIES["VP"]
+    found = sample(
+        copy.model("gaussian"), Route(AdaptiveSDE(), down(1)).finer(tighter), (20_000, 2), grid=LogSNR(1), seed=2
+    )
+    data = copy.back(found.x, 1.0) / copy.model("gaussian").in_units(None).moments.std
+    assert 1 - data.var(dim=0).mean().item() == pytest.approx(lost, abs=0.028)
+    assert found.evaluations == pytest.approx(cost, rel=0.1)
+
+
 class Forgetful:
     """A path that is drawn anew after every step refused: W at another place does not remember what W was further on."""
 

@@ -94,7 +94,7 @@ def reaches_the_law(
     """Begun with the model's own prior: KS tests along four directions, a binomial test of the half-plane between the modes, and z-tests
     of mean and variance."""
     law, times = TARGETS[target], route.times(copy.process, fine)
-    drawn = sample(model or copy.model(target), route.sampler, (n, 2), grid=times, seed=11, denoise=False)
+    drawn = sample(model or copy.model(target), route.finer(fine), (n, 2), grid=times, seed=11, denoise=False)
     alpha, sigma = (scale.item() for scale in copy.process.alpha_sigma(times[-1]))
     x, p = copy.back(drawn.x, alpha), []
     for direction in DIRECTIONS:

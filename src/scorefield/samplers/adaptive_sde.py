@@ -57,7 +57,8 @@ class AdaptiveSDE(Sampler[Walk]):
 
     A step that is refused is tried again on the same path: fresh noise would favour increments that pass, and bias the distribution.
     Tighter tolerances refine the path of the same seed. Finished samples drop out of the batch. The grid's times are only where the state
-    is recorded; two are enough. No order is declared: it is the tolerance that is met.
+    is recorded; two are enough. No order is declared: it is the tolerance that is met. Tolerances bound the error of a step: at these, a
+    Gaussian's variance comes out some 7 % too small after 55 evaluations, at a fifth of them 1 % after 150.
 
     Args:
         rtol, atol: tolerances of a step, relative and absolute.

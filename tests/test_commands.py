@@ -3,6 +3,7 @@
 import re
 import shlex
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ import pytest
 import yaml
 from PIL import Image
 
-from foreign_checkpoints import contents, network, write
+from foreign_checkpoints import checkpoint, configuration, contents, network, write
+from foreign_checkpoints import pictures as colours
+from foreign_checkpoints import small as a_small
 from scorefield.cli import main
 from test_notebooks import CONSOLE, DOCS, PAGES, README, python_of
 
@@ -36,6 +39,9 @@ ELSEWHERE = {  # and why
     "scorefield demo": "it serves until Ctrl-C; tests/app asks and clicks",
     "docker": "a container; tests/app/test_demo_container.py builds and starts what is in it",
     "hf upload": "it needs an account",
+    "pip install": "the environment is there",
+    "scorefield convert edm-": "pickles of EDM's: tests/cli/test_convert_published.py reads such",
+    "scorefield sample runs/edm": "likewise",
     "scorefield reproduce --all": "hours; every claim is measured in small in tests/claims",
     "scorefield reproduce langevin-weights": "minutes; every claim is measured in small in tests/claims",
 }
@@ -49,11 +55,13 @@ def commands_of(page: Path) -> list[str]:
 
 def small(line: str) -> list[str]:
     """Return the arguments of a command, made small; of many processes, those of one."""
-    line = line.replace("evaluate runs/mine --judge", "evaluate runs/labelled --judge")  # my-images/ have no labels
+    line = re.sub(r"(evaluate|tune) runs/mine --judge", r"\1 runs/labelled --judge", line)  # my-images/ have no labels
+    line = line.replace("vp/cifar10_ddpmpp_continuous", "ddpmpp.py")  # whose network is the same but small
     words = shlex.split(line, comments=True)
     words = words[words.index("scorefield") + 1 :]
     more = SMALL.get(words[0], "")
-    more = re.sub(r" ?-n \d+", "", more) if "--seeds" in words else more
+    more = re.sub(r" ?-n \d+", "", more) if {"--seeds", "--image"} & set(words) and words[0] != "inpaint" else more
+    more = more.replace(DRAW, "") if "mnist-fast" in words else more  # it has steps of its own
     more += " --particles 2" if "particles" in words else ""
     if words[0] == "train" and not {"--run", "--run-dir"} & set(words):
         more += f" --run runs/{named(words)}"  # where it would be without --fast-dev-run
@@ -87,6 +95,15 @@ def desk(tmp_path_factory: pytest.TempPathFactory, mnist_dir: Path) -> Path:
     np.savetxt(here / "table.csv", random.normal(size=(60, 2)), delimiter=",", header="height,weight", comments="")
     for name, layout, kind in (("checkpoint", "ncsn", "cond_refinenet"), ("best_checkpoint", "ncsnv2", "ncsnv2")):
         write(here / f"{name}.pth", contents(layout, network(kind)))
+    meta, weights = a_small("small ddpm++ of vp")
+    write(configuration(here / "ddpmpp.py", meta).with_name("checkpoint_8.pth"), checkpoint(weights))
+    colours(here / "cifar10-images", 8)
+    if find_spec("diffusers"):
+        from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
+
+        blocks = {"down_block_types": ("DownBlock2D",) * 2, "up_block_types": ("UpBlock2D",) * 2}
+        net = UNet2DModel(8, 1, 1, block_out_channels=(32, 64), layers_per_block=1, **blocks)
+        DDPMPipeline(net, DDPMScheduler()).save_pretrained(here / "their-folder")
     (here / "levels.yaml").write_text("comment: the levels are in the file\n")
     for plugin, page in (("mine", "extend"), ("networks", "your_network")):
         (here / f"{plugin}.py").write_text("\n".join(python_of(DOCS / "howto" / f"{page}.md")))
@@ -109,6 +126,8 @@ def forget(words: list[str]) -> None:
 def test_commands_on_a_page_run(
     page: Path, desk: Path, tmp_path: Path, mnist_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if any("diffusers" in line for line in commands_of(page)):
+        pytest.importorskip("diffusers")
     shutil.copytree(desk, tmp_path / "desk")
     monkeypatch.chdir(tmp_path / "desk")
     monkeypatch.setenv("SCOREFIELD_DATA", str(mnist_dir))

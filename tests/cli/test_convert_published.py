@@ -8,38 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
+from foreign_checkpoints import SMALL, checkpoint, configuration, pictures, small
 from foreign_pickles import persistent, write
 from scorefield import load_model
 from scorefield.cli import main
 from scorefield.config import RunConfig, validate
-from scorefield.interop.score_sde import settings_of_score_sde, to_score_sde
 from scorefield.interop.score_sde_config import PUBLISHED, read_score_sde_config, run_of_score_sde
-from scorefield.networks import NCSNpp
 
 GOLDEN = Path(__file__).parents[3] / "shared" / "golden"
 pytestmark = pytest.mark.usefixtures("seeded")
-SHARED = {"nf": 8, "ch_mult": [1, 2], "num_res_blocks": 1, "attn_resolutions": [4], "image_size": 8, "num_channels": 3}
-SMALL: dict[str, dict[str, Any]] = {
-    "small ncsn++ of ve": {"sde": "vesde", "centered": False, "scale_by_sigma": True},
-    "small ddpm++ of vp": {
-        "sde": "vpsde",
-        "centered": True,
-        "embedding_type": "positional",
-        "fir": False,
-        "progressive_input": "none",
-    },
-    "small ncsn++ of subvp": {"sde": "subvpsde", "centered": True, "embedding_type": "positional"},
-    "small ddpm": {"sde": "vpsde", "centered": True, "name": "ddpm", "nf": 32},
-    "small, as on ffhq": {
-        "sde": "vesde",
-        "centered": False,
-        "progressive": "output_skip",
-        "progressive_input": "input_skip",
-    },
-}
 GIVEN = ["ddpm_vp", "ddpmpp_vp", "ncsnpp_256_style", "ncsnpp_subvp", "ncsnpp_ve"]
 
 
@@ -65,63 +44,7 @@ def off(found: Tensor, expected: Tensor) -> float:
 
 def network(name: str) -> tuple[dict[str, Any], dict[str, Tensor], dict[str, Tensor]]:
     """Return a network's configuration, its weights under the reference's names, and reference data where they are given."""
-    if name in SMALL:
-        meta = {**SHARED, **SMALL[name]}
-        net = NCSNpp(3, 8, **settings_of_score_sde(meta, centered=meta["centered"]))
-        state = {key: torch.randn_like(value) / 8 for key, value in net.state_dict().items()}
-        return meta, {"sigmas": torch.rand(5, dtype=torch.float64), **to_score_sde(net, state)}, {}
-    return golden(f"score_sde_{name}")
-
-
-def checkpoint(state: dict[str, Tensor]) -> dict[str, Any]:
-    """Return a checkpoint as score_sde_pytorch writes it, its averages ``state``: frequencies are a parameter that is not trained."""
-    parameters = {name: value for name, value in state.items() if name != "sigmas"}
-    trained = [name != "all_modules.0.W" for name in parameters]
-    moments = {
-        index: {"step": torch.tensor(7.0), "exp_avg": torch.randn_like(value), "exp_avg_sq": torch.rand_like(value)}
-        for index, value in enumerate(parameters.values())
-        if trained[index]
-    }
-    group = {"lr": 2e-4, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0, "params": list(range(len(parameters)))}
-    shadow = [value for value, is_trained in zip(parameters.values(), trained, strict=True) if is_trained]
-    now = {name: value if name in ("sigmas", "all_modules.0.W") else 2 * value for name, value in state.items()}
-    return {
-        "optimizer": {"state": moments, "param_groups": [group]},
-        "model": {f"module.{name}": value for name, value in now.items()},
-        "ema": {"decay": 0.999, "num_updates": 7, "shadow_params": shadow},
-        "step": 7,
-    }
-
-
-def configuration(path: Path, meta: dict[str, Any]) -> Path:
-    """Write a configuration in the form of the reference's."""
-    section = {
-        "sde": "training",
-        "image_size": "data",
-        "num_channels": "data",
-        "centered": "data",
-        "corrector": "sampling",
-    }
-    lines = [
-        f"  config.{section.get(key, 'model')}.{key} = {value!r}"
-        for key, value in meta.items()
-        if key not in ("config", "parameters", "continuous")
-    ]
-    top = ["from configs.default_cifar10_configs import get_default_configs", "", "def get_config():"]
-    path.write_text(
-        "\n".join(
-            [*top, "  config = get_default_configs()", "  config.model.ema_rate = 0.999", *lines, "  return config"]
-        )
-    )
-    return path
-
-
-def images() -> None:
-    """Write a folder of pictures."""
-    Path("images").mkdir()
-    for index in range(24):
-        pixels = np.random.default_rng(index).integers(0, 256, (8, 8, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(f"images/{index}.png")
+    return (*small(name), {}) if name in SMALL else golden(f"score_sde_{name}")
 
 
 def converted(tmp_path: Path, name: str, *more: str) -> tuple[dict[str, Any], Path, dict[str, Tensor]]:
@@ -263,7 +186,7 @@ def test_a_file_has_the_defaults_that_it_imports(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["small ncsn++ of ve", pytest.param("small ddpm++ of vp", marks=pytest.mark.slow)])
 def test_every_command_accepts_the_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    images()
+    pictures(Path("images"), 8)
     converted(tmp_path, name, "--data", "images")
     draw = ["--steps", "3", "--device", "cpu"]
     for command in (
@@ -430,7 +353,7 @@ def test_what_ddpm_pipelines_do_not_draw_from_is_refused(capsys: pytest.CaptureF
 
 def test_training_goes_on_with_the_moments_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    images()
+    pictures(Path("images"), 8)
     value, _, _ = converted(tmp_path, "small ncsn++ of ve", "--data", "images")
     given = ["--train.steps", "8", "--train.batch_size", "4", "--sampling.grid.steps", "2", "--override"]
     assert main(["train", "--config", "run/config.yaml", "--run", "run", "--resume", *given]) == 0

@@ -99,8 +99,9 @@ def draw(
     if parallel.rank == 0:
         tell_device(args.device)
         if choice.sampler.kind == "heun" and transitions < _FEW:
+            nearer = "euler" if transitions < _FEW / 2 else "dpmpp2m"
             warn(
-                f"with few steps Heun is far off; --sampler dpmpp2m --steps {2 * transitions} costs the same and is nearer"
+                f"with few steps Heun is far off; --sampler {nearer} --steps {2 * transitions} costs the same and is nearer"
             )
 
     def part(k: int) -> tuple[Tensor, ...]:

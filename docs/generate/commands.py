@@ -54,7 +54,7 @@ def _row(action: argparse.Action) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Return text in which nothing is markup but options, which are code: in prose two hyphens become a dash."""
-    parts = re.split(r"(--[a-z][\w.-]*\w)", text.replace("%%", "%"))
+    """Return text in which nothing is markup but options, which are code, dotted ones with a value: in prose two hyphens become a dash."""
+    parts = re.split(r"(--[a-z]\w*(?:\.\w+)+(?: \w+(?:\.\w+)*)?|--[a-z][\w.-]*\w)", text.replace("%%", "%"))
     plain = (re.sub(r"([|*_<>\[\]{}`])", r"\\\1", part) for part in parts[::2])
     return "".join(chain.from_iterable(zip_longest(plain, (f"`{part}`" for part in parts[1::2]), fillvalue="")))

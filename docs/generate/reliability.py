@@ -20,7 +20,8 @@ def write(folder: Path) -> None:
         page += [
             f"| {name} | {text} | {_tests(stored, name)} | {_result(stored, name)} |" for name, text in words.items()
         ] + [""]
-    about = f"Tests selected: {stored['selected']}. Run at `{stored['commit']}` with Python {stored['python']} and torch {stored['torch']}."
+    which = {"not slow": "the tests that are not slow", "all": "all tests"}.get(stored["selected"], stored["selected"])
+    about = f"Recorded last: {which}, at commit `{stored['commit']}`, with Python {stored['python']} and torch {stored['torch']}."
     (folder / "reliability.inc").write_text("\n".join([about, "", *page]) + "\n")
 
 

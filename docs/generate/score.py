@@ -67,4 +67,4 @@ def _identity(folder: Path) -> None:
             dae = DAE(sigma)(model, x0, torch.Generator().manual_seed(1)).mean().item()
             dsm = DSM(OneLevel(sigma), unit_weight)(model, x0, torch.Generator().manual_seed(1)).mean().item()
         rows.append([f"{sigma:g}", f"{dae:.6g}", f"{2 * sigma**4 * dsm:.6g}"])
-    save_table(folder, "identity", ["σ", "L_DAE", "2σ⁴ J_DSM"], rows)
+    save_table(folder, "identity", [r"$\sigma$", r"$L_\text{DAE}$", r"$2\sigma^4 J_\text{DSM}$"], rows)

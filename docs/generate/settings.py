@@ -141,7 +141,8 @@ def _table(prefix: str, section: BaseModel | type[BaseModel], names: list[str]) 
     for name in names:
         field = model.model_fields[name]
         default = field.default if isinstance(section, type) else getattr(section, name)
-        cells = [f"`{prefix}{name}`", _type(field), _default(default), linked(meaning(model, name)).replace("``", "`")]
+        said = re.sub(r"(?<!`)\bNone\b(?!`)", "`null`", linked(meaning(model, name)).replace("``", "`"))
+        cells = [f"`{prefix}{name}`", _type(field), _default(default), said]
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n")
     return _HEAD + "".join(rows) if rows else ""
 
@@ -186,7 +187,9 @@ def _named(kind: Any, metadata: tuple[object, ...] = ()) -> str:  # noqa: ANN401
         return ", ".join(f"`{value}`" for value in arguments)
     if origin in (tuple, list):
         parts = dict.fromkeys(_named(part) for part in arguments if part is not ...)
-        return f"list of {', '.join(parts)}"
+        if len(parts) == 1:
+            return "list of " + re.sub(r"\bnumber\b", "numbers", next(iter(parts)))
+        return f"list of {' and '.join(f'a {part}' for part in parts)}"
     if origin is dict:
         return f"mapping of {_named(arguments[0])} to {_named(arguments[1])}"
     word = "number or list of numbers" if getattr(kind, "__name__", "") == "Numbers" else _PLAIN.get(kind, str(kind))
@@ -197,7 +200,7 @@ def _bounds(metadata: tuple[object, ...]) -> list[str]:
     """Return the bounds that a field declares."""
     parts = [part for entry in metadata for part in (entry.metadata if isinstance(entry, FieldInfo) else [entry])]
     found = [
-        f"{sign} {'2⁶³' if bound == 2**63 else bound}"
+        f"{sign}\N{NO-BREAK SPACE}{'2⁶³' if bound == 2**63 else bound}"
         for part in parts
         for name, sign in _BOUNDS.items()
         if (bound := getattr(part, name, None)) is not None

@@ -13,13 +13,14 @@ from scorefield_claims.wording import plain
 
 RESULTS = Path(__file__).parents[2] / "results"
 _SPACE = "\N{NO-BREAK SPACE}"
+_ERROR = f"{_SPACE}±{_SPACE}"
 _CLASSES = {
     "method": "method",
     "evaluations": "evaluations",
     "obtained": "share read as the digit asked for",
     "obtained_error": "± one standard error",
     "confidence": "judge's confidence",
-    "diversity": "diversity, of test digits'",
+    "diversity": "diversity (test digits: 1)",
 }
 _INPAINTING = {
     "digits": "digits",
@@ -54,13 +55,13 @@ def _race(folder: Path) -> None:
         for row in (row for row in part["rows"] if row not in plain):
             reached = [e["evaluations"] for e in plain if e["error"] <= row["error"]]
             many = (
-                f"{min(reached):.0f}, {min(reached) / row['evaluations']:.1f} times as many"
+                f"{min(reached):.0f}, which is {min(reached) / row['evaluations']:.1f} times as many"
                 if reached
                 else "more than measured"
             )
             if row["error"] < 2 * row["standard error"]:
                 many = "cannot be told: the error is within two standard errors of zero"
-            spread = f"{1e5 * row['error']:.1f} ± {1e5 * row['standard error']:.1f}"
+            spread = f"{1e5 * row['error']:.1f}{_ERROR}{1e5 * row['standard error']:.1f}"
             rows.append([target, row["setting"], f"{row['evaluations']:.0f}", spread, many])
     save_table(
         folder, "race_sde", ["target", "`AdaptiveSDE`", "evaluations", "error · 10⁵", "`EulerMaruyama` needs"], rows
@@ -126,13 +127,13 @@ def _minutes(folder: Path) -> None:
         options = {"train.steps": best["steps"], "guide.step": round(best["steps"] / 20), **changed}
         rows.append(
             [
-                f"{best['seconds'] / 60:.0f}",
                 f"`{' '.join(f'--{name} {value}' for name, value in options.items())}`",
-                f"{fid['times_floor']:.1f} ± {fid['error'] / fid['real']:.1f}",
+                f"{best['seconds'] / 60:.0f}",
+                f"{fid['times_floor']:.1f}{_ERROR}{fid['error'] / fid['real']:.1f}",
                 *(f"{best[name]['samples']:.3f} ({best[name]['real']:.3f})" for name in ("confidence", "coverage")),
             ]
         )
-    head = ["minutes", "`scorefield train --config mnist` and", "FID / floor"]
+    head = ["`scorefield train --config mnist` and", "minutes", "FID / floor"]
     save_table(folder, "minutes", [*head, "confidence (test digits)", "coverage (training digits)"], rows)
 
 
@@ -209,5 +210,7 @@ def _claim(folder: Path, name: str, columns: dict[str, str]) -> None:
 
 
 def _cell(value: object) -> str:
-    """Return a number to three decimals, anything else as it is."""
-    return f"{value:.3f}" if isinstance(value, float) else plain(str(value))
+    """Return a number to three decimals, a count without, anything else as it is."""
+    if not isinstance(value, float):
+        return plain(str(value))
+    return f"{value:.0f}" if value > 1 and value.is_integer() else f"{value:.3f}"

@@ -65,8 +65,8 @@ drawn = sf.sample(model, sf.Heun(), (N, *images.event), grid=sf.Karras(17))
 show("trained_here", drawn.x)
 
 # %% [markdown]
-# In fast mode the network is trained too briefly to draw digits. The same from the shell, with checkpoints, resume and pictures on the
-# way: `scorefield train --config mnist`.
+# In small, as the built pages show it, the network is trained too briefly to draw digits. The same from the shell, with checkpoints,
+# resume and pictures on the way: `scorefield train --config mnist`.
 #
 # ## Five samplers on one network
 
@@ -86,7 +86,7 @@ runs = {
 grids = {}
 for name, (sampler, grid) in runs.items():
     drawn = sf.sample(model, sampler, (N, *event), grid=grid, seed=0)
-    grids[f"{name}\n{drawn.evaluations} evaluations"] = drawn.x
+    grids[f"{name}\n{drawn.evaluations:.0f} evaluations"] = drawn.x
 sampler_comparison(OUT / "samplers.png", grids)
 Image.open(OUT / "samplers.png")
 
@@ -107,7 +107,7 @@ show("path", (path / scale).flatten(0, 1), columns=8)
 # %%
 labels = torch.arange(N) % 10
 drawn = sf.load_model("mnist-class").sample(N, labels=labels, weight=1.0, seed=0)
-print(labels.tolist(), f"{drawn.evaluations} evaluations")
+print(labels.tolist(), f"{drawn.evaluations:.0f} evaluations")
 show("classes", drawn.x)
 
 # %% [markdown]

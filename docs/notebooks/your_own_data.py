@@ -147,6 +147,7 @@ Image.open(OUT / "table.png")
 #
 # The U-Net takes what has channels on a grid of one, two or three axes: series (n, c, length), images (n, c, height, width), volumes
 # (n, c, depth, height, width). Here are waves of random phase and pitch, discs of a random colour, and balls, each in units of its own.
+# In small, as the built pages show it, each network is trained for thirty steps, too few to draw them; in full for eight hundred.
 
 # %%
 u = [torch.from_numpy(generator.uniform(size=(1_000, 1))).float() for _ in range(4)]

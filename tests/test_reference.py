@@ -44,7 +44,13 @@ def test_the_default_of_the_average_and_why_stands_on_the_page() -> None:
     row = next(line for line in settings.page().splitlines() if line.startswith("| `train.ema_decay`"))
     assert all(
         part in row
-        for part in ("`0.999`", "≥ 0, < 1", "moving average", "Song & Ermon 2020", "arxiv.org/abs/2006.09011")
+        for part in (
+            "`0.999`",
+            "≥\N{NO-BREAK SPACE}0, <\N{NO-BREAK SPACE}1",
+            "moving average",
+            "Song & Ermon 2020",
+            "arxiv.org/abs/2006.09011",
+        )
     )
 
 

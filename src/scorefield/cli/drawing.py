@@ -16,9 +16,8 @@ from torch import Tensor
 from scorefield.cli.console import Progress, tell_device, warn
 from scorefield.cli.files import is_picture, written
 from scorefield.config import refusals
-from scorefield.config.sampling import SamplingConfig, changed
-from scorefield.data.tables import TABLE_SUFFIXES as TABLES
-from scorefield.data.tables import write_table
+from scorefield.config.sampling import SamplingConfig
+from scorefield.data.tables import TABLE_SUFFIXES, write_table
 from scorefield.errors import ConfigError, MissingExtraError
 from scorefield.grids import times_of
 from scorefield.loaded import LoadedModel
@@ -30,9 +29,7 @@ from scorefield.training import Each, Parallel, pick_device
 
 __all__ = [
     "FILMS",
-    "TABLES",
     "Drawn",
-    "choose",
     "count",
     "decides",
     "draw",
@@ -175,13 +172,6 @@ def count(args: Namespace) -> tuple[int, list[int] | None]:
     return args.n, None
 
 
-def choose(
-    loaded: LoadedModel[ScoreModel], kind: str | None, steps: int | None, options: dict[str, Any]
-) -> SamplingConfig:
-    """Return the sampling configuration: the run's own, changed by what was asked on the command line."""
-    return changed(loaded.config.sampling, kind, steps, options, "command line")
-
-
 def setting(args: Namespace, loaded: LoadedModel[ScoreModel], choice: SamplingConfig) -> dict[str, Any]:
     """Return how samples are drawn, as reports have it."""
     weight = loaded.config.guide.weight if args.get("guide") is None else args.guide
@@ -224,7 +214,7 @@ def parse_seeds(text: str, option: str = "--seeds") -> list[int]:
 
 def require_drawable(out: Path, loaded: LoadedModel[ScoreModel]) -> None:
     """Refuse a picture or a film of what is no image, and an .mp4 without what writes it."""
-    if out.suffix in TABLES:
+    if out.suffix in TABLE_SUFFIXES:
         if len(loaded.drawn) != 1:
             raise ConfigError(
                 f"--out {out}: a table has rows of numbers; the model draws samples of shape {loaded.drawn}: write .npz instead"
@@ -244,7 +234,7 @@ def write(out: Path, drawn: Drawn, ends: tuple[float, float], columns: Sequence[
     with written(out) as place:
         if out.suffix == ".npz":
             _save(place, drawn.parts)
-        elif out.suffix in TABLES:
+        elif out.suffix in TABLE_SUFFIXES:
             write_table(place, drawn.x.cpu(), columns)
         elif (way := drawn.trajectory) is not None:
             save_film(place, way.cpu(), ends=ends)

@@ -172,11 +172,12 @@ def _drawn(
     """
     import torch
 
-    from scorefield.cli.drawing import choose, decides, draw, labels_of, setting, write
+    from scorefield.cli.drawing import decides, draw, labels_of, setting, write
     from scorefield.cli.shared import shared
+    from scorefield.config.sampling import changed
 
-    choice, file = choose(loaded, args.sampler, args.steps, args.options), out / "samples.npz"
-    labels = labels_of(args, loaded)
+    choice = changed(loaded.config.sampling, args.sampler, args.steps, args.options, "command line")
+    labels, file = labels_of(args, loaded), out / "samples.npz"
     each = kept.enter_context(shared(parallel, file, loaded, decides(args, loaded, choice)))
     drawn = draw(args, loaded, choice, labels=labels, parallel=parallel, each=each)
     if parallel.rank > 0:

@@ -13,12 +13,12 @@ from jsonargparse import Namespace
 from torch import Tensor
 
 from scorefield.cli.console import Progress, tell_device, warn
-from scorefield.cli.drawing import choose, count, labels_of, precision, require_drawable, setting
+from scorefield.cli.drawing import count, labels_of, precision, require_drawable, setting
 from scorefield.cli.files import is_picture, writable, written
 from scorefield.cli.images import places, read_truth
 from scorefield.cli.options import MEASURED
 from scorefield.config import refusals
-from scorefield.config.sampling import SamplingConfig
+from scorefield.config.sampling import SamplingConfig, changed
 from scorefield.errors import ConfigError
 from scorefield.evaluation import compared, conditioned, deviation
 from scorefield.grids import times_of
@@ -140,9 +140,10 @@ def _choice(args: Namespace, loaded: LoadedModel[ScoreModel]) -> SamplingConfig:
     """
     if args.method == "particles" and args.sampler is not None:
         raise ConfigError(f"--method particles is a sampler itself; leave out --sampler {args.sampler}")
-    if args.method not in MEASURED or args.sampler is not None:
-        return choose(loaded, args.sampler, args.steps, args.options)
-    return choose(loaded, "ancestral", _STEPS if args.steps is None else args.steps, args.options)
+    kind, steps = args.sampler, args.steps
+    if args.method in MEASURED and kind is None:
+        kind, steps = "ancestral", steps or _STEPS
+    return changed(loaded.config.sampling, kind, steps, args.options, "command line")
 
 
 def _settings(args: Namespace) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from scorefield.cli.console import Progress, stage, warn
 from scorefield.cli.files import is_picture, make_folder, write_text, written
-from scorefield.cli.options import DRAWN, Whole0, command, data_dir, decode, drawing, guide, judge, judge_of, refuse
+from scorefield.cli.options import DRAWN, Whole0, command, data_dir, judge, judge_of, refuse, sampling
 from scorefield.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -35,9 +35,7 @@ def parser() -> ArgumentParser:
         "data are compared as vectors. Small networks are trained to tell samples from data. Writes evaluation.json, grid.png, the samples "
         "and, in recognised.png, the samples that those networks recognised most and least easily."
     )
-    drawing(parser, n=10_000)
-    guide(parser)
-    decode(parser)
+    sampling(parser, n=10_000)
     parser.add_argument(
         "--from-samples",
         type=str,

@@ -24,10 +24,8 @@ __all__ = [
     "Whole2",
     "command",
     "data_dir",
-    "decode",
     "device",
     "drawing",
-    "guide",
     "judge",
     "judge_of",
     "model",
@@ -35,6 +33,7 @@ __all__ = [
     "refuse",
     "report",
     "restoring",
+    "sampling",
 ]
 
 # Their names are what a refusal says was expected.
@@ -136,17 +135,6 @@ def report(parser: ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="report as one JSON object")
 
 
-def guide(parser: ArgumentParser) -> None:
-    """Add the weight of a run's weaker version."""
-    parser.add_argument(
-        "--guide",
-        type=NotNegative,
-        metavar="WEIGHT",
-        help="weight of autoguidance: how many times the difference to a weaker version of the model, saved early in training, is added; "
-        "0 draws without it; the run's own by default",
-    )
-
-
 def judge(parser: ArgumentParser, use: str) -> None:
     """Add the classifier by whose features samples are compared."""
     parser.add_argument("--judge", type=str, metavar="RUN", help=f"a classifier, itself a run of train, {use}")
@@ -155,17 +143,6 @@ def judge(parser: ArgumentParser, use: str) -> None:
 def judge_of(args: Namespace, kind: str) -> str | None:
     """Return the judge that was named, or the one that comes with the package for a kind of data; None where there is none."""
     return args.judge or ("mnist-judge" if kind == "mnist" else None)
-
-
-def decode(parser: ArgumentParser) -> None:
-    """Add how samples of 8-bit data end."""
-    parser.add_argument(
-        "--decode",
-        choices=("draw", "mode", "none"),
-        metavar="HOW",
-        help="how samples of 8-bit images become bytes: draw them from the model's probabilities, take the most probable (mode), or leave "
-        "values as they are (none); draw by default where the model keeps a decoder",
-    )
 
 
 def drawing(parser: ArgumentParser, n: int) -> None:
@@ -218,6 +195,25 @@ def drawing(parser: ArgumentParser, n: int) -> None:
         help="number format of the network: fp32, bf16, or auto: bf16 where the processor is faster in it",
     )
     report(parser)
+
+
+def sampling(parser: ArgumentParser, n: int) -> None:
+    """Add what `sample` and `evaluate` share."""
+    drawing(parser, n)
+    parser.add_argument(
+        "--guide",
+        type=NotNegative,
+        metavar="WEIGHT",
+        help="weight of autoguidance: how many times the difference to a weaker version of the model, saved early in training, is added; "
+        "0 draws without it; the run's own by default",
+    )
+    parser.add_argument(
+        "--decode",
+        choices=("draw", "mode", "none"),
+        metavar="HOW",
+        help="how samples of 8-bit images become bytes: draw them from the model's probabilities, take the most probable (mode), or leave "
+        "values as they are (none); draw by default where the model keeps a decoder",
+    )
 
 
 def restoring(parser: ArgumentParser, methods: tuple[str, ...], out: str) -> None:

@@ -6,7 +6,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from scorefield.cli.console import warn
 from scorefield.cli.files import is_picture, writable
-from scorefield.cli.options import Whole1, command, decode, drawing, guide
+from scorefield.cli.options import Whole1, command, sampling
 
 __all__ = ["parser", "run"]
 
@@ -14,9 +14,7 @@ __all__ = ["parser", "run"]
 def parser() -> ArgumentParser:
     """Return the parser of the command."""
     parser = command("Draw samples. The extension of --out decides what is written.")
-    drawing(parser, n=64)
-    guide(parser)
-    decode(parser)
+    sampling(parser, n=64)
     parser.add_argument(
         "--out",
         type=str,

@@ -27,6 +27,8 @@ RACERS: Mapping[str, Sampler] = {
     **{rule: Multistep(rule) for rule in RULES},  # pyright: ignore[reportArgumentType]  every rule is one of its own
 }
 _TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
+_OF_PATHS = (0.3, 0.1, 0.03)
+_FITTED = 3  # finishes of a sampler, the last
 
 
 @dataclass(frozen=True)
@@ -88,13 +90,11 @@ def race(
 def race_paths(
     model: ScoreModel,
     shape: Sequence[int],
-    tolerances: Sequence[float] = (0.3, 0.1, 0.03),
     *,
     seed: int = 0,
     dtype: torch.dtype = torch.float32,
-    on_finish: Callable[[Finish], object] = lambda _: None,
 ) -> list[Finish]:
-    """Return the error of `scorefield.samplers.AdaptiveSDE` at every tolerance, to where the same paths lead at a tenth of the last.
+    """Return the error of `scorefield.samplers.AdaptiveSDE` at three tolerances, to where the same paths lead at a tenth of the last.
 
     Not to be compared with errors to the flow: it is another equation, with other ends.
     """
@@ -103,12 +103,8 @@ def race_paths(
     def ended(tolerance: float) -> Samples:
         return sample(model, AdaptiveSDE(tolerance, tolerance / 5), grid=LogSNR(1), init=start, seed=seed)
 
-    solution, found = ended(tolerances[-1] / 10).x, list[Finish]()
-    for tolerance in tolerances:
-        drawn = ended(tolerance)
-        found.append(Finish("AdaptiveSDE", drawn.evaluations, _apart(drawn.x, solution)))
-        on_finish(found[-1])
-    return found
+    solution = ended(_OF_PATHS[-1] / 10).x
+    return [Finish("AdaptiveSDE", drawn.evaluations, _apart(drawn.x, solution)) for drawn in map(ended, _OF_PATHS)]
 
 
 def _start(model: ScoreModel, shape: Sequence[int], seed: int, dtype: torch.dtype) -> Tensor:
@@ -123,11 +119,11 @@ def _apart(x: Tensor, solution: Tensor) -> float:
     return (x - solution).double().square().mean().sqrt().item()
 
 
-def fitted_orders(finishes: Sequence[Finish], last: int = 3) -> dict[str, float]:
-    """Return the p of error = C evaluations^{−p} of each sampler, by least squares in logarithms over its ``last`` finishes."""
+def fitted_orders(finishes: Sequence[Finish]) -> dict[str, float]:
+    """Return the p of error = C evaluations^{−p} of each sampler, by least squares in logarithms over its last three finishes."""
     orders = {}
     for name in dict.fromkeys(finish.sampler for finish in finishes):
-        own = [asdict(finish) for finish in finishes if finish.sampler == name][-last:]
+        own = [asdict(finish) for finish in finishes if finish.sampler == name][-_FITTED:]
         spent, errors = (np.log([row[key] for row in own]) for key in ("evaluations", "error"))
         orders[name] = -float(np.polyfit(spent, errors, 1)[0]) if len(own) > 1 else float("nan")
     return orders

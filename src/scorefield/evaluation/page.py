@@ -94,16 +94,20 @@ def _drawn(report: dict[str, Any]) -> str:
 
 def _measures(report: dict[str, Any]) -> str:
     """Return a line per measure, with what real data get."""
-    lines = [f"{'':{_WIDTH}}{'samples':>12}   {'95 % interval':24}{'real data':>12}   95 % interval"]
-    for name, row in report["measures"].items():
-        lines.append(f"{_TITLES[name]:{_WIDTH}}{_number(row['samples'])}{_number(row.get('real'))}".rstrip())
-    lines.append(
-        f"Real data: {report['n_real']} training examples against the same; of the judge's confidence, the {report['n_reference']} "
-        "themselves."
-        if "confidence" in report["measures"]
-        else f"Real data: {report['n_real']} training examples against the same."
+    measures = report["measures"]
+    themselves = (
+        f"; of the judge's confidence, the {report['n_reference']} themselves" if "confidence" in measures else ""
     )
-    return "\n".join(lines)
+    told = f"Real data: {report['n_real']} training examples against the same{themselves}."
+    return "\n".join([*_rows("", {_TITLES[name]: row for name, row in measures.items()}), told])
+
+
+def _rows(title: str, found: dict[str, Any]) -> list[str]:
+    """Return a heading, and a line for each measure of samples and of real data."""
+    lines = [f"{title:{_WIDTH}}{'samples':>12}   {'95 % interval':24}{'real data':>12}   95 % interval"]
+    return lines + [
+        f"{name:{_WIDTH}}{_number(row['samples'])}{_number(row.get('real'))}".rstrip() for name, row in found.items()
+    ]
 
 
 def _number(row: dict[str, float] | None) -> str:
@@ -144,14 +148,8 @@ def _strokes(found: dict[str, Any]) -> str:
 
 def _classified(found: dict[str, Any]) -> str:
     """Return how well networks tell samples from data, in each view of them."""
-    lines = [
-        f"{'distinguished from data':{_WIDTH}}{'samples':>12}   {'95 % interval':24}{'real data':>12}   95 % interval"
-    ]
-    for name, row in found.items():
-        lines.append(f"{name:{_WIDTH}}{_number(row['samples'])}{_number(row['real'])}".rstrip())
-    return "\n".join(
-        [*lines, "Accuracy on held-out halves of networks trained to know which images were drawn; 0.5 is chance."]
-    )
+    told = "Accuracy on held-out halves of networks trained to know which images were drawn; 0.5 is chance."
+    return "\n".join([*_rows("distinguished from data", found), told])
 
 
 def _memorisation(found: dict[str, Any]) -> str:

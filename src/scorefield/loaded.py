@@ -32,7 +32,7 @@ from scorefield.preconditioning import Networked
 from scorefield.samplers import AdaptiveODE, AdaptiveSDE
 from scorefield.sampling import Sampler, Samples, Transition, sample, seeding
 
-__all__ = ["LoadedModel", "guided", "lowered"]
+__all__ = ["LoadedModel", "guided", "lowered", "suited"]
 
 Model = TypeVar("Model", bound=NoisyModel, covariant=True)
 
@@ -174,8 +174,7 @@ class LoadedModel(Generic[Model]):
             raise ConfigError(
                 f"{self.source} was distilled to draw along its own grid with its own sampler; leave both out, and steps too"
             )
-        chosen = "fp32" if precision == "auto" and isinstance(sampler, AdaptiveODE | AdaptiveSDE) else precision
-        model = self.steered(labels=labels, weight=weight, guide=guide, precision=chosen)
+        model = self.steered(labels=labels, weight=weight, guide=guide, precision=suited(precision, sampler))
         made = sample(
             model,
             sampler,
@@ -264,6 +263,11 @@ class LoadedModel(Generic[Model]):
                 f"{self.source} knows the classes 0 to {self.model.classes - 1}; received {int(rows.max())}"
             )
         return rows
+
+
+def suited(precision: Precision, sampler: Sampler) -> Precision:
+    """Return the precision to draw in: "auto" is float32 for adaptive solvers, whose error estimate would see the rounding."""
+    return "fp32" if precision == "auto" and isinstance(sampler, AdaptiveODE | AdaptiveSDE) else precision
 
 
 def lowered(loaded: LoadedModel[ScoreModel]) -> LoadedModel[ScoreModel]:

@@ -5,9 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from jsonargparse import Namespace
 
 from scorefield import AdaptiveODE, AutoGuided, Euler, load_model
+from scorefield.cli.drawing import precision
 from scorefield.cli.main import main
+from scorefield.config.sampling import SamplingConfig
 from scorefield.training import checkpoint
 from scorefield.training.export import export
 
@@ -88,3 +91,12 @@ def test_what_auto_means_is_decided_by_the_sampler(run: Path, monkeypatch: pytes
     for sampler in (Euler(), AdaptiveODE(0.1, 0.1)):
         load_model(str(run)).sample(1, sampler=sampler, steps=1)
     assert asked == ["auto", "fp32"]
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("heun", "bf16"), ("ode", "fp32"), ("sde", "fp32")])
+def test_commands_draw_in_the_precision_that_the_library_would(
+    kind: str, expected: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("scorefield.cli.drawing.uses_bf16", lambda asked, device: asked == "auto")
+    args = Namespace(precision="auto", device="cpu")
+    assert precision(args, SamplingConfig.model_validate({"sampler": kind})) == expected

@@ -20,7 +20,7 @@ from scorefield.config.sampling import SamplingConfig
 from scorefield.data.tables import TABLE_SUFFIXES, write_table
 from scorefield.errors import ConfigError, MissingExtraError
 from scorefield.grids import times_of
-from scorefield.loaded import LoadedModel
+from scorefield.loaded import LoadedModel, suited
 from scorefield.models import ScoreModel
 from scorefield.networks.precision import Precision, uses_bf16
 from scorefield.plotting import save_film, save_grid
@@ -140,8 +140,8 @@ def decides(
 
 
 def precision(args: Namespace, choice: SamplingConfig) -> Precision:
-    """Return the precision the network runs in: --precision auto takes float32 for the adaptive solver, which measures its error."""
-    wanted = "fp32" if args.precision == "auto" and choice.sampler.kind == "ode" else args.precision
+    """Return the precision the network runs in."""
+    wanted = suited(args.precision, choice.sampler.build())
     return "bf16" if uses_bf16(wanted, pick_device(args.device)) else "fp32"
 
 

@@ -171,8 +171,7 @@ def _read(
     # A decoder fed with damaged bytes may raise anything; all of it means the same to the owner of the file.
     except Exception as error:
         remedy = "Save it again or remove it."
-        why = "of no known kind" if isinstance(error, UnidentifiedImageError) else error  # whose words name an object
-        raise refusal(path, f"a picture that cannot be read ({why})", _EXPECTED, remedy) from error
+        raise refusal(path, f"a picture that cannot be read ({error})", _EXPECTED, remedy) from error
 
 
 def _pixels(image: Image.Image, path: Path, size: int | None) -> UInt8[np.ndarray, "c h w"]:

@@ -1,7 +1,6 @@
 """Every kind that a configuration can name: the one place where the library's classes are listed by name."""
 
 from collections.abc import Mapping
-from inspect import isclass
 
 import torch
 from jaxtyping import Float
@@ -9,7 +8,6 @@ from torch import Tensor, nn
 
 from scorefield import densities as d
 from scorefield import grids as g
-from scorefield import guidance
 from scorefield import networks as n
 from scorefield import objectives as o
 from scorefield import processes as p
@@ -37,7 +35,6 @@ __all__ = [
     "ROOMS",
     "SAMPLER",
     "TIMES",
-    "UNREACHED",
     "WEIGHT",
     "ModelKind",
 ]
@@ -223,22 +220,4 @@ MODEL = kinds(
 
 ROOMS: Mapping[str, Room] = {
     room.noun: room for room in (PROCESS, NETWORK, MODEL, OBJECTIVE, SAMPLER, GRID, TIMES, WEIGHT, LEVELS, DENSITY)
-}
-
-_OBSERVATION = "its observation comes from the command line (inpaint, solve) or from Python, not from a run"
-UNREACHED = {
-    "Exact": "the model of a density needs no training",
-    "FromScore": "a function is not written in YAML: register a network of your own",
-    "AutoGuided": "the section `guide` of a run is its settings",
-    "ClassifierFree": "the class is said when samples are drawn",
-    "ClassifierGuided": "the class and its classifier come from Python",
-}
-"""Public classes without a kind, and why."""
-UNREACHED |= {
-    name: _OBSERVATION
-    for name in guidance.__all__
-    if name not in UNREACHED
-    and isclass(value := getattr(guidance, name))
-    and issubclass(value, Sampler | NoisyModel)
-    and value.__name__ == name  # PiGDM, TwistedDiffusion: another name of a class
 }

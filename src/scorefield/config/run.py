@@ -67,7 +67,7 @@ class TrainConfig(_Minimise):
         keep: how many checkpoints stay on disk, the newest.
     """
 
-    epochs: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    epochs: PositiveFloat | None = None
     batch_size: PositiveInt = 128
     device: Annotated[str, AfterValidator(checked_device)] = "auto"
     sharding: Sharding = "none"

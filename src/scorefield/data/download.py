@@ -6,12 +6,12 @@ at the same time.
 """
 
 import os
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from scorefield._replacing import replacing
 from scorefield.errors import DataError
 
 __all__ = ["RemoteFile", "fetch", "listing"]
@@ -108,14 +108,10 @@ def _download(url: str, file: RemoteFile, path: Path) -> Path:
 
     # Servers must not re-encode, as the hash is that of the stored bytes. No redirect leads from http to file://.
     get = pooch.HTTPDownloader(chunk_size=1 << 16, timeout=_TIMEOUT, headers={"Accept-Encoding": "identity"})
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{file.name}.", delete=False) as part:
-        try:
+    with replacing(path) as place:
+        with place.open("wb") as part:
             get(url, _Bounded(part, file.size), None)
-            part.close()
-            if not _is_published(Path(part.name), file):
-                received = pooch.file_hash(part.name, alg="sha256")
-                raise DataError(f"delivered other bytes than published (SHA-256 {received}, expected {file.sha256})")
-            Path(part.name).replace(path)
-        finally:
-            Path(part.name).unlink(missing_ok=True)
+        if not _is_published(place, file):
+            received = pooch.file_hash(str(place), alg="sha256")
+            raise DataError(f"delivered other bytes than published (SHA-256 {received}, expected {file.sha256})")
     return path

@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
+from scorefield._replacing import replacing
 from scorefield.training.parallel import Parallel
 
 __all__ = ["Each", "Parts", "fingerprint", "in_turn"]
@@ -108,12 +109,10 @@ class _Kept(Sequence[tuple[Tensor, ...]]):
 
 def _write(path: Path, result: tuple[Tensor, ...]) -> None:
     """Write a result whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        temporary.write_bytes(save({str(i): value.detach().cpu().contiguous() for i, value in enumerate(result)}))
-        os.replace(temporary, path)
+        with replacing(path) as place:
+            place.write_bytes(save({str(i): value.detach().cpu().contiguous() for i, value in enumerate(result)}))
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 

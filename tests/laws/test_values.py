@@ -19,6 +19,7 @@ from scorefield.grids import Fitted, Grid, Ladder, steps_of, times_of
 from scorefield.metrics import classifier_two_sample
 from scorefield.processes import Process
 from scorefield.sampling import Sampler
+from scorefield.training import StepRecord
 from scorefield.units import Moments
 
 from .cases import DENSITIES, PROCESSES, SAMPLERS, normal
@@ -33,6 +34,7 @@ MADE: dict[str, Callable[[], Any]] = {
     "Moments": lambda: Moments(torch.zeros(2), torch.ones(2)),
     "MultiLevelDSM": lambda: MultiLevelDSM(torch.tensor([3.0, 1.0])),
     "Samples": lambda: sample(MODEL, Euler(), (2, 2), grid=Karras(2), frames=2),
+    "StepRecord": lambda: StepRecord(1, 1e-3, torch.tensor([2.0, 3.0])),
     "Step": lambda: next(iter(steps_of(times_of(Karras(2), VE()), VE()))),
     "Units": lambda: Units(torch.tensor([0.0, 1.0]), torch.tensor(2.0)),
 }

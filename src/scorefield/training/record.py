@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from scorefield._values import ByValue
 from scorefield.data import Batch
 from scorefield.errors import DivergedError
 from scorefield.training.sharding import full
@@ -16,8 +17,8 @@ __all__ = ["StepRecord", "diagnosis", "look_back"]
 _HELP = "Lower the learning rate, clip gradients, use fp32, or look for non-finite values in the data."
 
 
-@dataclass(frozen=True, eq=False)
-class StepRecord:
+@dataclass(frozen=True)
+class StepRecord(ByValue):
     """What one optimiser step measured. Loss and norm stay where they were computed until they are asked for, which waits for a GPU.
 
     Attributes:
@@ -39,12 +40,6 @@ class StepRecord:
     def grad_norm(self) -> float:
         """Norm of the gradient of the mean loss per coordinate, before clipping."""
         return self.measured[1].item()
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, StepRecord) and self.values() == other.values()
-
-    def __hash__(self) -> int:
-        return hash(self.step)
 
     def values(self) -> dict[str, float]:
         """Return all of it by name, as a line of metrics has it."""

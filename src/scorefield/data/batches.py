@@ -72,6 +72,8 @@ class Batches:
         generator: Stream = "torch",
     ) -> None:
         self.dataset = dataset
+        self.event = dataset.event
+        """The shape d of one example."""
         self.batch_size = batch_size
         self.seed = seed
         self.rows = _rank_rows(batch_size, rank, world)
@@ -82,11 +84,6 @@ class Batches:
         self._gatherer = None if resident else ThreadPoolExecutor(1)
         self._ahead: dict[int, Future[tuple[Tensor, Tensor]]] = {}
         self._kept: tuple[int, Int64[Tensor, " n"]] = (-1, torch.empty(0, dtype=torch.long))
-
-    @property
-    def event(self) -> tuple[int, ...]:
-        """The shape d of one example."""
-        return self.dataset.event
 
     def indices(self, k: int) -> Int64[Tensor, " b"]:
         """Return which examples this rank's rows of batch k are."""
@@ -138,14 +135,11 @@ class DensityBatches:
 
     def __init__(self, density: Samplable, batch_size: int, seed: int, *, rank: int = 0, world: int = 1) -> None:
         self.density = density
+        self.event = density.event
+        """The shape d of one draw."""
         self.batch_size = batch_size
         self.seed = seed
         self.rows = _rank_rows(batch_size, rank, world)
-
-    @property
-    def event(self) -> tuple[int, ...]:
-        """The shape d of one draw."""
-        return self.density.event
 
     def batch(self, k: int) -> Batch:
         """Return this rank's rows of batch k."""

@@ -42,14 +42,11 @@ class LoaderBatches:
         self._loader = loader
         self._endless = self._over_again()
         self._first: Batch | None = next(self._endless)
-        self._event, self._given = tuple(self._first.x.shape[1:]), 0
+        self.event = tuple(self._first.x.shape[1:])
+        """The shape d of one example."""
+        self._given = 0
         self.batch_size = len(self._first.x)
         self.rows = slice(0, self.batch_size)
-
-    @property
-    def event(self) -> tuple[int, ...]:
-        """The shape d of one example."""
-        return self._event
 
     def batch(self, k: int) -> Batch:
         """Return the next batch; ``k`` is only asked where its rows are in the stream: after all that were given, whatever their sizes."""

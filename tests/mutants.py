@@ -595,7 +595,13 @@ MUTANTS = [
         'or bool(result["environment"].get("dirty"))',
         "",
     ),
-    Mutant("results: whatever they rest on", "../scorefield_claims/store.py", 'known.get("key") == rests.key', "known"),
+    Mutant("results: whatever they rest on", "../scorefield_claims/store.py", "stands(known, rests.key)", "known"),
+    Mutant(
+        "results: confirmed for any basis",
+        "../scorefield_claims/results.py",
+        'in (result["key"], result.get("confirmed", {}).get("key"))',
+        'in (result["key"], key if "confirmed" in result else None)',
+    ),
     Mutant(
         "results: they make the source dirty",
         "../scorefield_claims/store.py",

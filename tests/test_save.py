@@ -50,6 +50,22 @@ def test_a_model_comes_back_as_it_was(model: sf.ScoreModel, tmp_path: Path) -> N
     assert (tmp_path / "m" / "README.md").exists()
 
 
+@pytest.mark.parametrize("kind", ["denoiser", "ladder", "units"])
+def test_a_model_in_float64_comes_back_so_unless_another_precision_is_asked_for(kind: str, tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    model = MAKERS[kind]().double().eval()
+    for parameter in model.parameters():
+        nn.init.normal_(parameter, std=0.1)
+    sf.save(model, tmp_path / "m")
+    loaded, lowered = sf.load_model(tmp_path / "m"), sf.load_model(tmp_path / "m", precision="bf16")
+    assert {p.dtype for p in loaded.model.parameters()} == {torch.float64}
+    x = torch.randn(4, *loaded.event, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    exact = model.score(x, 0.5)
+    assert torch.equal(loaded.model.score(x, 0.5), exact)
+    error = (lowered.model.score(x, 0.5) - exact).norm() / exact.norm()
+    assert 1e-5 < error < 0.05  # in bfloat16 indeed
+
+
 def test_the_command_line_draws_from_it_in_the_datas_units(tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = MAKERS["units"]()

@@ -59,8 +59,9 @@ def load_model(
     Args:
         name: a path, a shipped model's name, or hf:ORG/NAME; a folder or a repository may be a pipeline of diffusers.
         device: where the model is wanted; "auto" is the GPU where there is one.
-        precision: of its network. Samples in bfloat16 take half the time of those in float32, and differ from them by less than the
-            network errs; likelihoods and adaptive solvers, whose error estimates would see the rounding, want float32.
+        precision: of its network; "fp32" is that of its weights, float64 where they are. Samples in bfloat16 take half the time of those in
+            float32, and differ from them by less than the network errs; likelihoods and adaptive solvers, whose error estimates would
+            see the rounding, want float32.
         warn: called with a message for every damaged checkpoint that was passed over.
 
     Raises:
@@ -119,9 +120,14 @@ def _load(
 
 
 def weighted(config: RunConfig, event: tuple[int, ...], weights: Mapping[str, Tensor], source: str) -> NoisyModel:
-    """Return the model that a configuration describes with the weights given, in evaluation mode; ``source`` names it in errors."""
+    """Return the model that a configuration describes with the weights given, in evaluation mode; ``source`` names it in errors.
+
+    It is in float32, and in float64 where a weight is: none is rounded.
+    """
     with refusals(source):
         model = config.build_model(event)
+    if any(name in weights and weights[name].dtype == torch.float64 for name, _ in model.named_parameters()):
+        model.double()
     load_weights(model, weights)
     return model.eval()
 
@@ -153,7 +159,8 @@ def save(
 ) -> None:
     """Write a model trained in Python into ``folder``, for `load_model`, the command line and others.
 
-    What is stored is its parts, described (`scorefield.config.describe`), and its weights; of its training nothing is known.
+    What is stored is its parts, described (`scorefield.config.describe`), and its weights; of its training nothing is known. Weights in
+    float64 come back so, those of half precision in float32, which holds them exactly.
 
     Args:
         model: of a kind that configurations know (Denoiser, NoiseNet, …, Energy, Classifier), around a network of a registered kind

@@ -1,5 +1,6 @@
 """Networks in bfloat16: half the memory traffic and twice the arithmetic, where the processor has it."""
 
+import copy
 import platform
 from functools import cache
 from pathlib import Path
@@ -20,7 +21,8 @@ Precision = Literal["auto", "fp32", "bf16"]
 class LowPrecision(nn.Module):
     """A network whose convolutions and matrix products are in bfloat16; weights, inputs and outputs keep their types.
 
-    What is around it, the steps of a sampler above all, stays in the precision it was in.
+    What is around it, the steps of a sampler above all, stays in the precision it was in. Of a network in float64, which autocast leaves
+    alone, it holds a copy in float32.
 
     Args:
         net: a network.
@@ -28,7 +30,8 @@ class LowPrecision(nn.Module):
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
-        self.net = net
+        double = any(p.dtype == torch.float64 for p in net.parameters())
+        self.net = copy.deepcopy(net).float() if double else net
         self.classes: int | None = getattr(net, "classes", None)
 
     def forward(self, x: Tensor, *conditions: Tensor) -> Tensor:

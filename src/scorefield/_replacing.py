@@ -1,13 +1,20 @@
-"""How files are written: whole or not at all, so that a full disk or a signal leaves what was there before."""
+"""How files are written: whole or not at all, so that a full disk or a signal leaves what was there before.
 
+They are made in a hidden folder beside their place, which its process holds locked (``flock``). The kernel unlocks it however the process
+ends, ``kill -9`` included: what is not locked is left of a dead process, and the next one that writes there removes it.
+"""
+
+import fcntl
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["replacing"]
+__all__ = ["making", "replacing"]
+
+_PREFIX = ".scorefield-unfinished-"
 
 
 @contextmanager
@@ -20,9 +27,38 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     if (target.exists() and not target.is_file()) or not os.access(target.parent, os.W_OK):
         yield Path(path)
         return
-    with tempfile.TemporaryDirectory(prefix=".", dir=target.parent) as folder:
-        made = Path(folder) / Path(path).name  # whose extension decides what is written
+    with making(target.parent) as folder:
+        made = folder / Path(path).name  # whose extension decides what is written
         yield made
         if target.exists():
             shutil.copymode(target, made)
         os.replace(made, target)
+
+
+@contextmanager
+def making(parent: Path) -> Iterator[Path]:
+    """Yield a new folder in ``parent`` to make something in; it is gone afterwards, and so are those that killed processes left."""
+    _clear(parent)
+    folder = Path(tempfile.mkdtemp(prefix=".", dir=parent))
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # where nothing can be locked, it keeps a name that nobody removes
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # By this name others find it, and by then it is locked.
+            folder = folder.rename(parent / f"{_PREFIX}{folder.name[1:]}")
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(descriptor)
+
+
+def _clear(parent: Path) -> None:
+    """Remove the folders of `making` that no process holds."""
+    for folder in parent.glob(f"{_PREFIX}????????"):
+        with suppress(OSError):  # in use, somebody else's, or no folder
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(descriptor)

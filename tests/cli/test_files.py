@@ -4,6 +4,8 @@ import io
 import os
 import re
 import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -137,6 +139,38 @@ def test_of_a_folder_there_is_all_or_nothing() -> None:
     assert not [name for name in os.listdir() if name not in ("image.png", "images.npy")]
     write("last")
     assert sorted(os.listdir("made")) == ["first", "last"]
+
+
+WRITING = """
+import sys
+from scorefield._replacing import replacing
+with replacing("made") as place:
+    place.mkdir()
+    (place / "first").touch()
+    print("begun", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_and_nothing_else() -> None:
+    Path("elsewhere").mkdir()
+    Path(".scorefield-unfinished-12345678").symlink_to("elsewhere")
+    Path(".scorefield-unfinished-notes").mkdir()
+    kept = set(os.listdir())
+    started = [sys.executable, "-c", WRITING]
+    writers = [
+        subprocess.Popen(started, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in ("killed", "goes on")
+    ]
+    begun = [writer.stdout.readline() for writer in writers if writer.stdout is not None]
+    writers[0].kill()
+    writers[0].wait()
+    assert (begun, len(set(os.listdir()) - kept)) == (["begun\n"] * 2, 2)
+    write_text(Path("x.txt"), "next")
+    left = set(os.listdir()) - kept
+    writers[1].communicate("")
+    assert (writers[1].returncode, len(left), "x.txt" in left) == (0, 2, True)
+    assert set(os.listdir()) == kept | {"x.txt", "made"}
 
 
 def test_a_device_and_a_file_in_a_closed_folder_are_written_to_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:

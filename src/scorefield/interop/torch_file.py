@@ -3,7 +3,6 @@
 import os
 import pickle
 import re
-import tempfile
 import warnings
 import zipfile
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from scorefield._replacing import replacing
 from scorefield.errors import CheckpointError
 
 __all__ = ["plain_file", "read", "said", "stored_whole", "write"]
@@ -94,10 +94,8 @@ def write(path: Path, value: object) -> None:
     if path.exists():
         raise CheckpointError(f"{path}: exists already; remove it or choose another name")
     try:
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            temporary = Path(folder) / path.name
-            torch.save(value, temporary)
-            os.rename(temporary, path)
+        with replacing(path) as place:
+            torch.save(value, place)
     except (OSError, RuntimeError) as error:  # RuntimeError is how torch reports a full disk
         raise CheckpointError(f"{path}: cannot be written: {_first_line(error)}") from error
 

@@ -1,10 +1,10 @@
 """From a training checkpoint to a model to ship: averaged weights, the guide's, decoder and configuration, without optimiser."""
 
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from scorefield._replacing import making
 from scorefield.errors import CheckpointError
 from scorefield.training import checkpoint
 
@@ -29,8 +29,8 @@ def export(source: checkpoint.Checkpoint, folder: Path, finish: Callable[[Path],
     weights = {group: source.tensors[group] for group in ("ema", "guide", "decoder") if group in source.tensors}
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
-            written = checkpoint.save(Path(temporary), source.step, weights, source.state)
+        with making(folder.parent) as temporary:
+            written = checkpoint.save(temporary, source.step, weights, source.state)
             finish(written)
             os.rename(written, folder)
     except OSError as error:

@@ -43,8 +43,41 @@ def test_hostile_yaml_is_one_line(text: str, word: str):
     assert "\n" not in message
 
 
-def test_yaml_numbers_are_numbers():
-    assert parse_yaml("a: 1e-3\nb: 2E5\nc: 0.5\nd: 1.5e+2", "x") == {"a": 1e-3, "b": 2e5, "c": 0.5, "d": 150.0}
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        *(("010", 10), ("-010", -10), ("0_10", 10), ("00", 0), ("0", 0), ("08", "08")),  # YAML 1.1 reads octal
+        *(("0x1F", 31), ("0b101", 5), ("0o10", "0o10"), ("1_000", 1000)),
+        *(("0.5", 0.5), (".5", 0.5), ("-.5", -0.5), ("+.5e3", 500.0), ("5.", 5.0), ("010.5", 10.5)),
+        *(("1e-3", 1e-3), ("2E5", 2e5), ("1.5e+2", 150.0), (".5e-3", 5e-4), (".", "."), ("1e", "1e"), ("-.", "-.")),
+        *(("1:30", "1:30"), ("1:30.5", "1:30.5"), ("2024-01-01", "2024-01-01")),  # YAML 1.1 reads seconds, and a day
+        *(("yes", True), ("no", False), ("on", True), ("off", False), ("true", True), ("y", "y"), ("~", None)),
+    ],
+)
+def test_plain_values_are_what_people_mean(text: str, value: object):
+    found = parse_yaml(f"a: {text}", "x")["a"]
+    assert (type(found), found) == (type(value), value)
+    said = RunConfig(comment=text)  # as text it is written in quotes, or it would not come back
+    assert parse_yaml(to_yaml(said), "x")["comment"] == text
+
+
+@pytest.mark.parametrize(
+    ("text", "steps"),
+    [
+        *(("010", 10), ("08", 8), ("0x1F", 31), ("1_000", 1000), ("1e3", 1000), ("5.", 5)),
+        *((text, None) for text in ("0o10", "1:30", ".5", "yes", "no", "~", "2024-01-01")),
+    ],
+)
+def test_a_number_of_steps_is_decimal_or_refused_by_name(text: str, steps: int | None):
+    values = parse_yaml(f"train: {{steps: {text}}}", "x")
+    if steps is None:
+        with pytest.raises(ConfigError, match=r"^x: train\.steps: .*; received "):
+            validate(RunConfig, values, "x")
+    else:
+        assert validate(RunConfig, values, "x").train.steps == steps
+
+
+def test_an_empty_file_is_an_empty_mapping():
     assert parse_yaml("", "x") == {}
 
 

@@ -54,6 +54,8 @@ class _StrictLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader), Composer):  #
         return super().construct_mapping(node, deep=True)
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: ANN401 whatever is written
+        if node.tag == f"{_YAML}int":  # zeros before a number change nothing, whatever YAML 1.1 says: 010 is no 8
+            node.value = re.sub(r"^([-+]?)0[0_]*(?=[0-9])", r"\1", node.value)
         try:
             return super().construct_object(node, deep)  # pyright: ignore[reportArgumentType]
         except ValueError as error:  # of int() and float()
@@ -76,9 +78,11 @@ class _Dumper(yaml.SafeDumper):
 _YAML = "tag:yaml.org,2002:"
 _NUMBERS = (f"{_YAML}int", f"{_YAML}float")
 _Dumper.add_representer(str, _Dumper.quoted)
-for _side in (_StrictLoader, _Dumper):  # 1e-3 is a number, whatever YAML 1.1 says
+for _side in (_StrictLoader, _Dumper):  # 1e-3 and -.5 are numbers, whatever YAML 1.1 says
     _side.add_implicit_resolver(
-        f"{_YAML}float", re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+        f"{_YAML}float",
+        re.compile(r"^[-+]?([0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+|\.[0-9][0-9_]*([eE][-+]?[0-9]+)?)$"),
+        list("-+.0123456789"),
     )
 
 

@@ -46,7 +46,7 @@ class BrownianTree:
         self._seeds: Int64[Tensor, "b 2"] = torch.stack(halves, dim=1)
         self._event, self._ends, self._depth, self._size = noise.event, (low, high), depth, math.prod(noise.event)
         self._number = torch.full((len(self._seeds), depth + 1), -1, device=noise.device)
-        self._kept = torch.zeros(*self._number.shape, self._size, device=noise.device)
+        self._kept = torch.zeros(*self._number.shape, self._size, dtype=torch.float32, device=noise.device)
 
     def __call__(self, tau: Float[Tensor, " k"], rows: Int64[Tensor, " k"]) -> Float[Tensor, "k *d"]:
         """Return W(τ) of the rows numbered ``rows``, no two the same, each at a τ of its own."""

@@ -27,6 +27,7 @@ __all__ = [
     "precise",
     "promoted",
     "recording",
+    "require_numbers",
     "same_state",
     "sum_event",
     "take_rows",
@@ -116,6 +117,24 @@ def precise(device: torch.device) -> torch.dtype:
 def home(model: nn.Module) -> torch.device:
     """Return where a model computes: where its parameters are, the CPU where it has none."""
     return next((p.device for p in model.parameters()), torch.device("cpu"))
+
+
+def require_numbers(model: nn.Module) -> None:
+    """Refuse to compute on the device meta, where tensors have a shape and no numbers.
+
+    Raises:
+        ConfigError: new tensors are made there, or the model is there.
+    """
+    if torch.empty(0).is_meta:
+        raise ConfigError(
+            "numbers are needed; received meta as PyTorch's default device, whose tensors have a shape alone: leave "
+            'torch.device("meta"), or call torch.set_default_device("cpu")'
+        )
+    if home(model).type == "meta":
+        raise ConfigError(
+            "numbers are needed; received a model on the device meta, whose tensors have a shape alone: make it outside of "
+            'torch.device("meta"), or call model.to_empty(device="cpu") and load its weights'
+        )
 
 
 def looked_at(device: torch.device) -> int:

@@ -16,7 +16,7 @@ from typing_extensions import TypeVar
 
 from scorefield._checks import reals, require, whole
 from scorefield._noise import Noise, Stream
-from scorefield._tensors import flatten, home, looked_at
+from scorefield._tensors import flatten, home, looked_at, require_numbers
 from scorefield._values import ByValue
 from scorefield.errors import ConfigError, DivergedError
 from scorefield.grids import Grid, Step, steps_of, times_of
@@ -121,6 +121,7 @@ def sample(
     """
     require(ScoreModel, model, "the model drawn from", "Exact or a Denoiser")
     require(Sampler, sampler, "the sampler", "Heun()")
+    require_numbers(model)
     times = times_of(grid, model.process)
     steps = steps_of(times, model.process)
     init = None if init is None else reals(init, "init")
@@ -177,7 +178,7 @@ def _run(
             raise ConfigError(
                 f"shape must end in that of the model's events, {tuple(prior.mean.shape)}; received {noise.shape}"
             ) from None
-    keep = set(torch.linspace(0, len(steps) + denoise, frames).round().int().tolist())
+    keep = set(torch.linspace(0, len(steps) + denoise, frames, dtype=torch.float32).round().int().tolist())
     kept = [model.restore(x)] if 0 in keep else []
     memory, calls, spent = None, 0.0, 0.0
     watch = _Watch(looked_at(x.device))

@@ -104,7 +104,7 @@ def _propose(problem: LinearGaussian, here: Cloud, step: Step, z: State) -> tupl
     mean = (here.x + step.variance * score) / step.shrink
     shift = (step.variance / step.shrink) * here.guide.pull
     if v == 0:  # the grid stays where it is
-        return here.x, torch.zeros(len(z), device=z.device)
+        return here.x, z.new_zeros(len(z))
     return mean + shift + v**0.5 * z, -sum_event(shift * (shift / 2 + v**0.5 * z)) / v
 
 

@@ -22,7 +22,7 @@ from torch import Tensor
 from scorefield._checks import reals, require, whole
 from scorefield._noise import Noise
 from scorefield._ode import integrate
-from scorefield._tensors import as_constant, flatten, floating, like, recording
+from scorefield._tensors import as_constant, flatten, floating, like, recording, require_numbers
 from scorefield._values import ByValue
 from scorefield.densities import Density
 from scorefield.errors import ConfigError
@@ -91,6 +91,7 @@ def log_likelihood(
         ValueError: a time outside of the process.
     """
     require(ScoreModel, model, "the model", "Exact or a Denoiser")
+    require_numbers(model)
     x = reals(x, "x")
     if x.ndim < 2 or len(x) < 1:
         raise ConfigError(f"x must be one or more states of shape (b, *d); received the shape {tuple(x.shape)}")

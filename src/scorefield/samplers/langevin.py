@@ -127,7 +127,8 @@ class MALA(Sampler[MetropolisChain]):
         alpha, log_prob, t = self.step_size, self.log_prob or _log_prob(model), step.t
         here = memory
         if here is None or here.t != t or not same_state(here.x, x):
-            accepted, steps, spent = (torch.zeros(len(x), device=x.device), 0, 0) if here is None else here[-3:]
+            none = torch.zeros(len(x), dtype=torch.float32, device=x.device)
+            accepted, steps, spent = (none, 0, 0) if here is None else here[-3:]
             here = MetropolisChain(alpha, x, t, model.score(x, t), log_prob(x, t), accepted, steps, spent + 1)
         proposal = x + 0.5 * alpha * here.score + alpha**0.5 * noise.normal()
         score, log_there = model.score(proposal, t), log_prob(proposal, t)

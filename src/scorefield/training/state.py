@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.parameter import UninitializedParameter
 from torch.optim.swa_utils import AveragedModel
 
-from scorefield._tensors import home
+from scorefield._tensors import home, require_numbers
 from scorefield.errors import CheckpointError, ConfigError
 from scorefield.models import NoisyModel
 from scorefield.training.muon import Muon
@@ -53,8 +53,9 @@ class TrainState:
             parallel: the processes, which place the model; it stays where it is when absent.
 
         Raises:
-            ConfigError: a model with nothing to train, such as an exact one, or with weights of half precision.
+            ConfigError: a model with nothing to train, such as an exact one, with weights of half precision, or on the device meta.
         """
+        require_numbers(model)
         if any(isinstance(p, UninitializedParameter) for p in model.parameters()):
             raise ConfigError(
                 "the network has lazy layers of unknown size: call it once, net(x, noise), before it is trained"

@@ -1,0 +1,108 @@
+"""What is set for all of PyTorch around a call changes none of its numbers, or is refused in a sentence."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+
+import pytest
+import torch
+from torch import Tensor
+
+import scorefield as sf
+from scorefield.errors import ConfigError
+from scorefield.samplers import MALA, AdaptiveSDE, Euler, EulerMaruyama
+
+RING = sf.GaussianMixture.ring(modes=8, radius=4.0, std=0.3)
+VE = sf.VE(sigma_min=0.01, sigma_max=20.0)
+X = RING.sample(16, torch.Generator().manual_seed(0))
+
+
+def learned() -> sf.Denoiser:
+    torch.manual_seed(0)
+    return sf.Denoiser(sf.MLP(dim=2, width=16), VE, sigma_data=2.8)
+
+
+def drawn(model: sf.ScoreModel, sampler: sf.Sampler, **more: object) -> Tensor:
+    found = sf.sample(model, sampler, (4, 2), grid=sf.Karras(300 if "frames" in more else 4), **more)
+    return found.x if found.trajectory is None else found.trajectory
+
+
+def fitted(model: sf.Denoiser) -> Tensor:
+    sf.fit(model, X, sf.DSM(), steps=3, batch_size=8)
+    return torch.cat([p.flatten() for p in model.parameters()]).detach()
+
+
+CALLS: dict[str, tuple[Callable[[], sf.ScoreModel], Callable[..., Tensor]]] = {
+    "heun": (learned, partial(drawn, sampler=sf.Heun())),
+    "exact": (lambda: sf.Exact(RING, VE), partial(drawn, sampler=EulerMaruyama(), generator="philox")),
+    "adaptive": (learned, partial(drawn, sampler=AdaptiveSDE(rtol=0.3))),
+    "mala": (lambda: sf.Exact(RING, VE), partial(drawn, sampler=MALA(0.1))),
+    "frames": (
+        learned,
+        partial(drawn, sampler=Euler(), frames=77),
+    ),  # in bfloat16 steps beyond 256 are not counted one by one
+    "likelihood": (learned, lambda model: sf.log_likelihood(model, X[:3]).log_prob.detach()),
+    "fit": (learned, fitted),
+}
+
+
+@contextmanager
+def kept(choose: Callable[..., object], value: object, former: object) -> Iterator[None]:
+    choose(value)
+    try:
+        yield
+    finally:
+        choose(former)
+
+
+AROUND: dict[str, Callable[[], AbstractContextManager[object]]] = {
+    "float64": partial(kept, torch.set_default_dtype, torch.float64, torch.float32),
+    "bfloat16": partial(kept, torch.set_default_dtype, torch.bfloat16, torch.float32),
+    "cpu": partial(kept, torch.set_default_device, "cpu", None),
+    "inference mode": torch.inference_mode,
+    "no gradients": torch.no_grad,
+    "deterministic": partial(kept, torch.use_deterministic_algorithms, True, False),
+    "anomalies": partial(torch.autograd.set_detect_anomaly, True),
+}
+META: dict[str, Callable[[], AbstractContextManager[object]]] = {
+    "within": lambda: torch.device("meta"),
+    "default": partial(kept, torch.set_default_device, "meta", None),
+}
+
+
+@pytest.fixture(scope="module")
+def plain() -> dict[str, Tensor]:
+    return {name: call(make()) for name, (make, call) in CALLS.items()}
+
+
+@pytest.mark.usefixtures("seeded")
+@pytest.mark.filterwarnings("ignore:Anomaly Detection has been enabled")
+@pytest.mark.parametrize("around", AROUND)
+@pytest.mark.parametrize("name", CALLS)
+def test_the_numbers_are_the_same(plain: dict[str, Tensor], name: str, around: str) -> None:
+    make, call = CALLS[name]
+    model = make()
+    with AROUND[around]():
+        found = call(model)
+    assert found.dtype == plain[name].dtype
+    assert torch.equal(found, plain[name])
+
+
+@pytest.mark.usefixtures("seeded")
+@pytest.mark.parametrize("around", META)
+@pytest.mark.parametrize("name", CALLS)
+def test_where_nothing_holds_numbers_a_sentence_says_so(name: str, around: str) -> None:
+    make, call = CALLS[name]
+    model = make()
+    with (
+        META[around](),
+        pytest.raises(ConfigError, match=r"received meta as .* leave torch\.device\(\"meta\"\), or call"),
+    ):
+        call(model)
+
+
+@pytest.mark.usefixtures("seeded")
+@pytest.mark.parametrize("name", [name for name, (make, _) in CALLS.items() if make is learned])
+def test_so_does_a_model_that_holds_none(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"received a model on the device meta, .* make it outside of"):
+        CALLS[name][1](learned().to("meta"))

@@ -9,10 +9,12 @@ import os
 import signal
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 
@@ -71,6 +73,30 @@ class Forked:
 def command(*arguments: str, cwd: Path | None = None, **environment: str) -> Forked:
     """Start ``scorefield`` with these arguments."""
     return Forked(main, arguments, cwd=cwd, **environment)
+
+
+class Beside:
+    """How long something takes, in the seconds that a thread which is busy beside it gets: those of a clock, if the machine is quiet.
+
+    On one under load both get less, and a bound on these seconds holds as it does on a quiet one.
+    """
+
+    seconds = 0.0
+
+    def __enter__(self) -> Self:
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._count)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _count(self) -> None:
+        while not self._over.is_set():
+            pass
+        self.seconds = time.thread_time()
 
 
 @contextmanager

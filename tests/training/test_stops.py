@@ -14,7 +14,7 @@ import pytest
 import torch
 from small import child_runs, images, small_run
 
-from forked import children
+from forked import Beside, children
 from scorefield import DSM, DivergedError, Euler, Karras, sample
 from scorefield.cli import main
 from scorefield.cli.train import follow
@@ -131,7 +131,7 @@ def finish(run: Path, errors: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], float]:
-    """What the uninterrupted run leaves, and the seconds it takes."""
+    """What the uninterrupted run leaves, and the seconds it takes, within which others are interrupted."""
     folder = tmp_path_factory.mktemp("whole")
     began = time.monotonic()
     return finish(folder / "run", folder / "errors"), time.monotonic() - began
@@ -148,15 +148,15 @@ def test_signals_at_random_moments(tmp_path: Path, whole: tuple[dict[str, bytes]
     for number in (signal.SIGINT, signal.SIGTERM):
         child = resumed(tmp_path / "run", errors=errors)
         time.sleep(whole[1] * chance.random())
-        with contextlib.suppress(ProcessLookupError):  # it may have ended already
-            os.kill(child.pid or 0, number)
-        began = time.monotonic()
-        child.join()
-        took.append(time.monotonic() - began)
+        with Beside() as beside:
+            with contextlib.suppress(ProcessLookupError):  # it may have ended already
+                os.kill(child.pid or 0, number)
+            child.join()
+        took.append(beside.seconds)
         # Before the run has begun, the signal itself is the end of the process, which a shell shows as the same code.
         assert child.exitcode in (0, 128 + number, -number), errors.read_text()
     assert finish(tmp_path / "run", errors) == whole[0]
-    assert max(took) < 30, took  # the promise is 5 s; a shared machine may stretch it
+    assert max(took) < 5, took
 
 
 # ------------------------------------------------------------------------------------------- A14: not finite

@@ -129,5 +129,7 @@ def _range(values: Tensor) -> str:
     return f"{low:g}" if low == high else f"[{low:g} … {high:g}]"
 
 
-UNCHANGED = Units(*(torch.tensor(value, dtype=torch.float32, device="cpu") for value in (0.0, 1.0)))
+UNCHANGED = Units(
+    torch.tensor(0.0, dtype=torch.float32, device="cpu"), torch.tensor(1.0, dtype=torch.float32, device="cpu")
+)
 """The data's own units."""

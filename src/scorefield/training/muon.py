@@ -59,7 +59,10 @@ class Muon(torch.optim.Adam):
         """Take the orthogonal steps of kernels with these gradients."""
         for weight in kernels:
             if not self.state[weight]:  # Adam looks for a step in every state
-                self.state[weight] |= {"step": torch.zeros((), dtype=torch.float32), "momentum": torch.zeros_like(weight)}
+                self.state[weight] |= {
+                    "step": torch.zeros((), dtype=torch.float32),
+                    "momentum": torch.zeros_like(weight),
+                }
             self.state[weight]["step"] += 1
         gradients = list(kernels.values())
         momenta = [self.state[weight]["momentum"] for weight in kernels]

@@ -17,9 +17,11 @@ __all__ = [
     "as_number",
     "as_tensor",
     "booleans",
+    "called",
     "finite",
     "increasing",
     "number",
+    "numbers",
     "one_of",
     "positive",
     "reals",
@@ -50,6 +52,17 @@ def require(kind: type[Wanted], value: object, what: str, such_as: str) -> Wante
         received = f"{value!r:.80}" if isinstance(value, str) else type(value).__name__
     a = "an" if kind.__name__[0] in "AEIO" else "a"
     raise Refused(f"{what} must be {a} {kind.__name__}, such as {such_as}; received {received}")
+
+
+def called(value: object, what: str, such_as: str) -> None:
+    """Refuse what cannot be called, and a class, which would make an object of its arguments.
+
+    Raises:
+        ConfigError: naming what was expected and what came.
+    """
+    if isinstance(value, type) or not callable(value):
+        a = f"the class {value.__name__}: write {value.__name__}(...)" if isinstance(value, type) else f"{value!r:.80}"
+        raise Refused(f"{what} must be a function, such as {such_as}; received {a}")
 
 
 def whole(value: object, what: str, least: int | None = None, most: int | None = None) -> int:
@@ -157,18 +170,31 @@ def booleans(x: object, what: str, true: str) -> Tensor:
     return value
 
 
-def reals(x: object, what: str) -> Tensor:
-    """Return a tensor of real numbers: floats keep their precision, whole numbers become float32.
+def numbers(x: object, what: str) -> Tensor:
+    """Return a tensor, an array or a list of real numbers as a tensor, in its own type.
 
     Raises:
-        ConfigError: what no tensor of real numbers can be made of, or values that are not finite.
+        ConfigError: something else; complex numbers, which a conversion would strip of their imaginary parts.
     """
     value = as_tensor(x)
     if value is not None and value.is_meta:
         raise Refused(f"{what} must hold numbers; received a tensor on the device meta, which has a shape alone")
-    if value is None or value.is_complex() or value.dtype == torch.bool:
+    if value is None or value.is_complex():
         kind = type(x).__name__ if value is None else value.dtype
-        raise Refused(f"{what} must be a tensor or an array of real numbers; received {kind}")
+        inside = ", whose attribute x is one" if isinstance(getattr(x, "x", None), Tensor) else ""
+        raise Refused(f"{what} must be a tensor or an array of real numbers; received {kind}{inside}")
+    return value
+
+
+def reals(x: object, what: str) -> Tensor:
+    """Return a tensor of real numbers: floats keep their precision, whole numbers become float32.
+
+    Raises:
+        ConfigError: what no tensor of real numbers can be made of, truths and bytes, or values that are not finite.
+    """
+    value = numbers(x, what)
+    if value.dtype == torch.bool:
+        raise Refused(f"{what} must be a tensor or an array of real numbers; received {value.dtype}")
     if value.dtype == torch.uint8:
         raise Refused(f"{what} must be real numbers; received bytes: divide images by 255 for values from 0 to 1")
     value = value if value.is_floating_point() else value.float()

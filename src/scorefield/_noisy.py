@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from scorefield._checks import require
 from scorefield._tensors import as_time, like, match_rows, take_rows, there
 from scorefield.errors import ConfigError
 from scorefield.processes import Process
@@ -95,6 +96,8 @@ class NoisyModel(nn.Module):
 
     def in_units(self, units: Units | None) -> Self:
         """Return a view of this model, of the same parameters, whose data are in other units: x = location + scale · y."""
+        if units is not None:
+            require(Units, units, "units", "Units.of(data)")
         parts = {name: part.in_units(units) for name, part in self._modules.items() if isinstance(part, NoisyModel)}
         return self._with(units=units, **parts)
 

@@ -94,6 +94,8 @@ def as_time(t: Tensor | float) -> Tensor:
             return torch.tensor(t, dtype=torch.float64)
         except (RuntimeError, TypeError, ValueError):
             raise ConfigError(f"a time must be a number or a tensor of shape () or (b,); received {t!r:.80}") from None
+    if t.is_complex():
+        raise ConfigError(f"a time must be real; received {t.dtype}")
     return as_constant(t) if t.is_floating_point() else t.to(precise(t.device))
 
 

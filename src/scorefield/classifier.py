@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from scorefield._checks import positive
+from scorefield._checks import finite, positive, require
 from scorefield._tensors import as_time, like, match_rows
 from scorefield.errors import ConfigError
 from scorefield.models import NoisyModel, State, Time, network_inputs
@@ -36,7 +36,10 @@ class Classifier(NoisyModel):
 
     def __init__(self, net: nn.Module, process: Process, sigma_data: float, mean_data: float = 0.0) -> None:
         super().__init__()
+        require(nn.Module, net, "the network", "NoisyClassifier(...)")
+        require(Process, process, "the process", "VP() or EDM()")
         positive(sigma_data=sigma_data)
+        finite(mean_data=mean_data)
         self.net = net
         self.process = process
         self.classes = getattr(net, "classes", None)

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from scorefield._checks import require
 from scorefield._tensors import as_time, gradient, like, sum_event
 from scorefield.models import Scored, State, Time, network_inputs, same_shape
 from scorefield.processes import Process
@@ -31,6 +32,8 @@ class Energy(Scored):
 
     def __init__(self, net: nn.Module, process: Process) -> None:
         super().__init__()
+        require(nn.Module, net, "the network", "UNet(...) or MLP(...)")
+        require(Process, process, "the process", "VP() or EDM()")
         self.net = net
         self.process = process
 

@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from scorefield._checks import require
+from scorefield._checks import called, require
 from scorefield._noisy import Labels, NoisyModel, State, Time, label_rows, network_inputs, require_same_units
 from scorefield._tensors import as_time, floating, like
 from scorefield.densities import Density
@@ -129,6 +129,12 @@ class FromScore(Scored):
 
     def __init__(self, function: Callable[[State, Tensor], State], process: Process) -> None:
         super().__init__()
+        called(function, "function", "lambda x, t: -x, or the score of a model")
+        if isinstance(function, ScoreModel):  # whose value is D
+            raise ConfigError(
+                f"function must return the score; received {type(function).__name__}, a model: give its .score"
+            )
+        require(Process, process, "the process", "VP() or EDM()")
         self.function = function
         self.process = process
 

@@ -25,7 +25,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from scorefield._checks import number, positive, require
+from scorefield._checks import number, one_of, positive, reals, require
 from scorefield._tensors import as_time, like, there
 from scorefield.errors import ConfigError
 from scorefield.models import Scored, ScoreModel, State, Time, network_inputs, same_shape
@@ -126,6 +126,7 @@ class Denoiser(Networked):
         start: Literal["moments", "noise"] = "moments",
     ) -> None:
         super().__init__(net, process)
+        one_of(("moments", "noise"), start, "start")
         sigma_data, mean_data = number(sigma_data, "sigma_data"), number(mean_data, "mean_data")
         positive(sigma_data=sigma_data)
         self.sigma_data = sigma_data
@@ -283,6 +284,7 @@ class LadderNet(Networked, Scored):
     levels: Float[Tensor, " L"]
 
     def __init__(self, net: nn.Module, levels: Float[Tensor, " L"]) -> None:
+        levels = reals(levels, "levels")
         if levels.ndim != 1 or len(levels) < 1 or (levels <= 0).any() or (levels.diff() >= 0).any():
             raise ValueError(f"levels must be descending positive numbers; received {levels.tolist()}")
         low, high = levels[-1].item(), levels[0].item()

@@ -14,8 +14,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from scorefield._checks import numbers
 from scorefield._tensors import floating, precise, there
 from scorefield._values import ByValue
+from scorefield.errors import ConfigError
 
 __all__ = ["UNCHANGED", "Moments", "Units"]
 
@@ -63,7 +65,7 @@ class Units(ByValue):
 
     def __post_init__(self) -> None:
         for name in ("location", "scale"):
-            object.__setattr__(self, name, torch.as_tensor(getattr(self, name), dtype=torch.float64))
+            object.__setattr__(self, name, numbers(getattr(self, name), name).double())
         if not (torch.isfinite(self.location).all() and torch.isfinite(self.scale).all() and (self.scale > 0).all()):
             raise ValueError(
                 f"location must be finite and scale finite and positive; received location {self.location.tolist()} and "
@@ -78,6 +80,9 @@ class Units(ByValue):
 
         A column that never changes keeps its scale, so that it comes back as it was.
         """
+        x = numbers(x, "x")
+        if x.numel() == 0:
+            raise ValueError(f"x must be one or more examples of shape (n, *d); received the shape {tuple(x.shape)}")
         rows = x if x.ndim == 2 else x.reshape(-1, 1)
         parts = rows.split(max(1, _VALUES // rows.shape[1]))  # never a copy of it all in float64
         mean = torch.stack([part.sum(dim=0, dtype=torch.float64) for part in parts]).sum(dim=0) / len(rows)
@@ -93,15 +98,29 @@ class Units(ByValue):
 
     def inside(self, x: Float[Tensor, "b *d"]) -> Float[Tensor, "b *d"]:
         """Return y = (x − m)/c, computed in float64 and returned in the dtype of x: values far from 0 lose no digits to their mean."""
-        precision = precise(x.device)
-        location, scale = (there(value, x, precision) for value in (self.location, self.scale))
-        return ((floating(x).to(precision) - location) / scale).to(x.dtype)
+        location, scale, values = self._beside(x)
+        return ((values - location) / scale).to(x.dtype)
 
     def outside(self, y: Float[Tensor, "b *d"]) -> Float[Tensor, "b *d"]:
         """Return x = m + c y in the dtype of y."""
-        precision = precise(y.device)
-        location, scale = (there(value, y, precision) for value in (self.location, self.scale))
-        return (location + scale * floating(y).to(precision)).to(y.dtype)
+        location, scale, values = self._beside(y)
+        return (location + scale * values).to(y.dtype)
+
+    def _beside(self, x: Float[Tensor, "b *d"]) -> tuple[Tensor, Tensor, Tensor]:
+        """Return m, c and values in the precision in which they are added, where the values are.
+
+        Raises:
+            ConfigError: units of an event of another shape.
+        """
+        shape, event = torch.broadcast_shapes(self.location.shape, self.scale.shape), x.shape[1:]
+        if len(shape) > len(event) or any(k not in (1, n) for k, n in zip(shape[::-1], event[::-1], strict=False)):
+            raise ConfigError(
+                f"the units are of events of shape {tuple(shape)}, a location and a scale for each number; received events of shape "
+                f"{tuple(event)}"
+            )
+        precision = precise(x.device)
+        location, scale = (there(value, x, precision) for value in (self.location, self.scale))
+        return location, scale, floating(x).to(precision)
 
     def agrees(self, other: "Units") -> bool:
         """Return whether both are one map, up to what float32 rounds."""

@@ -27,11 +27,11 @@ def test_a_component_of_weight_zero_is_absent() -> None:
 
 
 BAD: dict[str, tuple[Callable[[], object], str]] = {
-    "NaN mean": (lambda: Gaussian([math.nan, 0.0]), "means must be finite"),
-    "infinite variance": (lambda: Gaussian([0.0, 0.0], math.inf), "covariances must be finite"),
+    "NaN mean": (lambda: Gaussian([math.nan, 0.0]), "mean must be finite"),
+    "infinite variance": (lambda: Gaussian([0.0, 0.0], math.inf), "covariance must be finite"),
     "scalar mean": (lambda: Gaussian(0.0), "mean must have the shape of an event"),
     "flat means": (lambda: GaussianMixture([0.0, 1.0]), r"means must have shape \(k, \*d\)"),
-    "a ring of no modes": (lambda: GaussianMixture.ring(modes=0), "one row per component"),
+    "a ring of no modes": (lambda: GaussianMixture.ring(modes=0), "modes must be a whole number"),
     "negative weight": (lambda: GaussianMixture(normal(2, 2), 1.0, [1.5, -0.5]), "weights must be 2 non-negative"),
     "weights all zero": (lambda: GaussianMixture(normal(2, 2), 1.0, [0.0, 0.0]), "not all zero"),
     "a weight too many": (lambda: GaussianMixture(normal(2, 2), 1.0, [0.2, 0.3, 0.5]), "weights must be 2"),

@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._checks import positive, whole
+from scorefield._checks import finite, positive, whole
 from scorefield._noise import standard_normal
 from scorefield._tensors import promoted
 from scorefield.densities.base import Noised, Planar
@@ -104,6 +104,7 @@ class Banana(Planar):
     std: float = 0.5
 
     def __post_init__(self) -> None:
+        finite(curvature=self.curvature)
         positive(spread=self.spread, std=self.std)
 
     @property

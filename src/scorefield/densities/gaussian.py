@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from scorefield._checks import numbers, whole
 from scorefield._noise import standard_normal
 from scorefield._tensors import flatten, like, promoted
 from scorefield.densities.base import KnownScore, compose, one_scale
@@ -68,8 +69,8 @@ class GaussianMixture(KnownScore):
         if mu.ndim < 2 or mu.numel() == 0:
             raise ValueError(f"means must have shape (k, *d), one row per component; received {tuple(mu.shape)}")
         rows = flatten(mu)
-        self._given = torch.as_tensor(covariances, dtype=torch.float64)
-        self.components = _Components(rows, *_diagonalise(_finite("covariances", covariances), rows, mu.shape))
+        self._given = _finite("covariances", covariances)
+        self.components = _Components(rows, *_diagonalise(self._given, rows, mu.shape))
         self.log_weights = _log_weights(weights, len(rows))
         self.shape = tuple(mu.shape[1:])
         self.alpha: Float[Tensor, "*b"] = torch.ones((), dtype=torch.float64)
@@ -84,7 +85,7 @@ class GaussianMixture(KnownScore):
             radius: radius of the circle.
             std: standard deviation of each mode.
         """
-        angle = 2 * math.pi * torch.arange(modes, dtype=torch.float64) / modes
+        angle = 2 * math.pi * torch.arange(whole(modes, "modes", 1), dtype=torch.float64) / modes
         return cls(radius * torch.stack([angle.cos(), angle.sin()], dim=1), std**2)
 
     @classmethod
@@ -96,7 +97,7 @@ class GaussianMixture(KnownScore):
             spacing: distance between neighbours.
             std: standard deviation of each mode.
         """
-        ticks = spacing * (torch.arange(side, dtype=torch.float64) - (side - 1) / 2)
+        ticks = spacing * (torch.arange(whole(side, "side", 1), dtype=torch.float64) - (side - 1) / 2)
         return cls(torch.cartesian_prod(ticks, ticks), std**2)
 
     @classmethod
@@ -191,10 +192,10 @@ class Gaussian(KnownScore):
     """
 
     def __init__(self, mean: Numbers, covariance: Numbers = 1.0) -> None:
-        mu = torch.as_tensor(mean, dtype=torch.float64)
+        mu = _finite("mean", mean)
         if mu.ndim == 0:
             raise ValueError("mean must have the shape of an event, at least (1,); received a single number")
-        sigma = torch.as_tensor(covariance, dtype=torch.float64)
+        sigma = _finite("covariance", covariance)
         self.mixture = GaussianMixture(mu[None], sigma if sigma.ndim == 0 else sigma[None])
 
     @property
@@ -238,7 +239,7 @@ class Gaussian(KnownScore):
 
 def _finite(name: str, value: Numbers) -> Tensor:
     """Return ``value`` in float64, refusing NaN and infinities."""
-    tensor = torch.as_tensor(value, dtype=torch.float64)
+    tensor = numbers(value, name).double()
     if not torch.isfinite(tensor).all():
         raise ValueError(
             f"{name} must be finite; received {int((~torch.isfinite(tensor)).sum())} NaN or infinite value(s)"

@@ -12,7 +12,7 @@ given an interval.
 
 import math
 
-from scorefield._checks import as_tensor, finite
+from scorefield._checks import as_tensor, finite, require
 from scorefield.errors import ConfigError
 from scorefield.grids import Step
 from scorefield.guidance.guided import Guided
@@ -45,6 +45,7 @@ class AutoGuided(Guided):
     ) -> None:
         super().__init__(model)
         finite(weight=weight)
+        require(ScoreModel, weak, "the weaker model", "an earlier state of the model")
         require_same_units(model, "the weaker model", weak)
         ends = as_tensor(interval)
         if ends is None or ends.shape != (2,) or not 0 <= ends[0] < ends[1]:

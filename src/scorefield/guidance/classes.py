@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._checks import finite
+from scorefield._checks import called, finite
 from scorefield._tensors import as_time, gradient, like, match_rows
 from scorefield.errors import ConfigError
 from scorefield.guidance.guided import Guided
@@ -81,6 +81,7 @@ class ClassifierGuided(Guided):
     ) -> None:
         super().__init__(model)
         finite(scale=scale)
+        called(classifier, "the classifier", "Classifier(...) or lambda x, t: logits")
         if isinstance(classifier, NoisyModel):
             require_same_units(model, "the classifier", classifier)
         self.classifier = classifier

@@ -20,7 +20,7 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import TypeVar
 
-from scorefield._checks import positive, require
+from scorefield._checks import as_number, numbers, positive, require
 from scorefield._noise import Noise
 from scorefield._tensors import as_constant, as_time, like, match_rows, recording, sum_event
 from scorefield.errors import ConfigError, DivergedError
@@ -82,7 +82,9 @@ class LinearGaussian(Guided):
         sigma_data: float = 1.0,
     ) -> None:
         super().__init__(model)
-        if not (math.isfinite(noise) and noise >= 0 and math.isfinite(sigma_data) and sigma_data > 0):
+        require(LinearOperator, A, "A", "Mask(known) or Project(matrix)")
+        y = numbers(y, "y")
+        if not (0 <= as_number(noise) < math.inf and 0 < as_number(sigma_data) < math.inf):
             raise ConfigError(
                 f"noise must be a standard deviation ≥ 0 and sigma_data one > 0; received {noise} and {sigma_data}"
             )

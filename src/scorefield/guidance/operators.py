@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from scorefield._checks import booleans
+from scorefield._checks import booleans, numbers, whole
 from scorefield._tensors import flatten, like, sum_event
 from scorefield.errors import ConfigError, DivergedError
 from scorefield.models import State
@@ -81,10 +81,8 @@ class Downsample(LinearOperator):
     """
 
     def __init__(self, factor: int, axes: int = 2) -> None:
-        if factor < 2 or axes < 1:
-            raise ConfigError(f"factor must be at least 2 and axes at least 1; received {factor} and {axes}")
-        self.factor = factor
-        self.axes = axes
+        self.factor = whole(factor, "factor", 2)
+        self.axes = whole(axes, "axes", 1)
 
     def apply(self, x: State) -> Measurement:
         """Return the mean of each block."""
@@ -116,6 +114,7 @@ class Blur(LinearOperator):
     """
 
     def __init__(self, kernel: Float[Tensor, "..."]) -> None:
+        kernel = numbers(kernel, "kernel")
         if kernel.ndim < 1 or not kernel.is_floating_point() or not torch.isfinite(kernel).all():
             raise ConfigError(
                 f"kernel must be a finite floating-point array; received {kernel.dtype} of shape {tuple(kernel.shape)}"
@@ -174,6 +173,7 @@ class Project(LinearOperator):
     """
 
     def __init__(self, matrix: Float[Tensor, "m D"], event: Sequence[int] | None = None) -> None:
+        matrix = numbers(matrix, "matrix")
         self.event = tuple(matrix.shape[1:] if event is None else event)
         if matrix.ndim != 2 or matrix.shape[1] != math.prod(self.event) or not torch.isfinite(matrix).all():
             raise ConfigError(

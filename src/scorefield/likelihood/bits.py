@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Float, Float64, UInt8
 from torch import Tensor
 
-from scorefield._checks import whole
+from scorefield._checks import numbers, whole
 from scorefield._noise import Noise, derive_seed
 from scorefield._tensors import flatten
 from scorefield.likelihood.cells import Cells, check_bytes
@@ -48,6 +48,7 @@ def bits_per_dim(
     Raises:
         ValueError: images not of bytes, or a model that does not say which values of its data bytes stand for.
     """
+    images = numbers(images, "images")
     check_bytes(images)
     scale = 1 / (math.log(2) * math.prod(images.shape[1:]))
     if decoder is not None:

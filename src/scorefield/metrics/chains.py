@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
+from scorefield._checks import numbers
 from scorefield.errors import needing
 
 __all__ = ["ChainDiagnostics", "diagnose_chains"]
@@ -50,6 +51,7 @@ def diagnose_chains(trajectory: Float[Tensor, "frames n *d"], *, discard: float 
 
     if not 0 <= discard < 1:
         raise ValueError(f"discard is the share of frames left out, from 0 to less than 1; received {discard}")
+    trajectory = numbers(trajectory, "trajectory")
     kept = trajectory[int(discard * len(trajectory)) :]
     if len(kept) < 8:
         raise ValueError(f"diagnostics need at least eight frames after the burn-in; received {len(kept)}")

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from scorefield._checks import numbers
 from scorefield._tensors import flatten
 
 __all__ = ["Estimate", "mean"]
@@ -42,6 +43,7 @@ class Estimate(NamedTuple):
 
 def mean(values: Tensor) -> Estimate:
     """Return the mean of independent values, with Student's interval (1908) where they are few; of booleans the share that is true."""
+    values = numbers(values, "values")
     if values.dtype == torch.bool:
         return share(int(values.sum()), len(values))
     values, n = values.double(), len(values)
@@ -68,7 +70,7 @@ def rows(x: Tensor, name: str) -> Float[Tensor, "n D"]:
     Raises:
         ValueError: fewer than two samples, or values that are not finite.
     """
-    x = torch.as_tensor(x)
+    x = numbers(x, name)
     if x.ndim < 2 or len(x) < 2:
         raise ValueError(f"{name} must be at least two samples of shape (n, *d); received shape {tuple(x.shape)}")
     if not torch.isfinite(x).all():
@@ -82,6 +84,7 @@ def pair(x: Tensor, y: Tensor, other: str = "y") -> tuple[Float[Tensor, "n D"], 
     Raises:
         ValueError: what `rows` refuses, or samples of different events.
     """
+    x, y = numbers(x, "x"), numbers(y, other)
     a, b = rows(x, "x"), rows(y, other)
     if a.shape[1] != b.shape[1]:
         raise ValueError(f"x and {other} must be of one event; received {tuple(x.shape)} and {tuple(y.shape)}")

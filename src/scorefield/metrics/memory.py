@@ -19,6 +19,7 @@ import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
+from scorefield._checks import numbers
 from scorefield.metrics.estimate import Estimate, mean, pair
 
 __all__ = ["Memorisation", "memorisation", "nearest_neighbours"]
@@ -59,14 +60,15 @@ def nearest_neighbours(
     """
     from sklearn.neighbors import NearestNeighbors  # takes seconds to import
 
+    x, reference = numbers(x, "x"), numbers(reference, "reference")
     a, b = pair(x, reference, "reference")
     if not 1 <= k <= len(b):
         raise ValueError(f"k must lie between 1 and the number of references, {len(b)}; received {k}")
     # About their mean: squares of distances lose digits to squares of lengths, far from 0.
     centre = b.mean(dim=0)
     a, b = a - centre.to(a.device), b - centre
-    # float32 takes half the memory of float64; distances are summed in float64 either way.
-    narrow = torch.promote_types(x.dtype, reference.dtype)
+    # float32 takes half the memory of float64; distances are summed in float64 either way. Whole numbers about a mean are none.
+    narrow = torch.promote_types(torch.promote_types(x.dtype, reference.dtype), torch.float32)
     search = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(b.to("cpu", narrow).numpy())
     distances, indices = search.kneighbors(a.to("cpu", narrow).numpy())
     return torch.from_numpy(distances).double(), torch.from_numpy(indices)

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from scorefield._tensors import flatten
+from scorefield._checks import numbers, require
 from scorefield.densities import GaussianMixture
 from scorefield.metrics.estimate import Estimate, share
 
@@ -66,7 +66,7 @@ def class_shares(labels: Int[Tensor, " n"], expected: Sequence[float]) -> ModeWe
     Raises:
         ValueError: no labels, a label beyond the classes, or shares that are negative or do not sum to 1.
     """
-    shares = torch.as_tensor(expected, dtype=torch.float64)
+    labels, shares = numbers(labels, "labels"), numbers(expected, "expected").double()
     if shares.ndim != 1 or (shares < 0).any() or abs(shares.sum().item() - 1) > 1e-6:
         raise ValueError(f"expected shares must be positive numbers, one per class, that sum to 1; received {expected}")
     if len(labels) == 0 or labels.min() < 0 or labels.max() >= len(shares):
@@ -94,6 +94,7 @@ def _weights(counts: Tensor, expected: Tensor, p_value: float) -> ModeWeights:
 
 def mode_jumps(trajectory: Float[Tensor, "frames n *d"], mixture: GaussianMixture) -> float:
     """Return how often a chain changes its mode: jumps per transition, over all chains of `Samples.trajectory`."""
+    trajectory = numbers(trajectory, "trajectory")
     frames, n = trajectory.shape[:2]
     if frames < 2:
         raise ValueError(f"jumps need a trajectory of at least two frames; received {frames}")
@@ -103,7 +104,9 @@ def mode_jumps(trajectory: Float[Tensor, "frames n *d"], mixture: GaussianMixtur
 
 def _modes(x: Tensor, mixture: GaussianMixture) -> Tensor:
     """Return the index of the mode each row belongs to."""
-    if not torch.isfinite(flatten(x)).all():
+    require(GaussianMixture, mixture, "the mixture whose modes are counted", "GaussianMixture.ring()")
+    x = numbers(x, "x")
+    if not torch.isfinite(x).all():
         raise ValueError("samples hold values that are not finite: no mode can claim them")
     return torch.cat([mixture.responsibilities(part.double()).argmax(dim=1) for part in x.split(16_384)])
 

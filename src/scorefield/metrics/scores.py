@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from scorefield._checks import as_number, numbers, require, whole
 from scorefield._noise import standard_normal
 from scorefield._tensors import flatten, sum_event
 from scorefield.densities import Density, Similarity
@@ -40,9 +41,13 @@ def fisher_divergence(
 
     Cost: n evaluations of the model and of the exact score.
     """
-    generator = torch.Generator().manual_seed(seed)
+    require(ScoreModel, model, "the model", "Exact or a Denoiser")
+    require(Density, target, "the target", "GaussianMixture.ring()")
+    whole(n, "n", 2)
+    process, generator = model.process, torch.Generator().manual_seed(seed)
+    if t is not None and not process.t_min <= as_number(t) <= process.t_max:
+        raise ValueError(f"t must lie in the process's [{process.t_min:g}, {process.t_max:g}]; received {t!r:.80}")
     x0 = target.sample(n, generator)
-    process = model.process
     times = (
         LogSNR(n - 1).times(process)[torch.randperm(n, generator=generator)]
         if t is None
@@ -82,6 +87,7 @@ def kernel_stein_discrepancy(
 
     Cost: n evaluations of the score and O(n² D), in bounded memory.
     """
+    x = numbers(x, "x")
     points = rows(x, "x")
     with torch.no_grad():
         gradient = flatten(score(x)).double()

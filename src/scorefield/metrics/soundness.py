@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from scorefield._checks import numbers
 from scorefield._tensors import flatten
 
 __all__ = ["Soundness", "soundness"]
@@ -47,6 +48,7 @@ def soundness(x: Float[Tensor, "n *d"], *, ends: tuple[float, float] | None = (0
         x: the samples.
         ends: between which values should lie; None of what has no ends, such as the columns of a table.
     """
+    x = numbers(x, "x")
     if x.ndim < 2 or len(x) < 2 or (ends is not None and not ends[0] < ends[1]):
         raise ValueError(f"soundness needs two samples, and ends that ascend; received shape {tuple(x.shape)}, {ends}")
     keep = torch.isfinite(flatten(x)).all(dim=1)

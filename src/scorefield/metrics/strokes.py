@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from scorefield._checks import numbers
 from scorefield.metrics.estimate import Estimate, mean
 
 __all__ = ["STROKES", "Tails", "stroke_tails", "strokes"]
@@ -43,7 +44,7 @@ class Tails(NamedTuple):
 
 def strokes(x: Float[Tensor, "n c h w"]) -> dict[str, Float[Tensor, " n"]]:
     """Return the `STROKES` of images whose ink is 0 where there is none, the mean over channels; of an empty image slant and size are 0."""
-    ink = x.double().mean(dim=1)
+    ink = numbers(x, "x").double().mean(dim=1)
     rows, columns = (torch.arange(size, dtype=torch.float64) for size in ink.shape[1:])
     total = ink.sum(dim=(1, 2)).clamp_min(1e-12)
     down = (ink.sum(dim=2) @ rows / total)[:, None, None]

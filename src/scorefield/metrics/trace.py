@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from scorefield._checks import require
 from scorefield.models import ScoreModel
 from scorefield.samplers.langevin import Chain, MetropolisChain
 from scorefield.sampling import Transition
@@ -42,6 +43,9 @@ class Trace:
 
     model: ScoreModel
     rows: list[TraceRow] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        require(ScoreModel, self.model, "the model", "Exact or a Denoiser")
 
     def __call__(self, made: Transition[Any]) -> None:
         """Record a transition."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from jaxtyping import Float
 from torch import Tensor
 
+from scorefield._checks import called
 from scorefield._noise import Source
 from scorefield.classifier import Classifier
 from scorefield.objectives.times import TimeLaw, UniformTime, noised
@@ -25,6 +26,9 @@ class CrossEntropy:
     """
 
     times: TimeLaw = field(default_factory=UniformTime)
+
+    def __post_init__(self) -> None:
+        called(self.times, "times", "LogNormal()")
 
     def __call__(self, model: Classifier, x0: Float[Tensor, "b *d"], noise: Source = None) -> Float[Tensor, " b"]:
         """Return the loss of each example."""

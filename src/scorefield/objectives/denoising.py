@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._checks import positive, reals
+from scorefield._checks import called, finite, positive, reals
 from scorefield._noise import Source, standard_normal, uniform_like
 from scorefield._tensors import like, sum_event, there
 from scorefield._values import ByValue
@@ -35,6 +35,10 @@ class DSM:
 
     times: TimeLaw = field(default_factory=UniformTime)
     weight: Weight = sigma_weight
+
+    def __post_init__(self) -> None:
+        called(self.times, "times", "LogNormal()")
+        called(self.weight, "weight", "edm_weight(0.5)")
 
     def __call__(self, model: ScoreModel, x0: Float[Tensor, "b *d"], noise: Source = None) -> Float[Tensor, " b"]:
         """Return the loss of each example."""
@@ -60,6 +64,7 @@ class MultiLevelDSM(ByValue):
     anneal_power: float = 2.0
 
     def __post_init__(self) -> None:
+        finite(anneal_power=self.anneal_power)
         object.__setattr__(self, "levels", reals(self.levels, "levels"))
         if self.levels.ndim != 1 or not len(self.levels) or (self.levels <= 0).any():
             raise ValueError(f"levels must be a vector of positive numbers; received {self.levels.tolist()}")

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._checks import positive
+from scorefield._checks import called, positive
 from scorefield._noise import Source, standard_normal, uniform_like
 from scorefield._tensors import as_constant, flatten, like, precise, recording, sum_event
 from scorefield.densities import Density
@@ -54,6 +54,9 @@ class _ScoreMatching(abc.ABC):
     weight: Weight | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
+        for name, such_as in (("times", "LogNormal()"), ("weight", "edm_weight(0.5)")):
+            if (value := getattr(self, name)) is not None:
+                called(value, name, such_as)
         if self.times is not None and self.ratio is not None:
             raise ValueError(
                 f"ratio is one noise level and times a distribution of them: give one; received ratio={self.ratio} and {self.times}"

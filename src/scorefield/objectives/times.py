@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._checks import positive
+from scorefield._checks import finite, positive
 from scorefield._noise import Source, standard_normal, uniform_like
 from scorefield.models import State
 from scorefield.processes import Process
@@ -45,6 +45,7 @@ class LogNormal:
     std: float = 1.2
 
     def __post_init__(self) -> None:
+        finite(mean=self.mean)
         positive(std=self.std)
 
     def __call__(self, process: Process, u: Float[Tensor, " b"]) -> Float[Tensor, " b"]:

@@ -9,6 +9,7 @@ from typing import Protocol
 from jaxtyping import Float
 from torch import Tensor
 
+from scorefield._checks import positive
 from scorefield.processes import Process
 
 __all__ = [
@@ -46,6 +47,9 @@ class EDMWeight:
 
     sigma_data: float
 
+    def __post_init__(self) -> None:
+        positive(sigma_data=self.sigma_data)
+
     def __call__(self, process: Process, t: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
         """Return w(t)."""
         ratio = process.ratio(t)
@@ -63,6 +67,9 @@ class MinSNRWeight:
 
     sigma_data: float
     gamma: float = 5.0
+
+    def __post_init__(self) -> None:
+        positive(sigma_data=self.sigma_data, gamma=self.gamma)
 
     def __call__(self, process: Process, t: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
         """Return w(t)."""

@@ -1,0 +1,59 @@
+"""What passed in silence and meant something else: imaginary parts, bytes about a mean, misspelt words, a class for its object."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import scorefield as sf
+from scorefield.data import Dataset
+from scorefield.guidance import Project
+from scorefield.metrics import nearest_neighbours
+
+RING, VE = sf.GaussianMixture.ring(), sf.VE(sigma_min=0.01, sigma_max=20.0)
+EXACT, NET = sf.Exact(RING, VE), sf.MLP(dim=2, width=8, depth=1)
+X = torch.randn(50, 2, generator=torch.Generator().manual_seed(0))
+COMPLEX = X + 1j * X
+
+REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
+    "complex samples": (lambda: sf.mmd(X, COMPLEX), "real numbers"),
+    "complex samples of modes": (lambda: sf.mode_weights(COMPLEX, RING), "real numbers"),
+    "complex units": (lambda: sf.Units.of(COMPLEX), "real numbers"),
+    "a complex mean": (lambda: sf.Gaussian(COMPLEX[0]), "mean must be .* real numbers"),
+    "a complex matrix": (lambda: Project(COMPLEX[:1]), "matrix must be .* real numbers"),
+    "a complex time": (lambda: EXACT.score(X, torch.tensor(0.5 + 0j)), "a time must be real"),
+    "what holds the samples": (lambda: sf.mmd(Dataset(X, None, "x"), X), "whose attribute x is one"),  # pyright: ignore[reportArgumentType]
+    "a misspelt start": (lambda: sf.Denoiser(NET, VE, 2.0, start="moment"), "did you mean moments"),  # pyright: ignore[reportArgumentType]
+    "a bend of no size": (lambda: sf.Banana(curvature=float("nan")), "curvature"),
+    "a class of times": (lambda: sf.DSM(sf.LogNormal), r"write LogNormal\("),  # pyright: ignore[reportArgumentType]
+    "a model for its score": (lambda: sf.FromScore(EXACT, VE), r"give its \.score"),
+    "modes and a half": (lambda: sf.GaussianMixture.ring(modes=2.5), "modes must be a whole number"),  # pyright: ignore[reportArgumentType]
+    "a noise level for a time": (lambda: sf.fisher_divergence(EXACT, RING, t=20.0), r"t must lie in"),
+    "units of other columns": (lambda: sf.Units.of(X[:, [0, 1, 0]]).inside(X), r"shape \(3,\).*shape \(2,\)"),
+    "a matrix for an operator": (lambda: sf.LinearGaussian(EXACT, torch.eye(2), X[:1], 0.1), "LinearOperator"),  # pyright: ignore[reportArgumentType]
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_would_mean_something_else_is_refused_in_a_sentence(case: str) -> None:
+    make, words = REFUSED[case]
+    with pytest.raises(ValueError, match=words):
+        make()
+
+
+def test_arrays_and_lists_are_measured_as_tensors_are() -> None:
+    units = sf.Units.of(X)
+    assert sf.Units.of(X.numpy()).agrees(units)  # pyright: ignore[reportArgumentType]
+    assert sf.Units.of(X.tolist()).agrees(units)  # pyright: ignore[reportArgumentType]
+    assert sf.mode_weights(X.numpy(), RING).shares == sf.mode_weights(X, RING).shares  # pyright: ignore[reportArgumentType]
+    given = sf.LinearGaussian(EXACT, Project([[1.0, 0.0]]), np.ones((1, 1), "f4"), 0.1)  # pyright: ignore[reportArgumentType]
+    assert given.denoise(X, 0.5).shape == X.shape
+
+
+def test_neighbours_of_bytes_are_those_of_the_same_numbers() -> None:
+    """About their mean bytes are negative too: as bytes again they would be others."""
+    x = torch.randint(0, 256, (40, 1, 4, 4), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    found, expected = (nearest_neighbours(a[:20], a[20:]) for a in (x, x.float()))
+    torch.testing.assert_close(found, expected)

@@ -4,6 +4,7 @@ They are made in a hidden folder beside their place, which its process holds loc
 ends, ``kill -9`` included: what is not locked is left of a dead process, and the next one that writes there removes it.
 """
 
+import errno
 import fcntl
 import os
 import shutil
@@ -12,7 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["making", "replacing"]
+__all__ = ["FULL", "making", "replacing"]
+
+FULL = (errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC)
+"""What the system says of a disk that takes no more."""
 
 _PREFIX = ".scorefield-unfinished-"
 

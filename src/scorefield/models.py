@@ -54,6 +54,10 @@ class ScoreModel(NoisyModel, abc.ABC):
 
     moments: Moments | None = None
 
+    def extra_repr(self) -> str:
+        """Return what a person reads of it beside its parts."""
+        return repr(self.process)
+
     @abc.abstractmethod
     def denoise(self, x: State, t: Time) -> State:
         """Return E[x_0 | x_t = x]; t a number, or of shape () or (b,)."""
@@ -156,6 +160,10 @@ class Exact(Scored):
         self.density = density
         self.process = process
         self.moments = density.moments
+
+    def extra_repr(self) -> str:
+        """Return what a person reads of it."""
+        return f"{self.density!r}, {self.process!r}"
 
     def score(self, x: State, t: Time) -> State:
         """Return the score of p_t."""

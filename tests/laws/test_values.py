@@ -14,7 +14,21 @@ import torch
 from torch import Tensor
 
 import scorefield
-from scorefield import VE, Density, Euler, Exact, Gaussian, Karras, MultiLevelDSM, Units, log_likelihood, sample
+from scorefield import (
+    MLP,
+    VE,
+    VP,
+    Denoiser,
+    Density,
+    Euler,
+    Exact,
+    Gaussian,
+    Karras,
+    MultiLevelDSM,
+    Units,
+    log_likelihood,
+    sample,
+)
 from scorefield.grids import Fitted, Grid, Ladder, steps_of, times_of
 from scorefield.metrics import classifier_two_sample
 from scorefield.processes import Process
@@ -88,3 +102,16 @@ def test_a_value_is_equal_to_its_copies_and_can_be_a_key(name: str) -> None:
         held = getattr(value, field.name)
         if isinstance(held, Tensor) and field.init and field.compare:
             assert replace(value, **{field.name: held + 1}) != value, field.name
+
+
+@pytest.mark.usefixtures("seeded")
+@pytest.mark.parametrize("name", DENSITIES)
+def test_densities_and_models_say_what_they_are_of(name: str) -> None:
+    density = DENSITIES[name]
+    model = Exact(density, VP())
+    assert "object at" not in repr(model)
+    for part in (type(density).__name__, "Exact", repr(VP())):
+        assert part in repr(model)
+    network = Denoiser(MLP(2, 8), VP(), 0.5)
+    assert repr(VP()) in repr(network)
+    assert "Linear" in repr(network)

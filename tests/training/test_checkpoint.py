@@ -495,7 +495,7 @@ def test_read_only_disk(tmpfs: Path):
 
 
 @pytest.mark.promise("A6")
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS])
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS])
 def test_refused_writes(tmp_path: Path, number: int):
     write(tmp_path, 1, 1)
     points = [("mkdir", 1), ("write_bytes", 0), ("write_bytes", 1), ("fsync", 0), ("fsync", 4), ("rename", 0)]
@@ -507,7 +507,7 @@ def test_refused_writes(tmp_path: Path, number: int):
             write(tmp_path, 2, 2, keep=1)
         assert str(tmp_path) in str(caught.value)
         assert os.strerror(number) in str(caught.value)
-        full = number in (errno.ENOSPC, errno.EDQUOT)
+        full = number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         assert full == bool(re.search(r"needs \d+ bytes, \d+ are free", str(caught.value)))
         assert not leftovers(tmp_path)
         assert steps(tmp_path) == [1]

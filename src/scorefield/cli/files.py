@@ -1,6 +1,5 @@
 """Where commands write, and the recipes that come with them."""
 
-import errno
 import itertools
 import os
 from collections.abc import Iterator
@@ -8,11 +7,10 @@ from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
-from scorefield._replacing import replacing
+from scorefield._replacing import FULL, replacing
 from scorefield.errors import ConfigError, ScorefieldError
 
 __all__ = [
-    "FULL",
     "free_folder",
     "free_place",
     "is_picture",
@@ -24,8 +22,6 @@ __all__ = [
 ]
 
 _LONGEST = 255
-FULL = (errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC)
-"""What the system says of a disk that takes no more."""
 
 
 def make_folder(path: Path) -> Path:

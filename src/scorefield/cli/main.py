@@ -18,9 +18,9 @@ from importlib.util import find_spec
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
 import scorefield
+from scorefield._replacing import FULL
 from scorefield.cli import console
 from scorefield.cli.dotted import gathered, names_restored
-from scorefield.cli.files import FULL
 from scorefield.cli.memory import keep_freed, load_torch
 from scorefield.cli.options import LEVELS
 from scorefield.cli.threads import use_threads

@@ -52,6 +52,10 @@ class Density(ByValue, abc.ABC):
 
     moments: Moments | None = None
 
+    def __repr__(self) -> str:
+        """Return what a person reads of it: parameters may be many."""
+        return f"{type(self).__name__}(event={self.event})"
+
     @property
     @abc.abstractmethod
     def event(self) -> tuple[int, ...]:

@@ -15,7 +15,6 @@ Reading trusts nothing: a file is opened only when the manifest names it, used o
 safetensors alone. Files that the manifest does not name are ignored. POSIX only (a folder is synced as a file is).
 """
 
-import errno
 import os
 import re
 import shutil
@@ -26,6 +25,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from scorefield._replacing import FULL
 from scorefield.errors import CheckpointError
 from scorefield.training import checkpoint_files as files
 from scorefield.training.checkpoint_files import JSON, MANIFEST, SCHEMA, STATE
@@ -208,7 +208,7 @@ def _scan(folder: Path) -> list[Path]:
 def _explain(folder: Path, needed: int, error: OSError) -> str:
     """Return what a failed save means to a person."""
     what = f"cannot write a checkpoint of {needed} bytes: {error}; expected a folder this user may write to"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in FULL:
         place = next(path for path in (folder, *folder.absolute().parents) if path.exists())
         free = f"it needs {needed} bytes, {shutil.disk_usage(place).free} are free"
         what = f"no space for a checkpoint ({error.strerror}): {free}; free some space or keep fewer checkpoints"

@@ -209,7 +209,7 @@ def test_the_card_says_what_the_model_is(saved: Path) -> None:
 def test_the_cards_program_runs(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = ModelCard.load(saved / "README.md").text.split("```python\n")[1].split("```")[0]
     values: dict[str, object] = {}
-    exec(program.replace("hf:ORG/NAME", str(saved)).replace("64", "2"), values)  # noqa: S102
+    exec(program.replace("64", "2").replace("hf:ORG/NAME", str(saved)), values)  # noqa: S102
     drawn = values["drawn"]
     assert drawn.x.shape == (2, 1, 8, 8)  # pyright: ignore
 

@@ -182,6 +182,7 @@ def numbers(x: object, what: str) -> Tensor:
     if value is None or value.is_complex():
         kind = type(x).__name__ if value is None else value.dtype
         inside = ", whose attribute x is one" if isinstance(getattr(x, "x", None), Tensor) else ""
+        inside = ", not of numbers or not of equal lengths" if isinstance(x, list | tuple) else inside
         raise Refused(f"{what} must be a tensor or an array of real numbers; received {kind}{inside}")
     return value
 

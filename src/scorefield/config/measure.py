@@ -62,10 +62,7 @@ def measured(dataset: Dataset, model: Mapping[str, Any], *, units: bool = True) 
 def _units(model: Mapping[str, Any], event: tuple[int, ...]) -> Units:
     """Return the units that a model's section says."""
     with refusals("model"):
-        try:
-            units = Units(model["location"], model["scale"])
-        except TypeError as error:
-            raise ConfigError("model.location and model.scale: expected a number, or lists of equal lengths") from error
+        units = Units(model["location"], model["scale"])
     for name in ("location", "scale"):
         shape = tuple(getattr(units, name).shape)
         pairs = zip(shape[::-1], event[::-1], strict=False)

@@ -73,7 +73,10 @@ UNITS = {
     "two of three": (["--model.scale", "[1,2]"], r"model.scale: .* shape (3,); received shape (2,)"),
     "both": (["--model.location", "[1,2]", "--model.scale", "[1,2]"], "model.location: "),
     "rows": (["--model.location", "[[1,2,3]]"], "received shape (1, 3)"),
-    "ragged": (["--model.scale", "[1,[2]]"], "model: scale must be .* received list, not of numbers or not of equal lengths"),
+    "ragged": (
+        ["--model.scale", "[1,[2]]"],
+        "model: scale must be .* received list, not of numbers or not of equal lengths",
+    ),
 }
 
 

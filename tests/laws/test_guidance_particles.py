@@ -65,8 +65,11 @@ def drawn(model: ScoreModel | None = None, count: int = 16, steps: int = 48, dra
 
 
 @pytest.mark.parametrize("process", [PROCESS, VP()])
-def test_a_mixtures_modes_have_their_posterior_weights(process: Process) -> None:
-    weighs_the_modes(lambda: drawn(problem(process), count=32, steps=96, draws=1500))
+@pytest.mark.parametrize(
+    ("count", "steps", "draws"), [(16, 48, 800), pytest.param(32, 96, 1500, marks=pytest.mark.slow)]
+)
+def test_a_mixtures_modes_have_their_posterior_weights(process: Process, count: int, steps: int, draws: int) -> None:
+    weighs_the_modes(lambda: drawn(problem(process), count, steps, draws))
 
 
 def test_guidance_alone_does_not_weigh_them() -> None:

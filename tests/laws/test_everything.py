@@ -130,7 +130,7 @@ def test_every_model_guided_or_not_has_four_views_of_one_estimand_at_one_time_or
 @pytest.mark.parametrize("target", ["gaussian", "mixture"])
 def test_mala_reaches_the_exact_law_and_half_its_noise_does_not(target: str) -> None:
     """KS and binomial tests at level 1e-3 over both targets."""
-    route = Route(MALA(0.4), stay(1.0, 300))
+    route = Route(MALA(0.4), stay(1.0, 150))
     reaches_the_law(route, target, CENTRED, LEVEL / 2)
     with pytest.raises(AssertionError):
         reaches_the_law(Route(Hasty(0.4), route.times), target, CENTRED, LEVEL / 2)

@@ -52,7 +52,7 @@ def test_likelihood_equals_the_analytic_density(name: str):
     found = log_likelihood(model, x, rtol=1e-9, atol=1e-9, terminal=model.marginal(high))
     torch.testing.assert_close(found.log_prob, truth, rtol=0, atol=1e-6)
     assert (found.standard_error == 0).all()
-    with_prior = log_likelihood(model, x, rtol=1e-9, atol=1e-9)
+    with_prior = log_likelihood(model, x, rtol=1e-7, atol=1e-7)
     mismatch = (with_prior.log_prob - truth).abs().max().item()
     assert 1e-6 < mismatch < 0.05
     assert mismatch / math.log(2) / 2 < 0.05
@@ -71,8 +71,8 @@ def test_the_trace_estimate_is_unbiased_and_its_error_honest():
     covariance = torch.tensor([[1.0, 0.7, 0.0], [0.7, 1.0, 0.3], [0.0, 0.3, 0.5]], dtype=torch.float64)
     model = Exact(Gaussian([0.0, 1.0, -1.0], covariance), VP())
     x = model.marginal(ends(model.process)[0]).sample(60, torch.Generator().manual_seed(0)).double()
-    exact = log_likelihood(model, x, rtol=1e-7, atol=1e-7)
-    estimate = log_likelihood(model, x, probes=16, rtol=1e-7, atol=1e-7, seed=1)
+    exact = log_likelihood(model, x, rtol=1e-5, atol=1e-5)
+    estimate = log_likelihood(model, x, probes=16, rtol=1e-5, atol=1e-5, seed=1)
     gap, error = estimate.log_prob - exact.log_prob, estimate.standard_error
     assert (error > 0).all()
     z = gap.mean() / (error.square().sum().sqrt() / len(x))
@@ -154,8 +154,8 @@ def test_probes_do_not_depend_on_the_batch():
 def test_encoding_and_decoding_are_inverse(name: str):
     model = Exact(MIXTURE, PROCESSES[name])
     x = MIXTURE.sample(30, torch.Generator().manual_seed(0)).double()
-    latent = encode(model, x, rtol=1e-9, atol=1e-9)
-    torch.testing.assert_close(decode(model, latent, rtol=1e-9, atol=1e-9), x, rtol=0, atol=1e-5)
+    latent = encode(model, x, rtol=1e-7, atol=1e-7)
+    torch.testing.assert_close(decode(model, latent, rtol=1e-7, atol=1e-7), x, rtol=0, atol=1e-5)
 
 
 def test_latents_interpolate_on_the_sphere():
@@ -423,18 +423,26 @@ def of_levels(black: float, white: float) -> Units:
 UNITS = {"0 to 255": of_levels(0, 255), "-1 to 1": of_levels(-1, 1), "standardised": of_levels(-0.1307 / 0.3081, 2.8)}
 
 
-@pytest.mark.parametrize("units", UNITS)
-def test_bits_are_the_same_whatever_the_units_of_the_data(units: str):
-    """Sixteen images, equally likely: log₂ 16 bits each under a decoder, and equal bits under all three ways to count them."""
+def counted(units: Units | None) -> torch.Tensor:
+    """Return the bits of sixteen images, equally likely, in all three ways to count them."""
     images = pictures(16)
-    own = Exact(Empirical((images.double() + 0.5) / 256), VE(0.001, 10.0))
-    bits = []
-    for model in (own, own.in_units(UNITS[units])):
-        decoder = ByteDecoder(model, images.repeat(200, 1, 1, 1), ratio=0.02)
-        counted = [bits_per_dim(model, images, decoder=given, probes=16)[0] for given in (None, decoder)]
-        bits.append(torch.stack([*counted, variational_bound(model, images, decoder)]))
-    torch.testing.assert_close(bits[1], bits[0], rtol=1e-4, atol=1e-3)
-    assert abs(bits[1][1].mean().item() - math.log2(16) / 4) < 0.1
+    model = Exact(Empirical((images.double() + 0.5) / 256), VE(0.001, 10.0)).in_units(units)
+    decoder = ByteDecoder(model, images.repeat(200, 1, 1, 1), ratio=0.02)
+    bits = [bits_per_dim(model, images, decoder=given, probes=16)[0] for given in (None, decoder)]
+    return torch.stack([*bits, variational_bound(model, images, decoder)])
+
+
+@pytest.fixture(scope="module")
+def own() -> torch.Tensor:
+    return counted(None)
+
+
+@pytest.mark.parametrize("units", UNITS)
+def test_bits_are_the_same_whatever_the_units_of_the_data(units: str, own: torch.Tensor):
+    """log₂ 16 bits each under a decoder, and equal bits under all three ways to count them."""
+    bits = counted(UNITS[units])
+    torch.testing.assert_close(bits, own, rtol=1e-4, atol=1e-3)
+    assert abs(bits[1].mean().item() - math.log2(16) / 4) < 0.1
 
 
 @pytest.mark.parametrize("values", [(128.0, 140.0), (-0.7, 0.9), (0.0, 2.0)])

@@ -1,5 +1,6 @@
 """What holds for every test: it depends on nothing around it, and leaves nothing behind."""
 
+import gc
 import os
 import random
 import sys
@@ -28,6 +29,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     promises.prepare(config, items)
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # modules and tests outlive the run: the collector need not look through them again and again
 
 
 @pytest.fixture(scope="session")
@@ -59,7 +64,8 @@ def hermetic(working_folder: Path) -> Iterator[None]:
     Unseeded, the generator begins elsewhere in each test of each run, as pytest's seed decides.
     """
     unseeded = random.getrandbits(63)
-    generator, files = torch.manual_seed(unseeded).get_state(), _files(working_folder)
+    torch.default_generator.manual_seed(unseeded)  # torch.manual_seed keeps a stack trace for each kind of GPU, too
+    generator, files = torch.get_rng_state(), _files(working_folder)
     yield
     entered = Path.cwd()
     os.chdir(working_folder)
@@ -86,6 +92,7 @@ def kinds_of_this_test() -> Iterator[None]:
         room.makers, room.models = before[noun]
 
 
-def _files(folder: Path) -> dict[Path, int]:
+def _files(folder: Path) -> dict[str, int]:
     """Return what is in a folder, and when it was last changed."""
-    return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    found = (os.path.join(place, name) for place, folders, files in os.walk(folder) for name in (*folders, *files))
+    return {path: os.stat(path).st_mtime_ns for path in found}

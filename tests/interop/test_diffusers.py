@@ -343,6 +343,16 @@ def elsewhere(folder: Path) -> None:
         (lambda f: spoil(f, SCHEDULER, prediction_type="magic"), ConfigError, "found 'magic'"),
         (lambda f: spoil(f, SCHEDULER, beta_schedule="magic"), ConfigError, "found 'magic'"),
         (lambda f: spoil(f, SCHEDULER, rescale_betas_zero_snr=True), ConfigError, "noise alone"),
+        (
+            lambda f: spoil(f, SCHEDULER, _class_name="DEISMultistepScheduler", use_flow_sigmas=True),
+            ConfigError,
+            "beside use_flow_sigmas; found 'epsilon'",
+        ),
+        (
+            lambda f: (f / "model_index.json").write_text('{"scheduler": ["diffusers", "LCMScheduler"]}'),
+            ConfigError,
+            "found LCMScheduler",
+        ),
         (lambda f: spoil(f, UNET, _class_name="UNet2DConditionModel"), ConfigError, "found UNet2DConditionModel"),
         (lambda f: spoil(f, UNET, down_block_types=["DownBlock2D"]), ConfigError, "diffusers says"),
         (lambda f: spoil(f, UNET, block_out_channels=[32, 10**9]), CheckpointError, "has 1000000000"),

@@ -115,6 +115,42 @@ def test_schedulers_of_noise_levels(name: str, prediction: str, trained: int, tm
     same(sample(model, sampler, init=x, grid=times).x, expected)
 
 
+@pytest.mark.parametrize("prediction", ["v_prediction", "sample"])
+def test_levels_rescaled_to_noise_alone(prediction: str, tmp_path: Path) -> None:
+    net = unet()
+    scheduler = diffusers.DDIMScheduler(
+        rescale_betas_zero_snr=True, prediction_type=prediction, clip_sample=False, timestep_spacing="trailing"
+    )
+    model = loaded(tmp_path, net, scheduler).model.in_units(None)
+    scheduler.set_timesteps(10)
+    assert scheduler.alphas_cumprod[-1] == 0
+    x, times = torch.randn(2, 1, 8, 8), scheduler.timesteps.double() / 999
+    same(sample(model, Euler(), init=x, grid=times).x, theirs(net, scheduler, x))
+
+
+def test_karras_levels_are_told_by_their_nearest_index(tmp_path: Path) -> None:
+    net = unet(
+        time_embedding_type="learned", num_train_timesteps=1000
+    )  # which knows whole indices alone, as theirs tells any network
+    scheduler = MULTISTEP(use_karras_sigmas=True)
+    model = loaded(tmp_path, net, scheduler).model.in_units(None)
+    scheduler.set_timesteps(10)
+    x = torch.randn(2, 1, 8, 8)
+    same(sample(model, DPMpp2M(), init=x, grid=levels(scheduler, model)).x, theirs(net, scheduler, x))
+
+
+def test_straight_lines_by_a_scheduler_of_levels(tmp_path: Path) -> None:
+    net, scheduler = unet(), MULTISTEP(use_flow_sigmas=True, prediction_type="flow_prediction", flow_shift=2.0)
+    model = loaded(tmp_path, net, scheduler).model.in_units(None)
+    scheduler.set_timesteps(6)
+    sigmas, start = scheduler.sigmas[:-1], torch.randn(2, 1, 8, 8)
+    expected = start
+    for sigma, t in zip(sigmas, scheduler.timesteps, strict=True):  # t is 1000 σ, cut to a whole number
+        expected = scheduler.step(net(expected, 1000 * sigma).sample, t, expected).prev_sample
+    times = model.process.time((sigmas / (1 - sigmas)).double())
+    same(sample(model, DPMpp2M(), init=start, grid=times).x, expected)
+
+
 @pytest.mark.parametrize("steps", [5, 30])
 @pytest.mark.parametrize(("theirs_", "ours"), [("fixed_small", "posterior"), ("fixed_large", "forward")])
 @pytest.mark.parametrize("prediction", ["sample", "v_prediction"])

@@ -1,7 +1,7 @@
 """Pipelines of diffusers as configurations of ours: the network stays its own, the noise levels and the prediction become ours.
 
 A pipeline is a folder with ``unet/config.json``, ``unet/diffusion_pytorch_model.safetensors`` and ``scheduler/scheduler_config.json``, or
-these files at its root. What its scheduler says of sampling (clipping, spacing of steps) is no part of a score and is left out.
+these files at its root. What its scheduler says of sampling (clipping, thresholds, spacing of steps) is no part of a score and is left out.
 """
 
 import os
@@ -15,6 +15,7 @@ from torch import Tensor
 from scorefield.errors import CheckpointError, ConfigError
 from scorefield.interop.diffusers_files import json_of, weights_of
 from scorefield.interop.diffusers_latent import autoencoder_of
+from scorefield.processes import DDPM
 
 __all__ = ["Pipeline", "is_pipeline", "read_pipeline", "settings_of_pipeline"]
 
@@ -74,6 +75,10 @@ def read_pipeline(folder: Path) -> Pipeline:
     """
     unet = json_of(folder, "unet/config.json", "config.json")
     scheduler = json_of(folder, "scheduler/scheduler_config.json", "scheduler_config.json")
+    index = json_of(folder, "model_index.json") if (folder / "model_index.json").is_file() else {}
+    for part, config in (("unet", unet), ("scheduler", scheduler)):
+        if isinstance(index.get(part), list):  # which class diffusers makes, whatever class has written the file
+            config["_class_name"] = index[part][-1]
     settings, event = settings_of_pipeline(folder, unet, scheduler, latent=autoencoder_of(folder) is not None)
     weights = weights_of(folder, "unet")
     _fit(folder, unet, weights)
@@ -167,7 +172,12 @@ def _settings(
             "model": {"kind": "denoiser", "sigma_data": scheduler.get("sigma_data", 0.5), "mean_data": 0.0, **units},
         }
     levels = scheduler.get("num_train_timesteps", 1000)
-    if kind in _FLOW:
+    straight = bool(scheduler.get("use_flow_sigmas")) and kind in _DISCRETE
+    if straight and prediction != "flow_prediction":
+        raise ConfigError(
+            f"{folder}: expected prediction_type flow_prediction beside use_flow_sigmas; found {prediction!r}"
+        )
+    if straight or kind in _FLOW:
         if scheduler.get("invert_sigmas"):
             raise ConfigError(f"{folder}: its time runs the other way (invert_sigmas), which is not read; use another")
         return {
@@ -182,6 +192,12 @@ def _settings(
     if model is None:
         raise ConfigError(f"{folder}: expected prediction_type epsilon, v_prediction or sample; found {prediction!r}")
     betas = _betas(folder, scheduler)
+    if scheduler.get("rescale_betas_zero_snr"):
+        if model == "noise":
+            raise ConfigError(
+                f"{folder}: its last level is noise alone (rescale_betas_zero_snr), of which prediction_type epsilon says nothing"
+            )
+        betas = {"betas": _to_noise_alone(DDPM(**betas))}
     return {
         "process": {"kind": "ddpm", **betas},
         "network": {**network, "timesteps": levels},
@@ -206,10 +222,6 @@ def _betas(folder: object, scheduler: Mapping[str, Any]) -> dict[str, Any]:
         betas = (torch.sigmoid(torch.linspace(-6, 6, levels, dtype=torch.float64)) * (high - low) + low).tolist()
     if betas is None and schedule == "laplace":
         betas = _laplace(levels)
-    if scheduler.get("rescale_betas_zero_snr"):
-        raise ConfigError(
-            f"{folder}: its last level is noise alone (rescale_betas_zero_snr), from which no score follows; use another"
-        )
     if betas is not None:
         return {"betas": list(betas)}
     if schedule == "squaredcos_cap_v2":
@@ -220,6 +232,15 @@ def _betas(folder: object, scheduler: Mapping[str, Any]) -> dict[str, Any]:
         f"{folder}: expected beta_schedule linear, scaled_linear, squaredcos_cap_v2, sigmoid or laplace, or trained_betas; "
         f"found {schedule!r}"
     )
+
+
+def _to_noise_alone(process: DDPM) -> list[float]:
+    """Return β of levels of which the last has α = 0 (Lin et al. 2024, Algorithm 1), but for 10⁻⁶, where a score still follows."""
+    alpha = torch.rsqrt(1 + torch.exp(2 * process.log_ratios))
+    alpha = (alpha - alpha[-1]) * (alpha[0] / (alpha[0] - alpha[-1]))
+    alpha[-1] = min(1e-6, alpha[-2].item() / 2)
+    kept = torch.cat([torch.ones(1), alpha]).double().square()
+    return (1 - kept[1:] / kept[:-1]).tolist()
 
 
 def _laplace(levels: int) -> list[float]:

@@ -15,6 +15,7 @@ from foreign_pickles import persistent, write
 from scorefield import load_model
 from scorefield.cli import main
 from scorefield.config import RunConfig, validate
+from scorefield.errors import ConfigError
 from scorefield.interop.score_sde_config import PUBLISHED, read_score_sde_config, run_of_score_sde
 
 GOLDEN = Path(__file__).parents[3] / "shared" / "golden"
@@ -167,6 +168,37 @@ def test_a_section_is_found_by_whatever_the_file_calls_it(tmp_path: Path) -> Non
     )
     found = run_of_score_sde(read_score_sde_config(path))
     assert (found["process"]["kind"], found["network"]["width"]) == ("vp", 24)
+
+
+def test_how_a_file_trains_and_draws_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "config.py"
+    said = ("training.batch_size = 64", "training.n_iters = 7", "data.random_flip = False", "sampling.n_steps_each = 3")
+    path.write_text("\n".join((*said, "model.embedding_type = 'fourier'")))
+    config = validate(RunConfig, run_of_score_sde(read_score_sde_config(path)), "test")
+    corrector = config.sampling.sampler.model_dump()["corrector"]
+    assert (config.train.batch_size, config.train.steps, config.data.flips, corrector["repeats"]) == (64, 7, False, 3)
+    assert validate(RunConfig, run_of_score_sde(PUBLISHED["vp/cifar10_ddpmpp"]), "test").data.flips
+    path.write_text("sampling.method = 'ode'\nmodel.embedding_type = 'fourier'")
+    assert run_of_score_sde(read_score_sde_config(path))["sampling"]["sampler"] == {"kind": "ode"}
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("config.model.update(nf=64)", "line 1: expected an assignment"),
+        ("config.model = ml_collections.ConfigDict({'nf': 64})", "line 1: expected an assignment"),
+        ("config.model.nf *= 2", "line 1: expected an assignment"),
+        ("optim.weight_decay = 0.1", "optim.weight_decay: expected 0,"),
+        ("optim.optimizer = 'SGD'", "optim.optimizer: expected 'Adam',"),
+        ("sampling.probability_flow = True", "sampling.probability_flow: expected False,"),
+        ("sampling.noise_removal = False", "sampling.noise_removal: expected True,"),
+    ],
+)
+def test_what_a_file_says_and_nothing_here_follows_is_refused(line: str, expected: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.py"
+    path.write_text(f"{line}\nmodel.embedding_type = 'fourier'")
+    with pytest.raises(ConfigError, match=expected):
+        run_of_score_sde(read_score_sde_config(path))
 
 
 def test_a_file_has_the_defaults_that_it_imports(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ of FFHQ, are known by name.
 
 import ast
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from scorefield.errors import ConfigError
 from scorefield.interop.score_sde import settings_of_score_sde
@@ -16,8 +16,16 @@ __all__ = ["PUBLISHED", "Sections", "read_score_sde_config", "run_of_score_sde"]
 
 Sections = dict[str, dict[str, Any]]
 _DEFAULTS: Sections = {
-    "training": {"sde": "vesde", "continuous": True, "likelihood_weighting": False},
-    "sampling": {"snr": 0.16, "predictor": "reverse_diffusion", "corrector": "langevin"},
+    "training": {"sde": "vesde", "continuous": True, "likelihood_weighting": False, "batch_size": 128},
+    "sampling": {
+        "method": "pc",
+        "snr": 0.16,
+        "n_steps_each": 1,
+        "predictor": "reverse_diffusion",
+        "corrector": "langevin",
+        "probability_flow": False,
+        "noise_removal": True,
+    },
     "data": {"image_size": 32, "num_channels": 3, "centered": False, "random_flip": True},
     "model": {
         "sigma_min": 0.01,
@@ -27,8 +35,19 @@ _DEFAULTS: Sections = {
         "beta_max": 20.0,
         "dropout": 0.1,
     },
-    "optim": {"lr": 2e-4, "beta1": 0.9, "warmup": 5000, "grad_clip": 1.0},
+    "optim": {
+        "optimizer": "Adam",
+        "lr": 2e-4,
+        "beta1": 0.9,
+        "eps": 1e-8,
+        "weight_decay": 0,
+        "warmup": 5000,
+        "grad_clip": 1.0,
+    },
 }
+_ONLY = (("sampling", "probability_flow"), ("sampling", "noise_removal"))
+_ONLY += (("optim", "optimizer"), ("optim", "eps"), ("optim", "weight_decay"))
+"""Settings of which we have the default alone."""
 
 _OTHERS: dict[str, Sections] = {
     "default_celeba_configs": {
@@ -116,6 +135,10 @@ def read_score_sde_config(path: Path) -> Sections:
     sections = _over(*(_OTHERS[name] for name in imported if name in _OTHERS))
     called = {name: name for name in sections}  # what a section is called in the file
     for node in ast.walk(tree):
+        if _otherwise(node):
+            raise ConfigError(
+                f"{path}, line {node.lineno}: expected an assignment for each setting, as model.nf = 128; found {ast.unparse(node)[:60]}"
+            )
         if not isinstance(node, ast.Assign):
             continue
         meant = [part.attr for part in (node.value, *node.targets) if isinstance(part, ast.Attribute)]
@@ -132,6 +155,15 @@ def read_score_sde_config(path: Path) -> Sections:
     return sections
 
 
+def _otherwise(node: ast.AST) -> TypeGuard[ast.stmt | ast.expr]:
+    """Whether a setting may be made here in another way than by an assignment."""
+    if isinstance(node, ast.AugAssign | ast.AnnAssign):
+        return isinstance(node.target, ast.Attribute)
+    if not isinstance(node, ast.Call) or not (node.args or node.keywords):
+        return False
+    return getattr(node.func, "attr", getattr(node.func, "id", "")) in ("update", "ConfigDict", "setattr")
+
+
 def _literal(path: Path, node: ast.Assign, section: str, key: str) -> object:
     try:
         return ast.literal_eval(node.value)
@@ -144,19 +176,24 @@ def _literal(path: Path, node: ast.Assign, section: str, key: str) -> object:
 def run_of_score_sde(sections: Sections) -> dict[str, Any]:
     """Return the sections data, process, network, model, objective, train and sampling of a configuration of ours.
 
-    Images are in [0, 1] here. Networks of VE take them so and bring them to [−1, 1] themselves; those of VP and sub-VP live on [−1, 1],
-    which is what ``model.location`` and ``model.scale`` say.
+    What is left out has CIFAR-10's defaults. Images are in [0, 1] here. Networks of VE take them so and bring them to [−1, 1] themselves;
+    those of VP and sub-VP live on [−1, 1], which is what ``model.location`` and ``model.scale`` say.
 
     Raises:
-        ConfigError: an SDE other than vesde, vpsde and subvpsde, or a network that is given noise in a way that none of ours is.
+        ConfigError: an SDE other than vesde, vpsde and subvpsde, a network that is given noise in a way that none of ours is, or another
+            setting that nothing here can follow.
     """
+    sections = _over(sections)
+    for name, key in _ONLY:
+        if (said := sections[name][key]) != (known := _DEFAULTS[name][key]):
+            raise ConfigError(f"{name}.{key}: expected {known!r}, to which the file can be changed; received {said!r}")
     training, model, optim, data = (sections[name] for name in ("training", "model", "optim", "data"))
     centered = data["centered"]
     network = {"kind": "ncsnpp", **settings_of_score_sde(model, centered=centered)}
     process, formula = _noised(training, model, network)
     units = {"location": 0.5, "scale": 0.5} if centered else {"location": 0.0, "scale": 1.0}
     return {
-        "data": {"kind": "path", "size": data["image_size"]},
+        "data": {"kind": "path", "size": data["image_size"], "flips": data["random_flip"]},
         "process": process,
         "network": {key: list(value) if isinstance(value, tuple) else value for key, value in network.items()},
         "model": {**formula, "c_in": "raw", **units},
@@ -166,7 +203,8 @@ def run_of_score_sde(sections: Sections) -> dict[str, Any]:
             "weight": "likelihood" if training["likelihood_weighting"] else "sigma",
         },
         "train": {
-            "batch_size": 128,
+            **({"steps": training["n_iters"]} if "n_iters" in training else {}),
+            "batch_size": training["batch_size"],
             "learning_rate": optim["lr"],
             "betas": [optim["beta1"], 0.999],
             "warmup": optim["warmup"],
@@ -216,7 +254,9 @@ def _noised(
 
 
 def _sampler(sampling: dict[str, Any]) -> dict[str, Any]:
-    """Return its predictor, with its corrector where it has one."""
+    """Return its predictor, with its corrector where it has one; or its adaptive solver."""
+    if sampling["method"] == "ode":
+        return {"kind": "ode"}
     predictors = {"reverse_diffusion": "reverse_diffusion", "euler_maruyama": "em", "ancestral_sampling": "ancestral"}
     predictor = predictors.get(sampling["predictor"])
     if predictor is None:
@@ -228,5 +268,5 @@ def _sampler(sampling: dict[str, Any]) -> dict[str, Any]:
     return {
         "kind": "pc",
         "predictor": {"kind": predictor},
-        "corrector": {"kind": "langevin_corrector", "snr": sampling["snr"]},
+        "corrector": {"kind": "langevin_corrector", "snr": sampling["snr"], "repeats": sampling["n_steps_each"]},
     }

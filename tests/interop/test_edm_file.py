@@ -89,6 +89,14 @@ def test_what_would_run_is_refused_and_does_not(trap: str, tmp_path: Path) -> No
     assert not marker.exists()
 
 
+def test_functions_stay_as_they_are(tmp_path: Path) -> None:
+    state = b"N}X\x07\0\0\0__doc__X\x04\0\0\0hurts\x86b."  # what pickle's BUILD does with it is setattr(function, "__doc__", "hurt")
+    (tmp_path / "net.pkl").write_bytes(b"\x80\x04ctorch._utils\n_rebuild_tensor_v2\n" + state)
+    with pytest.raises(CheckpointError, match=r"nothing was executed.*setattr on _rebuild_tensor_v2"):
+        read_edm(tmp_path / "net.pkl")
+    assert torch._utils._rebuild_tensor_v2.__doc__ != "hurt"
+
+
 @pytest.mark.parametrize(
     ("content", "found"),
     [

@@ -10,7 +10,8 @@ import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import FunctionType
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -172,3 +173,11 @@ class _Plain(pickle._Unpickler):
         if (module, name) not in _ALLOWED:
             raise _Refused(f"{module}.{name}")
         return _ALLOWED[module, name]
+
+    def load_build(self) -> None:
+        """Give an object its state, but no function, which would keep it when the file is long closed."""
+        if isinstance(self.stack[-2], FunctionType):  # pyright: ignore[reportAttributeAccessIssue]
+            raise _Refused(f"setattr on {self.stack[-2].__qualname__}")  # pyright: ignore[reportAttributeAccessIssue]
+        super().load_build()  # pyright: ignore[reportAttributeAccessIssue]
+
+    dispatch: ClassVar[dict[int, Any]] = {**pickle._Unpickler.dispatch, pickle.BUILD[0]: load_build}

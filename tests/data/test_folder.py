@@ -96,6 +96,15 @@ def test_sixteen_bits_are_rounded(tmp_path):
     np.testing.assert_array_equal(one(tmp_path)[0, 0], np.rint(levels[0] / 257))
 
 
+def test_twelve_bits_reach_from_black_to_white(tmp_path):
+    packed = bytes.fromhex("0003e8800fff")  # 0, 1000, 2048 and 4095
+    tags = [(256, 4), (257, 1), (258, 12), (259, 1), (262, 1), (273, 8), (277, 1), (278, 1), (279, len(packed))]
+    fields = b"".join(struct.pack("<HHIHH", tag, 3, 1, value, 0) for tag, value in tags)
+    head = b"II*\0" + struct.pack("<I", 8 + len(packed)) + packed
+    (tmp_path / "a.tif").write_bytes(head + struct.pack("<H", len(tags)) + fields + bytes(4))
+    assert one(tmp_path)[0, 0].tolist() == [0, 62, 128, 255]
+
+
 def test_one_bit_is_black_and_white(tmp_path):
     Image.fromarray(GREY > 100).save(tmp_path / "a.png")
     np.testing.assert_array_equal(one(tmp_path)[0], (GREY > 100) * 255)

@@ -2,8 +2,8 @@
 
 What each kind of file means, so that nothing is guessed: hidden files and folders and other suffixes than `SUFFIXES`
 are passed over, sub-folders are entered, links are followed to files but not to folders, and of an
-animation the first picture counts. Every picture is turned as its EXIF orientation says; transparent ones
-are laid on white; 16-bit grey is rounded to 8 bits. If all pictures are grey so is the data set (c = 1),
+animation, or a TIFF of several pages, the first picture counts. Every picture is turned as its EXIF orientation says; transparent ones
+are laid on white; grey of 12 or 16 bits is rounded to 8. If all pictures are grey so is the data set (c = 1),
 else it is RGB (c = 3). Where all pictures lie in two or more sub-folders, these are the classes, numbered in
 the order of their names.
 """
@@ -33,6 +33,7 @@ SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".t
 # Named one by one: some of the other decoders run programs.
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _EXPECTED = "a picture"
+_BITS_PER_SAMPLE = 258  # a tag of TIFF
 _GREY = ("1", "L", "LA")
 
 
@@ -180,7 +181,8 @@ def _pixels(image: Image.Image, path: Path, size: int | None) -> UInt8[np.ndarra
     if image.mode in ("I", "F"):
         remedy = "Save it with 8 or 16 bits, or the numbers as a .npy file."
         raise refusal(path, "32-bit samples", "8 or 16 bits", remedy)
-    image = _eight_bits(ImageOps.exif_transpose(image))
+    twelve = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE) == (12,)  # which Pillow leaves in the lower bits of 16
+    image = _eight_bits(ImageOps.exif_transpose(image), 4095 if twelve else 65535)
     if size is not None:
         image = _central_square(image).resize((size, size), Image.Resampling.BICUBIC)
     values = np.asarray(image)
@@ -193,13 +195,13 @@ def _central_square(image: Image.Image) -> Image.Image:
     return image.crop((left, top, left + side, top + side))
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Return the picture in mode L or RGB, laid on white where it is transparent."""
+def _eight_bits(image: Image.Image, white: int) -> Image.Image:
+    """Return the picture in mode L or RGB, laid on white where it is transparent; of more bits ``white`` is the largest value."""
     if image.mode.startswith("I;16"):
         values = np.asarray(image).astype(np.uint32)
-        return Image.fromarray(((values + 128) // 257).astype(np.uint8))
+        return Image.fromarray(((255 * values + white // 2) // white).astype(np.uint8))
     target = "L" if image.mode in _GREY else "RGB"
     if image.has_transparency_data:
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image.convert("RGBA"))
+        paper = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(paper, image.convert("RGBA"))
     return image.convert(target)

@@ -31,7 +31,11 @@ def __getattr__(name: str) -> object:
         for room in (import_module(f"scorefield.{room}") for room in _ROOMS):
             if name in room.__all__:
                 return getattr(room, name)
-    raise AttributeError(f"module 'scorefield' has no attribute {name!r}")
+    from difflib import get_close_matches  # here alone, so that the front stays quick
+
+    near = get_close_matches(name, __all__, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise AttributeError(f"module 'scorefield' has no attribute {name!r}{hint}")
 
 
 def __dir__() -> list[str]:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
+from torch.utils.data import DataLoader
 
 from scorefield.data import Dataset, dequantize, keep_share
 from scorefield.data.dataset import dequantize_rows
@@ -133,3 +134,13 @@ def test_a_share_that_cannot_be_kept_is_refused(label, share):
         keep_share(data, label, share)
     with pytest.raises(DataError, match="no labels"):
         keep_share(Dataset(data.x, None, "mine"), 0, 0.5)
+
+
+def test_a_loader_of_pytorch_reads_it():
+    x, labels = torch.arange(12, dtype=torch.uint8).reshape(6, 2), torch.arange(6)
+    seeded = {"batch_size": 4, "generator": torch.Generator()}
+    for batch, classes in DataLoader(Dataset(x, labels, "bytes"), **seeded):
+        assert torch.equal(batch, x[classes].float() / 255)
+    alone = Dataset(x.float(), None, "numbers")
+    assert torch.equal(torch.cat(list(DataLoader(alone, **seeded))), x.float())
+    assert len(list(alone)) == 6

@@ -39,6 +39,11 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         scorefield.Nonsense  # noqa: B018
 
 
+def test_a_misspelt_name_is_told_the_nearest() -> None:
+    with pytest.raises(AttributeError, match=r"no attribute 'Karas'; did you mean Karras\?$"):
+        scorefield.Karas  # noqa: B018
+
+
 def test_a_star_import_brings_every_name() -> None:
     namespace: dict[str, object] = {}
     exec("from scorefield import *", namespace)  # noqa: S102

@@ -62,12 +62,17 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.x)
 
+    def __getitem__(self, i: int) -> Tensor | tuple[Tensor, Tensor]:
+        """Return example i as a `torch.utils.data.Dataset` has it: as in `scaled`, with its label where there are labels."""
+        x = self.scaled(torch.tensor(i))
+        return x if self.labels is None else (x, self.labels[i])
+
     @property
     def event(self) -> tuple[int, ...]:
         """The shape d of one example."""
         return tuple(self.x.shape[1:])
 
-    def scaled(self, index: Int[Tensor, " b"] | slice = slice(None)) -> Float32[Tensor, "b *d"]:
+    def scaled(self, index: Int[Tensor, "*b"] | slice = slice(None)) -> Float32[Tensor, "..."]:
         """Return examples without noise: byte/255 in [0, 1], or float data as it is."""
         x = self.x[index]
         return x.float() / 255 if x.dtype == torch.uint8 else x

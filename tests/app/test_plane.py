@@ -53,7 +53,10 @@ MUTANTS = {
     "the score has the wrong sign": ("sx += pull * (mx[k] - x)", "sx -= pull * (mx[k] - x)"),
     "noise is not added to the variance": ("1 / (c.variance + sigma * sigma)", "1 / (c.variance + 1e-3)"),
     "the ring forgets its curvature": ("(bessel[1] / bessel[0])", "1"),
-    "the banana is not centred": ("(y - curvature * (u * u - spread ** 2)) ** 2", "(y - curvature * u * u) ** 2"),
+    "the banana is not centred": (
+        "const v = y - curvature * (u * u - spread ** 2);",
+        "const v = y - curvature * u * u;",
+    ),
     "the network is told the wrong noise": ("* Math.log(sigma)) / 4", "* Math.log(sigma)) / 2"),
     "Langevin forgets the root of 2 in its noise": ("Math.sqrt(alpha) * z[i]", "Math.sqrt(0.5 * alpha) * z[i]"),
     "Langevin drifts by alpha, not by half of it": ("0.5 * alpha * s[1]", "alpha * s[1]"),

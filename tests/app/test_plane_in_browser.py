@@ -114,6 +114,41 @@ def test_five_samplers_spend_the_same_and_find_the_weights(page: Any) -> None:
     assert found[0] > max(found[1:])  # Langevin at one level does not cross
 
 
+def test_a_frame_draws_what_has_changed(page: Any) -> None:
+    """Arrows are stroked when the field is another, numbers written ten times a second; else five samplers miss 60 frames a second."""
+    page.evaluate("""() => {
+        globalThis.strokes = 0;
+        const stroke = CanvasRenderingContext2D.prototype.stroke;
+        CanvasRenderingContext2D.prototype.stroke = function (path) {
+            if (!this.canvas.id.startsWith("learned")) strokes++;
+            stroke.call(this, path);
+        };
+        globalThis.written = [];
+        const watch = new MutationObserver(() => written.push(performance.now()));
+        watch.observe(document.querySelector("#race"), { childList: true, characterData: true, subtree: true });
+    }""")
+
+    def strokes_in_a_step() -> int:
+        page.evaluate("strokes = 0")
+        before = picture(page)
+        page.click("#step")
+        assert picture(page) != before
+        assert f"{page.evaluate('plane.lanes[0].spent')} evaluations" in page.inner_text("#race .lane .numbers")
+        return page.evaluate("strokes")
+
+    assert 0 in (strokes_in_a_step() for _ in range(20))  # as soon as the shading of the field is done
+    page.focus("#sigma")
+    page.keyboard.press("ArrowRight")
+    picture(page)
+    assert page.evaluate("strokes") > 0
+    page.evaluate("(written = [], plane.play(true))")
+    page.wait_for_function("plane.lanes[0].spent > 30")
+    page.click("#play")
+    playing = page.evaluate("written").copy()[1:-1]
+    assert len(playing) > 2
+    assert min(np.diff(playing)) > 50
+
+
 def test_a_click_drops_and_plays_and_pause_holds(page: Any) -> None:
     page.click("#canvas", position={"x": 300, "y": 60})
     page.wait_for_function("plane.lanes[0].spent > 3")
@@ -298,6 +333,17 @@ def test_on_a_phone_and_at_400_percent_nothing_sticks_out(page: Any) -> None:
         page.locator("#story-dots button").nth(k).click()
         picture(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
+
+
+@pytest.mark.parametrize("page", [STILL | PHONE], indirect=True)
+def test_on_a_phone_the_distribution_is_chosen_beside_its_field(page: Any) -> None:
+    page.tap("#from-noise")
+    run_to_the_end(page)
+    field = page.locator("#field").bounding_box()
+    choices = page.locator("#kinds").bounding_box()
+    assert 0 < choices["y"] - field["y"] - field["height"] < 60
+    page.tap("#kinds label:has([value=moons])")
+    assert page.evaluate("plane.state.kind") == "moons"
 
 
 @pytest.mark.parametrize("page", [STILL | {"viewport": {"width": 820, "height": 1180}}], indirect=True)

@@ -27,12 +27,16 @@
     return pictures.get(known[0]);
   }
 
-  /** Shade a canvas with the density of a noise level, as nearly as it is known by now. */
-  plane.shade = (view, sigma) => {
+  /** The picture of a noise level, or the nearest one there is by now. */
+  plane.shading = (sigma) => {
     const level = levelOf(sigma);
     if (!pictures.has(level)) wanted.add(level);
-    const found = nearest(level) ?? old;
-    if (found) drawing.shade(view, found, REACH);
+    return pictures.get(level) ?? nearest(level) ?? old;
+  };
+
+  plane.shade = (view, sigma, smoothing) => {
+    const found = plane.shading(sigma);
+    if (found) drawing.shade(view, found, REACH, smoothing);
   };
 
   /** Paint for some milliseconds; whoever is drawn after it has what is done by then. */

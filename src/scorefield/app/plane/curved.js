@@ -6,7 +6,7 @@
 
   /** r (cos θ, sin θ) with r ~ N(R, s²):  p_σ = E_r[e^{−(ρ² + r²)/2σ²} I₀(rρ/σ²)] / 2πσ², ρ the distance from the centre. */
   function ring({ radius, std }) {
-    const { z, log } = gaussNodes(0.75, 6);
+    const { z, log } = gaussNodes(1, 6);
     const bessel = [0, 0];
 
     function at(sigma) {
@@ -54,6 +54,7 @@
       const s2 = sigma * sigma;
       const total = spread ** 2 + s2;
       const across = std ** 2 + s2;
+      const precision = 1 / (2 * across);
       const width = (spread * sigma) / Math.sqrt(total);
       const exponent = new Float64Array(z.length);
       return (x, y, out) => {
@@ -61,23 +62,24 @@
         let top = -Infinity;
         for (let k = 0; k < z.length; k++) {
           const u = centre + width * z[k];
-          exponent[k] = log[k] - (y - curvature * (u * u - spread ** 2)) ** 2 / (2 * across);
+          const v = y - curvature * (u * u - spread ** 2);
+          exponent[k] = log[k] - precision * v * v;
           if (exponent[k] > top) top = exponent[k];
         }
         let mass = 0;
         let sx = 0;
         let sy = 0;
         for (let k = 0; k < z.length; k++) {
-          if (exponent[k] < top - 40) continue;
+          if (exponent[k] < top - 24) continue;
           const u = centre + width * z[k];
           const w = Math.exp(exponent[k] - top);
           mass += w;
-          sx += (w * (u - x)) / s2;
-          sy -= (w * (y - curvature * (u * u - spread ** 2))) / across;
+          sx += w * (u - x);
+          sy -= w * (y - curvature * (u * u - spread ** 2));
         }
         out[0] = top + Math.log(mass) + logNormal(x, total) - 0.5 * (LOG_2PI + Math.log(across));
-        out[1] = sx / mass;
-        out[2] = sy / mass;
+        out[1] = sx / (mass * s2);
+        out[2] = sy / (mass * across);
       };
     }
 

@@ -82,8 +82,8 @@ globalThis.drawing = (() => {
   }
 
   /** Lay a picture over [−reach, reach] × [−VIEW, VIEW]. */
-  function shade({ context, px, py }, canvas, reach = VIEW) {
-    context.imageSmoothingQuality = "high";
+  function shade({ context, px, py }, canvas, reach = VIEW, smoothing = "high") {
+    context.imageSmoothingQuality = smoothing;
     context.drawImage(canvas, px(-reach), py(VIEW), px(reach) - px(-reach), py(-VIEW) - py(VIEW));
   }
 
@@ -168,5 +168,14 @@ globalThis.drawing = (() => {
     context.globalAlpha = 1;
   }
 
-  return { VIEW, colour: (name) => colours[name], dark, onResize, prepare, picture, shade, errorMap, arrowPaths, arrows, guesses, curve, dots };
+  /** Squares as large as dots of that radius: so small, they look the same, and cost a quarter. */
+  function specks({ context, px, py }, x, radius) {
+    const side = Math.sqrt(Math.PI) * radius;
+    context.globalAlpha = 0.75;
+    context.fillStyle = colours.accent;
+    for (let i = 0; i < x.length; i += 2) context.fillRect(px(x[i]) - side / 2, py(x[i + 1]) - side / 2, side, side);
+    context.globalAlpha = 1;
+  }
+
+  return { VIEW, colour: (name) => colours[name], dark, onResize, prepare, picture, shade, errorMap, arrowPaths, arrows, guesses, curve, dots, specks };
 })();

@@ -43,7 +43,7 @@
         let sx = 0;
         let sy = 0;
         for (let k = 0; k < n; k++) {
-          if (exponent[k] < top - 30) continue; // below the last digit that is asked for
+          if (exponent[k] < top - 24) continue; // e⁻²⁴: below the last digit that is asked for
           const w = Math.exp(exponent[k] - top);
           const pull = w * precision[k];
           mass += w;

@@ -19,6 +19,7 @@
     plane.paint(PAINT);
     if (plane.dirty) plane.drawField();
     for (const lane of plane.lanes) if (lane.dirty) plane.drawLane(lane);
+    plane.tell(now);
     if (plane.panelDirty) plane.drawPanel(now);
     plane.showPython();
     plane.work = performance.now() - began; // milliseconds that this frame took: for whoever measures

@@ -7,6 +7,7 @@
   const { $, HIGH, LOW, state } = plane;
   const DROP = 0.35; // standard deviation of a handful of particles
   let clock = 0; // evaluations that every sampler may have spent by now
+  let told = 0; // when numbers were written last
 
   const finished = () => plane.lanes.every((lane) => lane.next >= lane.moves.length);
   plane.followed = () => plane.lanes.find((lane) => lane.key === state.followed);
@@ -51,7 +52,6 @@
   plane.run = (seconds) => {
     clock += seconds * state.run.speed;
     spendUntil(clock);
-    if (plane.followed().next > 0) plane.showSigma(plane.followed().sigma);
   };
 
   plane.stepOnce = () => {
@@ -107,15 +107,28 @@
 
   plane.drawLane = (lane) => {
     lane.dirty = false;
+    lane.untold = true;
     const view = drawing.prepare(lane.canvas);
-    if (plane.density) plane.shade(view, lane.sigma);
-    drawing.dots(view, lane.x, 1.5);
+    if (plane.density) plane.shade(view, lane.sigma, "low");
+    drawing.specks(view, lane.x, 1.5);
+  };
+
+  /** Say in numbers and bars what is drawn. They move what lies around them, so while particles run it is said ten times a second. */
+  plane.tell = (now) => {
+    if (state.playing && now - told < 100) return;
+    told = now;
+    if (plane.followed().untold) plane.showSigma(plane.stageSigma());
+    for (const lane of plane.lanes) if (lane.untold) tellLane(lane);
+  };
+
+  function tellLane(lane) {
+    lane.untold = false;
     lane.cost.textContent = `${lane.spent} evaluations`;
     lane.level.textContent = `σ = ${lane.sigma.toFixed(2)}`;
     const found = lane.x.length ? shares(plane.density, lane.x) : null;
     lane.result.textContent = found ? verdict(found) : "";
     drawBars(lane.bars, found);
-  };
+  }
 
   /** A bar per part: the share of particles, and a mark at the true weight. */
   function drawBars(bars, found) {

@@ -7,7 +7,8 @@
   const { $, state } = plane;
   const { VIEW, arrowPaths, arrows, dots, guesses, prepare } = drawing;
   const [LATTICE, GUESSES] = [23, 120];
-  let kept = { key: "" }; // the arrows that were drawn last
+  const ground = document.createElement("canvas"); // what lies under the particles
+  let drawn = []; // what it shows
   let stroke = null;
 
   /** The noise level of the field on the stage: that of the sampler that is followed, once it runs. */
@@ -18,11 +19,32 @@
 
   plane.drawField = () => {
     plane.dirty = false;
-    plane.drawOn(prepare($("canvas")));
+    const view = prepare($("canvas"));
+    drawAgain(view);
+    view.context.drawImage(ground, 0, 0, view.width, view.height);
+    drawParticles(view);
   };
 
   /** Draw the stage on a view of it. */
   plane.drawOn = (view) => {
+    drawGround(view);
+    drawParticles(view);
+  };
+
+  /** Draw the ground where it has changed: to shade it and to stroke its arrows costs more than all else in a frame. */
+  function drawAgain(view) {
+    const { width, height } = $("canvas");
+    const sigma = plane.stageSigma();
+    const wanted = [plane.version, state.source, state.show, state.run.seed, sigma, plane.shading(sigma), opacity(), width, height];
+    if (wanted.every((value, k) => value === drawn[k])) return;
+    drawn = wanted;
+    Object.assign(ground, { width, height }); // which clears it
+    const context = ground.getContext("2d");
+    context.setTransform(view.context.getTransform());
+    drawGround({ ...view, context });
+  }
+
+  function drawGround(view) {
     const sigma = plane.stageSigma();
     if (plane.density) {
       plane.shade(view, sigma);
@@ -30,14 +52,11 @@
       else drawArrows(view, sigma);
     }
     if (state.kind === "empirical") drawPoints(view);
-    dots(view, plane.followed().x, 2.4);
-  };
-
-  function drawArrows(view, sigma) {
-    const key = [plane.version, state.source, sigma, view.width, view.height, view.kind].join();
-    if (kept.key !== key) kept = { key, paths: arrowPaths(view, plane.source().at(sigma), LATTICE, plane.typical(sigma)) };
-    arrows(view, kept.paths, plane.followed().x.length ? 0.5 : 0.75);
   }
+
+  const drawParticles = (view) => dots(view, plane.followed().x, 2.4);
+  const drawArrows = (view, sigma) => arrows(view, arrowPaths(view, plane.source().at(sigma), LATTICE, plane.typical(sigma)), opacity());
+  const opacity = () => (plane.followed().x.length ? 0.5 : 0.75);
 
   /** Noisy data x = x_0 + σz, and for each the mean of what may have been there, D(x) = x + σ² s(x). */
   function drawGuesses(view, sigma) {

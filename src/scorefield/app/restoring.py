@@ -57,25 +57,40 @@ def restore(ask: Restore, shelf: Shelf) -> Work:
         seconds = time.perf_counter() - began
         x = drawn.x.cpu()
         shown = filmed(drawn, entry)
-        seen = _picture_of_measurement(y, hidden, truth, ends)
-        spread = x.std(0, correction=0).mean(0, keepdim=True)
-        files = {
+        films = {
             "restored.png": packed(grid_image(x, ends=ends)),
             "restored.gif": gif(shown.pop("trajectory"), ends=ends),
-            "restored.npz": arrays(x=x, truth=truth[0], y=y[0], **({} if hidden is None else {"hidden": hidden})),
-            "image.png": png(picture_of(ask.image, event)),
-            **({} if hidden is None else {"mask.png": png(hidden.float())}),
         }
-        more = {
-            "measured": encoded(png(to_unit(seen, ends)[0])),
-            "spread": encoded(png(spread / spread.max().clamp_min(1e-9))),
-            "widest": spread.max().item() / (ends[1] - ends[0]),
-            "compared": compared(x, truth, A, y, hidden=hidden, judge=entry.judge),
-            "read": _read(entry, seen, truth, x),
+        files = films | _files(ask, entry, x, truth, y, hidden)
+        more = _seen(entry, x, truth, y, hidden) | {
+            "compared": compared(x, truth, A, y, hidden=hidden, judge=entry.judge)
         }
         return shown | more | told(files, seconds) | recipes.restore(ask, entry, choice, hidden)
 
     return work
+
+
+def _files(ask: Restore, entry: Entry, x: Tensor, truth: Tensor, y: Tensor, hidden: Tensor | None) -> dict[str, bytes]:
+    """Return the numbers of the restorations, and the pictures that the recipe reads."""
+    covered = {} if hidden is None else {"hidden": hidden}
+    files = {
+        "restored.npz": arrays(x=x, truth=truth[0], y=y[0], **covered),
+        "image.png": png(picture_of(ask.image, entry.loaded.event)),
+    }
+    return files if hidden is None else files | {"mask.png": png(hidden.float())}
+
+
+def _seen(entry: Entry, x: Tensor, truth: Tensor, y: Tensor, hidden: Tensor | None) -> Answer:
+    """Return what is shown beside the restorations: the measurement, where they differ, and what is read in each."""
+    ends = entry.loaded.model.ends
+    seen = _picture_of_measurement(y, hidden, truth, ends)
+    spread = x.std(0, correction=0).mean(0, keepdim=True)
+    return {
+        "measured": encoded(png(to_unit(seen, ends)[0])),
+        "spread": encoded(png(spread / spread.max().clamp_min(1e-9))),
+        "widest": spread.max().item() / (ends[1] - ends[0]),
+        "read": _read(entry, seen, truth, x),
+    }
 
 
 def _measured(ask: Restore, truth: Tensor) -> tuple[Bool[Tensor, "1 h w"] | None, LinearOperator, Tensor]:

@@ -40,6 +40,16 @@ def test_rows_are_examples(tmp_path, text, columns) -> None:
     assert (data.columns, data.name, data.labels) == (columns, "table", None)
 
 
+@pytest.mark.parametrize("text", ["0,0\n1.5,2\n", "1,2\n3,4.5\n", "0\n1\n", "0.0,1\n2,3\n", "2,1\n3,4\n"])
+def test_a_first_line_of_numbers_that_are_no_names_is_an_example(text, tmp_path) -> None:
+    assert len(from_table_file(table(tmp_path, text)).x) == 2
+
+
+def test_numbers_are_names_where_they_are_chosen(tmp_path) -> None:
+    data = from_table_file(table(tmp_path, "2019,2020\n1.5,2\n3,4\n"), ["2020"])
+    assert (data.x.tolist(), data.columns) == ([[2], [4]], ("2020",))
+
+
 def test_columns_are_chosen_by_name_and_labels_are_classes(tmp_path) -> None:
     path = table(tmp_path, "a,kind,label,b\n1,x,0,2\n3,y,1,4\n")
     data = from_table_file(path, ["b", "a"])
@@ -67,7 +77,12 @@ def test_columns_are_chosen_by_name_and_labels_are_classes(tmp_path) -> None:
         ("a,label,labels\n1,0,1\n2,1,0\n", None, ["both label and labels"]),
         ("a,a\n0,1\n1,2\n", None, ["'a'", "Rename"]),
         ("a,b\n0,1\n1,2\n", ["z"], ["'z'", "a, b"]),
-        ("0,1\n1,2\n", ["z"], ["names of columns"]),
+        ("0,1\n1,2\n", ["z"], ["'z'", "0, 1"]),
+        ("a,b\n0,1\n1,2\n", ["b", "a", "b"], ["two columns called 'b' in data.columns", "Leave one out"]),
+        ("0,1,2\n3,4,5\n", None, ["first line 0,1,2", "names", "data.columns"]),
+        ("2019,2020\n1.5,2\n3,4.5\n", None, ["first line 2019,2020", "a line before it"]),
+        ("a,b\n9007199254740992,1\n9007199254740993,2\n", None, ["column 0", "Subtract"]),
+        ("a,b\n1,2\n3,1e39\n", None, ["1 examples with numbers beyond 3.4e38, at positions 1", "power of ten"]),
         ("a,b\n", None, ["no row"]),
         ("a,label\n1,0.5\n2,1\n", None, ["label"]),
         ("a,b\n1,2\x00\n", None, []),

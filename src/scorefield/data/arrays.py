@@ -37,6 +37,7 @@ _FREE = 2**28  # bytes that any compressed file may unpack to
 _RATIO = 100  # times its own size that a larger one may; photographs and tables have 1 to 10, mostly empty masks 50
 _MOST_CHANNELS = 4  # of what looks like colours, with transparency
 _SMALLEST = 2.0**-149  # number above 0 in float32
+_NOT_FINITE = "NaN or infinite numbers", "Remove or repair these examples"
 _LEVELS = 32  # that float32 has to tell apart between the smallest and the largest number
 
 
@@ -260,8 +261,10 @@ def _real(source: str | os.PathLike[str], x: Tensor) -> Tensor:
     rows = torch.cat(bad).nonzero().flatten().tolist()
     if rows:
         shown = ", ".join(map(str, rows[:5])) + (", …" if len(rows) > 5 else "")
-        what = f"{len(rows)} examples with NaN or infinite numbers, at positions {shown} (counted from 0)"
-        raise refusal(source, what, "finite float32 numbers", "Remove or repair these examples.")
+        large = bool(torch.isfinite(x[rows]).all())
+        kind, remedy = ("numbers beyond 3.4e38", "Multiply them by a power of ten") if large else _NOT_FINITE
+        what = f"{len(rows)} examples with {kind}, at positions {shown} (counted from 0)"
+        raise refusal(source, what, "finite float32 numbers", f"{remedy}.")
     rounded = x.is_floating_point()
     if x.dtype in (torch.uint32, torch.uint64):
         x = x.double()  # which can be compared
@@ -275,9 +278,10 @@ def _told_apart(source: str | os.PathLike[str], x: Tensor, rounding: float) -> N
     axes = [0] if x.ndim == 2 else list(range(x.ndim))
     low, high = x.amin(axes).double().reshape(-1), x.amax(axes).double().reshape(-1)
     size, spread = torch.maximum(low.abs(), high.abs()), high - low
-    # Differences in the last digits of float64 are the rounding of a constant.
+    # Differences in the last digits of float64 are the rounding of a constant, but not where it has none for whole numbers.
     finest = (2.0**-23 * size).clamp_min(_SMALLEST)
-    lost = ((spread > rounding * size) & (spread < _LEVELS * finest)).nonzero().flatten().tolist()
+    differs = (spread > rounding * size) | (size >= 2.0**53)
+    lost = (differs & (spread < _LEVELS * finest)).nonzero().flatten().tolist()
     if lost:
         where = f"column {lost[0]}: " if x.ndim == 2 else ""
         what = f"{where}numbers from {low[lost[0]].item():.15g} to {high[lost[0]].item():.15g}"

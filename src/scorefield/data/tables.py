@@ -49,13 +49,16 @@ def from_table_file(path: str | os.PathLike[str], columns: Sequence[str] | None 
                 raise refusal(path, what, "names or numbers of fewer", "Save it as a .npy file.")
             delimiter = next((mark for mark in "\t;," if mark in first), ",")
             head = next(csv.reader([first], delimiter=delimiter), [])
-            names = None if all(map(_is_number, head)) else [name.strip() for name in head]
+            bare = columns is None and all(map(_is_number, head))
+            names = None if bare else [name.strip() for name in head]
             below = next(csv.reader(filter(str.strip, file), delimiter=delimiter), head)
             if len(below) != len(head):
                 what = f"{len(head)} cells in the first line and {len(below)} in the next"
                 raise refusal(path, what, "as many in each", "An index that was saved too? Leave it out, or name it.")
             wanted, labels = _chosen(path, names, len(head), columns)
             numbers = _numbers(path, delimiter, wanted + labels, names, len(head))
+            if bare:
+                _refuse_names(path, head, numbers[1:])
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise refusal(path, f"a file that cannot be read ({error})", _EXPECTED, "Save it as UTF-8 text.") from error
     x, rest = numbers[:, : len(wanted)], numbers[:, len(wanted) :]
@@ -85,18 +88,15 @@ def _chosen(
 ) -> tuple[list[int], list[int]]:
     """Return the positions of the columns to learn, and of the labels where there are some."""
     if names is None:
-        if columns is not None:
-            raise refusal(
-                path, "a first line of numbers", "names of columns, to choose from", "Leave data.columns out."
-            )
         return list(range(width)), []
     if "" in names:
         what = f"no name for column {names.index('') + 1}"
         raise refusal(path, what, "one for each", "An index that was saved too? Leave it out, or name the columns.")
+    for listed, where, remedy in ((names, "", "Rename one"), (columns or (), " in data.columns", "Leave one out")):
+        double = next((name for name, times in Counter(listed).most_common(1) if times > 1), None)
+        if double is not None:
+            raise refusal(path, f"two columns called {double!r}{where}", "a name for each", f"{remedy}.")
     place = {name: k for k, name in enumerate(names)}
-    if len(place) < len(names):
-        double = Counter(names).most_common(1)[0][0]
-        raise refusal(path, f"two columns called {double!r}", "a name for each", "Rename one.")
     unknown = [name for name in columns or () if name not in place]
     if unknown:
         raise refusal(path, f"no column {unknown[0]!r}", f"some of {', '.join(names)}", "Mend data.columns.")
@@ -104,6 +104,16 @@ def _chosen(
     if len(labels) > 1:
         raise refusal(path, "both label and labels", "one of them", "Rename the other, or name it in data.columns.")
     return [place[name] for name in columns or names if place[name] not in labels], labels
+
+
+def _refuse_names(path: Path, head: list[str], rows: Float64[ndarray, "n d"]) -> None:
+    """Refuse a first line of other whole numbers which may be names: it counts from 0, or only fractions are below."""
+    counted = len(head) > 1 and [cell.strip() for cell in head] == [str(k) for k in range(len(head))]
+    alone = all(cell.strip().isdecimal() for cell in head) and bool((rows % 1 != 0).any(axis=0).all())
+    if len(rows) and len(set(head)) == len(head) and (counted or alone):
+        what = f"a first line {','.join(head):.60}, which may be names of columns or an example"
+        remedy = "If they are names, name those to learn: data.columns; if not, write names in a line before it."
+        raise refusal(path, what, "names of columns", remedy)
 
 
 def _numbers(

@@ -6,7 +6,7 @@ A state ``x`` has shape ``(b, *d)`` for any event shape ``d``; a time, and any s
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from jaxtyping import Float
@@ -32,6 +32,7 @@ __all__ = [
     "sum_event",
     "take_rows",
     "there",
+    "uncast",
 ]
 
 
@@ -111,6 +112,12 @@ def recording() -> Iterator[None]:
         yield
 
 
+def uncast(device: torch.device) -> AbstractContextManager[object]:
+    """Return a context that leaves autocast, which would round what solvers, exact scores and optimisers multiply."""
+    # Not entered where there is none: within another context autocast keeps the weights it has cast.
+    return torch.autocast(device.type, enabled=False) if torch.is_autocast_enabled(device.type) else nullcontext()
+
+
 def precise(device: torch.device) -> torch.dtype:
     """Return the finest type of numbers that a device knows: float64, but for Apple's GPUs, which have float32."""
     return torch.float32 if device.type == "mps" else torch.float64
@@ -121,18 +128,18 @@ def home(model: nn.Module) -> torch.device:
     return next((p.device for p in model.parameters()), torch.device("cpu"))
 
 
-def require_numbers(model: nn.Module) -> None:
+def require_numbers(model: nn.Module | None = None) -> None:
     """Refuse to compute on the device meta, where tensors have a shape and no numbers.
 
     Raises:
-        ConfigError: new tensors are made there, or the model is there.
+        ConfigError: new tensors are made there, or the model, if one is needed, is there.
     """
     if torch.empty(0).is_meta:
         raise ConfigError(
             "numbers are needed; received meta as PyTorch's default device, whose tensors have a shape alone: leave "
             'torch.device("meta"), or call torch.set_default_device("cpu")'
         )
-    if home(model).type == "meta":
+    if model is not None and home(model).type == "meta":
         raise ConfigError(
             "numbers are needed; received a model on the device meta, whose tensors have a shape alone: make it outside of "
             'torch.device("meta"), or call model.to_empty(device="cpu") and load its weights'

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from scorefield._found import Warn, described, find, shipped_models
+from scorefield._tensors import require_numbers
 from scorefield.classifier import Classifier
 from scorefield.config import RunConfig, describe, refusals, validate
 from scorefield.errors import ConfigError
@@ -101,6 +102,7 @@ def _load(
     name: str | os.PathLike[str], device: torch.device | str, warn: Warn, wanted: type[Wanted]
 ) -> LoadedModel[Wanted]:
     """Return the model, which is a ``wanted``."""
+    require_numbers()
     device = pick_device(device)
     found = find(name, warn)
     config, event = described(found)

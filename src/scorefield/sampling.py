@@ -16,7 +16,7 @@ from typing_extensions import TypeVar
 
 from scorefield._checks import reals, require, whole
 from scorefield._noise import Noise, Stream
-from scorefield._tensors import flatten, home, looked_at, require_numbers
+from scorefield._tensors import flatten, home, looked_at, require_numbers, uncast
 from scorefield._values import ByValue
 from scorefield.errors import ConfigError, DivergedError
 from scorefield.grids import Grid, Step, steps_of, times_of
@@ -134,7 +134,7 @@ def sample(
     device = home(model) if init is None else init.device
     dtype = torch.float32 if init is None else init.dtype
     parts: list[_Part] = []
-    with _evaluating(model):
+    with _evaluating(model), uncast(home(model)):
         for low in range(rows.start, rows.stop, batch_size or n):
             high = min(rows.stop, low + (batch_size or n))
             noise = Noise(names[low:high], event, stream=stream, device=device, dtype=dtype, generator=generator)

@@ -42,6 +42,7 @@ CALLS: dict[str, tuple[Callable[[], sf.ScoreModel], Callable[..., Tensor]]] = {
         partial(drawn, sampler=Euler(), frames=77),
     ),  # in bfloat16 steps beyond 256 are not counted one by one
     "likelihood": (learned, lambda model: sf.log_likelihood(model, X[:3]).log_prob.detach()),
+    "latents": (learned, lambda model: sf.encode(model, X[:3])),
     "fit": (learned, fitted),
 }
 
@@ -62,6 +63,7 @@ AROUND: dict[str, Callable[[], AbstractContextManager[object]]] = {
     "inference mode": torch.inference_mode,
     "no gradients": torch.no_grad,
     "deterministic": partial(kept, torch.use_deterministic_algorithms, True, False),
+    "autocast": partial(torch.autocast, "cpu", dtype=torch.bfloat16),
     "anomalies": partial(torch.autograd.set_detect_anomaly, True),
 }
 META: dict[str, Callable[[], AbstractContextManager[object]]] = {
@@ -99,6 +101,11 @@ def test_where_nothing_holds_numbers_a_sentence_says_so(name: str, around: str) 
         pytest.raises(ConfigError, match=r"received meta as .* leave torch\.device\(\"meta\"\), or call"),
     ):
         call(model)
+
+
+def test_so_is_what_a_model_would_be_loaded_into() -> None:
+    with torch.device("meta"), pytest.raises(ConfigError, match="received meta as"):
+        sf.load_model("digits")
 
 
 @pytest.mark.usefixtures("seeded")

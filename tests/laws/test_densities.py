@@ -108,6 +108,17 @@ def tweedie(density: Density, n: int, level: float) -> None:
 # --- every density obeys them ----------------------------------------------------------------------------------------------------
 
 every = pytest.mark.parametrize("name", DENSITIES)
+
+
+@every
+def test_draws_are_a_whole_number_of_numbers(name: str) -> None:
+    for n in (-1, 2.5, "3"):
+        with pytest.raises(ConfigError, match="n must be a whole number of at least 0"):
+            DENSITIES[name].sample(n)  # pyright: ignore[reportArgumentType]
+    with torch.device("meta"), pytest.raises(ConfigError, match="received meta as"):
+        DENSITIES[name].sample(3)
+
+
 planar = pytest.mark.parametrize("name", PLANAR)
 sizes = pytest.mark.parametrize("n", [20_000, pytest.param(400_000, marks=pytest.mark.slow)])
 

@@ -9,13 +9,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from scorefield._checks import whole
 from scorefield._noise import standard_normal
-from scorefield._tensors import as_constant, floating, gradient, precise
+from scorefield._tensors import as_constant, floating, gradient, precise, require_numbers
 from scorefield._values import ByValue
 from scorefield.errors import ConfigError
 from scorefield.units import Moments
 
-__all__ = ["Density", "KnownScore", "Noised", "Planar", "Scale", "compose", "one_scale"]
+__all__ = ["Density", "KnownScore", "Noised", "Planar", "Scale", "compose", "count", "one_scale"]
 
 Scale = Float[Tensor, "*b"] | float
 
@@ -39,6 +40,16 @@ def one_scale(scale: Scale) -> Tensor:
             "a density noised to a level per row has no settings that describe it; describe it before diffuse()"
         )
     return scale
+
+
+def count(n: int) -> int:
+    """Return how many draws are wanted.
+
+    Raises:
+        ConfigError: no whole number, fewer than none, or none can be drawn on PyTorch's default device.
+    """
+    require_numbers()
+    return whole(n, "n", 0)
 
 
 class Density(ByValue, abc.ABC):

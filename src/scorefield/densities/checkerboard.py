@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield.densities.base import Planar
+from scorefield.densities.base import Planar, count
 from scorefield.units import Moments
 
 __all__ = ["Checkerboard"]
@@ -72,7 +72,7 @@ class Checkerboard(Planar):
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n 2"]:
         """Return n draws."""
-        corners = self._corners()
+        n, corners = count(n), self._corners()
         which = torch.randint(len(corners), (n,), generator=generator)
         inside = torch.rand(n, 2, generator=generator, dtype=torch.float64)
         return self._noised(corners[which] + self._edge * inside, generator)

@@ -21,7 +21,7 @@ from torch import Tensor
 from scorefield._checks import finite, positive, whole
 from scorefield._noise import standard_normal
 from scorefield._tensors import promoted
-from scorefield.densities.base import Noised, Planar
+from scorefield.densities.base import Noised, Planar, count
 from scorefield.units import Moments
 
 __all__ = ["Banana", "Funnel", "Ring", "TwoMoons"]
@@ -79,7 +79,7 @@ class Ring(Planar):
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n 2"]:
         """Return n draws."""
-        angle = 2 * math.pi * torch.rand(n, 1, generator=generator, dtype=torch.float64)
+        angle = 2 * math.pi * torch.rand(count(n), 1, generator=generator, dtype=torch.float64)
         r = self.radius + self.std * standard_normal(angle, generator)
         return self._noised(torch.cat([r * angle.cos(), r * angle.sin()], dim=1), generator)
 
@@ -129,7 +129,7 @@ class Banana(Planar):
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n 2"]:
         """Return n draws."""
-        z = standard_normal(torch.empty(n, 2, dtype=torch.float64), generator)
+        z = standard_normal(torch.empty(count(n), 2, dtype=torch.float64), generator)
         u = self.spread * z[:, :1]
         return self._noised(torch.cat([u, self._bend(u) + self.std * z[:, 1:]], dim=1), generator)
 
@@ -176,7 +176,7 @@ class Funnel(Noised):
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n d"]:
         """Return n draws."""
-        z = standard_normal(torch.empty(n, self.dim, dtype=torch.float64), generator)
+        z = standard_normal(torch.empty(count(n), self.dim, dtype=torch.float64), generator)
         v = self.std * z[:, :1]
         return self._noised(torch.cat([v, torch.exp(0.5 * v) * z[:, 1:]], dim=1), generator)
 
@@ -225,6 +225,7 @@ class TwoMoons(Planar):
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n 2"]:
         """Return n draws."""
+        n = count(n)
         arc = self._arc(math.pi * torch.rand(n, generator=generator, dtype=torch.float64))
         sign = torch.randint(2, (n, 1), generator=generator) * 2 - 1
         return self._noised(sign * arc + self.std * standard_normal(arc, generator), generator)

@@ -16,7 +16,7 @@ from torch import Tensor
 from scorefield._checks import reals
 from scorefield._noise import standard_normal
 from scorefield._tensors import flatten, floating, like
-from scorefield.densities.base import KnownScore, Noised
+from scorefield.densities.base import KnownScore, Noised, count
 from scorefield.units import Moments
 
 __all__ = ["Empirical"]
@@ -96,6 +96,6 @@ class Empirical(KnownScore, Noised):
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n *d"]:
         """Return n rows drawn with replacement, noised by (α, σ)."""
-        which = torch.randint(len(self.data), (n,), generator=generator)
+        which = torch.randint(len(self.data), (count(n),), generator=generator)
         x = self.data[which].to(torch.get_default_dtype())
         return like(self.alpha, x) * x + like(self.sigma, x) * standard_normal(x, generator)

@@ -18,7 +18,7 @@ from torch import Tensor
 from scorefield._checks import numbers, whole
 from scorefield._noise import standard_normal
 from scorefield._tensors import flatten, like, promoted
-from scorefield.densities.base import KnownScore, compose, one_scale
+from scorefield.densities.base import KnownScore, compose, count, one_scale
 from scorefield.units import Moments
 
 __all__ = ["Gaussian", "GaussianMixture"]
@@ -168,7 +168,7 @@ class GaussianMixture(KnownScore):
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n *d"]:
         """Return n draws: a component, then a Gaussian, then the noise of (α, σ)."""
-        c = self.components
+        n, c = count(n), self.components
         which = torch.multinomial(self.weights, max(n, 1), replacement=True, generator=generator)[:n]
         z = standard_normal(torch.empty(n, c.means.shape[1], dtype=torch.float64), generator)
         y = c.variances[which].sqrt() * z

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from scorefield._noise import Noise, derive_seed
-from scorefield._tensors import looked_at, precise
+from scorefield._tensors import looked_at, precise, uncast
 from scorefield.data import Batch
 from scorefield.errors import ConfigError, DivergedError
 from scorefield.models import NoisyModel
@@ -81,7 +81,7 @@ def train(
         for group in state.optimizer.param_groups:
             group["lr"] = rate
         batch = batches.batch(k)
-        with _said_if_not_compiled(), parallel.together():
+        with _said_if_not_compiled(), parallel.together(), uncast(parallel.device):
             loss = _gradient(state, batch, batches, engine, settings, parallel)
             norm = _clip(state, settings.clip)
         record = StepRecord(k + 1, rate, torch.stack([loss, norm.to(loss)]))
@@ -89,7 +89,7 @@ def train(
             unseen.append(record)
         elif not record.measured.isfinite().all():
             raise DivergedError(diagnosis(state, batch, record.loss))
-        with parallel.together():
+        with parallel.together(), uncast(parallel.device):
             state.optimizer.step()
         state.step = k + 1
         state.average_in()

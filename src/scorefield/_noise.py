@@ -12,18 +12,27 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from scorefield._checks import one_of
+from scorefield._checks import one_of, whole
 from scorefield._philox import normals, uniforms, words
 from scorefield._tensors import flatten, floating, precise
 from scorefield.errors import ConfigError
 
-__all__ = ["Noise", "Source", "Stream", "derive_seed", "seeded", "standard_normal", "uniform_like"]
+__all__ = ["Noise", "Source", "Stream", "derive_seed", "generator_at", "seeded", "standard_normal", "uniform_like"]
 
 
 def derive_seed(*parts: int | str) -> int:
     """Return a 63-bit seed that is a hash of ``parts``: independent streams from (seed, step, purpose) and no state."""
     text = "\x1f".join(str(part) for part in parts).encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") >> 1
+
+
+def generator_at(seed: int) -> torch.Generator:
+    """Return a generator of PyTorch's on the CPU at a seed, whichever library that comes from.
+
+    Raises:
+        ConfigError: no whole number of 64 bits.
+    """
+    return torch.Generator().manual_seed(whole(seed, "seed", -(2**63), 2**64 - 1))
 
 
 @contextmanager

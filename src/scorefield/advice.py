@@ -18,6 +18,7 @@ from scipy import optimize
 from torch import Tensor
 
 from scorefield._checks import whole
+from scorefield._noise import generator_at
 from scorefield._tensors import flatten
 from scorefield.units import UNCHANGED, Units
 
@@ -159,7 +160,7 @@ def taken(n: int, *, seed: int = 0) -> Int[Tensor, " m"]:
     """Return which of n examples are looked at: all, or 4096 of them."""
     if n <= _SAMPLED:
         return torch.arange(n)
-    return torch.randperm(n, generator=torch.Generator().manual_seed(seed))[:_SAMPLED]
+    return torch.randperm(n, generator=generator_at(seed))[:_SAMPLED]
 
 
 def _squares(a: Float[Tensor, "m d"], b: Float[Tensor, "n d"]) -> Float64[Tensor, "m n"]:

@@ -8,9 +8,11 @@ import pytest
 import torch
 
 import scorefield as sf
+from scorefield.advice import largest_distance
 from scorefield.data import Dataset
 from scorefield.guidance import Project
-from scorefield.metrics import nearest_neighbours
+from scorefield.metrics import c2st, nearest_neighbours, sliced_wasserstein
+from scorefield.plotting import mass_level
 
 RING, VE = sf.GaussianMixture.ring(), sf.VE(sigma_min=0.01, sigma_max=20.0)
 EXACT, NET = sf.Exact(RING, VE), sf.MLP(dim=2, width=8, depth=1)
@@ -50,6 +52,27 @@ def test_arrays_and_lists_are_measured_as_tensors_are() -> None:
     assert sf.mode_weights(X.numpy(), RING).shares == sf.mode_weights(X, RING).shares  # pyright: ignore[reportArgumentType]
     given = sf.LinearGaussian(EXACT, Project([[1.0, 0.0]]), np.ones((1, 1), "f4"), 0.1)  # pyright: ignore[reportArgumentType]
     assert given.denoise(X, 0.5).shape == X.shape
+
+
+SEEDED: dict[str, Callable[[Any], Any]] = {
+    "fisher": lambda seed: sf.fisher_divergence(EXACT, RING, n=20, seed=seed),
+    "c2st": lambda seed: c2st(X[:15], X[15:30], seed=seed),
+    "sliced": lambda seed: sliced_wasserstein(X[:15], X[15:30], projections=5, seed=seed),
+    "modes": lambda seed: sf.mode_weights(X, RING, seed=seed),
+    "advice": lambda seed: largest_distance(X.repeat(100, 1), seed=seed),
+    "plotting": lambda seed: mass_level(RING, 0.9, n=20, seed=seed),
+}
+
+
+@pytest.mark.parametrize("case", SEEDED)
+def test_a_seed_is_a_whole_number_of_any_library(case: str) -> None:
+    call = SEEDED[case]
+    assert call(np.int64(3)) == call(torch.tensor(3)) == call(3)
+    for seed in (-1, 2**63, 2**64 - 1):
+        call(seed)
+    for seed in (1.5, "3", None):
+        with pytest.raises(ValueError, match="seed must be a whole number"):
+            call(seed)
 
 
 def test_neighbours_of_bytes_are_those_of_the_same_numbers() -> None:

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._noise import derive_seed
+from scorefield._noise import derive_seed, generator_at
 from scorefield.config.data import DataConfig
 from scorefield.data import Dataset, quantize
 from scorefield.errors import ConfigError, DataError
@@ -124,7 +124,7 @@ def labelled_examples(
         )
     if n < 2:
         raise ConfigError(f"at least 2 examples are needed to say anything with an error; received {n}")
-    chosen = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))[:n]
+    chosen = torch.randperm(len(data), generator=generator_at(seed))[:n]
     return data.subset(chosen)
 
 

@@ -84,10 +84,9 @@ def pair(x: Tensor, y: Tensor, other: str = "y") -> tuple[Float[Tensor, "n D"], 
     Raises:
         ValueError: what `rows` refuses, or samples of different events.
     """
-    x, y = numbers(x, "x"), numbers(y, other)
     a, b = rows(x, "x"), rows(y, other)
     if a.shape[1] != b.shape[1]:
-        raise ValueError(f"x and {other} must be of one event; received {tuple(x.shape)} and {tuple(y.shape)}")
+        raise ValueError(f"x and {other} must be of one event; received {a.shape[1]} and {b.shape[1]} numbers each")
     return a, b
 
 

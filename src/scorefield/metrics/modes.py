@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from scorefield._checks import numbers, require
+from scorefield._noise import generator_at
 from scorefield.densities import GaussianMixture
 from scorefield.metrics.estimate import Estimate, share
 
@@ -52,7 +53,7 @@ def mode_weights(x: Float[Tensor, "n *d"], mixture: GaussianMixture, *, seed: in
         seed: of the draws that tell which share each region should have.
     """
     counts = _counts(x, mixture)
-    reference = _counts(mixture.sample(_REFERENCE, torch.Generator().manual_seed(seed)), mixture)
+    reference = _counts(mixture.sample(_REFERENCE, generator_at(seed)), mixture)
     return _weights(counts, reference.double() / _REFERENCE, _homogeneity_p(counts, reference))
 
 

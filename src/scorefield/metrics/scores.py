@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from scorefield._checks import as_number, numbers, require, whole
-from scorefield._noise import standard_normal
+from scorefield._noise import generator_at, standard_normal
 from scorefield._tensors import flatten, sum_event
 from scorefield.densities import Density, Similarity
 from scorefield.grids import LogSNR
@@ -44,7 +44,7 @@ def fisher_divergence(
     require(ScoreModel, model, "the model", "Exact or a Denoiser")
     require(Density, target, "the target", "GaussianMixture.ring()")
     whole(n, "n", 2)
-    process, generator = model.process, torch.Generator().manual_seed(seed)
+    process, generator = model.process, generator_at(seed)
     if t is not None and not process.t_min <= as_number(t) <= process.t_max:
         raise ValueError(f"t must lie in the process's [{process.t_min:g}, {process.t_max:g}]; received {t!r:.80}")
     x0 = target.sample(n, generator)

@@ -12,11 +12,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from scorefield._checks import whole
+from scorefield._noise import generator_at
 from scorefield.errors import needing
 from scorefield.metrics.estimate import Estimate, Kernel, pair, row_means, share
 
 __all__ = ["c2st", "energy_distance", "mmd", "sliced_wasserstein", "wasserstein"]
 
+_SHORT = 2**32  # NumPy's seeds are below it
 Rows = Float[Tensor, "n *d"]
 
 
@@ -63,7 +66,8 @@ def sliced_wasserstein(x: Rows, y: Rows, *, projections: int = 200, seed: int = 
     Cost: O(projections · n log n). Needs the ``metrics`` extra.
     """
     a, b = pair(x, y)
-    return float(_ot().sliced_wasserstein_distance(a.numpy(), b.numpy(), n_projections=projections, seed=seed))
+    short = whole(seed, "seed") % _SHORT
+    return float(_ot().sliced_wasserstein_distance(a.numpy(), b.numpy(), n_projections=projections, seed=short))
 
 
 def c2st(x: Rows, y: Rows, *, seed: int = 0) -> tuple[Estimate, float]:
@@ -82,10 +86,12 @@ def c2st(x: Rows, y: Rows, *, seed: int = 0) -> tuple[Estimate, float]:
         raise ValueError(
             f"a classifier needs twelve or more samples of each to learn from; received {len(a)} and {len(b)}"
         )
-    shuffle = torch.Generator().manual_seed(seed)
+    shuffle = generator_at(seed)
     a, b = (v[torch.randperm(len(v), generator=shuffle)] for v in (a, b))
     label = torch.arange(2).repeat_interleave(half).numpy()
-    judge = make_pipeline(StandardScaler(), MLPClassifier((64, 64), early_stopping=True, random_state=seed))
+    judge = make_pipeline(
+        StandardScaler(), MLPClassifier((64, 64), early_stopping=True, random_state=whole(seed, "seed") % _SHORT)
+    )
     judge.fit(torch.cat([a[:half], b[:half]]).numpy(), label)
     test = torch.cat([a[half : 2 * half], b[half : 2 * half]]).numpy()
     hits = int((judge.predict(test) == label).sum())

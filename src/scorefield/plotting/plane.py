@@ -11,6 +11,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
+from scorefield._noise import generator_at
 from scorefield.densities import Density
 
 __all__ = ["Square", "Terrain", "mass_level"]
@@ -101,7 +102,7 @@ class Terrain:
 
 def mass_level(density: Density, mass: float, *, n: int = 10_000, seed: int = 0) -> float:
     """Return the log-density above which ``mass`` of the distribution lies: the (1 − mass)-quantile of log p over n draws."""
-    draws = density.sample(n, torch.Generator().manual_seed(seed)).double()
+    draws = density.sample(n, generator_at(seed)).double()
     return torch.quantile(in_parts(density.log_prob, draws), 1 - mass).item()
 
 

@@ -33,7 +33,11 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         return
     with making(target.parent) as folder:
         made = folder / Path(path).name  # whose extension decides what is written
-        yield made
+        try:
+            yield made
+        except OSError as error:
+            error.filename = error.filename or os.fspath(path)  # which writing does not name
+            raise
         if target.exists():
             shutil.copymode(target, made)
         os.replace(made, target)

@@ -329,6 +329,15 @@ def test_a_folder_that_cannot_be_written_is_no_bug(capsys, monkeypatch, tmp_path
     assert capsys.readouterr().err == f"scorefield: {tmp_path / 'hub'}: {os.strerror(number)}\n"
 
 
+def test_a_working_folder_that_was_removed_is_no_bug(capsys, monkeypatch, tmp_path: Path):
+    monkeypatch.setattr("scorefield.cli.doctor.run", lambda args: len(os.getcwd()))
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert main(["doctor"]) == 2
+    assert capsys.readouterr().err == "scorefield: the working folder no longer exists: enter another\n"
+
+
 def test_a_folder_without_permission_is_refused_at_once(capsys, monkeypatch, tmp_path: Path):
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     assert main(["convert", "digits", "--to", "hub", "--out", str(tmp_path / "hub")]) == 2

@@ -73,6 +73,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         console.abandon_output()  # the reader left; so do we, quietly
         return 0
     except Exception as error:
+        if isinstance(error, FileNotFoundError) and not _somewhere():
+            return _fail("the working folder no longer exists: enter another", 2)
         if isinstance(error, OSError) and error.errno in _FORBIDDEN + FULL:
             console.abandon_output()
             return _fail(f"{error.filename or 'a file'}: {error.strerror}", 2 if error.errno in _FORBIDDEN else 1)
@@ -103,6 +105,14 @@ def build_parser(wanted: Sequence[str] = COMMANDS) -> ArgumentParser:
         summary = (module.__doc__ or "").partition("\n")[0].partition(": ")[2].rstrip(".")
         commands.add_subcommand(name, module.parser(), help=summary)
     return parser
+
+
+def _somewhere() -> bool:
+    """Return whether there is a working folder: it may have been removed by others."""
+    try:
+        return bool(os.getcwd())
+    except FileNotFoundError:
+        return False
 
 
 def _at_home(found: re.Match[str]) -> str:

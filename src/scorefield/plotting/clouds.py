@@ -16,6 +16,7 @@ from matplotlib.lines import Line2D
 from PIL import Image
 from torch import Tensor
 
+from scorefield._replacing import replacing
 from scorefield.densities import Density
 from scorefield.models import Exact
 from scorefield.plotting.plane import Square, Terrain, in_parts
@@ -139,7 +140,10 @@ def save_path_film(
     colours = frames[-1].quantize(64)
     frames = [frame.quantize(palette=colours, dither=Image.Dither.NONE) for frame in frames]
     frames += [frames[-1]] * (2 * fps)
-    frames[0].save(path, save_all=True, append_images=frames[1:], duration=round(1000 / fps), loop=0, optimize=True)
+    with replacing(path) as place:
+        frames[0].save(
+            place, save_all=True, append_images=frames[1:], duration=round(1000 / fps), loop=0, optimize=True
+        )
 
 
 def _frame(x: Float[Tensor, "n 2"], t: Float[Tensor, ""], exact: Exact, square: Square) -> Image.Image:

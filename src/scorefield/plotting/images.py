@@ -10,6 +10,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
+from scorefield._replacing import replacing
 from scorefield.errors import ConfigError
 
 __all__ = ["exposed", "gif", "grid_image", "save_film", "save_grid", "to_unit"]
@@ -54,7 +55,8 @@ def save_grid(path: Path, x: Float[Tensor, "n c h w"], columns: int | None = Non
     """Write `grid_image` to ``path``, by its extension; equal samples give equal bytes."""
     picture = grid_image(x, columns, ends)
     if path.suffix not in VECTOR:
-        picture.save(path)
+        with replacing(path) as place:
+            picture.save(place)
         return
     from scorefield.plotting.panels import picture_row  # matplotlib, where it is needed
 
@@ -71,7 +73,8 @@ def save_film(path: Path, trajectory: Float[Tensor, "f n c h w"], fps: int = 12,
         ConfigError: another extension, or .mp4 without the ``video`` extra.
     """
     if path.suffix == ".gif":
-        path.write_bytes(gif(trajectory, fps, ends))
+        with replacing(path) as place:
+            place.write_bytes(gif(trajectory, fps, ends))
     elif path.suffix == ".mp4":
         _save_mp4(path, _film(trajectory, fps, ends), fps)
     else:

@@ -10,6 +10,8 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
+from scorefield._replacing import replacing
+
 __all__ = ["Placed", "plain", "sheet"]
 
 _UNDATED = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}  # the same figure is the same file
@@ -66,9 +68,9 @@ def sheet(
     path = Path(path)
     # TrueType, so that text stays text.
     fonts = mpl.rc_context({"pdf.fonttype": 42, "ps.fonttype": 42, "svg.hashsalt": "scorefield"})
-    with fonts, warnings.catch_warnings():
+    with fonts, warnings.catch_warnings(), replacing(path) as place:
         # A letter that the typeface lacks, of a file's name mostly, is an empty box.
         warnings.filterwarnings("ignore", "Glyph")
         figure.savefig(
-            path, dpi=150, bbox_inches="tight" if tight else None, metadata=_UNDATED.get(path.suffix.lower())
+            place, dpi=150, bbox_inches="tight" if tight else None, metadata=_UNDATED.get(path.suffix.lower())
         )

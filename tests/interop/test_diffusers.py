@@ -355,6 +355,7 @@ def elsewhere(folder: Path) -> None:
         ),
         (lambda f: spoil(f, UNET, _class_name="UNet2DConditionModel"), ConfigError, "found UNet2DConditionModel"),
         (lambda f: spoil(f, UNET, down_block_types=["DownBlock2D"]), ConfigError, "diffusers says"),
+        (lambda f: spoil(f, UNET, norm_num_groups=0), ConfigError, "diffusers says"),
         (lambda f: spoil(f, UNET, block_out_channels=[32, 10**9]), CheckpointError, "has 1000000000"),
         (lambda f: spoil(f, UNET, block_out_channels=[[32], 64]), CheckpointError, r"has \[32\]"),
         (lambda f: spoil(f, UNET, layers_per_block=10**9), CheckpointError, "layers_per_block"),

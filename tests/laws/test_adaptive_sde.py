@@ -46,7 +46,7 @@ def test_tighter_tolerances_refine_one_path() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("tighter", "lost", "cost"), [(1, 0.07, 55), (5, 0.01, 150)])
 def test_the_variance_lost_is_as_documented(tighter: int, lost: float, cost: float) -> None:
-    """Within four standard errors, √(2/40 000) of the variance each."""
+    """Within four standard errors, √(2/40 000) of the variance each: 2.8 %. Of the 1 % it says that less than 3.8 % is lost."""
     copy = COPIES["VP"]
     found = sample(
         copy.model("gaussian"), Route(AdaptiveSDE(), down(1)).finer(tighter), (20_000, 2), grid=LogSNR(1), seed=2

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from jsonargparse import ArgumentParser, Namespace
 
-from scorefield.cli.console import Progress, stage, warn
+from scorefield.cli.console import Progress, note, stage, warn
 from scorefield.cli.files import free_folder, write_text
 from scorefield.cli.options import Whole0, Whole1, command
 
@@ -55,7 +55,10 @@ def run(args: Namespace) -> int:
     from scorefield.runs import Run
     from scorefield.training import OneProcess
 
-    path = free_folder(Path("runs/quickstart")) if args.run is None else Path(args.run)
+    usual = Path("runs/quickstart")
+    path = free_folder(usual) if args.run is None else Path(args.run)
+    if args.run is None and path != usual:
+        note(f"{usual} is there already: this run starts anew, in {path}")
     began = time.perf_counter()
     values = {**_CONFIG, "seed": args.seed, "train": {**_CONFIG["train"], "steps": args.steps}}
     with Run(validate(RunConfig, values, "command line"), path, parallel=OneProcess(), warn=warn) as made:

@@ -41,7 +41,9 @@ def parser() -> ArgumentParser:
         "-n", type=Whole1, help="samples by each sampler; by default 20000 of a mixture, 1000 of the others"
     )
     parser.add_argument("--seed", type=int, default=0, help="decides initial weights, batches and samples")
-    parser.add_argument("--out", type=str, metavar="FOLDER", help="folder to write; toy-NAME by default")
+    parser.add_argument(
+        "--out", type=str, metavar="FOLDER", help="folder to write, anew each time; toy-NAME by default"
+    )
     parser.add_argument("--fast-dev-run", action="store_true", help="a trial of every part with four tiny steps")
     return parser
 

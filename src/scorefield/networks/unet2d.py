@@ -45,7 +45,7 @@ class UNet2D(nn.Module):
         self.architecture, self.told, self.timesteps, self.sign = architecture, told, timesteps, sign
         try:
             self.unet = UNet2DModel(**{k: v for k, v in architecture.items() if not k.startswith("_")})
-        except (TypeError, ValueError, KeyError, NotImplementedError) as error:
+        except Exception as error:  # settings that cannot be raise anything there
             raise ConfigError(
                 f"architecture: expected the config.json of a UNet2DModel; diffusers says: {error}"
             ) from error

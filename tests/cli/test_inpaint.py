@@ -407,3 +407,19 @@ def test_the_whole_path_on_mnist(capsys, mnist_dir: Path, tmp_path: Path):
     assert told["agreement"] in (0, 0.5, 1)
     assert told["evaluations_per_sample"] == 5
     assert out.stat().st_size > 0
+
+
+def test_noise_that_drowns_a_column_is_doubted(tmp_path: Path, capsys) -> None:
+    x = np.random.default_rng(0).normal([170.0, 0.02], [10.0, 0.005], (200, 2)).astype("f4")
+    for name, array in (("x", x), ("first", x[0]), ("hidden", np.array([True, False]))):
+        np.save(tmp_path / f"{name}.npy", array)
+    table = train(
+        tmp_path / "run", "--data.kind", "path", "--data.path", str(tmp_path / "x.npy"), "--network.kind", "mlp"
+    )
+    given = ["--image", str(tmp_path / "first.npy"), "--mask", str(tmp_path / "hidden.npy"), "--method", "pigdm"]
+    for more, doubted in (([], True), (["--noise", "1e-4"], False)):
+        capsys.readouterr()
+        assert main(ask(table, tmp_path / "x.npz", *given, *more)) == 0
+        assert (
+            "noise, 0.05, is more than a coordinate of the data varies, 0.005" in capsys.readouterr().err
+        ) == doubted

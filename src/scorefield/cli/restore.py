@@ -29,6 +29,7 @@ from scorefield.plotting import grid_image, picture_row
 from scorefield.pretrained import load_judge, load_model
 from scorefield.sampling import sample
 from scorefield.training import pick_device
+from scorefield.units import INSIDE, Units
 
 __all__ = ["NOISE", "Problem", "Subject", "restore", "subject"]
 
@@ -95,6 +96,8 @@ def restore(args: Namespace, it: Subject, problem: Problem) -> int:
         )
         sampler, grid = choice.build(model.process)
         asked = {"noise": NOISE, **_settings(args), "sigma_data": deviation(it.loaded.config)}
+        if args.method in MEASURED:
+            _doubt(asked["noise"], it.loaded.model.units)
         model, sampler = conditioned(
             *(args.method, model, sampler, it.truth, problem.A, problem.y, problem.hidden), **asked
         )
@@ -178,6 +181,16 @@ def _write(x: Float[Tensor, "n *d"], it: Subject, problem: Problem, report: dict
             f"{drawings} by {report['method']}": grid_image(x, math.ceil(len(x) / rows), it.loaded.model.ends),
         }
         picture_row(place, panels, f"{it.name}, {problem.what}: {_measured(report)}")
+
+
+def _doubt(noise: float, units: Units | None) -> None:
+    """Warn of noise that is more than a coordinate of the data varies, such as a column of a table in small units."""
+    least = math.inf if units is None else INSIDE * units.scale.min().item()
+    if noise > least:
+        warn(
+            f"the measurement's noise, {noise:g}, is more than a coordinate of the data varies, {least:.3g}, and says nothing of it; "
+            "set --noise in the units of the data"
+        )
 
 
 def _measured(report: dict[str, Any]) -> str:

@@ -14,8 +14,10 @@ from scorefield import (
     AdaptiveODE,
     AnnealedLangevin,
     Denoiser,
+    DPMpp2M,
     Exact,
     GaussianMixture,
+    Grid,
     Karras,
     Ladder,
     LogNormal,
@@ -109,20 +111,28 @@ def _bought(folder: Path, file: str, model: ScoreModel) -> None:
     alone = energy_distance(RING.sample(DRAWS, torch.Generator().manual_seed(2)), truth)
     rows = [["draws of the distribution itself", *[_thousandths(alone)] * len(BUDGETS)]]
     found: dict[str, dict[int, Estimate]] = {}
-    for sampler, usual in _everyone():
+    for sampler, usual in [*_everyone(), (DPMpp2M(), "fitted")]:
         if usual == "constant" or isinstance(sampler, AdaptiveODE | AdaptiveSDE):
             continue  # it stays at its level, or takes as many evaluations as it needs
         chain = AnnealedLangevin(0.5 * 0.01**2, repeats=2) if isinstance(sampler, AnnealedLangevin) else sampler
-        found[_name(chain)] = {}
+        name = _name(chain) if usual != "fitted" else f"{_name(chain)}, Grid.fit"
+        found[name] = {}
         for budget in BUDGETS:
             transitions = max(1, int((budget - 1) // chain.evaluations))
-            levels = geometric(20.0, 0.01, transitions)
-            grid = {"karras": Karras(transitions), "log_snr": LogSNR(transitions), "ladder": Ladder(levels)}[usual]
+            grid = _grid(usual, transitions, model)
             drawn = sample(model, chain, (DRAWS, 2), grid=grid).x
-            found[_name(chain)][budget] = energy_distance(drawn, truth)
+            found[name][budget] = energy_distance(drawn, truth)
     rows += [[f"`{name}`", *map(_thousandths, by.values())] for name, by in found.items()]
     save_table(folder, file, ["evaluations:", *map(str, BUDGETS)], rows)
     (folder / f"{file}_words.inc").write_text("".join(f"- {_words(found, budget, alone)}\n" for budget in BUDGETS))
+
+
+def _grid(usual: str, transitions: int, model: ScoreModel) -> Grid:
+    """Return a grid by the name of its kind."""
+    if usual == "fitted":
+        return Grid.fit(model, transitions, (2,), of="data")
+    levels = geometric(20.0, 0.01, transitions)
+    return {"karras": Karras(transitions), "log_snr": LogSNR(transitions), "ladder": Ladder(levels)}[usual]
 
 
 def _thousandths(found: Estimate) -> str:
@@ -138,7 +148,10 @@ def _words(found: dict[str, dict[int, Estimate]], budget: int, alone: Estimate) 
     if same:
         others = [f"`{name}`" for name in at if name not in same]
         who = f"all but {', '.join(others)}" if len(others) < len(same) else ", ".join(f"`{name}`" for name in same)
-        return f"After **{budget} evaluations** {who if others else 'all'} are indistinguishable from exact sampling."
+        verb = "is" if len(same) == 1 else "are"
+        return (
+            f"After **{budget} evaluations** {who if others else 'all'} {verb} indistinguishable from exact sampling."
+        )
     best = min(at.values(), key=lambda estimate: estimate.value)
     near = ", ".join(f"`{name}` ({_thousandths(at[name])})" for name in _within(at, best))
     heun = f"`Heun`, the default, is at {_thousandths(at['Heun'])}"

@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from scipy.integrate import quad
 from torch import Tensor
 
 from scorefield import (
@@ -15,11 +17,13 @@ from scorefield import (
     VP,
     AdaptiveODE,
     Constant,
+    DPMpp2M,
     Euler,
     Exact,
     Gaussian,
     GaussianMixture,
     Grid,
+    Heun,
     Karras,
     Ladder,
     LogSNR,
@@ -36,6 +40,7 @@ from scorefield import (
 )
 from scorefield.grids import Counted, Fitted, local_errors, times_of
 from scorefield.samplers import Multistep
+from scorefield.toys import TOYS
 
 from .cases import PROCESSES, normal
 from .everything import public
@@ -132,6 +137,30 @@ def test_for_gaussian_data_the_fitted_grid_is_evenly_spaced_in_angle(std: float)
 def test_errors_that_count_the_same_wherever_they_are_made_give_another_grid(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local_errors, "_spread", lambda y: torch.ones(()))
     assert (fitted_to(0.3) - 1).abs().max() > 0.3
+
+
+@pytest.mark.parametrize("steps", [1, 4, 12])
+@pytest.mark.parametrize("std", [0.3, 2.0])
+def test_a_grid_of_the_data_makes_the_closing_denoising_one_of_its_equal_steps(std: float, steps: int) -> None:
+    """The integrals of 1/√(cos θ) between the angles are equal, the last of them down to where the process ends, within 2 %."""
+    model = Exact(Gaussian([30.0, -50.0], std**2), PLACE)
+    ratios = PLACE.ratio(Grid.fit(model, steps, (2,), of="data", paths=32, places=384).times(PLACE))
+    angles = [*(ratios / std).atan().tolist(), math.atan(0.01 / std)]
+    parts = [quad(lambda a: math.cos(a) ** -0.5, low, high)[0] for high, low in pairwise(angles)]
+    np.testing.assert_allclose(parts, np.mean(parts), rtol=0.02)
+
+
+@pytest.mark.parametrize("toy", ["mixture", "ring8"])
+@pytest.mark.parametrize("process", [EDM(), VP()], ids=str)
+@pytest.mark.parametrize("steps", [4, 7])
+def test_with_few_evaluations_the_grid_of_the_data_ends_far_nearer_the_flow(
+    toy: str, process: Process, steps: int
+) -> None:
+    model, shape = Exact(TOYS[toy].density, process), (256, 2)
+    end = sample(model, Heun(), shape, grid=LogSNR(100)).x
+    grids = Grid.fit(model, steps, (2,), of="data"), Karras(steps)
+    fitted, karras = ((sample(model, DPMpp2M(), shape, grid=grid).x - end).norm(dim=1).mean() for grid in grids)
+    assert 1.8 * fitted < karras
 
 
 @pytest.mark.parametrize(("sampler", "gain"), [(Euler(), 1.5), (Multistep("ipndm"), 1.5)])

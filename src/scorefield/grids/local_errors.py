@@ -1,7 +1,7 @@
 """How far a step of Euler's method is off along the paths of a model's probability flow: what `scorefield.Grid.fit` divides equally."""
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -10,7 +10,10 @@ from scorefield._noise import Noise
 from scorefield.processes import Process
 from scorefield.units import Moments
 
-__all__ = ["Flow", "errors_along"]
+__all__ = ["Flow", "Held", "errors_along"]
+
+Held = Literal["noise", "data"]
+"""What a sampler extrapolates from the levels before."""
 
 
 @runtime_checkable
@@ -33,8 +36,8 @@ class Flow(Protocol):
 
 
 @torch.no_grad()
-def errors_along(model: Flow, event: Sequence[int], paths: int, times: Tensor) -> tuple[Tensor, Tensor]:
-    """Return σ/α at the times, and Σ √e up to each."""
+def errors_along(model: Flow, event: Sequence[int], paths: int, times: Tensor, of: Held) -> tuple[Tensor, Tensor]:
+    """Return σ/α at the times, and Σ √e up to each; e of "noise" is in units of the states' spread, of "data" in the data's own."""
     alpha, sigma = model.process.alpha_sigma(times)
     z = Noise(range(paths), event, stream="fit").normal()
     x = model.prior(times[0]).place(z.to(next(model.parameters(), z).device))
@@ -45,7 +48,8 @@ def errors_along(model: Flow, event: Sequence[int], paths: int, times: Tensor) -
         euler = y + h * slope
         error = 0.5 * h * (model.noise(alpha[k] * euler, times[k]) - slope)
         y = euler + error
-        passed.append(passed[-1] + (error.square().mean().sqrt() / _spread(y)).sqrt().item())
+        unit = _spread(y) if of == "noise" else 1.0
+        passed.append(passed[-1] + (error.square().mean().sqrt() / unit).sqrt().item())
         slope = model.noise(alpha[k] * y, times[k])
     return rho, torch.tensor(passed, dtype=torch.float64)
 

@@ -145,7 +145,8 @@ def row(problem: Problem, name: str) -> str:
         counts = torch.bincount((x[:, None] - means).abs().argmin(1), minlength=len(shares)) / DRAWS
         error = (shares * (1 - shares) / DRAWS).sum().div(2).sqrt()
         cells.append(f"{(counts - shares).abs().sum() / 2:.3f} ± {error:.3f}")
-    return f"| {name} | {drawn.evaluations} | {' | '.join(cells)} |"
+    whole = " | ".join(cells).replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}")
+    return f"| {name} | {drawn.evaluations} | {whole} |"
 
 
 def main() -> None:

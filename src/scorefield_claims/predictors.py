@@ -106,7 +106,7 @@ def verdict(errors: Errors, floor: float) -> tuple[Verdict, str]:
             case = f"{process}, {name}, {cost}"
             first[case] = _below(e[name], e[_CORRECTOR], floor)
             second[case] = _below(e[f"{name} + corrector"], e[name], floor)
-    orders = {"predictor < corrector": first, "predictor-corrector < predictor": second}
+    orders = {"the predictor beats the corrector": first, "predictor-corrector beats the predictor": second}
     undecided = any(None in cases.values() for cases in orders.values())
     told = f"errors differ by more than 2 standard errors, and one is more than {floor:g} from zero"
     return rule(
@@ -123,8 +123,10 @@ def _count(cases: Mapping[str, bool | None]) -> str:
     """Return how often an order holds, and which cases contradict it."""
     found = list(cases.values())
     broken = [case for case, held in cases.items() if held is False]
-    against = f", is contradicted in {len(broken)} ({'; '.join(broken)} evaluations)" if broken else ""
-    return f"holds in {found.count(True)} of {len(found)} cases, cannot be told in {found.count(None)}{against}"
+    counts = [f"in {found.count(True)} of {len(found)} cases"]
+    counts += [f"is beaten in {len(broken)} ({'; '.join(broken)} evaluations)"] if broken else []
+    counts += [f"is too close to tell in {found.count(None)}"] if None in found else []
+    return ", ".join(counts)
 
 
 def draw(path: Path, errors: Errors, what: str) -> None:

@@ -147,7 +147,7 @@ def test_an_order_seen_in_some_cases_and_contradicted_in_none_holds_only_if_it_c
     verdict, reason = predictors.verdict(errors, 5.0)
     assert verdict == Verdict.HOLDS_ONLY_IF
     assert "2 standard errors" in reason
-    assert "holds in 2 of 4 cases, cannot be told in 2" in reason
+    assert "in 2 of 4 cases, is too close to tell in 2" in reason
 
 
 def _errors(predictor: float, both: float) -> predictors.Errors:

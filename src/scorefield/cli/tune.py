@@ -30,9 +30,9 @@ _LEAST = 100
 def parser() -> ArgumentParser:
     """Return the parser of the command."""
     parser = command(
-        "Draw from a model with more and less churn and guidance, measure how far each is from held-out data, and say which is nearest, "
-        "and whether it differs from the run's own by more than chance. Ways are chosen on one half of samples and data, and reported on "
-        "the other. Writes tune.json."
+        "Draw from a model with more and less churn (noise added on the way) and guidance, measure how far each is from held-out data, "
+        "and say which is nearest, and whether it differs from the run's own by more than chance. Ways are chosen on one half of samples "
+        "and data, and reported on the other. Writes tune.json."
     )
     model(parser)
     parser.add_argument("-n", "--n", type=Whole2, default=1000, metavar="N", help="samples of each way, at least 100")

@@ -122,7 +122,7 @@ def measure(recipe: CircleField) -> Finding:
 
 
 def _draw(path: Path, fields: Mapping[str, tuple[_Case, sf.ScoreModel, sf.Exact]]) -> None:
-    """Draw the circle's true score, the learned one, and the relative error of the learned one; the mixture's are in mixture.png."""
+    """Draw the circle's true score, the learned one, and the relative error of the learned one."""
     for name, (case, model, exact) in fields.items():
         target = path if name == "circle" else path.with_name(f"{name}.png")
         score_panels(target, model, exact, case.t, _SQUARE)

@@ -5,9 +5,10 @@ without by a classifier of noisy states. An independent judge reads what was dra
 the diversity within a class is reported beside the share of digits that are the class asked for: the mean distance between two samples of a
 class, over that of two test digits of it.
 
-A method passes where the share of asked digits, at its upper 95 % bound, is at least ``share``, and diversity at least ``diversity``; real
-test digits' share, read by the same judge, is given beside it. Plain conditions, which draw from the learned distribution of the class with
-all its errors, may fall short where exaggerated ones pass: then the claim holds only if the class is exaggerated.
+A method passes where the share of asked digits, at its upper 95 % bound, is at least ``share`` = 99 %, and diversity at least
+``diversity`` = 0.5; real test digits' share, read by the same judge, is given beside it. Plain conditions, which draw from the learned
+distribution of the class with all its errors, may fall short where exaggerated ones pass: then the claim holds only if the class is
+exaggerated.
 """
 
 from collections.abc import Mapping

@@ -9,7 +9,7 @@ best of all: the prior's share of ones is a tenth, and the posterior's should be
 ones no more often than that.
 
 The claim holds if guidance by the posterior (ΠGDM) agrees with the originals at least as often as replacement on average over
-masks, within ``margin`` standard errors, so does RePaint, and neither ΠGDM nor the particles lose the ones: at the lower 95 % bound
+masks, within ``margin`` = 3 standard errors, so does RePaint, and neither ΠGDM nor the particles lose the ones: at the lower 95 % bound
 they restore more of them than the tenth, ``prior``, that digits drawn at random would be.
 """
 

@@ -6,8 +6,9 @@ finds for its γ and T.
 Quality is precision: the share of samples that lie among test digits in the features of an independent judge, over that of training
 digits. The judge's confidence would not do: it is sure of noise, too.
 
-Beside it a network of its own for each L, trained on its ladder alone as NCSN is: with a verdict each, "fails" below ``fails`` of real
-digits' precision and "works" from ``works`` on, of which the claim is independent, since how far they were trained is part of it.
+Beside it a network of its own for each L, trained on its ladder alone as NCSN is: with a verdict each, "fails" below ``fails`` = 10 % of
+real digits' precision and "works" from ``works`` = 50 % on. The claim does not depend on these: how far they were
+trained is part of it.
 
 The claim holds if one level fails (below ``fails`` of real digits' precision), ten levels reach ``works``, and the rule's fifty reach
 ``works`` too.

@@ -4,8 +4,8 @@ One level is a denoising autoencoder's walk: Langevin dynamics at σ = 0.1 on p_
 trained at that level alone, and on the one that knows every level. Annealing spends as many evaluations of the latter on a ladder from
 σ_1 = 10, where all digits overlap. The judge reads where the chains end, and the χ² test compares that with the digits' shares.
 
-Thresholds: at one level most chains must still show the digit they started with, on either network, and annealed at most ``kept`` of
-them, three times that digit's share of the data.
+Thresholds: at one level most chains must still show the digit they started with, on either network, and annealed at most
+``kept`` = 30 % of them, three times that digit's share of the data.
 """
 
 from collections.abc import Mapping, Sequence

@@ -676,7 +676,9 @@ MUTANTS = [
     Mutant("measured: the mean forgotten", "config/measure.py", '{"mean_data": mean,', '{"mean_data": 0.0,'),
     Mutant("config: a chain at the noisiest level", "config/sampling.py", "t=process.t_min", "t=process.t_max"),
     Mutant("IDX: bytes after the body", "data/idx.py", "if stream.read(1):", "if False:"),
-    Mutant("pictures: 16 bits cut off", "data/folder.py", "(values + 128) // 257", "values // 257"),
+    Mutant(
+        "pictures: 16 bits cut off", "data/folder.py", "(255 * values + white // 2) // white", "255 * values // white"
+    ),
     Mutant("pictures: transparency on black", "data/folder.py", 'image.size, "white")', 'image.size, "black")'),
     Mutant("arrays: booleans are 0 and 1", "data/arrays.py", ".mul_(255)", ""),
     Mutant(

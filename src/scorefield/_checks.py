@@ -176,12 +176,13 @@ def numbers(x: object, what: str) -> Tensor:
     Raises:
         ConfigError: something else; complex numbers, which a conversion would strip of their imaginary parts.
     """
-    value = as_tensor(x)
+    holder = isinstance(getattr(x, "x", None), Tensor)  # a Dataset is a sequence, too
+    value = None if holder else as_tensor(x)
     if value is not None and value.is_meta:
         raise Refused(f"{what} must hold numbers; received a tensor on the device meta, which has a shape alone")
     if value is None or value.is_complex():
         kind = type(x).__name__ if value is None else value.dtype
-        inside = ", whose attribute x is one" if isinstance(getattr(x, "x", None), Tensor) else ""
+        inside = ", whose attribute x is one" if holder else ""
         inside = ", not of numbers or not of equal lengths" if isinstance(x, list | tuple) else inside
         raise Refused(f"{what} must be a tensor or an array of real numbers; received {kind}{inside}")
     return value

@@ -36,7 +36,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         try:
             yield made
         except OSError as error:
-            error.filename = error.filename or os.fspath(path)  # which writing does not name
+            if error.errno is not None:  # the system's own, which of writing names no file
+                error.filename = error.filename or os.fspath(path)
             raise
         if target.exists():
             shutil.copymode(target, made)

@@ -115,7 +115,9 @@ def recording() -> Iterator[None]:
 def uncast(device: torch.device) -> AbstractContextManager[object]:
     """Return a context that leaves autocast, which would round what solvers, exact scores and optimisers multiply."""
     # Not entered where there is none: within another context autocast keeps the weights it has cast.
-    return torch.autocast(device.type, enabled=False) if torch.is_autocast_enabled(device.type) else nullcontext()
+    known = torch.amp.is_autocast_available(device.type)
+    inside = known and torch.is_autocast_enabled(device.type)
+    return torch.autocast(device.type, enabled=False) if inside else nullcontext()
 
 
 def precise(device: torch.device) -> torch.dtype:

@@ -20,11 +20,11 @@ class Shares:
     expected: list[float]
 
 
-def test_the_running_mean_stands_at_the_end_of_what_it_is_of(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_running_mean_stands_at_the_end_of_what_it_is_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     figures: list[Figure] = []
-    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: figures.append(figure))
+    monkeypatch.setattr(Figure, "savefig", lambda figure, place, **_: (figures.append(figure), Path(place).touch()))
     steps, losses = list(range(20, 820, 20)), [float(k + 1) for k in range(40)]
-    loss_curve(Path("x.png"), steps, losses)
+    loss_curve(tmp_path / "x.png", steps, losses)
     raw, mean = figures[0].axes[0].lines
     assert raw.get_xdata().tolist() == steps
     assert raw.get_ydata().tolist() == losses
@@ -32,10 +32,10 @@ def test_the_running_mean_stands_at_the_end_of_what_it_is_of(monkeypatch: pytest
     assert mean.get_ydata().tolist() == pytest.approx([k + 1.5 for k in range(39)])
 
 
-def test_evaluations_are_numbers_as_people_write_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_evaluations_are_numbers_as_people_write_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     figures: list[Figure] = []
-    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: figures.append(figure))
-    race_curves(Path("x.png"), {"digits": [Finish("Heun", n, 1 / n) for n in (6, 9, 13, 19, 27, 39)]})
+    monkeypatch.setattr(Figure, "savefig", lambda figure, place, **_: (figures.append(figure), Path(place).touch()))
+    race_curves(tmp_path / "x.png", {"digits": [Finish("Heun", n, 1 / n) for n in (6, 9, 13, 19, 27, 39)]})
     axis = figures[0].axes[0].xaxis
     figures[0].draw_without_rendering()
     written = [tick.label1.get_text() for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks())]

@@ -44,10 +44,17 @@ EXACT = {
 }
 TOLERANCES, STEPS = (0.2, 0.1, 0.05), (10, 20, 40, 80, 160, 320)
 SEEDS = 3
-DRAWS, DIGITS = 8000, 1000
+DRAWS, DIGITS = 8000, 2000
 TRANSITIONS = 10  # twelve evaluations, with the closing denoising and one for the decoder of bytes; unguided, as the guide costs as much
 CONFIGURED = "as configured"
-DRAWN = ("ipndm fitted", "ipndm Karras", "unipc Karras", "unipc fitted", "dpmpp2m Karras", "dpmpp2m fitted", CONFIGURED)
+RULES: dict[str, Sampler] = {
+    "dpmpp2m": DPMpp2M(),
+    "dpmpp3m": Multistep("dpmpp3m"),
+    "unipc": Multistep(),
+    "ipndm": Multistep("ipndm"),
+}
+GRIDS = ("Karras", "noise", "data")
+DRAWN = (*(f"{rule} {grid}" for rule in RULES for grid in GRIDS), CONFIGURED)
 
 
 def error(x: torch.Tensor, truth: torch.Tensor) -> float:
@@ -92,15 +99,12 @@ def digits(chosen: str, data_dir: str | None) -> None:
     """Measure the FID of the shipped model by the shipped judge, drawn by one sampler along one grid."""
     loaded, judge = load_model("mnist"), load_judge("mnist-judge")
     data = real_data(loaded.config.data, loaded.drawn, DIGITS, data_dir=data_dir)
-    sampler: Sampler | None = None
-    grid: Grid | None = None
-    guide = None
+    sampler = grid = guide = None
     if chosen != CONFIGURED:
-        rule, _, name = chosen.partition(" ")
-        guide = 0.0
-        sampler = DPMpp2M() if rule == "dpmpp2m" else Multistep(rule)  # pyright: ignore[reportArgumentType]  checked there
-        model = loaded.steered(guide=guide)
-        grid = Grid.fit(model, TRANSITIONS, loaded.event, paths=8) if name == "fitted" else Karras(TRANSITIONS)
+        rule, name = chosen.split()
+        sampler, grid, guide = RULES[rule], Karras(TRANSITIONS), 0.0
+        if name != "Karras":  # fitted to the paths of D or of the noise
+            grid = Grid.fit(loaded.steered(guide=guide), TRANSITIONS, loaded.event, of=name, paths=8)  # pyright: ignore[reportArgumentType]  checked there
     drawn = loaded.sample(DIGITS, sampler=sampler, grid=grid, guide=guide)
     real, seen = judge.features(data.reference.scaled()), judge.features(data.on_scale(drawn.x))
     found = frechet_distance(seen, real)

@@ -57,20 +57,28 @@ def working_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     os.chdir(before)
 
 
+@pytest.fixture(scope="session")
+def leftovers(working_folder: Path) -> dict[str, int]:
+    """What the working folder holds before the next test."""
+    return _files(working_folder)
+
+
 @pytest.fixture(autouse=True)
-def hermetic(working_folder: Path) -> Iterator[None]:
+def hermetic(working_folder: Path, leftovers: dict[str, int]) -> Iterator[None]:
     """Hold each test to leaving the working folder as it was, and to seeding the global generator before it draws from it.
 
     Unseeded, the generator begins elsewhere in each test of each run, as pytest's seed decides.
     """
     unseeded = random.getrandbits(63)
     torch.default_generator.manual_seed(unseeded)  # torch.manual_seed keeps a stack trace for each kind of GPU, too
-    generator, files = torch.get_rng_state(), _files(working_folder)
+    generator = torch.get_rng_state()
     yield
     entered = Path.cwd()
     os.chdir(working_folder)
     assert entered == working_folder, "another working folder was entered and not left: use monkeypatch.chdir"
-    assert _files(working_folder) == files, "the working folder was written to: use tmp_path"
+    before, after = dict(leftovers), _files(working_folder)
+    leftovers |= after
+    assert after == before, "the working folder was written to: use tmp_path"
     drawn = not torch.equal(torch.get_rng_state(), generator)
     assert not (drawn and torch.initial_seed() == unseeded), "the global generator was used unseeded: torch.manual_seed"
 

@@ -183,7 +183,7 @@ def pictures(count: int) -> torch.Tensor:
     return torch.randint(0, 256, (count, 1, 2, 2), generator=torch.Generator().manual_seed(7)).to(torch.uint8)
 
 
-@pytest.mark.parametrize("process", [VE(0.001, 10.0), VP()])
+@pytest.mark.parametrize("process", [pytest.param(VE(0.001, 10.0), marks=pytest.mark.slow), VP()])
 def test_a_decoder_that_can_tell_all_images_apart_gives_their_entropy(process: VE | VP):
     """Sixteen images, far apart at this noise: log₂ 16 bits each, to the prior's mismatch and the table's pseudocounts."""
     images = pictures(16)
@@ -437,7 +437,9 @@ def own() -> torch.Tensor:
     return counted(None)
 
 
-@pytest.mark.parametrize("units", UNITS)
+@pytest.mark.parametrize(
+    "units", [pytest.param(each, marks=pytest.mark.slow if each == "standardised" else ()) for each in UNITS]
+)
 def test_bits_are_the_same_whatever_the_units_of_the_data(units: str, own: torch.Tensor):
     """log₂ 16 bits each under a decoder, and equal bits under all three ways to count them."""
     bits = counted(UNITS[units])

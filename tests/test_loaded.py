@@ -23,8 +23,9 @@ ADAPTIVE = AdaptiveODE(1e-2, 1e-2)
     [
         ("digits", {}, "fp32"),
         ("digits", {"sampler": ADAPTIVE}, "fp32"),
-        ("mnist", {}, "fp32"),
-        ("mnist-class", {"labels": 4, "weight": 1.0, "steps": 8}, "fp32"),
+        ("mnist", {"steps": 6}, "fp32"),
+        pytest.param("mnist", {}, "fp32", marks=pytest.mark.slow),
+        pytest.param("mnist-class", {"labels": 4, "weight": 1.0, "steps": 8}, "fp32", marks=pytest.mark.slow),
         ("digits", {}, "bf16"),
     ],
 )

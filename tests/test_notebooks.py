@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("seeded", "kinds_of_this_test")
 DOCS = Path(__file__).parents[1] / "docs"
 README = DOCS.parent / "README.md"
 NOTEBOOKS = sorted((DOCS / "notebooks").glob("*.py"))
-QUICK = ("langevin", "write_a_sampler")  # the others train: half a minute and more
+QUICK = ("write_a_sampler",)  # the others train, or run long chains
 RUNS = [pytest.param(p, id=p.stem, marks=() if p.stem in QUICK else pytest.mark.slow) for p in NOTEBOOKS]
 PAGES = sorted(page for page in DOCS.rglob("*.md") if not {"_build", "_generated"} & set(page.parts))
 PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -35,7 +35,7 @@ def python_of(page: Path) -> list[str]:
     return PYTHON.findall(page.read_text())
 
 
-LONG = ("few_steps",)  # trains for a quarter of a minute; tests of what it shows do with less
+LONG = ("few_steps", "classes")  # they train for a quarter of a minute; tests of what they show do with less
 PROGRAMS = [
     pytest.param(page, id=page.stem, marks=pytest.mark.slow if page.stem in LONG else ())
     for page in PAGES

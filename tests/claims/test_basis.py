@@ -43,7 +43,16 @@ def test_every_claim_has_a_basis_that_names_its_own_module_and_models(name: str)
     assert not any(part.startswith(("scorefield.cli", "scorefield_claims.store")) for part in small.code)
 
 
-@pytest.mark.parametrize("name", ["predictor-corrector", "ode-equals-sde", "step-size-sweep", "noise-helps-sliced"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "predictor-corrector",
+        *(
+            pytest.param(each, marks=pytest.mark.slow)
+            for each in ("ode-equals-sde", "step-size-sweep", "noise-helps-sliced")
+        ),
+    ],
+)
 def test_all_code_that_a_measurement_calls_is_in_its_basis(name: str, tmp_path: Path):
     claim = find(name)
     claim.measure(claim.tiny).draw(tmp_path / "figure.png")  # all that is imported late is, now

@@ -123,6 +123,7 @@ def test_epochs_are_as_many_steps_as_see_the_data_so_often(capsys, tmp_path: Pat
         assert "train.epochs" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_what_cannot_be_compiled_is_a_sentence(tmp_path: Path):
     density = ["--data.kind", "density", "--data.density.kind", "ring", "--data.examples", "100"]
     asked = ["train", *density, "--network.kind", "mlp", "--device", "cpu", "--fast-dev-run", "--train.compile", "true"]

@@ -35,7 +35,7 @@ def test_rows_trained_on_would_count_as_a_difference(monkeypatch: pytest.MonkeyP
     assert found.accuracy.value - 0.5 > 4 * found.accuracy.error
 
 
-@pytest.mark.parametrize("units", [1.0, 255.0])
+@pytest.mark.parametrize("units", [pytest.param(1.0, marks=pytest.mark.slow), 255.0])
 def test_a_haze_is_seen_in_any_units_and_only_where_it_is(units: float) -> None:
     """One part in a hundred of the range, on black: all of it is seen, and nothing of it once images are binarised."""
     clean, other = blobs(400, 1), blobs(400, 2)

@@ -50,14 +50,18 @@ def test_there_is_a_case_for_every_figure() -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_text_stays_text_in_a_vector_file_and_the_file_is_the_same_again(name: str, tmp_path: Path) -> None:
-    files = [tmp_path / f"{k}.pdf" for k in range(2)]
-    for path in files:
-        getattr(plotting, name)(path, *CASES[name])
-    found = files[0].read_bytes()
+def test_text_stays_text_in_a_vector_file(name: str, tmp_path: Path) -> None:
+    getattr(plotting, name)(tmp_path / "x.pdf", *CASES[name])
+    found = (tmp_path / "x.pdf").read_bytes()
     assert b"/Type3" not in found
     assert b"/Type42" in found or b"/CIDFontType2" in found
-    assert found == files[1].read_bytes()
+
+
+def test_a_vector_file_is_the_same_again(tmp_path: Path) -> None:
+    files = [tmp_path / f"{k}.pdf" for k in range(2)]
+    for path in files:
+        plotting.loss_curve(path, *CASES["loss_curve"])
+    assert files[0].read_bytes() == files[1].read_bytes()
 
 
 @pytest.mark.parametrize("name", CASES)

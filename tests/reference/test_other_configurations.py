@@ -106,7 +106,8 @@ def song(config: dict[str, Any]) -> tuple[NCSNpp, Song]:
     state = {key: torch.randn_like(value) / max(1, value[0].numel()) ** 0.5 for key, value in net.state_dict().items()}
     theirs = to_score_sde(net, state)
     net.load_state_dict(from_score_sde(net, theirs))
-    assert all(torch.equal(value, to_score_sde(net, net.state_dict())[key]) for key, value in theirs.items())
+    back = to_score_sde(net, net.state_dict())
+    assert all(torch.equal(value, back[key]) for key, value in theirs.items())
     return net, Song(theirs, config)
 
 

@@ -100,7 +100,9 @@ def test_kill_9_at_random_moments(tmp_path: Path, uninterrupted: Path, seed: int
 
 
 @pytest.mark.promise("A10")
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
+)
 def test_a_signal_saves_and_the_resumed_run_is_whole(tmp_path: Path, uninterrupted: Path, number: int, code: int):
     run = tmp_path / "run"
     process = start(run)

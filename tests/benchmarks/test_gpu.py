@@ -7,6 +7,7 @@ from benchmarks import gpu, scaling
 from scorefield.data import Dataset
 
 
+@pytest.mark.slow
 def test_the_script_runs_and_checks_itself(monkeypatch):
     torch.manual_seed(0)
     monkeypatch.setattr("benchmarks.noise.SIZES", {"few": (4, (2,))})

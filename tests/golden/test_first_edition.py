@@ -54,7 +54,9 @@ def test_no_golden_number_is_left_out() -> None:
 
 
 @pytest.mark.promise("C4")
-@pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.parametrize(
+    "group", [pytest.param(each, marks=pytest.mark.slow if each == "shipped/mnist-ladder" else ()) for each in GROUPS]
+)
 def test_numbers_are_those_of_the_first_edition(group: str) -> None:
     got = {f"{group}|{name}": value for name, value in GROUPS[group]().items()}
     assert set(got) == {key for key in NUMBERS if key.startswith(f"{group}|")}

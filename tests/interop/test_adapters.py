@@ -81,7 +81,7 @@ class Estimator(torch.nn.Module):
         return Exact(Gaussian(condition[0], 0.3**2 * torch.eye(2)), self.process).velocity(theta, times)
 
 
-@pytest.mark.parametrize("straight", [True, False])
+@pytest.mark.parametrize("straight", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_posteriors_of_sbi_have_their_densities_and_are_drawn_from(straight: bool) -> None:
     model = from_sbi(SimpleNamespace(vector_field_estimator=Estimator(straight)), OBSERVED)
     posterior = Gaussian(OBSERVED, 0.3**2 * torch.eye(2))

@@ -22,7 +22,7 @@ ADAPTIVE = AdaptiveODE(1e-2, 1e-2)
     ("name", "settings", "precision"),
     [
         ("digits", {}, "fp32"),
-        ("digits", {"sampler": ADAPTIVE}, "fp32"),
+        pytest.param("digits", {"sampler": ADAPTIVE}, "fp32", marks=pytest.mark.slow),
         ("mnist", {"steps": 6}, "fp32"),
         pytest.param("mnist", {}, "fp32", marks=pytest.mark.slow),
         pytest.param("mnist-class", {"labels": 4, "weight": 1.0, "steps": 8}, "fp32", marks=pytest.mark.slow),
@@ -48,7 +48,7 @@ def test_a_model_without_a_decoder_has_no_bytes_to_draw() -> None:
         replace(load_model("digits"), byte_decoder=None).sample(decode="mode")
 
 
-@pytest.mark.parametrize("name", [pytest.param("digits", marks=pytest.mark.slow), "mnist-class"])
+@pytest.mark.parametrize("name", ["digits", pytest.param("mnist-class", marks=pytest.mark.slow)])
 def test_a_loaded_model_goes_to_another_process(name: str) -> None:
     """Pickled and read where nothing of it is known yet, it draws the same."""
     loaded = load_model(name)

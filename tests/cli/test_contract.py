@@ -416,6 +416,7 @@ def test_no_colour_no_progress_when_not_a_terminal(run: Path, tmp_path: Path):
     assert lines == ["scorefield: drawing 2 samples: 8 steps"]
 
 
+@pytest.mark.slow
 @pytest.mark.promise("G4")
 def test_a_picture_needs_no_home_that_can_be_written(tmp_path: Path, monkeypatch):
     monkeypatch.delenv("MPLCONFIGDIR", raising=False)  # matplotlib names its temporary cache there for other processes

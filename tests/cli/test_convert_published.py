@@ -215,7 +215,8 @@ def test_a_file_has_the_defaults_that_it_imports(tmp_path: Path) -> None:
     assert (found["data"]["size"], found["network"]["dropout"], found["sampling"]["grid"]["steps"]) == (32, 0.1, 999)
 
 
-@pytest.mark.parametrize("name", ["small ncsn++ of ve", pytest.param("small ddpm++ of vp", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["small ncsn++ of ve", "small ddpm++ of vp"])
 def test_every_command_accepts_the_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     pictures(Path("images"), 8)

@@ -406,6 +406,22 @@ def test_a_full_line_is_said_and_empties_again() -> None:
         assert small.post("draw", **VALID["draw"])[0] == 200
 
 
+@pytest.mark.promise("F5", "F6")
+def test_whoever_leaves_the_line_gives_the_place_to_the_next() -> None:
+    """While the job before them still runs."""
+    with serve("digits", most=2) as small:
+        until(lambda: len(small.jobs) == 0)
+        go = threading.Event()
+        small.jobs.submit(lambda _: go.wait(60))
+        try:
+            for _ in range(3):
+                small.leave("draw", **LONG)
+                until(lambda: len(small.jobs) == 1, 5)
+        finally:
+            go.set()
+        assert small.answer("draw", **VALID["draw"])
+
+
 def until(true, seconds: float = 30.0) -> None:
     end = time.monotonic() + seconds
     while not true():

@@ -95,8 +95,15 @@ class Jobs:
             if len(self._line) >= self._most:
                 raise Busy(f"the queue is full: {len(self._line)} are waiting; try again in a moment")
             self._line.append(job)
-        self._worker.submit(self._run, job)
+        self._worker.submit(self._next)
         return job
+
+    def cancel(self, job: Job[Any]) -> None:
+        """Stop a job, and give its place in the line to others."""
+        job.cancel()
+        with self._lock:
+            if job in self._line[1:]:  # the first runs, or is about to, and leaves by itself
+                self._line.remove(job)
 
     def place(self, job: Job[Any]) -> int:
         """Return how many are served before this one."""
@@ -114,9 +121,11 @@ class Jobs:
                 job.cancel()
         self._worker.shutdown()
 
-    def _run(self, job: Job[Any]) -> None:
-        try:
-            job.run()
-        finally:
-            with self._lock:
-                self._line.remove(job)
+    def _next(self) -> None:
+        with self._lock:
+            if not self._line:
+                return  # whoever was to be served now has left
+            job = self._line[0]
+        job.run()
+        with self._lock:
+            self._line.remove(job)

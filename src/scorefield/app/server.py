@@ -121,7 +121,7 @@ async def _news(job: Job[Answer], line: Jobs, request: Request) -> AsyncIterator
         error = future.exception()
         yield (json.dumps({"answer": future.result()} if error is None else {"error": sentence(error)})) + "\n"
     finally:
-        job.cancel()
+        line.cancel(job)
 
 
 def sentence(error: BaseException) -> str:

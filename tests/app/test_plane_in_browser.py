@@ -149,6 +149,15 @@ def test_a_frame_draws_what_has_changed(page: Any) -> None:
     assert min(np.diff(playing)) > 50
 
 
+def test_a_window_without_a_size_ends_nothing(page: Any) -> None:
+    """As one that is minimised."""
+    before = picture(page)
+    for display, width in (("none", "=== 0"), ("", "> 0")):
+        page.evaluate("display => document.getElementById('stage').style.display = display", display)
+        page.wait_for_function(f"document.getElementById('canvas').width {width}")
+    assert picture(page) == before
+
+
 def test_a_click_drops_and_plays_and_pause_holds(page: Any) -> None:
     page.click("#canvas", position={"x": 300, "y": 60})
     page.wait_for_function("plane.lanes[0].spent > 3")

@@ -20,6 +20,7 @@
   plane.drawField = () => {
     plane.dirty = false;
     const view = prepare($("canvas"));
+    if (!$("canvas").width || !$("canvas").height) return; // not shown; a canvas that gets a size is drawn again
     drawAgain(view);
     view.context.drawImage(ground, 0, 0, view.width, view.height);
     drawParticles(view);

@@ -370,6 +370,7 @@ def test_a_mask_is_painted_only_where_pixels_are_hidden(page: Any) -> None:
     assert tools.all_inner_texts() == ["Hide", "Uncover", "Draw"]
     assert pixels(page.evaluate(SHEET))[corner].min() > 50
     page.check("input[value=blur]")
+    assert page.get_attribute("#restore-size", "max") == "1"  # 0.5 and 1 px: wider ones reach over more than 8 pixels
     assert tools.all_inner_texts() == ["Draw", "Erase"]
     assert pixels(page.evaluate(SHEET))[corner].max() == 0
 

@@ -23,6 +23,7 @@ from demo_server import IMAGE, MASK, Served, encoded, files, png, serve
 
 import scorefield
 import scorefield.cli.demo
+from scorefield.app.asks import NAMES
 from scorefield.app.guard import LIMIT
 from scorefield.app.jobs import Job
 from scorefield.app.server import sentence
@@ -317,13 +318,32 @@ def test_what_is_out_of_bounds_is_refused_by_name(app: Served, page: str) -> Non
         for value in values:
             status, told = app.post(page, **VALID[page] | {key: value})
             assert (status, list(told)) == (422, ["error"]), (key, value)
-            assert key in told["error"] or key in ("image", "mask"), told
+            assert NAMES.get(key, key) in told["error"] or key in ("image", "mask"), told
+            assert f"{value}" in told["error"] or value is None or key in ("image", "mask"), told
+
+
+@pytest.mark.promise("F4")
+def test_a_width_that_a_picture_does_not_bear_is_refused_in_the_words_of_the_page(app: Served) -> None:
+    asked = VALID["restore"] | {"method": "pigdm"}
+    for problem, most, size, said in (
+        ("blur", 1.0, 1.01, "width: of pictures of 8 × 8 pixels a blur is at most 1 px wide; received 1.01"),
+        ("downsample", 8.0, 3.0, "width: pictures of 8 × 8 pixels fall into blocks of 2, 4, 8 pixels; received 3"),
+    ):
+        assert app.post("restore", **asked | {"problem": problem, "size": size}) == (422, {"error": said})
+        app.answer("restore", **asked | {"problem": problem, "size": most})
+
+
+def test_every_sampler_that_is_offered_has_a_name(app: Served) -> None:
+    offered = json.loads(app.ask("GET", "/api/model?name=digits")[1])["steps"]
+    named = re.findall(r"^  (\w+): \[", (PACKAGE / "app/pages/digits.js").read_text(), re.MULTILINE)
+    assert set(offered) == set(named)
 
 
 @pytest.mark.promise("F4")
 def test_a_refusal_names_what_was_asked_for(app: Served) -> None:
     """And neither how its type is put together, nor JSON as jSON."""
-    assert app.post("draw", **VALID["draw"] | {"label": 3.5})[1]["error"].startswith("label: input should be")
+    assert app.post("draw", **VALID["draw"] | {"label": 3.5})[1]["error"].startswith("class: should be")
+    assert app.post("explore", **VALID["explore"] | {"seed": None})[1]["error"].endswith("; received nothing")
     assert json.loads(app.ask("POST", "/api/draw", b"{")[1]) == {"error": "request: JSON decode error"}
 
 

@@ -64,7 +64,7 @@ def explore(ask: Explore, shelf: Shelf) -> Work:
     t = model.process.time(ratio)
     if not model.process.t_min <= t <= model.process.t_max:
         low, high = entry.described()["noise"]
-        raise ConfigError(f"noise: the model knows the levels {low:.4g} to {high:.4g}; received {ask.noise:g}")
+        raise ConfigError(f"noise level: the model knows the levels {low:.4g} to {high:.4g}; received {ask.noise:g}")
 
     def work(job: Job[Answer]) -> Answer:
         job.total = 1
@@ -140,7 +140,7 @@ def _labels(ask: Draw, entry: Entry) -> Tensor | int | None:
     """Return the class of every sample, or one for all."""
     classes = entry.loaded.model.classes
     if ask.label is not None and classes is None:
-        raise ConfigError(f"label: {entry.name} was trained without labels; leave it out")
+        raise ConfigError(f"class: {entry.name} was trained without classes; leave it out; received {ask.label}")
     if isinstance(ask.label, int) and classes is not None and ask.label >= classes:
-        raise ConfigError(f"label: {entry.name} knows the classes 0 to {classes - 1}; received {ask.label}")
+        raise ConfigError(f"class: {entry.name} knows the classes 0 to {classes - 1}; received {ask.label}")
     return torch.arange(ask.n) % (classes or 1) if ask.label == "all" else ask.label  # pyright: ignore[reportReturnType]

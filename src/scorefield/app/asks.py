@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["NOISE", "RESAMPLE", "ZETA", "Draw", "Explore", "Likelihood", "Picture", "Restore"]
+__all__ = ["NAMES", "NOISE", "RESAMPLE", "ZETA", "Draw", "Explore", "Likelihood", "Picture", "Restore"]
 
 NOISE = 0.05
 """Standard deviation of a measurement's noise."""
@@ -12,6 +12,16 @@ RESAMPLE = 4
 """Times that RePaint takes each step."""
 ZETA = 1.0
 """Length of the pull of DPS."""
+NAMES = {
+    "n": "number of pictures",
+    "label": "class",
+    "weight": "guidance",
+    "guide": "guidance",
+    "size": "width",
+    "noise": "noise level",
+    "number": "number of the test picture",
+}
+"""What the pages call a setting that a request names otherwise."""
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Encoded = Annotated[str, Field(max_length=6_000_000)]
 

@@ -102,15 +102,24 @@ def _measured(ask: Restore, truth: Tensor) -> tuple[Bool[Tensor, "1 h w"] | None
         observe = Mask(~hidden.expand(truth.shape[1:]))
         return hidden, observe, observe.apply(truth)
     if ask.method in ("replace", "repaint"):
-        raise ConfigError(f"method: {ask.method} restores hidden pixels; choose pigdm or dps for {ask.problem}")
-    A = Blur.gaussian(ask.size) if ask.problem == "blur" else Downsample(_whole(ask.size))
+        raise ConfigError(f"method: {ask.problem} is undone by pigdm or dps; received {ask.method}")
+    A = _operator(ask, *truth.shape[2:])
     return None, A, measured(truth, A, NOISE, ask.seed)
 
 
-def _whole(size: float) -> int:
-    if not size.is_integer():
-        raise ConfigError(f"size: blocks are of a whole number of pixels; received {size:g}")
-    return int(size)
+def _operator(ask: Restore, height: int, width: int) -> LinearOperator:
+    """Return what blurs or coarsens pictures of a size."""
+    of = f"pictures of {height} × {width} pixels"
+    if ask.problem == "blur":
+        widest = (min(height, width) - 1) // 2 / 3  # it reaches three of its widths to either side
+        if ask.size > widest:
+            raise ConfigError(f"width: of {of} a blur is at most {widest:.3g} px wide; received {ask.size:g}")
+        return Blur.gaussian(ask.size)
+    blocks = [k for k in range(2, min(height, width) + 1) if height % k == width % k == 0]
+    if ask.size not in blocks:
+        found = f"blocks of {', '.join(map(str, blocks))} pixels" if blocks else "no blocks"
+        raise ConfigError(f"width: {of} fall into {found}; received {ask.size:g}")
+    return Downsample(int(ask.size))
 
 
 def _picture_of_measurement(y: Tensor, hidden: Tensor | None, truth: Tensor, ends: tuple[float, float]) -> Tensor:

@@ -84,7 +84,7 @@ def _routes(app: FastAPI, shelf: Shelf, line: Jobs) -> None:
         data = shelf[name].digits
         if data is None or number >= len(data):
             have = "has none on this machine" if data is None else f"has the numbers 0 to {len(data) - 1}"
-            raise ConfigError(f"number: of its test images {name} {have}; received {number}")
+            raise ConfigError(f"number of the test picture: {name} {have}; received {number}")
         return {"image": encoded(png(data[number]))}
 
     @app.post("/api/picture")
@@ -139,8 +139,13 @@ def _errors(app: FastAPI) -> None:
         first = error.errors()[0]
         # The first name is the setting; what follows it is which of its types was tried.
         where = next((part for part in first["loc"][1:] if isinstance(part, str)), "request")[:80]
-        said = first["msg"][:200]
-        return refusal(422, f"{where}: {said if said[:2].isupper() else said[:1].lower() + said[1:]}")
+        said, given = first["msg"].removeprefix("Input ")[:200], first["input"]
+        shown = (
+            "" if isinstance(given, dict | list) else f"; received {'nothing' if given is None else repr(given):.40}"
+        )
+        return refusal(
+            422, f"{asks.NAMES.get(where, where)}: {said if said[:2].isupper() else said[:1].lower() + said[1:]}{shown}"
+        )
 
     async def refused(_: Request, error: Exception) -> JSONResponse:
         return refusal(503 if isinstance(error, Busy) else 422, sentence(error))

@@ -23,6 +23,7 @@ from scorefield.pretrained import load_judge, load_model
 
 __all__ = ["Entry", "Shelf"]
 
+_ADAPTIVE = ("ode", "sde")  # they choose their steps by themselves
 _FIXED = ("constant",)  # grids of chains at one noise level, which never leave the noise
 _STEPS = 50  # as many as a person waits for, where the sampler's own number is larger
 
@@ -137,4 +138,4 @@ class Shelf:
 
 def _samplers() -> list[str]:
     """Return the kinds of samplers that go from noise to data in a number of steps."""
-    return [kind for kind in SAMPLER.makers if kind != "ode" and usual(kind)["grid"]["kind"] not in _FIXED]
+    return [kind for kind in SAMPLER.makers if kind not in _ADAPTIVE and usual(kind)["grid"]["kind"] not in _FIXED]

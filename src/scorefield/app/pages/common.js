@@ -96,7 +96,7 @@ export function seed(id, ...beside) {
   input.replaceWith(box);
   Object.assign(input, { type: "number", min: 0, max: 999999, step: 1, value: 0, required: true });
   box.append(make("label", { htmlFor: id, textContent: input.dataset.label }), make("span", { className: "pair" }, input, ...beside));
-  return () => Math.max(0, Math.min(999999, Math.floor(Number(input.value) || 0)));
+  return () => input.valueAsNumber;
 }
 
 /** A map as shading over nothing, or over a picture. */

@@ -31,10 +31,28 @@ export class Restore {
     this.model = model;
     this.work.cancel(); // it restores what another model drew
     cleared($("restore-results"));
+    this.offer(model.shape);
     this.choose();
     const shown = await this.painter.open(model);
     if (shown) this.restore();
     return shown;
+  }
+
+  /** Offer what pictures of a size can lose: a blur reaches three of its widths to either side, and blocks have to tile them. */
+  offer([, ...sides]) {
+    const least = Math.min(...sides);
+    const blurs = [0.5, 1, 1.5, 2, 3].filter((width) => 3 * width <= Math.floor((least - 1) / 2));
+    const blocks = [2, 4, 7, 8, 14, 16].filter((k) => k < least && sides.every((side) => side % k === 0));
+    this.offered = {
+      mask: [],
+      blur: blurs.map((value) => ({ value, text: `${value} px` })),
+      downsample: blocks.map((value) => ({ value, text: `${value} × ${value}` })),
+    };
+    const [mask, ...others] = document.querySelectorAll('input[name="problem"]');
+    for (const input of others) {
+      input.disabled = this.offered[input.value].length === 0;
+      if (input.disabled && input.checked) mask.checked = true;
+    }
   }
 
   get problem() {
@@ -43,14 +61,7 @@ export class Restore {
 
   choose() {
     const { problem } = this;
-    const side = this.model.shape[1];
-    const blocks = [2, 4, 7, 8, 14, 16].filter((k) => side % k === 0 && k < side && this.model.shape[2] % k === 0);
-    const options = {
-      mask: [],
-      blur: [0.5, 1, 1.5, 2, 3].map((value) => ({ value, text: `${value} px` })),
-      downsample: blocks.map((value) => ({ value, text: `${value} × ${value}` })),
-    };
-    this.sizes = options[problem];
+    this.sizes = this.offered[problem];
     $("restore-size-field").hidden = problem === "mask";
     $("restore-size").max = Math.max(0, this.sizes.length - 1);
     this.size.set(1);

@@ -133,9 +133,10 @@
     }
     const seed = document.createElement("div");
     seed.className = "slider";
-    seed.innerHTML = '<label for="seed">Seed</label><input id="seed" type="number" min="0" max="999999" step="1" value="0">';
+    seed.innerHTML = '<label for="seed">Seed</label><input id="seed" type="number" min="0" max="999999" step="1" value="0" required>';
     seed.lastChild.addEventListener("input", (event) => {
-      state.run.seed = Math.max(0, Math.floor(Number(event.target.value) || 0));
+      if (!event.target.reportValidity()) return;
+      state.run.seed = event.target.valueAsNumber;
       plane.play(false);
       plane.restart();
     });

@@ -1,6 +1,7 @@
 """The app in a real browser, used as a person would: Playwright drives the system's Chromium. Skipped where either is missing."""
 
 import base64
+import json
 import shutil
 import threading
 from collections.abc import Iterator
@@ -145,11 +146,13 @@ def test_on_a_phone_what_was_asked_for_comes_into_sight(page: Any) -> None:
 
 def test_what_is_painted_over_is_restored_and_the_rest_stays(page: Any) -> None:
     page.goto("#restore")
+    page.wait_for_selector(RESTORED)
     page.fill("#restore input[aria-label='Number of the test picture']", "3")
-    before = page.evaluate(SHEET)
-    with page.expect_response(lambda response: "number=3" in response.url):
-        page.keyboard.press("Tab")
-    page.wait_for_function(f"before => {SHEET} !== before", arg=before)
+    with page.expect_request("**/api/restore") as asked:
+        page.keyboard.press("Enter")  # which asks for the picture, and for its restoration
+    page.wait_for_selector(RESTORED)
+    sent = pixels(f"data:image/png;base64,{json.loads(asked.value.post_data)['image']}")
+    np.testing.assert_array_equal(sent, digits(train=False).x[3, 0].numpy())
     page.click("#restore .parts >> text=Nothing")
     sheet = page.locator("#restore .sheet canvas")
     sheet.scroll_into_view_if_needed()

@@ -139,7 +139,7 @@ def _errors(app: FastAPI) -> None:
         first = error.errors()[0]
         # The first name is the setting; what follows it is which of its types was tried.
         where = next((part for part in first["loc"][1:] if isinstance(part, str)), "request")[:80]
-        said, given = first["msg"].removeprefix("Input ")[:200], first["input"]
+        said, given = first["msg"].removeprefix("Input ").partition(", unable")[0][:200], first["input"]
         shown = (
             "" if isinstance(given, dict | list) else f"; received {'nothing' if given is None else repr(given):.40}"
         )

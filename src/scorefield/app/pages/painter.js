@@ -71,8 +71,12 @@ export class Painter {
     this.show();
   }
 
-  /** Show a picture that comes from somewhere; tell whether it came. */
-  async take(source) {
+  /** Show a picture that comes from somewhere; tell whether it came. Who needs the picture awaits `taken`. */
+  take(source) {
+    return (this.taken = this.fetch(source));
+  }
+
+  async fetch(source) {
     const asked = (this.asked = source);
     this.said.textContent = "Fetching a picture …";
     try {

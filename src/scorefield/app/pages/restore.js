@@ -76,7 +76,8 @@ export class Restore {
     $("restore-about").textContent = METHODS[value][1];
   }
 
-  restore() {
+  async restore() {
+    await this.painter.taken; // its number may just have been typed
     const { problem } = this;
     const asked = { model: this.model.name, image: this.painter.image(), problem, method: $("restore-method").value };
     Object.assign(asked, { n: this.n.get(), seed: this.seed(), steps: this.steps.get() });

@@ -82,7 +82,8 @@ export class Understand {
     $("understand-noisy").dataset.noise = wish.noise;
   }
 
-  likelihood() {
+  async likelihood() {
+    await this.painter.taken;
     const wish = { model: this.model.name, image: this.painter.image(), seed: this.seed() };
     return this.work.run("likelihood", wish, (answer) => {
       const place = $("understand-likelihood");

@@ -264,6 +264,17 @@ def test_the_learned_score_errs_where_the_exact_one_went(page: Any) -> None:
     assert before < 0.15 < 3 * before < error()
 
 
+def test_the_learned_field_is_that_of_the_noise_level_a_sampler_has_come_to(page: Any) -> None:
+    page.evaluate("plane.follow('ode')")
+    page.click("#from-noise")
+    seen = []
+    for button in ("#reset", "#step") * 2:  # at first shadings are painted, too, after which everything is drawn
+        page.click(button)
+        page.wait_for_function("!plane.panelDirty")
+        seen.append(page.evaluate("document.getElementById('learned-field').toDataURL()"))
+    assert seen[-2] != seen[-1]
+
+
 def test_a_network_is_trained_on_the_spot(page: Any) -> None:
     page.check("input[value=ring]")
     assert not page.is_visible("#learned")

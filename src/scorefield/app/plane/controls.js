@@ -124,6 +124,7 @@
     input.value = Math.log(sigma / LOW) / Math.log(HIGH / LOW);
     input.setAttribute("aria-valuetext", `σ = ${sigma.toFixed(2)}`);
     $("sigma-value").textContent = sigma.toFixed(2);
+    plane.panelDirty = true; // it shows the learned score at this level
   };
 
   function makeRun() {

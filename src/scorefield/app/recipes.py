@@ -6,6 +6,7 @@ from dataclasses import MISSING, fields, is_dataclass
 import torch
 from torch import Tensor
 
+import scorefield as sf
 from scorefield._noise import derive_seed
 from scorefield.app.asks import NOISE, RESAMPLE, ZETA, Draw, Explore, Likelihood, Restore
 from scorefield.app.shelf import Entry
@@ -121,7 +122,9 @@ def written(value: object) -> str:
     settings = [
         f"{name}={written(held)}" for name, (held, default) in given.items() if default is MISSING or held != default
     ]
-    return f"sf.{type(value).__name__}({', '.join(settings)})"
+    name = type(value).__name__
+    room = "" if hasattr(sf, name) else type(value).__module__.removeprefix("scorefield.").partition(".")[0] + "."
+    return f"sf.{room}{name}({', '.join(settings)})"
 
 
 def _measurement(ask: Restore) -> list[str]:

@@ -36,6 +36,7 @@ async function choose(name) {
     const found = await fetched(`model?name=${encodeURIComponent(name)}`);
     if (wanted !== name) return;
     model = found;
+    document.body.style.setProperty("--shape", `${model.shape[2]} / ${model.shape[1]}`);
     sessionStorage.setItem("model", name);
     tell("");
     await show();

@@ -15,6 +15,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,9 @@ from scorefield.app.asks import NAMES
 from scorefield.app.guard import LIMIT
 from scorefield.app.jobs import Job
 from scorefield.app.server import sentence
+from scorefield.app.shelf import Entry
 from scorefield.cli import main
+from scorefield.config.sampling import SamplingConfig
 from scorefield.errors import ConfigError
 from scorefield.pretrained import load_model
 
@@ -336,7 +339,18 @@ def test_a_width_that_a_picture_does_not_bear_is_refused_in_the_words_of_the_pag
 def test_every_sampler_that_is_offered_has_a_name(app: Served) -> None:
     offered = json.loads(app.ask("GET", "/api/model?name=digits")[1])["steps"]
     named = re.findall(r"^  (\w+): \[", (PACKAGE / "app/pages/digits.js").read_text(), re.MULTILINE)
-    assert set(offered) == set(named)
+    assert set(offered) | {"ode", "sde"} == set(named)
+
+
+@pytest.mark.parametrize("kind", ["ode", "sde"])
+def test_a_run_that_draws_in_steps_of_its_own_choice_draws_so_here(kind: str) -> None:
+    loaded = load_model("digits")
+    own = SamplingConfig.model_validate({"sampler": {"kind": kind}})
+    entry = Entry("mine", replace(loaded, config=loaded.config.model_copy(update={"sampling": own})), None)
+    assert kind in entry.described()["steps"]
+    assert entry.sampling(kind, entry.described()["steps"][kind]) == own
+    with pytest.raises(ConfigError, match="there is no 'mala'"):
+        entry.sampling("mala")
 
 
 @pytest.mark.promise("F4")

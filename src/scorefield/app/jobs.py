@@ -126,6 +126,8 @@ class Jobs:
             if not self._line:
                 return  # whoever was to be served now has left
             job = self._line[0]
-        job.run()
-        with self._lock:
-            self._line.remove(job)
+        try:
+            job.run()
+        finally:
+            with self._lock:
+                self._line.remove(job)

@@ -140,12 +140,10 @@ def _errors(app: FastAPI) -> None:
         # The first name is the setting; what follows it is which of its types was tried.
         where = next((part for part in first["loc"][1:] if isinstance(part, str)), "request")[:80]
         said, given = first["msg"].removeprefix("Input ").partition(", unable")[0][:200], first["input"]
-        shown = (
-            "" if isinstance(given, dict | list) else f"; received {'nothing' if given is None else repr(given):.40}"
-        )
-        return refusal(
-            422, f"{asks.NAMES.get(where, where)}: {said if said[:2].isupper() else said[:1].lower() + said[1:]}{shown}"
-        )
+        said = said if said[:2].isupper() else said[:1].lower() + said[1:]
+        if not isinstance(given, dict | list):
+            said += f"; received {'nothing' if given is None else repr(given):.40}"
+        return refusal(422, f"{asks.NAMES.get(where, where)}: {said}")
 
     async def refused(_: Request, error: Exception) -> JSONResponse:
         return refusal(503 if isinstance(error, Busy) else 422, sentence(error))

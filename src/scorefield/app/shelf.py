@@ -44,9 +44,10 @@ class Entry:
 
     def sampling(self, kind: str | None = None, steps: int | None = None) -> SamplingConfig:
         """Return how to draw: the model's own way, or what was asked for."""
-        if kind is not None and kind not in _samplers():
+        own = self.loaded.config.sampling
+        if kind not in (None, own.sampler.kind, *_samplers()):
             raise ConfigError(f"sampler: there is no {kind!r}; choose {', '.join(_samplers())}")
-        return changed(self.loaded.config.sampling, kind, steps, {}, "sampler")
+        return changed(own, kind, steps, {}, "sampler")
 
     def steps(self, choice: SamplingConfig) -> int:
         """Return the transitions of its grid."""

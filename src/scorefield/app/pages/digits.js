@@ -15,6 +15,8 @@ const SAMPLERS = {
   reverse_diffusion: ["Reverse diffusion", "Follows the reverse SDE by the steps of the way to noise."],
   ancestral: ["Ancestral (DDPM)", "Goes back step by step, with new noise at each."],
   pc: ["Predictor-corrector", "Corrects each step of the reverse SDE by one of Langevin dynamics."],
+  ode: ["Adaptive ODE", "Follows the probability-flow ODE in steps that it chooses by itself."],
+  sde: ["Adaptive SDE", "Follows the reverse SDE in steps that it chooses by itself."],
   ald: ["Annealed Langevin", "Langevin dynamics at one noise level after the other."],
 };
 const named = (kind) => SAMPLERS[kind]?.[0] ?? kind;

@@ -1,4 +1,4 @@
-"""Tables of what is stored in results/: the race, MNIST and its models, training times, compressed files, GPUs, two claims."""
+"""Tables of what is stored in results/: race, MNIST and its models, training times, other images, compressed files, GPUs, two claims."""
 
 import json
 from pathlib import Path
@@ -40,6 +40,7 @@ def write(folder: Path) -> None:
     _mnist(folder)
     _shipped(folder)
     _minutes(folder)
+    _elsewhere(folder)
     _compressed(folder)
     _gpus(folder)
     _claim(folder, "mnist-classes", _CLASSES)
@@ -135,6 +136,21 @@ def _minutes(folder: Path) -> None:
         )
     head = ["`scorefield train --config mnist` and", "minutes", "FID / floor"]
     save_table(folder, "minutes", [*head, "confidence (test digits)", "coverage (training digits)"], rows)
+
+
+def _elsewhere(folder: Path) -> None:
+    """What results/elsewhere.json holds: the small recipe's run on clothes beside that on digits, drawn in several ways."""
+    found = json.loads((RESULTS / "elsewhere.json").read_text())
+    rows = []
+    for e in sorted(found, key=lambda e: (e["data"], e["mean"], e["n"], e["draw"]["FID by judge"]["value"])):
+        by = [e["draw"][f"FID by {judge}"] for judge in ("judge", "plain")]
+        ratios = [f"{fid['value'] / fid['floor']:.1f}{_ERROR}{fid['error'] / fid['floor']:.1f}" for fid in by]
+        told = [f"{e[how]['told apart']['value']:.3f}" for how in ("draw", "mode")]
+        energy = e["draw"]["energy distance"]
+        near = f"{energy['value']:.3f}{_ERROR}{energy['error']:.3f}"
+        rows.append([e["data"], f"{e['mean']:g}", e["way"], f"{e['n']}", f"{e['evaluations']:g}", *ratios, near, *told])
+    head = ["data", "mean of ln σ", "drawn", "n", "evaluations", "FID / floor, judge", "FID / floor, plain network"]
+    save_table(folder, "elsewhere", [*head, "energy distance", "told apart", "told apart, likeliest bytes"], rows)
 
 
 def _compressed(folder: Path) -> None:

@@ -150,7 +150,7 @@ def _elsewhere(folder: Path) -> None:
         near = f"{energy['value']:.3f}{_ERROR}{energy['error']:.3f}"
         rows.append([e["data"], f"{e['mean']:g}", e["way"], f"{e['n']}", f"{e['evaluations']:g}", *ratios, near, *told])
     head = ["data", "mean of ln σ", "drawn", "n", "evaluations", "FID / floor, judge", "FID / floor, plain network"]
-    save_table(folder, "elsewhere", [*head, "energy distance", "told apart", "told apart, likeliest bytes"], rows)
+    save_table(folder, "elsewhere", [*head, "energy distance", "distinguished", "distinguished, likeliest bytes"], rows)
 
 
 def _compressed(folder: Path) -> None:

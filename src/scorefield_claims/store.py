@@ -69,7 +69,10 @@ def judged(claim: Claim[Any], result: Result) -> Result:
     if claim.judge is None:
         return result
     recipe = replace(claim.recipe(result["budget"]), **result["recipe"])
-    measures = {name: Estimate(found["value"], found["error"]) for name, found in result["measures"].items()}
+    measures = {
+        name: Estimate(found["value"], found["error"], (found["low"], found["high"]))
+        for name, found in result["measures"].items()
+    }
     verdict, reason = claim.judge(recipe, measures, result["rows"])
     return {**result, "verdict": str(verdict), "reason": reason}
 

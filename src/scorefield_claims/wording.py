@@ -75,6 +75,8 @@ def plain(text: str) -> str:
     for label, read in _LABELS.items():
         text = re.sub(rf"{re.escape(label)}(?!\w)", read, text)
     text = re.sub(r"\bp = 0(?![.\d])", "p < 10⁻³⁰⁰", text)
+    text = re.sub(r"(?<=\d)%", " %", text)
+    text = re.sub(r"(?<![\d.])(\d+\.\d+) ± (\d+\.\d+)(?![\d.e])", _to_its_error, text)
     return re.sub(r"(\d(?:\.\d+)?)e([+-]\d+)", lambda found: _power(float(found[1]), int(found[2])), text)
 
 
@@ -83,17 +85,29 @@ def in_words(measured: dict[str, float]) -> str:
     value, error = measured["value"], measured["error"]
     if value is None:
         return "not finite"
-    if not error:
+    ends = measured["low"], measured["high"]
+    if ends == (value, value):
         return plain(f"{value:.4g}")
-    decimals = 1 - math.floor(math.log10(error))
-    form = f".{max(0, decimals)}f" if decimals < 7 and abs(value) < 1e5 else ".3g"
-    shown, low, high = (plain(f"{end:{form}}") for end in (value, measured["low"], measured["high"]))
-    return f"{shown} [{low}, {high}]"
+    decimals = max(0, 1 - math.floor(math.log10(error or (ends[1] - ends[0]) / 2)))
+    power = math.floor(math.log10(max(map(abs, (value, *ends))))) if decimals > 6 else 0  # of ten, for all three
+    digits = max(2, decimals + power) if power else decimals
+    shown, low, high = (f"{end / 10**power:.{digits}f}" for end in (value, *ends))
+    raised = f"·10{str(power).translate(_RAISED)}" if power else ""
+    return f"{shown}{raised} [{low}{raised}, {high}{raised}]"
+
+
+def _to_its_error(found: re.Match[str]) -> str:
+    """Return value ± error with no more decimals of the value than the error has."""
+    value, error = found.groups()
+    decimals = min(len(number.partition(".")[2]) for number in (value, error))
+    return f"{float(value):.{decimals}f} ± {error}"
 
 
 def _power(mantissa: float, exponent: int) -> str:
-    """Return a number as a person writes it: in full up to a hundred thousand, else with its power of ten."""
+    """Return a number as a person writes it: in full from a ten thousandth up to a hundred thousand, else with its power of ten."""
     if 0 <= exponent < 6:
         return f"{mantissa * 10**exponent:.0f}"
+    if -5 < exponent < 0:
+        return f"{mantissa * 10**exponent:.{len(f'{mantissa:g}'.partition('.')[2]) - exponent}f}"
     power = f"10{str(exponent).translate(_RAISED)}"
     return power if mantissa == 1 else f"{mantissa:g}·{power}"

@@ -17,6 +17,11 @@ from scorefield_claims.wording import caption, in_words, method, numbers, plain,
         ("copies (p = 1e-16)", "copies (p = 10⁻¹⁶)"),
         ("(χ² p = 0); 4 of 7", "(χ² p < 10⁻³⁰⁰); 4 of 7"),
         ("(χ² p = 0.72)", "(χ² p = 0.72)"),
+        ("p = 7.3e-03", "p = 0.0073"),
+        ("98.2% of them, 95 % interval", "98.2 % of them, 95 % interval"),
+        ("0.007297 ± 0.0015 bits", "0.0073 ± 0.0015 bits"),
+        ("a distance of 0.1045 ± 0.05 in", "a distance of 0.10 ± 0.05 in"),
+        ("order 2.003 ± 4.6e-05", "order 2.003 ± 4.6·10⁻⁵"),
         ("3: score error at D = 2, not told", "3: score error at D = 2, not given σ"),
         ("diversity, told the class", "diversity, plain conditioning"),
         ("cannot be told in 3", "cannot be told in 3"),
@@ -37,7 +42,8 @@ def test_a_reason_does_not_repeat_the_verdict_beside_it(begins: str):
         (0.123456, 0.01, "0.123 [0.104, 0.143]"),
         (3.2e-5, 0.0, "3.2·10⁻⁵"),
         (123.4, 20.0, "123 [84, 163]"),
-        (-2e-9, 1e-9, "-2·10⁻⁹ [-3.96·10⁻⁹, -4·10⁻¹¹]"),
+        (-2e-9, 1e-9, "-2.00·10⁻⁹ [-3.96·10⁻⁹, -0.04·10⁻⁹]"),
+        (9.65e-5, 6.6e-6, "0.965·10⁻⁴ [0.836·10⁻⁴, 1.094·10⁻⁴]"),
         (None, 0.0, "not finite"),
     ],
 )
@@ -45,6 +51,10 @@ def test_a_number_has_the_digits_that_its_error_warrants(value: float | None, er
     low, high = (None, None) if value is None else (value - 1.96 * error, value + 1.96 * error)
     measured: Any = {"value": value, "error": error, "low": low, "high": high}
     assert in_words(measured) == read
+
+
+def test_a_share_of_all_has_an_interval_too():
+    assert in_words({"value": 1.0, "error": 0.0, "low": 0.9962, "high": 1.0}) == "1.0000 [0.9962, 1.0000]"
 
 
 def test_a_probability_that_underflowed_is_below_something_and_a_share_may_be_zero():

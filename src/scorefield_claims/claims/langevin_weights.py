@@ -13,7 +13,7 @@ should find. More samples than that measure the bias that is left. The reference
 the truth.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,7 @@ from torch import Tensor
 import scorefield as sf
 from scorefield.metrics import Estimate, mean
 from scorefield.plotting import Square, Terrain
-from scorefield_claims.base import Claim, Finding, Recipe, Row, rule
+from scorefield_claims.base import Claim, Finding, Recipe, Row, Verdict, rule
 from scorefield_claims.chance import generator
 from scorefield_claims.drawing import COLOURS, bars, cloud, label, legend, save
 
@@ -152,6 +152,16 @@ def _finding(recipe: LangevinWeights, init: Tensor, drawn: Mapping[str, Tensor],
     rows = [_row(name, x, costs.get(name, recipe.sde_steps)) for name, x in drawn.items()]
     rows += [{"sampler": name, "n": 0, "refused": message} for name, message in refused.items()]
     shares = {name: _left(x) for name, x in drawn.items()}
+    measures = {f"left share, {name}": share for name, share in shares.items()} | {"left share of the starts": basin}
+    picture = lambda path: _draw(path, recipe, init, drawn, shares)  # noqa: E731
+    return Finding(*judge(recipe, measures, rows), measures, rows, picture)
+
+
+def judge(recipe: LangevinWeights, measures: Mapping[str, Estimate], rows: Sequence[Row]) -> tuple[Verdict, str]:
+    """Return the verdict: does Langevin dynamics keep the starts' share, and does annealing find the true one?"""
+    refused = [str(row["sampler"]) for row in rows if row.get("refused")]
+    basin = measures["left share of the starts"]
+    shares = {name.removeprefix("left share, "): share for name, share in measures.items() if share is not basin}
     stuck, reference = shares["Langevin"], shares["reverse SDE"]
     checks = {
         f"Langevin dynamics ends with {stuck.value:.3f} of the samples in the mode of weight 0.2, as {basin.value:.3f} of the starts "
@@ -164,12 +174,9 @@ def _finding(recipe: LangevinWeights, init: Tensor, drawn: Mapping[str, Tensor],
             bias = share.value - 0.2
             text = f"annealed ({name}) {share.value:.4f}, a bias of {bias:+.4f} or {abs(bias) / share.error:.1f} standard errors"
             checks[text] = abs(bias) < recipe.bias
-    only_if = (
-        f"the step is stable (ε < 4σ_L²), which {', '.join(refused)} is not: the sampler refuses it" if refused else ""
-    )
-    measures = {f"left share, {name}": share for name, share in shares.items()} | {"left share of the starts": basin}
-    picture = lambda path: _draw(path, recipe, init, drawn, shares)  # noqa: E731
-    return Finding(*rule(checks, only_if=only_if), measures, rows, picture)
+    stable = f"the step is stable (ε < 4σ_L²), which {', '.join(refused)} is not: the sampler refuses it"
+    allowed = f"a bias of less than {recipe.bias:g}, which Fig. 3 could not show, counts as recovered"
+    return rule(checks, only_if=f"{stable}; and {allowed}" if refused else allowed)
 
 
 def _draw(
@@ -207,6 +214,7 @@ CLAIM = Claim(
     statement="Langevin dynamics cannot tell the weights of modes far apart; annealed Langevin dynamics recovers them.",
     source="Song & Ermon (2019), section 3.2.2, Fig. 3 and appendix B.1",
     measure=measure,
+    judge=judge,
     tiny=LangevinWeights(n=200, langevin_steps=30, sde_steps=20, annealings=_PUBLISHED + _REPAIRED),
     small=LangevinWeights(n=20_000, annealings=_PUBLISHED + _REPAIRED),
     full=LangevinWeights(

@@ -11,7 +11,7 @@ distribution of the class with all its errors, may fall short where exaggerated 
 exaggerated.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -23,7 +23,7 @@ from torch import Tensor
 import scorefield as sf
 from scorefield.metrics import Estimate, mean
 from scorefield.pretrained import load_classifier
-from scorefield_claims.base import Claim, Finding, Recipe, rule
+from scorefield_claims.base import Claim, Finding, Recipe, Row, Verdict, rule
 from scorefield_claims.drawing import canvas, label, points, save
 from scorefield_claims.mnist import CHURNED, classes, digits, draw, read, shipped, show
 
@@ -87,15 +87,6 @@ def measure(recipe: MnistClasses) -> Finding:
 
 def _finding(recipe: MnistClasses, found: Mapping[str, _Method], real: Estimate) -> Finding:
     """Return the verdict."""
-    checks, short = {}, []
-    for name, method in found.items():
-        text = f"{name}: {100 * method.obtained.value:.1f} % of {recipe.n} are the digit asked for, diversity {method.diversity.value:.2f}"
-        held = method.obtained.interval[1] >= recipe.share and method.diversity.value >= recipe.diversity
-        if held or name not in _PLAIN:
-            checks[text] = held
-        else:
-            short.append(text)
-    only_if = f"holds only if the class is exaggerated; not by {' or '.join(short)}" if short else ""
     rows = [
         {"method": name, "n": recipe.n, "evaluations": m.evaluations, "obtained": m.obtained.value, "obtained_error": m.obtained.error,
          "confidence": m.confidence.value, "diversity": m.diversity.value, "diversity_error": m.diversity.error}
@@ -104,7 +95,23 @@ def _finding(recipe: MnistClasses, found: Mapping[str, _Method], real: Estimate)
     measures = {f"share obtained, {name}": method.obtained for name, method in found.items()}
     measures |= {f"diversity, {name}": method.diversity for name, method in found.items()}
     measures |= {"share of test digits the judge reads right": real}
-    return Finding(*rule(checks, only_if=only_if), measures, rows, lambda path: _draw(path, found, real))
+    return Finding(*judge(recipe, measures, rows), measures, rows, lambda path: _draw(path, found, real))
+
+
+def judge(recipe: MnistClasses, measures: Mapping[str, Estimate], rows: Sequence[Row]) -> tuple[Verdict, str]:
+    """Return the verdict: by which methods is a digit asked for the digit drawn?"""
+    checks, short = {}, []
+    for name in (str(row["method"]) for row in rows):
+        obtained, diversity = (measures[f"{what}, {name}"] for what in ("share obtained", "diversity"))
+        low, high = obtained.interval
+        text = f"{name} draws the digit in {obtained.value:.1%} [{low:.1%}, {high:.1%}] of {recipe.n}, with diversity {diversity.value:.2f}"
+        held = high >= recipe.share and diversity.value >= recipe.diversity
+        if held or name not in _PLAIN:
+            checks[text] = held
+        else:
+            short.append(text)
+    need = f"the class is exaggerated ({recipe.share:.0%} must lie in the interval or below it)"
+    return rule(checks, only_if=f"{need}: without that, {'; '.join(short)}" if short else "")
 
 
 def _draw(path: Path, found: Mapping[str, _Method], real: Estimate) -> None:
@@ -130,6 +137,7 @@ CLAIM = Claim(
     statement="A digit asked for is the digit drawn, by a network trained with the classes or by a classifier of noisy states.",
     source="Song et al. (2021), section 5; Dhariwal & Nichol (2021); Ho & Salimans (2022)",
     measure=measure,
+    judge=judge,
     tiny=MnistClasses(n=20, weights=(1.0,), scales=(1.0,), steps=3),
     small=MnistClasses(n=200),
     full=MnistClasses(n=1000),

@@ -13,7 +13,8 @@ masks, within ``margin`` = 3 standard errors, so does RePaint, and neither ΠGDM
 they restore more of them than the tenth, ``prior``, that digits drawn at random would be.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -26,7 +27,7 @@ import scorefield as sf
 from scorefield.guidance import HIDDEN_PARTS, hidden_part
 from scorefield.metrics import Estimate, mean
 from scorefield.plotting import veil
-from scorefield_claims.base import Claim, Finding, Recipe, rule
+from scorefield_claims.base import Claim, Finding, Recipe, Row, Verdict, rule
 from scorefield_claims.drawing import save, two_rows
 from scorefield_claims.mnist import BATCH, classes, digits, examples, read, shipped, show
 
@@ -34,6 +35,8 @@ __all__ = ["CLAIM", "MnistInpainting"]
 
 _NOISE = 0.05
 _BERNOULLI = "bernoulli 0.6"
+_AGREES, _ONES = "agreement, ", "ones under a vertical band restored as ones, "  # then the method
+_NAMES = {"repaint": "RePaint", "pigdm": "ΠGDM", "particles": "the particle method"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,17 +135,6 @@ def _finding(recipe: MnistInpainting, found: list[_Restored], lost: list[_Restor
     """Return the verdict."""
     names = dict.fromkeys(r.method for r in found)
     averages = {name: _average([r.agreement for r in found if r.method == name]) for name in names}
-    base = averages["replace"]
-    checks = {}
-    for name in ("repaint", "pigdm"):
-        slack = recipe.margin * (averages[name].error ** 2 + base.error**2) ** 0.5
-        text = f"{name} agrees with the original in {averages[name].value:.3f}, replacement in {base.value:.3f}"
-        checks[text] = averages[name].value >= base.value - slack
-    ones = {r.method: r.agreement for r in lost}
-    for name in ("pigdm", "particles"):
-        base_share = ones["replace"].value
-        text = f"{name} restores {ones[name].value:.2f} of the ones under a vertical band, replacement {base_share:.2f}"
-        checks[text] = ones[name].interval[0] > recipe.prior
     rows = [
         {"digits": which, "mask": r.mask, "method": r.method, "n": n, "evaluations": r.evaluations, "masked_mse": r.error.value,
          "masked_mse_error": r.error.error, "agreement": r.agreement.value, "agreement_error": r.agreement.error,
@@ -150,9 +142,27 @@ def _finding(recipe: MnistInpainting, found: list[_Restored], lost: list[_Restor
         for which, n, results in (("all", recipe.n, found), ("ones", recipe.ones, lost))
         for r in results
     ]  # fmt: skip
-    measures = {f"agreement, {name}": value for name, value in averages.items()}
-    measures |= {f"ones under a vertical band restored as ones, {r.method}": r.agreement for r in lost}
-    return Finding(*rule(checks), measures, rows, lambda path: _draw(path, found, lost, x0, recipe.seed))
+    measures = {f"{_AGREES}{name}": value for name, value in averages.items()}
+    measures |= {f"{_ONES}{r.method}": r.agreement for r in lost}
+    picture = lambda path: _draw(path, found, lost, x0, recipe.seed)  # noqa: E731
+    return Finding(*judge(recipe, measures, rows), measures, rows, picture)
+
+
+def judge(recipe: MnistInpainting, measures: Mapping[str, Estimate], _rows: Sequence[Row]) -> tuple[Verdict, str]:
+    """Return the verdict: do restorations agree with the original, and are ones not lost?"""
+    checks, base = {}, measures[f"{_AGREES}replace"]
+    for name in ("repaint", "pigdm"):
+        found = measures[_AGREES + name]
+        slack = recipe.margin * math.hypot(found.error, base.error)
+        text = f"{_NAMES[name]} agrees with the original in {found.value:.1%}, replacement in {base.value:.1%}"
+        checks[text] = found.value >= base.value - slack
+    for name in ("pigdm", "particles"):
+        found, (low, high) = measures[_ONES + name], measures[_ONES + name].interval
+        text = (
+            f"of ones under a vertical band {_NAMES[name]} restores {found.value:.1%} [{low:.1%}, {high:.1%}] as ones"
+        )
+        checks[f"{text}, more than the {recipe.prior:.0%} that chance would"] = low > recipe.prior
+    return rule(checks)
 
 
 def _average(values: list[Estimate]) -> Estimate:
@@ -182,6 +192,7 @@ CLAIM = Claim(
     "well as replacement.",
     source="Song & Ermon (2019), Algorithm 2; Lugmayr et al. (2022); Chung et al. (2023); Song J. et al. (2023); Wu et al. (2023)",
     measure=measure,
+    judge=judge,
     tiny=MnistInpainting(n=2, ones=2, masks=("left",), steps=3, ancestral_steps=3, resample=2),
     small=MnistInpainting(n=20, ones=20, masks=("bottom", _BERNOULLI)),
     full=MnistInpainting(n=200, ones=200, masks=("left", "bottom", "center", "horizontal", _BERNOULLI)),

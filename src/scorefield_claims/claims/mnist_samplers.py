@@ -124,8 +124,8 @@ def judge(recipe: MnistSamplers, measures: Mapping[str, Estimate], rows: Sequenc
     if below(ours, limit) or below(limit, ours):
         held = ours.value < limit.value
     text = (
-        f"the best deterministic sampler, {ode['sampler']}, reaches a distance of {ours} in {ode['evaluations']} evaluations, the best "
-        f"stochastic one, {sde['sampler']}, {theirs} in {sde['evaluations']} (training digits: {measures[_FLOOR]}); allowed are "
+        f"the best deterministic sampler, {ode['sampler']}, reaches a distance of {ours} in {ode['evaluations']:g} evaluations, the best "
+        f"stochastic one, {sde['sampler']}, {theirs} in {sde['evaluations']:g} (training digits: {measures[_FLOOR]}); allowed are "
         f"{recipe.parity:g} times the latter, {limit}, and orders are seen from 2 standard errors of a difference"
     )
     return rule({text: held})

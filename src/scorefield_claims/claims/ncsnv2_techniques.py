@@ -9,8 +9,8 @@ r"""The five techniques of NCSNv2 (Song & Ermon 2020), one switch at a time, wit
 
 Each technique has a check of its own; the claim holds if all do, and its verdict names those that hold under a condition. Thresholds: a
 published ε agrees with the rule within ``agrees`` = 5 %, the rounding of a number of one or two digits, and so do simulations with
-formulas; a network without σ may have up to ``costs`` = 2 times the error of one with it, or the technique is not free;
-everything else must be better by more than 2 standard errors.
+formulas; of the published ε more than half must agree, and the verdict names the others; a network without σ may have up to ``costs`` = 2
+times the error of one with it, or the technique is not free; everything else must be better by more than 2 standard errors.
 """
 
 from pathlib import Path

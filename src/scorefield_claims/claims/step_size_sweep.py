@@ -11,6 +11,8 @@ the best of the sweep or 3 times the floor, whichever is larger; chance alone mo
 """
 
 import itertools
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +23,7 @@ from matplotlib.colors import LogNorm
 import scorefield as sf
 from scorefield.metrics import Estimate
 from scorefield.plotting import Square, Terrain
-from scorefield_claims.base import Claim, Finding, Recipe, exactly, rule
+from scorefield_claims.base import Claim, Finding, Recipe, Row, Verdict, exactly, rule
 from scorefield_claims.chance import generator
 from scorefield_claims.drawing import canvas, cloud, label, merged, save, table
 
@@ -59,8 +61,8 @@ def measure(recipe: StepSizeSweep) -> Finding:
         except ValueError:  # refused: α ≥ 4σ²
             continue
         drawn[steps, relative], found[steps, relative] = x, sf.energy_distance(x, truth)
-    bound = recipe.window * max(floor, min(e.value for e in found.values()))
-    windows = {steps: [r for (t, r), e in found.items() if t == steps and e.value < bound] for steps in recipe.steps}
+    errors = {pair: e.value for pair, e in found.items()}
+    bound, windows = _windows(errors, floor, recipe)
     measures = {"least error": min(found.values(), key=lambda e: e.value), "floor": exactly(floor)} | {
         f"step sizes in the window, T = {steps}": exactly(len(inside)) for steps, inside in windows.items()
     }
@@ -71,27 +73,41 @@ def measure(recipe: StepSizeSweep) -> Finding:
          "standard_error": e.error}
         for (steps, relative), e in pairs.items()
     ]  # fmt: skip
-    checks = _checks(found, windows, recipe)
-    return Finding(*rule(checks), measures, rows, lambda path: _draw(path, found, drawn, law, recipe, floor, bound))
+    picture = lambda path: _draw(path, found, drawn, law, recipe, floor, bound)  # noqa: E731
+    return Finding(*judge(recipe, measures, rows), measures, rows, picture)
 
 
-def _checks(
-    found: dict[tuple[int, float], Estimate], windows: dict[int, list[float]], recipe: StepSizeSweep
-) -> dict[str, bool]:
-    """Return what a window that widens has to obey."""
+def _windows(
+    errors: Mapping[tuple[int, float], float], floor: float, recipe: StepSizeSweep
+) -> tuple[float, dict[int, list[float]]]:
+    """Return the error below which a step size is inside the window, and those that are, at each T."""
+    bound = recipe.window * max(floor, min(errors.values()))
+    return bound, {steps: [r for (t, r), e in errors.items() if t == steps and e < bound] for steps in recipe.steps}
+
+
+def judge(recipe: StepSizeSweep, measures: Mapping[str, Estimate], rows: Sequence[Row]) -> tuple[Verdict, str]:
+    """Return the verdict: is there a window, and does it widen?"""
+    distances = {(int(row["T"]), float(row["alpha_over_sigma2"])): row["energy_distance"] for row in rows}
+    # JSON has None where a step size was refused.
+    errors = {pair: float(e) for pair, e in distances.items() if e is not None and not math.isnan(float(e))}
+    bound, windows = _windows(errors, measures["floor"].value, recipe)
     most, few = max(recipe.steps), min(recipe.steps)
-    stable = [r for r in recipe.relative if (most, r) in found]
+    stable = [r for r in recipe.relative if (most, r) in errors]
+    refused = [r for r in recipe.relative if r not in stable]
     ends = {r for r in (stable[0], stable[-1]) for steps in recipe.steps if r in windows[steps]}
-    refused = [r for r in recipe.relative if (most, r) not in found]
-    counts = [len(windows[steps]) for steps in sorted(recipe.steps)]
-    widens = counts == sorted(counts) and counts[-1] > counts[0]
+    counts = {steps: len(windows[steps]) for steps in sorted(recipe.steps)}
+    widens = list(counts.values()) == sorted(counts.values()) and counts[most] > counts[few]
     lowest = min(windows[most], default=float("inf"))
-    return {
-        f"the ends of the sweep, α/σ² = {stable[0]:g} and {stable[-1]:g}, are outside the window at every T": not ends,
-        f"step sizes inside the window, from T = {few} to {most}: {', '.join(map(str, counts))}": widens,
-        f"at T = {most} the window reaches down to α/σ² = {lowest:g}": lowest < min(windows[few], default=float("inf")),
-        f"α/σ² = {', '.join(f'{r:g}' for r in refused)} is refused": refused == [r for r in recipe.relative if r >= 4],
-    }
+    inside = ", ".join(f"{count} at T = {steps}" for steps, count in counts.items())
+    return rule(
+        {
+            f"the ends of the sweep, α/σ² = {stable[0]:g} and {stable[-1]:g}, are outside the window at every T": not ends,
+            f"of the {len(stable)} stable step sizes tried, the window (errors below {bound:.2g}) holds {inside}": widens,
+            f"at T = {most} it reaches down to α/σ² = {lowest:g}": lowest < min(windows[few], default=float("inf")),
+            f"α/σ² = {', '.join(f'{r:g}' for r in refused)} is refused": refused
+            == [r for r in recipe.relative if r >= 4],
+        }
+    )
 
 
 def _floor(law: sf.Density, recipe: StepSizeSweep) -> float:
@@ -141,6 +157,7 @@ CLAIM = Claim(
     statement="Annealed Langevin dynamics works in a window of step sizes, and more steps per level widen the window.",
     source="Song & Ermon (2019), Algorithm 1 and appendix B; Song & Ermon (2020), Technique 4",
     measure=measure,
+    judge=judge,
     tiny=StepSizeSweep(n=150, relative=(0.01, 0.3, 3.0, 5.0), steps=(3, 20)),
     small=StepSizeSweep(n=3000, relative=(0.01, 0.03, 0.1, 0.3, 1.0, 2.0, 3.5, 5.0), steps=(3, 10, 30, 100)),
     full=StepSizeSweep(

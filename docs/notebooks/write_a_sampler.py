@@ -13,9 +13,8 @@
 # # Write your own sampler in ten lines, and test it against exact answers
 #
 # A sampler is one transition from time t to s < t. The function `sample` brings the loop, the noise, the counting of evaluations and
-# the trajectory. What the class
-# declares, its order and its cost, is what gets tested; and a test counts only if a broken
-# sampler fails it.
+# the trajectory. What the class declares, its order and its cost, is what gets tested; and a test counts only if a broken sampler fails
+# it.
 
 # %%
 import math
@@ -111,7 +110,7 @@ def p_values(sampler, process, steps=32, seed=1):
 
 
 found = p_values(Midpoint(), sf.VP())
-print(found)
+print("p-values:", *(f"{p:.2g}" for p in found))
 assert min(found) > LEVEL / 2
 
 # %% [markdown]
@@ -127,7 +126,11 @@ class Broken(Midpoint):
         return x + 0.05 * min(step.rho_t - step.rho_s, 1.0) * x, memory
 
 
-print("fitted order:", round(fitted_order(Broken(), sf.VP()), 2), "  p-values:", p_values(Broken(), sf.VP()))
+print(
+    f"fitted order: {fitted_order(Broken(), sf.VP()):.2f}",
+    "  p-values:",
+    *(f"{p:.2g}" for p in p_values(Broken(), sf.VP())),
+)
 assert abs(fitted_order(Broken(), sf.VP()) - 2) > 0.1
 assert min(p_values(Broken(), sf.VP())) < LEVEL / 2
 
@@ -148,6 +151,8 @@ plt.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# In the repository these tests exist already: add one line with your sampler to `SAMPLERS` in `tests/laws/cases.py`. It is then
-# compared with the exact distribution on every target and process, and held to the order and the noise that it
-# declares. `make mutants` then breaks it on purpose.
+# Here `Midpoint` is known to this notebook alone. `sf.register("sampler", midpoint=Midpoint)`, in a file of yours, makes it known to the
+# command line: [a name for it](../howto/extend.md).
+#
+# In the repository these tests exist already. They run on every public sampler, on every target and process, and on a broken version
+# of it that they must reject; `CONTRIBUTING.md` lists the four files that make a sampler public.

@@ -62,19 +62,24 @@ chain = sf.sample(
     denoise=False,
     on_step=lambda made: rates.append(made.memory.acceptance),
 )
-print(f"variance {chain.x.var():.3f}, accepted {rates[-1]:.2f}, evaluations {chain.evaluations}")
+print(f"variance {chain.x.var():.3f}, accepted {rates[-1]:.2f}, evaluations {chain.evaluations:.0f}")
 
 # %% [markdown]
 # ## Has it mixed?
 #
-# Effective sample size and split R̂ need the whole trajectory of a few chains: as many frames as there are states.
+# Effective sample size and split R̂ need the whole trajectory of a few chains: as many frames as there are states. Chains that have
+# mixed have R̂ below 1.01 and an effective size above 400 (Vehtari et al. 2021): these eight should run longer.
 
 # %%
 few = sf.sample(
     gaussian, sf.Langevin(0.5), grid=sf.Constant(0.0, 400), init=torch.zeros(8, 2), denoise=False, frames=401
 )
 try:
-    print(diagnose_chains(few.trajectory))
+    found = diagnose_chains(few.trajectory)
+    for axis, (size, rhat) in enumerate(zip(found.ess, found.rhat, strict=True)):
+        print(
+            f"coordinate {axis}: {found.chains * found.draws} states, worth {size:.0f} independent ones; R̂ = {rhat:.3f}"
+        )
 except ImportError as missing:
     print(missing)
 
@@ -114,7 +119,7 @@ levels = sf.Ladder(sf.geometric(10.0, 0.1, 10))
 epsilon = 0.003
 for repeats in (10, 50) if FAST else (10, 100, 300):
     annealed = sf.sample(exact, sf.AnnealedLangevin(epsilon, repeats=repeats), grid=levels, init=init, denoise=False)
-    report(f"annealed, T = {repeats}, {annealed.evaluations} evaluations", annealed.x)
+    report(f"annealed, T = {repeats}, {annealed.evaluations:.0f} evaluations", annealed.x)
 
 # %% [markdown]
 # Longer chains come nearer; what remains is the bias of a finite ladder. A step size that cannot work is refused before it runs:

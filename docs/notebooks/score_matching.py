@@ -90,7 +90,7 @@ figure, panels = plt.subplots(1, 2, figsize=(8, 4))
 for axes, (title, drawn) in zip(panels, {"learned score": learned, "exact score": true}.items(), strict=True):
     terrain.fill(axes)
     axes.scatter(*drawn.x[:1000].T, s=3, color="C1")
-    axes.set_title(f"{title}, {drawn.evaluations} evaluations")
+    axes.set_title(f"{title}, {drawn.evaluations:.0f} evaluations")
 plt.show()
 
 # %% [markdown]

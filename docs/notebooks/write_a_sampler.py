@@ -59,7 +59,7 @@ class Midpoint(sf.Sampler):
 ring = sf.GaussianMixture.ring()
 exact = sf.Exact(ring, sf.VE(sigma_min=0.01, sigma_max=20.0))
 drawn = sf.sample(exact, Midpoint(), (DRAWS, 2), grid=sf.Karras(31))
-print(drawn.evaluations, "evaluations; energy distance:", sf.energy_distance(drawn.x[:3000], ring.sample(3000)))
+print(f"{drawn.evaluations:.0f} evaluations; energy distance:", sf.energy_distance(drawn.x[:3000], ring.sample(3000)))
 
 # %% [markdown]
 # ## Test 1: the order it declares

@@ -5,6 +5,7 @@ import yaml
 
 from scorefield.cli import main
 from scorefield.cli.dotted import gathered
+from scorefield.config.sampling import SamplingConfig, changed
 
 
 def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict:
@@ -35,6 +36,16 @@ def test_deeper_sections_are_heard_too(capsys: pytest.CaptureFixture[str]) -> No
     found = printed(capsys, *said, "--sampling.sampler.corrector.snr", "0.2", "--sampling.sampler.predictor.kind", "em")
     assert found["sampling"]["sampler"]["corrector"]["snr"] == 0.2
     assert found["sampling"]["sampler"]["predictor"]["kind"] == "em"
+
+
+def test_a_fitted_grid_is_asked_for_by_its_ratios_alone() -> None:
+    own = SamplingConfig.model_validate({"sampler": "heun", "grid": {"kind": "karras", "steps": 15}})
+    choice = changed(own, "dpmpp2m", 2, {"ratios": [40, 3, 0.3]}, "command line")
+    assert choice.grid.model_dump() == {
+        "kind": "fitted",
+        "steps": 2,
+        "ratios": {"kind": "listed", "levels": [40.0, 3.0, 0.3]},
+    }
 
 
 def test_other_arguments_are_left_as_they_are() -> None:

@@ -165,7 +165,7 @@ def drawing(parser: ArgumentParser, n: int) -> None:
         type=dict[str, Any],
         default={},
         metavar="{KEY: VALUE}",
-        help="other settings of the sampler, such as --options.snr 0.2",
+        help="other settings of sampler and grid, such as --options.snr 0.2 or --options.rho 5",
     )
     parser.add_argument("-n", "--n", type=Whole1, default=n, metavar="N", help="how many samples")
     parser.add_argument("--seed", type=int, default=0, help="decides the noise: the same seed gives the same samples")

@@ -21,7 +21,7 @@ __all__ = ["flat_sampling", "migrated", "named", "stored"]
 
 # The first edition's defaults of multilevel_dsm.
 _LADDER = {"kind": "geometric", "sigma_1": 1.0, "sigma_L": 0.01, "levels": 10}
-_OF_GRID = ("t", "rho", "sigma_min", "sigma_max")
+_OF_GRID = ("t", "rho", "sigma_min", "sigma_max", "ratios")
 _CORRECTOR = {"snr": "snr", "corrections": "repeats"}
 
 Section = Mapping[str, Any]
@@ -89,6 +89,8 @@ def flat_sampling(flat: Section, base: object = None, *, times: bool) -> dict[st
             sampler[name] = {**named(sampler.get(name)), **value} if isinstance(value, Mapping) else value
     if rungs:
         grid["levels"] = rungs if named(held.get("levels")).get("kind") != "listed" else {"kind": "geometric", **rungs}
+    if "ratios" in grid:  # of one kind only
+        grid = {"kind": "fitted", **grid}
     if "kind" in grid and not ladder and "steps" in held:
         grid = {"steps": held["steps"], **grid}
     return own | {name: part for name, part in (("sampler", sampler), ("grid", grid)) if part}

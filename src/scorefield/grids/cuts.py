@@ -74,7 +74,8 @@ class Grid(ByValue, abc.ABC):
 
         "noise" suits samplers whose error is Euler's, or that put polynomials in ρ through the noise ("ipndm" of
         `scorefield.samplers.Multistep`). "data" suits `scorefield.DPMpp2M` and the rules that put them through D, when evaluations are
-        few: with 5 or 8 of them and exact scores of the plane DPMpp2M ends twice to eight times nearer the flow than along `Karras`.
+        few: with 5 or 8 of them it ends 1.9 to 7.8 times nearer the flow than along `Karras` (exact scores of four densities in the plane
+        under EDM, and of three of them under VP).
         Cost: 2 · places evaluations of each path.
         """
         require(Flow, model, "the model that a grid is fitted to", "Exact or a Denoiser")

@@ -43,7 +43,8 @@ banana = sf.Banana()
 process = sf.VE(sigma_min=0.05, sigma_max=100.0)
 exact = sf.Exact(banana, process)
 x = banana.sample(4)
-print(banana.log_prob(x), banana.score(x), exact.marginal(torch.tensor(0.5)).score(x), sep="\n")
+print("log density", banana.log_prob(x), "score", banana.score(x), sep="\n")
+print("score after noise of σ = 2.2, at t = 0.5", exact.marginal(torch.tensor(0.5)).score(x), sep="\n")
 
 # %% [markdown]
 # ## Denoising score matching

@@ -85,7 +85,9 @@ records = sf.fit(
     learning_rate=2e-3,
 )
 drawn = sf.sample(model, sf.Heun(), (64, 1, 16, 16), grid=sf.Karras(17))
-print(soundness(drawn.x))
+sound = soundness(drawn.x)
+print(f"{sound.in_range:.0%} of the pixels lie in [0, 1]")
+print(f"mean {sound.mean:.3f}, of the data {mean:.3f}; standard deviation {sound.std:.3f}, of the data {std:.3f}")
 save_grid(OUT / "samples.png", drawn.x[:32], columns=16)
 Image.open(OUT / "samples.png")
 

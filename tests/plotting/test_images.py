@@ -10,6 +10,7 @@ from torch import Tensor
 
 from scorefield.config import RunConfig, validate
 from scorefield.data import Dataset, digits
+from scorefield.errors import ConfigError
 from scorefield.plotting import grid_image, neighbour_strip, save_film, save_grid, sigma_strip
 from scorefield.runs.pictures import draw_grid
 from scorefield.units import Units
@@ -58,3 +59,26 @@ def test_a_run_draws_the_same_grid_in_all_units(tmp_path: Path) -> None:
         draw_grid(tmp_path / f"{name}.png", config.build_model((1, 8, 8)), config, (1, 8, 8))
     for name in UNITS:
         assert same(tmp_path / "own.png", tmp_path / f"{name}.png")
+
+
+def test_what_is_no_picture_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    one, film = X[:4], X[None, :4]
+    save_grid(str(tmp_path / "a.png"), one.numpy()), save_film(str(tmp_path / "a.gif"), [*film])  # as people write
+    before = set(tmp_path.iterdir())
+    images = [one[0, 0], one[:0], one[..., :0], one.expand(4, 2, 8, 8), one / 0, one * float("nan"), (one * 255).byte()]
+    for wrong in images:
+        for call in (lambda x: save_grid(tmp_path / "x.png", x), lambda x: save_film(tmp_path / "x.gif", x[None])):
+            with pytest.raises(ConfigError, match=r"picture|film"):
+                call(wrong)
+    for states in (film[:0], one, None):
+        with pytest.raises(ConfigError, match="a film"):
+            save_film(tmp_path / "x.gif", states)
+    for fps in (0, -1, 0.5, 10**9):
+        with pytest.raises(ConfigError, match="fps must"):
+            save_film(tmp_path / "x.gif", film, fps)
+    for ends in ((1.0, 1.0), (1.0, 0.0), (0.0, float("nan")), (1.0,), "ab"):
+        with pytest.raises(ConfigError, match="ends must"):
+            grid_image(one, ends=ends)
+    with pytest.raises(ConfigError, match="columns must"):
+        grid_image(one, 0)
+    assert set(tmp_path.iterdir()) == before

@@ -11,6 +11,7 @@ from test_curves import Shares
 
 from scorefield import plotting
 from scorefield.densities import Gaussian
+from scorefield.errors import ConfigError
 from scorefield.evaluation.race import Finish
 from scorefield.grids import Karras
 from scorefield.metrics import Calibration, Estimate
@@ -87,8 +88,25 @@ def test_a_grid_of_images_is_written_for_print(tmp_path: Path) -> None:
     assert "<svg" in (tmp_path / "x.svg").read_text()
 
 
-def test_what_cannot_be_drawn_is_said() -> None:
-    with pytest.raises(ValueError, match="received neither"):
-        plotting.loss_curve(None, [1], [1.0])
-    with pytest.raises(ValueError, match="without a place in a grid"):
-        plotting.loss_curve(None, [1], [1.0], ax=Figure().add_axes((0, 0, 1, 1)))
+def test_what_cannot_be_drawn_is_said(tmp_path: Path) -> None:
+    def refused(words: str, path: Path | None = None, name: str = "loss_curve", **placed: object) -> None:
+        with pytest.raises(ConfigError, match=words):
+            getattr(plotting, name)(path, *CASES[name], **placed)
+        assert not list(tmp_path.iterdir())
+
+    file, used = tmp_path / "x.png", Figure().subplots()
+    plotting.loss_curve(None, *CASES["loss_curve"], ax=used)
+    refused("received neither")
+    refused("without a place in a grid", ax=Figure().add_axes((0, 0, 1, 1)))
+    refused("no longer in its figure", ax=used)
+    refused("leave out path", file, ax=Figure().subplots())
+    refused("leave out path", ax=Figure().subplots(), width=3.0)
+    refused("the extension decides", tmp_path / "x")
+    for wrong in (Figure(), Figure().subplots(1, 2), "left"):
+        refused("ax must be an Axes", ax=wrong)
+    for width in (0, -1, float("nan"), 1e9, "3"):
+        refused("width must be", file, width=width)
+    with pytest.raises(ConfigError, match="a trajectory must be"):
+        plotting.trajectory_panels(file, {"none": torch.zeros(0, 5, 2)}, TERRAIN)
+    with pytest.raises(ConfigError, match="one for each frame"):
+        plotting.save_path_film(file, torch.zeros(2, 5, 2), torch.ones(3), EXACT, SQUARE)

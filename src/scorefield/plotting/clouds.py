@@ -16,10 +16,13 @@ from matplotlib.lines import Line2D
 from PIL import Image
 from torch import Tensor
 
+from scorefield._checks import whole
 from scorefield._replacing import replacing
 from scorefield.densities import Density
+from scorefield.errors import ConfigError
 from scorefield.models import Exact
-from scorefield.plotting.plane import Square, Terrain, in_parts
+from scorefield.plotting.images import FASTEST
+from scorefield.plotting.plane import Square, Terrain, in_parts, planar
 from scorefield.plotting.sheet import Placed, sheet
 from scorefield.sampling import Samples
 
@@ -91,7 +94,9 @@ def _binned(density: Density, square: Square, bins: int) -> np.ndarray:
 def _histogram(x: Float[Tensor, "n 2"], square: Square, bins: int) -> np.ndarray:
     """Return the density of samples in each of bins² equal squares, ordinate first; those outside count as samples."""
     (a, b), h = square.centre, square.half
-    counts = np.histogram2d(*x.double().numpy().T[::-1], bins=bins, range=((b - h, b + h), (a - h, a + h)))[0]
+    counts = np.histogram2d(
+        *planar(x, "samples").double().numpy().T[::-1], bins=bins, range=((b - h, b + h), (a - h, a + h))
+    )[0]
     return counts / (len(x) * (2 * h / bins) ** 2)
 
 
@@ -103,6 +108,8 @@ def trajectory_panels(
     **placed: Unpack[Placed],
 ) -> None:
     """Write the first few trajectories of each panel, from open circle to dot, fainter the longer ago."""
+    whole(chains, "chains", 1)
+    panels = {title: planar(path_of, "a trajectory") for title, path_of in panels.items()}
     with sheet(path, (3.9 * len(panels), 4.5), **placed) as figure:
         for axes, (title, path_of) in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels.items(), strict=True):
             terrain.fill(axes)
@@ -136,6 +143,9 @@ def save_path_film(
     fps: int = 12,
 ) -> None:
     """Write a .gif of samples on their way, each frame over the exact distribution of its own noise level, zooming in on ``square``."""
+    whole(fps, "fps", 1, FASTEST)
+    if len(planar(trajectory, "a trajectory")) != len(times):
+        raise ConfigError(f"times must be one for each frame; received {len(times)} for {len(trajectory)} frames")
     frames = [_frame(x, t, exact, square) for x, t in zip(trajectory, times, strict=True)]
     colours = frames[-1].quantize(64)
     frames = [frame.quantize(palette=colours, dither=Image.Dither.NONE) for frame in frames]
@@ -163,6 +173,6 @@ def _frame(x: Float[Tensor, "n 2"], t: Float[Tensor, ""], exact: Exact, square: 
 
 def _dots(axes: Axes, x: Float[Tensor, "n 2"]) -> None:
     """Scatter at most two thousand samples, larger dots for fewer."""
-    some = x[:_DOTS].numpy()
+    some = planar(x, "samples")[:_DOTS].numpy()
     size = min(12.0, 6000 / len(some))
     axes.scatter(some[:, 0], some[:, 1], s=size, color=_COLOURS[0], alpha=0.5, linewidths=0)

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
+from scorefield._checks import as_tensor, numbers, reals, whole
 from scorefield._replacing import replacing
 from scorefield.errors import ConfigError
 
@@ -18,31 +19,48 @@ __all__ = ["exposed", "gif", "grid_image", "save_film", "save_grid", "to_unit"]
 Ends = tuple[float, float]
 UNIT: Ends = (0.0, 1.0)
 VECTOR = (".pdf", ".svg")
+FASTEST = 100
+"""Frames a second: a .gif counts in hundredths."""
 _SHORT_SIDE = 56  # pixels an image is enlarged to at least: an 8×8 digit should be seen without a lens
 
 
 def to_unit(x: Float[Tensor, "n *d"], ends: Ends = UNIT) -> Float[Tensor, "n *d"]:
     """Return samples as the images they stand for: their ends brought to 0 and 1, what is beyond clamped."""
-    low, high = ends
+    low, high = _ascending(ends)
     return ((x - low) / (high - low)).clamp(0, 1)
+
+
+def _ascending(ends: Ends) -> Ends:
+    """Return black and white, which must differ."""
+    found = as_tensor(ends)
+    if found is None or found.shape != (2,) or not -math.inf < found[0] < found[1] < math.inf:
+        raise ConfigError(f"ends must be two finite ascending values, black and white; received {ends!r:.80}")
+    return found[0].item(), found[1].item()
+
+
+def _images(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+    """Return finite images that can be shown, on the CPU."""
+    x = reals(x, "the values of a picture").float().cpu()
+    if x.ndim != 4 or x.shape[1] not in (1, 3) or x.numel() == 0:
+        raise ConfigError(
+            f"a picture needs samples of shape (n, 1 or 3, h, w); received {tuple(x.shape)}; write .npz instead"
+        )
+    return x
 
 
 def grid_image(x: Float[Tensor, "n c h w"], columns: int | None = None, ends: Ends = UNIT) -> Image.Image:
     """Return n images of one or three channels as one picture, row by row, enlarged by whole pixels.
 
     Raises:
-        ConfigError: samples that are not images.
+        ConfigError: samples that are not images, bytes, or values that are not finite.
     """
-    if x.ndim != 4 or x.shape[1] not in (1, 3):
-        raise ConfigError(
-            f"a picture needs samples of shape (n, 1 or 3, h, w); received {tuple(x.shape)}; write .npz instead"
-        )
+    x = _images(x)
     n, c, h, w = x.shape
-    columns = columns or math.ceil(math.sqrt(n))
+    columns = math.ceil(math.sqrt(n)) if columns is None else min(n, whole(columns, "columns", 1))
     rows = math.ceil(n / columns)
     gap = 1
     sheet = torch.ones(c, rows * (h + gap) + gap, columns * (w + gap) + gap)
-    for k, image in enumerate(to_unit(x.float().cpu(), ends)):
+    for k, image in enumerate(to_unit(x, ends)):
         top, left = gap + (k // columns) * (h + gap), gap + (k % columns) * (w + gap)
         sheet[:, top : top + h, left : left + w] = image
     pixels = (sheet * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
@@ -51,9 +69,9 @@ def grid_image(x: Float[Tensor, "n c h w"], columns: int | None = None, ends: En
     return picture.resize((picture.width * zoom, picture.height * zoom), Image.Resampling.NEAREST)
 
 
-def save_grid(path: Path, x: Float[Tensor, "n c h w"], columns: int | None = None, ends: Ends = UNIT) -> None:
+def save_grid(path: str | Path, x: Float[Tensor, "n c h w"], columns: int | None = None, ends: Ends = UNIT) -> None:
     """Write `grid_image` to ``path``, by its extension; equal samples give equal bytes."""
-    picture = grid_image(x, columns, ends)
+    picture, path = grid_image(x, columns, ends), Path(path)
     if path.suffix not in VECTOR:
         with replacing(path) as place:
             picture.save(place)
@@ -63,15 +81,16 @@ def save_grid(path: Path, x: Float[Tensor, "n c h w"], columns: int | None = Non
     picture_row(path, {"": picture}, height=picture.height / 150)
 
 
-def save_film(path: Path, trajectory: Float[Tensor, "f n c h w"], fps: int = 12, ends: Ends = UNIT) -> None:
+def save_film(path: str | Path, trajectory: Float[Tensor, "f n c h w"], fps: int = 12, ends: Ends = UNIT) -> None:
     """Write a .gif or .mp4 of a grid of images on their way from noise to data, the last frame held.
 
     Each frame is shown on its own scale, its 1st to 99th percentile, until the noise has come down to the data's range: noise of
     standard deviation 80 clamped to the range of the data would be a flicker of black and white.
 
     Raises:
-        ConfigError: another extension, or .mp4 without the ``video`` extra.
+        ConfigError: another extension, .mp4 without the ``video`` extra, or what cannot be shown.
     """
+    path = Path(path)
     if path.suffix == ".gif":
         with replacing(path) as place:
             place.write_bytes(gif(trajectory, fps, ends))
@@ -91,14 +110,21 @@ def gif(trajectory: Float[Tensor, "f n c h w"], fps: int = 12, ends: Ends = UNIT
 
 def _film(trajectory: Float[Tensor, "f n c h w"], fps: int, ends: Ends) -> list[Image.Image]:
     """Return the frames, the last one held for a second."""
-    frames = [grid_image(exposed(frame, ends)) for frame in trajectory]
+    whole(fps, "fps", 1, FASTEST)
+    way = numbers(trajectory, "the states of a film")
+    if way.ndim != 5 or not len(way):
+        raise ConfigError(
+            f"a film needs states of shape (frames, n, 1 or 3, h, w), as sample(..., frames=N) keeps; received {tuple(way.shape)}"
+        )
+    frames = [grid_image(exposed(frame, ends)) for frame in way]
     return frames + [frames[-1]] * fps
 
 
 def exposed(frame: Float[Tensor, "n c h w"], ends: Ends = UNIT) -> Float[Tensor, "n c h w"]:
     """Return images with their range, 1st to 99th percentile and at least the ends, brought to [0, 1]."""
-    low, high = torch.quantile(frame.flatten()[:100_000].float(), torch.tensor([0.01, 0.99])).tolist()
-    low, high = min(low, ends[0]), max(high, ends[1])
+    frame, (black, white) = _images(frame), _ascending(ends)
+    low, high = torch.quantile(frame.flatten()[:100_000], torch.tensor([0.01, 0.99])).tolist()
+    low, high = min(low, black), max(high, white)
     return (frame - low) / (high - low)
 
 

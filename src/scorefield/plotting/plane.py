@@ -11,8 +11,10 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
+from scorefield._checks import positive, reals
 from scorefield._noise import generator_at
 from scorefield.densities import Density
+from scorefield.errors import ConfigError
 
 __all__ = ["Square", "Terrain", "mass_level"]
 
@@ -27,6 +29,9 @@ class Square:
 
     centre: tuple[float, float] = (0.0, 0.0)
     half: float = 8.0
+
+    def __post_init__(self) -> None:
+        positive(half=self.half)
 
     def wider(self, factor: float) -> "Square":
         """Return the square ``factor`` times as wide around the same centre."""
@@ -104,6 +109,18 @@ def mass_level(density: Density, mass: float, *, n: int = 10_000, seed: int = 0)
     """Return the log-density above which ``mass`` of the distribution lies: the (1 − mass)-quantile of log p over n draws."""
     draws = density.sample(n, generator_at(seed)).double()
     return torch.quantile(in_parts(density.log_prob, draws), 1 - mass).item()
+
+
+def planar(x: Float[Tensor, "*rows 2"], what: str) -> Float[Tensor, "*rows 2"]:
+    """Return finite points of the plane, one at least, on the CPU.
+
+    Raises:
+        ConfigError: something else.
+    """
+    points = reals(x, what).detach().cpu()
+    if points.ndim < 2 or points.shape[-1] != 2 or not points.numel():
+        raise ConfigError(f"{what} must be points of the plane, of shape (..., 2); received {tuple(points.shape)}")
+    return points
 
 
 def in_parts(function: Callable[[Tensor], Tensor], x: Float[Tensor, "n 2"]) -> Tensor:

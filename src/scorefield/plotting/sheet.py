@@ -10,11 +10,15 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
+from scorefield._checks import as_number, require
 from scorefield._replacing import replacing
+from scorefield.errors import ConfigError
 
 __all__ = ["Placed", "plain", "sheet"]
 
 _UNDATED = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}  # the same figure is the same file
+
+_WIDTHS = 0.5, 200  # inches
 
 
 class Placed(TypedDict, total=False):
@@ -31,7 +35,7 @@ def plain(text: str) -> str:
 
 @contextmanager
 def sheet(
-    path: Path | None,
+    path: str | Path | None,
     size: tuple[float, float],
     width: float | None = None,
     ax: Axes | None = None,
@@ -41,31 +45,42 @@ def sheet(
     """Yield what to draw on; then write it.
 
     Args:
-        path: the file; its extension decides: .png, or the vector formats .pdf, .svg. None writes nothing.
+        path: the file; its extension decides: .png, or the vector formats .pdf, .svg. None where ``ax`` is given.
         size: width and height in inches.
         width: another width in inches, at the same proportions; text keeps its size in points.
         ax: axes of a grid (`Figure.subplots`) whose place the figure takes, in place of a sheet of its own.
         tight: cut margins off.
 
     Raises:
-        ValueError: neither a path nor axes, or axes that are no part of a grid.
+        ConfigError: neither a path nor axes, or both; axes that are no part of a grid, or no longer; a width that no sheet has.
     """
     if ax is not None:
+        require(Axes, ax, "ax", "one of Figure.subplots()")
+        if (path, width) != (None, None):
+            raise ConfigError(
+                "a figure drawn in ax= has its size and is saved with its figure: leave out path and width"
+            )
         place = ax.get_subplotspec()
         if place is None:
-            raise ValueError(
+            raise ConfigError(
                 "ax must be one of Figure.subplots() or subplot_mosaic(); received axes without a place in a grid"
             )
         owner = ax.figure
+        if owner is None or ax not in owner.axes:
+            raise ConfigError("ax is no longer in its figure: what is drawn takes the place of axes; give others")
         ax.remove()
         yield owner.add_subfigure(place)
         return
     if path is None:
-        raise ValueError("a figure needs a path to write to, or ax= to be drawn in; received neither")
+        raise ConfigError("a figure needs a path to write to, or ax= to be drawn in; received neither")
+    path = Path(path)
+    if not path.suffix:
+        raise ConfigError(f"{path}: the extension decides what is written; give .png, .pdf or .svg")
+    if width is not None and not _WIDTHS[0] <= as_number(width) <= _WIDTHS[1]:
+        raise ConfigError(f"width must be from {_WIDTHS[0]} to {_WIDTHS[1]} inches; received {width!r:.80}")
     scale = 1.0 if width is None else width / size[0]
     figure = Figure(figsize=(scale * size[0], scale * size[1]), layout="compressed")
     yield figure
-    path = Path(path)
     # TrueType, so that text stays text.
     fonts = mpl.rc_context({"pdf.fonttype": 42, "ps.fonttype": 42, "svg.hashsalt": "scorefield"})
     with fonts, warnings.catch_warnings(), replacing(path) as place:

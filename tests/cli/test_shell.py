@@ -1,6 +1,7 @@
 """Kind to people and machines: what is said on the way, numbers out of range, cores, streams that are closed, recipes by name."""
 
 import errno
+import io
 import os
 import subprocess
 import sys
@@ -168,6 +169,28 @@ def test_a_stage_is_told_at_its_start_and_every_half_minute(capsys, monkeypatch)
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "scorefield: drawing: 100 steps"
     assert lines[1:] == [f"scorefield: drawing: {k} of 100, loss 0.5" for k in (30, 60, 90)]
+
+
+def test_work_goes_on_where_the_terminal_was_closed(monkeypatch):
+    class Terminal(io.StringIO):
+        closed_by_its_user = False
+
+        def isatty(self) -> bool:
+            return True
+
+        def write(self, text: str) -> int:
+            if self.closed_by_its_user:
+                raise OSError(errno.EIO, "Input/output error")
+            return len(text)
+
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    monkeypatch.setenv("TERM", "xterm")
+    with Progress(5, "drawing") as progress:
+        assert progress._bar is not None
+        progress._bar.mininterval = 0.0  # every step is drawn
+        terminal.closed_by_its_user = True
+        for _ in range(5):
+            progress.advance(loss="0.5")
 
 
 def test_what_takes_long_is_told_and_what_does_not_is_not(capsys, monkeypatch):

@@ -40,7 +40,7 @@ def newest(run: Run) -> int:
 
 
 @pytest.mark.promise("A10")
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_costs_one_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys, number: int, code: int):
     """A10: the step in hand is finished, saved once, the exit code is that of the signal, and the command to go on is the right one."""
     run, _ = small_run(tmp_path / "a folder")
@@ -107,6 +107,19 @@ def test_only_the_first_signal_breaks_off_a_picture():
         assert stop.received == signal.SIGINT
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.promise("A10")
+def test_who_ignores_a_closed_terminal_trains_on():
+    """``nohup``: the signal stays ignored, and is not taken for a wish to stop."""
+    former = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with StopSignals() as stop:
+            signal.raise_signal(signal.SIGHUP)
+        assert stop.received is None
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, former)
 
 
 def resumed(run: Path, *, errors: Path) -> "children.Process":

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from scorefield.cli.options import LEVELS
 
@@ -137,7 +137,8 @@ class Progress:
         if self._bar is not None:
             if shown:
                 self._bar.set_postfix(shown, refresh=False)
-            self._bar.update()
+            with suppress(OSError):  # a terminal that was closed is no reason to end the work
+                self._bar.update()
         elif self._show and time.monotonic() - self._told >= _SECONDS:
             self._told = time.monotonic()
             values = "".join(f", {name} {value}" for name, value in self._shown.items())
@@ -148,4 +149,5 @@ class Progress:
 
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:
-            self._bar.close()
+            with suppress(OSError):
+                self._bar.close()

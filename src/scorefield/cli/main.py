@@ -1,6 +1,6 @@
 """The entry point: parse, dispatch, and turn what went wrong into a message and an exit code.
 
-0 ok · 1 run failed · 2 bad usage or configuration · 3 data · 4 checkpoint · 5 diverged · 70 bug · 130/143 signals
+0 ok · 1 run failed · 2 bad usage or configuration · 3 data · 4 checkpoint · 5 diverged · 70 bug · 129/130/143 signals
 """
 
 import errno
@@ -28,8 +28,8 @@ from scorefield.errors import ConfigError, ScorefieldError
 
 __all__ = ["COMMANDS", "build_parser", "main"]
 
-COMMANDS = ("quickstart", "toy", "train", "sample", "inpaint", "solve", "evaluate", "likelihood", "race", "tune")
-COMMANDS += ("compress", "suggest", "demo", "reproduce", "convert", "doctor")
+COMMANDS = ("quickstart", "toy", "train", "sample", "inpaint", "solve", "impute", "evaluate", "likelihood", "race")
+COMMANDS += ("tune", "compress", "suggest", "demo", "reproduce", "convert", "doctor")
 """Modules of this package with ``parser()`` and ``run(args)``; the first line of a module is the command's in ``--help``."""
 
 _BUG = 70

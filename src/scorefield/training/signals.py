@@ -1,4 +1,7 @@
-"""Stopping when asked: the first SIGINT or SIGTERM lets the step in hand finish, but no picture; a second SIGINT does not wait."""
+"""Stopping when asked: the first SIGINT, SIGTERM or SIGHUP lets the step in hand finish, but no picture; a second SIGINT does not wait.
+
+SIGHUP comes when a terminal is closed; who ignores it, as ``nohup`` does, trains on.
+"""
 
 import signal
 from collections.abc import Callable
@@ -8,7 +11,7 @@ __all__ = ["StopSignals"]
 
 
 class StopSignals:
-    """A context in which ``received`` becomes the number of the first SIGINT or SIGTERM, instead of the process dying.
+    """A context in which ``received`` becomes the number of the first signal to stop, instead of the process dying.
 
     Args:
         drawing: tells whether the work in hand is a picture, minutes perhaps; the signal breaks it off as an InterruptedError.
@@ -28,7 +31,8 @@ class StopSignals:
                 raise InterruptedError(f"{signal.Signals(number).name} came")
 
     def __enter__(self) -> "StopSignals":
-        for number in (signal.SIGINT, signal.SIGTERM):
+        ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        for number in (signal.SIGINT, signal.SIGTERM, *(() if ignored else (signal.SIGHUP,))):
             self._former[number] = signal.signal(number, self._handle)
         return self
 

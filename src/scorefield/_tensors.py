@@ -5,8 +5,10 @@ A state ``x`` has shape ``(b, *d)`` for any event shape ``d``; a time, and any s
 """
 
 import math
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -34,6 +36,9 @@ __all__ = [
     "there",
     "uncast",
 ]
+
+# OpenMP's threads do not follow a fork: a child that computed on more than one would wait for the others without end.
+os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))
 
 
 def like(a: Tensor, x: Tensor) -> Tensor:

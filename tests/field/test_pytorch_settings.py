@@ -1,5 +1,7 @@
 """What is set for all of PyTorch around a call changes none of its numbers, or is refused in a sentence."""
 
+import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
@@ -113,3 +115,24 @@ def test_so_is_what_a_model_would_be_loaded_into() -> None:
 def test_so_does_a_model_that_holds_none(name: str) -> None:
     with pytest.raises(ConfigError, match=r"received a model on the device meta, .* make it outside of"):
         CALLS[name][1](learned().to("meta"))
+
+
+def test_a_fork_of_a_process_that_trained_computes_and_ends():
+    """OpenMP's threads are not in the child, which would wait for them: as workers of a loader do, it computes on one."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        fitted(learned())
+        torch.rand(600, 600) @ torch.rand(600, 600)  # on two threads
+        child = os.fork()
+        if child == 0:
+            try:
+                signal.alarm(30)  # of waiting without end
+                torch.rand(600, 600) @ torch.rand(600, 600)
+                drawn(learned(), sf.Heun())
+                os._exit(0 if torch.isfinite(sf.log_likelihood(learned(), X).log_prob).all() else 1)
+            finally:
+                os._exit(2)  # not into the tests of its parent
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    finally:
+        torch.set_num_threads(threads)

@@ -260,6 +260,23 @@ def test_a_new_one_that_does_not_verify_replaces_nothing(tmp_path: Path, name: s
     assert not leftovers(tmp_path)
 
 
+def test_one_that_is_superseded_while_it_is_read_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Who draws from a run that trains beside gets a newer checkpoint, whole, and no word about damage."""
+    read, values = checkpoint_files.read_verified, {"ema": {"w": torch.zeros(3)}}
+    save(tmp_path, 1, values, {}, keep=1)
+
+    def late(path: Path, entry: dict[str, Any]) -> bytes:
+        if path.parent.name == "step-00000001":
+            monkeypatch.undo()
+            save(tmp_path, 2, values, {}, keep=1)
+        return read(path, entry)
+
+    monkeypatch.setattr(checkpoint_files, "read_verified", late)
+    found = latest(tmp_path, pytest.fail)
+    assert found is not None
+    assert found.step == 2
+
+
 def test_saving_a_step_again_replaces_it(tmp_path: Path):
     path = write(tmp_path, 1, 1)
     damage(path)

@@ -135,6 +135,8 @@ def latest(folder: Path, warn: Callable[[str], None]) -> Checkpoint | None:
         try:
             checkpoint = load(path)
         except CheckpointError as error:
+            if not path.exists():  # superseded while it was read: a run that trains beside has a newer one
+                return latest(folder, warn)
             failures.append(str(error))
             continue
         if failures:

@@ -93,6 +93,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory, mnist_dir: Path) -> Path:
     np.save(here / "my-images.npy", pictures)
     np.save(here / "table.npy", random.normal(size=(60, 5)))
     np.savetxt(here / "table.csv", random.normal(size=(60, 2)), delimiter=",", header="height,weight", comments="")
+    (here / "gaps.csv").write_text("name,height,weight\nann,0.5,\nbob,,-1\n")
     for name, layout, kind in (("checkpoint", "ncsn", "cond_refinenet"), ("best_checkpoint", "ncsnv2", "ncsnv2")):
         write(here / f"{name}.pth", contents(layout, network(kind)))
     meta, weights = a_small("small ddpm++ of vp")

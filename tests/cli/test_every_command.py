@@ -29,6 +29,7 @@ COMMANDS = {
     "sample": ["un réseau", *DRAW, "--out", "é à.png"],
     "inpaint": ["un réseau", *DRAW, "--image", "0", "--mask", "left", "--out", "caché ∇.png"],
     "solve": ["un réseau", *DRAW, "--image", "0", "--problem", "downsample:2", "--out", "résolu.png"],
+    "impute": ["un tableau", "des trous.csv", "--device", "cpu", "--json", "--out", "comblé ∇.csv"],
     "evaluate": ["un réseau", *DRAW, "-n", "20", "--out", "mesuré à nouveau"],
     "likelihood": ["un réseau", "-n", "2", "--device", "cpu", "--json"],
     "compress": ["digits", "-n", "1", "--steps", "2", "--device", "cpu", "--json", "--out", "serré.bits"],
@@ -61,6 +62,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         assert main(["train", *COMMANDS["train"]]) == 0
+        rows = np.random.default_rng(0).normal(size=(20, 2))
+        np.savetxt("tableau.csv", rows, delimiter=",", header="poids,âge", comments="", encoding="utf-8")
+        Path("des trous.csv").write_text("nom,poids,âge\né,,1\n", encoding="utf-8")
+        table = ["--data.path", "tableau.csv", "--device", "cpu", "--fast-dev-run", "--run", "un tableau"]
+        assert main(["train", *table]) == 0
     return folder
 
 

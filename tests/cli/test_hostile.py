@@ -317,6 +317,7 @@ COMMANDS = (
     "sample",
     "inpaint",
     "solve",
+    "impute",
     "evaluate",
     "likelihood",
     "compress",

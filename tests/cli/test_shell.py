@@ -26,6 +26,7 @@ NEEDED = {
     "toy": ["circle"],
     "suggest": ["digits"],
     "convert": ["x", "--out", "y"],
+    "impute": ["digits", "gaps.csv"],
     "inpaint": ["digits", "--image", "0", "--mask", "left"],
     "solve": ["digits", "--image", "0", "--problem", "downsample:2"],
     **{name: ["digits"] for name in ("sample", "evaluate", "likelihood", "compress")},

@@ -32,6 +32,8 @@ FAST = (
     "doctor",
 )
 LONG = (
+    "train --data.path table.csv --device cpu --fast-dev-run --run table",
+    "impute table table.csv --device cpu --out imputed.csv",
     "toy circle --fast-dev-run --out toy",
     "quickstart --run quick --steps 2",
     "reproduce ring-mixing --out results",
@@ -60,6 +62,7 @@ def without(state: str, folder: Path, commands: tuple[str, ...]) -> None:
     installed = folder / "packages" / "torchvision-0.1.dist-info"  # some look for a version before they import
     installed.mkdir()
     (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: torchvision\nVersion: 0.1\n")
+    (folder / "table.csv").write_text("a,b\n" + "1,2\n2,1\n3,5\n" * 9)
     path = os.pathsep.join([str(package.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
     done = subprocess.run(
         [sys.executable, "-c", IMPORTS, *commands],

@@ -3,7 +3,7 @@
 import math
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -52,11 +52,13 @@ def places(event: tuple[int, ...]) -> tuple[int, ...]:
     return (1, *event[1:]) if len(event) > 1 else event
 
 
-def read_mask(text: str, event: tuple[int, ...], seed: int) -> Bool[Tensor, "..."]:
+def read_mask(
+    text: str, event: tuple[int, ...], seed: int, columns: Sequence[str] | None = None
+) -> Bool[Tensor, "..."]:
     """Return the mask called ``text``: true where a coordinate is hidden; of shape (1, h, w) where it is in all channels of an image.
 
     Halves and bands are those of `scorefield.guidance.hidden_part`, ``bernoulli:P`` hides each pixel or coordinate with probability P, a
-    picture hides where it is light, and an array where it is not zero.
+    picture hides where it is light, and an array where it is not zero; of a table, names of columns hide these.
 
     Raises:
         ConfigError: no such mask, P out of range, a picture or an array of another size, a mask that hides nothing or everything.
@@ -73,9 +75,13 @@ def read_mask(text: str, event: tuple[int, ...], seed: int) -> Bool[Tensor, "...
         hidden = _hiding(Path(text), event)
     elif image:
         hidden = _drawn(text, event[1:])
+    elif columns is not None and set(names := text.split(",")) <= set(columns):
+        hidden = torch.tensor([column in names for column in columns], dtype=torch.bool)
     else:
+        named = "" if columns is None else f", or names of columns ({', '.join(columns):.200})"
         raise ConfigError(
             f"--mask {text}: masks images, and samples have shape {event}; give bernoulli:0.6 or a .npy of that shape, true where hidden"
+            f"{named}"
         )
     size = f"{event[1]} × {event[2]} pixels" if image else f"{math.prod(event)} coordinates"
     if not hidden.any():

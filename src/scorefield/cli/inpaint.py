@@ -19,8 +19,8 @@ def parser() -> ArgumentParser:
         type=str,
         required=True,
         metavar="MASK",
-        help=f"what is hidden: {', '.join(MASKS)}, bernoulli:0.6 (60 %% of the pixels), a picture whose light pixels are hidden, or a .npy "
-        "file that is true where it hides",
+        help=f"what is hidden: {', '.join(MASKS)}, bernoulli:0.6 (60 %% of the pixels), a picture whose light pixels are hidden, a .npy "
+        "file that is true where it hides, or columns of a table, such as height,weight",
     )
     parser.add_argument(
         "--resample", type=Whole1, help="with repaint: how many times each step is taken; 10 by default"
@@ -36,7 +36,7 @@ def run(args: Namespace) -> int:
     from scorefield.plotting import to_unit, veil
 
     it = subject(args, "inpaint")
-    hidden = read_mask(args.mask, it.loaded.event, args.seed)
+    hidden = read_mask(args.mask, it.loaded.event, args.seed, it.loaded.config.data.columns)
     observe = Mask(~hidden.expand(it.loaded.event))
     problem = Problem(
         what=f"mask {args.mask}",

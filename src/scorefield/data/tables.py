@@ -18,11 +18,11 @@ from scorefield.data._files import refusal, regular_file
 from scorefield.data.arrays import dataset_of
 from scorefield.data.dataset import Dataset
 
-__all__ = ["TABLE_SUFFIXES", "from_table_file", "write_table"]
+__all__ = ["LABELS", "TABLE_SUFFIXES", "delimiter_of", "from_table_file", "write_table"]
 
 TABLE_SUFFIXES = (".csv", ".tsv")
 _EXPECTED = "a table of numbers, a line per example, columns apart by commas, semicolons or tabs"
-_LABELS = ("label", "labels")
+LABELS = ("label", "labels")
 _HEADER = 2**20  # characters a first line may have
 _CELL = re.compile(r"could not convert string (.*) to float64 at row (\d+), column (\d+)", re.DOTALL)
 
@@ -47,7 +47,7 @@ def from_table_file(path: str | os.PathLike[str], columns: Sequence[str] | None 
             if len(first) == _HEADER and not first.endswith("\n"):
                 what = f"a first line of more than {_HEADER:,} characters"
                 raise refusal(path, what, "names or numbers of fewer", "Save it as a .npy file.")
-            delimiter = next((mark for mark in "\t;," if mark in first), ",")
+            delimiter = delimiter_of(first)
             head = next(csv.reader([first], delimiter=delimiter), [])
             bare = columns is None and all(map(_is_number, head))
             names = None if bare else [name.strip() for name in head]
@@ -64,6 +64,11 @@ def from_table_file(path: str | os.PathLike[str], columns: Sequence[str] | None 
     x, rest = numbers[:, : len(wanted)], numbers[:, len(wanted) :]
     found = dataset_of(x, rest[:, 0] if labels else None, path.stem, source=path)
     return replace(found, columns=None if names is None else tuple(names[k] for k in wanted))
+
+
+def delimiter_of(line: str) -> str:
+    """Return what columns are apart by: tabs, semicolons or commas, whichever of them is found first in this order."""
+    return next((mark for mark in "\t;," if mark in line), ",")
 
 
 def write_table(path: Path, x: Float[Tensor, "n d"], columns: Sequence[str] | None) -> None:
@@ -100,7 +105,7 @@ def _chosen(
     unknown = [name for name in columns or () if name not in place]
     if unknown:
         raise refusal(path, f"no column {unknown[0]!r}", f"some of {', '.join(names)}", "Mend data.columns.")
-    labels = [k for k, name in enumerate(names) if name in _LABELS and name not in (columns or ())]
+    labels = [k for k, name in enumerate(names) if name in LABELS and name not in (columns or ())]
     if len(labels) > 1:
         raise refusal(path, "both label and labels", "one of them", "Rename the other, or name it in data.columns.")
     return [place[name] for name in columns or names if place[name] not in labels], labels

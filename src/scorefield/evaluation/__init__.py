@@ -1,6 +1,7 @@
 """Models held against data they were not trained on: quality, likelihood, calibration, each number with its error."""
 
 from scorefield.evaluation.data import LEAST, RealData, labelled_examples, real_data
+from scorefield.evaluation.imputing import impute
 from scorefield.evaluation.likelihood import TOLERANCE, bits, likelihood_of, nats, parts_of
 from scorefield.evaluation.measures import evaluate_samples
 from scorefield.evaluation.page import calibration_page, page, render, render_calibration, render_likelihood
@@ -18,6 +19,7 @@ __all__ = [
     "conditioned",
     "deviation",
     "evaluate_samples",
+    "impute",
     "labelled_examples",
     "likelihood_of",
     "measured",

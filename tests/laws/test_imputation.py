@@ -1,0 +1,56 @@
+"""Gaps are filled by draws of the model's own conditional distribution, in any units; what is known is not touched."""
+
+import pytest
+import torch
+
+from scorefield import VE, ConfigError, Exact, Gaussian, Units, impute
+from scorefield.grids import Karras
+from scorefield.guidance import Inpaint
+from scorefield.samplers import Heun
+from scorefield.sampling import sample
+
+NAN, N = float("nan"), 500
+C = torch.tensor([[1.0, 0.8, 0.3], [0.8, 1.0, 0.5], [0.3, 0.5, 1.0]], dtype=torch.float64)
+SHIFT, SCALE = torch.tensor([300.0, 0.0, -2e4]).double(), torch.tensor([1e-3, 5.0, 1e4]).double()
+MODEL = Exact(Gaussian([0.0, 0.0, 0.0], C.tolist()), VE(0.002, 80.0)).in_units(Units(SHIFT, SCALE))
+KNOWN, HIDDEN = [0, 2], [1]
+
+
+def conditional() -> tuple[float, float]:
+    """Return mean and variance of the middle coordinate, in standard units, given 1.5 and -1 beside it."""
+    gain = C[HIDDEN][:, KNOWN] @ torch.linalg.inv(C[KNOWN][:, KNOWN])
+    return (gain @ torch.tensor([1.5, -1.0]).double()).item(), (C[1, 1] - gain @ C[KNOWN][:, HIDDEN]).item()
+
+
+def agrees(middle: torch.Tensor) -> bool:
+    """Tell whether N draws have the conditional mean within five of its standard errors, and its variance within four."""
+    (mean, variance), y = conditional(), middle.double() / SCALE[1]
+    near = abs(y.mean() - mean) < 5 * (variance / N) ** 0.5
+    return bool(near and abs(y.var() - variance) < 4 * variance * (2 / N) ** 0.5)
+
+
+def test_what_is_missing_is_drawn_conditioned_on_what_is_known():
+    x = (SHIFT + SCALE * torch.tensor([1.5, 0.0, -1.0])).repeat(N, 1)
+    x[:, 1] = NAN
+    filled = impute(MODEL, x, grid=Karras(60))
+    assert agrees(filled[:, 1])
+    known = torch.isfinite(x)
+    assert filled.dtype == torch.float64
+    assert torch.equal(filled[known], x[known])  # bit for bit
+    # The mutant: the known put back at every step, without a look at what later steps reveal.
+    replaced = sample(Inpaint(MODEL, x[:1].nan_to_num(), known[:1]), Heun(), (N, 3), grid=Karras(30)).x
+    assert not agrees(replaced[:, 1])
+
+
+def test_a_row_is_filled_the_same_whatever_stands_around_it():
+    rows = torch.tensor([[NAN, 0.0, 1e4], [300.0, 1.0, 2.0], [NAN, NAN, NAN], [300.0, NAN, NAN], [NAN, 0.0, 1e4]])
+    short = {"grid": Karras(4), "particles": 2}
+    one, more = impute(MODEL, rows, **short), impute(MODEL, torch.cat([rows, rows]), **short)
+    assert torch.allclose(one, more[:5], rtol=1e-5)
+    assert not torch.equal(one[0], one[4])  # alike, with a seed each
+    assert torch.equal(one[1], rows[1])
+    assert torch.isfinite(one).all()
+    assert not torch.equal(impute(MODEL, rows, seed=1, **short), one)
+    for wrong in (rows[0], rows / 0, torch.zeros(2, 3, dtype=torch.complex64)):
+        with pytest.raises(ConfigError, match="x must"):
+            impute(MODEL, wrong)

@@ -1,7 +1,6 @@
 """Kind to people and machines: what is said on the way, numbers out of range, cores, streams that are closed, recipes by name."""
 
 import errno
-import io
 import os
 import subprocess
 import sys
@@ -172,28 +171,6 @@ def test_a_stage_is_told_at_its_start_and_every_half_minute(capsys, monkeypatch)
     assert lines[1:] == [f"scorefield: drawing: {k} of 100, loss 0.5" for k in (30, 60, 90)]
 
 
-def test_work_goes_on_where_the_terminal_was_closed(monkeypatch):
-    class Terminal(io.StringIO):
-        closed_by_its_user = False
-
-        def isatty(self) -> bool:
-            return True
-
-        def write(self, text: str) -> int:
-            if self.closed_by_its_user:
-                raise OSError(errno.EIO, "Input/output error")
-            return len(text)
-
-    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
-    monkeypatch.setenv("TERM", "xterm")
-    with Progress(5, "drawing") as progress:
-        assert progress._bar is not None
-        progress._bar.mininterval = 0.0  # every step is drawn
-        terminal.closed_by_its_user = True
-        for _ in range(5):
-            progress.advance(loss="0.5")
-
-
 def test_what_takes_long_is_told_and_what_does_not_is_not(capsys, monkeypatch):
     import time
 
@@ -257,6 +234,11 @@ def test_threads_are_those_asked_for_then_those_of_the_environment(monkeypatch):
     assert told == [3]
     threads.use_threads(None)
     assert told == [3, 1]
+    for said in ("0", "-1", "", "abc", "1e3", "2,1", " 02 "):
+        monkeypatch.setenv("OMP_NUM_THREADS", said)
+        told.clear()
+        threads.use_threads(None)
+        assert told == ([] if "2" in said else [1])  # what OpenMP does not take is not taken for a wish
 
 
 def threads_after(command: list[str]) -> int:

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from scorefield.cli.options import LEVELS
 
@@ -137,8 +137,7 @@ class Progress:
         if self._bar is not None:
             if shown:
                 self._bar.set_postfix(shown, refresh=False)
-            with suppress(OSError):  # a terminal that was closed is no reason to end the work
-                self._bar.update()
+            self._bar.update()
         elif self._show and time.monotonic() - self._told >= _SECONDS:
             self._told = time.monotonic()
             values = "".join(f", {name} {value}" for name, value in self._shown.items())
@@ -149,5 +148,4 @@ class Progress:
 
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:
-            with suppress(OSError):
-                self._bar.close()
+            self._bar.close()

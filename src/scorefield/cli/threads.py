@@ -6,13 +6,16 @@ bits from one number of threads to another, so there the number is not chosen by
 """
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from scorefield.cli.console import note
+from scorefield.cli.console import note, warn
 
 __all__ = ["use_threads"]
+
+_THREADS = re.compile(r"\s*0*[1-9]\d*\s*(,.*)?")  # further numbers are of loops within loops
 
 
 class _Reading(NamedTuple):
@@ -43,7 +46,10 @@ def use_threads(asked: int | None, *, fixed: bool = False) -> None:
         asked: by --threads.
         fixed: leave the number as it is where nobody asked, and say only that cores are busy.
     """
-    loaded = sys.modules.get("torch")
+    loaded, said = sys.modules.get("torch"), os.environ.get("OMP_NUM_THREADS")
+    if said is not None and not _THREADS.fullmatch(said):  # OpenMP would take all cores, however busy
+        del os.environ["OMP_NUM_THREADS"]
+        warn(f"OMP_NUM_THREADS={said} is no number of threads, and is not followed")
     if asked is not None:
         _set(asked)
     elif "OMP_NUM_THREADS" not in os.environ and loaded is None:  # who has loaded PyTorch has decided

@@ -10,6 +10,7 @@ noise-to-signal ratio where that has a formula; drift, diffusion and prior are d
 """
 
 import abc
+from contextlib import nullcontext
 from typing import ClassVar
 
 import torch
@@ -71,8 +72,10 @@ class Process(ByValue, abc.ABC):
         t = as_time(t)
         # ln σ has no derivative where there is no noise; so near to 0, f and g are their limits to the last digit. And forward mode
         # refuses a t whose elements share memory, such as t.expand(b).
-        t = torch.where(t == 0, torch.finfo(t.dtype).tiny ** 0.5, t).contiguous()
-        f, log_ratio_rate = torch.func.jvp(logs, (t,), (torch.ones_like(t),))[1]
+        # In inference mode PyTorch 2.11 takes derivatives for 0, without a word: so it is left.
+        with torch.inference_mode(False) if torch.is_inference_mode_enabled() else nullcontext():
+            t = torch.where(t == 0, torch.finfo(t.dtype).tiny ** 0.5, t).contiguous()
+            f, log_ratio_rate = torch.func.jvp(logs, (t,), (torch.ones_like(t),))[1]
         _, sigma = self.alpha_sigma(t)
         return f, sigma * torch.sqrt(2 * log_ratio_rate)
 

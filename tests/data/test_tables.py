@@ -57,6 +57,8 @@ def test_columns_are_chosen_by_name_and_labels_are_classes(tmp_path) -> None:
     assert data.labels is not None
     assert (data.labels.tolist(), data.columns) == ([0, 1], ("b", "a"))
     assert from_table_file(path, ["label"]).labels is None  # which is then a number like others
+    all_of_them = from_table_file(table(tmp_path, "a,b\n1,2\n3,4\n"), ["b", "a"])
+    assert (all_of_them.x.tolist(), all_of_them.columns) == ([[2, 1], [4, 3]], ("b", "a"))
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,8 @@ def run(args: Namespace) -> int:
     x = torch.tensor(table.values, dtype=torch.float64)
     gaps = Counter(tuple(row) for row in x.isnan().tolist() if any(row))
     with refusals("command line"):
-        steered = loaded.steered(labels=table.labels, guide=0.0)
+        labels = None if table.labels is None else torch.tensor(table.labels)
+        steered = loaded.steered(labels=labels, guide=0.0)
         grid = changed(loaded.config.sampling, "ancestral", _STEPS, {}, "impute").build(steered.process)[1]
         steps = len(times_of(grid, steered.process)) - 1
         with Progress(steps * sum(-(-n // _BATCH) for n in gaps.values()), f"filling {args.table}") as progress:

@@ -8,7 +8,7 @@ standard deviation, so that what a network errs near the data does not decide wh
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from scorefield._checks import numbers, require, whole
@@ -18,7 +18,7 @@ from scorefield.grids import Grid, Karras
 from scorefield.guidance import LinearGaussian, Mask, Particles
 from scorefield.models import ScoreModel
 from scorefield.samplers import Ancestral
-from scorefield.sampling import Transition, sample
+from scorefield.sampling import Sampler, Transition, sample
 from scorefield.units import INSIDE
 
 __all__ = ["impute"]
@@ -75,15 +75,21 @@ def impute(
         rows, known = (missing == gaps).flatten(1).all(1).nonzero().flatten(), ~gaps
         if known.all():
             continue
-        steered, sampler = own.rows(rows), Ancestral()
-        if known.any():
-            steered = LinearGaussian(steered, Mask(known), drawn[rows][:, known], _NOISE * spread, spread)
-            sampler = Particles(particles)
         drawn[rows] = sample(
-            *(steered, sampler, (len(rows), *x.shape[1:])),
+            *_steered(own.rows(rows), known, drawn[rows][:, known], spread, particles),
+            (len(rows), *x.shape[1:]),
             grid=grid,
             seeds=[(seed << 32) + row for row in rows.tolist()],
             batch_size=batch_size,
             on_step=on_step,
         ).x
     return torch.where(x.isnan(), model.restore(drawn).to(x), x)
+
+
+def _steered(
+    model: ScoreModel, known: Bool[Tensor, "*d"], y: Float[Tensor, "n k"], spread: float, particles: int
+) -> tuple[ScoreModel, Sampler]:
+    """Return the model conditioned on the known coordinates, if there are some, and what draws from it."""
+    if not known.any():
+        return model, Ancestral()
+    return LinearGaussian(model, Mask(known), y, _NOISE * spread, spread), Particles(particles)

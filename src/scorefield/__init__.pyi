@@ -17,7 +17,6 @@ from .densities import (
     TwoMoons as TwoMoons,
 )
 from .energy import Energy as Energy
-from .evaluation import impute as impute
 from .grids import (
     Constant as Constant,
     Grid as Grid,

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from scorefield import VE, ConfigError, Exact, Gaussian, Units, impute
+from scorefield import VE, ConfigError, Exact, Gaussian, Units
+from scorefield.evaluation import impute
 from scorefield.grids import Karras
 from scorefield.guidance import Inpaint
 from scorefield.samplers import Heun

@@ -56,9 +56,9 @@ def impute(
     Raises:
         ConfigError: rows that hold infinite numbers, or have not the model's shape.
 
-    >>> import scorefield as sf
+    >>> from scorefield.evaluation import impute
     >>> plane = sf.Exact(sf.Gaussian([3.0, 0.0]), sf.VE(0.01, 10.0))
-    >>> sf.impute(plane, torch.tensor([[torch.nan, 0.25]]))[0, 1]
+    >>> impute(plane, torch.tensor([[torch.nan, 0.25]]))[0, 1]
     tensor(0.2500)
     """
     require(ScoreModel, model, "the model that fills gaps", "Exact or a Denoiser")

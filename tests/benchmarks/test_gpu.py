@@ -5,9 +5,20 @@ import torch
 
 from benchmarks import gpu, scaling
 from scorefield.data import Dataset
+from scorefield.networks import UNet
 
 
-@pytest.mark.slow
+@pytest.fixture(autouse=True)
+def small_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fraction of that of digits, with the same weights every time."""
+
+    def network(size: int = 28) -> UNet:
+        torch.manual_seed(0)
+        return UNet(1, size, width=16, depth=1)
+
+    monkeypatch.setattr(gpu, "network", network)
+
+
 def test_the_script_runs_and_checks_itself(monkeypatch):
     torch.manual_seed(0)
     monkeypatch.setattr("benchmarks.noise.SIZES", {"few": (4, (2,))})

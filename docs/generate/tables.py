@@ -14,6 +14,13 @@ from scorefield_claims.wording import plain
 RESULTS = Path(__file__).parents[2] / "results"
 _SPACE = "\N{NO-BREAK SPACE}"
 _ERROR = f"{_SPACE}±{_SPACE}"
+_OWN = "as configured"
+_RACERS = {
+    "dpmpp2m": "`DPMpp2M`",
+    **{rule: f'`Multistep("{rule}")`' for rule in ("dpmpp3m", "unipc", "ipndm")},
+    "Karras": "`Karras`",
+    **{of: f'`Grid.fit(..., of="{of}")`' for of in ("noise", "data")},
+}
 _CLASSES = {
     "method": "method",
     "evaluations": "evaluations",
@@ -48,7 +55,7 @@ def write(folder: Path) -> None:
 
 
 def _race(folder: Path) -> None:
-    """What results/race.json holds: Euler–Maruyama's evaluations for the adaptive SDE's error."""
+    """What results/race.json holds: Euler–Maruyama's evaluations for the adaptive SDE's error, and digits in few evaluations."""
     found = json.loads((RESULTS / "race.json").read_text())
     rows = []
     for target, part in found["exact"].items():
@@ -67,6 +74,11 @@ def _race(folder: Path) -> None:
     save_table(
         folder, "race_sde", ["target", "`AdaptiveSDE`", "evaluations", "error · 10⁵", "`EulerMaruyama` needs"], rows
     )
+    rows = []
+    for chosen, row in sorted(found["mnist"].items(), key=lambda item: item[1]["FID"]):
+        way = [chosen, ""] if chosen == _OWN else [_RACERS[word] for word in chosen.split()]
+        rows.append([*way, f"{row['evaluations']:.0f}", f"{row['FID']:.3f}{_ERROR}{row['error']:.3f}"])
+    save_table(folder, "race_mnist", ["sampler", "grid", "evaluations", "FID"], rows)
 
 
 def _mnist(folder: Path) -> None:

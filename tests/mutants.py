@@ -813,7 +813,7 @@ MUTANTS = [
     ),
     Mutant("grid: grey levels cut off", "plotting/images.py", "(sheet * 255).round().to", "(sheet * 255).to"),
     Mutant(
-        "film: every frame stretched", "plotting/images.py", "low, high = min(low, ends[0]), max(high, ends[1])", "pass"
+        "film: every frame stretched", "plotting/images.py", "low, high = min(low, black), max(high, white)", "pass"
     ),
     Mutant("terrain: mass below, not above", "plotting/plane.py", "1 - mass).item()", "mass).item()"),
     Mutant("loss curve: the mean drawn too early", "plotting/curves.py", "steps[window - 1 :]", "steps[: len(mean)]"),

@@ -39,7 +39,16 @@ def newest(run: Run) -> int:
 # ------------------------------------------------------------------------------------------- A10: signals
 
 
+@pytest.fixture
+def under_a_terminal() -> Iterator[None]:
+    """SIGHUP ends a process, as it does unless who started it, such as nohup, has it ignored."""
+    former = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, former)
+
+
 @pytest.mark.promise("A10")
+@pytest.mark.usefixtures("under_a_terminal")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_costs_one_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys, number: int, code: int):
     """A10: the step in hand is finished, saved once, the exit code is that of the signal, and the command to go on is the right one."""

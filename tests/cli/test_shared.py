@@ -143,11 +143,25 @@ importlib.import_module("{module}").{function} = lambda *_, **__: os.kill(os.get
     ("asked", "module", "function"),
     [
         (["evaluate", *DRAWN, "--likelihood", "20"], "scorefield.evaluation", "evaluate_samples"),
-        (["evaluate", "-n", "30", "--steps", "3", "--device", "cpu"], "scorefield.cli.evaluate", "write_text"),
-        (["likelihood", "-n", "20", "--device", "cpu"], "scorefield.training", "environment"),
+        pytest.param(
+            ["evaluate", "-n", "30", "--steps", "3", "--device", "cpu"],
+            "scorefield.cli.evaluate",
+            "write_text",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            ["likelihood", "-n", "20", "--device", "cpu"], "scorefield.training", "environment", marks=pytest.mark.slow
+        ),
         (["compress", "-n", "3", "--steps", "4", "--device", "cpu"], "scorefield.cli.compress", "_of_others"),
-        (["race", "-n", "2", "--grid", "fitted", "--device", "cpu"], "scorefield.plotting", "race_curves"),
-        (["tune", "-n", "100", "--device", "cpu"], "scorefield.cli.tune", "write_text"),
+        pytest.param(
+            ["race", "-n", "2", "--grid", "fitted", "--device", "cpu"],
+            "scorefield.plotting",
+            "race_curves",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            ["tune", "-n", "100", "--device", "cpu"], "scorefield.cli.tune", "write_text", marks=pytest.mark.slow
+        ),
     ],
     ids=["evaluate", "evaluate in one part", "likelihood", "compress", "race", "tune"],
 )

@@ -1,5 +1,7 @@
 """The plane (`scorefield/app/plane`) in Chromium: how soon it moves, and frames while five samplers carry 400 particles each.
 
+The field follows the noise level of one of them: Langevin dynamics, which stays at one level, and at last the probability flow.
+
 Work is processor time of the page's thread in a frame, scripts, layout and drawing, by the browser's own account; the time between frames
 is what is seen. Each is the best of three rounds, since other programs can only slow it. A frame of 60 a second has 16.7 ms.
 """
@@ -53,15 +55,16 @@ def run() -> list[Row | Note]:
             metrics = browser_own.send("Performance.getMetrics")["metrics"]
             return 1000 * next(metric["value"] for metric in metrics if metric["name"] == "TaskDuration")
 
-        for kind in KINDS:
+        for kind, lane, followed in [*((kind, 1, "") for kind in KINDS), ("checkerboard", 5, ", the flow followed")]:
             page.check(f"input[value={kind}]")
+            page.click(f".lane:nth-child({lane})")
             between, work = [], []
             for _ in range(ROUNDS):
                 page.click("#from-noise")
                 before, frames = spent(), page.evaluate(WATCH, SECONDS)
                 between.append(statistics.median(frames))
                 work.append((spent() - before) / len(frames))
-            rows.append(Row(f"{kind}: between frames, median", min(between), "ms"))
-            rows.append(Row(f"{kind}: work in a frame, mean", min(work), "ms"))
+            rows.append(Row(f"{kind}{followed}: between frames, median", min(between), "ms"))
+            rows.append(Row(f"{kind}{followed}: work in a frame, mean", min(work), "ms"))
         browser.close()
     return rows

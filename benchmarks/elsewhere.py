@@ -43,9 +43,8 @@ WAYS: dict[str, tuple[float | None, float]] = {
 }
 """Churn of Heun's method (None: DPMpp2M along a grid fitted to the model), and how many times the run's own weight of the guide."""
 ENDINGS = ("draw", "mode")  # of bytes: drawn from their probabilities, or the most probable
-TRANSITIONS = (
-    10  # eleven evaluations with the closing denoising, and those of the guide; the decoder of bytes has one more
-)
+TRANSITIONS = 10
+"""Eleven evaluations with the closing denoising, and those of the guide; the decoder of bytes has one more."""
 
 
 class Plain(nn.Module):

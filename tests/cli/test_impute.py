@@ -37,6 +37,7 @@ def test_empty_cells_are_filled_and_all_others_keep_their_text(
         GAPS.replace("60", "inf"): ["'inf'", "'weight'", "row 2"],
         GAPS.replace("weight", "mass"): ["no column 'weight'"],
         "": ["no column"],
+        GAPS.partition("\n")[0]: ["no rows"],
         GAPS + "1,2\n": ["in every row"],
     }.items():
         Path("wrong.csv").write_text(text)

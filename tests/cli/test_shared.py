@@ -20,6 +20,7 @@ from scorefield.training import OneProcess
 
 TINY = ["--network.width", "8", "--network.depth", "1", "--device", "cpu", "--fast-dev-run"]
 GUIDED = ["--guide.step", "1", "--guide.weight", "2"]  # so that there is something to tune
+CPU = ["--device", "cpu"]
 DRAWN = ["-n", "44", "--batch-size", "8", "--steps", "3", "--device", "cpu"]  # six parts, the last of four samples
 
 
@@ -138,38 +139,25 @@ importlib.import_module("{module}").{function} = lambda *_, **__: os.kill(os.get
 """
 
 
+LATER_STAGES = {
+    "evaluate": ([*DRAWN, "--likelihood", "20"], "scorefield.evaluation", "evaluate_samples"),
+    "evaluate in one part": (["-n", "30", "--steps", "3", *CPU], "scorefield.cli.evaluate", "write_text"),
+    "likelihood": (["-n", "20", *CPU], "scorefield.training", "environment"),
+    "compress": (["-n", "3", "--steps", "4", *CPU], "scorefield.cli.compress", "_of_others"),
+    "race": (["-n", "2", "--grid", "fitted", *CPU], "scorefield.plotting", "race_curves"),
+    "tune": (["-n", "100", *CPU], "scorefield.cli.tune", "write_text"),
+}
+"""Options of a command, and what it calls when all is drawn and nothing of it is reported."""
+EACH = [
+    pytest.param(name, marks=pytest.mark.slow if name not in ("evaluate", "compress") else ()) for name in LATER_STAGES
+]
+
+
 @pytest.mark.promise("A1")
-@pytest.mark.parametrize(
-    ("asked", "module", "function"),
-    [
-        (["evaluate", *DRAWN, "--likelihood", "20"], "scorefield.evaluation", "evaluate_samples"),
-        pytest.param(
-            ["evaluate", "-n", "30", "--steps", "3", "--device", "cpu"],
-            "scorefield.cli.evaluate",
-            "write_text",
-            marks=pytest.mark.slow,
-        ),
-        pytest.param(
-            ["likelihood", "-n", "20", "--device", "cpu"], "scorefield.training", "environment", marks=pytest.mark.slow
-        ),
-        (["compress", "-n", "3", "--steps", "4", "--device", "cpu"], "scorefield.cli.compress", "_of_others"),
-        pytest.param(
-            ["race", "-n", "2", "--grid", "fitted", "--device", "cpu"],
-            "scorefield.plotting",
-            "race_curves",
-            marks=pytest.mark.slow,
-        ),
-        pytest.param(
-            ["tune", "-n", "100", "--device", "cpu"], "scorefield.cli.tune", "write_text", marks=pytest.mark.slow
-        ),
-    ],
-    ids=["evaluate", "evaluate in one part", "likelihood", "compress", "race", "tune"],
-)
-def test_a_finished_stage_survives_a_kill_in_a_later_one(
-    run: str, tmp_path: Path, asked: list[str], module: str, function: str
-):
+@pytest.mark.parametrize("stage", EACH)
+def test_a_finished_stage_survives_a_kill_in_a_later_one(run: str, tmp_path: Path, stage: str):
     """A1: killed when all is drawn and nothing of it is reported; then nothing is drawn again, and the result is that of one go."""
-    name, *options = asked
+    name, (options, module, function) = stage.partition(" ")[0], LATER_STAGES[stage]
     out = [] if name == "likelihood" else ["--out", "out"]
     plugins = {"dying": LATER.format(module=module, function=function), "counted": PLUGIN.format(count=0, rank=0)}
     results, told = [], []

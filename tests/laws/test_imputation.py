@@ -24,7 +24,7 @@ def conditional() -> tuple[float, float]:
 
 
 def agrees(middle: torch.Tensor) -> bool:
-    """Tell whether N draws have the conditional mean within five of its standard errors, and its variance within four."""
+    """Tell whether N draws have the conditional mean within five of its standard errors, and its variance within four: level 1e-4."""
     (mean, variance), y = conditional(), middle.double() / SCALE[1]
     near = abs(y.mean() - mean) < 5 * (variance / N) ** 0.5
     return bool(near and abs(y.var() - variance) < 4 * variance * (2 / N) ** 0.5)
@@ -59,6 +59,13 @@ def test_a_row_is_filled_the_same_whatever_stands_around_it():
     assert torch.equal(one[1], rows[1])
     assert torch.isfinite(one).all()
     assert not torch.equal(impute(MODEL, rows, seed=1, **short), one)
-    for wrong in (rows[0], rows / 0, torch.zeros(2, 3, dtype=torch.complex64)):
+    for wrong in (
+        rows[0],
+        rows / 0,
+        torch.zeros(2, 3, dtype=torch.complex64),
+        rows[:, :2],
+        rows[:, :1],
+        rows[..., None],
+    ):
         with pytest.raises(ConfigError, match="x must"):
             impute(MODEL, wrong)

@@ -67,10 +67,10 @@ def run(args: Namespace) -> int:
         grid = changed(loaded.config.sampling, "ancestral", _STEPS, {}, "impute").build(steered.process)[1]
         steps = len(times_of(grid, steered.process)) - 1
         with Progress(steps * sum(-(-n // _BATCH) for n in gaps.values()), f"filling {args.table}") as progress:
-            whole = impute(
+            filled = impute(
                 steered, x, grid=grid, seed=args.seed, batch_size=_BATCH, on_step=lambda _: progress.advance()
             )
-    for cells, values, before in zip(table.rows, whole.tolist(), table.values, strict=True):
+    for cells, values, before in zip(table.rows, filled.tolist(), table.values, strict=True):
         for k, value, old in zip(table.places, values, before, strict=True):
             cells[k] = f"{value:.9g}" if math.isnan(old) else cells[k]
     with written(out) as place, place.open("w", encoding="utf-8", newline="") as file:
@@ -128,6 +128,8 @@ def _read(name: str, loaded: "LoadedModel[ScoreModel]") -> _Table:
     wanted = first if columns is None else list(columns)
     if absent := [column for column in wanted if column not in first]:
         raise DataError(f"{name}: no column {absent[0]!r}; {loaded.source} learned {', '.join(wanted)}")
+    if not rows:
+        raise DataError(f"{name}: no rows; expected a line for every row to fill")
     places = list(range(len(first))) if columns is None else [first.index(column) for column in wanted]
     if len(places) != loaded.event[0] or any(len(cells) != len(first) for cells in rows):
         raise DataError(f"{name}: expected {loaded.event[0]} columns in every row, as {loaded.source} learned")

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from scorefield._checks import numbers, require, whole
-from scorefield._tensors import home
+from scorefield._tensors import as_time, home
 from scorefield.errors import ConfigError
 from scorefield.grids import Grid, Karras
 from scorefield.guidance import LinearGaussian, Mask, Particles
@@ -68,6 +68,13 @@ def impute(
             f"x must be rows of shape (n, *d), NaN where a number is missing; received {tuple(x.shape)} with {int(x.isinf().sum())} "
             "infinite numbers"
         )
+    event = model.prior(as_time(model.process.t_max)).mean.shape
+    try:
+        fits = torch.broadcast_shapes(event, x.shape[1:]) == x.shape[1:]
+    except RuntimeError:
+        fits = False
+    if not fits:
+        raise ConfigError(f"x must be rows of the model's events, of shape {tuple(event)}; received {tuple(x.shape)}")
     given = x.to(home(model))
     drawn, missing, own = model.standardise(given).float(), given.isnan(), model.in_units(None)
     spread = INSIDE if model.moments is None else model.moments.std.square().mean().sqrt().item()

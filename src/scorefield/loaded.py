@@ -6,9 +6,10 @@ The methods put together what `scorefield.sample`, `scorefield.evaluation` and `
 the model of the classes asked for, guided as its run says, in the precision of the machine, along the grid of its configuration.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar, Unpack
 
 import torch
@@ -19,6 +20,7 @@ from scorefield._endings import Decode, Drawing, ending, in_bytes, in_pixels
 from scorefield._noise import Stream
 from scorefield._tensors import home
 from scorefield.config import RunConfig
+from scorefield.config.sampling import SamplingConfig, changed
 from scorefield.errors import ConfigError
 from scorefield.evaluation import LEAST, ImageJudge, evaluate_samples, real_data
 from scorefield.grids import Counted, Grid, times_of
@@ -72,6 +74,19 @@ class LoadedModel(Generic[Model]):
     def parameters(self) -> int:
         """Parameters of the model."""
         return sum(p.numel() for p in self.model.parameters())
+
+    def sampling(
+        self: "LoadedModel[ScoreModel]",
+        kind: str | None = None,
+        steps: int | None = None,
+        options: Mapping[str, Any] = MappingProxyType({}),
+        source: str = "command line",
+    ) -> SamplingConfig:
+        """Return how it is drawn from: as its configuration says, changed by what was asked (`scorefield.config.sampling.changed`).
+
+        A fitted grid of which no ratios are stated is fitted to the model, with the guide of its configuration.
+        """
+        return changed(self.config.sampling, kind, steps, options, source).fitted(guided(self), self.event)
 
     def steered(
         self: "LoadedModel[ScoreModel]",

@@ -20,6 +20,7 @@ from scorefield._tensors import flatten, home, looked_at, require_numbers, uncas
 from scorefield._values import ByValue
 from scorefield.errors import ConfigError, DivergedError
 from scorefield.grids import Grid, Step, steps_of, times_of
+from scorefield.grids.local_errors import Held
 from scorefield.models import ScoreModel, State
 
 __all__ = ["Sampler", "Samples", "Transition", "sample"]
@@ -35,11 +36,13 @@ class Sampler(ByValue, abc.ABC, Generic[Memory]):
             not approximate a path.
         evaluations: calls of the model that one step makes.
         first: calls that the first step makes beside those.
+        extrapolates: what it puts polynomials through; `scorefield.Grid.fit` fits a grid to it.
     """
 
     order: ClassVar[int | None] = None
     evaluations: float = 1
     first: float = 0
+    extrapolates: Held = "noise"
 
     @abc.abstractmethod
     def step(

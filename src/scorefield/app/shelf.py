@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from scorefield.config.rooms import SAMPLER
-from scorefield.config.sampling import SamplingConfig, changed
+from scorefield.config.sampling import SamplingConfig
 from scorefield.config.usual import sampling as usual
 from scorefield.errors import ConfigError, DataError
 from scorefield.grids import times_of
@@ -47,7 +47,7 @@ class Entry:
         own = self.loaded.config.sampling
         if kind not in (None, own.sampler.kind, *_samplers()):
             raise ConfigError(f"sampler: there is no {kind!r}; choose {', '.join(_samplers())}")
-        return changed(own, kind, steps, {}, "sampler")
+        return self.loaded.sampling(kind, steps, source="sampler")
 
     def steps(self, choice: SamplingConfig) -> int:
         """Return the transitions of its grid."""

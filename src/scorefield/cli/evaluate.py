@@ -172,9 +172,8 @@ def _drawn(
 
     from scorefield.cli.drawing import decides, draw, labels_of, setting, write
     from scorefield.cli.shared import shared
-    from scorefield.config.sampling import changed
 
-    choice = changed(loaded.config.sampling, args.sampler, args.steps, args.options, "command line")
+    choice = loaded.sampling(args.sampler, args.steps, args.options)
     labels, file = labels_of(args, loaded), out / "samples.npz"
     each = kept.enter_context(shared(parallel, file, loaded, decides(args, loaded, choice)))
     drawn = draw(args, loaded, choice, labels=labels, parallel=parallel, each=each)

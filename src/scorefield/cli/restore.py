@@ -18,7 +18,7 @@ from scorefield.cli.files import is_picture, writable, written
 from scorefield.cli.images import places, read_truth
 from scorefield.cli.options import MEASURED
 from scorefield.config import refusals
-from scorefield.config.sampling import SamplingConfig, changed
+from scorefield.config.sampling import SamplingConfig
 from scorefield.errors import ConfigError
 from scorefield.evaluation import compared, conditioned, deviation
 from scorefield.grids import times_of
@@ -146,7 +146,7 @@ def _choice(args: Namespace, loaded: LoadedModel[ScoreModel]) -> SamplingConfig:
     kind, steps = args.sampler, args.steps
     if args.method in MEASURED and kind is None:
         kind, steps = "ancestral", steps or _STEPS
-    return changed(loaded.config.sampling, kind, steps, args.options, "command line")
+    return loaded.sampling(kind, steps, args.options)
 
 
 def _settings(args: Namespace) -> dict[str, Any]:

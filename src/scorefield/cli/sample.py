@@ -30,7 +30,6 @@ def run(args: Namespace) -> int:
     """Draw and write samples; return the exit code."""
     from scorefield.cli.drawing import FILMS, count, decides, draw, labels_of, require_drawable, setting, write
     from scorefield.cli.shared import shared
-    from scorefield.config.sampling import changed
     from scorefield.data.tables import TABLE_SUFFIXES
     from scorefield.pretrained import load_model
     from scorefield.training import in_turn, processes
@@ -42,7 +41,7 @@ def run(args: Namespace) -> int:
     loaded = load_model(args.model, parallel.device, warn=warn)
     out = writable(args.out or f"samples.{'png' if is_picture(loaded.drawn) else 'npz'}", kinds)
     require_drawable(out, loaded)
-    choice = changed(loaded.config.sampling, args.sampler, args.steps, args.options, "command line")
+    choice = loaded.sampling(args.sampler, args.steps, args.options)
     frames = args.frames if out.suffix in FILMS else 0
     labels = labels_of(args, loaded)
     with shared(parallel, out, loaded, decides(args, loaded, choice, frames)) as each:

@@ -237,8 +237,9 @@ def _describe(run: "Run") -> None:
     from scorefield.training.cost import cost
 
     config, model, data = run.config, run.state.model, run.data
-    with refusals("configuration"):
-        config.sampling.build(model.process)
+    if not config.sampling.unfitted:
+        with refusals("configuration"):
+            config.sampling.build(model.process)
     weights = sum(p.numel() for p in model.parameters())
     train = config.train
     epochs = train.steps * train.batch_size / len(data)

@@ -25,14 +25,33 @@ __all__ = ["parser", "run"]
 _CHURNS = (0.0, 3.0, 10.0)
 _SHARES = (1.0, 0.5, 0.0)  # of the run's own weight of autoguidance
 _LEAST = 100
+_FITTED = {
+    "kind": "dpmpp2m",
+    "steps": 10,
+    "grid": "fitted",
+}  # as near as others in a third of the evaluations: results/race.json
+_DRAWS = {
+    "kind": "--sampler",
+    "steps": "--steps",
+    "grid": "--options.grid",
+    "churn": "--options.churn",
+    "guide": "--guide",
+}
+_KEEPS = {
+    "kind": "--sampling.sampler.kind",
+    "steps": "--sampling.grid.steps",
+    "grid": "--sampling.grid.kind",
+    "churn": "--sampling.sampler.churn",
+    "guide": "--guide.weight",
+}
 
 
 def parser() -> ArgumentParser:
     """Return the parser of the command."""
     parser = command(
-        "Draw from a model with more and less churn (noise added on the way) and guidance, measure how far each is from held-out data, "
-        "and say which is nearest, and whether it differs from the run's own by more than chance. Ways are chosen on one half of samples "
-        "and data, and reported on the other. Writes tune.json."
+        "Draw from a model with more and less churn (noise added on the way) and guidance, and along a grid fitted to it; measure how far "
+        "each is from held-out data, and say which is nearest, and whether it differs from the run's own by more than chance. Ways are "
+        "chosen on one half of samples and data, and reported on the other. Writes tune.json."
     )
     model(parser)
     parser.add_argument("-n", "--n", type=Whole2, default=1000, metavar="N", help="samples of each way, at least 100")
@@ -49,7 +68,6 @@ def run(args: Namespace) -> int:
     """Draw, measure, write, advise; return the exit code."""
     from scorefield.cli.shared import once, shared
     from scorefield.config import refusals
-    from scorefield.config.sampling import changed
     from scorefield.evaluation import real_data
     from scorefield.evaluation.tuning import Trial, best, halves, told_apart
     from scorefield.metrics import Estimate
@@ -61,12 +79,7 @@ def run(args: Namespace) -> int:
     place = pick_device(args.device)
     loaded = load_model(args.model, place, warn=warn)
     loaded.require_score("its sampler's churn and guidance")
-    ways = list(itertools.product(_churns(loaded), _guides(loaded)))  # the run's own comes first
-    if len(ways) == 1:
-        raise ConfigError(
-            f"{args.model}: there is nothing to tune: its sampler is not Heun's method, which can add noise on the way (churn), and it "
-            "keeps no weaker version to be guided by (guide.step)"
-        )
+    ways = list(itertools.product(_samplings(loaded), _guides(loaded)))  # the run's own comes first
     with stage("reading data that it was not trained on"):
         data = real_data(loaded.config.data, loaded.drawn, args.n, data_dir=args.data_dir, seed=args.seed)
     named = judge_of(args, loaded.config.data.kind)
@@ -74,20 +87,19 @@ def run(args: Namespace) -> int:
     out = make_folder(Path(args.out or f"tune-{loaded.config.name}"))
     began, trials = time.perf_counter(), list[Trial]()
 
-    def measured(churn: float | None, guide: float | None) -> bytes:
-        way = changed(loaded.config.sampling, None, None, {} if churn is None else {"churn": churn}, "tune")
-        sampler, _ = way.build(loaded.model.process)
-        x = loaded.sample(args.n, seed=args.seed, sampler=sampler, guide=guide).x.cpu()
-        return json.dumps(halves(x, data, judging, seed=args.seed)).encode()
+    def measured(options: dict[str, Any], guide: float | None) -> bytes:
+        sampler, grid = loaded.sampling(options=options, source="tune").build(loaded.model.process)
+        made = loaded.sample(args.n, seed=args.seed, sampler=sampler, grid=grid, guide=guide)
+        return json.dumps((made.evaluations, *halves(made.x.cpu(), data, judging, seed=args.seed))).encode()
 
     judged = [] if judging is None else judging.classifier.state_dict().values()
     decides = {"n": args.n, "seed": args.seed, "device": str(place)}
     with shared(OneProcess(place), out / "tune.json", loaded, decides, data.reference.x, *judged) as each:
         with refusals("tune"), Progress(len(ways), f"drawing {args.n} samples {len(ways)} times") as progress:
             for k, way in enumerate(ways):
-                first, second = json.loads(once(each, f"way-{k}", partial(measured, *way)))
-                trials.append(Trial(*way, Estimate(*first), Estimate(*second)))
-                progress.advance(last=f"{_options(trials[-1])}: {trials[-1].first}")
+                spent, first, second = json.loads(once(each, f"way-{k}", partial(measured, *way)))
+                trials.append(Trial(*way, spent, Estimate(*first), Estimate(*second)))
+                progress.advance(last=f"{_options(trials[-1], _DRAWS)}: {trials[-1].first}")
             real = halves(data.real.scaled(), data, judging, seed=args.seed)[1]
         own, chosen = trials[0], best(trials)
         told = chosen is not own and told_apart(chosen, own)
@@ -98,7 +110,7 @@ def run(args: Namespace) -> int:
             "distance": "energy" if judging is None else "Fréchet, of the judge's features",
             "trials": [trial._asdict() for trial in trials],
             "real": real,
-            "chosen": {"churn": chosen.churn, "guide": chosen.guide},
+            "chosen": {"options": chosen.options, "guide": chosen.guide},
             "told_apart": told,
             "seconds": round(time.perf_counter() - began, 1),
             "environment": environment(place),
@@ -108,10 +120,14 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def _churns(loaded: "LoadedModel[ScoreModel]") -> list[float | None]:
-    """Return what may be tried for the churn of the run's sampler: its own first."""
-    chosen = loaded.config.sampling.sampler
-    return list(dict.fromkeys((chosen.churn, *_CHURNS))) if chosen.kind == "heun" else [None]
+def _samplings(loaded: "LoadedModel[ScoreModel]") -> list[dict[str, Any]]:
+    """Return the ways from noise to data that are tried: the run's own first, Heun's method with churn, a grid fitted to the model."""
+    own = loaded.config.sampling
+    if own.sampler.kind == "heun":
+        ways = [{"churn": churn} for churn in dict.fromkeys((own.sampler.churn, *_CHURNS))]
+    else:
+        ways = [{}, *({"kind": "heun", "churn": churn} for churn in _CHURNS)]
+    return ways if (own.sampler.kind, own.grid.kind) == ("dpmpp2m", "fitted") else [*ways, _FITTED]
 
 
 def _guides(loaded: "LoadedModel[ScoreModel]") -> list[float | None]:
@@ -120,27 +136,33 @@ def _guides(loaded: "LoadedModel[ScoreModel]") -> list[float | None]:
     return [weight * share for share in _SHARES] if loaded.weak is not None and weight > 0 else [None]
 
 
-def _options(trial: "Trial", churn: str = "--options.churn", guide: str = "--guide") -> str:
-    """Return the settings of a trial as options of a command; without other names those that draw."""
-    settings = {churn: trial.churn, guide: trial.guide}
-    return " ".join(f"{name} {value:g}" for name, value in settings.items() if value is not None)
+def _options(trial: "Trial", names: dict[str, str]) -> str:
+    """Return the settings of a trial as options of a command."""
+    settings = trial.options | ({} if trial.guide is None else {"guide": trial.guide})
+    return " ".join(
+        f"{names[key]} {value if isinstance(value, str) else f'{value:g}'}" for key, value in settings.items()
+    )
 
 
 def _table(found: dict[str, Any], trials: "list[Trial]", chosen: "Trial") -> str:
     """Return the report as text, and what to do."""
     lines = [f"distance ({found['distance']}) of {found['n']} samples from held-out data, each half from its own half"]
-    lines.append(f"{'':36}{'chosen by':>20}{'reported':>20}")
+    names = {
+        id(trial): f"{_options(trial, _DRAWS)}{' (own)' if trial is trials[0] else ''}".strip() for trial in trials
+    }
+    wide = max(36, *(len(name) + 2 for name in names.values()))
+    lines.append(f"{'':{wide}}{'evaluations':>11}{'chosen by':>20}{'reported':>20}")
     lines += [
-        f"{_options(trial) + (' (own)' if trial is trials[0] else ''):36}{trial.first!s:>20}{trial.second!s:>20}"
+        f"{names[id(trial)]:{wide}}{trial.evaluations:11g}{trial.first!s:>20}{trial.second!s:>20}"
         for trial in sorted(trials, key=lambda trial: trial.first.value)
     ]
-    lines.append(f"{'training data in place of samples':36}{'':>20}{found['real']!s:>20}")
+    lines.append(f"{'training data in place of samples':{wide}}{'':11}{'':>20}{found['real']!s:>20}")
     if found["told_apart"]:
-        lines.append(f"\nNearest: scorefield sample {found['model']} {_options(chosen)}")
+        lines.append(f"\nNearest: scorefield sample {found['model']} {_options(chosen, _DRAWS)}")
         run = Path(found["model"])
         if (run / "config.yaml").is_file():
             again = shlex.join(["--config", str(run / "config.yaml"), "--run", str(run), "--resume"])
-            stored = _options(chosen, "--sampling.sampler.churn", "--guide.weight")
+            stored = _options(chosen, _KEEPS)
             lines.append(f"To make that its own way: scorefield train {again} {stored}")
     else:
         lines.append(

@@ -126,7 +126,14 @@ kinds(
     similarity=d.Similarity,
 )
 GRID = kinds(
-    Room("grid", g.Grid, open={"t": "needs a time at which to stay"}),
+    Room(
+        "grid",
+        g.Grid,
+        open={
+            "t": "needs a time at which to stay",
+            "ratios": "has no ratios σ/α yet: training fits them at its end; state them",
+        },
+    ),
     karras=g.Karras,
     log_snr=g.LogSNR,
     fitted=g.Fitted,

@@ -1,6 +1,6 @@
 """How to sample: a sampler, and the grid it follows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import model_validator
@@ -9,14 +9,18 @@ from scorefield._noise import Stream
 from scorefield.config import usual
 from scorefield.config.base import Section
 from scorefield.config.kind import Kind
+from scorefield.config.kinds import describe
 from scorefield.config.load import merge, validate
 from scorefield.config.migrate import flat_sampling, named
 from scorefield.config.rooms import GRID, SAMPLER
 from scorefield.grids import Grid, ends
+from scorefield.grids.local_errors import Flow
 from scorefield.processes import Process
 from scorefield.sampling import Sampler
 
 __all__ = ["SamplingConfig", "changed"]
+
+_PLACES = 48  # with 96, no level of a trained mnist-small moves by more than 2 %
 
 
 class SamplingConfig(Section):
@@ -42,6 +46,18 @@ class SamplingConfig(Section):
         if not isinstance(kind, str):
             return said
         return merge({"sampling": usual.sampling(kind)}, {"sampling": said})["sampling"]
+
+    @property
+    def unfitted(self) -> bool:
+        """Whether the grid is one that a model has yet to be asked for."""
+        return self.grid.kind == "fitted" and self.grid.ratios is None
+
+    def fitted(self, model: Flow, event: Sequence[int]) -> "SamplingConfig":
+        """Return this with a grid that states no ratios fitted to the model, for what the sampler extrapolates (`scorefield.Grid.fit`)."""
+        if not self.unfitted:
+            return self
+        fit = Grid.fit(model, self.grid.steps, event, of=self.sampler.build().extrapolates, places=_PLACES)
+        return self.model_copy(update={"grid": GRID.read(describe(fit))})
 
     def build(self, process: Process) -> tuple[Sampler, Grid]:
         """Return the sampler and its grid."""

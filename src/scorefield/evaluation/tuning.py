@@ -1,7 +1,8 @@
 """Ways to draw from one model, chosen by what they measure.
 
 Noise added on the way (churn) repairs what an imperfect score draws wrong, and adds its own grain where the network is worst; guidance
-trades variety for shape. How much of either pays depends on data and network: it can be measured, not known before.
+trades variety for shape; a grid fitted to the model saves evaluations. What pays depends on data and network: it can be measured, not known
+before.
 
 A choice made on the numbers that are then reported looks better than it is. So samples and held-out data are cut in halves: a way is
 chosen on the first, and what is said of it is measured on the second.
@@ -9,7 +10,7 @@ chosen on the first, and what is said of it is measured on the second.
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -25,14 +26,16 @@ class Trial(NamedTuple):
     """A way to draw, and how far its samples are from held-out data.
 
     Attributes:
-        churn: of `scorefield.Heun`; None of another sampler.
+        options: what differs from the run's own sampling, by the names that `scorefield sample` has for it.
         guide: weight of autoguidance; None where the run keeps no weaker version.
+        evaluations: of the network, for each sample.
         first: the distance of the first half of its samples from the first half of the data, by which ways are chosen.
         second: that of the other halves.
     """
 
-    churn: float | None
+    options: dict[str, Any]
     guide: float | None
+    evaluations: float
     first: Estimate
     second: Estimate
 

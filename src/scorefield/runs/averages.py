@@ -45,6 +45,13 @@ class Averages:
             return model
         return self.config.guide.build(model, self._built(guide))
 
+    def fitted(self, ema: Weights, guide: Weights) -> RunConfig:
+        """Return the configuration, its grid fitted to the model where it waits for that."""
+        model = self.guided(ema, guide) if self.config.sampling.unfitted else None
+        if model is None:
+            return self.config
+        return self.config.model_copy(update={"sampling": self.config.sampling.fitted(model, self.data.event)})
+
     def decoder(self, ema: Weights) -> ByteDecoder | None:
         """Return the decoder by which samples of 8-bit images end as bytes.
 

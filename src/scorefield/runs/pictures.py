@@ -43,7 +43,7 @@ def draw_due(
 
 def draw_grid(path: Path, model: ScoreModel, config: RunConfig, event: tuple[int, ...]) -> None:
     """Write a grid of samples, drawn as the configuration says, the same noise every time."""
-    sampler, grid = config.sampling.build(model.process)
+    sampler, grid = config.sampling.fitted(model, event).build(model.process)
     save_grid(path, sample(model, sampler, (_SHOWN, *event), grid=grid, seed=0).x, ends=model.ends)
 
 
@@ -52,7 +52,7 @@ def draw_way(folder: Path, grid: Path, model: ScoreModel, config: RunConfig, eve
 
     Cost: that of `draw_grid`; all three are drawn at once.
     """
-    sampler, cut = config.sampling.build(model.process)
+    sampler, cut = config.sampling.fitted(model, event).build(model.process)
     times = times_of(cut, model.process)
     per_level = 1
     if isinstance(sampler, AnnealedLangevin):

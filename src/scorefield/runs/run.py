@@ -251,8 +251,10 @@ class Run:
         if not self.first:
             return
         seconds = round(self._seconds + time.perf_counter() - self._began, 1)
-        extra = self.config.kept(self.data.event) | {"seconds": seconds}
         final = self.state.step >= self.config.train.steps
+        if final:
+            self.config = self._averages.fitted(tensors["ema"], tensors.get("guide", {}))
+        extra = self.config.kept(self.data.event) | {"seconds": seconds}
         decoder = self._averages.decoder(tensors["ema"]) if final else None
         if decoder is not None:
             tensors["decoder"] = decoder.tensors

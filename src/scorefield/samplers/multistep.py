@@ -22,6 +22,7 @@ from scorefield._checks import one_of
 from scorefield._noise import Noise
 from scorefield._tensors import same_state
 from scorefield.grids import Step
+from scorefield.grids.local_errors import Held
 from scorefield.models import ScoreModel, State
 from scorefield.sampling import Sampler
 
@@ -46,7 +47,7 @@ class Rule:
     """
 
     order: int
-    of: Literal["data", "noise"]
+    of: Held
     nodes: int
     pair: Literal["exact", "middle", "flat"] = "exact"
     kernel: Literal["exact", "flat"] = "exact"
@@ -109,6 +110,11 @@ class Multistep(Sampler[Past]):
     def order(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]  of the rule
         """That of the rule."""
         return RULES[self.rule].order
+
+    @property
+    def extrapolates(self) -> Held:  # pyright: ignore[reportIncompatibleVariableOverride]  of the rule
+        """That of the rule."""
+        return RULES[self.rule].of
 
     def step(self, model: ScoreModel, x: State, step: Step, memory: Past | None, noise: Noise) -> tuple[State, Past]:
         """Return x at s, and what the next step needs."""

@@ -14,6 +14,7 @@ from typing import ClassVar, Literal, NamedTuple
 from scorefield._checks import one_of
 from scorefield._noise import Noise
 from scorefield.grids import Step
+from scorefield.grids.local_errors import Held
 from scorefield.models import ScoreModel, State
 from scorefield.sampling import Sampler
 
@@ -107,6 +108,7 @@ class DPMpp2M(Sampler[Former]):
     """
 
     order: ClassVar[int | None] = 2
+    extrapolates: ClassVar[Held] = "data"
 
     def step(
         self, model: ScoreModel, x: State, step: Step, memory: Former | None, noise: Noise

@@ -93,6 +93,9 @@ GUARDS = {
     "interop/score_sde.py": ["../reference/test_other_configurations.py"],
     "runs": ["../training/test_runs.py", "../training/test_stops.py"],
     "runs/lock.py": ["../training/test_runlock.py"],
+    "runs/averages.py": ["../training/test_fitted.py"],
+    "samplers/posterior.py": ["../training/test_fitted.py", "test_samplers.py"],
+    "config/sampling.py": ["../training/test_fitted.py", "../config"],
     "advice.py": ["../test_advice.py"],
     "evaluation/restorations.py": ["../cli/test_solve.py"],
     "cli/images.py": ["../cli/test_inpaint.py"],
@@ -539,6 +542,18 @@ MUTANTS = [
     Mutant("t = 0: no limit", "processes/base.py", "torch.where(t == 0, ", "torch.where(t < 0, "),
     Mutant("time: half as exact", "processes/base.py", "_HALVINGS = 100", "_HALVINGS = 20"),
     Mutant("averages: six digits of a length", "training/posthoc.py", "str(float(length))", 'f"{length:g}"'),
+    Mutant(
+        "a run's grid: fitted without its guide", "runs/averages.py", "self.guided(ema, guide) if", "self.model(ema) if"
+    ),
+    Mutant(
+        "a run's grid: fitted for the noise", "config/sampling.py", "of=self.sampler.build().extrapolates", 'of="noise"'
+    ),
+    Mutant(
+        "DPM-Solver++(2M): a grid for the noise",
+        "samplers/posterior.py",
+        'ClassVar[Held] = "data"',
+        'ClassVar[Held] = "noise"',
+    ),
     Mutant("few numbers: one more than there are", "metrics/estimate.py", "stdtrit(n - 1,", "stdtrit(n,"),
     Mutant("neighbours: ties left to rounding", "metrics/neighbourhoods.py", "_ROUNDING = 2e-14", "_ROUNDING = 0.0"),
     Mutant("half precision: squares overflow", "densities/gaussian.py", "promoted(x, self.event)", "x"),

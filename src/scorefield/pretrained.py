@@ -118,10 +118,12 @@ def _load(
     decoder = None if decoder is None else decoder.to(device)
     kept = found.tensors.get("decoder")
     bytes_ = ByteDecoder.stored(model, kept) if kept is not None and isinstance(model, ScoreModel) else None
-    loaded = LoadedModel(model, config, event, found.path, weak, found.step, found.seconds, decoder, bytes_)
+    loaded: LoadedModel[Any] = LoadedModel(
+        model, config, event, found.path, weak, found.step, found.seconds, decoder, bytes_
+    )
     if config.sampling.unfitted and isinstance(model, ScoreModel):  # the run has not come to its end
         loaded = replace(loaded, config=config.model_copy(update={"sampling": loaded.sampling()}))
-    return loaded  # pyright: ignore[reportReturnType]  of one type, as built by one config
+    return loaded
 
 
 def weighted(config: RunConfig, event: tuple[int, ...], weights: Mapping[str, Tensor], source: str) -> NoisyModel:

@@ -45,14 +45,14 @@ def small_run(
     parallel: Any = None,
     width: int = 4,
     guided: int | None = None,
+    sampling: dict[str, Any] | None = None,
     **train: Any,
 ) -> tuple[Run, list[str]]:
     """Return a run in ``path`` with other settings of training, and the list its warnings go to."""
     warned: list[str] = []
     torch.manual_seed(0)
-    config = validate(
-        RunConfig, merge(CONFIG, {"train": train, "network": {"width": width}, "guide": {"step": guided}}), "test"
-    )
+    settings = {"train": train, "network": {"width": width}, "guide": {"step": guided}, "sampling": sampling or {}}
+    config = validate(RunConfig, merge(CONFIG, settings), "test")
     return Run(config, path, data=data or images(), parallel=parallel, warn=warned.append), warned
 
 

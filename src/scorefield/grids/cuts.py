@@ -170,7 +170,7 @@ class Fitted(Counted):
 
     Args:
         steps: transitions.
-        ratios: descending ratios σ/α, which divide the way into equal parts.
+        ratios: descending ratios σ/α, which divide the way into equal parts; training finds those that a configuration leaves out.
     """
 
     ratios: Levels

@@ -101,3 +101,22 @@ def test_what_no_average_has_is_refused() -> None:
         exponent(0.4)
     with pytest.raises(ValueError, match="no snapshot of an average up to step 0"):
         rebuild([], 0.1)
+
+
+def test_averages_tracked_by_ema_pytorch_are_ours() -> None:
+    """Theirs counts its first weights twice, for two steps; from its two averages `rebuild` makes what it tracks of a third length."""
+    ema_pytorch = pytest.importorskip("ema_pytorch", reason="ema-pytorch is not installed: pip install ema-pytorch")
+    weights, lengths = walk(59), (*LENGTHS, 0.15)
+    model = torch.nn.Module()
+    model.w = torch.nn.Parameter(torch.empty(7))
+    theirs = {one: ema_pytorch.KarrasEMA(model, sigma_rel=one, update_every=1) for one in lengths}
+    ours, found = tracked([weights[0], *weights], lengths[-1]), []
+    for step, now in enumerate(weights, 2):
+        model.w.data.copy_(now["w"])
+        for ema in theirs.values():
+            ema.update()
+        torch.testing.assert_close(ours[step - 1]["w"], theirs[lengths[-1]].ema_model.w.data, rtol=0, atol=1e-6)
+        found += [Snapshot(step, one, {"w": theirs[one].ema_model.w.data.clone()}) for one in LENGTHS]
+    torch.testing.assert_close(
+        rebuild(found, lengths[-1])["w"], theirs[lengths[-1]].ema_model.w.data, rtol=0, atol=1e-6
+    )

@@ -55,13 +55,13 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, JSON]:
         if number := _SYSTEM_ERROR.search(str(error)):
             raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
         raise _unstorable(path, error) from error
-    with ThreadPoolExecutor(1) as pool:
-        entry = pool.submit(_entry_of, path)  # while the disk is waited for
-        sync(path)
+    with ThreadPoolExecutor(2) as pool:
+        synced, entry = pool.submit(sync, path), pool.submit(_entry_of, path)
         try:
-            _compare(path, stored, dtypes)
+            _compare(path, stored, dtypes)  # while the disk is waited for
         except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:  # no header, or another
             raise _altered(path) from error
+        synced.result()
         return entry.result()
 
 

@@ -34,5 +34,5 @@ def test_it_says_that_it_starts_anew_beside_an_earlier_one(
     for _ in range(2):
         assert main(["quickstart"]) == 7
     first, _, second = capsys.readouterr().err.partition("runs/quickstart is there already: this run starts anew, in ")
-    assert "quickstart: 1 steps" in first
-    assert second.startswith("runs/quickstart-2\nscorefield: quickstart-2: 1 steps")
+    assert "quickstart: 1 step\n" in first
+    assert second.startswith("runs/quickstart-2\nscorefield: quickstart-2: 1 step\n")

@@ -128,7 +128,8 @@ class Progress:
 
             self._bar = tqdm(total=total, desc=title, initial=start, dynamic_ncols=True, leave=True)
         else:
-            _say(f"{title}: {total - start} {unit}")
+            left = total - start
+            _say(f"{title}: {left} {unit.removesuffix('s') if left == 1 else unit}")
 
     def advance(self, **shown: str) -> None:
         """Move one step on, showing named values beside the bar, those of before where there are none."""

@@ -9,7 +9,6 @@ from scorefield._noise import Stream
 from scorefield.config import usual
 from scorefield.config.base import Section
 from scorefield.config.kind import Kind
-from scorefield.config.kinds import describe
 from scorefield.config.load import merge, validate
 from scorefield.config.migrate import flat_sampling, named
 from scorefield.config.rooms import GRID, SAMPLER
@@ -57,7 +56,10 @@ class SamplingConfig(Section):
         if not self.unfitted:
             return self
         fit = Grid.fit(model, self.grid.steps, event, of=self.sampler.build().extrapolates, places=_PLACES)
-        return self.model_copy(update={"grid": GRID.read(describe(fit))})
+        ratios = [
+            float(f"{ratio:.6g}") for ratio in fit.ratios.tolist()
+        ]  # in which devices agree, and which people can read
+        return self.model_copy(update={"grid": GRID.read({"kind": "fitted", "steps": fit.steps, "ratios": ratios})})
 
     def build(self, process: Process) -> tuple[Sampler, Grid]:
         """Return the sampler and its grid."""

@@ -154,14 +154,26 @@ def _elsewhere(folder: Path) -> None:
     """What results/elsewhere.json holds: the small recipe's run on clothes beside that on digits, drawn in several ways."""
     found = json.loads((RESULTS / "elsewhere.json").read_text())
     rows = []
-    for e in sorted(found, key=lambda e: (e["data"], e["mean"], e["n"], e["draw"]["FID by judge"]["value"])):
+    for e in sorted(
+        found, key=lambda e: (e["data"], -e["steps"], e["mean"], e["n"], e["draw"]["FID by judge"]["value"])
+    ):
         by = [e["draw"][f"FID by {judge}"] for judge in ("judge", "plain")]
         ratios = [f"{fid['value'] / fid['floor']:.1f}{_ERROR}{fid['error'] / fid['floor']:.1f}" for fid in by]
         told = [f"{e[how]['told apart']['value']:.3f}" for how in ("draw", "mode")]
         energy = e["draw"]["energy distance"]
         near = f"{energy['value']:.3f}{_ERROR}{energy['error']:.3f}"
-        rows.append([e["data"], f"{e['mean']:g}", e["way"], f"{e['n']}", f"{e['evaluations']:g}", *ratios, near, *told])
-    head = ["data", "mean of ln σ", "drawn", "n", "evaluations", "FID / floor, judge", "FID / floor, plain network"]
+        how = [e["data"], f"{e['steps']}", f"{e['mean']:g}", e["way"], f"{e['n']}", f"{e['evaluations']:g}"]
+        rows.append([*how, *ratios, near, *told])
+    head = [
+        "data",
+        "steps",
+        "mean of ln σ",
+        "drawn",
+        "n",
+        "evaluations",
+        "FID / floor, judge",
+        "FID / floor, plain network",
+    ]
     save_table(folder, "elsewhere", [*head, "energy distance", "distinguished", "distinguished, likeliest bytes"], rows)
 
 

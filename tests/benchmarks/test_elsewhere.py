@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import elsewhere
+from benchmarks import elsewhere, minutes
 from scorefield import Heun, Karras, load_model
+from scorefield.config import read_yaml
 from scorefield.config.sampling import SamplingConfig
 
 SHORT = SamplingConfig.model_validate(
@@ -37,3 +38,10 @@ def test_a_way_measured_again_replaces_its_entry(monkeypatch: pytest.MonkeyPatch
     for found in (entry | {"value": 1}, entry | {"seed": 1}, entry | {"value": 2}):
         elsewhere.save(found)
     assert json.loads((tmp_path / "found.json").read_text()) == [entry | {"seed": 1}, entry | {"value": 2}]
+
+
+def test_the_small_recipe_draws_as_the_study_says() -> None:
+    small, (_, share) = read_yaml(minutes.CONFIG.with_name("mnist-small.yaml")), elsewhere.WAYS[elsewhere.RECIPE]
+    fitted = {"kind": "fitted", "steps": elsewhere.TRANSITIONS}
+    assert small["sampling"] == {"sampler": {"kind": "dpmpp2m"}, "grid": fitted}
+    assert small["guide"]["weight"] == share * minutes.DRAWN["guide"]["weight"]

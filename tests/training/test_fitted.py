@@ -12,6 +12,7 @@ from scorefield import DPMpp2M, Euler, Grid, Heun, load_model
 from scorefield.cli import main
 from scorefield.config.sampling import SamplingConfig
 from scorefield.errors import ConfigError
+from scorefield.evaluation import page
 from scorefield.grids.local_errors import Held
 from scorefield.samplers import Multistep
 from scorefield.sampling import Sampler
@@ -58,6 +59,19 @@ def test_a_grid_is_fitted_when_a_command_asks_for_one(tmp_path, capsys) -> None:
     told = json.loads(capsys.readouterr().out)["sampler"]["grid_ratios_levels"]
     expected = Grid.fit(load_model(run.path).model, 4, (1, 8, 8), of="noise", places=48)
     assert told == pytest.approx(expected.ratios.tolist(), rel=1e-5)
+
+
+def test_a_page_leaves_levels_to_the_report() -> None:
+    sampler = {
+        "kind": "dpmpp2m",
+        "grid": "fitted",
+        "grid_steps": 10,
+        "grid_ratios": "listed",
+        "grid_ratios_levels": [2.0, 1.0],
+    }
+    how = {"n": 9, "evaluations_per_sample": 11.0, "seconds": {"sampling": 1.0}, "guide": 0.7, "precision": "fp32"}
+    told = page._drawn({"from_samples": None, "sampler": sampler, **how})
+    assert told.startswith("9 samples by dpmpp2m (grid fitted, grid steps 10, guide 0.7, precision fp32), 11 network")
 
 
 def test_a_grid_that_nothing_was_fitted_to_says_so() -> None:

@@ -83,7 +83,11 @@ def _drawn(report: dict[str, Any]) -> str:
     """Return how the samples came about."""
     if report["from_samples"] is not None:
         return f"{report['n']} samples from {report['from_samples']}"
-    settings = {key: value for key, value in report["sampler"].items() if key != "kind" and value is not None}
+    settings = {
+        key: value
+        for key, value in report["sampler"].items()
+        if key != "kind" and value not in (None, "listed") and not isinstance(value, list)  # the report has all levels
+    }
     settings = {**settings, "guide": report["guide"], "precision": report["precision"]}
     named = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in settings.items())
     return (

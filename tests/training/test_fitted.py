@@ -12,7 +12,7 @@ from scorefield import DPMpp2M, Euler, Grid, Heun, load_model
 from scorefield.cli import main
 from scorefield.config.sampling import SamplingConfig
 from scorefield.errors import ConfigError
-from scorefield.evaluation import page
+from scorefield.evaluation.page import _drawn
 from scorefield.grids.local_errors import Held
 from scorefield.samplers import Multistep
 from scorefield.sampling import Sampler
@@ -70,7 +70,7 @@ def test_a_page_leaves_levels_to_the_report() -> None:
         "grid_ratios_levels": [2.0, 1.0],
     }
     how = {"n": 9, "evaluations_per_sample": 11.0, "seconds": {"sampling": 1.0}, "guide": 0.7, "precision": "fp32"}
-    told = page._drawn({"from_samples": None, "sampler": sampler, **how})
+    told = _drawn({"from_samples": None, "sampler": sampler, **how})
     assert told.startswith("9 samples by dpmpp2m (grid fitted, grid steps 10, guide 0.7, precision fp32), 11 network")
 
 

@@ -145,8 +145,10 @@ class Accelerated:
 
     def summed(self, loss: nn.Module) -> nn.Module:
         """Return ``loss`` in PyTorch's DistributedDataParallel, with parameters that an objective may leave out."""
-        # That all are used now is no mistake; and the new name of ``broadcast_buffers`` is unknown to most of the releases in use.
-        warnings.filterwarnings("ignore", message="find_unused_parameters=True|`broadcast_buffers` is deprecated")
+        # That all are used now is no mistake, nor are the strides of 1×1 kernels, which say the same in two ways; and the new name of
+        # ``broadcast_buffers`` is unknown to most of the releases in use.
+        known = "find_unused_parameters=True|Grad strides do not match|`broadcast_buffers` is deprecated"
+        warnings.filterwarnings("ignore", message=known)
         with _together():
             return DistributedDataParallel(
                 loss, broadcast_buffers=False, find_unused_parameters=True, gradient_as_bucket_view=True

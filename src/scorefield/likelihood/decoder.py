@@ -175,12 +175,11 @@ class ByteDecoder:
         bins = self._bins(z)
         where = as_planes(bins)
         *_, height, width = where.shape
-        padded = framed(torch.zeros_like(where))
+        padded, directions = framed(torch.zeros_like(where)), torch.arange(len(BEFORE))
         for i, j in product(range(height), range(width)):
             likely = table[where[..., i, j]]
-            boost = torch.ones_like(likely)
-            for row, (byte, context) in zip(self.trust, neighbours(padded, (i, j), (1, 1)), strict=True):
-                boost.scatter_add_(-1, byte[..., 0], row[context[..., 0]])
+            byte, context = neighbours(padded, i, j)
+            boost = torch.ones_like(likely).scatter_add_(-1, byte, self.trust[directions, context])
             padded[..., MARGIN + i, MARGIN + j] = choose(i, j, likely * boost)
         return padded[..., MARGIN:, MARGIN : MARGIN + width].reshape(bins.shape).to(torch.uint8)
 

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Int64
 from torch import Tensor
@@ -13,6 +14,10 @@ BEFORE = ((0, -1), (-1, 0), (-1, -1), (-1, 1), (0, -2), (-2, 0))
 CONTEXTS = 12
 MARGIN = 2 * max(-offset for place in BEFORE for offset in place)
 _WHITE = 250
+# From a pixel to each of them, to the one as far beyond it, to a pixel beside, and from there the same way.
+_TO = torch.tensor(BEFORE)
+_BESIDE = torch.tensor([(-1, 0) if down == 0 else (0, -1) for down, _ in BEFORE])
+_PLACES = torch.stack([_TO, 2 * _TO, _BESIDE, _BESIDE + _TO])
 
 
 class Neighbour(NamedTuple):
@@ -33,27 +38,27 @@ def framed(planes: Int64[Tensor, "b c h w"]) -> Int64[Tensor, "b c h w"]:
     return F.pad(planes, (MARGIN, MARGIN, MARGIN, 0))
 
 
-def neighbours(padded: Int64[Tensor, "b c h w"], first: tuple[int, int], size: tuple[int, int]) -> list[Neighbour]:
-    """Return the neighbours that are decoded before each pixel of a part of an image, which begins at ``first``."""
-
-    def at(*place: int) -> Int64[Tensor, "b c h w"]:
-        top, left = (MARGIN + start + offset for start, offset in zip(first, place, strict=True))
-        return padded[..., top : top + size[0], left : left + size[1]]
-
-    found = []
-    for down, right in BEFORE:
-        byte = at(down, right)
-        kind = (byte > 0).long() + (byte >= _WHITE).long()
-        goes_on = at(2 * down, 2 * right) == byte
-        side = (-1, 0) if down == 0 else (0, -1)
-        beside = at(*side) == at(side[0] + down, side[1] + right)
-        found.append(Neighbour(byte, 4 * kind + 2 * goes_on.long() + beside.long()))
-    return found
+def neighbours(padded: Int64[Tensor, "b c h w"], i: int, j: int) -> Neighbour:
+    """Return the neighbours of one pixel of an image within its margin, along a last axis."""
+    width = padded.shape[-1]
+    there = (MARGIN + i) * width + MARGIN + j + _PLACES @ torch.tensor([width, 1])
+    return _seen(*padded.flatten(-2)[..., there].unbind(-2))
 
 
 def all_neighbours(bytes_: Int64[Tensor, "b *d"]) -> list[Neighbour]:
     """Return the neighbours of every pixel that are decoded before it, row by row."""
     planes = as_planes(bytes_)
     *_, height, width = planes.shape
-    found = neighbours(framed(planes), (0, 0), (height, width))
-    return [Neighbour(*(part.reshape(bytes_.shape) for part in neighbour)) for neighbour in found]
+    padded = framed(planes)
+
+    def at(place: list[int]) -> Int64[Tensor, "b *d"]:
+        top, left = (MARGIN + offset for offset in place)
+        return padded[..., top : top + height, left : left + width].reshape(bytes_.shape)
+
+    return [_seen(*map(at, places)) for places in _PLACES.transpose(0, 1).tolist()]
+
+
+def _seen(byte: Tensor, beyond: Tensor, beside: Tensor, along: Tensor) -> Neighbour:
+    """Return a neighbour: what it is, whether it goes on beyond, and whether what is beside goes the same way."""
+    kind = (byte > 0).long() + (byte >= _WHITE).long()
+    return Neighbour(byte, 4 * kind + 2 * (beyond == byte).long() + (beside == along).long())

@@ -7,6 +7,7 @@ from typing import Any
 
 from benchmarks import (
     allocator,
+    app,
     before,
     checkpoints,
     exact,
@@ -43,6 +44,7 @@ SUITES = {
     "ncsnpp": ncsnpp.run,
     "growth": growth.run,
     "plane": plane.run,
+    "app": app.run,
     "scaling": scaling.run,
     "peers-training": peer_training.run,
     "peers-networks": networks.run,

@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from io import BytesIO
 from typing import Any
@@ -89,10 +89,12 @@ def files(answer: dict[str, Any], name: str) -> Any:
 
 
 @contextmanager
-def serve(*models: str, data_dir: str | None = None, local: bool = True, most: int = 32) -> Iterator[Served]:
+def serve(
+    *models: str, data_dir: str | None = None, local: bool = True, most: int = 32, plugins: Iterable[str] = ()
+) -> Iterator[Served]:
     """Serve models until the end of the context."""
     jobs = Jobs(most)
-    app = build(Shelf(list(models), torch.device("cpu"), data_dir), local=local, jobs=jobs)
+    app = build(Shelf(list(models), torch.device("cpu"), data_dir, plugins), local=local, jobs=jobs)
     server = uvicorn.Server(uvicorn.Config(app, log_level="critical"))
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))

@@ -386,7 +386,13 @@ def test_the_plane_works_within_the_app(page: Any) -> None:
     page.click("#from-noise")
     spent = "new Promise(done => { const look = () => plane.lanes[0]?.spent > 0 ? done(true) : setTimeout(look, 50); look(); })"
     assert page.evaluate(spent)
-    assert page.locator("#story a:visible").count() == 0  # there is no page of theory beside the app
+    with page.expect_popup() as opened:  # beside what was played with
+        page.click("#story a")
+    assert opened.value.url.endswith("/theory.html#score")
+    assert opened.value.inner_text("h3:target") == "What a score is"
+    page.click("#story-next")
+    page.reload()
+    assert "DAE" in page.inner_text("#story-title")
     assert page.locator("[aria-current=page]:visible").all_inner_texts() == ["The plane"]
     page.click("nav a:text('Understand')")
     page.wait_for_selector("#understand-noisy[data-noise]")

@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import shlex
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from demo_server import IMAGE, MASK, Served, files, png, serve
 
 from scorefield.app.recipes import written
 from scorefield.cli import main
+from scorefield.config import load_plugins
+from scorefield.config.rooms import SAMPLER
 from scorefield.config.sampling import SamplingConfig
 from scorefield.grids import Ladder
 from scorefield.processes import VE
@@ -72,6 +75,39 @@ def test_samples_can_be_drawn_again(app: Served, tmp_path: Path, monkeypatch, na
     np.testing.assert_array_equal(lines(answer, tmp_path)["x"].numpy(), x)
     command(answer)
     np.testing.assert_array_equal(np.load("digits.npz")["x"], x)
+
+
+PLUGIN = """import scorefield as sf
+
+class Slow(sf.Sampler):
+    order = evaluations = 1
+
+    def __init__(self, share: float = 0.5) -> None:
+        self.share = share
+
+    def step(self, model, x, step, memory, noise):
+        return x + self.share * (step.alpha_s * (x / step.alpha_t + (step.rho_s - step.rho_t) * model.noise(x, step.t)) - x), None
+
+sf.register("sampler", slow=Slow)
+"""
+
+
+def test_a_sampler_of_a_plugin_is_run_before_it_is_used(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("my own.py").write_text(PLUGIN)
+    load_plugins(["my own.py"])
+    try:
+        with serve("digits", plugins=["my own.py"]) as app:
+            answer = app.answer("draw", model="digits", n=2, sampler="slow", steps=3)
+    finally:
+        del sys.modules["scorefield_plugin_my own"]  # the lines run it again
+        del SAMPLER.makers["slow"]
+    x = files(answer, "digits.npz")["x"]
+    np.testing.assert_array_equal(lines(answer, tmp_path)["x"].numpy(), x)
+    command(answer)
+    np.testing.assert_array_equal(np.load("digits.npz")["x"], x)
+    assert written(sys.modules["scorefield_plugin_my own"].Slow(0.25)).endswith(".Slow(share=0.25)")
+    del SAMPLER.makers["slow"]
 
 
 def test_pictures_and_films_are_the_commands(app: Served, tmp_path: Path, monkeypatch) -> None:

@@ -221,11 +221,17 @@ def test_the_page_is_small_and_names_no_other_machine() -> None:
     assert [name for name, text in texts.items() if "//" in text.replace(" // ", "")] == []
 
 
-def test_every_step_of_the_tour_leads_to_a_page_of_the_theory() -> None:
-    pages = re.findall(r'theory: \["(\w+)"', (PLANE / "story.js").read_text(encoding="utf-8"))
-    assert len(pages) == 6
+def test_every_step_of_the_tour_and_every_widget_leads_to_its_theory() -> None:
+    """In the docs to a page of theirs, in the app to a part of its own."""
+    app = PLANE.parent / "pages"
+    steps = re.findall(r'theory: \["(\w+)", "[^"]+", "(\w+)"\]', (PLANE / "story.js").read_text(encoding="utf-8"))
+    assert len(steps) == 6
     theory = Path(__file__).parents[2] / "docs" / "theory"
-    assert [page for page in pages if not (theory / f"{page}.md").exists()] == []
+    assert [page for page, _ in steps if not (theory / f"{page}.md").exists()] == []
+    linked = [re.findall(r"theory\.html#(\w+)", (app / name).read_text()) for name in ("index.html", "digits.js")]
+    assert list(map(len, linked)) == [4, 1]
+    parts = re.findall(r'<h3 id="(\w+)">', (app / "theory.html").read_text(encoding="utf-8"))
+    assert set(parts) == {part for _, part in steps}.union(*linked)
 
 
 def test_scripts_are_small_rooms() -> None:

@@ -1,7 +1,7 @@
 """How to get a result again: the lines of Python and the command that give exactly it, made from the objects that gave it."""
 
+import inspect
 import shlex
-from dataclasses import MISSING, fields, is_dataclass
 
 import torch
 from torch import Tensor
@@ -39,7 +39,7 @@ def draw(ask: Draw, entry: Entry, choice: SamplingConfig) -> Recipe:
     asked += [] if ask.guide is None else ["--guide", ask.guide]
     return {
         "python": _lines(entry, f"x = model.sample({', '.join(drawn)}).x", loads="model", torch="torch." in str(drawn)),
-        "command": _command(*asked, "--out", "digits.npz"),
+        "command": _command(entry, *asked, "--out", "digits.npz"),
     }
 
 
@@ -80,7 +80,7 @@ def restore(ask: Restore, entry: Entry, choice: SamplingConfig, hidden: Tensor |
     asked = [*measured, "--image", "image.png", "--method", ask.method, *settings, "--steps", ask.steps]
     return {
         "python": _lines(entry, *lines, reads=True),
-        "command": _command(*asked, "-n", ask.n, "--seed", ask.seed, "--out", "restored.npz"),
+        "command": _command(entry, *asked, "-n", ask.n, "--seed", ask.seed, "--out", "restored.npz"),
     }
 
 
@@ -105,7 +105,7 @@ def likelihood(ask: Likelihood, entry: Entry) -> Recipe:
     line = f"bits, error = sf.bits_per_dim(loaded.model, {_image(entry)}, {settings})"
     return {
         "python": _lines(entry, line, reads=True),
-        "command": _command("likelihood", entry.name, "--image", "image.png", "--seed", ask.seed),
+        "command": _command(entry, "likelihood", entry.name, "--image", "image.png", "--seed", ask.seed),
     }
 
 
@@ -116,15 +116,18 @@ def written(value: object) -> str:
         if torch.equal(even, value):
             return f"sf.geometric({value[0].item()!r}, {value[-1].item()!r}, {len(value)})"
         return f"torch.tensor({value.tolist()}, dtype=torch.float64)"
-    if not is_dataclass(value):
+    name, module = type(value).__name__, type(value).__module__
+    if module == "builtins":
         return repr(value)
-    given = {field.name: (getattr(value, field.name), field.default) for field in fields(value) if field.init}
-    settings = [
-        f"{name}={written(held)}" for name, (held, default) in given.items() if default is MISSING or held != default
-    ]
-    name = type(value).__name__
-    room = "" if hasattr(sf, name) else type(value).__module__.removeprefix("scorefield.").partition(".")[0] + "."
-    return f"sf.{room}{name}({', '.join(settings)})"
+    given = {
+        key: (getattr(value, key), known.default) for key, known in inspect.signature(type(value)).parameters.items()
+    }
+    settings = ", ".join(f"{key}={written(held)}" for key, (held, default) in given.items() if held != default)
+    package, _, rest = module.partition(".")
+    if package != "scorefield":
+        return f"import_module({module!r}).{name}({settings})"
+    room = "" if hasattr(sf, name) else rest.partition(".")[0] + "."
+    return f"sf.{room}{name}({settings})"
 
 
 def _measurement(ask: Restore) -> list[str]:
@@ -162,15 +165,20 @@ def _sampling(sampler: str | None, steps: int | None) -> list[object]:
 def _lines(entry: Entry, *lines: str, loads: str = "loaded", reads: bool = False, torch: bool = False) -> str:
     """Return a program: imports, the model, and the lines."""
     text = "\n".join(lines)
-    imports = ["from pathlib import Path", ""] if reads else []
+    imports = ["from importlib import import_module"] if "import_module(" in text else []
+    imports += ["from pathlib import Path"] if reads else []
+    imports += [""] if imports else []
     imports += ["import torch", ""] if reads or torch else []
     imports += ["import scorefield as sf"]
+    imports += ["from scorefield.config import load_plugins"] if entry.plugins else []
     imports += ["from scorefield.data import read_image"] if reads else []
     names = [name for name in ("Downsample", "hidden_part") if f"{name}(" in text]
     imports += [f"from scorefield.guidance import {', '.join(names)}"] if names else []
     device = "" if entry.device.type == "cpu" else f", '{entry.device}'"
+    imports += ["", f"load_plugins({[*entry.plugins]})"] if entry.plugins else []
     return "\n".join([*imports, "", f"{loads} = sf.load_model({entry.name!r}{device})", text, ""])
 
 
-def _command(*words: object) -> str:
-    return shlex.join(["scorefield", *map(str, words)])
+def _command(entry: Entry, *words: object) -> str:
+    plugins = [word for plugin in entry.plugins for word in ("--plugin", plugin)]
+    return shlex.join(["scorefield", *map(str, words), *plugins])

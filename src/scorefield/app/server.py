@@ -50,8 +50,7 @@ def build(shelf: Shelf, *, local: bool = True, jobs: Jobs | None = None) -> ASGI
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        first = next(iter(shelf.names))
-        line.submit(lambda _: shelf[first].described())  # so that the first who asks need not wait
+        line.submit(lambda _: shelf.warm())  # so that the first who asks need not wait
         yield
         line.close()
 

@@ -2,6 +2,7 @@
 
 import os
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -36,11 +37,13 @@ class Entry:
         name: as pages and recipes have it.
         loaded: the model.
         data_dir: where data files are.
+        plugins: Python files that were run before.
     """
 
     name: str
     loaded: LoadedModel[ScoreModel]
     data_dir: str | None
+    plugins: tuple[str, ...] = ()
 
     def sampling(self, kind: str | None = None, steps: int | None = None) -> SamplingConfig:
         """Return how to draw: the model's own way, or what was asked for."""
@@ -107,18 +110,27 @@ class Shelf:
         names: shipped models, folders of runs, or hf:ORG/NAME; the first is shown first.
         device: where they compute.
         data_dir: where data files are.
+        plugins: Python files that were run before (`scorefield.config.load_plugins`); what is shown of Python runs them, too.
 
     Raises:
         ConfigError: two models of one name.
     """
 
-    def __init__(self, names: list[str], device: torch.device, data_dir: str | None = None) -> None:
+    def __init__(
+        self, names: list[str], device: torch.device, data_dir: str | None = None, plugins: Iterable[str] = ()
+    ) -> None:
         self.names = {(Path(name).name if Path(name).is_absolute() else name): name for name in names}
         if len(self.names) < len(names):
             raise ConfigError(f"each model must have a name of its own; received {', '.join(names)}")
-        self.device, self._data_dir = device, data_dir
+        self.device, self._data_dir, self._plugins = device, data_dir, tuple(plugins)
         self._entries: dict[str, Entry] = {}
         self._lock = threading.Lock()
+
+    def warm(self) -> None:
+        """Do beforehand what is slow when done first: load a model, and differentiate, for which PyTorch imports a thousand modules."""
+        self[next(iter(self.names))].described()
+        x = torch.ones(1, requires_grad=True)
+        torch.autograd.grad(x.square(), x, torch.ones(1))
 
     def __getitem__(self, name: str) -> Entry:
         """Return a model, which is loaded when it is first wanted.
@@ -133,7 +145,7 @@ class Shelf:
                 loaded = load_model(self.names[name], self.device)
                 if len(loaded.event) != 3 or loaded.event[0] not in (1, 3):
                     raise ConfigError(f"model: {name} draws samples of shape {loaded.event}; the app shows pictures")
-                self._entries[name] = Entry(name, loaded, self._data_dir)
+                self._entries[name] = Entry(name, loaded, self._data_dir, self._plugins)
             return self._entries[name]
 
 

@@ -67,7 +67,7 @@ def _serve(args: Namespace, listening: socket.socket) -> int:
     from scorefield.training import pick_device
 
     local = args.host in _LOOPBACK
-    app = build(Shelf(args.models, pick_device(args.device), args.data_dir), local=local)
+    app = build(Shelf(args.models, pick_device(args.device), args.data_dir, args.plugin or []), local=local)
     name = args.host if local else socket.gethostname()
     address = f"http://{f'[{name}]' if ':' in name else name}:{listening.getsockname()[1]}"
     if not local:

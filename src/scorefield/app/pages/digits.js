@@ -67,7 +67,7 @@ export class Digits {
     const weighed = this.model.classes !== null && $("digits-label").value !== "";
     $("digits-weight-field").hidden = !weighed;
     const said = weighed ? "Guidance insists on the class" : this.model.guide !== null && "Guidance moves away from what a weaker network would draw";
-    $("digits-guided").textContent = said ? `${said}; at 0 there is none.` : "";
+    $("digits-guided").replaceChildren(...(said ? [`${said}; at 0 there is none. `, make("a", { href: "theory.html#guidance", target: "_blank", textContent: "Why" })] : []));
   }
 
   request() {

@@ -1,11 +1,12 @@
-/* The guided tour: what is said, and the scene that is set by `act` of the page. Every step has its why in two sentences. */
+/* The guided tour: what is said, and the scene that is set by `act` of the page. Every step has its why in two sentences,
+   and its theory: the page of the docs, what the link says, and the part of the app's own page. */
 globalThis.story = (act) => [
   {
     title: "A score is an arrow",
     text: "The shading is a distribution: the stronger it is, the likelier are data there. At every place an arrow shows the <b>score</b>, ∇ log p, the direction in which the density grows fastest.",
     why: "Densities of images cannot be normalised, and ∇ log p does not ask for it: the constant vanishes in the gradient. And to draw samples, the arrows are enough.",
     tryThis: "Drag a mode, and the arrows follow.",
-    theory: ["1_score", "What a score is"],
+    theory: ["1_score", "What a score is", "score"],
     set: () => act.glide([2.5, 0.3], 1.6),
   },
   {
@@ -13,7 +14,7 @@ globalThis.story = (act) => [
     text: "Take data, add noise of size σ, and guess where each point was before. The best guess is the mean of all it may have been, D(x); every arrow here goes from a noisy point to its guess.",
     why: "That guess <i>is</i> the score: ∇ log p<sub>σ</sub>(x) = (D(x) − x)/σ², Tweedie's formula. So a denoising autoencoder learns a score without anybody knowing it.",
     tryThis: "Move σ. Little noise: short, sure steps. Much: all guesses gather in the middle.",
-    theory: ["1_score", "Denoising and the score"],
+    theory: ["1_score", "Denoising and the score", "denoising"],
     set: () => (act.show("denoiser"), act.glide([0.3, 3, 0.7], 5)),
   },
   {
@@ -21,7 +22,7 @@ globalThis.story = (act) => [
     text: "Denoising score matching trains a network on such pairs: a noisy point in, the clean one as the answer. Press <b>Train a network</b>, and watch its loss fall, its arrows turn, and its error fade where data are.",
     why: "The loss never reaches zero, since noise hides where a point was: the dashed line is what the exact score pays. Off the data, where nobody showed it anything, the network is free to err.",
     tryThis: "Afterwards drag a mode: the exact score follows, and the network does not know.",
-    theory: ["1_score", "Score matching"],
+    theory: ["1_score", "Score matching", "matching"],
     set: () => act.still(0.4),
   },
   {
@@ -29,7 +30,7 @@ globalThis.story = (act) => [
     text: "Langevin dynamics steps along the arrows, with a little noise at each. At one small σ it finds the modes nearby and stays; annealed Langevin begins where σ is so large that there is one hill only, and lowers it level by level.",
     why: "Between modes the density is nearly zero, so no particle crosses, and no network has learned a score there. Large noise fills the gap, small noise brings the detail back.",
     tryThis: "Compare the first two pictures below: bars count the particles in each mode, marks say how many there should be.",
-    theory: ["2_ncsn", "Noise-conditional score networks"],
+    theory: ["2_ncsn", "Noise-conditional score networks", "ncsn"],
     set: () => act.scene({ x: -0.4, y: 3.6 }, "annealed", 0.1),
   },
   {
@@ -37,7 +38,7 @@ globalThis.story = (act) => [
     text: "Let the levels grow infinitely many, and noising is a stochastic differential equation whose reverse needs the score alone. All five samplers start from the same particles and spend the same number of evaluations.",
     why: "One equation has many solvers: the reverse SDE, a corrector that adds a Langevin step to each, an ODE without any noise that has the same distributions on its way. Evaluations are what sampling costs, so by them they are compared.",
     tryThis: "Choose one below to see it large, then give all of them fewer evaluations.",
-    theory: ["3_sde", "From levels to an SDE"],
+    theory: ["3_sde", "From levels to an SDE", "sde"],
     set: () => act.scene("noise", "ode", 0.1),
   },
   {
@@ -45,7 +46,7 @@ globalThis.story = (act) => [
     text: "These are points, as data always are. Follow their exact score, and every particle ends on one of them: the perfect score of a training set only remembers it.",
     why: "A network that is trained on the points cannot bend its arrows that sharply. Where it fails to remember, it draws something new.",
     tryThis: "Clear, draw something, train a network on it, and start from noise.",
-    theory: ["4_likelihood", "How good is it?"],
+    theory: ["4_likelihood", "How good is it?", "likelihood"],
     set: () => act.points(),
   },
 ];

@@ -54,8 +54,9 @@
     plane.setShown("score");
     $("story-title").textContent = title;
     $("story-text").innerHTML = `<p>${text}</p><p class="why"><b>Why?</b> ${why}</p><p class="try"><b>Try:</b> ${tryThis}</p>`;
-    // The app has no pages of theory beside it.
-    Object.assign($("story-theory"), { hidden: plane.app, href: `../theory/${theory[0]}.html`, textContent: `Theory: ${theory[1]}` });
+    const [page, said, part] = theory;
+    const href = plane.app ? `../theory.html#${part}` : `../theory/${page}.html`; // the app has its own, in short
+    Object.assign($("story-theory"), { href, target: plane.app ? "_blank" : "", textContent: `Theory: ${said}` });
     $("story-back").disabled = k === 0;
     $("story-next").disabled = k === STORY.length - 1;
     [...$("story-dots").querySelectorAll("button")].forEach((dot, i) => {
@@ -65,15 +66,21 @@
     set();
   }
 
+  /** Tell a step that was asked for; its address is kept for a reload, and for the way back from another page. */
+  function go(k) {
+    tell(k);
+    history.replaceState(null, "", `#${k + 1}`);
+  }
+
   plane.makeTour = () => {
     STORY.forEach(({ title }, k) => {
       const item = document.createElement("li");
-      item.append(plane.button("", () => tell(k)));
+      item.append(plane.button("", () => go(k)));
       item.firstChild.setAttribute("aria-label", `Step ${k + 1}: ${title}`);
       $("story-dots").append(item);
     });
-    $("story-back").addEventListener("click", () => tell(chapter - 1));
-    $("story-next").addEventListener("click", () => tell(chapter + 1));
+    $("story-back").addEventListener("click", () => go(chapter - 1));
+    $("story-next").addEventListener("click", () => go(chapter + 1));
     const asked = Number(location.hash.slice(1)); // index.html#4 opens the fourth step
     tell(STORY[asked - 1] ? asked - 1 : 0);
   };

@@ -104,6 +104,18 @@ def test_behind_a_proxy_it_has_another_name_and_still_its_own_pages() -> None:
         assert public.ask("GET", "/api/models", Host="demo.example", Origin="https://evil.example")[0] == 403
 
 
+def test_what_cannot_be_served_is_said_before_an_address_is(capsys) -> None:
+    assert main(["demo", "nosuch"]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "nosuch: neither a run folder" in told.err
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["demo", "digits", "--port", str(port)]) == 2
+    said = "cannot be listened on: Address already in use; --port 0 takes a free port"
+    assert capsys.readouterr().err == f"scorefield: --host 127.0.0.1 --port {port}: {said}\n"
+
+
 def test_what_it_needs_is_said(monkeypatch, capsys) -> None:
     monkeypatch.setattr(scorefield.cli.demo, "find_spec", lambda name: None)
     assert main(["demo"]) == 2

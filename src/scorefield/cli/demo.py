@@ -67,7 +67,9 @@ def _serve(args: Namespace, listening: socket.socket) -> int:
     from scorefield.training import pick_device
 
     local = args.host in _LOOPBACK
-    app = build(Shelf(args.models, pick_device(args.device), args.data_dir, args.plugin or []), local=local)
+    shelf = Shelf(args.models, pick_device(args.device), args.data_dir, args.plugin or [])
+    shelf[next(iter(shelf.names))]  # if it cannot be loaded, this is said here
+    app = build(shelf, local=local)
     name = args.host if local else socket.gethostname()
     address = f"http://{f'[{name}]' if ':' in name else name}:{listening.getsockname()[1]}"
     if not local:
@@ -106,5 +108,8 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.bind((host, port))
         listening.listen(128)  # from now on whoever opens the address is heard
     except (OSError, OverflowError) as error:
-        raise ConfigError(f"--host {host} --port {port}: cannot be listened on: {error}") from error
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(
+            f"--host {host} --port {port}: cannot be listened on: {why}; --port 0 takes a free port"
+        ) from error
     return listening

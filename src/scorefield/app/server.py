@@ -50,7 +50,6 @@ def build(shelf: Shelf, *, local: bool = True, jobs: Jobs | None = None) -> ASGI
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        line.submit(lambda _: shelf.warm())  # so that the first who asks need not wait
         yield
         line.close()
 

@@ -1,5 +1,7 @@
 """``scorefield demo``: play with trained models in a browser, on this machine."""
 
+import atexit
+import gc
 import signal
 import socket
 import webbrowser
@@ -55,6 +57,7 @@ def run(args: Namespace) -> int:
     """Serve until Ctrl-C; return the exit code."""
     if None in map(find_spec, ("fastapi", "uvicorn")):
         raise MissingExtraError("the demo needs fastapi and uvicorn: pip install 'scorefield[demo]'")
+    atexit.register(gc.freeze)  # else Ctrl-C is followed by a look through all objects of PyTorch, for a second
     with _listen(args.host, args.port) as listening:
         return _serve(args, listening)
 
@@ -68,7 +71,7 @@ def _serve(args: Namespace, listening: socket.socket) -> int:
 
     local = args.host in _LOOPBACK
     shelf = Shelf(args.models, pick_device(args.device), args.data_dir, args.plugin or [])
-    shelf[next(iter(shelf.names))]  # if it cannot be loaded, this is said here
+    shelf.warm()  # before anyone waits; if a model cannot be loaded, this is said here
     app = build(shelf, local=local)
     name = args.host if local else socket.gethostname()
     address = f"http://{f'[{name}]' if ':' in name else name}:{listening.getsockname()[1]}"

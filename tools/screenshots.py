@@ -39,7 +39,7 @@ def main() -> None:
         page.evaluate("Object.assign(plane.state.run, { speed: 2000 })")
         page.wait_for_selector("#news:text('misplaced')", state="attached")
         page.wait_for_timeout(500)
-        take("plane.png", 1130)
+        take("plane.png", 1108)
         browser.close()
 
 

@@ -4,7 +4,7 @@ import gc
 import os
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,12 @@ _DATA = Path(os.environ.get("SCOREFIELD_DATA") or Path(__file__).parents[2] / "s
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     promises.add_options(parser)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """Start one more than there are cores: a fifth of the time, a test waits for processes that it has started."""
+    return (yield) + 1
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,7 +1,7 @@
 """Promises and the tests that hold us to them: ``@pytest.mark.promise("A2")``, with the words in ``promises.toml``.
 
 ``--promises FILE`` records how each promise fared, from which docs/reliability is made. ``--slow-share N`` runs, of the slow tests
-selected, one in N: another share each day, so that in N days each is run.
+selected, one in N: another share with each commit and each day, so that N commits tried in one day, or one tried in N days, run each.
 """
 
 import datetime
@@ -24,27 +24,35 @@ WORDS = {name: words for chapter in CHAPTERS.values() for name, words in chapter
 def add_options(parser: pytest.Parser) -> None:
     parser.addoption("--promises", metavar="FILE", type=Path, help="record there how each promise fared")
     parser.addoption(
-        "--slow-share", metavar="N", type=int, help="of the slow tests, run one in N: another share each day"
+        "--slow-share",
+        metavar="N",
+        type=int,
+        help="of the slow tests, run one in N: another with each commit and each day",
     )
 
 
 def prepare(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Write on each test's report which promises it is of; leave out slow tests whose day it is not."""
+    """Write on each test's report which promises it is of; leave out slow tests whose turn it is not, and begin with the others."""
     for item in items:
         for mark in item.iter_markers("promise"):
             if unknown := set(mark.args) - set(WORDS):
                 raise pytest.UsageError(f"{item.nodeid}: no promise {sorted(unknown)} in tests/promises.toml")
             item.user_properties += [("promise", name) for name in mark.args]
-    if days := config.getoption("--slow-share"):
-        today = datetime.datetime.now(datetime.UTC).date().toordinal()
-        out = [item for item in items if item.get_closest_marker("slow") and not is_due(item.nodeid, today, days)]
-        config.hook.pytest_deselected(items=out)
-        items[:] = [item for item in items if item not in set(out)]
+    if shares := config.getoption("--slow-share"):
+        now, slow = turn(), {item for item in items if item.get_closest_marker("slow")}
+        due = {item for item in slow if is_due(item.nodeid, now, shares)}
+        config.hook.pytest_deselected(items=[*(slow - due)])
+        items[:] = [item for item in items if item in due] + [item for item in items if item not in slow]
 
 
-def is_due(test: str, day: int, days: int) -> bool:
-    """Whether a test is run on that day, if each is to be in turn within so many."""
-    return (zlib.crc32(test.encode()) + day) % days == 0
+def turn() -> int:
+    """Return the number of commits and the day: a clone without its history has the day alone."""
+    return int(_git("rev-list", "--count", "HEAD") or 0) + datetime.datetime.now(datetime.UTC).date().toordinal()
+
+
+def is_due(test: str, turn: int, shares: int) -> bool:
+    """Whether a test is of the share whose turn it is, among so many."""
+    return (zlib.crc32(test.encode()) + turn) % shares == 0
 
 
 class Record:
@@ -76,7 +84,11 @@ class Record:
 
 
 def _commit() -> str:
-    git = ["git", "-C", str(HERE)]
-    head = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    changed = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=False)
-    return head.stdout.strip() + ("-dirty" if changed.stdout.strip() else "")
+    return _git("rev-parse", "--short", "HEAD") + ("-dirty" if _git("status", "--porcelain") else "")
+
+
+def _git(*question: str) -> str:
+    """Return the answer, nothing where this is no clone."""
+    return subprocess.run(
+        ["git", "-C", str(HERE), *question], capture_output=True, text=True, check=False
+    ).stdout.strip()

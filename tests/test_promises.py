@@ -6,10 +6,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
-from promises import WORDS, is_due
+import promises
+from promises import WORDS
 
 TESTS = Path(__file__).parent
 WAITING = {
@@ -58,7 +61,27 @@ def _with_tests() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": f"{TESTS}:{os.environ.get('PYTHONPATH', '')}"}
 
 
-def test_each_slow_test_has_its_day() -> None:
-    days = [{name for name in map(str, range(50)) if is_due(name, day, 7)} for day in range(1000, 1007)]
-    assert set.union(*days) == {str(name) for name in range(50)}
-    assert sum(map(len, days)) == 50
+def test_each_slow_test_is_of_one_share_and_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    config: Any = Mock(**{"getoption.return_value": 7})
+    shares: list[str] = []
+    for turn in range(1000, 1007):
+        monkeypatch.setattr(promises, "turn", lambda turn=turn: turn)
+        items: list[Any] = [
+            Mock(nodeid=f"test_{k}", **{"iter_markers.return_value": [], "get_closest_marker.return_value": k % 3 == 0})
+            for k in range(150)
+        ]
+        promises.prepare(config, items)
+        slow = [item.nodeid for item in items if item.get_closest_marker("slow")]
+        assert [item.nodeid for item in items] == slow + [f"test_{k}" for k in range(150) if k % 3]
+        shares += slow
+    assert sorted(shares) == sorted(f"test_{k}" for k in range(0, 150, 3))
+    assert sum(len(call.kwargs["items"]) for call in config.hook.pytest_deselected.call_args_list) == 6 * 50
+
+
+def test_the_next_commit_and_the_next_day_have_their_own_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And so has a day in a folder that is no clone."""
+    answers = iter(["842", "843", ""])
+    monkeypatch.setattr(promises, "_git", lambda *question: next(answers))
+    first, second, day = (promises.turn() for _ in range(3))
+    assert second - first in (1, 2)  # midnight may pass between
+    assert day in (first - 842, first - 841)

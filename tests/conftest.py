@@ -96,6 +96,14 @@ def seeded(hermetic: None) -> None:
 
 
 @pytest.fixture
+def hardly_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Train the networks that tell samples from data a twelfth as long: for tests that ask for a report, not for what they find."""
+    from scorefield.metrics import classifier_test
+
+    monkeypatch.setattr(classifier_test, "_PASSES", 2)
+
+
+@pytest.fixture
 def kinds_of_this_test() -> Iterator[None]:
     """Take away, afterwards, the kinds that a test registers."""
     from scorefield.config.rooms import ROOMS

@@ -34,6 +34,7 @@ def test_too_few_examples_to_measure_with_are_said_before_anything_is_drawn(
     assert not (tmp_path / "e").exists()
 
 
+@pytest.mark.usefixtures("hardly_told_apart")
 @pytest.mark.parametrize("shape", [(24, 3), (24, 1, 4, 4)], ids=str)
 def test_as_few_examples_as_are_asked_for_can_be_measured_with(tmp_path, capsys, shape) -> None:
     run = trained(tmp_path, NORMAL(size=shape))
@@ -41,6 +42,7 @@ def test_as_few_examples_as_are_asked_for_can_be_measured_with(tmp_path, capsys,
     assert main(asked) == 0, capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("hardly_told_apart")
 def test_a_table_of_rare_events_is_measured(tmp_path, capsys) -> None:
     x = np.zeros((60, 4))
     x[::20, 1] = 1

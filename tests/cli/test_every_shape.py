@@ -22,7 +22,10 @@ SMALL = {"table": ["--network.kind", "mlp", "--network.width", "8", "--network.d
 GRIDS = ["--network.width", "8", "--network.depth", "1"]
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.usefixtures("hardly_told_apart")
+@pytest.mark.parametrize(
+    "shape", [pytest.param(shape, marks=pytest.mark.slow if shape == "grey" else ()) for shape in SHAPES]
+)
 def test_data_of_every_shape(shape: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.save(tmp_path / "x.npy", SHAPES[shape])
     run, files = str(tmp_path / "run"), {name: str(tmp_path / name) for name in ("x.npy", "drawn.npz", "hidden.npy")}

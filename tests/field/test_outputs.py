@@ -16,7 +16,10 @@ SETS = {
 }
 
 
-@pytest.fixture(scope="module", params=SETS)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=pytest.mark.slow if name == "two channels" else ()) for name in SETS],
+)
 def run(request, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[int, ...]]:
     folder, shape = tmp_path_factory.mktemp("run"), SETS[request.param]
     np.save(folder / "x.npy", np.random.default_rng(0).normal(size=shape))
@@ -35,6 +38,7 @@ def test_a_picture_of_no_pictures_is_refused_before_anything_is_drawn(
     assert "write .npz instead" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("hardly_told_apart")
 def test_by_default_numbers_are_written_and_can_be_measured(run, tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["sample", str(run[0]), "-n", "40", "--device", "cpu"]) == 0

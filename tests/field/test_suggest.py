@@ -66,7 +66,10 @@ def test_train_accepts_what_is_suggested(tmp_path: Path, capsys, name: str) -> N
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize("name", ["series", "volumes", "two channels", "columns of all sizes", "1 columns"])
+@pytest.mark.parametrize(
+    "name",
+    ["series", "volumes", pytest.param("two channels", marks=pytest.mark.slow), "columns of all sizes", "1 columns"],
+)
 def test_what_is_suggested_trains_and_draws(tmp_path: Path, name: str) -> None:
     np.save(tmp_path / "x.npy", SETS[name])
     out, run = tmp_path / "c.yaml", tmp_path / "run"

@@ -69,3 +69,11 @@ def test_a_row_is_filled_the_same_whatever_stands_around_it():
     ):
         with pytest.raises(ConfigError, match="x must"):
             impute(MODEL, wrong)
+
+
+def test_the_rows_given_are_left_as_they_are():
+    """In the data's own units and float32 nothing is converted on the way; a second imputation would find no gaps."""
+    rows = torch.tensor([[NAN, 0.0, 1.0]])
+    first, second = (impute(MODEL.in_units(None), rows, seed=k, grid=Karras(4), particles=2) for k in (0, 1))
+    assert rows[0].isnan().tolist() == [True, False, False]
+    assert first[0, 0] != second[0, 0]

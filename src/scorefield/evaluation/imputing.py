@@ -76,7 +76,7 @@ def impute(
     if not fits:
         raise ConfigError(f"x must be rows of the model's events, of shape {tuple(event)}; received {tuple(x.shape)}")
     given = x.to(home(model))
-    drawn, missing, own = model.standardise(given).float(), given.isnan(), model.in_units(None)
+    drawn, missing, own = model.standardise(given).to(torch.float32, copy=True), given.isnan(), model.in_units(None)
     spread = INSIDE if model.moments is None else model.moments.std.square().mean().sqrt().item()
     for gaps in missing.unique(dim=0):
         rows, known = (missing == gaps).flatten(1).all(1).nonzero().flatten(), ~gaps

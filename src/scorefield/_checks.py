@@ -3,11 +3,13 @@
 import difflib
 import math
 import operator
+import warnings
 from collections.abc import Iterable
 from typing import TypeVar
 
 import numpy as np
 import torch
+from jaxtyping import Shaped
 from torch import Tensor
 
 from scorefield.errors import ConfigError
@@ -19,6 +21,7 @@ __all__ = [
     "booleans",
     "called",
     "finite",
+    "from_array",
     "increasing",
     "number",
     "numbers",
@@ -150,11 +153,28 @@ def one_of(choices: Iterable[str], value: object, what: str) -> None:
 
 
 def as_tensor(x: object) -> Tensor | None:
-    """Return a tensor as it is, and arrays and lists of numbers as one; None for anything else."""
+    """Return a tensor as it is, and arrays and lists of numbers as one; None for anything else, and where numbers are masked."""
+    if isinstance(x, Tensor) or np.ma.is_masked(x):
+        return x if isinstance(x, Tensor) else None
     try:
-        return x if isinstance(x, Tensor) else torch.as_tensor(np.asarray(x))
+        return from_array(np.asanyarray(x))
     except (TypeError, ValueError):
         return None
+
+
+def from_array(x: Shaped[np.ndarray, "..."]) -> Tensor:
+    """Return an array of numbers as a tensor, in the same memory where PyTorch can have them there: in its order, and to be written to.
+
+    Raises:
+        TypeError: of what is no number.
+    """
+    if x.dtype.kind == "f" and x.dtype.itemsize > 8:
+        x = x.astype(np.float64)
+    if not x.dtype.isnative or any(stride < 0 for stride in x.strides):
+        x = x.astype(x.dtype.newbyteorder("="), order="C")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that a mapped file cannot be written to, which nobody does
+        return torch.from_numpy(x if x.flags.writeable or isinstance(x, np.memmap) else x.copy())
 
 
 def booleans(x: object, what: str, true: str) -> Tensor:
@@ -180,9 +200,13 @@ def numbers(x: object, what: str) -> Tensor:
     value = None if holder else as_tensor(x)
     if value is not None and value.is_meta:
         raise Refused(f"{what} must hold numbers; received a tensor on the device meta, which has a shape alone")
+    if value is not None and value.layout != torch.strided:
+        raise Refused(f"{what} must be a dense tensor; received the layout {value.layout}: to_dense() makes one")
     if value is None or value.is_complex():
         kind = type(x).__name__ if value is None else value.dtype
         inside = ", whose attribute x is one" if holder else ""
+        if isinstance(x, np.ndarray):
+            inside = ", some of them masked: fill them or leave them out" if np.ma.is_masked(x) else f" of {x.dtype}"
         inside = ", not of numbers or not of equal lengths" if isinstance(x, list | tuple) else inside
         raise Refused(f"{what} must be a tensor or an array of real numbers; received {kind}{inside}")
     return value

@@ -4,6 +4,7 @@ x ~ N(α_T m, σ_T² + α_T² s²);   for each step of the grid:  x ← step(x, 
 """
 
 import abc
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -127,6 +128,7 @@ def sample(
     require_numbers(model)
     times = times_of(grid, model.process)
     steps = steps_of(times, model.process)
+    _warn_unreached(model, steps, denoise)
     init = None if init is None else reals(init, "init")
     shape = _shape(shape, init, seeds)
     frames = whole(frames, "frames", 0)
@@ -151,6 +153,19 @@ def sample(
         times=times,
         trajectory=torch.stack(kept) if kept else None,
     )
+
+
+def _warn_unreached(model: ScoreModel, steps: Sequence[Step], denoise: bool) -> None:
+    """Warn of a grid that descends, but not to where data show: E[x_0 | x] would be narrower than they are."""
+    if model.moments is None or not denoise:
+        return
+    spread, left = model.moments.std.square().mean().sqrt(), steps[-1].rho_s
+    if 0 < spread < left < steps[0].rho_t:
+        warnings.warn(
+            f"the grid ends at σ/α = {left:.3g}, above the data's standard deviation {spread:.3g}: samples will vary less than the data. "
+            "Lower the process's smallest noise, or model the data in units of their own (Units.of)",
+            stacklevel=3,
+        )
 
 
 class _Part(NamedTuple):

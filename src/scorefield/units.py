@@ -65,7 +65,7 @@ class Units(ByValue):
 
     def __post_init__(self) -> None:
         for name in ("location", "scale"):
-            object.__setattr__(self, name, numbers(getattr(self, name), name).double())
+            object.__setattr__(self, name, numbers(getattr(self, name), name).detach().double())
         if not (torch.isfinite(self.location).all() and torch.isfinite(self.scale).all() and (self.scale > 0).all()):
             raise ValueError(
                 f"location must be finite and scale finite and positive; received location {self.location.tolist()} and "

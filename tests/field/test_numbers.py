@@ -1,5 +1,7 @@
 """What passed in silence and meant something else: imaginary parts, bytes about a mean, misspelt words, a class for its object."""
 
+import copy
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -34,6 +36,14 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "modes and a half": (lambda: sf.GaussianMixture.ring(modes=2.5), "modes must be a whole number"),  # pyright: ignore[reportArgumentType]
     "a noise level for a time": (lambda: sf.fisher_divergence(EXACT, RING, t=20.0), r"t must lie in"),
     "units of other columns": (lambda: sf.Units.of(X[:, [0, 1, 0]]).inside(X), r"shape \(3,\).*shape \(2,\)"),
+    "masked samples": (lambda: sf.mmd(X, np.ma.masked_less(X.numpy(), 0)), "masked"),  # pyright: ignore[reportArgumentType]
+    "sparse samples": (lambda: sf.mmd(X, X.to_sparse()), r"to_dense\(\)"),
+    "data far wider than said": (lambda: sf.fit(sf.Denoiser(NET, VE, 0.09), X, sf.DSM(), steps=1), r"Units\.of"),
+    "data far from the mean said": (
+        lambda: sf.fit(sf.Denoiser(NET, VE, 1.0, -20.0), X, sf.DSM(), steps=1),
+        r"Units\.of",
+    ),
+    "data far narrower than said": (lambda: sf.fit(sf.Denoiser(NET, VE, 200.0), X, sf.DSM(), steps=1), r"Units\.of"),
     "a matrix for an operator": (lambda: sf.LinearGaussian(EXACT, torch.eye(2), X[:1], 0.1), "LinearOperator"),  # pyright: ignore[reportArgumentType]
 }
 
@@ -52,6 +62,35 @@ def test_arrays_and_lists_are_measured_as_tensors_are() -> None:
     assert sf.mode_weights(X.numpy(), RING).shares == sf.mode_weights(X, RING).shares  # pyright: ignore[reportArgumentType]
     given = sf.LinearGaussian(EXACT, Project([[1.0, 0.0]]), np.ones((1, 1), "f4"), 0.1)  # pyright: ignore[reportArgumentType]
     assert given.denoise(X, 0.5).shape == X.shape
+
+
+@pytest.mark.parametrize("layout", ["reversed", "big-endian", "long", "read-only"])
+@pytest.mark.filterwarnings("error")
+def test_arrays_mean_their_numbers_however_they_lie_in_memory(layout: str) -> None:
+    x = X.numpy().copy()
+    arrays = {
+        "reversed": x[::-1].copy()[::-1],
+        "big-endian": x.astype(">f4"),
+        "long": x.astype(np.longdouble),
+        "read-only": x,
+    }
+    x.flags.writeable = False
+    assert sf.mmd(arrays[layout], X[:20]) == sf.mmd(X, X[:20])
+
+
+def test_units_of_what_has_a_gradient_can_be_copied() -> None:
+    assert copy.deepcopy(sf.Units.of(X.clone().requires_grad_())) == sf.Units.of(X)
+
+
+def test_a_grid_that_ends_above_the_data_is_warned_of() -> None:
+    """E[x_0 | x] at σ = 0.01 of data of deviation s deviates by s²/√(s² + σ²): half of it is lost where s = σ/√3."""
+    narrow = sf.Exact(sf.Gaussian([0.0, 0.0], 1e-4 / 3), VE)
+    with pytest.warns(UserWarning, match="will vary less"):
+        drawn = sf.sample(narrow, sf.Heun(), (2000, 2), grid=sf.Karras(40))
+    assert drawn.x.std().item() == pytest.approx(0.5 * 0.01 / 3**0.5, rel=0.05)
+    with warnings.catch_warnings(action="error"):
+        sf.sample(EXACT, sf.Heun(), (1, 2), grid=sf.Karras(1))
+        sf.sample(narrow, sf.Heun(), (1, 2), grid=sf.Karras(1), denoise=False)
 
 
 SEEDED: dict[str, Callable[[Any], Any]] = {

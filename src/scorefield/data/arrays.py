@@ -1,7 +1,6 @@
 """One's own arrays become a data set, from a ``.npy`` or ``.npz`` file or from memory. Nothing in a file is ever executed."""
 
 import os
-import warnings
 from pathlib import Path
 from typing import Literal
 
@@ -10,6 +9,7 @@ import torch
 from jaxtyping import Int64, Shaped
 from torch import Tensor
 
+from scorefield._checks import from_array
 from scorefield.data._files import refusal, regular_file
 from scorefield.data.dataset import Dataset
 from scorefield.errors import DataError
@@ -226,17 +226,11 @@ def _chosen(path: Path, arrays: dict[str, Shaped[np.ndarray, "..."]], wanted: st
 
 
 def _numeric(source: str | os.PathLike[str], x: Shaped[np.ndarray, "..."]) -> Tensor:
-    """Return an array as a tensor, in the same memory where the machine's numbers are the array's."""
+    """Return an array of numbers as a tensor."""
     if x.dtype.kind not in "biufc":
         remedy = "Take the columns that are numbers: x.astype('float32')."
         raise refusal(source, f"values of type {x.dtype}", "numbers", remedy)
-    if x.dtype.itemsize > 8 and x.dtype.kind == "f":
-        x = x.astype(np.float64)
-    if not x.dtype.isnative or any(stride < 0 for stride in x.strides):
-        x = x.astype(x.dtype.newbyteorder("="), order="C")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # that a mapped file cannot be written to, which nobody does
-        return torch.from_numpy(x if x.flags.writeable or isinstance(x, np.memmap) else x.copy())
+    return from_array(x)
 
 
 def _channels_first(source: str | os.PathLike[str], x: Tensor, channels: Channels | None) -> Tensor:

@@ -16,7 +16,7 @@ from scorefield._noise import Noise, derive_seed
 from scorefield._tensors import looked_at, precise, uncast
 from scorefield.data import Batch
 from scorefield.errors import ConfigError, DivergedError
-from scorefield.models import NoisyModel
+from scorefield.models import NoisyModel, ScoreModel
 from scorefield.objectives import Objective
 from scorefield.training.optimization import Optimization
 from scorefield.training.parallel import OneProcess, Parallel
@@ -141,6 +141,8 @@ def _gradient(
     """Leave in every parameter the gradient of the mean loss over the global batch; return that loss."""
     first = state.step * batches.batch_size + batches.rows.start
     x0 = state.model.standardise(batch.x.to(parallel.device))
+    if state.step == 0:
+        check_scale(state.model, x0)
     conditioned = _conditioned(state.model, batch.labels, first, settings)
     state.optimizer.zero_grad(set_to_none=False)
     coordinates = math.prod(batches.event)
@@ -221,6 +223,23 @@ def check_labels(classes: int | None, labels: Tensor | None) -> None:
         raise ConfigError(
             f"the network has {classes} classes, labelled 0 to {classes - 1}; the data has labels from {labels.min()} to {labels.max()}: "
             f"build it with classes={int(labels.max()) + 1}, or number the labels from 0"
+        )
+
+
+def check_scale(model: NoisyModel, x0: Tensor) -> None:
+    """Refuse data of another scale than the one that a model was told: it would train without a word, and draw something else.
+
+    Raises:
+        ConfigError: the data's distance from the mean it was told is ten times the deviation it was told, or less than a hundredth of it.
+    """
+    if not isinstance(model, ScoreModel) or model.moments is None or not len(x0):
+        return
+    told, mean = model.moments.std.square().mean().sqrt().item(), model.moments.mean.mean().item()
+    spread = (x0.double() - mean).square().mean().sqrt().item()
+    if spread > 10 * told or 0 < spread < told / 100:
+        raise ConfigError(
+            f"the model was told data of standard deviation {told:.4g} about {mean:.4g} (sigma_data, mean_data); those that came are "
+            f"{spread:.4g} from there. Tell it theirs, or train model.in_units(Units.of(x)), which measures them"
         )
 
 

@@ -25,3 +25,12 @@ def test_a_run_that_died_before_its_first_checkpoint_begins_again_and_says_so(tm
     assert main(["train", *TINY, "--run", str(tmp_path / "run"), "--resume"]) == 0
     assert "has no checkpoint yet; starting at step 0" in capsys.readouterr().err
     assert main(["train", *TINY, "--run", str(tmp_path / "run"), "--resume"]) == 0
+
+
+def test_the_folder_alone_says_what_goes_on(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", *TINY, "--run", "runs/run"]) == 0
+    assert main(["train", "--resume"]) == 0
+    assert "trained to step 4" in capsys.readouterr().out
+    assert main(["train", "--run", "runs/run", "--resume", "--network.width", "16"]) == 2
+    assert "network.width" in capsys.readouterr().err

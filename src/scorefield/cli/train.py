@@ -73,7 +73,11 @@ def parser() -> ArgumentParser:
     parser.add_argument("--comment", type=str, help="a note, stored with the run")
     data_dir(parser)
     device(parser, default=None)
-    parser.add_argument("--resume", action="store_true", help="go on from the newest good checkpoint of the run")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from the newest good checkpoint, configured as it was where no --config is given",
+    )
     parser.add_argument("--override", action="store_true", help="with --resume: accept that the configuration changed")
     # The parser rewrites a bare --print_config to --print_config= whatever its action, so it has to take a value.
     parser.add_argument("--print_config", nargs="?", const="", type=str, help="print the whole configuration and stop")
@@ -188,7 +192,8 @@ def configure(args: Namespace) -> "RunConfig":
     """Return the configuration that the file and the overrides describe."""
     from scorefield.config import RunConfig, merge, validate
 
-    source, values = _read(args.config)
+    stored = Path(args.run or Path("runs", args.name or RunConfig().name), "config.yaml")
+    source, values = _read(str(stored) if args.resume and args.config is None and stored.is_file() else args.config)
     # Sections given in part complete the default of their kind; checked here so that an error names the file it is in.
     said = values.keys() | {section for section in SECTIONS if args[section]}
     values = merge(RunConfig().model_dump(mode="json"), values)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from scorefield._replacing import replacing
 from scorefield.config import RunConfig, to_yaml
 from scorefield.errors import ConfigError
 from scorefield.training import StepRecord, environment
@@ -54,7 +55,8 @@ class RunFolder:
         try:
             if step == 0:
                 (self.path / "environment.json").write_text(json.dumps(environment(device), indent=2))
-            self.config.write_text(to_yaml(config), encoding="utf-8")
+            with replacing(self.config) as file:
+                file.write_text(to_yaml(config), encoding="utf-8")
             self.truncate_metrics(step)
         except OSError as error:
             raise ConfigError(

@@ -139,6 +139,13 @@ def test_errors_that_count_the_same_wherever_they_are_made_give_another_grid(mon
     assert (fitted_to(0.3) - 1).abs().max() > 0.3
 
 
+def test_errors_are_the_distance_of_eulers_method_from_the_flow() -> None:
+    """For N(0, 1) the flow is y ∝ √(1 + σ²): Euler's step from 2 to 1.98 leaves it by (√(4.9204/5) − 0.992) y, y of deviation √5."""
+    model, times = Exact(Gaussian([0.0, 0.0]), PLACE), torch.tensor([2.0, 1.98]).double()
+    _, passed = local_errors.errors_along(model, (2,), 4000, times, "data")
+    assert passed[1].item() ** 2 == pytest.approx(math.sqrt(4.9204) - 0.992 * math.sqrt(5), rel=0.05)
+
+
 @pytest.mark.parametrize("steps", [1, 4, 12])
 @pytest.mark.parametrize("std", [0.3, 2.0])
 def test_a_grid_of_the_data_makes_the_closing_denoising_one_of_its_equal_steps(std: float, steps: int) -> None:

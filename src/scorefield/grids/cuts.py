@@ -231,10 +231,10 @@ class Constant(Grid):
 
 
 def _interpolated(x: Tensor, places: Tensor, values: Tensor) -> Tensor:
-    """Return the straight lines through (places, values) at x; the ends are exact."""
-    right = torch.searchsorted(places, x).clamp(1, len(places) - 1)
+    """Return the straight lines through (places, values) at x, from the first place to the last; the ends are exact."""
+    right = torch.searchsorted(places, x).clamp(min=1)
     share = (x - places[right - 1]) / (places[right] - places[right - 1])
-    return torch.lerp(values[right - 1], values[right], share.clamp(0, 1))
+    return torch.lerp(values[right - 1], values[right], share)
 
 
 def _given(grid: object) -> Times:

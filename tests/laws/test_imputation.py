@@ -4,23 +4,23 @@ import pytest
 import torch
 
 from scorefield import VE, ConfigError, Exact, Gaussian, Units
-from scorefield.evaluation import impute
+from scorefield.evaluation import impute, imputing
 from scorefield.grids import Karras
 from scorefield.guidance import Inpaint
-from scorefield.samplers import Heun
+from scorefield.samplers import Ancestral, Heun
 from scorefield.sampling import sample
 
 NAN, N = float("nan"), 500
-C = torch.tensor([[1.0, 0.8, 0.3], [0.8, 1.0, 0.5], [0.3, 0.5, 1.0]], dtype=torch.float64)
+C = torch.tensor([[1.0, 0.6, -0.6], [0.6, 1.0, 0.1], [-0.6, 0.1, 1.0]], dtype=torch.float64)
 SHIFT, SCALE = torch.tensor([300.0, 0.0, -2e4]).double(), torch.tensor([1e-3, 5.0, 1e4]).double()
 MODEL = Exact(Gaussian([0.0, 0.0, 0.0], C.tolist()), VE(0.002, 80.0)).in_units(Units(SHIFT, SCALE))
 KNOWN, HIDDEN = [0, 2], [1]
 
 
 def conditional() -> tuple[float, float]:
-    """Return mean and variance of the middle coordinate, in standard units, given 1.5 and -1 beside it."""
+    """Return mean and variance of the middle coordinate, in standard units, given 3 and -2 beside it."""
     gain = C[HIDDEN][:, KNOWN] @ torch.linalg.inv(C[KNOWN][:, KNOWN])
-    return (gain @ torch.tensor([1.5, -1.0]).double()).item(), (C[1, 1] - gain @ C[KNOWN][:, HIDDEN]).item()
+    return (gain @ torch.tensor([3.0, -2.0]).double()).item(), (C[1, 1] - gain @ C[KNOWN][:, HIDDEN]).item()
 
 
 def agrees(middle: torch.Tensor) -> bool:
@@ -30,15 +30,18 @@ def agrees(middle: torch.Tensor) -> bool:
     return bool(near and abs(y.var() - variance) < 4 * variance * (2 / N) ** 0.5)
 
 
-def test_what_is_missing_is_drawn_conditioned_on_what_is_known():
-    x = (SHIFT + SCALE * torch.tensor([1.5, 0.0, -1.0])).repeat(N, 1)
+def test_what_is_missing_is_drawn_conditioned_on_what_is_known(monkeypatch: pytest.MonkeyPatch):
+    x = (SHIFT + SCALE * torch.tensor([3.0, 0.0, -2.0])).repeat(N, 1)
     x[:, 1] = NAN
     filled = impute(MODEL, x, grid=Karras(60))
     assert agrees(filled[:, 1])
     known = torch.isfinite(x)
     assert filled.dtype == torch.float64
     assert torch.equal(filled[known], x[known])  # bit for bit
-    # The mutant: the known put back at every step, without a look at what later steps reveal.
+    # A mutant: guidance alone, whose error particles are weighted for.
+    monkeypatch.setattr(imputing, "Particles", lambda _: Ancestral())
+    assert not agrees(impute(MODEL, x, grid=Karras(60))[:, 1])
+    # Another: the known put back at every step, without a look at what later steps reveal.
     replaced = sample(Inpaint(MODEL, x[:1].nan_to_num(), known[:1]), Heun(), (N, 3), grid=Karras(30)).x
     assert not agrees(replaced[:, 1])
 

@@ -232,7 +232,7 @@ def check_scale(model: NoisyModel, x0: Tensor) -> None:
     Raises:
         ConfigError: the data's distance from the mean it was told is ten times the deviation it was told, or less than a hundredth of it.
     """
-    if not isinstance(model, ScoreModel) or model.moments is None or not len(x0):
+    if not isinstance(model, ScoreModel) or model.moments is None or not len(x0) or x0.is_meta:
         return
     told, mean = model.moments.std.square().mean().sqrt().item(), model.moments.mean.mean().item()
     spread = (x0.double() - mean).square().mean().sqrt().item()

@@ -51,3 +51,10 @@ def test_bars_reach_from_one_end_of_their_interval_to_the_other() -> None:
     np.testing.assert_allclose([segment[:, 1] for segment in reach.get_segments()], [[0.25, 0.5], [0.5, 0.75]])
     (truth,) = (lines for lines in axes.collections if lines is not reach)
     assert [segment[0, 1] for segment in truth.get_segments()] == [0.4, 0.6]
+
+
+def test_every_name_has_its_bars() -> None:
+    axes = Figure().subplots()
+    share_bars(axes, {f"sampler {k}": Shares(50, [0.3, 0.7], [0.2, 0.6], [0.4, 0.8], [0.5, 0.5]) for k in range(9)})
+    named = axes.get_legend_handles_labels()[1]
+    assert {f"sampler {k}" for k in range(9)} <= set(named)

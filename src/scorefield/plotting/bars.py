@@ -11,7 +11,7 @@ from scorefield.plotting.sheet import Placed, sheet
 
 __all__ = ["Shares", "share_bars", "weight_bars"]
 
-_COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7")
+_COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#D55E00", "#0072B2", "#000000", "#8a7a00")
 
 
 class Shares(Protocol):
@@ -46,8 +46,8 @@ class Shares(Protocol):
 def share_bars(axes: Axes, shares: Mapping[str, Shares]) -> None:
     """Draw shares of the modes: a group of bars per mode, a colour per name, 95 % intervals, a dashed line at the truth."""
     width = 0.84 / len(shares)
-    for k, (name, colour) in enumerate(zip(shares, _COLOURS, strict=False)):
-        found = shares[name]
+    for k, (name, found) in enumerate(shares.items()):
+        colour = _COLOURS[k % len(_COLOURS)]
         share = np.array(found.shares)
         place = np.arange(len(share)) + (k - (len(shares) - 1) / 2) * width
         reach = np.stack([share - found.low, np.array(found.high) - share]).clip(min=0)

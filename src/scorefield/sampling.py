@@ -17,7 +17,7 @@ from typing_extensions import TypeVar
 
 from scorefield._checks import reals, require, whole
 from scorefield._noise import Noise, Stream
-from scorefield._tensors import flatten, home, looked_at, require_numbers, uncast
+from scorefield._tensors import as_time, flatten, home, looked_at, require_numbers, uncast
 from scorefield._values import ByValue
 from scorefield.errors import ConfigError, DivergedError
 from scorefield.grids import Grid, Step, steps_of, times_of
@@ -156,14 +156,17 @@ def sample(
 
 
 def _warn_unreached(model: ScoreModel, steps: Sequence[Step], denoise: bool) -> None:
-    """Warn of a grid that descends, but not to where data show: E[x_0 | x] would be narrower than they are."""
-    if model.moments is None or not denoise:
+    """Warn of a process whose least noise hides the data: E[x_0 | x] there is narrower than they are."""
+    if model.moments is None or not denoise or steps[-1].rho_s == steps[0].rho_t:
         return
-    spread, left = model.moments.std.square().mean().sqrt(), steps[-1].rho_s
-    if 0 < spread < left < steps[0].rho_t:
+    spread, left = (
+        model.moments.std.square().mean().sqrt().item(),
+        model.process.ratio(as_time(model.process.t_min)).item(),
+    )
+    if 0 < spread < left:
         warnings.warn(
-            f"the grid ends at σ/α = {left:.3g}, above the data's standard deviation {spread:.3g}: samples will vary less than the data. "
-            "Lower the process's smallest noise, or model the data in units of their own (Units.of)",
+            f"the process ends at σ/α = {left:.3g}, above the data's standard deviation {spread:.3g}: samples will vary less than the "
+            "data. Lower its smallest noise, or model the data in units of their own (Units.of)",
             stacklevel=3,
         )
 

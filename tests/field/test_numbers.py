@@ -82,7 +82,7 @@ def test_units_of_what_has_a_gradient_can_be_copied() -> None:
     assert copy.deepcopy(sf.Units.of(X.clone().requires_grad_())) == sf.Units.of(X)
 
 
-def test_a_grid_that_ends_above_the_data_is_warned_of() -> None:
+def test_a_process_that_ends_above_the_data_is_warned_of() -> None:
     """E[x_0 | x] at σ = 0.01 of data of deviation s deviates by s²/√(s² + σ²): half of it is lost where s = σ/√3."""
     narrow = sf.Exact(sf.Gaussian([0.0, 0.0], 1e-4 / 3), VE)
     with pytest.warns(UserWarning, match="will vary less"):

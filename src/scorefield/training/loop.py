@@ -227,19 +227,19 @@ def check_labels(classes: int | None, labels: Tensor | None) -> None:
 
 
 def check_scale(model: NoisyModel, x0: Tensor) -> None:
-    """Refuse data of another scale than the one that a model was told: it would train without a word, and draw something else.
+    """Refuse data of another scale than the one a model is made for: it would train without a word, and draw something else.
 
     Raises:
-        ConfigError: the data's distance from the mean it was told is ten times the deviation it was told, or less than a hundredth of it.
+        ConfigError: the data's distance from its mean is ten times its deviation, or less than a hundredth of it.
     """
     if not isinstance(model, ScoreModel) or model.moments is None or not len(x0) or x0.is_meta:
         return
-    told, mean = model.moments.std.square().mean().sqrt().item(), model.moments.mean.mean().item()
+    std, mean = model.moments.std.square().mean().sqrt().item(), model.moments.mean.mean().item()
     spread = (x0.double() - mean).square().mean().sqrt().item()
-    if spread > 10 * told or 0 < spread < told / 100:
+    if spread > 10 * std or 0 < spread < std / 100:
         raise ConfigError(
-            f"the model was told data of standard deviation {told:.4g} about {mean:.4g} (sigma_data, mean_data); those that came are "
-            f"{spread:.4g} from there. Tell it theirs, or train model.in_units(Units.of(x)), which measures them"
+            f"the model is made for data of standard deviation {std:.4g} about {mean:.4g} (sigma_data, mean_data); received data that are "
+            f"{spread:.4g} from there. Give those of the data, or train model.in_units(Units.of(x)), which measures them"
         )
 
 

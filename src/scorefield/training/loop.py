@@ -230,16 +230,17 @@ def check_scale(model: NoisyModel, x0: Tensor) -> None:
     """Refuse data of another scale than the one a model is made for: it would train without a word, and draw something else.
 
     Raises:
-        ConfigError: the data's distance from its mean is ten times its deviation, or less than a hundredth of it.
+        ConfigError: half of the numbers are ten of its deviations from its mean, which of right ones a hundredth can be, or all within a
+            three hundredth.
     """
     if not isinstance(model, ScoreModel) or model.moments is None or not len(x0) or x0.is_meta:
         return
     std, mean = model.moments.std.square().mean().sqrt().item(), model.moments.mean.mean().item()
-    spread = (x0.double() - mean).square().mean().sqrt().item()
-    if spread > 10 * std or 0 < spread < std / 100:
+    away = (x0.double() - mean).abs()
+    if away.median() > 10 * std or 0 < away.max() < std / 300:
         raise ConfigError(
             f"the model is made for data of standard deviation {std:.4g} about {mean:.4g} (sigma_data, mean_data); received data that are "
-            f"{spread:.4g} from there. Give those of the data, or train model.in_units(Units.of(x)), which measures them"
+            f"{away.median().item():.4g} from there. Give those of the data, or train model.in_units(Units.of(x)), which measures them"
         )
 
 

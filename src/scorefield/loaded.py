@@ -23,7 +23,7 @@ from scorefield.config import RunConfig
 from scorefield.config.sampling import SamplingConfig, changed
 from scorefield.errors import ConfigError
 from scorefield.evaluation import LEAST, ImageJudge, evaluate_samples, real_data
-from scorefield.grids import Counted, Grid, times_of
+from scorefield.grids import Grid, times_of
 from scorefield.guidance import ClassifierFree
 from scorefield.interop.diffusers_latent import LatentDecoder
 from scorefield.likelihood import ByteDecoder, LogLikelihood, log_likelihood
@@ -82,10 +82,7 @@ class LoadedModel(Generic[Model]):
         options: Mapping[str, Any] = MappingProxyType({}),
         source: str = "command line",
     ) -> SamplingConfig:
-        """Return how it is drawn from: as its configuration says, changed by what was asked (`scorefield.config.sampling.changed`).
-
-        A fitted grid of which no ratios are stated is fitted to the model, with the guide of its configuration.
-        """
+        """Return its configuration of sampling, changed by what was asked; a grid to be fitted is, to the model guided as configured."""
         return changed(self.config.sampling, kind, steps, options, source).fitted(guided(self), self.event)
 
     def steered(
@@ -180,7 +177,8 @@ class LoadedModel(Generic[Model]):
         how = ending(decode, self.byte_decoder, self.source)
         own, cut = self.config.sampling.build(self.model.process)
         sampler = sampler or own
-        grid = (cut if steps is None else _with_steps(cut, steps)) if grid is None else grid
+        if grid is None:
+            grid = cut if steps is None else self.sampling(steps=steps).build(self.model.process)[1]
         n = n if seeds is None else len(seeds)
         if self.config.teacher is not None and (sampler, list(times_of(grid, self.model.process))) != (
             own,
@@ -295,18 +293,6 @@ def lowered(loaded: LoadedModel[ScoreModel]) -> LoadedModel[ScoreModel]:
 
 
 def guided(loaded: LoadedModel[ScoreModel], weight: float | None = None) -> ScoreModel:
-    """Return the model guided by its weaker version where there is one (`scorefield.AutoGuided`).
-
-    Args:
-        loaded: the model.
-        weight: of the guidance; by default the one its configuration has.
-    """
+    """Return the model guided by its weaker version (`scorefield.AutoGuided`) where it has one, as configured unless a weight is given."""
     guide = loaded.config.guide if weight is None else loaded.config.guide.model_copy(update={"weight": weight})
     return loaded.model if loaded.weak is None or guide.weight == 0 else guide.build(loaded.model, loaded.weak)
-
-
-def _with_steps(grid: Grid, steps: int) -> Grid:
-    """Return a grid of the same kind with another number of transitions."""
-    if not isinstance(grid, Counted):
-        raise ConfigError(f"a {type(grid).__name__} has no number of steps to change; give another grid")
-    return replace(grid, steps=steps)

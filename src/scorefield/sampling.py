@@ -17,9 +17,10 @@ from typing_extensions import TypeVar
 
 from scorefield._checks import reals, require, whole
 from scorefield._noise import Noise, Stream
-from scorefield._tensors import as_time, flatten, home, looked_at, require_numbers, uncast
+from scorefield._tensors import as_time, home, looked_at, require_numbers, uncast
 from scorefield._values import ByValue
-from scorefield.errors import ConfigError, DivergedError
+from scorefield._watch import Watch
+from scorefield.errors import ConfigError
 from scorefield.grids import Grid, Step, steps_of, times_of
 from scorefield.grids.local_errors import Held
 from scorefield.models import ScoreModel, State
@@ -202,7 +203,7 @@ def _run(
     keep = set(torch.linspace(0, len(steps) + denoise, frames, dtype=torch.float32).round().int().tolist())
     kept = [model.restore(x)] if 0 in keep else []
     memory, calls, spent = None, 0.0, 0.0
-    watch = _Watch(looked_at(x.device))
+    watch = Watch(looked_at(x.device))
     for step in steps:
         active = model.during(step)
         x, memory = sampler.step(active, x, step, memory, noise)
@@ -279,41 +280,3 @@ def _evaluating(model: ScoreModel) -> Iterator[None]:
     finally:
         for part in training:
             part.training = True
-
-
-class _Watch:
-    """Finds the first state that is not finite among those seen since the last look; every so many it looks by itself."""
-
-    def __init__(self, every: int) -> None:
-        self._every = every
-        self._seen: list[tuple[str, Step, Tensor]] = []
-
-    def see(self, x: Tensor, where: str, step: Step) -> None:
-        """Take notice of a state.
-
-        Raises:
-            DivergedError: as `look` does.
-        """
-        # A sum shows both NaN and infinity, in a tenth of the time; it may also overflow.
-        if self._every == 1 and torch.isfinite(x.sum()):
-            return
-        self._seen.append((where, step, torch.isfinite(flatten(x)).all(dim=1)))
-        if len(self._seen) >= self._every:
-            self.look()
-
-    def look(self) -> None:
-        """Raise if any sample held NaN or infinity in a state that was seen.
-
-        Raises:
-            DivergedError: naming the first step and the first sample.
-        """
-        seen, self._seen = self._seen, []
-        if not seen or torch.stack([finite for _, _, finite in seen]).all():
-            return
-        where, step, finite = next(one for one in seen if not one[2].all())
-        bad = (~finite).nonzero().flatten().tolist()
-        raise DivergedError(
-            f"sampling diverged at {where} (t = {step.s.item():.4g}, noise level {step.sigma_s:.4g}): {len(bad)} of {len(finite)} samples "
-            f"are not finite, the first is number {bad[0]}. Use smaller steps (a finer grid, a smaller step_size or snr), or check the "
-            "model."
-        )

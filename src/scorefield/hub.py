@@ -13,6 +13,7 @@ import scorefield
 from scorefield.config import RunConfig, to_yaml
 from scorefield.errors import ConfigError
 from scorefield.interop.diffusers import is_pipeline
+from scorefield.metrics import Estimate
 
 __all__ = ["HUB", "download", "model_card", "results_table"]
 
@@ -138,7 +139,7 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, ob
     for key, value in values.items():
         name = f"{prefix}{key}".replace("_", " ")
         if isinstance(value, Mapping) and value.keys() >= {"value", "error"}:
-            yield name, f"{value['value']:.4g} ± {value['error']:.2g}"
+            yield name, str(Estimate(value["value"], value["error"]))
         elif isinstance(value, Mapping):
             yield from _flat(value, f"{name}: ")
         elif isinstance(value, list | tuple):

@@ -128,7 +128,8 @@ def rule(checks: Mapping[str, bool | None], *, only_if: str = "") -> tuple[Verdi
     ):
         missed = [text for text, seen in checks.items() if seen is found]
         if missed:
-            return verdict, f"{words}: {'; '.join(missed)}" + (f". What holds: {held}" if held else "")
+            condition = f", if {only_if}" if only_if else ""
+            return verdict, f"{words}: {'; '.join(missed)}" + (f". What holds{condition}: {held}" if held else "")
     return (Verdict.HOLDS_ONLY_IF, f"{only_if}. Then: {held}") if only_if else (Verdict.PASS, held)
 
 

@@ -108,7 +108,9 @@ def verdict(errors: Errors, floor: float) -> tuple[Verdict, str]:
             second[case] = _below(e[f"{name} + corrector"], e[name], floor)
     orders = {"the predictor beats the corrector": first, "predictor-corrector beats the predictor": second}
     undecided = any(None in cases.values() for cases in orders.values())
-    told = f"errors differ by more than 2 standard errors, and one is more than {floor:g} from zero"
+    told = "errors differ by more than 2 standard errors" + (
+        f", and one is more than {floor:g} from zero" if floor else ""
+    )
     return rule(
         {f"{name} {_count(cases)}": _seen(cases) for name, cases in orders.items()}, only_if=told if undecided else ""
     )

@@ -1,7 +1,6 @@
 """What a person reads of a claim: its verdict, its numbers, and whether its result still stands."""
 
 import ast
-import math
 import re
 from pathlib import Path
 
@@ -76,7 +75,6 @@ def plain(text: str) -> str:
         text = re.sub(rf"{re.escape(label)}(?!\w)", read, text)
     text = re.sub(r"\bp = 0(?![.\d])", "p < 10⁻³⁰⁰", text)
     text = re.sub(r"(?<=\d)%", " %", text)
-    text = re.sub(r"(?<![\d.])(\d+\.\d+) ± (\d+\.\d+)(?![\d.e])", _to_its_error, text)
     return re.sub(r"(\d(?:\.\d+)?)e([+-]\d+)", lambda found: _power(float(found[1]), int(found[2])), text)
 
 
@@ -88,19 +86,10 @@ def in_words(measured: dict[str, float]) -> str:
     ends = measured["low"], measured["high"]
     if ends == (value, value):
         return plain(f"{value:.4g}")
-    decimals = max(0, 1 - math.floor(math.log10(error or (ends[1] - ends[0]) / 2)))
-    power = math.floor(math.log10(max(map(abs, (value, *ends))))) if decimals > 6 else 0  # of ten, for all three
-    digits = max(2, decimals + power) if power else decimals
-    shown, low, high = (f"{end / 10**power:.{digits}f}" for end in (value, *ends))
-    raised = f"·10{str(power).translate(_RAISED)}" if power else ""
-    return f"{shown}{raised} [{low}{raised}, {high}{raised}]"
+    from scorefield.metrics import Estimate  # with PyTorch, which no other text needs
 
-
-def _to_its_error(found: re.Match[str]) -> str:
-    """Return value ± error with no more decimals of the value than the error has."""
-    value, error = found.groups()
-    decimals = min(len(number.partition(".")[2]) for number in (value, error))
-    return f"{float(value):.{decimals}f} ± {error}"
+    shown, low, high = Estimate(value, error or (ends[1] - ends[0]) / 2).rounded(value, *ends)
+    return f"{shown} [{low}, {high}]"
 
 
 def _power(mantissa: float, exponent: int) -> str:

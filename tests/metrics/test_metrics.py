@@ -300,3 +300,18 @@ def test_what_cannot_be_compared_is_refused(metric) -> None:
         c2st(good, good)
     with pytest.raises(ValueError, match="eight frames"):
         diagnose_chains(normal(10, 4, 2))
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "read"),
+    [
+        (2.002657, 4.6e-5, "2.002657 ± 0.000046"),
+        (0.1045, 0.05, "0.104 ± 0.050"),
+        (1893.2, 240.0, "1893 ± 240"),
+        (-2e-9, 1e-9, "-2.00·10⁻⁹ ± 1.00·10⁻⁹"),
+        (0.25, 0.0, "0.25 ± 0"),
+        (float("nan"), 0.1, "nan ± 0.1"),
+    ],
+)
+def test_an_estimate_is_printed_to_two_digits_of_its_error(value: float, error: float, read: str):
+    assert str(Estimate(value, error)) == read

@@ -107,6 +107,7 @@ def _example(
 
     from scorefield.cli.images import read_truth
     from scorefield.evaluation import likelihood_of
+    from scorefield.metrics import Estimate
 
     x, name = read_truth(args.image, loaded, args.data_dir)
     low, high = loaded.model.ends
@@ -115,9 +116,9 @@ def _example(
     x = (bytes_.to(torch.uint8) if in_bytes else x).to(parallel.device)
     found = likelihood_of(loaded.model, x, loaded.byte_decoder, args.seed)
     value = (
-        f"{found['bits']:.4g} ± {found['error']:.2g} bits/dim, {found['nats']:.5g}"
+        f"{Estimate(found['bits'], found['error'])} bits/dim, {found['nats']:.5g}"
         if in_bytes
-        else f"{found['nats']:.5g} ± {found['error']:.2g}"
+        else str(Estimate(found["nats"], found["error"]))
     )
     return {"image": name} | found, f"{args.model}, {name}: {value} nats" + (
         f"\n{found['dequantisation']}" if in_bytes else ""

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from scorefield.metrics import Estimate
+
 __all__ = ["calibration_page", "page", "render", "render_calibration", "render_likelihood"]
 
 _TITLES = {
@@ -160,9 +162,9 @@ def _memorisation(found: dict[str, Any]) -> str:
     """Return whether training data were copied."""
     ratio, share = found["ratio"], found["train_share"]
     return (
-        f"{'distance to training data':{_WIDTH}}{ratio['value']:12.4g} ± {ratio['error']:.2g} of a test example's "
+        f"{'distance to training data':{_WIDTH}}{_estimate(ratio)} of a test example's "
         f"(1: as far as fresh data, 0: copies)\n"
-        f"{'nearest is a training one':{_WIDTH}}{share['value']:12.4g} ± {share['error']:.2g}, without memory "
+        f"{'nearest is a training one':{_WIDTH}}{_estimate(share)}, without memory "
         f"{found['expected_share']:.4g}; p-value {found['p_value']:.2g}"
     )
 
@@ -186,4 +188,10 @@ def render_likelihood(found: dict[str, Any]) -> str:
 
 
 def _line(what: str, row: dict[str, float]) -> str:
-    return f"{what:{_WIDTH}}{row['value']:12.4g} ± {row['error']:.2g}"
+    return f"{what:{_WIDTH}}{_estimate(row)}"
+
+
+def _estimate(row: dict[str, float]) -> str:
+    """Return a value in a column, and its standard error."""
+    value, error = Estimate(row["value"], row["error"]).rounded(row["value"], row["error"])
+    return f"{value:>12} ± {error}"

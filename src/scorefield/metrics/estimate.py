@@ -22,6 +22,7 @@ __all__ = ["Estimate", "mean"]
 Kernel = Callable[[Float[Tensor, "n D"], Float[Tensor, "m D"]], Float[Tensor, "n m"]]
 
 _ROWS = 1024  # rows of a kernel matrix held at a time
+_RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 _MANY = 100  # values from which 1.96 is Student's factor to 2 %
 
 
@@ -38,7 +39,17 @@ class Estimate(NamedTuple):
         return self.ends or (self.value - 1.96 * self.error, self.value + 1.96 * self.error)
 
     def __str__(self) -> str:
-        return f"{self.value:.4g} ± {self.error:.2g}"
+        return " ± ".join(self.rounded(self.value, self.error))
+
+    def rounded(self, *numbers: float) -> list[str]:
+        """Return numbers with two digits of the standard error; far below one, with a power of ten that all share."""
+        if not (self.error and all(map(math.isfinite, (self.error, *numbers)))):
+            return [f"{number:.4g}" for number in numbers]
+        decimals = max(0, 1 - math.floor(math.log10(abs(self.error))))
+        power = math.floor(math.log10(max(map(abs, numbers)))) if decimals > 6 else 0
+        digits = max(2, decimals + power) if power else decimals
+        raised = f"·10{str(power).translate(_RAISED)}" if power else ""
+        return [f"{number / 10**power:.{digits}f}{raised}" for number in numbers]
 
 
 def mean(values: Tensor) -> Estimate:

@@ -9,7 +9,7 @@ Thresholds: in the core the error is below ``near`` = 20 % of the score, and out
 5 times that of the core; a field that is wrong everywhere, or right everywhere, would fail one of the two.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ import scorefield as sf
 from scorefield.metrics import Estimate
 from scorefield.objectives import Objective
 from scorefield.plotting import Square, mass_level, score_panels
-from scorefield_claims.base import Claim, Finding, Recipe, Row, rms, rule
+from scorefield_claims.base import Claim, Finding, Recipe, Row, Verdict, rms, rule
 from scorefield_claims.chance import generator
 from scorefield_claims.learning import learned
 
@@ -98,7 +98,6 @@ def _error(model: sf.ScoreModel, exact: sf.Exact, t: Tensor, x: Float[Tensor, "m
 def measure(recipe: CircleField) -> Finding:
     """Return how wrong either field is, near its data and far from it."""
     fields: dict[str, tuple[_Case, sf.ScoreModel, sf.Exact]] = {}
-    checks: dict[str, bool] = {}
     measures: dict[str, Estimate] = {}
     rows: list[Row] = []
     for k, (name, case) in enumerate(_cases(recipe).items()):
@@ -113,12 +112,24 @@ def measure(recipe: CircleField) -> Finding:
              "standard_error": error.error, "relative_error": relative}
             for region, (error, relative) in found.items()
         ]  # fmt: skip
-        (core, relative), (far, _) = found["core"], found["outside"]
         measures |= {f"{name}: rms error, {region}": error for region, (error, _) in found.items()}
-        checks[f"{name}: the core's error is {relative:.1%} of its score"] = relative < recipe.near
-        times = far.value / core.value
-        checks[f"outside it is {times:.0f} times that of the core ({name})"] = times > recipe.ratio
-    return Finding(*rule(checks), measures, rows, lambda path: _draw(path, fields))
+    return Finding(*judge(recipe, measures, rows), measures, rows, lambda path: _draw(path, fields))
+
+
+def judge(recipe: CircleField, _measures: Mapping[str, Estimate], rows: Sequence[Row]) -> tuple[Verdict, str]:
+    """Return the verdict: is each field right in the core, and wrong outside?"""
+    found = {(row["law"], row["region"]): row for row in rows}
+    checks = {}
+    for name in dict.fromkeys(row["law"] for row in rows):
+        core, far = found[name, "core"], found[name, "outside"]
+        relative, times = float(core["relative_error"]), float(far["rms_error"]) / float(core["rms_error"])
+        checks[f"{name}: the core's error is {relative:.1%} of its score (below {recipe.near:.0%})"] = (
+            relative < recipe.near
+        )
+        checks[f"{name}: outside it is {times:.0f} times that of the core (more than {recipe.ratio:g})"] = (
+            times > recipe.ratio
+        )
+    return rule(checks)
 
 
 def _draw(path: Path, fields: Mapping[str, tuple[_Case, sf.ScoreModel, sf.Exact]]) -> None:
@@ -133,6 +144,7 @@ CLAIM = Claim(
     statement="A score learned from data is accurate where the data is dense and unreliable where there was none.",
     source="Song & Ermon (2019), section 3.2.1 and Fig. 2",
     measure=measure,
+    judge=judge,
     tiny=CircleField(steps=3, n=400),
     small=CircleField(steps=1500, n=20_000),
     full=CircleField(seed=1, steps=10_000, n=100_000),

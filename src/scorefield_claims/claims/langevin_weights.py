@@ -165,8 +165,10 @@ def judge(recipe: LangevinWeights, measures: Mapping[str, Estimate], rows: Seque
     stuck, reference = shares["Langevin"], shares["reverse SDE"]
     checks = {
         f"Langevin dynamics ends with {stuck.value:.3f} of the samples in the mode of weight 0.2, as {basin.value:.3f} of the starts "
-        "were in its basin": abs(stuck.value - basin.value) < recipe.stuck,
-        f"the reverse SDE on the same score finds {reference.value:.4f}": abs(reference.value - 0.2)
+        f"were in its basin (within {recipe.stuck:g})": abs(stuck.value - basin.value) < recipe.stuck,
+        f"the reverse SDE on the same score finds {reference.value:.4f} ± {reference.error:.4f} (within 3 standard errors)": abs(
+            reference.value - 0.2
+        )
         < 3 * reference.error,
     }
     for name, share in shares.items():

@@ -110,7 +110,7 @@ def judge(recipe: MnistClasses, measures: Mapping[str, Estimate], rows: Sequence
             checks[text] = held
         else:
             short.append(text)
-    need = f"the class is exaggerated ({recipe.share:.0%} must lie in the interval or below it)"
+    need = f"the class is exaggerated ({recipe.share:.0%} must lie in the interval or below it, and diversity reach {recipe.diversity:g})"
     return rule(checks, only_if=f"{need}: without that, {'; '.join(short)}" if short else "")
 
 

@@ -154,7 +154,10 @@ def judge(recipe: MnistInpainting, measures: Mapping[str, Estimate], _rows: Sequ
     for name in ("repaint", "pigdm"):
         found = measures[_AGREES + name]
         slack = recipe.margin * math.hypot(found.error, base.error)
-        text = f"{_NAMES[name]} agrees with the original in {found.value:.1%}, replacement in {base.value:.1%}"
+        text = (
+            f"{_NAMES[name]} agrees with the original in {found.value:.1%}, replacement in {base.value:.1%} (at least as often, within "
+            f"{recipe.margin:g} standard errors)"
+        )
         checks[text] = found.value >= base.value - slack
     for name in ("pigdm", "particles"):
         found, (low, high) = measures[_ONES + name], measures[_ONES + name].interval

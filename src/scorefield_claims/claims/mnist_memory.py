@@ -6,7 +6,7 @@ drawn anew (`scorefield.metrics.memorisation`). Copying is seen where the p-valu
 fail, it is also put to a sampler that copies: ``copies`` = 30 % of the samples are replaced by training digits under faint noise.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 import scorefield as sf
-from scorefield.metrics import Memorisation, memorisation, nearest_neighbours
-from scorefield_claims.base import Claim, Finding, Recipe, rule
+from scorefield.metrics import Estimate, Memorisation, memorisation, nearest_neighbours
+from scorefield_claims.base import Claim, Finding, Recipe, Row, Verdict, rule
 from scorefield_claims.drawing import canvas, label, points, save
 from scorefield_claims.mnist import BATCH, digits, show
 
@@ -47,13 +47,6 @@ def measure(recipe: MnistMemory) -> Finding:
 
 def _finding(recipe: MnistMemory, found: Mapping[str, Memorisation], pictures: Tensor) -> Finding:
     """Return the verdict."""
-    ours, mutant = found.values()
-    refused = mutant.p_value < recipe.level
-    checks = {
-        f"{ours.train_share.value:.3f} of the samples lie nearer to a training digit than to any test digit, where "
-        f"{ours.expected_share:.3f} would without memory (p = {ours.p_value:.2g})": ours.p_value > recipe.level,
-        f"the same test refuses a sampler of which {recipe.copies:.0%} are copies (p = {mutant.p_value:.1g})": refused,
-    }
     rows = [
         {"sampler": name, "n": m.n, "train_share": m.train_share.value, "expected_share": m.expected_share, "p_value": m.p_value,
          "c_t": m.c_t, "distance_ratio": m.ratio.value, "distance_ratio_error": m.ratio.error}
@@ -61,7 +54,22 @@ def _finding(recipe: MnistMemory, found: Mapping[str, Memorisation], pictures: T
     ]  # fmt: skip
     measures = {f"share nearer to training digits, {name}": m.train_share for name, m in found.items()}
     measures |= {f"distance to training digits over test digits', {name}": m.ratio for name, m in found.items()}
-    return Finding(*rule(checks), measures, rows, lambda path: _draw(path, found, pictures))
+    return Finding(*judge(recipe, measures, rows), measures, rows, lambda path: _draw(path, found, pictures))
+
+
+def judge(recipe: MnistMemory, _measures: Mapping[str, Estimate], rows: Sequence[Row]) -> tuple[Verdict, str]:
+    """Return the verdict: is no copying seen, by a test that sees it where it is?"""
+    ours, mutant = rows
+    p, theirs = float(ours["p_value"]), float(mutant["p_value"])
+    return rule(
+        {
+            f"{ours['train_share']:.3f} of the samples lie nearer to a training digit than to any test digit, where "
+            f"{ours['expected_share']:.3f} would without memory (p = {p:.2g}; copying is seen below {recipe.level:g})": p
+            > recipe.level,
+            f"the same test refuses a sampler of which {recipe.copies:.0%} are copies (p = {theirs:.1g})": theirs
+            < recipe.level,
+        }
+    )
 
 
 def _draw(path: Path, found: Mapping[str, Memorisation], pictures: Tensor) -> None:
@@ -81,6 +89,7 @@ CLAIM = Claim(
     statement="Samples are not copies of training examples.",
     source="Song & Ermon (2019), appendix C.3, Fig. 9; Meehan, Chaudhuri & Dasgupta (2020)",
     measure=measure,
+    judge=judge,
     tiny=MnistMemory(n=15),
     small=MnistMemory(n=1000),
     full=MnistMemory(n=5000),

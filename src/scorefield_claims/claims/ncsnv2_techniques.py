@@ -7,24 +7,27 @@ r"""The five techniques of NCSNv2 (Song & Ermon 2020), one switch at a time, wit
     4   ε by rule                                    against the ε of the published configurations, and by simulation: the variance left
     5   averaged weights, a noise-free last step     against the last weights, and against stopping at σ_L
 
-Each technique has a check of its own; the claim holds if all do, and its verdict names those that hold under a condition. Thresholds: a
-published ε agrees with the rule within ``agrees`` = 5 %, the rounding of a number of one or two digits, and so do simulations with
-formulas; of the published ε more than half must agree, and the verdict names the others; a network without σ may have up to ``costs`` = 2
-times the error of one with it, or the technique is not free; everything else must be better by more than 2 standard errors.
+Each technique has a check of its own; the claim holds if all do, and its verdict names those that hold under a condition. Thresholds:
+every published ε agrees with the rule within ``agrees`` = 5 %, the rounding of a number of one or two digits, and so do simulations with
+formulas; a network without σ may have up to ``costs`` = 2 times the error of one with it, or the technique is not free; everything else
+must be better by more than 2 standard errors.
 """
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
 
 from scorefield.metrics import Estimate
-from scorefield_claims.base import Claim, Finding, rule
+from scorefield_claims.base import Claim, Finding, Row, Verdict, below, rule
 from scorefield_claims.drawing import COLOURS, canvas, curve, label, legend, letters, save
-from scorefield_claims.ncsnv2.ladder import CONFIGURATIONS, largest_level, neighbours, step_by_rule
+from scorefield_claims.ncsnv2.ladder import CONFIGURATIONS, LEFT, PUBLISHED, largest_level, neighbours, step_by_rule
 from scorefield_claims.ncsnv2.network import GIVEN, Averaging, averaging, denoising, unconditional
 from scorefield_claims.ncsnv2.part import NCSNv2Techniques
 
 __all__ = ["CLAIM"]
+
+_SHARE, _MMD = "1: error of a mode's share", "5: MMD² to the data"
 
 
 def measure(recipe: NCSNv2Techniques) -> Finding:
@@ -32,11 +35,58 @@ def measure(recipe: NCSNv2Techniques) -> Finding:
     averaged, path = averaging(recipe)
     first = [largest_level(recipe), neighbours(recipe), unconditional(recipe), step_by_rule(recipe)]
     parts = [*first, averaged, denoising(recipe)]
-    checks = {text: held for part in parts for text, held in part.checks.items()}
     measures = {name: value for part in parts for name, value in part.measures.items()}
     rows = [row for part in parts for row in part.rows]
-    verdict, reason = rule(checks, only_if="; ".join(part.only_if for part in parts if part.only_if))
-    return Finding(verdict, reason, measures, rows, lambda target: _draw(target, measures, path, recipe))
+    return Finding(*judge(recipe, measures, rows), measures, rows, lambda target: _draw(target, measures, path, recipe))
+
+
+def judge(recipe: NCSNv2Techniques, measures: Mapping[str, Estimate], rows: Sequence[Row]) -> tuple[Verdict, str]:
+    """Return the verdict: does each technique do what it is for?"""
+    of = {name: found.value for name, found in measures.items()}
+    sigma = next(str(row["setting"]) for row in reversed(rows) if row["technique"] == "1").removeprefix("sigma_1 = ")
+    gap, rule_s, ncsn_s = (
+        of[f"2: {what}"] for what in ("largest gap of the closed form", "overlap by rule", "overlap of NCSN")
+    )
+    refused = of["2: dimensions of 1 to 4 that are refused"]
+    low, high = recipe.dimensions
+    extra = {
+        d: of[f"3: score error at D = {d}, not given σ"] / of[f"3: score error at D = {d}, given σ"]
+        for d in (low, high)
+    }
+    few, many = (f"at D = {d} not giving a network σ multiplies its error by {times:.2f}" for d, times in extra.items())
+    gaps = {c.name: of[f"{PUBLISHED}{c.name}"] for c in CONFIGURATIONS}
+    outside = {name: off for name, off in gaps.items() if abs(off) > recipe.agrees}
+    follow = f"4: {len(gaps) - len(outside)} of {len(gaps)} published step sizes follow from the rule (within {recipe.agrees:.0%})"
+    follow += "".join(f", {name} is {off:+.0%} off" for name, off in outside.items())
+    left, formula = [measures[f"4: variance left by {name}"] for name in LEFT], of["4: variance left by the formula"]
+    quarter, best, four = (Estimate(abs(found.value - 1), found.error) for found in left)  # how far from one
+    agrees = abs(left[1].value / formula - 1) < recipe.agrees
+    last, averaged = (measures[f"5: score error of the {which} weights"] for which in ("last", "averaged"))
+    ends, plain = (measures[f"{_MMD} {which} the last step"] for which in ("with", "without"))
+    near, far = measures[f"{_SHARE}, σ_1 = the largest distance"], measures[f"{_SHARE}, σ_1 = 1"]
+    return rule(
+        {
+            f"1: with σ_1 = {sigma}, the largest distance, a mode's share is off by {near.value:.3f}, with σ_1 = 1 by "
+            f"{far.value:.3f}": below(near, far),
+            f"2: the closed form of γ solves its equation to {gap:.0e} for D ≥ 5 (below 1e-06)": gap < 1e-6,
+            f"for D ≤ 4 it is refused ({refused:g} of 4)": refused == 4,
+            f"at D = 784 {rule_s:.3f} of a level's samples suit the next (half, within {recipe.agrees:g}; by NCSN's ratio {ncsn_s:.3f}, "
+            "below 0.01)": abs(rule_s - 0.5) < recipe.agrees and ncsn_s < 0.01,
+            f"3: {many} (below {recipe.costs:g})": extra[high] < recipe.costs,
+            follow: not outside,
+            f"in simulation the rule leaves {left[1].value:.3f} of the variance (by formula {formula:.3f}, within {recipe.agrees:.0%}), a "
+            f"quarter of it {left[0].value:.3f}, four times {left[2].value:.3f}": agrees
+            and below(best, quarter)
+            and below(best, four),
+            f"5: averaged weights have a score error of {averaged.value:.2g}, the last ones {last.value:.2g}": below(
+                averaged, last
+            ),
+            f"a noise-free last step brings MMD² to the data from {plain.value:.2g} to {ends.value:.2g}": below(
+                ends, plain
+            ),
+        },
+        only_if=f"for Technique 3, there are many dimensions: {few}" if extra[low] > recipe.costs else "",
+    )
 
 
 def _pair(axes: Axes, measures: dict[str, Estimate], names: dict[str, str], title: str) -> None:
@@ -55,10 +105,8 @@ def _draw(target: Path, measures: dict[str, Estimate], path: Averaging, recipe: 
     """
     figure, grid = canvas(2, 3, width=4.9, height=3.9)
     one, two, three, four, five, six = grid.flatten()
-    share = "1: error of a mode's share"
-    _pair(
-        one, measures, {"σ₁ by distance": f"{share}, σ_1 = the largest distance", "σ₁ = 1": f"{share}, σ_1 = 1"}, share
-    )
+    starts = {"σ₁ by distance": f"{_SHARE}, σ_1 = the largest distance", "σ₁ = 1": f"{_SHARE}, σ_1 = 1"}
+    _pair(one, measures, starts, _SHARE)
     overlaps = {"γ by rule": "2: overlap by rule", "NCSN's γ": "2: overlap of NCSN"}
     _pair(two, measures, overlaps, "2: norms the next level expects (D = 784)")
     two.axhline(0.5, color="black", linestyle="--", linewidth=1)
@@ -67,7 +115,7 @@ def _draw(target: Path, measures: dict[str, Estimate], path: Averaging, recipe: 
     _pair(three, measures, errors, "3: score error, network given σ or not")
     three.set_yscale("log")
     published = [c.step_size for c in CONFIGURATIONS]
-    rule_of = [c.step_size / (1 + measures[f"4: published over rule − 1, {c.name}"].value) for c in CONFIGURATIONS]
+    rule_of = [c.step_size / (1 + measures[f"{PUBLISHED}{c.name}"].value) for c in CONFIGURATIONS]
     four.loglog(rule_of, published, "o", color=COLOURS[0], markersize=9)
     four.axline((1e-6, 1e-6), (1e-5, 1e-5), color="black", linewidth=1)
     for c, x, y in zip(CONFIGURATIONS, rule_of, published, strict=True):
@@ -79,13 +127,8 @@ def _draw(target: Path, measures: dict[str, Estimate], path: Averaging, recipe: 
     five.set_yscale("log")
     legend(five)
     label(five, "5: averaging the weights", "optimiser step", "score error")
-    mmd = "5: MMD² to the data"
-    _pair(
-        six,
-        measures,
-        {"noise-free\nlast step": f"{mmd} with the last step", "stop at σ_L": f"{mmd} without the last step"},
-        mmd,
-    )
+    last = {"noise-free\nlast step": f"{_MMD} with the last step", "stop at σ_L": f"{_MMD} without the last step"}
+    _pair(six, measures, last, _MMD)
     save(figure, target)
 
 
@@ -95,6 +138,7 @@ CLAIM = Claim(
     "divided by σ, the step size by rule, averaged weights with a last denoising.",
     source="Song & Ermon (2020), Techniques 1 to 5 and the released configurations",
     measure=measure,
+    judge=judge,
     tiny=NCSNv2Techniques(n=200, steps=40, checkpoints=2),
     small=NCSNv2Techniques(n=10_000, steps=1000, checkpoints=8),
     full=NCSNv2Techniques(seed=1, n=40_000, steps=8000, checkpoints=20),

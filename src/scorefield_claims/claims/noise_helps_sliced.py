@@ -11,6 +11,7 @@ same is measured relative to the size of the mean there, and has to exceed one b
 steps.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -21,7 +22,7 @@ import scorefield as sf
 from scorefield.data import Batches, Dataset, digits, mnist
 from scorefield.metrics import Estimate
 from scorefield.training import Optimization, TrainState, train
-from scorefield_claims.base import Claim, Finding, Recipe, exactly, rule
+from scorefield_claims.base import Claim, Finding, Recipe, Row, Verdict, exactly, rule
 from scorefield_claims.drawing import COLOURS, canvas, label, legend, save
 from scorefield_claims.learning import built
 
@@ -29,6 +30,7 @@ __all__ = ["CLAIM", "NoiseHelpsSliced"]
 
 _SIGMA = 0.01  # N(0, 1e-4)
 _BLOCKS = 10
+_SPREADS, _RATIO = "ratio of the standard deviations", "ratio of the relative fluctuations"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,24 +82,31 @@ def measure(recipe: NoiseHelpsSliced) -> Finding:
     tail = {name: values[-max(len(values) // 10, 2) :] for name, values in losses.items()}
     spread = {name: float(values.std(ddof=1)) for name, values in tail.items()}
     plain = spread["without noise"] / spread["with noise"]
-    whole = steps["with noise"] == recipe.steps
-    checks = {
-        f"over the last tenth the loss has {plain:.3g} times the standard deviation without noise": plain
-        > recipe.ratio,
-        f"relative to its size it fluctuates by {without.value:.3g} without noise, by {with_noise.value:.3g} with it, "
-        f"{ratio:.2g} times less": ratio > 1 + 2 * error,
-        f"with noise it trains to the end ({steps['with noise']} steps; without: {steps['without noise']})": whole,
+    measures = {_SPREADS: exactly(plain), _RATIO: Estimate(ratio, error)} | {
+        f"relative fluctuation {name}": value for name, value in found.items()
     }
-    measures = {
-        "ratio of the standard deviations": exactly(plain),
-        "ratio of the relative fluctuations": Estimate(ratio, error),
-    } | {f"relative fluctuation {name}": value for name, value in found.items()}
     rows = [
         {"training": name, "steps": steps[name], "last_mean": float(t.mean()), "last_std": spread[name],
          "relative": found[name].value, "standard_error": found[name].error}
         for name, t in tail.items()
     ]  # fmt: skip
-    return Finding(*rule(checks), measures, rows, lambda path: _draw(path, losses))
+    return Finding(*judge(recipe, measures, rows), measures, rows, lambda path: _draw(path, losses))
+
+
+def judge(recipe: NoiseHelpsSliced, measures: Mapping[str, Estimate], rows: Sequence[Row]) -> tuple[Verdict, str]:
+    """Return the verdict: does the loss fluctuate without noise, and converge with it?"""
+    without, with_noise = rows
+    plain, ratio = measures[_SPREADS].value, measures[_RATIO]
+    ends = f"with noise it trains to the end ({with_noise['steps']} steps; without: {without['steps']})"
+    return rule(
+        {
+            f"over the last tenth the loss has {plain:.3g} times the standard deviation without noise (more than "
+            f"{recipe.ratio:g})": plain > recipe.ratio,
+            f"relative to its size it fluctuates by {without['relative']:.3g} without noise, by {with_noise['relative']:.3g} with it: "
+            f"the ratio is {ratio}, more than 2 standard errors above 1": ratio.value > 1 + 2 * ratio.error,
+            ends: with_noise["steps"] == recipe.steps,
+        }
+    )
 
 
 def _draw(path: Path, losses: dict[str, np.ndarray]) -> None:
@@ -127,6 +136,7 @@ CLAIM = Claim(
     statement="Sliced score matching on images fluctuates without noise on them, and converges with a little.",
     source="Song & Ermon (2019), section 3.1 and Fig. 1",
     measure=measure,
+    judge=judge,
     tiny=NoiseHelpsSliced(images="digits", steps=40, width=16),
     small=NoiseHelpsSliced(images="digits", steps=2000),
     full=NoiseHelpsSliced(seed=1, images="mnist", steps=20_000, width=512),

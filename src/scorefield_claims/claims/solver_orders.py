@@ -7,7 +7,8 @@ is the order, their spread its interval. ``within`` = 0.15 is room for the next 
 the slope, and far from confusing 1 and 2.
 """
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,7 @@ from torch import Tensor
 
 import scorefield as sf
 from scorefield.metrics import Estimate
-from scorefield_claims.base import Claim, Finding, Recipe, rms, rule
+from scorefield_claims.base import Claim, Finding, Recipe, Row, Verdict, rms, rule
 from scorefield_claims.chance import generator
 from scorefield_claims.drawing import canvas, curve, label, legend, loglog, save
 
@@ -60,12 +61,6 @@ def measure(recipe: SolverOrders) -> Finding:
             ends = [follow(solver, grid=sf.LogSNR(k)).x for k in recipe.steps]
             errors[process_name, name] = torch.stack([(end - truth).square().sum(dim=1) for end in ends])
     orders = {place: _order(e, recipe.steps) for place, e in errors.items()}
-    declared = {name: solver.order or 0 for name, solver in _SOLVERS.items()}
-    checks = {
-        f"{name}, {process}: order {order} (declared {declared[name]})": abs(order.value - declared[name])
-        < recipe.within
-        for (process, name), order in orders.items()
-    }
     measures = {f"order of {name}, {process}": order for (process, name), order in orders.items()}
     rows = [
         {"process": process, "solver": name, "steps": steps, "evaluations": steps * _SOLVERS[name].evaluations,
@@ -73,7 +68,18 @@ def measure(recipe: SolverOrders) -> Finding:
         for (process, name), e in errors.items()
         for steps, square in zip(recipe.steps, e, strict=True)
     ]  # fmt: skip
-    return Finding(*rule(checks), measures, rows, lambda path: _draw(path, errors, orders, recipe.steps))
+    picture = lambda path: _draw(path, errors, orders, recipe.steps)  # noqa: E731
+    return Finding(*judge(recipe, measures, rows), measures, rows, picture)
+
+
+def judge(recipe: SolverOrders, measures: Mapping[str, Estimate], _rows: Sequence[Row]) -> tuple[Verdict, str]:
+    """Return the verdict: has every solver the order that it declares?"""
+    checks = {}
+    for process, (name, solver) in itertools.product(_PROCESSES, _SOLVERS.items()):
+        order, declared = measures[f"order of {name}, {process}"], solver.order or 0
+        text = f"{name}, {process}: order {order} (declared: {declared}, within {recipe.within:g})"
+        checks[text] = abs(order.value - declared) < recipe.within
+    return rule(checks)
 
 
 def _order(squares: Float[Tensor, "grids n"], steps: tuple[int, ...]) -> Estimate:
@@ -108,6 +114,7 @@ CLAIM = Claim(
     statement="On the probability flow Euler's method and DDIM converge with order 1, Heun's and DPM-Solver++(2M) with order 2.",
     source="Song, Meng & Ermon (2021), section 4.3; Karras et al. (2022), section 3; Lu et al. (2022), Theorem 5.1",
     measure=measure,
+    judge=judge,
     tiny=SolverOrders(n=40, steps=(32, 64, 128, 256)),
     small=SolverOrders(n=1000, steps=(16, 32, 64, 128, 256, 512)),
     full=SolverOrders(seed=1, n=4000, steps=(16, 32, 64, 128, 256, 512, 1024, 2048)),

@@ -9,6 +9,7 @@ closed form. ``tolerance`` bounds E σ²‖ŝ − s‖²/D, which is 1 for a mod
 98 %.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,13 +18,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 import scorefield as sf
-from scorefield_claims.base import Claim, Finding, Recipe, exactly, rule
+from scorefield.metrics import Estimate
+from scorefield_claims.base import Claim, Finding, Recipe, Row, Verdict, exactly, rule
 from scorefield_claims.drawing import COLOURS, canvas, label, legend, save
 from scorefield_claims.learning import built, learned
 
 __all__ = ["CLAIM", "VincentIdentity"]
 
 _RADIUS = 5.0
+_LOSSES, _GRADIENTS = "largest relative gap of the losses", "relative gap of the gradients"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,22 +81,32 @@ def measure(recipe: VincentIdentity) -> Finding:
     }
     t = untrained.process.time(sigma[0]).item()
     errors = {name: sf.fisher_divergence(net, law, t=t, n=recipe.n, seed=recipe.seed) for name, net in nets.items()}
-    same, parallel = loss_gap < recipe.identity, gradient_gap < recipe.identity
-    checks = {
-        f"on {recipe.batch} examples the losses differ by at most {loss_gap:.1e} of their value": same,
-        f"their gradients by {gradient_gap:.1e}": parallel,
-    } | {
-        f"the {name} network's score is off by {e.value:.2g} of the noise's variance": e.value < recipe.tolerance
-        for name, e in errors.items()
+    measures = {_LOSSES: exactly(loss_gap), _GRADIENTS: exactly(gradient_gap)} | {
+        f"score error of the {name} network": e for name, e in errors.items()
     }
-    measures = {
-        "largest relative gap of the losses": exactly(loss_gap),
-        "relative gap of the gradients": exactly(gradient_gap),
-    } | {f"score error of the {name} network": e for name, e in errors.items()}
     rows = [{"network": name, "score_error": e.value, "standard_error": e.error} for name, e in errors.items()]
     losses = tuple(loss.detach() for loss in _both(untrained, x, recipe))
     exact = sf.Exact(law, untrained.process)
-    return Finding(*rule(checks), measures, rows, lambda path: _draw(path, losses, nets, exact, recipe))
+    picture = lambda path: _draw(path, losses, nets, exact, recipe)  # noqa: E731
+    return Finding(*judge(recipe, measures, rows), measures, rows, picture)
+
+
+def judge(recipe: VincentIdentity, measures: Mapping[str, Estimate], rows: Sequence[Row]) -> tuple[Verdict, str]:
+    """Return the verdict: are the losses one, and do both lead to the score?"""
+    loss, gradient = measures[_LOSSES].value, measures[_GRADIENTS].value
+    limit = f"(below {recipe.identity:g})"
+    return rule(
+        {
+            f"on {recipe.batch} examples the losses differ by at most {loss:.1e} of their value {limit}": loss
+            < recipe.identity,
+            f"their gradients by {gradient:.1e} {limit}": gradient < recipe.identity,
+        }
+        | {
+            f"the {row['network']} network's score is off by {row['score_error']:.2g} of the noise's variance (below "
+            f"{recipe.tolerance:g})": float(row["score_error"]) < recipe.tolerance
+            for row in rows
+        }
+    )
 
 
 def _draw(
@@ -136,6 +149,7 @@ CLAIM = Claim(
     ),
     source="Vincent (2011), A connection between score matching and denoising autoencoders, sections 4.2 and 4.3",
     measure=measure,
+    judge=judge,
     tiny=VincentIdentity(steps=3, n=200, batch=64),
     small=VincentIdentity(steps=1500, n=20_000),
     full=VincentIdentity(seed=1, steps=10_000, n=100_000),

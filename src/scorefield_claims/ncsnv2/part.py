@@ -1,4 +1,4 @@
-"""What a technique of NCSNv2 adds to the claim, and the settings all of them share."""
+"""What a technique of NCSNv2 adds to the claim: measures and rows; and the settings all of them share."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -22,12 +22,10 @@ class NCSNv2Techniques(Recipe):
 
 
 class Part(NamedTuple):
-    """What one technique adds: checks, measures, rows, and whether a condition is needed."""
+    """What one technique adds."""
 
-    checks: dict[str, bool]
     measures: dict[str, Estimate]
     rows: list[Row]
-    only_if: str = ""
 
 
 def row(technique: str, setting: str, quantity: str, value: Estimate) -> Row:

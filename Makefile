@@ -35,7 +35,7 @@ lint: $(VENV)/.dev
 	$(BIN)/lint-imports
 	$(BIN)/basedpyright
 
-# Pictures and tables are computed, notebooks executed in their fast versions and cached: minutes the first time.
+# Pictures and tables are computed, notebooks executed, and all is cached: a quarter of an hour the first time.
 docs: $(VENV)/.dev
 	$(PIP) install -c constraints.txt -e '.[docs]'
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html

@@ -1,4 +1,4 @@
-"""Sphinx configuration: pictures and API pages are generated first, notebooks are executed (fast, and once: results are cached)."""
+"""Sphinx configuration: pictures and API pages are generated first, notebooks are executed in full, once: results are cached."""
 
 import os
 import re
@@ -10,8 +10,6 @@ sys.path.insert(0, str(DOCS))
 os.environ.setdefault(
     "OMP_NUM_THREADS", "1"
 )  # tensors are small: threads that wait for each other cost more than they save
-# Notebooks of at most a few minutes are shown in full, the others in small; SCOREFIELD_FAST=0 make docs shows all in full.
-os.environ.setdefault("SCOREFIELD_FAST", "docs")
 
 import generate  # noqa: E402
 from generate.examples import examples  # noqa: E402

@@ -51,7 +51,7 @@ for ax, density, name in zip(panels, (sf.TwoMoons(), board), ("two moons", "chec
     arrows(ax, noised, half=5.0)
     ax.set(title=f"{name}, noise σ = 0.5", xlabel="x₁", ylabel="x₂")
 
-# %% Fields | learned.png | slow | A learned score beside the exact one, and where it errs, after two thousand training steps: where data are rare
+# %% Fields | learned.png | slow | A learned score beside the exact one, after two thousand training steps; its error is largest where data are rare, and, relative to a score near zero, along the moons' ridges
 target, process = sf.TwoMoons(), sf.VE(sigma_min=0.01, sigma_max=20.0)
 model = sf.Denoiser(sf.MLP(dim=2), process, sigma_data=1.6)
 sf.fit(model, target, sf.DSM(sf.LogNormal(), sf.edm_weight(1.6)), steps=2000, learning_rate=3e-3)
@@ -124,7 +124,7 @@ made = {
 }
 plotting.trajectory_panels(out, made, Terrain.of(exact.density, Square(half=9.0)))
 
-# %% Samplers | on_their_way.gif | slow | Samples on their way from noise to eight modes, over the exact distribution of each noise level
+# %% Samplers | on_their_way.mp4 | slow | Samples on their way from noise to eight modes, over the exact distribution of each noise level
 exact = sf.Exact(sf.GaussianMixture.ring(), sf.VE(0.01, 20.0))
 made = sf.sample(exact, sf.Heun(), (500, 2), grid=sf.Karras(30), frames=31)
 plotting.save_path_film(out, made.trajectory, made.times, exact, Square(half=6.0))
@@ -169,9 +169,9 @@ ax.legend(frameon=False)
 model = sf.load_model("digits")
 plotting.save_grid(out, model.sample(40, seed=0).x, columns=10)
 
-# %% Digits | emerging.gif | slow | The same digits emerge from noise
+# %% Digits | emerging.mp4 | slow | The same digits emerge from noise
 model = sf.load_model("digits")
-made = model.sample(24, seed=0, frames=25)
+made = model.sample(36, seed=0, frames=25)
 plotting.save_film(out, made.trajectory, fps=8)
 
 # %% Digits | mnist.png | slow | MNIST digits by the shipped model, the first of seed 0
@@ -189,11 +189,11 @@ plotting.neighbour_strip(
     out, x, train.scaled(near.flatten()).unflatten(0, near.shape), "samples, and the three nearest training digits"
 )
 
-# %% Restoring | hidden_half.png | slow | The right half hidden, and restored eight times
+# %% Restoring | hidden_half.png | slow | The right half hidden, and restored nine times
 model, truth = sf.load_model("digits"), digits(train=False).scaled(slice(0, 1))
 hidden = sf.guidance.hidden_part("right", 8, 8)
 guided = sf.Inpaint(model.model, truth, ~hidden)
-drawn = sf.sample(guided, sf.RePaint(sf.Ancestral(), resample=3), (8, 1, 8, 8), grid=sf.LogSNR(20)).x
+drawn = sf.sample(guided, sf.RePaint(sf.Ancestral(), resample=3), (9, 1, 8, 8), grid=sf.LogSNR(20)).x
 grids = {"truth": truth, "seen": plotting.veil(truth, hidden), "restored": drawn}
 plotting.sampler_comparison(out, grids)
 
@@ -229,7 +229,7 @@ models = {
     "scale 3": sf.ClassifierGuided(exact, side, 0, 3.0),
 }
 made = {name: sf.sample(model, sf.Heun(), (500, 2), grid=sf.Karras(30)) for name, model in models.items()}
-plotting.sample_panels(out, {"exact score": made}, Terrain.of(exact.density, Square(half=6.0)))
+plotting.sample_panels(out, {"exact score": made}, Terrain.of(exact.density, Square(half=8.0)))
 
 # %% Likelihood | moons.png | slow | The log-density of two moons by the probability-flow ODE, against the exact one
 exact, x = sf.Exact(sf.TwoMoons(std=0.2), sf.VE(0.05, 20.0)), Square(half=3.5).points(40)
@@ -239,7 +239,7 @@ ax.plot(true[true > -40], found[true > -40], ".", markersize=3)
 ax.plot([-40, 0], [-40, 0], color="black", linewidth=0.8)
 ax.set(xlabel="exact log-density", ylabel="by the ODE", title="1600 points of a square")
 
-# %% Likelihood | there_and_back.png | slow | Digits to noise and back: the ODE's latent code, and halfway between two digits
+# %% Likelihood | there_and_back.png | slow | Digits encoded as noise by the ODE and decoded again, above and below; between them, what lies between the two codes
 model, x = sf.load_model("digits").model, digits(train=False).scaled(slice(0, 10))
 latent = sf.encode(model, x, rtol=1e-3, atol=1e-3)
 way = sf.likelihood.interpolate(latent[:5], latent[5:], steps=7).flatten(0, 1)

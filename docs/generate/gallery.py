@@ -90,5 +90,7 @@ def _page(shown: Iterable[Cell]) -> Iterable[str]:
         if cell.section != section:
             section = cell.section
             yield f"\n## {section}\n"
-        yield f"\n![{cell.caption}](_generated/gallery/{cell.name})\n\n*{cell.caption}.*\n\n```python\n{cell.lines}```\n"
+        shown_as = "\n:class: controls" if cell.name.endswith(".mp4") else ""  # of a video
+        yield f"\n```{{image}} _generated/gallery/{cell.name}\n:alt: {cell.caption}{shown_as}\n```\n"
+        yield f"\n*{cell.caption}.*\n\n```python\n{cell.lines}```\n"
     yield f"\n## The lines that all share\n\n```python\n{setup()}```\n"

@@ -17,11 +17,10 @@ from PIL import Image
 from torch import Tensor
 
 from scorefield._checks import whole
-from scorefield._replacing import replacing
 from scorefield.densities import Density
 from scorefield.errors import ConfigError
 from scorefield.models import Exact
-from scorefield.plotting.images import FASTEST
+from scorefield.plotting.images import FASTEST, save_frames
 from scorefield.plotting.plane import Square, Terrain, in_parts, planar
 from scorefield.plotting.sheet import Placed, sheet
 from scorefield.sampling import Samples
@@ -142,18 +141,12 @@ def save_path_film(
     square: Square,
     fps: int = 12,
 ) -> None:
-    """Write a .gif of samples on their way, each frame over the exact distribution of its own noise level, zooming in on ``square``."""
+    """Write a .gif or .mp4 of samples on their way, each frame over the exact distribution of its noise level, zooming in on ``square``."""
     whole(fps, "fps", 1, FASTEST)
     if len(planar(trajectory, "a trajectory")) != len(times):
         raise ConfigError(f"times must be one for each frame; received {len(times)} for {len(trajectory)} frames")
     frames = [_frame(x, t, exact, square) for x, t in zip(trajectory, times, strict=True)]
-    colours = frames[-1].quantize(64)
-    frames = [frame.quantize(palette=colours, dither=Image.Dither.NONE) for frame in frames]
-    frames += [frames[-1]] * (2 * fps)
-    with replacing(path) as place:
-        frames[0].save(
-            place, save_all=True, append_images=frames[1:], duration=round(1000 / fps), loop=0, optimize=True
-        )
+    save_frames(path, frames + [frames[-1]] * (2 * fps), fps, colours=64)
 
 
 def _frame(x: Float[Tensor, "n 2"], t: Float[Tensor, ""], exact: Exact, square: Square) -> Image.Image:

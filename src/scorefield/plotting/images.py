@@ -14,7 +14,7 @@ from scorefield._checks import as_tensor, numbers, reals, whole
 from scorefield._replacing import replacing
 from scorefield.errors import ConfigError
 
-__all__ = ["exposed", "gif", "grid_image", "save_film", "save_grid", "to_unit"]
+__all__ = ["exposed", "gif", "grid_image", "save_film", "save_frames", "save_grid", "to_unit"]
 
 Ends = tuple[float, float]
 UNIT: Ends = (0.0, 1.0)
@@ -90,19 +90,31 @@ def save_film(path: str | Path, trajectory: Float[Tensor, "f n c h w"], fps: int
     Raises:
         ConfigError: another extension, .mp4 without the ``video`` extra, or what cannot be shown.
     """
+    save_frames(path, _film(trajectory, fps, ends), fps)
+
+
+def save_frames(path: str | Path, frames: list[Image.Image], fps: int, colours: int = 0) -> None:
+    """Write frames as .gif, with no more than so many ``colours`` if that is not 0, or as .mp4."""
     path = Path(path)
     if path.suffix == ".gif":
+        if colours:
+            palette = frames[-1].quantize(colours)
+            frames = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
         with replacing(path) as place:
-            place.write_bytes(gif(trajectory, fps, ends))
+            place.write_bytes(_gif(frames, fps))
     elif path.suffix == ".mp4":
-        _save_mp4(path, _film(trajectory, fps, ends), fps)
+        _save_mp4(path, frames, fps)
     else:
         raise ConfigError(f"a film is written as .gif or .mp4; received {path.name}")
 
 
 def gif(trajectory: Float[Tensor, "f n c h w"], fps: int = 12, ends: Ends = UNIT) -> bytes:
     """Return the film of `save_film` as the bytes of a .gif."""
-    frames, written = _film(trajectory, fps, ends), BytesIO()
+    return _gif(_film(trajectory, fps, ends), fps)
+
+
+def _gif(frames: list[Image.Image], fps: int) -> bytes:
+    written = BytesIO()
     more = {"append_images": frames[1:], "duration": round(1000 / fps), "loop": 0, "optimize": True}
     frames[0].save(written, format="GIF", save_all=True, **more)
     return written.getvalue()

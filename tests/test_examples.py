@@ -20,36 +20,16 @@ pytestmark = pytest.mark.usefixtures("seeded", "kinds_of_this_test")
 OPTIONS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 COMMANDS = ("runs", "loaded", "evaluation", "toys", "hub", "interop")
 """Rooms that commands are made of; how-tos show what they are for. Names of the front that live there have examples."""
-RETURNED = set(
-    """
-    grids.Counted preconditioning.Networked units.Moments likelihood.LogLikelihood metrics.Calibration metrics.ChainDiagnostics
-    metrics.DensityCoverage metrics.PrecisionRecall metrics.Measure metrics.Memorisation metrics.ModeWeights metrics.Soundness
-    metrics.TraceRow data.Batch training.StepRecord advice.Advice models.network_inputs models.Scored guidance.LinearOperator
-""".split()  # noqa: SIM905
-)
-"""What nobody makes: records that functions return, and bases of classes that have examples."""
 ELSEWHERE = {
     "data.mnist": "it downloads",
     "data.fashion_mnist": "it downloads",
     "data.kmnist": "it downloads",
     "data.cifar10": "it downloads",
-    "preconditioning.denoised_by_flow": "FlowNet calls it",
-    "data.LoaderBatches": "fit takes loaders: docs/howto/own_data",
-    "data.read_idx": "the files of MNIST",
     "networks.UNet2D": "needs diffusers: docs/howto/others_models",
     "training.Accelerated": "of several processes: docs/howto/several_gpus",
-    "training.OneProcess": "of several processes: docs/howto/several_gpus",
     "training.Sharded": "of several processes: docs/howto/several_gpus",
-    "training.check_labels": "training calls it",
-    "pretrained.load_classifier": "docs/howto/classes",
-    "pretrained.load_judge": "evaluate calls it",
-    "pretrained.load_trained": "load_model, of any kind",
     "pretrained.save_card": "docs/howto/convert",
-    "pretrained.save_pretrained": "docs/howto/convert",
     "pretrained.weighted": "load_model calls it",
-    "errors.CheckpointError": "as the other errors",
-    "errors.DivergedError": "as the other errors",
-    "errors.MissingExtraError": "as the other errors",
 }
 
 
@@ -57,7 +37,7 @@ def public() -> set[str]:
     """Return the names on API pages that people call."""
     pages = {room: page for room, page in api.pages().items() if room not in COMMANDS}
     found = re.findall(r"auto(?:class|function):: scorefield\.(\S+)", "\n".join(pages.values()))
-    return {name for name in found if not abstract(name)} - {"ScoreModel"} - RETURNED - ELSEWHERE.keys()
+    return {name for name in found if not abstract(name)} - {"ScoreModel"} - ELSEWHERE.keys()
 
 
 def value_of(name: str) -> object:

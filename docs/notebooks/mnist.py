@@ -28,7 +28,7 @@ from scorefield import data
 from scorefield.plotting import sampler_comparison, save_grid
 
 FAST = os.environ.get("SCOREFIELD_FAST") == "1"  # the built pages show it in full
-N = 9 if FAST else 16
+N = 2 if FAST else 16
 OUT = Path(tempfile.mkdtemp())
 
 
@@ -106,10 +106,10 @@ show("path", (path / scale).flatten(0, 1), columns=8)
 # `load_model` gives a model that draws itself, by the sampler of its configuration.
 
 # %%
-labels = torch.arange(N) % 10
-drawn = sf.load_model("mnist-class").sample(N, labels=labels, weight=1.0, seed=0)
+labels = torch.arange(2 if FAST else 20) % 10
+drawn = sf.load_model("mnist-class").sample(len(labels), labels=labels, weight=1.0, seed=0)
 print(labels.tolist(), f"{drawn.evaluations:.0f} evaluations")
-show("classes", drawn.x)
+show("classes", drawn.x, columns=10)
 
 # %% [markdown]
 # ## Inpainting
@@ -118,16 +118,16 @@ show("classes", drawn.x)
 # known of them, two restorations of each. The model never saw a mask.
 
 # %%
-truth = loaded.sample(8, seed=5).x
+truth = loaded.sample(2 if FAST else 8, seed=5).x
 left = torch.zeros(event, dtype=torch.bool)
 left[..., : event[-1] // 2] = True
 random = torch.rand(event, generator=torch.Generator().manual_seed(0)) < 0.4
 for name, mask in (("left half", left), ("40 % of the pixels", random)):
     problem = sf.Inpaint(model, truth, mask[None])
     sampler = sf.PredictorCorrector(sf.ReverseDiffusion(), sf.LangevinCorrector(0.16))
-    restored = [sf.sample(problem, sampler, (8, *event), grid=sf.LogSNR(59), seed=k).x for k in (0, 1)]
+    restored = [sf.sample(problem, sampler, tuple(truth.shape), grid=sf.LogSNR(59), seed=k).x for k in (0, 1)]
     assert all(torch.equal(x[:, mask], truth[:, mask]) for x in restored)
-    save_grid(OUT / f"{name}.png", torch.cat([truth, torch.where(mask, truth, 0.5), *restored]), columns=8)
+    save_grid(OUT / f"{name}.png", torch.cat([truth, torch.where(mask, truth, 0.5), *restored]), columns=len(truth))
 Image.open(OUT / "left half.png")
 
 # %%

@@ -297,10 +297,10 @@ patches = photo.unfold(1, 12, 4).unfold(2, 12, 4).permute(1, 2, 0, 3, 4).flatten
 patches = patches[torch.randperm(len(patches), generator=torch.Generator().manual_seed(0))]
 flat = patches.flatten(1).double()
 density = sf.Gaussian(flat.mean(0), flat.T.cov() + 1e-5 * torch.eye(432, dtype=torch.float64))
-drawn = sf.sample(sf.Exact(density, sf.VE(0.002, 50.0)), sf.Heun(), (40, 432), grid=sf.Karras(20)).x.unflatten(
+drawn = sf.sample(sf.Exact(density, sf.VE(0.002, 50.0)), sf.Heun(), (36, 432), grid=sf.Karras(20)).x.unflatten(
     1, (3, 12, 12)
 )
-plotting.sampler_comparison(out, {"patches": patches[:40], "drawn": drawn})
+plotting.sampler_comparison(out, {"patches": patches[:36], "drawn": drawn})
 
 # %% Your own data | few_examples.png | The exact score of six examples: every sampler returns those six
 few = torch.randn(6, 2, generator=torch.Generator().manual_seed(3)) * 2
@@ -310,7 +310,7 @@ made = {
     "SDE": sf.sample(exact, sf.EulerMaruyama(), (300, 2), grid=sf.LogSNR(200)),
 }
 plotting.sample_panels(
-    out, {"score of six points": made}, Terrain.of(exact.marginal(torch.tensor(0.5)), Square(half=5.0))
+    out, {"score of six points": made}, Terrain.of(exact.marginal(torch.tensor(0.0)), Square(half=3.5))
 )
 
 # %% Your own data | song_ermon_1.png | slow | Song & Ermon (2019), figure 1: data on a thin manifold, where the loss without noise is unbounded below

@@ -28,7 +28,7 @@ from scorefield import data
 from scorefield.plotting import sampler_comparison, save_grid
 
 FAST = os.environ.get("SCOREFIELD_FAST") == "1"  # the built pages show it in full
-N = 2 if FAST else 16
+N, LONG = (2, 9) if FAST else (16, 299)  # samples, and transitions of a long way
 OUT = Path(tempfile.mkdtemp())
 
 
@@ -77,10 +77,10 @@ model, event = loaded.model, loaded.event
 runs = {
     "Heun, as shipped": loaded.config.sampling.build(model.process),
     "probability-flow ODE, adaptive": (sf.AdaptiveODE(1e-2, 1e-2), sf.LogSNR(1)),
-    "reverse SDE": (sf.EulerMaruyama(), sf.LogSNR(99 if FAST else 299)),
+    "reverse SDE": (sf.EulerMaruyama(), sf.LogSNR(LONG)),
     "predictor-corrector": (
         sf.PredictorCorrector(sf.ReverseDiffusion(), sf.LangevinCorrector(0.16)),
-        sf.LogSNR(49 if FAST else 149),
+        sf.LogSNR(LONG // 2),
     ),
     "annealed Langevin": (sf.AnnealedLangevin(0.3 * 0.02**2, repeats=3), sf.Ladder(sf.geometric(10.0, 0.02, 60))),
 }
@@ -125,7 +125,7 @@ random = torch.rand(event, generator=torch.Generator().manual_seed(0)) < 0.4
 for name, mask in (("left half", left), ("40 % of the pixels", random)):
     problem = sf.Inpaint(model, truth, mask[None])
     sampler = sf.PredictorCorrector(sf.ReverseDiffusion(), sf.LangevinCorrector(0.16))
-    restored = [sf.sample(problem, sampler, tuple(truth.shape), grid=sf.LogSNR(59), seed=k).x for k in (0, 1)]
+    restored = [sf.sample(problem, sampler, tuple(truth.shape), grid=sf.LogSNR(LONG // 5), seed=k).x for k in (0, 1)]
     assert all(torch.equal(x[:, mask], truth[:, mask]) for x in restored)
     save_grid(OUT / f"{name}.png", torch.cat([truth, torch.where(mask, truth, 0.5), *restored]), columns=len(truth))
 Image.open(OUT / "left half.png")

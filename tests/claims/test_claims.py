@@ -119,7 +119,7 @@ def test_one_published_step_size_that_does_not_follow_from_the_rule_contradicts_
         changed = measures | {"4: published over rule − 1, church 96": exactly(church)}
         found, reason = claim.judge(claim.full, changed, stored["rows"])
         assert found == verdict
-        assert ("church 96 is +112% off" in reason) == (verdict == Verdict.FAIL)
+        assert ("church 96 is off by +112%" in reason) == (verdict == Verdict.FAIL)
 
 
 def test_an_order_of_two_errors_is_told_only_where_it_can_be():

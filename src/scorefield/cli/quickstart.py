@@ -39,7 +39,10 @@ _SAMPLERS = {"annealed Langevin": "ald", "predictor-corrector": "pc", "probabili
 
 def parser() -> ArgumentParser:
     """Return the parser of the command."""
-    parser = command("Train an NCSN on the embedded 8x8 digits, sample it three ways, write pictures and metrics.")
+    parser = command(
+        "Train a noise-conditional score network (NCSN) on 8x8 digits that come with the package, sample it three ways, write pictures and "
+        "metrics."
+    )
     parser.add_argument(
         "--run", type=str, metavar="DIR", help="folder to write; by default runs/quickstart, or the next free number"
     )

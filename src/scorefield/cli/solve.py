@@ -17,8 +17,8 @@ __all__ = ["parser", "run"]
 def parser() -> ArgumentParser:
     """Return the parser of the command."""
     parser = command(
-        "Measure an image, y = A x + noise, and draw n images from that. Writes truth, measurement and restorations side by side, and "
-        "reports their errors. Vectors, series and arrays of any channels are restored likewise, and written as .npz."
+        "Measure an image, y = A x + noise, and draw n images that it could have come from. Writes truth, measurement and restorations "
+        "side by side, and reports their errors. Vectors, series and arrays of any channels are restored likewise, and written as .npz."
     )
     restoring(parser, MEASURED, out="solve")
     parser.add_argument(

@@ -14,10 +14,8 @@ from scorefield_claims.base import exactly
 from scorefield_claims.chance import generator
 from scorefield_claims.ncsnv2.part import NCSNv2Techniques, Part, row
 
-__all__ = ["CONFIGURATIONS", "LEFT", "PUBLISHED", "Published", "largest_level", "neighbours", "step_by_rule"]
+__all__ = ["CONFIGURATIONS", "PUBLISHED", "Published", "largest_level", "neighbours", "step_by_rule"]
 
-LEFT = ("a quarter of the rule", "the rule", "four times the rule")
-"""Step sizes that are simulated."""
 PUBLISHED = "4: published over rule − 1, "  # then the configuration
 
 
@@ -77,19 +75,12 @@ def neighbours(recipe: NCSNv2Techniques) -> Part:
         root = optimize.root_scalar(gap, bracket=(1 + 1e-9, 1e3), xtol=1e-14).root
         gaps.append(abs(level_ratio(dimension) / root - 1))
         rows.append(row("2", f"D = {dimension}", "ratio by formula", exactly(level_ratio(dimension))))
-    refused = 0
-    for dimension in (1, 2, 3, 4):
-        try:
-            level_ratio(dimension)
-        except ValueError:
-            refused += 1
     half, few = (_expected_norms(784, ratio, recipe) for ratio in (level_ratio(784), _NCSN_RATIO))
     what = "share of norms the next level expects"
     rows += [row("2", f"D = 784, ratio by {name}", what, e) for name, e in (("rule", half), ("NCSN", few))]
     return Part(
         {
             "2: largest gap of the closed form": exactly(max(gaps)),
-            "2: dimensions of 1 to 4 that are refused": exactly(refused),
             "2: overlap by rule": half,
             "2: overlap of NCSN": few,
         },
@@ -120,8 +111,7 @@ def step_by_rule(recipe: NCSNv2Techniques) -> Part:
     formula = remaining_variance(epsilon / 1e-4, ratio, repeats)
     rows += [row("4", f"simulated, {scale:g} times the rule", "variance left", e) for scale, e in left.items()]
     return Part(
-        {f"4: variance left by {name}": e for name, e in zip(LEFT, left.values(), strict=True)}
-        | {"4: variance left by the formula": exactly(formula)}
+        {"4: variance left by the rule": left[1.0], "4: variance left by the formula": exactly(formula)}
         | {f"{PUBLISHED}{name}": exactly(gap) for name, gap in off.items()},
         rows,
     )

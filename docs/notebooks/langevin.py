@@ -29,7 +29,7 @@ from scorefield.metrics import diagnose_chains, mode_jumps
 from scorefield.plotting import Square, Terrain, trajectory_panels
 
 FAST = os.environ.get("SCOREFIELD_FAST") == "1"  # the built pages show it in full
-CHAINS = 2_000 if FAST else 20_000
+CHAINS = 500 if FAST else 20_000
 OUT = Path(tempfile.mkdtemp())
 
 # %% [markdown]

@@ -29,8 +29,8 @@ import scorefield as sf
 from scorefield.plotting import Square, Terrain, score_panels
 
 FAST = os.environ.get("SCOREFIELD_FAST") == "1"  # the built pages show it in full
-STEPS = 1_000 if FAST else 8_000
-DRAWS = 2_000 if FAST else 20_000
+STEPS = 100 if FAST else 8_000
+DRAWS = 500 if FAST else 20_000
 OUT = Path(tempfile.mkdtemp())
 
 # %% [markdown]

@@ -73,6 +73,7 @@ def plain(text: str) -> str:
     """Return a stored text with powers of ten raised, no probability of zero, and names that a reader knows."""
     for label, read in _LABELS.items():
         text = re.sub(rf"{re.escape(label)}(?!\w)", read, text)
+    text = re.sub(r"^([1-5]): ", r"Technique \1: ", text)  # measures of NCSNv2
     text = re.sub(r"\bp = 0(?![.\d])", "p < 10⁻³⁰⁰", text)
     text = re.sub(r"(?<=\d)%", " %", text)
     return re.sub(r"(\d(?:\.\d+)?)e([+-]\d+)", lambda found: _power(float(found[1]), int(found[2])), text)

@@ -55,7 +55,7 @@ def judge(recipe: NCSNv2Techniques, measures: Mapping[str, Estimate], rows: Sequ
     few, many = (f"at D = {d} not giving a network σ multiplies its error by {times:.2f}" for d, times in extra.items())
     gaps = {c.name: of[f"{PUBLISHED}{c.name}"] for c in CONFIGURATIONS}
     outside = {name: off for name, off in gaps.items() if abs(off) > recipe.agrees}
-    follow = f"4: {len(gaps) - len(outside)} of {len(gaps)} published step sizes follow from the rule (within {recipe.agrees:.0%})"
+    follow = f"Technique 4: {len(gaps) - len(outside)} of {len(gaps)} published step sizes follow the rule (within {recipe.agrees:.0%})"
     follow += "".join(f", {name} is off by {off:+.0%}" for name, off in outside.items())
     kept = [
         row for row in rows if str(row["setting"]).startswith("simulated")
@@ -69,18 +69,18 @@ def judge(recipe: NCSNv2Techniques, measures: Mapping[str, Estimate], rows: Sequ
     near, far = measures[f"{_SHARE}, σ_1 = the largest distance"], measures[f"{_SHARE}, σ_1 = 1"]
     return rule(
         {
-            f"1: with σ_1 = {sigma}, the largest distance, a mode's share is off by {near.value:.3f}, with σ_1 = 1 by "
+            f"Technique 1: with σ_1 = {sigma}, the largest distance, a mode's share is off by {near.value:.3f}, with σ_1 = 1 by "
             f"{far.value:.3f}": below(near, far),
-            f"2: the closed form of γ solves its equation to {gap:.0e} for D ≥ 5 (below 1e-06)": gap < 1e-6,
+            f"Technique 2: the closed form of γ solves its equation to {gap:.0e} for D ≥ 5 (below 1e-06)": gap < 1e-6,
             f"at D = 784 {rule_s:.3f} of a level's samples suit the next (half, within {recipe.agrees:g}; by NCSN's ratio {ncsn_s:.3f}, "
             "below 0.01)": abs(rule_s - 0.5) < recipe.agrees and ncsn_s < 0.01,
-            f"3: {many} (below {recipe.costs:g})": extra[high] < recipe.costs,
+            f"Technique 3: {many} (below {recipe.costs:g})": extra[high] < recipe.costs,
             follow: not outside,
             f"in simulation the rule leaves {left[1].value:.3f} of the variance (by formula {formula:.3f}, within {recipe.agrees:.0%}), a "
             f"quarter of it {left[0].value:.3f}, four times {left[2].value:.3f}": agrees
             and below(best, quarter)
             and below(best, four),
-            f"5: averaged weights have a score error of {averaged.value:.2g}, the last ones {last.value:.2g}": below(
+            f"Technique 5: averaged weights have a score error of {averaged.value:.2g}, the last ones {last.value:.2g}": below(
                 averaged, last
             ),
             f"a noise-free last step brings MMD² to the data from {plain.value:.2g} to {ends.value:.2g}": below(

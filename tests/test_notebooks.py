@@ -22,8 +22,6 @@ pytestmark = pytest.mark.usefixtures("seeded", "kinds_of_this_test")
 DOCS = Path(__file__).parents[1] / "docs"
 README = DOCS.parent / "README.md"
 NOTEBOOKS = sorted((DOCS / "notebooks").glob("*.py"))
-QUICK = ("write_a_sampler",)  # the others train, or run long chains
-RUNS = [pytest.param(p, id=p.stem, marks=() if p.stem in QUICK else pytest.mark.slow) for p in NOTEBOOKS]
 PAGES = sorted(page for page in DOCS.rglob("*.md") if not {"_build", "_generated"} & set(page.parts))
 PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -73,7 +71,7 @@ def test_scripts_on_the_pages_parse() -> None:
 
 
 @pytest.mark.promise("G6")
-@pytest.mark.parametrize("notebook", RUNS)
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_as_a_script(notebook: Path, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     environment = {**os.environ, "SCOREFIELD_FAST": "1", "MPLBACKEND": "Agg"}
     if notebook.stem == "mnist":

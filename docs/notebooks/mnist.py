@@ -82,7 +82,10 @@ runs = {
         sf.PredictorCorrector(sf.ReverseDiffusion(), sf.LangevinCorrector(0.16)),
         sf.LogSNR(LONG // 2),
     ),
-    "annealed Langevin": (sf.AnnealedLangevin(0.3 * 0.02**2, repeats=3), sf.Ladder(sf.geometric(10.0, 0.02, 60))),
+    "annealed Langevin": (
+        sf.AnnealedLangevin(0.3 * 0.02**2, repeats=3),
+        sf.Ladder(sf.geometric(10.0, 0.02, LONG // 4)),
+    ),
 }
 grids = {}
 for name, (sampler, grid) in runs.items():

@@ -83,7 +83,7 @@ records = sf.fit(
     model,
     train,
     sf.DSM(sf.LogNormal(-0.7, 1.2), sf.edm_weight(std)),
-    steps=30 if FAST else 1_500,
+    steps=10 if FAST else 1_500,
     batch_size=64,
     learning_rate=2e-3,
 )
@@ -180,7 +180,7 @@ def learned(x):
     net = sf.UNet(x.shape[1], tuple(x.shape[2:]), width=32, depth=1)
     model = sf.Denoiser(net, sf.EDM(0.005, 40.0), sigma_data=0.5).in_units(sf.Units.of(x))
     objective = sf.DSM(sf.LogNormal(-0.8, 1.4), sf.edm_weight(0.5))
-    sf.fit(model, x, objective, steps=30 if FAST else 500, batch_size=64, learning_rate=2e-3)
+    sf.fit(model, x, objective, steps=5 if FAST else 500, batch_size=64, learning_rate=2e-3)
     return sf.sample(model, sf.Heun(), (8, *x.shape[1:]), grid=sf.Karras(17)).x
 
 

@@ -132,3 +132,5 @@ def test_trajectories_and_films_of_them(tmp_path: Path):
     with Image.open(tmp_path / "path.gif") as film:
         assert film.n_frames >= 4  # pyright: ignore[reportAttributeAccessIssue]
         assert film.info["duration"] == 500
+    save_path_film(tmp_path / "path.mp4", trajectory, times, exact, PLANE, fps=2)
+    assert (tmp_path / "path.mp4").read_bytes()[4:8] == b"ftyp"

@@ -139,8 +139,8 @@ def judge(recipe: AblationLevels, _measures: Mapping[str, Estimate], rows: Seque
             f"L = {few}: {said(own[few])}; {working[few]} of {tried} step sizes work": not working[few],
             f"L = {some}, T = {own[some]['T']}, ε = {recipe.step_size:g}: {said(own[some])} (works: above {recipe.inside:.0%} in place, "
             f"shares within {recipe.share:g})": works(own[some]),
-            f"fragile, that is fewer step sizes than for L = {some} at the same cost: for L = {many} {working[many]} of {tried} work, "
-            f"for L = {some} {working[some]}": working[many] < working[some],
+            f"L = {many} is fragile: fewer step sizes work than for L = {some} at the same cost, {working[many]} of {tried}, and "
+            f"{working[some]} for L = {some}": working[many] < working[some],
             f"L = {many} with ε = {epsilon:.2g} by rule (which leaves {left:.2f} of a level's variance): {said(repaired)}": works(
                 repaired
             ),

@@ -161,11 +161,11 @@ def test_verdicts_follow_from_checks():
     assert rule({"a": True, "b": True}) == (Verdict.PASS, "a; b")
     assert rule({"a": True, "b": False, "c": None}, only_if="it rains") == (
         Verdict.FAIL,
-        "does not hold: b. What holds: a",
+        "does not hold: b. What holds, if it rains: a",
     )
     assert rule({"a": True, "b": None}, only_if="it rains") == (
         Verdict.CANNOT_BE_TOLD,
-        "cannot be told: b. What holds: a",
+        "cannot be told: b. What holds, if it rains: a",
     )
     verdict, reason = rule({"a": True}, only_if="it rains")
     assert verdict == Verdict.HOLDS_ONLY_IF

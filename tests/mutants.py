@@ -29,6 +29,7 @@ GUARDS = {
     "energy.py": ["test_energy.py", "test_models.py"],
     "grids": ["test_grids.py", "test_samplers.py"],
     "sampling.py": ["test_sampling.py", "test_samplers.py", "test_guidance_auto.py"],
+    "_watch.py": ["test_sampling.py"],
     "_philox.py": ["test_philox.py"],
     "_noise.py": ["test_noise.py", "test_philox.py"],
     "_tensors.py": ["test_guidance_classes.py"],
@@ -233,7 +234,7 @@ MUTANTS = [
         "_step_aside(path, temporary)\n",
         "_discard(path, temporary)\n",
     ),
-    Mutant("finiteness: a sum is always well", "sampling.py", "and torch.isfinite(x.sum())", "and x.sum() is not None"),
+    Mutant("finiteness: a sum is always well", "_watch.py", "and torch.isfinite(x.sum())", "and x.sum() is not None"),
     Mutant("bits: a byte told by a later one", "likelihood/neighbours.py", "(-1, 1), (0, -2)", "(1, -1), (0, -2)"),
     Mutant("bits: trust in bytes that are not likely", "likelihood/decoder.py", "w * probable", "w"),
     Mutant(

@@ -19,7 +19,7 @@ from forked import Forked
 from scorefield.cli import main
 from scorefield.data import from_array_file, from_path
 from scorefield.errors import ConfigError, DataError
-from scorefield.runs import run as runs
+from scorefield.runs import averages
 
 BYTES = np.random.default_rng(0).integers(0, 256, (6, 4, 5), dtype=np.uint8)
 
@@ -397,7 +397,7 @@ def test_a_small_file_that_would_fill_the_memory_is_refused_before_it_is_unpacke
 
 def learned_from_in_little_memory(folder: Path, limit: int) -> int:
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-    runs._LEARNT = 50  # images for the decoder, most of the time otherwise
+    averages._LEARNT = 50  # images for the decoder, most of the time otherwise
     known = ["--model.sigma_data", "0.5", "--model.mean_data", "0", "--network.width", "8", "--network.depth", "1"]
     data = ["--data.kind", "path", "--data.path", f"{folder}/x.npy", "--data.channels", "last"]
     brief = ["--train.steps", "2", "--train.batch_size", "4", "--device", "cpu", "--run", f"{folder}/run"]

@@ -115,19 +115,25 @@ def test_unseeded(): print("began at", torch.initial_seed())
 """
 
 
-def habits(folder: Path, *options: str) -> str:
-    """Return what pytest says of tests with bad habits under this suite's rules."""
+def habits(folder: Path, *options: str) -> Forked:
+    """Start pytest on tests with bad habits, under this suite's rules, in a folder."""
+    folder.mkdir()
     (folder / "conftest.py").write_text((Path(__file__).parent / "conftest.py").read_text())
     (folder / "test_habits.py").write_text(HABITS)
     arguments = ["-c", os.devnull, "--rootdir", ".", "-rA", *options, "test_habits.py"]
-    return Forked(pytest.main, arguments, cwd=folder).communicate()[0]
+    return Forked(pytest.main, arguments, cwd=folder)
 
 
 def test_bad_habits_are_seen_and_the_seed_decides_the_rest(tmp_path: Path) -> None:
-    said = habits(tmp_path, "--randomly-seed=1", "--randomly-dont-reorganize")
+    all_, one, other = (
+        habits(tmp_path / "all", "--randomly-seed=1", "--randomly-dont-reorganize"),
+        habits(tmp_path / "one", "--randomly-seed=1", "-k", "unseeded"),
+        habits(tmp_path / "other", "--randomly-seed=2", "-k", "unseeded"),
+    )
+    said = all_.communicate()[0]
     for name in ("draws", "moves", "overwrites", "writes"):
         assert f"ERROR test_habits.py::test_{name}" in said
     assert re.search(r"6 passed,( \d+ warnings?,)? 4 errors", said), said
     began = re.compile(r"began at \d+").findall
-    assert began(said) == began(habits(tmp_path, "--randomly-seed=1", "-k", "unseeded"))
-    assert began(said) != began(habits(tmp_path, "--randomly-seed=2", "-k", "unseeded"))
+    assert began(said) == began(one.communicate()[0])
+    assert began(said) != began(other.communicate()[0])

@@ -162,19 +162,25 @@ def _elsewhere(folder: Path) -> None:
         told = [f"{e[how]['told apart']['value']:.3f}" for how in ("draw", "mode")]
         energy = e["draw"]["energy distance"]
         near = f"{energy['value']:.3f}{_ERROR}{energy['error']:.3f}"
-        how = [e["data"], f"{e['steps']}", f"{e['mean']:g}", e["way"], f"{e['n']}", f"{e['evaluations']:g}"]
-        rows.append([*how, *ratios, near, *told])
+        way = e["way"] + ("" if e["mean"] == _USUAL else f", ln σ around {e['mean']:g}")
+        rows.append(
+            [_PICTURES[e["data"]], f"{e['steps']}", way, f"{e['n']}", f"{e['evaluations']:g}", *ratios, near, *told]
+        )
     head = [
         "data",
         "steps",
-        "mean of ln σ",
         "drawn",
         "n",
-        "evaluations",
-        "FID / floor, judge",
-        "FID / floor, plain network",
+        "evalu\N{SOFT HYPHEN}ations",
+        "FID / floor: judge",
+        "FID / floor: plain network",
+        "energy distance",
     ]
-    save_table(folder, "elsewhere", [*head, "energy distance", "distinguished", "distinguished, likeliest bytes"], rows)
+    save_table(folder, "elsewhere", [*head, "distin\N{SOFT HYPHEN}guished", "likeliest bytes"], rows)
+
+
+_PICTURES = {"mnist": "digits", "fashion_mnist": "clothes"}
+_USUAL = -0.7  # mean of ln σ in the recipe
 
 
 def _compressed(folder: Path) -> None:

@@ -48,6 +48,16 @@ def test_the_grid_of_a_run_is_fitted_at_its_end(tmp_path, monkeypatch) -> None:
     assert load_model(run.path).config == loaded.config
 
 
+def test_a_grid_that_cannot_be_fitted_costs_no_checkpoint(tmp_path, monkeypatch) -> None:
+    run, warned = small_run(tmp_path / "run", sampling=FITTED, steps=2)
+    monkeypatch.setattr(Grid, "fit", lambda *_, **__: torch.zeros(1) @ torch.zeros(2))
+    with run:
+        for _ in run:
+            pass
+    assert kept(run.path, 2)["ratios"] is None
+    assert "sampling.grid could not be fitted (RuntimeError: " in warned[0]
+
+
 def test_a_grid_is_fitted_when_a_command_asks_for_one(tmp_path, capsys) -> None:
     run, _ = small_run(tmp_path / "run", steps=2)
     with run:

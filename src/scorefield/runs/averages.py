@@ -1,5 +1,6 @@
 """What the averaged weights of a run make: the model that it draws from, and the decoder by which samples end as bytes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -45,12 +46,18 @@ class Averages:
             return model
         return self.config.guide.build(model, self._built(guide))
 
-    def fitted(self, ema: Weights, guide: Weights) -> RunConfig:
-        """Return the configuration, its grid fitted to the model where it waits for that."""
+    def fitted(self, ema: Weights, guide: Weights, warn: Callable[[str], None]) -> RunConfig:
+        """Return the configuration, its grid fitted to the model where it waits for that; a failure, which ends no training, is told."""
         model = self.guided(ema, guide) if self.config.sampling.unfitted else None
         if model is None:
             return self.config
-        return self.config.model_copy(update={"sampling": self.config.sampling.fitted(model, self.data.event)})
+        try:
+            return self.config.model_copy(update={"sampling": self.config.sampling.fitted(model, self.data.event)})
+        except Exception as error:
+            warn(
+                f"sampling.grid could not be fitted ({type(error).__name__}: {error}); it is tried again when the run is loaded"
+            )
+            return self.config
 
     def decoder(self, ema: Weights) -> ByteDecoder | None:
         """Return the decoder by which samples of 8-bit images end as bytes.

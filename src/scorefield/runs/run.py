@@ -253,7 +253,7 @@ class Run:
         seconds = round(self._seconds + time.perf_counter() - self._began, 1)
         final = self.state.step >= self.config.train.steps
         if final:
-            self.config = self._averages.fitted(tensors["ema"], tensors.get("guide", {}))
+            self.config = self._averages.fitted(tensors["ema"], tensors.get("guide", {}), self.warn)
         extra = self.config.kept(self.data.event) | {"seconds": seconds}
         decoder = self._averages.decoder(tensors["ema"]) if final else None
         if decoder is not None:

@@ -17,9 +17,9 @@ test: $(VENV)/.dev
 test-all: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal --promises=results/reliability.json
 
-# What CI runs: those of `make test`, and one in fifty of the slow ones, others with each commit and each day.
+# What CI runs: those of `make test`, and one in 150 of the slow ones, others with each commit and each day.
 test-share: $(VENV)/.dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --slow-share 50 --numprocesses auto --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --slow-share 150 --numprocesses auto --dist worksteal
 
 # Breaks the library in one place at a time; the tests must notice each.
 mutants: $(VENV)/.dev

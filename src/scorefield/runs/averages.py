@@ -47,7 +47,7 @@ class Averages:
         return self.config.guide.build(model, self._built(guide))
 
     def fitted(self, ema: Weights, guide: Weights, warn: Callable[[str], None]) -> RunConfig:
-        """Return the configuration, its grid fitted to the model where it waits for that; a failure, which ends no training, is told."""
+        """Return the configuration, its grid fitted to the model where it waits for that; what fails ends no training, and is warned of."""
         model = self.guided(ema, guide) if self.config.sampling.unfitted else None
         if model is None:
             return self.config

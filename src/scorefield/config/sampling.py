@@ -56,9 +56,8 @@ class SamplingConfig(Section):
         if not self.unfitted:
             return self
         fit = Grid.fit(model, self.grid.steps, event, of=self.sampler.build().extrapolates, places=_PLACES)
-        ratios = [
-            float(f"{ratio:.6g}") for ratio in fit.ratios.tolist()
-        ]  # in which devices agree, and which people can read
+        # Six digits, in which devices agree, and which people can read.
+        ratios = [float(f"{ratio:.6g}") for ratio in fit.ratios.tolist()]
         return self.model_copy(update={"grid": GRID.read({"kind": "fitted", "steps": fit.steps, "ratios": ratios})})
 
     def build(self, process: Process) -> tuple[Sampler, Grid]:

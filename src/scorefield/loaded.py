@@ -223,6 +223,7 @@ class LoadedModel(Generic[Model]):
         judge: ImageJudge | None = None,
         classes: Sequence[int] | None = None,
         data_dir: str | None = None,
+        test: str | None = None,
         on_measure: Callable[[str], object] | None = None,
         **drawing: Unpack[Drawing],
     ) -> dict[str, Any]:
@@ -235,6 +236,7 @@ class LoadedModel(Generic[Model]):
             judge: reads features and classes of images; without one they are compared as vectors.
             classes: the classes of the samples, which take turns; all of the data when absent.
             data_dir: where data files are.
+            test: where examples to test with are, of data of your own.
             on_measure: called with the name of every measure when it is done.
             drawing: settings of `sample`.
 
@@ -248,8 +250,8 @@ class LoadedModel(Generic[Model]):
                 f"x must be samples of shape (n, {', '.join(map(str, self.drawn))}); received {tuple(x.shape)}"
             )
         n = whole(n if x is None else len(x), "the number of samples", LEAST)
-        asked: dict[str, Any] = {"classes": classes, "data_dir": data_dir, "seed": seed}
-        data = real_data(self.config.data, self.drawn, n, **asked, least=LEAST)
+        config = self.config.data.at(data_dir, test)
+        data = real_data(config, self.drawn, n, classes=classes, seed=seed, least=LEAST)
         if x is None:
             labels = None if classes is None else torch.tensor(classes)[torch.arange(n) % len(classes)]
             x = self.sample(n, seed=seed, labels=labels, **drawing).x.cpu()

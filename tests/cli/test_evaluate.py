@@ -215,6 +215,10 @@ def test_data_without_a_test_set_are_halved(tmp_path: Path) -> None:
     assert not (tmp_path / "out" / "grid.png").exists()
     assert found["soundness"]["samples"]["in_range"] is None  # columns have no ends
     assert "in range" not in (tmp_path / "out" / "README.md").read_text()
+    np.save(tmp_path / "others.npy", np.random.default_rng(1).normal(size=(50, 2)).astype(np.float32))
+    found = report(tmp_path / "tested", run, *DRAW, "-n", "60", "--test", str(tmp_path / "others.npy"))
+    assert (found["n_reference"], found["n_real"], found["reference"]) == (50, 60, "50 test examples of points")
+    assert "memorisation" in found
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from scorefield.config.data import DataConfig
 from scorefield.data import from_folder, from_path
 from scorefield.errors import ConfigError, DataError
 
@@ -334,3 +335,25 @@ def test_mutations_never_escape(count, tmp_path):
             refused += 1
         path.unlink()
     assert refused > count / 10
+
+
+def test_test_folder_has_the_classes_of_the_training_folder(tmp_path):
+    for name in ("train/cat", "train/dog", "train/owl", "test/cat", "test/dog", "test/owl"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in ("train/cat/a.png", "train/dog/b.png", "train/owl/c.png", "test/cat/a.png", "test/owl/b.png"):
+        Image.fromarray(GREY).save(tmp_path / name)
+    own = DataConfig(kind="path", path="train", test="test", dir=str(tmp_path))
+    with pytest.raises(DataError, match=r"the classes cat, owl; expected cat, dog, owl"):  # owls would be dogs
+        own.load()
+    Image.fromarray(GREY).save(tmp_path / "test" / "dog" / "c.png")
+    assert own.load(train=False).labels.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("own", "words"), [({"kind": "path", "path": "x.npy", "test": "y.npy"}, "y.npy"), ({"test": "y.npy"}, "mnist")]
+)
+def test_test_set_that_cannot_be_is_refused_before_training(own, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("x.npy", np.zeros((3, 2), np.float32))
+    with pytest.raises(ConfigError, match=rf"data\.test.*{words}"):
+        DataConfig(**own).load()

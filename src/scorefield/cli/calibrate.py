@@ -25,7 +25,7 @@ def calibrate(args: Namespace, loaded: LoadedModel[Classifier]) -> int:
     """Measure on test examples, write README.md, calibration.json and calibration.png, print the table; return the exit code."""
     drawn = (*DRAWN, "class", "from_samples", "likelihood", "judge")
     refuse(args, drawn, f"{loaded.source} is a classifier, which draws nothing")
-    data = labelled_examples(loaded.config.data, loaded.event, args.n, data_dir=args.data_dir, seed=args.seed)
+    data = labelled_examples(loaded.config.data.at(args.data_dir, args.test), loaded.event, args.n, seed=args.seed)
     out = make_folder(Path(args.out or f"evaluation-{loaded.config.name}"))
     began = time.perf_counter()
     assert data.labels is not None  # noqa: S101 for the type checker: they are labelled

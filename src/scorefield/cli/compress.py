@@ -51,7 +51,7 @@ def parser() -> ArgumentParser:
         "--out", type=str, metavar="FILE", help="file to write; images.bits by default, images.npy with --decode"
     )
     device(parser)
-    data_dir(parser)
+    data_dir(parser, test=True)
     report(parser)
     return parser
 
@@ -117,7 +117,8 @@ def _images(args: Namespace, loaded: "LoadedModel[ScoreModel]") -> "UInt8[Tensor
     from scorefield.evaluation import real_data
 
     if args.images is None:
-        images = real_data(loaded.config.data, loaded.event, args.n, data_dir=args.data_dir, seed=args.seed).reference.x
+        config = loaded.config.data.at(args.data_dir, args.test)
+        images = real_data(config, loaded.event, args.n, seed=args.seed).reference.x
     else:
         images = read_array(args.images)
     if images.shape[1:] != loaded.event or str(images.dtype) != "torch.uint8":

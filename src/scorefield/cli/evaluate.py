@@ -50,7 +50,7 @@ def parser() -> ArgumentParser:
         metavar="N",
         help="also bits per dimension of N held-out images; none by default",
     )
-    data_dir(parser)
+    data_dir(parser, test=True)
     parser.add_argument("--out", type=str, metavar="FOLDER", help="folder to write; evaluation-NAME by default")
     return parser
 
@@ -81,8 +81,8 @@ def run(args: Namespace) -> int:
     if n < _LEAST:
         raise ConfigError(f"at least {_LEAST} samples are needed to say anything of them; received {n}")
     with stage("reading data that it was not trained on"):
-        asked = {"classes": classes, "data_dir": args.data_dir, "seed": args.seed}
-        data = real_data(loaded.config.data, loaded.drawn, n, **asked, least=LEAST)
+        config = loaded.config.data.at(args.data_dir, args.test)
+        data = real_data(config, loaded.drawn, n, classes=classes, seed=args.seed, least=LEAST)
     _check_likelihood(args, data)
     named = judge_of(args, loaded.config.data.kind)
     judging = None if named is None else load_judge(named, device)

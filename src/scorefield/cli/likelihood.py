@@ -35,7 +35,7 @@ def parser() -> ArgumentParser:
     parser.add_argument("--image", type=str, metavar="IMAGE", help=f"only this example: {EXAMPLE}")
     parser.add_argument("--seed", type=int, default=0, help="decides which examples are chosen, and all noise")
     device(parser)
-    data_dir(parser)
+    data_dir(parser, test=True)
     report(parser)
     return parser
 
@@ -91,7 +91,8 @@ def _held_out(
     """Return what is found of held-out data, and its lines."""
     from scorefield.evaluation import real_data, render_likelihood
 
-    data = real_data(loaded.config.data, loaded.event, args.n or _N, data_dir=args.data_dir, seed=args.seed, least=2)
+    config = loaded.config.data.at(args.data_dir, args.test)
+    data = real_data(config, loaded.event, args.n or _N, seed=args.seed, least=2)
     tell_device(args.device)
     base = Path(f"likelihood-{loaded.config.name}")
     found = held_out(loaded, data, len(data.reference), args.seed, base, parallel, kept)

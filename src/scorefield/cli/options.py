@@ -120,8 +120,15 @@ def device(parser: ArgumentParser, default: str | None = "auto") -> None:
     )
 
 
-def data_dir(parser: ArgumentParser) -> None:
-    """Add where data are."""
+def data_dir(parser: ArgumentParser, *, test: bool = False) -> None:
+    """Add where data are, and where those to ``test`` with."""
+    if test:
+        parser.add_argument(
+            "--test",
+            type=str,
+            metavar="PATH",
+            help="examples that the model was not trained on, stored as the run's data.path is, where that is data of your own",
+        )
     parser.add_argument(
         "--data-dir",
         type=str,

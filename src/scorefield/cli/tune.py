@@ -54,7 +54,7 @@ def parser() -> ArgumentParser:
     parser.add_argument("-n", "--n", type=Whole2, default=1000, metavar="N", help="samples of each way, at least 100")
     judge(parser, "whose features are compared; mnist-judge for MNIST, raw vectors for other data")
     parser.add_argument("--seed", type=int, default=0, help="decides the noise, the same for every way")
-    data_dir(parser)
+    data_dir(parser, test=True)
     device(parser)
     parser.add_argument("--out", type=str, metavar="FOLDER", help="folder to write; tune-NAME by default")
     report(parser)
@@ -78,7 +78,7 @@ def run(args: Namespace) -> int:
     loaded.require_score("its sampler's churn and guidance")
     ways = list(itertools.product(_samplings(loaded), _guides(loaded)))  # the run's own comes first
     with stage("reading data that it was not trained on"):
-        data = real_data(loaded.config.data, loaded.drawn, args.n, data_dir=args.data_dir, seed=args.seed)
+        data = real_data(loaded.config.data.at(args.data_dir, args.test), loaded.drawn, args.n, seed=args.seed)
     named = judge_of(args, loaded.config.data.kind)
     judging = None if named is None else load_judge(named, place)
     out = make_folder(Path(args.out or f"tune-{loaded.config.name}"))

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import torch
 from pydantic import Field, NonNegativeInt, PositiveInt, field_validator
@@ -15,6 +15,7 @@ from scorefield.config.base import Section
 from scorefield.config.kind import Kind
 from scorefield.config.rooms import DENSITY
 from scorefield.data.arrays import Channels
+from scorefield.data.folder import same_classes
 from scorefield.errors import ConfigError
 
 __all__ = ["DataConfig"]
@@ -29,6 +30,7 @@ class DataConfig(Section):
     Attributes:
         kind: the data set; "path" for data of your own, "density" for draws from a distribution with a formula.
         path: with kind "path", the folder of images, or the .npy, .npz or .csv file.
+        test: with kind "path", examples that are not trained on, stored as those of ``path`` are, to measure with.
         array: which array of an .npz file holds the examples, where it has several (`scorefield.data.from_array_file`).
         channels: where the channels of an array are: "first" or "last" axis, or "none"; asked for where the shape leaves it open.
         columns: which columns of a table to learn, by their names in its first line, in this order; all but one of labels when absent.
@@ -42,6 +44,7 @@ class DataConfig(Section):
 
     kind: Literal["digits", "mnist", "fashion_mnist", "kmnist", "cifar10", "path", "density"] = "mnist"
     path: str | None = None
+    test: str | None = None
     array: str | None = None
     channels: Channels | None = None
     columns: tuple[str, ...] | None = None
@@ -70,12 +73,18 @@ class DataConfig(Section):
             raise ValueError("expected the share of each class, with a space after the colon, such as {3: 0.35}")
         return keep
 
-    def at(self, folder: str | None) -> Self:
-        """Return the section with files looked for in a folder, where one is named."""
-        return self if folder is None else self.model_copy(update={"dir": folder})
+    def at(self, folder: str | None, test: str | None = None) -> Self:
+        """Return the section with files looked for in a folder, and examples to test with from a path, where these are named."""
+        update = {"dir": folder, "test": test and os.path.abspath(_at_home(test))}
+        return self.model_copy(update={name: value for name, value in update.items() if value is not None})
+
+    @property
+    def tested(self) -> bool:
+        """Whether there is a test set: data of your own have one where ``test`` says."""
+        return self.kind != "path" or self.test is not None
 
     def load(self, *, train: bool = True) -> data.Dataset:
-        """Return the training set, or else the test set; a path of your own has one set, which is both."""
+        """Return the training set, or else the test set, which is the same where there is no other."""
         dataset = self._whole(train)
         for label, share in sorted((self.keep or {}).items()):
             dataset = data.keep_share(dataset, label, share)
@@ -98,9 +107,16 @@ class DataConfig(Section):
             )
         if (self.kind == "path") != (self.path is not None):
             raise ConfigError("data.path goes with data.kind=path, and only with it; set both or neither")
+        if self.test is not None and self.path is None:
+            raise ConfigError(f"data.test goes with data.path; {self.kind} has a test set of its own: leave it out")
         if self.path is not None:
-            path = Path(_at_home(self.dir or ""), _at_home(self.path))
-            return data.from_path(path, self.size, array=self.array, channels=self.channels, columns=self.columns)
+            base = Path(_at_home(self.dir or ""))
+            path, test = base / _at_home(self.path), base / _at_home(self.test or self.path)
+            if not test.exists() and self.test is not None:  # said before the training, not after it
+                raise ConfigError(f"data.test: {os.fspath(test)!r} does not exist; check the path")
+            same_classes(path, test)
+            how: dict[str, Any] = {"array": self.array, "channels": self.channels, "columns": self.columns}
+            return data.from_path(path if train else test, self.size, **how)
         if self.kind == "digits":
             return data.digits(train=train)
         published = {

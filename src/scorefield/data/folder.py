@@ -27,7 +27,7 @@ from scorefield.data.dataset import Dataset
 from scorefield.data.tables import TABLE_SUFFIXES, from_table_file
 from scorefield.errors import ConfigError, DataError
 
-__all__ = ["decode_image", "from_folder", "from_path", "read_image"]
+__all__ = ["decode_image", "from_folder", "from_path", "read_image", "same_classes"]
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 # Named one by one: some of the other decoders run programs.
@@ -106,11 +106,26 @@ def from_folder(path: str | os.PathLike[str], size: int | None = None) -> Datase
 
 def _classes(path: Path, files: list[Path]) -> Int64[Tensor, " n"] | None:
     """Return the number of the sub-folder that each picture lies in; None where there are no two, or some lie in none."""
+    folders = _folders(path, files)
+    return None if not folders else torch.tensor([folders.index(file.relative_to(path).parts[0]) for file in files])
+
+
+def _folders(path: Path, files: list[Path]) -> list[str]:
+    """Return the names of the sub-folders that are classes, in order."""
     parts = [file.relative_to(path).parts for file in files]
-    folders = sorted({part[0] for part in parts})
-    if len(folders) < 2 or any(len(part) == 1 for part in parts):
-        return None
-    return torch.tensor([folders.index(part[0]) for part in parts])
+    names = sorted({part[0] for part in parts})
+    return [] if len(names) < 2 or any(len(part) == 1 for part in parts) else names
+
+
+def same_classes(path: Path, other: Path) -> None:
+    """Refuse a folder whose sub-folders would be numbered as other classes than those of ``path``.
+
+    Raises:
+        DataError: sub-folders of other names.
+    """
+    ours, theirs = (_folders(p, _images_below(p)) if p.is_dir() else [] for p in (path, other))
+    if ours and theirs and ours != theirs:
+        raise refusal(other, f"the classes {', '.join(theirs)}", f"{', '.join(ours)}, as in {path}", "Name them alike.")
 
 
 def _images_below(path: str | os.PathLike[str]) -> list[Path]:

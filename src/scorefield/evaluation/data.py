@@ -27,7 +27,7 @@ class RealData:
         train: what the model was trained on.
         reference: at most n held-out examples, what samples and ``real`` are compared with.
         real: at most n training examples.
-        held_out: whether the model was not trained on the reference; a data set of one's own has no test set, and is cut in halves.
+        held_out: whether the model was not trained on the reference; one's own data without a test set are cut in halves.
     """
 
     train: Dataset
@@ -92,20 +92,22 @@ def real_data(
     train = _of_classes(config.load(), classes)
     if train.event != event:
         raise ConfigError(f"{train.name}: has examples of shape {train.event}; the model draws {event}")
-    if config.kind == "path":
+    if not config.tested:
         half, order = len(train) // 2, _shuffled(len(train), seed)
         parts = (train, order[:half]), (train, order[half:])
     else:
-        test = _of_classes(config.load(train=False), classes)
-        parts = tuple((part, _shuffled(len(part), seed)) for part in (test, train))
+        held_out = _of_classes(config.load(train=False), classes)
+        if held_out.event != event:
+            raise ConfigError(f"{held_out.name}: has examples of shape {held_out.event}; the model draws {event}")
+        parts = tuple((part, _shuffled(len(part), seed)) for part in (held_out, train))
     fewest, wanted = min(len(order) for _, order in parts), min(least, n)
     if fewest < wanted:
-        which = "" if config.kind != "path" else ", one half of the data, which has no test set"
+        which = "" if config.tested else ", one half of the data, which has no test set"
         raise DataError(
             f"{train.name}: found {fewest} examples to compare with{which}; expected at least {wanted}. Bring more of them."
         )
     reference, real = (part.subset(order[:n]) for part, order in parts)
-    return RealData(train, reference, real, held_out=config.kind != "path")
+    return RealData(train, reference, real, held_out=config.tested)
 
 
 def labelled_examples(

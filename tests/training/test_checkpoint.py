@@ -241,15 +241,24 @@ def test_a_new_one_that_does_not_verify_replaces_nothing(tmp_path: Path, name: s
     whole = (write(tmp_path, 2, 2) / name).read_bytes()
     places = {0, 7, 8, *range(9, len(whole), 7), len(whole) - 1}
     kept = [bytes(len(whole)), b"", whole[:-1], whole + b"\0", *(flipped(whole, place, 1) for place in places)]
-    sync = checkpoint_files.sync
+    sync, save_file = checkpoint_files.sync, safetensors.torch.save_file
     for data in kept:
 
         def forget(path: Path, data: bytes = data) -> None:
             if path.name == name:
                 path.write_bytes(data)
+
+        def saved(tensors: dict[str, Tensor], path: Path, forget: Callable[[Path], None] = forget) -> None:
+            save_file(tensors, path)
+            forget(path)
+
+        def synced(path: Path, forget: Callable[[Path], None] = forget) -> None:
+            if path.suffix == ".json":
+                forget(path)
             sync(path)
 
-        monkeypatch.setattr(checkpoint_files, "sync", forget)
+        monkeypatch.setattr(safetensors.torch, "save_file", saved)
+        monkeypatch.setattr(checkpoint_files, "sync", synced)
         with pytest.raises(CheckpointError, match="other bytes than were written"):
             write(tmp_path, 3, 2, keep=1)
     with pytest.raises(CheckpointError, match="other bytes than were written"):

@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import numpy as np
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
@@ -31,7 +30,7 @@ SCHEMA = 1
 MANIFEST, STATE = "manifest.json", "state.json"
 _NAME = re.compile(r"state\.json|[A-Za-z0-9_][A-Za-z0-9_-]{0,63}\.safetensors")
 _SYSTEM_ERROR = re.compile(r"(?:os error |code: )([0-9]+)")  # as Rust prints it
-_CHUNK = 2**20  # bytes compared at a time
+_CHUNK = 2**18  # bytes compared at a time
 _KINDS = {
     b"PK\x03\x04": "a zip archive (torch.save, TorchScript or numpy), whose pickles can run code",
     b"\x80": "a Python pickle, which can run code",
@@ -55,19 +54,14 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, JSON]:
         if number := _SYSTEM_ERROR.search(str(error)):
             raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
         raise _unstorable(path, error) from error
-    with ThreadPoolExecutor(2) as pool:
-        synced, entry = pool.submit(sync, path), pool.submit(_entry_of, path)
+    with ThreadPoolExecutor(1) as pool:
+        synced = pool.submit(sync, path)
         try:
-            _compare(path, stored, dtypes)  # while the disk is waited for
+            entry = _compared(path, stored, dtypes)  # while the disk is waited for
         except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:  # no header, or another
             raise _altered(path) from error
         synced.result()
-        return entry.result()
-
-
-def _entry_of(path: Path) -> dict[str, JSON]:
-    with path.open("rb") as file:
-        return {"sha256": hashlib.file_digest(file, "sha256").hexdigest(), "size": file.tell()}
+    return entry
 
 
 def _storable(path: Path, tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -95,21 +89,28 @@ def _unstorable(path: Path, error: Exception) -> CheckpointError:
     return CheckpointError(f"{path.name} cannot be stored: {expected}; found {error!r}")
 
 
-def _compare(path: Path, tensors: Mapping[str, Tensor], dtypes: Mapping[str, str]) -> None:
-    """Refuse a safetensors file whose tensors are not those given, byte for byte."""
+def _compared(path: Path, tensors: Mapping[str, Tensor], dtypes: Mapping[str, str]) -> dict[str, JSON]:
+    """Return the manifest's entry of a safetensors file whose tensors are those given, byte for byte; refuse another.
+
+    Each piece is hashed right after it was compared, while the processor still has it at hand.
+    """
     with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        places, end = json.loads(file.read(min(length, _HEADER_LIMIT))), 0
+        length = file.read(8)
+        header = file.read(min(int.from_bytes(length, "little"), _HEADER_LIMIT))
+        digest, places, end = hashlib.sha256(length + header), json.loads(header), 0
         for name, place in sorted(places.items(), key=lambda item: item[1]["data_offsets"]):
             x = tensors[name]
             begin, end = end, end + x.nbytes
             if place != {"dtype": dtypes[name], "shape": list(x.shape), "data_offsets": [begin, end]}:
                 raise _altered(path)
             for expected in x.reshape(-1).view(torch.uint8).split(_CHUNK):
-                if not np.array_equal(np.frombuffer(file.read(len(expected)), np.uint8), expected.numpy()):
+                found = bytearray(len(expected))  # which compares with what shows its bytes as fast as memory is read
+                if file.readinto(found) != len(expected) or found != memoryview(expected.numpy()):
                     raise _altered(path)
+                digest.update(found)
         if len(places) != len(tensors) or file.read(1):
             raise _altered(path)
+        return {"sha256": digest.hexdigest(), "size": file.tell()}
 
 
 def encode(fields: dict[str, JSON]) -> bytes:

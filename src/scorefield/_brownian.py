@@ -19,8 +19,6 @@ from scorefield._noise import Noise, derive_seed
 from scorefield._philox import normals, words
 from scorefield._tensors import precise
 
-__all__ = ["BrownianTree"]
-
 _KEY = derive_seed("brownian")
 
 

@@ -14,24 +14,6 @@ from torch import Tensor
 
 from scorefield.errors import ConfigError
 
-__all__ = [
-    "Refused",
-    "as_number",
-    "as_tensor",
-    "booleans",
-    "called",
-    "finite",
-    "from_array",
-    "increasing",
-    "number",
-    "numbers",
-    "one_of",
-    "positive",
-    "reals",
-    "require",
-    "whole",
-]
-
 Wanted = TypeVar("Wanted")
 
 

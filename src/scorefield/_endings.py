@@ -17,8 +17,6 @@ from scorefield.likelihood import ByteDecoder
 from scorefield.networks.precision import Precision
 from scorefield.sampling import Sampler, Samples, Transition
 
-__all__ = ["Decode", "Drawing", "ending", "in_bytes", "in_pixels"]
-
 Decode = Literal["draw", "mode", "none"]
 """How samples of 8-bit data end: bytes drawn, the most probable bytes, or the real numbers that the sampler arrived at."""
 

@@ -18,8 +18,6 @@ from scorefield.hub import HUB, download
 from scorefield.interop.diffusers import is_pipeline, read_pipeline
 from scorefield.training import checkpoint
 
-__all__ = ["Warn", "described", "find", "shipped_models"]
-
 Warn = Callable[[str], None]
 
 

@@ -14,8 +14,6 @@ from scorefield.errors import ConfigError
 from scorefield.processes import Process
 from scorefield.units import INSIDE, UNCHANGED, Units
 
-__all__ = ["Labels", "NoisyModel", "State", "Time", "label_rows", "network_inputs", "require_same_units"]
-
 State = Float[Tensor, "b *d"]
 Labels = Int[Tensor, "*b"] | int
 Time = Float[Tensor, "*b"] | float

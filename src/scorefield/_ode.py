@@ -17,8 +17,6 @@ from scorefield._checks import positive
 from scorefield._tensors import flatten, like, precise
 from scorefield.errors import DivergedError
 
-__all__ = ["DORMAND_PRINCE", "Tableau", "integrate"]
-
 Slope = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 

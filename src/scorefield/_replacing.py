@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["FULL", "making", "replacing"]
-
 FULL = (errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC)
 """What the system says of a disk that takes no more."""
 

@@ -5,8 +5,6 @@ from dataclasses import fields, is_dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["ByValue"]
-
 
 class ByValue:
     """Base of frozen dataclasses whose fields may be tensors: equal where all fields are, tensors number by number and in their dtype.

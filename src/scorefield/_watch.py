@@ -7,8 +7,6 @@ from scorefield._tensors import flatten
 from scorefield.errors import DivergedError
 from scorefield.grids import Step
 
-__all__ = ["Watch"]
-
 
 class Watch:
     """Finds the first state that is not finite among those seen since the last look; every so many it looks by itself."""

@@ -66,9 +66,9 @@ def every() -> Iterator[type]:
         if found.name.rpartition(".")[2].startswith("_") or found.ispkg:
             continue
         module = import_module(found.name)
-        for name in getattr(module, "__all__", ()):
-            value = getattr(module, name)
-            if isinstance(value, type) and is_dataclass(value) and value.__module__ == found.name:
+        for name, value in vars(module).items():
+            own = isinstance(value, type) and value.__module__ == found.name
+            if own and is_dataclass(value) and not name.startswith("_"):
                 yield value
 
 

@@ -18,8 +18,6 @@ from scorefield.models import ScoreModel, State, Time
 from scorefield.plotting import grid_image, to_unit
 from scorefield.plotting.images import exposed, gif
 
-__all__ = ["draw", "explore", "likelihood", "picture"]
-
 
 def draw(ask: Draw, shelf: Shelf) -> Work:
     """Return the work of `scorefield.LoadedModel.sample`."""

@@ -4,8 +4,6 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["NAMES", "NOISE", "RESAMPLE", "ZETA", "Draw", "Explore", "Likelihood", "Picture", "Restore"]
-
 NOISE = 0.05
 """Standard deviation of a measurement's noise."""
 RESAMPLE = 4

@@ -10,8 +10,6 @@ from fastapi.responses import JSONResponse
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["LIMIT", "Guard", "refusal"]
-
 LIMIT = 8 * 2**20
 """Bytes of a request's body."""
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")

@@ -12,8 +12,6 @@ from typing import Any, Generic, TypeVar
 
 from scorefield.errors import ScorefieldError
 
-__all__ = ["Busy", "Job", "Jobs", "Stopped"]
-
 Answer = TypeVar("Answer")
 
 

@@ -12,8 +12,6 @@ from scorefield.app.pictures import encoded, sprite
 from scorefield.app.shelf import Entry
 from scorefield.sampling import Samples
 
-__all__ = ["FRAMES", "Answer", "Work", "filmed", "told", "valued"]
-
 Answer = dict[str, Any]
 Work = Callable[[Job[Answer]], Answer]
 

@@ -15,8 +15,6 @@ from scorefield.data import decode_image
 from scorefield.errors import ConfigError
 from scorefield.plotting.images import exposed, to_unit
 
-__all__ = ["arrays", "encoded", "hidden_of", "packed", "picture_of", "png", "sprite"]
-
 _PIXELS = 2**24  # of an upload: a photograph, and no bomb
 _DECODING = threading.Lock()  # one at a time: what a decoder does with warnings, all threads share
 _LIGHT = 128  # grey level from which a pixel of a mask is hidden

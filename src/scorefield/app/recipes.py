@@ -15,8 +15,6 @@ from scorefield.evaluation import TOLERANCE, deviation
 from scorefield.grids import geometric
 from scorefield.guidance import HIDDEN_PARTS, hidden_part
 
-__all__ = ["draw", "explore", "likelihood", "restore", "written"]
-
 Recipe = dict[str, str | None]
 _READ = "torch.tensor(read_image(Path('{}')))"
 

@@ -20,8 +20,6 @@ from scorefield.plotting import grid_image, to_unit
 from scorefield.plotting.images import gif
 from scorefield.sampling import sample
 
-__all__ = ["restore"]
-
 
 def restore(ask: Restore, shelf: Shelf) -> Work:
     """Return the work of drawing from the posterior of a measured image, as ``scorefield inpaint`` and ``solve`` do."""

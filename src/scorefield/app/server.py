@@ -30,8 +30,6 @@ from scorefield.app.pictures import encoded, png
 from scorefield.app.shelf import Shelf
 from scorefield.errors import ConfigError, ScorefieldError
 
-__all__ = ["build", "sentence"]
-
 _TICK = 0.1  # seconds between two pieces of news
 _log = logging.getLogger(__name__)
 

@@ -22,8 +22,6 @@ from scorefield.metrics import Judge
 from scorefield.models import ScoreModel
 from scorefield.pretrained import load_judge, load_model
 
-__all__ = ["Entry", "Shelf"]
-
 _ADAPTIVE = ("ode", "sde")  # they choose their steps by themselves
 _FIXED = ("constant",)  # grids of chains at one noise level, which never leave the noise
 _STEPS = 50  # as many as a person waits for, where the sampler's own number is larger

@@ -18,8 +18,6 @@ from scorefield.metrics import calibration
 from scorefield.plotting import calibration_curve
 from scorefield.training import environment, pick_device
 
-__all__ = ["calibrate"]
-
 
 def calibrate(args: Namespace, loaded: LoadedModel[Classifier]) -> int:
     """Measure on test examples, write README.md, calibration.json and calibration.png, print the table; return the exit code."""

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from scorefield.loaded import LoadedModel
     from scorefield.models import ScoreModel
 
-__all__ = ["parser", "run"]
-
 _NEAR = 1.2  # times the bound: what is longer can be made shorter
 
 

@@ -10,19 +10,6 @@ from contextlib import contextmanager
 
 from scorefield.cli.options import LEVELS
 
-__all__ = [
-    "Progress",
-    "abandon_output",
-    "level",
-    "note",
-    "open_streams",
-    "speak",
-    "stage",
-    "tell",
-    "tell_device",
-    "warn",
-]
-
 _SECONDS = 30  # between two lines on one stage
 _PATIENCE = 5.0  # seconds: what is done sooner need not be told
 _level = "info"

@@ -12,8 +12,6 @@ from scorefield.cli.files import free_place
 from scorefield.cli.options import Whole2, command, plugin
 from scorefield.errors import ConfigError
 
-__all__ = ["parser", "run"]
-
 _FROM = ("ncsn", "ncsnv2", "score_sde", "edm", "diffusers")
 _TO = ("ncsn", "ncsnv2", "score_sde", "diffusers", "hub")
 

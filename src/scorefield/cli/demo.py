@@ -15,8 +15,6 @@ from scorefield.cli.console import tell, warn
 from scorefield.cli.options import command, data_dir, device, plugin
 from scorefield.errors import ConfigError, MissingExtraError
 
-__all__ = ["parser", "run"]
-
 _SHIPPED = ["mnist", "mnist-class", "mnist-fast", "digits"]
 _Port = restricted_number_type("a whole number from 0 to 65535", int, [(">=", 0), ("<=", 65535)])
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")

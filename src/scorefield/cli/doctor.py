@@ -13,8 +13,6 @@ import scorefield
 from scorefield.cli.options import command, report
 from scorefield.errors import DataError
 
-__all__ = ["parser", "run"]
-
 _EXTRAS = {
     "tensorboard": ("tensorboard",),
     "video": ("imageio", "imageio-ffmpeg"),

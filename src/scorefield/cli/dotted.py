@@ -12,8 +12,6 @@ from urllib.parse import quote, unquote
 
 from scorefield.errors import ConfigError
 
-__all__ = ["gathered", "names_restored"]
-
 _DEEP = re.compile(r"--(\w+\.\w+)\.(\w+(?:\.\w+)*)(?:=(.*))?", re.DOTALL)
 _NESTING = re.compile(r"[\[{]|[-?:]\s")
 _MOST = 1000  # openings of lists and mappings: from 10 000 on, all within each other, the parser's stack overflows

@@ -27,20 +27,6 @@ from scorefield.plotting import save_film, save_grid
 from scorefield.pretrained import shipped_models
 from scorefield.training import Each, Parallel, pick_device
 
-__all__ = [
-    "FILMS",
-    "Drawn",
-    "count",
-    "decides",
-    "draw",
-    "labels_of",
-    "parse_seeds",
-    "precision",
-    "require_drawable",
-    "setting",
-    "write",
-]
-
 FILMS = (".gif", ".mp4")
 _SEEDS_LIMIT = 10_000_000
 _FEW = 8  # steps below which Heun errs several times as much as others for the same evaluations: docs/choosing

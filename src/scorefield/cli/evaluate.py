@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from scorefield.models import ScoreModel
     from scorefield.training import Parallel
 
-__all__ = ["parser", "run"]
-
 _SHOWN = 100
 _LEAST = 20  # samples: halves of them have the neighbours that balls need
 

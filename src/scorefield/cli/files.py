@@ -10,17 +10,6 @@ from pathlib import Path
 from scorefield._replacing import FULL, replacing
 from scorefield.errors import ConfigError, ScorefieldError
 
-__all__ = [
-    "free_folder",
-    "free_place",
-    "is_picture",
-    "make_folder",
-    "recipes",
-    "writable",
-    "write_text",
-    "written",
-]
-
 _LONGEST = 255
 
 

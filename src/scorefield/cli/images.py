@@ -19,8 +19,6 @@ from scorefield.guidance import Blur, Downsample, LinearOperator, MatrixFree, Pr
 from scorefield.loaded import LoadedModel
 from scorefield.models import ScoreModel
 
-__all__ = ["operator", "places", "read_mask", "read_truth"]
-
 _LIGHT = 128  # grey level from which a pixel of a mask picture is light
 _ARRAYS = (".npy", ".npz")
 _MOST = 4096  # random projections: a matrix of as many rows is held, and its square is decomposed

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from scorefield.loaded import LoadedModel
     from scorefield.models import ScoreModel
 
-__all__ = ["parser", "run"]
-
 _GAPS = ("", "nan", "na", "n/a", "null")
 _STEPS, _BATCH = 100, 256
 

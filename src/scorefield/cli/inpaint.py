@@ -4,8 +4,6 @@ from jsonargparse import ArgumentParser, Namespace
 
 from scorefield.cli.options import MASKS, MEASURED, REPLACED, Whole1, command, restoring
 
-__all__ = ["parser", "run"]
-
 
 def parser() -> ArgumentParser:
     """Return the parser of the command."""

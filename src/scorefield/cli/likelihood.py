@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from scorefield.models import ScoreModel
     from scorefield.training import Parallel
 
-__all__ = ["held_out", "parser", "run"]
-
 _N = 100
 
 

@@ -26,8 +26,6 @@ from scorefield.cli.options import LEVELS
 from scorefield.cli.threads import use_threads
 from scorefield.errors import ConfigError, ScorefieldError
 
-__all__ = ["COMMANDS", "build_parser", "main"]
-
 COMMANDS = ("quickstart", "toy", "train", "sample", "inpaint", "solve", "impute", "evaluate", "likelihood", "race")
 COMMANDS += ("tune", "compress", "suggest", "demo", "reproduce", "convert", "doctor")
 """Modules of this package with ``parser()`` and ``run(args)``; the first line of a module is the command's in ``--help``."""

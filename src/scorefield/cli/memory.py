@@ -15,8 +15,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 
-__all__ = ["keep_freed", "load_torch"]
-
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of malloc.h
 _KEPT = 2**30  # bytes of free memory at the end of the heap, from which on they are handed back
 _OWN_MAPPING = 2**25  # bytes from which on a tensor has pages of its own, handed back with it; more is not accepted

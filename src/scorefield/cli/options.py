@@ -9,33 +9,6 @@ from jsonargparse.typing import restricted_number_type, restricted_string_type
 from scorefield.cli.kinds import table
 from scorefield.errors import ConfigError
 
-__all__ = [
-    "DRAWN",
-    "EXAMPLE",
-    "LEVELS",
-    "MASKS",
-    "MEASURED",
-    "REPLACED",
-    "Finite",
-    "NotNegative",
-    "Positive",
-    "Whole0",
-    "Whole1",
-    "Whole2",
-    "command",
-    "data_dir",
-    "device",
-    "drawing",
-    "judge",
-    "judge_of",
-    "model",
-    "plugin",
-    "refuse",
-    "report",
-    "restoring",
-    "sampling",
-]
-
 # Their names are what a refusal says was expected.
 Whole0 = restricted_number_type("a whole number, at least 0", int, (">", -1))
 Whole1 = restricted_number_type("a whole number, at least 1", int, (">=", 1))

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from scorefield.sampling import Samples
 
-__all__ = ["parser", "run"]
-
 _SHOWN = 64
 _FRAMES = 48
 

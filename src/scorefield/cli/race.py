@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from scorefield.grids.local_errors import Flow
     from scorefield.training import Each
 
-__all__ = ["parser", "run"]
-
 _EVALUATIONS = (6, 9, 13, 19, 27, 39)
 _MANY = (*_EVALUATIONS, 79, 159, 319)
 _POINTS, _PATHS = 500, 50

@@ -15,8 +15,6 @@ from scorefield.cli.options import command
 from scorefield.errors import ConfigError
 from scorefield_claims.catalogue import BUDGETS, CLAIMS
 
-__all__ = ["parser", "run"]
-
 _DIED = (
     "its process ended, or another's that ran beside it: killed, or out of memory; run it again, what is done is kept"
 )

@@ -31,8 +31,6 @@ from scorefield.sampling import sample
 from scorefield.training import pick_device
 from scorefield.units import INSIDE, Units
 
-__all__ = ["NOISE", "Problem", "Subject", "restore", "subject"]
-
 NOISE = 0.05
 _SETTINGS = {  # the default of each setting of a method, and the methods that have it
     "resample": (10, ("repaint",)),

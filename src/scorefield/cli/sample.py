@@ -8,8 +8,6 @@ from scorefield.cli.console import warn
 from scorefield.cli.files import is_picture, writable
 from scorefield.cli.options import Whole1, command, sampling
 
-__all__ = ["parser", "run"]
-
 
 def parser() -> ArgumentParser:
     """Return the parser of the command."""

@@ -13,8 +13,6 @@ from scorefield.loaded import LoadedModel
 from scorefield.models import ScoreModel
 from scorefield.training import Each, Parallel, Parts, fingerprint, in_turn
 
-__all__ = ["once", "shared"]
-
 _NAME = 100  # bytes of the result's name in that of the folder: file systems take 255
 
 

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
     from scorefield.guidance import LinearOperator
 
-__all__ = ["parser", "run"]
-
 
 def parser() -> ArgumentParser:
     """Return the parser of the command."""

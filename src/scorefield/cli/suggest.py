@@ -11,8 +11,6 @@ from scorefield.cli.files import writable, write_text
 from scorefield.cli.kinds import table
 from scorefield.cli.options import Positive, Whole1, command, data_dir, report
 
-__all__ = ["parser", "run"]
-
 
 def parser() -> ArgumentParser:
     """Return the parser of the command."""

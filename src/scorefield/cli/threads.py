@@ -13,8 +13,6 @@ from typing import NamedTuple
 
 from scorefield.cli.console import note, warn
 
-__all__ = ["use_threads"]
-
 _THREADS = re.compile(r"\s*0*[1-9]\d*\s*(,.*)?")  # further numbers are of loops within loops
 
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from scorefield.sampling import Samples
     from scorefield.toys import Plan, Toy
 
-__all__ = ["parser", "run"]
-
 _TINY = {"steps": 4, "batch_size": 32, "n": 50, "frames": 3}
 
 

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from scorefield.training import Parallel
     from scorefield.training.signals import StopSignals
 
-__all__ = ["configure", "follow", "parser", "run"]
-
 SECTIONS = {
     "data": "what to learn",
     "process": "forward noising",

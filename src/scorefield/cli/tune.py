@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from scorefield.loaded import LoadedModel
     from scorefield.models import ScoreModel
 
-__all__ = ["parser", "run"]
-
 _CHURNS = (0.0, 3.0, 10.0)
 _SHARES = (1.0, 0.5, 0.0)  # of the run's own weight of autoguidance
 _LEAST = 100

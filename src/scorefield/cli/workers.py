@@ -11,8 +11,6 @@ from typing import TypeVar
 
 import torch
 
-__all__ = ["each"]
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 

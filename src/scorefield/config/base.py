@@ -5,8 +5,6 @@ from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator, model_validator
 
-__all__ = ["Section", "of_usual_kinds"]
-
 
 def of_usual_kinds(section: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of a section in which parts that name no kind are of the kind that is their default."""

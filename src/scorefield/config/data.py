@@ -18,8 +18,6 @@ from scorefield.data.arrays import Channels
 from scorefield.data.folder import same_classes
 from scorefield.errors import ConfigError
 
-__all__ = ["DataConfig"]
-
 _DRAWN = 50_000  # examples of a density
 _CHANNELS = 4  # more of them on the first axis of a series or volume are told by data.channels
 

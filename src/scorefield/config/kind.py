@@ -16,8 +16,6 @@ from scorefield.errors import ConfigError
 if TYPE_CHECKING:
     from scorefield.config.kinds import Room
 
-__all__ = ["Itself", "Kind", "unsaid"]
-
 
 @dataclass(frozen=True)
 class Itself:

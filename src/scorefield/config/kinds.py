@@ -25,8 +25,6 @@ from scorefield.config.kind import Itself, Kind, unsaid
 from scorefield.config.signature import Maker, Parameter, signature
 from scorefield.errors import ConfigError
 
-__all__ = ["Room", "describe", "kinds", "parameters", "register"]
-
 _ROOMS: dict[str, "Room"] = {}
 _GROUP = "scorefield.kinds"
 

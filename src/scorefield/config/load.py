@@ -14,8 +14,6 @@ from scorefield._checks import Refused
 from scorefield.config.migrate import migrated
 from scorefield.errors import ConfigError, ScorefieldError
 
-__all__ = ["merge", "parse_yaml", "read_yaml", "refusals", "to_yaml", "validate"]
-
 _LIMIT = 2**18  # bytes: a configuration is a page of text
 _DEPTH = 12
 

@@ -11,8 +11,6 @@ from scorefield.data import Dataset
 from scorefield.errors import ConfigError, DataError
 from scorefield.units import INSIDE, Units
 
-__all__ = ["measured"]
-
 _VALUES = 2**22  # numbers looked at in one go: 32 MiB in float64
 _OF_DATA = ("sigma_data", "mean_data")
 

@@ -17,8 +17,6 @@ from typing import Any
 
 from scorefield.config import usual
 
-__all__ = ["flat_sampling", "migrated", "named", "stored"]
-
 # The first edition's defaults of multilevel_dsm.
 _LADDER = {"kind": "geometric", "sigma_1": 1.0, "sigma_L": 0.01, "levels": 10}
 _OF_GRID = ("t", "rho", "sigma_min", "sigma_max", "ratios")

@@ -9,8 +9,6 @@ from pathlib import Path
 
 from scorefield.errors import ConfigError
 
-__all__ = ["load_plugins", "plugin_at_fault"]
-
 _NAMED = "scorefield_plugin_"
 
 

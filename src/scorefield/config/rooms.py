@@ -24,21 +24,6 @@ from scorefield.preconditioning import DataNet, Denoiser, FlowNet, LadderNet, No
 from scorefield.sampling import Sampler
 from scorefield.units import Units
 
-__all__ = [
-    "DENSITY",
-    "GRID",
-    "LEVELS",
-    "MODEL",
-    "NETWORK",
-    "OBJECTIVE",
-    "PROCESS",
-    "ROOMS",
-    "SAMPLER",
-    "TIMES",
-    "WEIGHT",
-    "ModelKind",
-]
-
 
 class ModelKind(Kind):
     """A model and the units of its data.

@@ -40,9 +40,6 @@ from scorefield.processes import VE
 from scorefield.training import Optimization
 from scorefield.training.parallel import Sharding, checked_device, pick_device
 
-__all__ = ["DataConfig", "RunConfig", "TrainConfig"]
-
-
 _OF_RUN = ("guide_step", "seed")  # settings of the optimisation that the run says elsewhere
 _Minimise: Any = create_model(
     "_Minimise",

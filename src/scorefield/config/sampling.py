@@ -17,8 +17,6 @@ from scorefield.grids.local_errors import Flow
 from scorefield.processes import Process
 from scorefield.sampling import Sampler
 
-__all__ = ["SamplingConfig", "changed"]
-
 _PLACES = 48  # with 96, no level of a trained mnist-small moves by more than 2 %
 
 

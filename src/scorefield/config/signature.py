@@ -10,8 +10,6 @@ from jaxtyping import AbstractArray
 from torch import Tensor
 from typing_extensions import TypeAliasType
 
-__all__ = ["Maker", "Numbers", "Parameter", "signature"]
-
 Maker = Callable[..., Any]
 Numbers = TypeAliasType("Numbers", Union[float, list["Numbers"]])  # noqa: UP007 a string is no operand of |
 Sections = Callable[[object], object]

@@ -14,8 +14,6 @@ from scorefield.data import Dataset
 from scorefield.errors import DataError
 from scorefield.units import Units
 
-__all__ = ["advise", "suggested"]
-
 _AT_ONCE = 256  # examples
 
 

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["sampling", "section"]
-
 _LOGNORMAL = {"kind": "lognormal"}
 _SECTIONS: dict[str, dict[str, dict[str, Any]]] = {
     "objective": {

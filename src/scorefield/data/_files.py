@@ -5,8 +5,6 @@ from pathlib import Path
 
 from scorefield.errors import DataError
 
-__all__ = ["refusal", "regular_file"]
-
 
 def refusal(path: str | os.PathLike[str], found: str, expected: str, remedy: str) -> DataError:
     """Return the error, to be raised, that names the file and says what to do about it."""

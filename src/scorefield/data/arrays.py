@@ -14,8 +14,6 @@ from scorefield.data._files import refusal, regular_file
 from scorefield.data.dataset import Dataset
 from scorefield.errors import DataError
 
-__all__ = ["ARRAYS", "Channels", "class_numbers", "dataset_of", "from_array_file", "read_array"]
-
 Channels = Literal["first", "last", "none"]
 
 ARRAYS = "a .npy or .npz file of numbers"

@@ -17,8 +17,6 @@ from scorefield._noise import Stream, derive_seed
 from scorefield.data.dataset import Dataset, coins, dequantize_rows
 from scorefield.errors import ConfigError
 
-__all__ = ["Batch", "Batches", "DensityBatches", "Samplable"]
-
 
 class Batch(NamedTuple):
     """Rows of data and, where there are any, their class numbers."""

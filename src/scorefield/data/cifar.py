@@ -20,8 +20,6 @@ from scorefield.data.dataset import Dataset
 from scorefield.data.download import RemoteFile, fetch, listing
 from scorefield.errors import DataError
 
-__all__ = ["CIFAR10_CLASSES", "cifar10"]
-
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 """What the labels 0 to 9 stand for."""
 

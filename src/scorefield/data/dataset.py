@@ -15,8 +15,6 @@ from scorefield._noise import Stream, derive_seed
 from scorefield._philox import words
 from scorefield.errors import DataError
 
-__all__ = ["Dataset", "coins", "dequantize", "dequantize_rows", "keep_share", "quantize"]
-
 # U has 16 bits: with the byte's eight they fill float32's 24 exactly, so nothing is rounded, up to the next
 # grey level or at all, and ⌊256 x⌋ is the byte again.
 _BITS = 16

@@ -5,8 +5,6 @@ import torch
 
 from scorefield.data.dataset import Dataset
 
-__all__ = ["digits"]
-
 _TEST = 297
 
 

@@ -14,8 +14,6 @@ from typing import IO
 from scorefield._replacing import replacing
 from scorefield.errors import DataError
 
-__all__ = ["RemoteFile", "fetch", "listing"]
-
 _TIMEOUT = 30.0  # seconds of silence before the next mirror is tried
 
 

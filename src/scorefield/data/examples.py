@@ -15,8 +15,6 @@ from scorefield.data.batches import Batch, Batches, DensityBatches, Samplable
 from scorefield.data.dataset import Dataset
 from scorefield.errors import ConfigError
 
-__all__ = ["LoaderBatches", "batches_of"]
-
 
 @runtime_checkable
 class ArrayLike(Protocol):

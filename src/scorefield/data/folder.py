@@ -27,8 +27,6 @@ from scorefield.data.dataset import Dataset
 from scorefield.data.tables import TABLE_SUFFIXES, from_table_file
 from scorefield.errors import ConfigError, DataError
 
-__all__ = ["decode_image", "from_folder", "from_path", "read_image", "same_classes"]
-
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 # Named one by one: some of the other decoders run programs.
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")

@@ -20,8 +20,6 @@ from jaxtyping import UInt8
 
 from scorefield.data._files import refusal, regular_file
 
-__all__ = ["read_idx"]
-
 MAX_BYTES = 1 << 27  # the largest file of the MNIST family unpacks to 47 MB
 MAX_RANK = 4
 _CHUNK = 1 << 20

@@ -19,8 +19,6 @@ from scorefield.data.idx import read_idx
 from scorefield.data.sources import FASHION_MNIST, KMNIST, MNIST, Pair, Source
 from scorefield.errors import DataError
 
-__all__ = ["fashion_mnist", "kmnist", "mnist"]
-
 _CLASSES = 10
 _SIDE = 28
 

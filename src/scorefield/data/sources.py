@@ -5,8 +5,6 @@ from typing import NamedTuple
 
 from scorefield.data.download import RemoteFile
 
-__all__ = ["FASHION_MNIST", "KMNIST", "MNIST", "Pair", "Source"]
-
 
 class Pair(NamedTuple):
     """The two files of a training or test set."""

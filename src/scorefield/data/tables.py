@@ -18,8 +18,6 @@ from scorefield.data._files import refusal, regular_file
 from scorefield.data.arrays import dataset_of
 from scorefield.data.dataset import Dataset
 
-__all__ = ["LABELS", "TABLE_SUFFIXES", "delimiter_of", "from_table_file", "write_table"]
-
 TABLE_SUFFIXES = (".csv", ".tsv")
 _EXPECTED = "a table of numbers, a line per example, columns apart by commas, semicolons or tabs"
 LABELS = ("label", "labels")

@@ -16,8 +16,6 @@ from scorefield._values import ByValue
 from scorefield.errors import ConfigError
 from scorefield.units import Moments
 
-__all__ = ["Density", "KnownScore", "Noised", "Planar", "Scale", "compose", "count", "one_scale"]
-
 Scale = Float[Tensor, "*b"] | float
 
 

@@ -10,8 +10,6 @@ from torch import Tensor
 from scorefield.densities.base import Planar, count
 from scorefield.units import Moments
 
-__all__ = ["Checkerboard"]
-
 
 @dataclass(frozen=True)
 class Checkerboard(Planar):

@@ -11,8 +11,6 @@ from scorefield._tensors import flatten, floating
 from scorefield.densities.base import Density, KnownScore, Scale, one_scale
 from scorefield.units import Moments
 
-__all__ = ["Product", "Similarity"]
-
 
 class Product(KnownScore):
     """Independent parts laid side by side: an event is the concatenation of one vector of each part.

@@ -24,8 +24,6 @@ from scorefield._tensors import promoted
 from scorefield.densities.base import Noised, Planar, count
 from scorefield.units import Moments
 
-__all__ = ["Banana", "Funnel", "Ring", "TwoMoons"]
-
 
 @dataclass(frozen=True)
 class Ring(Planar):

@@ -19,8 +19,6 @@ from scorefield._tensors import flatten, floating, like
 from scorefield.densities.base import KnownScore, Noised, count
 from scorefield.units import Moments
 
-__all__ = ["Empirical"]
-
 _PAIRS_AT_ONCE = 2**23  # distances held at a time: 64 MiB in float64, whatever the data set's size
 
 

@@ -21,8 +21,6 @@ from scorefield._tensors import flatten, like, promoted
 from scorefield.densities.base import KnownScore, compose, count, one_scale
 from scorefield.units import Moments
 
-__all__ = ["Gaussian", "GaussianMixture"]
-
 Scale = Float[Tensor, "*b"] | float
 Numbers = Tensor | Sequence[float] | float
 

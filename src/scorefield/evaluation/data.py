@@ -13,8 +13,6 @@ from scorefield.config.data import DataConfig
 from scorefield.data import Dataset, quantize
 from scorefield.errors import ConfigError, DataError
 
-__all__ = ["LEAST", "RealData", "labelled_examples", "real_data"]
-
 LEAST = 12
 """Rows that all measures can be taken of: halves of them have the five neighbours of balls, and a tenth of a half is two."""
 

@@ -21,8 +21,6 @@ from scorefield.samplers import Ancestral
 from scorefield.sampling import Sampler, Transition, sample
 from scorefield.units import INSIDE
 
-__all__ = ["impute"]
-
 _NOISE = 0.01  # of the known, in standard deviations of the data
 _USUAL = Karras(100)
 

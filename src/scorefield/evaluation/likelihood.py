@@ -16,8 +16,6 @@ from scorefield.metrics.estimate import mean
 from scorefield.models import ScoreModel
 from scorefield.training import Each, in_turn
 
-__all__ = ["TOLERANCE", "bits", "likelihood_of", "nats", "parts_of"]
-
 TOLERANCE = 1e-3
 """Of the solver in `likelihood_of`, relative and absolute."""
 

@@ -22,8 +22,6 @@ from scorefield.metrics import (
 )
 from scorefield.metrics.estimate import mean
 
-__all__ = ["evaluate_samples", "row"]
-
 _SHARES = ("confidence", "sure", "as_asked", "precision", "recall", "coverage", "c2st", "beyond")
 _SHOWN = 10  # samples that classifiers recognise most and least surely
 _NOT_NEGATIVE = ("frechet_distance", "density", "sliced_wasserstein")

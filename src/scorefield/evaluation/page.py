@@ -4,8 +4,6 @@ from typing import Any
 
 from scorefield.metrics import Estimate
 
-__all__ = ["calibration_page", "page", "render", "render_calibration", "render_likelihood"]
-
 _TITLES = {
     "confidence": "judge's mean confidence",
     "sure": "judge surer than 0.9",

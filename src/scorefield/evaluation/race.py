@@ -18,8 +18,6 @@ from scorefield.samplers import AdaptiveODE, AdaptiveSDE, DPMpp2M, Euler, Heun, 
 from scorefield.samplers.multistep import RULES
 from scorefield.sampling import Sampler, Samples, sample
 
-__all__ = ["RACERS", "Finish", "fitted_orders", "race", "race_paths"]
-
 RACERS: Mapping[str, Sampler] = {
     "Euler": Euler(),
     "Heun": Heun(),

@@ -13,8 +13,6 @@ from scorefield.metrics import ImageJudge
 from scorefield.models import ScoreModel
 from scorefield.sampling import Sampler
 
-__all__ = ["compared", "conditioned", "deviation", "measured"]
-
 _SIGMA_DATA = 0.5  # where the model states none: no values in [0, 1] have a larger standard deviation
 
 

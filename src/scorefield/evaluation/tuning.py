@@ -17,8 +17,6 @@ from torch import Tensor
 from scorefield.evaluation.data import RealData
 from scorefield.metrics import Estimate, ImageJudge, energy_distance, frechet_distance
 
-__all__ = ["Trial", "best", "halves", "told_apart"]
-
 _ERRORS = 2.0  # by how many standard errors a way must be nearer to be called so
 
 

@@ -21,18 +21,6 @@ from scorefield.grids.levels import Levels, descending, ends, evenly
 from scorefield.grids.local_errors import Flow, Held, errors_along
 from scorefield.processes import Process
 
-__all__ = [
-    "Constant",
-    "Counted",
-    "Fitted",
-    "Grid",
-    "Karras",
-    "Ladder",
-    "LogSNR",
-    "Uniform",
-    "times_of",
-]
-
 _EXPECTED = "a Grid, such as Karras(31), or a vector of two or more times"
 _KNOTS = 33
 _ROUNDING = 1e-14

@@ -12,8 +12,6 @@ from torch import Tensor
 from scorefield._checks import as_number, whole
 from scorefield.processes import Process
 
-__all__ = ["Levels", "cosine", "descending", "ends", "evenly", "geometric", "linear", "sigmoid"]
-
 Levels = Float[Tensor, " L"]
 Rungs = Annotated[int, Ge(1), Le(10_000)]
 

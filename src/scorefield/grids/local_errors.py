@@ -10,8 +10,6 @@ from scorefield._noise import Noise
 from scorefield.processes import Process
 from scorefield.units import Moments
 
-__all__ = ["Flow", "Held", "errors_along"]
-
 Held = Literal["noise", "data"]
 """What a sampler extrapolates from the levels before."""
 

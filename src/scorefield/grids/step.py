@@ -15,8 +15,6 @@ from torch import Tensor
 from scorefield._values import ByValue
 from scorefield.processes import Process
 
-__all__ = ["Step", "steps_of"]
-
 
 @dataclass(frozen=True)
 class Step(ByValue):

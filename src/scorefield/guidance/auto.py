@@ -18,8 +18,6 @@ from scorefield.grids import Step
 from scorefield.guidance.guided import Guided
 from scorefield.models import ScoreModel, State, Time, require_same_units
 
-__all__ = ["AutoGuided"]
-
 
 class AutoGuided(Guided):
     """D + w (D − D_weak) (Karras et al. 2024, Eq. 3, where their weight is 1 + w).

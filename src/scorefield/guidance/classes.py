@@ -18,8 +18,6 @@ from scorefield.errors import ConfigError
 from scorefield.guidance.guided import Guided
 from scorefield.models import Labels, NoisyModel, ScoreModel, State, Time, label_rows, require_same_units
 
-__all__ = ["ClassifierFree", "ClassifierGuided"]
-
 
 class ClassifierFree(Guided):
     """(1 + w) conditional − w unconditional, in any view: noise, score, denoised (Ho & Salimans 2022, Eq. 6).

@@ -3,8 +3,6 @@
 from scorefield._checks import require
 from scorefield.models import ScoreModel, State
 
-__all__ = ["Guided"]
-
 
 class Guided(ScoreModel):
     """A score model made of another one.

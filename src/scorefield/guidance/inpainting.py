@@ -24,8 +24,6 @@ from scorefield.guidance.guided import Guided
 from scorefield.models import ScoreModel, State, Time
 from scorefield.sampling import Sampler
 
-__all__ = ["Inpaint", "RePaint"]
-
 Memory = TypeVar("Memory", default=Any)
 
 

@@ -4,8 +4,6 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-__all__ = ["HIDDEN_PARTS", "hidden_part"]
-
 HIDDEN_PARTS = ("left", "right", "top", "bottom", "center", "vertical", "horizontal")
 
 

@@ -32,8 +32,6 @@ from scorefield.models import ScoreModel, State, Time
 from scorefield.sampling import Sampler
 from scorefield.units import UNCHANGED, Units
 
-__all__ = ["DPS", "MEASURED", "Guide", "LinearGaussian"]
-
 Memory = TypeVar("Memory", default=Any)
 MEASURED = "the model, which states the measurement,", "LinearGaussian(model, A, y, noise)"
 """What is asked of the model of a sampler that reads the measurement from it."""

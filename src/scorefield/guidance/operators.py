@@ -21,8 +21,6 @@ from scorefield._tensors import flatten, like, sum_event
 from scorefield.errors import ConfigError, DivergedError
 from scorefield.models import State
 
-__all__ = ["Blur", "Downsample", "LinearOperator", "Mask", "MatrixFree", "Measurement", "Project", "Variance"]
-
 Measurement = Float[Tensor, "b *m"]
 Variance = Float[Tensor, "*b"]
 

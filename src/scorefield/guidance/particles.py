@@ -27,8 +27,6 @@ from scorefield.guidance.measurement import MEASURED, Guide, LinearGaussian
 from scorefield.models import ScoreModel, State
 from scorefield.sampling import Sampler
 
-__all__ = ["Cloud", "Particles"]
-
 
 class Cloud(NamedTuple):
     """K particles of each of b samples, particle k of sample i in row k b + i, and what the model says there."""

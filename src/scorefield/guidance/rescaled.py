@@ -7,8 +7,6 @@ from scorefield.guidance.operators import LinearOperator, Measurement, Project, 
 from scorefield.models import State
 from scorefield.units import Units
 
-__all__ = ["Rescaled"]
-
 
 class Rescaled(LinearOperator):
     """A in a model's own coordinates: y ↦ A (c ⊙ y), where data are m + c ⊙ y.

@@ -21,8 +21,6 @@ from scorefield.processes import EDM, Process
 from scorefield.training import load_weights
 from scorefield.units import Moments, Units
 
-__all__ = ["Scheduled", "from_azula", "from_denoiser", "from_diffusers", "from_sbi"]
-
 _HALVINGS = 64  # of an interval of time: more than float64 can tell apart
 
 

@@ -17,8 +17,6 @@ from scorefield.interop.diffusers_files import json_of, weights_of
 from scorefield.interop.diffusers_latent import autoencoder_of
 from scorefield.processes import DDPM
 
-__all__ = ["Pipeline", "is_pipeline", "read_pipeline", "settings_of_pipeline"]
-
 _DISCRETE = (
     *(
         "DDPMScheduler",

@@ -10,8 +10,6 @@ from torch import Tensor
 
 from scorefield.errors import CheckpointError
 
-__all__ = ["json_of", "weights_of"]
-
 _WEIGHTS = "diffusion_pytorch_model"
 _HALVES = ("fp16", "bf16")
 _RENAMED = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}

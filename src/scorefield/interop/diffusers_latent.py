@@ -11,8 +11,6 @@ from torch import Tensor, nn
 from scorefield.errors import CheckpointError, ConfigError
 from scorefield.interop.diffusers_files import json_of, weights_of
 
-__all__ = ["LatentDecoder", "autoencoder_of", "read_decoder"]
-
 _PARTS = ("vqvae", "vae")
 _KNOWN = ("VQModel", "AutoencoderKL")
 

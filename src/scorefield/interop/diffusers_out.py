@@ -11,8 +11,6 @@ from torch import Tensor
 from scorefield._replacing import replacing
 from scorefield.errors import CheckpointError, ConfigError
 
-__all__ = ["write_pipeline"]
-
 _PREDICTION = {"noise": "epsilon", "velocity": "v_prediction", "data": "sample"}
 _SCHEDULE = {"cosine": "squaredcos_cap_v2"}
 _NEEDED = {

@@ -18,8 +18,6 @@ from scorefield.networks.adm import ADM
 from scorefield.networks.ncsnpp import NCSNpp
 from scorefield.networks.residual import Block
 
-__all__ = ["from_edm", "network_of_edm", "settings_of_edm"]
-
 _BLOCK = {
     "norm_in": "norm0",
     "conv_in": "conv0",

@@ -20,8 +20,6 @@ from torch import Tensor, _utils
 from scorefield.errors import CheckpointError
 from scorefield.interop.torch_file import plain_file, said, stored_whole
 
-__all__ = ["EDMNetwork", "read_edm"]
-
 
 @dataclass(frozen=True, eq=False)
 class EDMNetwork:

@@ -23,23 +23,6 @@ from scorefield.errors import CheckpointError
 from scorefield.interop import torch_file
 from scorefield.interop.recognition import BUFFER, Recognized, recognize
 
-__all__ = [
-    "PREFIX",
-    "Imported",
-    "Layout",
-    "Moments",
-    "Parts",
-    "Weights",
-    "adam_moments",
-    "adam_state",
-    "averages",
-    "prefixed",
-    "read_weights",
-    "state_dict",
-    "take_apart",
-    "write_weights",
-]
-
 Layout = Literal["ncsn", "ncsnv2", "score_sde"]
 Moments = dict[str, dict[str, Tensor]]  # Adam's step, exp_avg and exp_avg_sq, by the name of the parameter
 

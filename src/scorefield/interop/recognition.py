@@ -12,8 +12,6 @@ from scorefield.networks import CondRefineNet, NCSNv2Net
 from scorefield.networks.refinenet import Stages
 from scorefield.training.state import misfits
 
-__all__ = ["BUFFER", "Recognized", "recognize"]
-
 BUFFER = "sigmas"  # the one entry of their state dicts that is not a parameter
 
 

@@ -14,8 +14,6 @@ from scorefield.networks.ncsnpp import NCSNpp
 from scorefield.networks.resampling import BlurredConv, Filtered, StridedConv
 from scorefield.networks.residual import Attention, Block, Fourier
 
-__all__ = ["filter_of", "from_score_sde", "names_in_score_sde", "settings_of_score_sde", "to_score_sde"]
-
 _BLOCK = {
     "norm_in": "GroupNorm_0",
     "conv_in": "Conv_0",

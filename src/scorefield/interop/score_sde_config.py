@@ -12,8 +12,6 @@ from typing import Any, TypeGuard
 from scorefield.errors import ConfigError
 from scorefield.interop.score_sde import settings_of_score_sde
 
-__all__ = ["PUBLISHED", "Sections", "read_score_sde_config", "run_of_score_sde"]
-
 Sections = dict[str, dict[str, Any]]
 _DEFAULTS: Sections = {
     "training": {"sde": "vesde", "continuous": True, "likelihood_weighting": False, "batch_size": 128},

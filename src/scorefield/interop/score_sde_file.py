@@ -28,8 +28,6 @@ from scorefield.interop.recognition import BUFFER
 from scorefield.interop.score_sde import from_score_sde, names_in_score_sde, to_score_sde
 from scorefield.networks.ncsnpp import NCSNpp
 
-__all__ = ["ScoreSDEFile", "read_score_sde", "write_score_sde"]
-
 
 @dataclass(frozen=True, eq=False)
 class ScoreSDEFile:

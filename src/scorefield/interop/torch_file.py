@@ -13,8 +13,6 @@ from torch import Tensor
 from scorefield._replacing import replacing
 from scorefield.errors import CheckpointError
 
-__all__ = ["plain_file", "read", "said", "stored_whole", "write"]
-
 
 def read(path: Path) -> object:
     """Return what `torch.save` put into a file, its tensors on the CPU.

@@ -27,8 +27,6 @@ from scorefield.likelihood.decoder import ByteDecoder
 from scorefield.likelihood.flow import log_likelihood
 from scorefield.models import ScoreModel
 
-__all__ = ["bits_per_dim", "variational_bound"]
-
 
 def bits_per_dim(
     model: ScoreModel,

@@ -9,8 +9,6 @@ from torch import Tensor
 from scorefield.models import ScoreModel
 from scorefield.units import INSIDE, Units
 
-__all__ = ["BYTES", "Cells", "check_bytes"]
-
 BYTES = 256
 
 

@@ -23,8 +23,6 @@ from scorefield.likelihood.decoder import ByteDecoder
 from scorefield.likelihood.ladder import Ladder
 from scorefield.likelihood.stack import Stack
 
-__all__ = ["compress", "decompress", "opened"]
-
 _KIND = b"scorefield images "
 _MAGIC = _KIND + b"2\n"
 _HEADER = 1000  # bytes, at most

@@ -25,8 +25,6 @@ from scorefield.likelihood.cells import BYTES, Cells, check_bytes
 from scorefield.likelihood.neighbours import BEFORE, CONTEXTS, MARGIN, all_neighbours, as_planes, framed, neighbours
 from scorefield.models import ScoreModel, State
 
-__all__ = ["ByteDecoder"]
-
 _RATIO = 0.03
 _PSEUDOCOUNT = 3 / BYTES  # of every byte behind every denoised value, so that none is impossible
 _LEARNT, _ITERATIONS = 500, 100  # images that say how far neighbours are trusted, and rounds of doing so

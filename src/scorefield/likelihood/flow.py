@@ -28,8 +28,6 @@ from scorefield.densities import Density
 from scorefield.errors import ConfigError
 from scorefield.models import ScoreModel, State, probability_flow
 
-__all__ = ["LogLikelihood", "decode", "encode", "interpolate", "log_likelihood"]
-
 _EXACT_UP_TO = 64  # coordinates; beyond, an estimate by a few probes is cheaper than D products per evaluation
 
 

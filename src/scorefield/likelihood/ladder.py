@@ -30,8 +30,6 @@ from scorefield.likelihood.neighbours import as_planes
 from scorefield.likelihood.stack import PRECISION, Interval, Stack
 from scorefield.models import State
 
-__all__ = ["Ladder"]
-
 _POINTS = 4  # of a lattice, to a standard deviation
 _REACH = 8  # standard deviations beyond the data that lattices go to
 _POWER = -1 / 3

@@ -18,8 +18,6 @@ from jaxtyping import Float64, Int64
 
 from scorefield.likelihood.stack import PRECISION, Interval, Shift, Stack
 
-__all__ = ["Bell", "Lattice"]
-
 _PARTS = 32
 _MOST = 1 << 16
 _TOTAL = 1 << PRECISION

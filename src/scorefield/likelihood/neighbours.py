@@ -7,8 +7,6 @@ import torch.nn.functional as F
 from jaxtyping import Int64
 from torch import Tensor
 
-__all__ = ["BEFORE", "CONTEXTS", "MARGIN", "Neighbour", "all_neighbours", "as_planes", "framed", "neighbours"]
-
 # Rows and columns from a pixel to those asked: all are decoded before it.
 BEFORE = ((0, -1), (-1, 0), (-1, -1), (-1, 1), (0, -2), (-2, 0))
 CONTEXTS = 12

@@ -19,8 +19,6 @@ from jaxtyping import Int64, UInt64
 
 from scorefield.errors import DataError
 
-__all__ = ["PRECISION", "Find", "Interval", "Stack"]
-
 PRECISION = 26
 """A distribution shares out 2^26 numbers."""
 

@@ -17,8 +17,6 @@ from scorefield._tensors import home
 from scorefield.classifier import Classifier
 from scorefield.metrics.estimate import Estimate, mean
 
-__all__ = ["Calibration", "calibration"]
-
 _CHUNK = 1000
 _BINS = 15
 

@@ -9,8 +9,6 @@ from torch import Tensor
 from scorefield._checks import numbers
 from scorefield.errors import needing
 
-__all__ = ["ChainDiagnostics", "diagnose_chains"]
-
 
 @dataclass(frozen=True)
 class ChainDiagnostics:

@@ -21,8 +21,6 @@ from scorefield._tensors import recording
 from scorefield._values import ByValue
 from scorefield.metrics.estimate import Estimate, mean
 
-__all__ = ["ClassifierTest", "classifier_two_sample", "image_views"]
-
 _WIDTH, _BATCH, _RATE = 32, 64, 3e-3
 _MOST, _PASSES = 400, 25  # steps of a training, and how often it sees an image where they are fewer
 _RANKED = 100_000  # values of which ranks are read

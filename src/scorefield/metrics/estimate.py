@@ -17,8 +17,6 @@ from torch import Tensor
 from scorefield._checks import numbers
 from scorefield._tensors import flatten
 
-__all__ = ["Estimate", "mean"]
-
 Kernel = Callable[[Float[Tensor, "n D"], Float[Tensor, "m D"]], Float[Tensor, "n m"]]
 
 _ROWS = 1024  # rows of a kernel matrix held at a time

@@ -16,8 +16,6 @@ from scorefield.metrics.neighbourhoods import density_coverage, precision_recall
 from scorefield.metrics.resampling import half_sampling
 from scorefield.metrics.two_sample import c2st, energy_distance, mmd, sliced_wasserstein
 
-__all__ = ["SURE", "ImageJudge", "Measure", "evaluate"]
-
 SURE = 0.9
 """Confidence from which a judge counts as sure."""
 

@@ -15,8 +15,6 @@ from scorefield.metrics.estimate import Estimate, pair
 from scorefield.metrics.resampling import half_sampling
 from scorefield.metrics.two_sample import kernel_mmd
 
-__all__ = ["frechet_distance", "kernel_distance"]
-
 
 def frechet_distance(
     features_a: Float[Tensor, "n f"], features_b: Float[Tensor, "m f"], *, replicates: int = 20, seed: int = 0

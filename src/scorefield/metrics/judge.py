@@ -9,8 +9,6 @@ from scorefield.classifier import Classifier
 from scorefield.errors import ConfigError
 from scorefield.units import INSIDE
 
-__all__ = ["Judge"]
-
 _CHUNK = 1000
 
 

@@ -22,8 +22,6 @@ from torch import Tensor
 from scorefield._checks import numbers
 from scorefield.metrics.estimate import Estimate, mean, pair
 
-__all__ = ["Memorisation", "memorisation", "nearest_neighbours"]
-
 
 @dataclass(frozen=True)
 class Memorisation:

@@ -16,8 +16,6 @@ from scorefield._noise import generator_at
 from scorefield.densities import GaussianMixture
 from scorefield.metrics.estimate import Estimate, share
 
-__all__ = ["ModeWeights", "class_shares", "mode_jumps", "mode_weights"]
-
 _REFERENCE = 200_000  # draws behind the expected shares
 
 

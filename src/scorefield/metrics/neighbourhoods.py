@@ -21,8 +21,6 @@ from scorefield.metrics.estimate import Estimate
 from scorefield.metrics.resampling import half_sampling
 from scorefield.metrics.two_sample import near_zero
 
-__all__ = ["DensityCoverage", "PrecisionRecall", "density_coverage", "precision_recall"]
-
 _ROWS = 1024  # rows of a matrix of distances held at a time
 _ROUNDING = 2e-14  # of squared distances, in units of the squared lengths they are differences of
 

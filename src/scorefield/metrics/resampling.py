@@ -14,8 +14,6 @@ from torch import Tensor
 from scorefield._noise import derive_seed
 from scorefield.metrics.estimate import Estimate
 
-__all__ = ["half_sampling"]
-
 
 def half_sampling(
     statistic: Callable[..., Sequence[float]], *samples: Tensor, replicates: int = 20, seed: int = 0

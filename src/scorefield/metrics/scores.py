@@ -21,8 +21,6 @@ from scorefield.metrics.estimate import Estimate, mean, rows, u_statistic
 from scorefield.models import Exact, ScoreModel
 from scorefield.units import Units
 
-__all__ = ["fisher_divergence", "kernel_stein_discrepancy"]
-
 
 @torch.no_grad()
 def fisher_divergence(

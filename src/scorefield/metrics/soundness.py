@@ -9,8 +9,6 @@ from torch import Tensor
 from scorefield._checks import numbers
 from scorefield._tensors import flatten
 
-__all__ = ["Soundness", "soundness"]
-
 _PAIRS = 1000  # samples whose pairwise distances are averaged
 
 

@@ -18,8 +18,6 @@ from torch import Tensor
 from scorefield._checks import numbers
 from scorefield.metrics.estimate import Estimate, mean
 
-__all__ = ["STROKES", "Tails", "stroke_tails", "strokes"]
-
 STROKES = ("ink", "thickness", "slant", "size")
 _TAIL = 0.025  # share of real data beyond each of the two ends
 

@@ -10,8 +10,6 @@ from scorefield.models import ScoreModel
 from scorefield.samplers.langevin import Chain, MetropolisChain
 from scorefield.sampling import Transition
 
-__all__ = ["Trace", "TraceRow"]
-
 
 @dataclass(frozen=True)
 class TraceRow:

@@ -17,8 +17,6 @@ from scorefield._noise import generator_at
 from scorefield.errors import needing
 from scorefield.metrics.estimate import Estimate, Kernel, pair, row_means, share
 
-__all__ = ["c2st", "energy_distance", "mmd", "sliced_wasserstein", "wasserstein"]
-
 _SHORT = 2**32  # NumPy's seeds are below it
 Rows = Float[Tensor, "n *d"]
 

@@ -17,8 +17,6 @@ from torch import Tensor, nn
 
 from scorefield.networks.residual import Block, Positional, Style, image_shape, nearest_level, one_hot, require_shape
 
-__all__ = ["ADM"]
-
 Image = Float[Tensor, "b c h w"]
 
 

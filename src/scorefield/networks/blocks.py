@@ -15,8 +15,6 @@ from scorefield.errors import ConfigError
 from scorefield.networks.mlp import FourierFeatures
 from scorefield.networks.rows import Linear
 
-__all__ = ["Conditioning", "Maps", "ResidualBlock", "channel_norm", "convolution", "zeroed"]
-
 Maps = Float[Tensor, "b c *size"]
 
 Module = TypeVar("Module", bound=nn.Module)

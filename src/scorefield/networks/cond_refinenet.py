@@ -12,8 +12,6 @@ from scorefield._checks import whole
 from scorefield.networks.refinenet import RefineNet
 from scorefield.networks.refinenet_norms import ConditionalInstanceNormPlus
 
-__all__ = ["CondRefineNet"]
-
 
 class CondRefineNet(RefineNet):
     """The dilated, class-conditional RefineNet of NCSN (Song & Ermon 2019, appendix A): (x, level) ↦ s(x, σ_level).

@@ -11,8 +11,6 @@ from torch import Tensor, nn
 
 from scorefield.errors import ConfigError
 
-__all__ = ["MLP"]
-
 
 class MLP(nn.Module):
     """x and Fourier features of the noise condition, through ``depth`` hidden layers of SiLU.

@@ -29,8 +29,6 @@ from scorefield.networks.residual import (
     require_shape,
 )
 
-__all__ = ["NCSNpp"]
-
 Activation = Literal["silu", "elu", "relu", "leaky_relu"]
 _ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
     "silu": nn.SiLU,

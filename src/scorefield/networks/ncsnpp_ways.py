@@ -17,8 +17,6 @@ from torch import Tensor, nn
 from scorefield.networks.resampling import Filtered, double, halve
 from scorefield.networks.residual import Block, Style
 
-__all__ = ["Changer", "Down", "Image", "Join", "Route", "Up"]
-
 Image = Float[Tensor, "b c h w"]
 Route = Literal["standard", "skip", "residual"]
 Join = Literal["sum", "cat"]

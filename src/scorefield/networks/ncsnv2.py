@@ -12,8 +12,6 @@ from scorefield.errors import ConfigError
 from scorefield.networks.refinenet import RefineNet, Stages
 from scorefield.networks.refinenet_norms import InstanceNormPlus, Unnormalized
 
-__all__ = ["NCSNv2Net"]
-
 
 class NCSNv2Net(RefineNet):
     """The unconditional RefineNet of NCSNv2 (Song & Ermon 2020, Technique 3): (x, level) ↦ F(x)/σ_level.

@@ -14,8 +14,6 @@ from scorefield.networks.residual import require_shape
 from scorefield.networks.rows import Linear
 from scorefield.networks.unet import Stage, channels_last, grid_widths, shrink, widened
 
-__all__ = ["NoisyClassifier"]
-
 
 class NoisyClassifier(nn.Module):
     """Logits of p(label | noisy image); 0.7 M parameters at 28×28 and width 128.

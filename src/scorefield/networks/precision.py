@@ -12,8 +12,6 @@ from torch import Tensor, nn
 from scorefield._checks import one_of
 from scorefield.errors import ConfigError
 
-__all__ = ["LowPrecision", "Precision", "uses_bf16"]
-
 Precision = Literal["auto", "fp32", "bf16"]
 """Of a network's products; "auto" is bfloat16 where the device is faster in it, float32 elsewhere."""
 

@@ -19,8 +19,6 @@ from scorefield.errors import ConfigError
 from scorefield.networks.refinenet_blocks import Chain, Pool, Refine, Residual
 from scorefield.networks.refinenet_norms import MakeNorm, elu_of
 
-__all__ = ["RefineNet", "Stages"]
-
 Stages = Literal[4, 5, 6]
 
 

@@ -12,8 +12,6 @@ from torch import Tensor, nn
 
 from scorefield.networks.refinenet_norms import Levels, MakeNorm, Maps, elu_of
 
-__all__ = ["CRP", "MSF", "RCU", "Chain", "MeanPooledConv", "Pool", "Refine", "Residual", "conv3x3"]
-
 Pool = Callable[..., Tensor]  # torch.nn.functional.avg_pool2d or max_pool2d
 
 

@@ -15,17 +15,6 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-__all__ = [
-    "ConditionalInstanceNormPlus",
-    "InstanceNormPlus",
-    "Levels",
-    "MakeNorm",
-    "Maps",
-    "Unnormalized",
-    "elu_of",
-    "instance_norm_plus",
-]
-
 Maps = Float[Tensor, "b c h w"]
 Levels = Int[Tensor, " b"]
 MakeNorm = Callable[[int], nn.Module]  # channels ↦ a norm

@@ -17,8 +17,6 @@ from torch import Tensor, nn
 
 from scorefield._tensors import there
 
-__all__ = ["BlurredConv", "Filtered", "StridedConv", "changed", "double", "halve"]
-
 Image = Float[Tensor, "b c h w"]
 Taps = tuple[int, ...]
 Change = Literal["halve", "double"]

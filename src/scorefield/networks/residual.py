@@ -12,18 +12,6 @@ from torch import Tensor, nn
 from scorefield.errors import ConfigError
 from scorefield.networks.resampling import Change, Taps, changed
 
-__all__ = [
-    "Attention",
-    "Block",
-    "Fourier",
-    "Positional",
-    "Style",
-    "image_shape",
-    "nearest_level",
-    "one_hot",
-    "require_shape",
-]
-
 Image = Float[Tensor, "b c h w"]
 
 

@@ -9,8 +9,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["Linear", "kernel_depends_on_rows"]
-
 _FEWEST = 16
 
 

@@ -24,8 +24,6 @@ from scorefield.networks.blocks import Conditioning, Maps, ResidualBlock, channe
 from scorefield.networks.residual import require_shape
 from scorefield.networks.rows import kernel_depends_on_rows
 
-__all__ = ["UNet"]
-
 
 class Stage(nn.Module):
     """Residual blocks one after another, on one grid and under one condition."""

@@ -9,8 +9,6 @@ from torch import Tensor, nn
 from scorefield._tensors import like
 from scorefield.errors import ConfigError
 
-__all__ = ["UNet2D"]
-
 Image = Float[Tensor, "b c h w"]
 
 

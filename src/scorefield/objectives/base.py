@@ -8,8 +8,6 @@ from torch import Tensor
 from scorefield._noise import Source
 from scorefield.models import NoisyModel
 
-__all__ = ["Objective"]
-
 Model = TypeVar("Model", bound=NoisyModel, contravariant=True)
 
 

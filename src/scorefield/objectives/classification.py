@@ -10,8 +10,6 @@ from scorefield._noise import Source
 from scorefield.classifier import Classifier
 from scorefield.objectives.times import TimeLaw, UniformTime, noised
 
-__all__ = ["CrossEntropy"]
-
 
 @dataclass(frozen=True)
 class CrossEntropy:

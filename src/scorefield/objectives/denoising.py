@@ -19,8 +19,6 @@ from scorefield.models import ScoreModel
 from scorefield.objectives.times import OneLevel, TimeLaw, UniformTime, noised
 from scorefield.objectives.weights import Weight, sigma_weight
 
-__all__ = ["DAE", "DSM", "MultiLevelDSM"]
-
 
 @dataclass(frozen=True)
 class DSM:

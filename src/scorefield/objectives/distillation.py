@@ -20,8 +20,6 @@ from scorefield.grids import Grid, Karras
 from scorefield.models import ScoreModel, State, require_same_units
 from scorefield.sampling import Sampler, sample
 
-__all__ = ["Distillation"]
-
 _NONE = 1e-9  # of a level: so near to the end of the process the division by 1 − r would leave rounding alone
 
 

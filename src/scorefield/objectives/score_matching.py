@@ -25,8 +25,6 @@ from scorefield.models import ScoreModel, State
 from scorefield.objectives.times import OneLevel, TimeLaw, UniformTime, noised
 from scorefield.objectives.weights import Weight, sigma_weight
 
-__all__ = ["SSM", "SSMVR", "FiniteDifferenceSSM", "FisherDivergence", "ImplicitSM"]
-
 Projection = Literal["gaussian", "rademacher", "sphere"]
 
 

@@ -12,8 +12,6 @@ from scorefield._noise import Source, standard_normal, uniform_like
 from scorefield.models import State
 from scorefield.processes import Process
 
-__all__ = ["LogNormal", "OneLevel", "TimeLaw", "UniformTime", "noised"]
-
 
 class TimeLaw(Protocol):
     """A map from u ~ U[0, 1), one number per example, to times of a process."""

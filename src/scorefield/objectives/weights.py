@@ -12,17 +12,6 @@ from torch import Tensor
 from scorefield._checks import positive
 from scorefield.processes import Process
 
-__all__ = [
-    "EDMWeight",
-    "MinSNRWeight",
-    "Weight",
-    "edm_weight",
-    "likelihood_weight",
-    "min_snr_weight",
-    "sigma_weight",
-    "unit_weight",
-]
-
 
 class Weight(Protocol):
     """A function (process, t) ↦ w(t), one number per example."""

@@ -9,8 +9,6 @@ from matplotlib.axes import Axes
 
 from scorefield.plotting.sheet import Placed, sheet
 
-__all__ = ["Shares", "share_bars", "weight_bars"]
-
 _COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#D55E00", "#0072B2", "#000000", "#8a7a00")
 
 

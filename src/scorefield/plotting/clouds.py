@@ -25,8 +25,6 @@ from scorefield.plotting.plane import Square, Terrain, in_parts, planar
 from scorefield.plotting.sheet import Placed, sheet
 from scorefield.sampling import Samples
 
-__all__ = ["histogram_panels", "sample_panels", "save_path_film", "trajectory_panels"]
-
 # Okabe & Ito's colours, distinguishable with every kind of colour vision.
 _COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#000000", "#56B4E9", "#8a7a00")
 _DOTS = 2000  # more would be a blot

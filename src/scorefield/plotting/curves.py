@@ -13,15 +13,13 @@ from scorefield.plotting.images import grid_image
 from scorefield.plotting.panels import picture_row
 from scorefield.plotting.sheet import Placed, plain, sheet
 
-__all__ = ["calibration_curve", "loss_curve", "race_curves", "sampler_comparison"]
-
 
 class _Value(Protocol):
     @property
     def value(self) -> float: ...
 
 
-class Level(Protocol):
+class _Level(Protocol):
     """A noise level, and what is known of a classifier there; `scorefield.metrics.Calibration` is one."""
 
     @property
@@ -32,7 +30,7 @@ class Level(Protocol):
     def confidence(self) -> _Value: ...
 
 
-class Finished(Protocol):
+class _Finished(Protocol):
     """Where a sampler ended; `scorefield.evaluation.race.Finish` is one."""
 
     @property
@@ -43,7 +41,7 @@ class Finished(Protocol):
     def error(self) -> float: ...
 
 
-def race_curves(path: Path | None, courses: Mapping[str, Sequence[Finished]], **placed: Unpack[Placed]) -> None:
+def race_curves(path: Path | None, courses: Mapping[str, Sequence[_Finished]], **placed: Unpack[Placed]) -> None:
     """Write the error of samplers against their evaluations, a panel for each model they were raced on."""
     with sheet(path, (5 * len(courses), 4), **placed) as figure:
         panels = figure.subplots(1, len(courses), squeeze=False)[0]
@@ -82,7 +80,7 @@ def sampler_comparison(
     picture_row(path, {title: grid_image(images) for title, images in panels.items()}, **placed)
 
 
-def calibration_curve(path: Path | None, levels: Sequence[Level], **placed: Unpack[Placed]) -> None:
+def calibration_curve(path: Path | None, levels: Sequence[_Level], **placed: Unpack[Placed]) -> None:
     """Write a classifier's accuracy and confidence against the noise level; on each other, if it is calibrated."""
     with sheet(path, (6, 3.6), **placed) as figure:
         axes = figure.subplots()

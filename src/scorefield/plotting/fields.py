@@ -19,8 +19,6 @@ from scorefield.models import Exact, ScoreModel
 from scorefield.plotting.plane import Square, Terrain, in_parts
 from scorefield.plotting.sheet import Placed, sheet
 
-__all__ = ["score_panels"]
-
 _FINE = 160  # pixels of the maps along one edge
 _ARROWS = 19  # arrows along one edge
 

@@ -14,8 +14,6 @@ from scorefield._checks import as_tensor, numbers, reals, whole
 from scorefield._replacing import replacing
 from scorefield.errors import ConfigError
 
-__all__ = ["exposed", "gif", "grid_image", "save_film", "save_frames", "save_grid", "to_unit"]
-
 Ends = tuple[float, float]
 UNIT: Ends = (0.0, 1.0)
 VECTOR = (".pdf", ".svg")

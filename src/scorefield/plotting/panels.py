@@ -11,8 +11,6 @@ from torch import Tensor
 
 from scorefield.plotting.sheet import Placed, plain, sheet
 
-__all__ = ["picture_row", "veil"]
-
 _VEIL = (0.25, 0.5, 0.85)  # a blue of middle lightness: neither ink nor paper
 
 

@@ -16,8 +16,6 @@ from scorefield._noise import generator_at
 from scorefield.densities import Density
 from scorefield.errors import ConfigError
 
-__all__ = ["Square", "Terrain", "mass_level"]
-
 _ROWS = 8192  # points evaluated at a time: a density with quadrature holds hundreds of numbers per point
 _MASSES = (0.99, 0.9, 0.5)
 _SHADES = ("#dbe9f4", "#b3cfe6", "#7fb0d6")

@@ -14,8 +14,6 @@ from scorefield._checks import as_number, require
 from scorefield._replacing import replacing
 from scorefield.errors import ConfigError
 
-__all__ = ["Placed", "plain", "sheet"]
-
 _UNDATED = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}  # the same figure is the same file
 
 _WIDTHS = 0.5, 200  # inches

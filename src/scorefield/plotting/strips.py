@@ -11,8 +11,6 @@ from scorefield.plotting.images import UNIT, Ends, exposed, grid_image
 from scorefield.plotting.panels import picture_row
 from scorefield.plotting.sheet import Placed
 
-__all__ = ["neighbour_strip", "sigma_strip"]
-
 _CELL = 0.85  # inches: room for a column's title
 
 

@@ -20,8 +20,6 @@ from torch import Tensor
 from scorefield._tensors import as_time, like
 from scorefield._values import ByValue
 
-__all__ = ["Process", "Time"]
-
 Time = Float[Tensor, "*b"]
 State = Float[Tensor, "b *d"]
 

@@ -9,8 +9,6 @@ import torch
 from scorefield._checks import increasing, positive
 from scorefield.processes.base import Process, Time
 
-__all__ = ["EDM", "VE", "VP", "PowerVE", "RectifiedFlow", "SubVP"]
-
 
 @dataclass(frozen=True)
 class VE(Process):

@@ -12,8 +12,6 @@ from scorefield._checks import increasing, one_of, positive
 from scorefield._tensors import there
 from scorefield.processes.base import Process, Time
 
-__all__ = ["DDPM"]
-
 Schedule = Literal["linear", "scaled_linear", "cosine"]
 
 

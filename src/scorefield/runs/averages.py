@@ -12,8 +12,6 @@ from scorefield.models import ScoreModel
 from scorefield.training import TrainState, load_weights
 from scorefield.training.posthoc import Weights
 
-__all__ = ["Averages"]
-
 _LEARNT = 2000  # images that the decoder learns from
 
 

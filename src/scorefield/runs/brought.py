@@ -11,8 +11,6 @@ from scorefield.interop import Weights
 from scorefield.preconditioning import Networked
 from scorefield.training import load_weights
 
-__all__ = ["NET", "Brought", "completed", "groups", "sized"]
-
 NET = "net."  # where a model keeps its network
 _SIZE = {1: 28, 3: 32}  # MNIST's and CIFAR-10's
 

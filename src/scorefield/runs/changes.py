@@ -2,8 +2,6 @@
 
 from typing import Any
 
-__all__ = ["FREE", "differences"]
-
 FREE = frozenset(
     {
         *("comment", "sampling", "guide.weight", "guide.interval", "data.dir"),

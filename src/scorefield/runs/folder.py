@@ -12,8 +12,6 @@ from scorefield.config import RunConfig, to_yaml
 from scorefield.errors import ConfigError
 from scorefield.training import StepRecord, environment
 
-__all__ = ["RunFolder"]
-
 
 class RunFolder:
     """The files of a run.

@@ -21,8 +21,6 @@ from scorefield.runs.ladders import bring_ladder
 from scorefield.runs.published import bring_diffusers, bring_edm, bring_score_sde
 from scorefield.training import checkpoint
 
-__all__ = ["In", "Out", "bring_in", "bring_out"]
-
 In = Literal["ncsn", "ncsnv2", "score_sde", "edm", "diffusers"]
 Out = Literal["ncsn", "ncsnv2", "score_sde", "diffusers"]
 _NETWORK: dict[Out, str] = {"ncsn": "cond_refinenet", "ncsnv2": "ncsnv2", "score_sde": "ncsnpp", "diffusers": "unet2d"}

@@ -14,8 +14,6 @@ from scorefield.interop import Imported, Layout, read_weights
 from scorefield.preconditioning import LadderNet
 from scorefield.runs.brought import Brought, completed, groups, sized
 
-__all__ = ["bring_ladder"]
-
 
 def bring_ladder(source: Path, layout: Layout, given: dict[str, Any], blamed: str, size: int | None) -> Brought:
     """Return the run in a file; arguments and errors are those of `scorefield.runs.foreign.bring_in`."""

@@ -14,8 +14,6 @@ from typing import Self
 
 from scorefield.errors import ConfigError
 
-__all__ = ["RunLock"]
-
 _held: set[int] = set()
 
 

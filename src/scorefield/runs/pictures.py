@@ -15,8 +15,6 @@ from scorefield.runs.folder import RunFolder
 from scorefield.samplers import AnnealedLangevin
 from scorefield.sampling import sample
 
-__all__ = ["draw_due", "draw_grid", "draw_way"]
-
 _SHOWN = 64  # samples in a grid
 _FILMED = 16  # of them in the film: noise does not compress
 _ROWS, _COLUMNS = 8, 12  # of the strip

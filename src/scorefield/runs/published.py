@@ -19,8 +19,6 @@ from scorefield.networks import NCSNpp
 from scorefield.preconditioning import Networked
 from scorefield.runs.brought import Brought, completed, groups, sized
 
-__all__ = ["bring_diffusers", "bring_edm", "bring_score_sde", "settings"]
-
 _EDM_LICENCE = (
     "CC BY-NC-SA 4.0, as all weights of EDM are: to share and adapt with attribution, alike, and not for money"
 )

@@ -37,8 +37,6 @@ from scorefield.training import (
 from scorefield.training.posthoc import Weights
 from scorefield.training.sharding import gathered
 
-__all__ = ["Run"]
-
 
 class Run:
     """Training in a folder that holds everything of it.

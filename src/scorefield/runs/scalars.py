@@ -6,8 +6,6 @@ from pathlib import Path
 
 from scorefield.training import StepRecord
 
-__all__ = ["tensorboard"]
-
 _ELSE = "scalars go to metrics.jsonl only"
 
 

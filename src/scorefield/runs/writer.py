@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
-__all__ = ["Writer"]
-
 
 class Writer:
     """One thread that writes one thing at a time; what it meets is raised where `check` is called."""

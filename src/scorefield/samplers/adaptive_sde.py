@@ -33,8 +33,6 @@ from scorefield.grids import Step
 from scorefield.models import ScoreModel, State
 from scorefield.sampling import Sampler
 
-__all__ = ["AdaptiveSDE", "Walk"]
-
 _KAPPA = 1e-12, 1e12  # wherever a process begins and ends, a seed has one path
 _DEPTH = 20
 _SAFETY, _CHANGE = 0.9, (0.2, 5.0)

@@ -22,8 +22,6 @@ from scorefield.grids import Step
 from scorefield.models import KnowsDensity, ScoreModel, State
 from scorefield.sampling import Sampler
 
-__all__ = ["MALA", "AnnealedLangevin", "Chain", "Langevin", "LangevinCorrector", "MetropolisChain"]
-
 Convention = Literal["paper", "code"]
 
 

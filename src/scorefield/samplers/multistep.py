@@ -26,8 +26,6 @@ from scorefield.grids.local_errors import Held
 from scorefield.models import ScoreModel, State
 from scorefield.sampling import Sampler
 
-__all__ = ["RULES", "Multistep", "Rule"]
-
 Floats = npt.NDArray[np.float64]
 
 

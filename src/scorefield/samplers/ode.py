@@ -21,8 +21,6 @@ from scorefield.grids import Step
 from scorefield.models import ScoreModel, State, probability_flow
 from scorefield.sampling import Sampler
 
-__all__ = ["AdaptiveODE", "Euler", "Heun"]
-
 
 @dataclass(frozen=True)
 class Euler(Sampler[None]):

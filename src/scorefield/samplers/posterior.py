@@ -18,8 +18,6 @@ from scorefield.grids.local_errors import Held
 from scorefield.models import ScoreModel, State
 from scorefield.sampling import Sampler
 
-__all__ = ["DDIM", "Ancestral", "DPMpp2M", "ReverseDiffusion"]
-
 
 @dataclass(frozen=True)
 class ReverseDiffusion(Sampler[None]):

@@ -11,8 +11,6 @@ from scorefield.grids import Step
 from scorefield.models import ScoreModel, State
 from scorefield.sampling import Sampler
 
-__all__ = ["PredictorCorrector"]
-
 Corrected = TypeVar("Corrected", default=Any)
 Predicted = TypeVar("Predicted", default=Any)
 

@@ -8,8 +8,6 @@ from scorefield.grids import Step
 from scorefield.models import ScoreModel, State
 from scorefield.sampling import Sampler
 
-__all__ = ["EulerMaruyama"]
-
 
 @dataclass(frozen=True)
 class EulerMaruyama(Sampler[None]):

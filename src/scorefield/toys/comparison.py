@@ -19,8 +19,6 @@ from scorefield.sampling import Samples, sample
 from scorefield.toys.known import REPEATS, Plan, Toy, chains
 from scorefield.toys.measures import Rows
 
-__all__ = ["draw", "pictures", "transitions"]
-
 _BATCH = 2048  # activations of the network that stay in a core's cache: twice as fast as one batch of 20 000
 _FILMED = 400
 

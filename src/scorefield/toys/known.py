@@ -16,8 +16,6 @@ from scorefield.processes import VE
 from scorefield.samplers import AnnealedLangevin, Heun, Langevin
 from scorefield.sampling import Sampler
 
-__all__ = ["REPEATS", "TOYS", "Chain", "Plan", "Toy", "chains", "described", "plan"]
-
 REPEATS = 40  # Langevin steps on each level of the annealing
 _FLOW_STEPS = 64
 

@@ -24,8 +24,6 @@ from scorefield.preconditioning import Denoiser
 from scorefield.toys.known import Plan, Toy
 from scorefield.training import Optimization, StepRecord, TrainState, load_weights, train
 
-__all__ = ["OBJECTIVES", "learn", "objective"]
-
 _LEVELS = 24  # of the ladder
 
 

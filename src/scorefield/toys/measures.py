@@ -15,8 +15,6 @@ from scorefield.models import Exact, ScoreModel
 from scorefield.plotting import Square, mass_level
 from scorefield.sampling import Samples
 
-__all__ = ["Rows", "field_errors", "sample_measures", "table", "weights"]
-
 Rows = Mapping[str, Mapping[str, Samples]]
 Weights = dict[str, dict[str, ModeWeights]]
 

@@ -30,8 +30,6 @@ from scorefield.errors import CheckpointError
 from scorefield.training import checkpoint_files as files
 from scorefield.training.checkpoint_files import JSON, MANIFEST, SCHEMA, STATE
 
-__all__ = ["JSON", "SCHEMA", "Checkpoint", "clean", "latest", "load", "save"]
-
 _STEP = re.compile(r"step-([0-9]{8,})~?")  # "~": the former copy of a step that is being replaced
 _TEMPORARY = ".tmp-"
 

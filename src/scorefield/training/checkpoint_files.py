@@ -19,9 +19,6 @@ from torch import Tensor
 
 from scorefield.errors import CheckpointError
 
-__all__ = ["JSON", "MANIFEST", "SCHEMA", "STATE", "encode", "read", "read_manifest", "read_state"]
-__all__ += ["read_tensors", "read_verified", "sync", "write", "write_tensors"]
-
 JSON: TypeAlias = bool | int | float | str | list[Any] | dict[str, Any] | None
 
 SCHEMA = 1
@@ -105,7 +102,7 @@ def _compared(path: Path, tensors: Mapping[str, Tensor], dtypes: Mapping[str, st
                 raise _altered(path)
             for expected in x.reshape(-1).view(torch.uint8).split(_CHUNK):
                 found = bytearray(len(expected))  # which compares with what shows its bytes as fast as memory is read
-                if file.readinto(found) != len(expected) or found != memoryview(expected.numpy()):
+                if file.readinto(found) != len(expected) or found != expected.numpy().data:
                     raise _altered(path)
                 digest.update(found)
         if len(places) != len(tensors) or file.read(1):

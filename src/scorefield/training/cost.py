@@ -14,8 +14,6 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-__all__ = ["Cost", "cost"]
-
 _WEIGHT = 4  # bytes of a float32
 _COPIES = 5  # weights, gradients, average, two moments
 _PASSES = 3  # a backward pass costs two forward ones

@@ -9,8 +9,6 @@ import torch
 
 import scorefield
 
-__all__ = ["environment"]
-
 
 def environment(device: torch.device) -> dict[str, Any]:
     """Return what a result depends on besides its configuration."""

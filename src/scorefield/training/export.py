@@ -8,8 +8,6 @@ from scorefield._replacing import making
 from scorefield.errors import CheckpointError
 from scorefield.training import checkpoint
 
-__all__ = ["export"]
-
 
 def export(source: checkpoint.Checkpoint, folder: Path, finish: Callable[[Path], object] = lambda _: None) -> None:
     """Write ``folder``, a checkpoint that `scorefield sample` accepts and training does not need.

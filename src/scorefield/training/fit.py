@@ -20,8 +20,6 @@ from scorefield.training.parallel import OneProcess
 from scorefield.training.record import StepRecord
 from scorefield.training.state import TrainState, load_weights
 
-__all__ = ["fit"]
-
 Model = TypeVar("Model", bound=NoisyModel)
 
 

@@ -24,8 +24,6 @@ from scorefield.training.record import StepRecord, diagnosis, look_back
 from scorefield.training.sharding import full
 from scorefield.training.state import TrainState
 
-__all__ = ["BatchStream", "check_labels", "train"]
-
 
 class BatchStream(Protocol):
     """Batches as a function of their number: `scorefield.data.Batches` or `DensityBatches`."""

@@ -18,8 +18,6 @@ from torch import Tensor
 
 from scorefield.training.sharding import full, in_shares, shared_as
 
-__all__ = ["Muon", "orthogonal"]
-
 _MOMENTUM = 0.95
 _LEAST = 16  # rows and columns: the first and the last layer, of few channels, are Adam's
 

@@ -11,8 +11,6 @@ from scorefield._noise import Stream
 from scorefield.networks.precision import Precision, uses_bf16
 from scorefield.training.posthoc import LONGEST
 
-__all__ = ["Optimization"]
-
 Share = Annotated[float, Ge(0), Lt(1)]
 Length = Annotated[float, Gt(0), Le(LONGEST)]
 

@@ -21,8 +21,6 @@ from torch.nn.parallel import DistributedDataParallel
 from scorefield.errors import ConfigError, ScorefieldError
 from scorefield.training.sharding import DifferentiatedOnce, shard
 
-__all__ = ["Accelerated", "OneProcess", "Parallel", "Sharded", "Sharding", "checked_device", "pick_device", "processes"]
-
 Sharding = Literal["none", "full"]
 
 

@@ -17,8 +17,6 @@ from torch import Tensor
 from scorefield._replacing import replacing
 from scorefield.training.parallel import Parallel
 
-__all__ = ["Each", "Parts", "fingerprint", "in_turn"]
-
 Each = Callable[[str, int, Callable[[int], tuple[Tensor, ...]]], Sequence[tuple[Tensor, ...]]]
 """(name, count, work) ↦ work(0), …, work(count − 1), wherever they are computed."""
 

@@ -24,8 +24,6 @@ from torch import Tensor
 from scorefield.errors import CheckpointError
 from scorefield.training import checkpoint
 
-__all__ = ["LONGEST", "Snapshot", "Weights", "exponent", "group", "grouped", "rebuild", "snapshots", "updated"]
-
 LONGEST = 0.28
 """Just below √(1/12), the length of the average in which all steps count alike."""
 

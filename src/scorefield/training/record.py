@@ -12,8 +12,6 @@ from scorefield.errors import DivergedError
 from scorefield.training.sharding import full
 from scorefield.training.state import TrainState
 
-__all__ = ["StepRecord", "diagnosis", "look_back"]
-
 _HELP = "Lower the learning rate, clip gradients, use fp32, or look for non-finite values in the data."
 
 

@@ -21,8 +21,6 @@ from scorefield.models import NoisyModel
 if TYPE_CHECKING:
     from torch.distributed.tensor import DTensor
 
-__all__ = ["DifferentiatedOnce", "full", "gathered", "in_shares", "shard", "shared_as"]
-
 _TENSOR = "torch.distributed.tensor"  # takes a second and a half to import; before it is, no tensor is in shares
 
 

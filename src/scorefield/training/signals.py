@@ -7,8 +7,6 @@ import signal
 from collections.abc import Callable
 from types import FrameType
 
-__all__ = ["StopSignals"]
-
 
 class StopSignals:
     """A context in which ``received`` becomes the number of the first signal to stop, instead of the process dying.

@@ -18,8 +18,6 @@ from scorefield.training.parallel import Parallel
 from scorefield.training.posthoc import Weights, group, grouped, updated
 from scorefield.training.sharding import full, gathered, in_shares, shared_as
 
-__all__ = ["TrainState"]
-
 
 @dataclass
 class TrainState:

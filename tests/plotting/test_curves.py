@@ -1,6 +1,5 @@
 """Curves and bars: what is drawn is what was measured, each at its place."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -8,16 +7,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from scorefield.evaluation.race import Finish
+from scorefield.metrics import ModeWeights
 from scorefield.plotting import loss_curve, race_curves, share_bars
-
-
-@dataclass
-class Shares:
-    n: int
-    shares: list[float]
-    low: list[float]
-    high: list[float]
-    expected: list[float]
 
 
 def test_the_running_mean_stands_at_the_end_of_what_it_is_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,7 +35,7 @@ def test_evaluations_are_numbers_as_people_write_them(tmp_path: Path, monkeypatc
 
 def test_bars_reach_from_one_end_of_their_interval_to_the_other() -> None:
     axes = Figure().subplots()
-    share_bars(axes, {"one": Shares(50, [0.3, 0.7], [0.25, 0.5], [0.5, 0.75], [0.4, 0.6])})
+    share_bars(axes, {"one": ModeWeights(50, [0.3, 0.7], [0.25, 0.5], [0.5, 0.75], [0.4, 0.6], 0.1)})
     bars = axes.containers[-1] if hasattr(axes.containers[-1], "errorbar") else axes.containers[0]
     assert [bar.get_height() for bar in bars] == [0.3, 0.7]
     (reach,) = bars.errorbar.lines[2]
@@ -55,6 +46,8 @@ def test_bars_reach_from_one_end_of_their_interval_to_the_other() -> None:
 
 def test_every_name_has_its_bars() -> None:
     axes = Figure().subplots()
-    share_bars(axes, {f"sampler {k}": Shares(50, [0.3, 0.7], [0.2, 0.6], [0.4, 0.8], [0.5, 0.5]) for k in range(9)})
+    share_bars(
+        axes, {f"sampler {k}": ModeWeights(50, [0.3, 0.7], [0.2, 0.6], [0.4, 0.8], [0.5, 0.5], 0.1) for k in range(9)}
+    )
     named = axes.get_legend_handles_labels()[1]
     assert {f"sampler {k}" for k in range(9)} <= set(named)

@@ -7,14 +7,13 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 from PIL import Image
-from test_curves import Shares
 
 from scorefield import plotting
 from scorefield.densities import Gaussian
 from scorefield.errors import ConfigError
 from scorefield.evaluation.race import Finish
 from scorefield.grids import Karras
-from scorefield.metrics import Calibration, Estimate
+from scorefield.metrics import Calibration, Estimate, ModeWeights
 from scorefield.models import Exact
 from scorefield.plotting import Square, Terrain
 from scorefield.processes import VE
@@ -31,7 +30,7 @@ CASES = {
     "loss_curve": ([1, 2], [2.0, 1.0]),
     "calibration_curve": ([LEVEL],),
     "race_curves": ({"exact": [Finish("Heun", 9, 0.1), Finish("Heun", 17, 0.02)]},),
-    "weight_bars": ({"exact": {"one": Shares(9, [0.3, 0.7], [0.2, 0.5], [0.5, 0.8], [0.4, 0.6])}},),
+    "weight_bars": ({"exact": {"one": ModeWeights(9, [0.3, 0.7], [0.2, 0.5], [0.5, 0.8], [0.4, 0.6], 0.1)}},),
     "score_panels": (EXACT, EXACT, torch.tensor(0.5), SQUARE),
     "sample_panels": ({"exact": {"Euler": DRAWN}}, TERRAIN),
     "histogram_panels": ({"Euler": DRAWN}, NORMAL, SQUARE),

@@ -21,8 +21,6 @@ from scorefield.processes import EDM, Process
 from scorefield.training import load_weights
 from scorefield.units import Moments, Units
 
-_HALVINGS = 64  # of an interval of time: more than float64 can tell apart
-
 
 class _Pipeline(Protocol):
     """A pipeline of diffusers for pixels: a UNet2DModel and a scheduler."""
@@ -159,7 +157,7 @@ class _Denoised(ScoreModel):
 
 @dataclass(frozen=True)
 class Scheduled(Process):
-    """A process of which α and σ are given as a function of t; the time of a ratio is found by bisection.
+    """A process of which α and σ are given as a function of t.
 
     Args:
         schedule: t ↦ (α, σ), of torch operations that can be differentiated; σ/α increases.
@@ -174,12 +172,3 @@ class Scheduled(Process):
     def alpha_sigma(self, t: Float[Tensor, "*b"]) -> tuple[Float[Tensor, "*b"], Float[Tensor, "*b"]]:
         """Return what the schedule says."""
         return self.schedule(t)
-
-    def time(self, ratio: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
-        """Return the t at which σ/α is ``ratio``, or the nearer end."""
-        low, high = torch.full_like(ratio, self.t_min), torch.full_like(ratio, self.t_max)
-        for _ in range(_HALVINGS):
-            middle = (low + high) / 2
-            before = self.ratio(middle) < ratio
-            low, high = torch.where(before, middle, low), torch.where(before, high, middle)
-        return high

@@ -1,7 +1,6 @@
 """The names of this package: each is written here once, for type checkers, and is imported from here when it is first used."""
 
 from .bars import (
-    Shares as Shares,
     share_bars as share_bars,
     weight_bars as weight_bars,
 )

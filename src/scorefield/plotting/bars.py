@@ -1,47 +1,19 @@
 """Shares with their intervals, as bars."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol, Unpack
+from typing import Unpack
 
 import numpy as np
 from matplotlib.axes import Axes
 
+from scorefield.metrics import ModeWeights
 from scorefield.plotting.sheet import Placed, sheet
 
 _COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#D55E00", "#0072B2", "#000000", "#8a7a00")
 
 
-class Shares(Protocol):
-    """What is drawn: shares of the modes, their intervals, and what they should be (`scorefield.metrics.ModeWeights`)."""
-
-    @property
-    def n(self) -> int:
-        """Samples counted."""
-        ...
-
-    @property
-    def shares(self) -> Sequence[float]:
-        """Of each mode."""
-        ...
-
-    @property
-    def low(self) -> Sequence[float]:
-        """Lower ends of the intervals."""
-        ...
-
-    @property
-    def high(self) -> Sequence[float]:
-        """Upper ends of the intervals."""
-        ...
-
-    @property
-    def expected(self) -> Sequence[float]:
-        """The true shares."""
-        ...
-
-
-def share_bars(axes: Axes, shares: Mapping[str, Shares]) -> None:
+def share_bars(axes: Axes, shares: Mapping[str, ModeWeights]) -> None:
     """Draw shares of the modes: a group of bars per mode, a colour per name, 95 % intervals, a dashed line at the truth."""
     width = 0.84 / len(shares)
     for k, (name, found) in enumerate(shares.items()):
@@ -58,7 +30,7 @@ def share_bars(axes: Axes, shares: Mapping[str, Shares]) -> None:
     axes.tick_params(labelsize=9)
 
 
-def weight_bars(path: Path | None, panels: Mapping[str, Mapping[str, Shares]], **placed: Unpack[Placed]) -> None:
+def weight_bars(path: Path | None, panels: Mapping[str, Mapping[str, ModeWeights]], **placed: Unpack[Placed]) -> None:
     """Write the shares of the modes (`share_bars`), a panel per score."""
     with sheet(path, (5.2 * len(panels), 4.2), **placed) as figure:
         grid = np.atleast_1d(figure.subplots(1, len(panels), sharey=True))

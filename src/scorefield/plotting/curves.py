@@ -9,25 +9,10 @@ from jaxtyping import Float
 from matplotlib.ticker import FuncFormatter, LogFormatter
 from torch import Tensor
 
+from scorefield.metrics import Calibration
 from scorefield.plotting.images import grid_image
 from scorefield.plotting.panels import picture_row
 from scorefield.plotting.sheet import Placed, plain, sheet
-
-
-class _Value(Protocol):
-    @property
-    def value(self) -> float: ...
-
-
-class _Level(Protocol):
-    """A noise level, and what is known of a classifier there; `scorefield.metrics.Calibration` is one."""
-
-    @property
-    def ratio(self) -> float: ...
-    @property
-    def accuracy(self) -> _Value: ...
-    @property
-    def confidence(self) -> _Value: ...
 
 
 class _Finished(Protocol):
@@ -80,7 +65,7 @@ def sampler_comparison(
     picture_row(path, {title: grid_image(images) for title, images in panels.items()}, **placed)
 
 
-def calibration_curve(path: Path | None, levels: Sequence[_Level], **placed: Unpack[Placed]) -> None:
+def calibration_curve(path: Path | None, levels: Sequence[Calibration], **placed: Unpack[Placed]) -> None:
     """Write a classifier's accuracy and confidence against the noise level; on each other, if it is calibrated."""
     with sheet(path, (6, 3.6), **placed) as figure:
         axes = figure.subplots()

@@ -60,8 +60,7 @@ def run(args: Namespace) -> int:
     from scorefield.cli.drawing import count, parse_seeds
     from scorefield.cli.likelihood import held_out
     from scorefield.config import refusals
-    from scorefield.evaluation import LEAST, evaluate_samples, page, real_data, render
-    from scorefield.plotting import save_grid
+    from scorefield.evaluation import LEAST, evaluate_samples, real_data, render
     from scorefield.pretrained import load_judge, load_trained
     from scorefield.training import environment, processes
 
@@ -117,15 +116,7 @@ def run(args: Namespace) -> int:
             "seconds": loaded.seconds,
         }
         report["environment"] = environment(device)
-        picture = is_picture(loaded.drawn)
-        if picture:
-            with written(out / "grid.png") as place:
-                save_grid(place, x[:_SHOWN], ends=loaded.model.ends)
-            known = found["classifier_two_sample"]["as they are"]
-            with written(out / "recognised.png") as place:
-                save_grid(place, x[known["recognised"] + known["passed"]], 10, ends=loaded.model.ends)
-        write_text(out / "evaluation.json", json.dumps(report, indent=2) + "\n")
-        write_text(out / "README.md", page(report, loaded.config.name, picture=picture))
+        _write(out, loaded, x, report)
     print(json.dumps(report) if args.json else f"{render(report)}\n\nWritten to {out}")
     return 0
 
@@ -183,6 +174,22 @@ def _drawn(
         "evaluations_per_sample": drawn.evaluations,
         "seconds": {"sampling": round(drawn.seconds, 3)},
     }
+
+
+def _write(out: Path, loaded: "LoadedModel[ScoreModel]", x: "Tensor", report: dict[str, Any]) -> None:
+    """Write the report, as JSON and as a page, and pictures of samples that are images."""
+    from scorefield.evaluation import page
+    from scorefield.plotting import save_grid
+
+    picture = is_picture(loaded.drawn)
+    if picture:
+        with written(out / "grid.png") as place:
+            save_grid(place, x[:_SHOWN], ends=loaded.model.ends)
+        known = report["classifier_two_sample"]["as they are"]
+        with written(out / "recognised.png") as place:
+            save_grid(place, x[known["recognised"] + known["passed"]], 10, ends=loaded.model.ends)
+    write_text(out / "evaluation.json", json.dumps(report, indent=2) + "\n")
+    write_text(out / "README.md", page(report, loaded.config.name, picture=picture))
 
 
 def _check_likelihood(args: Namespace, data: "RealData") -> None:

@@ -102,19 +102,26 @@ def run(args: Namespace) -> int:
             "environment": environment(place),
         }
         write_text(out / "race.json", json.dumps(told, indent=2) + "\n")
+    print(json.dumps(told) if args.json else f"{_table(args.model, found, told['orders'])}\n\nWritten to {out}")
+    return 0
+
+
+def _table(model: str, found: "dict[str, list[Finish]]", orders: dict[str, float]) -> str:
+    """Return the races as text."""
+    from scorefield.evaluation.race import RACERS
+
     lines = [
-        f"distance from the true end of the flow, of {args.model}, after so many evaluations; orders with an exact score",
+        f"distance from the true end of the flow, of {model}, after so many evaluations; orders with an exact score",
         f"{'':26}" + "".join(f"{most:>10}" for most in _EVALUATIONS) + "  order",
     ]
     for name in RACERS:
         errors = [finish.error for finish in found["learned"] if finish.sampler == name]
-        lines.append(f"{name:26}" + "".join(f"{error:10.2e}" for error in errors) + f"  {told['orders'][name]:.2f}")
+        lines.append(f"{name:26}" + "".join(f"{error:10.2e}" for error in errors) + f"  {orders[name]:.2f}")
     lines.append(
         "AdaptiveSDE, exact score:   "
         + ", ".join(f"{p.error:.1e} for {p.evaluations:.0f} evaluations" for p in found["paths"])
     )
-    print(json.dumps(told) if args.json else "\n".join([*lines, f"\nWritten to {out}"]))
-    return 0
+    return "\n".join(lines)
 
 
 def _kept(each: "Each", name: str, work: "Callable[[], list[Finish]]") -> "list[Finish]":

@@ -10,7 +10,8 @@ SETUP = """\
 import numpy as np
 import torch
 import scorefield as sf
-from scorefield import advice, config, data, guidance, likelihood, metrics, networks, plotting, pretrained, training
+from scorefield import advice, config, data, evaluation, guidance, hub, interop, likelihood
+from scorefield import metrics, networks, plotting, pretrained, toys, training
 
 ring = sf.GaussianMixture.ring()  # eight modes on a circle, in the plane
 process = sf.VE(sigma_min=0.01, sigma_max=20.0)

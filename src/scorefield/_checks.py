@@ -18,14 +18,14 @@ Wanted = TypeVar("Wanted")
 
 
 class Refused(ConfigError):
-    """An argument that cannot be; where it was written, in which file or option, whoever called knows."""
+    """An argument that is refused; the caller knows in which file or option it was written."""
 
 
 def require(kind: type[Wanted], value: object, what: str, such_as: str) -> Wanted:
-    """Return a value, if it is of a kind.
+    """Return a value if it has the expected type.
 
     Raises:
-        ConfigError: naming what was expected, what came, and the way from one to the other where it is plain.
+        ConfigError: it has another; the message names what was expected, what was received and, where it is plain, how to convert it.
     """
     if isinstance(value, kind):
         return value
@@ -40,7 +40,7 @@ def require(kind: type[Wanted], value: object, what: str, such_as: str) -> Wante
 
 
 def called(value: object, what: str, such_as: str) -> None:
-    """Refuse what cannot be called, and a class, which would make an object of its arguments.
+    """Refuse what is not callable, and classes: calling one would construct an object.
 
     Raises:
         ConfigError: naming what was expected and what came.
@@ -54,7 +54,7 @@ def whole(value: object, what: str, least: int | None = None, most: int | None =
     """Return Python's own integer, whichever library it comes from.
 
     Raises:
-        ConfigError: it is no whole number, less than ``least``, or more than ``most``.
+        ConfigError: it is not a whole number, is less than ``least``, or is more than ``most``.
     """
     try:
         number = operator.index(value)  # pyright: ignore[reportArgumentType]  what has no index is refused
@@ -72,7 +72,7 @@ def number(value: object, what: str, least: float = -math.inf) -> float:
     """Return Python's own finite number, whichever library it comes from.
 
     Raises:
-        ConfigError: it is no such number, or less than ``least``.
+        ConfigError: it is not such a number, or is less than ``least``.
     """
     found = as_number(value)
     if not (math.isfinite(found) and found >= least):
@@ -82,7 +82,7 @@ def number(value: object, what: str, least: float = -math.inf) -> float:
 
 
 def as_number(value: object) -> float:
-    """Return Python's own number, whichever library it comes from; NaN for what is none."""
+    """Return Python's own number, whichever library it comes from; NaN for anything else."""
     try:
         return math.nan if isinstance(value, str | bytes) else float(value)  # pyright: ignore[reportArgumentType]  refused
     except (OverflowError, RuntimeError, TypeError, ValueError):
@@ -125,7 +125,7 @@ def one_of(choices: Iterable[str], value: object, what: str) -> None:
     """Refuse a word that is not among the choices.
 
     Raises:
-        ConfigError: listing them, the nearest first to be seen.
+        ConfigError: the message lists the choices and names the nearest.
     """
     known = list(choices)
     if value not in known:
@@ -135,7 +135,7 @@ def one_of(choices: Iterable[str], value: object, what: str) -> None:
 
 
 def as_tensor(x: object) -> Tensor | None:
-    """Return a tensor as it is, and arrays and lists of numbers as one; None for anything else, and where numbers are masked."""
+    """Return a tensor unchanged, arrays and lists of numbers as a tensor; None for anything else, masked arrays included."""
     if isinstance(x, Tensor) or np.ma.is_masked(x):
         return x if isinstance(x, Tensor) else None
     try:
@@ -148,7 +148,7 @@ def from_array(x: Shaped[np.ndarray, "..."]) -> Tensor:
     """Return an array of numbers as a tensor, in the same memory where PyTorch can have them there: in its order, and to be written to.
 
     Raises:
-        TypeError: of what is no number.
+        TypeError: the array holds something other than numbers.
     """
     if x.dtype.kind == "f" and x.dtype.itemsize > 8:
         x = x.astype(np.float64)
@@ -160,10 +160,10 @@ def from_array(x: Shaped[np.ndarray, "..."]) -> Tensor:
 
 
 def booleans(x: object, what: str, true: str) -> Tensor:
-    """Return a tensor of what is true or false.
+    """Return a boolean tensor.
 
     Raises:
-        ConfigError: something else; numbers are not taken for truths, since masks of others are true where theirs are 0.
+        ConfigError: it is something else; numbers are refused, since in some libraries 0 marks what a mask selects.
     """
     value = as_tensor(x)
     if value is None or value.dtype != torch.bool:
@@ -176,7 +176,7 @@ def numbers(x: object, what: str) -> Tensor:
     """Return a tensor, an array or a list of real numbers as a tensor, in its own type.
 
     Raises:
-        ConfigError: something else; complex numbers, which a conversion would strip of their imaginary parts.
+        ConfigError: it is something else, or complex: a conversion would drop the imaginary parts.
     """
     holder = isinstance(getattr(x, "x", None), Tensor)  # a Dataset is a sequence, too
     value = None if holder else as_tensor(x)
@@ -198,7 +198,7 @@ def reals(x: object, what: str) -> Tensor:
     """Return a tensor of real numbers: floats keep their precision, whole numbers become float32.
 
     Raises:
-        ConfigError: what no tensor of real numbers can be made of, truths and bytes, or values that are not finite.
+        ConfigError: it is something else, booleans and bytes included, or has values that are not finite.
     """
     value = numbers(x, what)
     if value.dtype == torch.bool:

@@ -1,4 +1,4 @@
-"""What a draw of a trained model may be asked, and how it ends: latents become images, and samples of 8-bit data bytes."""
+"""Settings of drawing from a trained model, and how samples end: latents are decoded to images, samples of 8-bit data to bytes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace

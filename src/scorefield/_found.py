@@ -56,7 +56,7 @@ def find(name: str | os.PathLike[str], warn: Warn) -> checkpoint.Checkpoint:
 
 
 def described(found: checkpoint.Checkpoint) -> tuple[RunConfig, tuple[int, ...]]:
-    """Return the configuration of a checkpoint, in this edition's form, and the shape of an example.
+    """Return the configuration of a checkpoint, in today's form, and the shape of an example.
 
     Raises:
         CheckpointError: it has none.
@@ -68,7 +68,7 @@ def described(found: checkpoint.Checkpoint) -> tuple[RunConfig, tuple[int, ...]]
 
 
 def _meant(name: str, path: Path) -> str:
-    """Return what somebody who gave a name of nothing may have meant."""
+    """Return a suggestion for a name under which nothing is found."""
     if os.path.isfile(path):
         return f"a file of another project becomes a run by: scorefield convert {shlex.quote(name)} --out RUN"
     if near := get_close_matches(name, shipped_models(), n=1):

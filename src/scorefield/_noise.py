@@ -30,14 +30,14 @@ def generator_at(seed: int) -> torch.Generator:
     """Return a generator of PyTorch's on the CPU at a seed, whichever library that comes from.
 
     Raises:
-        ConfigError: no whole number of 64 bits.
+        ConfigError: the seed is not a whole number of 64 bits.
     """
     return torch.Generator().manual_seed(whole(seed, "seed", -(2**63), 2**64 - 1))
 
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Let PyTorch's global generator, from which layers draw their initial weights, start at ``seed``; it is left as it was."""
+    """Seed PyTorch's global generator, from which layers draw their initial weights, and restore its state on leaving."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield
@@ -114,7 +114,7 @@ class _Counters:
 class Noise:
     """A stream of noise in which row i is a function of ``seeds[i]`` alone.
 
-    Not of the batch it stands in, the device, the number of processes or the global generator.
+    It does not depend on the batch that the row is in, the device, the number of processes or the global generator.
 
     Args:
         seeds: one non-negative integer per row; equal seeds give equal rows.

@@ -1,4 +1,4 @@
-"""Models of noisy data, whatever they tell of it: of which process and units they are, and the labels that condition each row."""
+"""What all models of noisy data share: their process, their units, and the labels that each row is conditioned on."""
 
 import copy
 from collections.abc import Callable
@@ -20,7 +20,7 @@ Time = Float[Tensor, "*b"] | float
 
 
 class NoisyModel(nn.Module):
-    """What looks at noisy states x_t of a `Process` at every t, and may be conditioned on a label per row.
+    """A model that is evaluated at noisy states x_t of a `Process`, at every t, and may be conditioned on a label per row.
 
     Attributes:
         process: the forward process, of data in the model's own coordinates.
@@ -44,13 +44,13 @@ class NoisyModel(nn.Module):
         return like(alpha, x), like(sigma, x)
 
     def condition(self, labels: Labels | None) -> Self:
-        """Return the model conditioned on ``labels``, which shares this one's parameters; None: on nothing.
+        """Return the model conditioned on ``labels``, which shares this one's parameters; None removes the condition.
 
         Args:
             labels: a class for all rows, or one per row, shape (b,).
 
         Raises:
-            ConfigError: the model knows no classes, or not these.
+            ConfigError: the model takes no labels, or not these.
         """
         if labels is None:
             return self if self.labels is None else self._with(labels=None)
@@ -70,7 +70,7 @@ class NoisyModel(nn.Module):
         """Return the model of the rows ``index`` of a batch.
 
         A model whose rows have conditions of their own (a label, an observation) is one model per row; code that takes a batch apart, as
-        `sample` and adaptive solvers do, gets the model of a part here. Rows may repeat. All other models are their own rows.
+        `sample` and adaptive solvers do, gets the model of a part here. Rows may repeat. All other models return themselves.
         """
         parts = {name: part for name, part in self._modules.items() if isinstance(part, NoisyModel)}
         taken: dict[str, object] = {name: part.rows(index) for name, part in parts.items()}
@@ -126,7 +126,7 @@ def network_inputs(model: NoisyModel, x: State, noise: Tensor) -> tuple[Tensor, 
 
 
 def require_same_units(model: NoisyModel, what: str, other: NoisyModel) -> None:
-    """Refuse two models whose coordinates mean different things: of other processes, or of data in other units.
+    """Refuse two models whose coordinates mean different things: models of different processes, or of data in different units.
 
     Raises:
         ConfigError: naming both.

@@ -56,11 +56,11 @@ def like(a: Tensor, x: Tensor) -> Tensor:
 def floating(x: Tensor, event: tuple[int, ...] | None = None) -> Tensor:
     """Return a state as it is.
 
-    Whole numbers, to which scales and means would be rounded, are refused, and other events than those a density is of, which would be
-    broadcast.
+    Whole numbers are refused, since scales and means would be rounded to them, and so are events of another shape than the density's, which
+    would broadcast.
 
     Raises:
-        ConfigError: it is no tensor of floating-point numbers, or not of shape (b, *event).
+        ConfigError: it is not a tensor of floating-point numbers, or not of shape (b, *event).
     """
     if not isinstance(x, Tensor):  # pyright: ignore[reportUnnecessaryIsInstance]  arrays come, whatever types say
         raise ConfigError(
@@ -84,7 +84,7 @@ def promoted(x: Tensor, event: tuple[int, ...]) -> Tensor:
 def there(a: Tensor, x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
     """Return ``a`` on the device of x, in its dtype or another.
 
-    To a GPU without waiting for what it is at, from it of course not before it is done.
+    A copy to a GPU does not wait for it; a copy from it waits until it has computed ``a``.
     """
     return a.to(x.device, dtype or x.dtype, non_blocking=x.is_cuda)
 
@@ -93,7 +93,7 @@ def as_time(t: Tensor | float) -> Tensor:
     """Return a time as a tensor; a number becomes one of shape (), whole numbers become float64.
 
     Raises:
-        ConfigError: what is no number, nor several.
+        ConfigError: it is neither a number nor a tensor of real numbers.
     """
     if not isinstance(t, Tensor):
         try:
@@ -106,7 +106,7 @@ def as_time(t: Tensor | float) -> Tensor:
 
 
 def as_constant(a: Tensor) -> Tensor:
-    """Return ``a``, or a copy that derivatives may depend on where it was made in inference mode, which has been left."""
+    """Return ``a``; of a tensor made in inference mode, a copy that automatic differentiation accepts."""
     return a.clone() if a.is_inference() and not torch.is_inference_mode_enabled() else a
 
 
@@ -154,7 +154,7 @@ def require_numbers(model: nn.Module | None = None) -> None:
 
 
 def looked_at(device: torch.device) -> int:
-    """Return after how many steps numbers are read from a device: each on a CPU, few on a GPU, which is not waited for till then."""
+    """Return how many steps pass between reads from a device: one on a CPU, more on a GPU, since each read waits for it."""
     return 20 if device.type == "cuda" else 1
 
 
@@ -164,7 +164,7 @@ def flatten(x: Float[Tensor, "b *d"]) -> Float[Tensor, "b n"]:
 
 
 def same_state(a: Float[Tensor, "b *d"], b: Float[Tensor, "b *d"]) -> bool:
-    """Return whether a state is still the one that was remembered; the usual case, one tensor, waits for no device."""
+    """Return whether a state is still the one that was remembered; where it is the same tensor, as usual, no device is waited for."""
     return a is b or torch.equal(a, b)
 
 

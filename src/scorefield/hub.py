@@ -28,7 +28,7 @@ _DATASETS = ("mnist", "fashion_mnist")  # those the Hub knows by the names used 
 def download(name: str) -> Path:
     """Return the folder of ``hf:ORG/NAME``, or ``hf:ORG/NAME@REVISION``, in the Hub's cache, fetching what is missing or out of date.
 
-    The environment decides, as for every client of the Hub: ``HF_HOME`` where the cache is, ``HF_HUB_OFFLINE=1`` that it has to do.
+    As for every client of the Hub, ``HF_HOME`` says where the cache is; with ``HF_HUB_OFFLINE=1`` nothing but the cache is used.
 
     Raises:
         ConfigError: not such a name, nothing there, or the Hub cannot be reached and the cache does not have it.
@@ -72,7 +72,7 @@ def model_card(
     license_id: str,
     name: str = HUB + "ORG/NAME",
 ) -> str:
-    """Return README.md of a model: what the Hub reads in its head, and for people what was trained, how, and how to use it.
+    """Return README.md of a model: a header that the Hub reads, then what was trained, how, and how to use it.
 
     Args:
         config: of the run.

@@ -2,8 +2,8 @@
 
     sf.load_model("mnist").sample(16, seed=0).x
 
-The methods put together what `scorefield.sample`, `scorefield.evaluation` and `scorefield.log_likelihood` do for the parts they are given:
-the model of the classes asked for, guided as its run says, in the precision of the machine, along the grid of its configuration.
+The methods call `scorefield.sample`, `scorefield.evaluation` and `scorefield.log_likelihood` with the right parts: the model of the classes
+asked for, guided as its run says, in a precision that suits the machine, along the grid of its configuration.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -41,18 +41,18 @@ Model = TypeVar("Model", bound=NoisyModel, covariant=True)
 
 @dataclass(frozen=True)
 class LoadedModel(Generic[Model]):
-    """A model with averaged weights, in evaluation mode, and what is known of its training.
+    """A trained model: averaged weights, in evaluation mode, with its configuration.
 
     Attributes:
         model: a `scorefield.ScoreModel`, or the `scorefield.Classifier` of `scorefield.pretrained.load_classifier`.
         config: of its run.
         event: the shape of one sample.
         source: the folder it was read from.
-        weak: the same model with the weights of an early step, where the run kept them (``guide.step``): `scorefield.AutoGuided` wants it.
+        weak: the same model with the weights of an early step, where the run kept them (``guide.step``), for `scorefield.AutoGuided`.
         step: optimiser steps behind the weights.
-        seconds: wall clock of its training, where the run knew it.
-        decoder: what makes images of the latents that the model draws, where it does; likelihoods are of latents.
-        byte_decoder: by which samples of 8-bit images end as bytes, where the run kept one.
+        seconds: how long training took, where the run recorded it.
+        decoder: turns the latents that the model draws into images; None where it draws images itself. Likelihoods are of latents.
+        byte_decoder: turns samples of 8-bit images into bytes; None where the run kept none.
     """
 
     model: Model
@@ -82,7 +82,7 @@ class LoadedModel(Generic[Model]):
         options: Mapping[str, Any] = MappingProxyType({}),
         source: str = "command line",
     ) -> SamplingConfig:
-        """Return its configuration of sampling, changed by what was asked; a grid to be fitted is, to the model guided as configured."""
+        """Return its configuration of sampling, changed as asked; a grid to be fitted is fitted to the model, guided as configured."""
         return changed(self.config.sampling, kind, steps, options, source).fitted(guided(self), self.event)
 
     def steered(
@@ -96,13 +96,14 @@ class LoadedModel(Generic[Model]):
         """Return the model to draw from.
 
         Args:
-            labels: the class of all samples, or one per sample; None where the model knows none, or for all of them mixed.
+            labels: the class of all samples, or one per sample; None draws from all classes, or from a model that knows none.
             weight: w of classifier-free guidance.
-            guide: weight of the guidance by the model's weaker version; what the run says when absent.
+            guide: weight of the guidance by the model's weaker version; the run's own when absent.
             precision: of the networks.
 
         Raises:
-            ConfigError: guidance by a version that was not kept, by labels that were not given, or both at once; labels it does not know.
+            ConfigError: guidance by a weaker version that was not kept, guidance by labels without labels, or both at once; labels that the
+                model does not know.
         """
         if guide and self.weak is None:
             raise ConfigError(
@@ -156,15 +157,15 @@ class LoadedModel(Generic[Model]):
             seeds: one per sample, instead of ``seed``.
             labels: the class of all samples, or one per sample.
             weight: w of classifier-free guidance.
-            guide: weight of the guidance by the model's weaker version; what the run says when absent.
+            guide: weight of the guidance by the model's weaker version; the run's own when absent.
             sampler: another than the configuration's.
             grid: another than the configuration's.
             steps: transitions of the configuration's grid.
-            precision: of the networks; "auto" is bfloat16 where the device is faster in it, except under adaptive solvers, whose
-                error estimate would see the rounding.
+            precision: of the networks; "auto" is bfloat16 where the device is faster in it, except under adaptive solvers, whose error
+                estimate rounding would disturb.
             decode: how samples of 8-bit data end. "draw" and "mode" end them as bytes, by one evaluation more
                 (`scorefield.likelihood.ByteDecoder.finish`), at the values low + (high − low) byte/255 between the ends of the model;
-                "none" as what the sampler arrived at. When absent "draw" where the model has a decoder.
+                "none" leaves them as the sampler ends. When absent, "draw" where the model has a decoder.
             batch_size: samples drawn at a time.
             frames: states to keep along the way.
             rows: which of the n samples to draw; all when absent.
@@ -227,7 +228,7 @@ class LoadedModel(Generic[Model]):
         on_measure: Callable[[str], object] | None = None,
         **drawing: Unpack[Drawing],
     ) -> dict[str, Any]:
-        """Measure samples against held-out data, and real data in the same way for comparison.
+        """Measure samples against held-out data, and training data in the same way for comparison.
 
         Args:
             x: samples, in the data's units; n are drawn when absent, as ``drawing`` says (see `sample`).
@@ -271,7 +272,7 @@ class LoadedModel(Generic[Model]):
             )
 
     def _known(self, labels: Labels) -> Tensor:
-        """Return labels that the model knows; 'no label' is not one to ask for."""
+        """Return labels that the model knows; 'no label' is not among them."""
         rows = label_rows(labels)
         if self.model.classes is not None and rows.max() >= self.model.classes:
             raise ConfigError(
@@ -281,7 +282,7 @@ class LoadedModel(Generic[Model]):
 
 
 def suited(precision: Precision, sampler: Sampler) -> Precision:
-    """Return the precision to draw in: "auto" is float32 for adaptive solvers, whose error estimate would see the rounding."""
+    """Return the precision to draw in: "auto" is float32 for adaptive solvers, whose error estimate rounding would disturb."""
     return "fp32" if precision == "auto" and isinstance(sampler, AdaptiveODE | AdaptiveSDE) else precision
 
 

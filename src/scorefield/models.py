@@ -55,7 +55,7 @@ class ScoreModel(NoisyModel, abc.ABC):
     moments: Moments | None = None
 
     def extra_repr(self) -> str:
-        """Return what a person reads of it beside its parts."""
+        """Return a short description of what its parts do not show."""
         return repr(self.process)
 
     @abc.abstractmethod
@@ -63,7 +63,7 @@ class ScoreModel(NoisyModel, abc.ABC):
         """Return E[x_0 | x_t = x]; t a number, or of shape () or (b,)."""
 
     def certain(self, denoised: State) -> State:
-        """Return E[x_0 | x_t] in which the coordinates that the model knows for certain have their values; most models know none."""
+        """Return E[x_0 | x_t], with the values of those coordinates that the model knows for certain; most models know none."""
         return denoised
 
     def forward(self, x: State, t: Time) -> State:
@@ -71,7 +71,7 @@ class ScoreModel(NoisyModel, abc.ABC):
         return self.denoise(x, t)
 
     def during(self, step: Step) -> "ScoreModel":
-        """Return the model with which `sample` takes a step: this one, around what the models inside of it are there."""
+        """Return the model with which `sample` takes a step: this one, unless a model inside it changes with the step."""
         parts = {name: part.during(step) for name, part in self._modules.items() if isinstance(part, ScoreModel)}
         changed = {name: part for name, part in parts.items() if part is not getattr(self, name)}
         return self._with(**changed) if changed else self
@@ -107,7 +107,7 @@ class ScoreModel(NoisyModel, abc.ABC):
 
 
 class Scored(ScoreModel):
-    """A model that states its score, from which the posterior mean follows: scores lose no digits on a way through `denoise`."""
+    """A model that computes its score directly; the posterior mean follows from it, so that scores lose no digits by way of `denoise`."""
 
     @abc.abstractmethod
     def score(self, x: State, t: Time) -> State:
@@ -162,7 +162,7 @@ class Exact(Scored):
         self.moments = density.moments
 
     def extra_repr(self) -> str:
-        """Return what a person reads of it."""
+        """Return a short description."""
         return f"{self.density!r}, {self.process!r}"
 
     def score(self, x: State, t: Time) -> State:
@@ -194,7 +194,7 @@ def probability_flow(model: ScoreModel) -> Callable[[State, Float[Tensor, " b"],
 
 
 def same_shape(value: object, x: State, what: nn.Module | Callable[..., State]) -> State:
-    """Return what a network or a function made of x, if it is a tensor of the shape of x: another would broadcast, and mean something else.
+    """Return the output of a network or a function for x if it has the shape of x; another shape would broadcast, and mean something else.
 
     Raises:
         ConfigError: it has not.

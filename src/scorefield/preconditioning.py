@@ -73,7 +73,7 @@ class Networked(ScoreModel):
 
 
 def unwrapped(net: nn.Module) -> nn.Module:
-    """Return the network inside of what `torch.compile` and PyTorch's parallel wrappers return, which shares its weights."""
+    """Return the network inside the wrappers of `torch.compile` and of PyTorch's parallel training, which share its weights."""
     while isinstance(net, nn.DataParallel | nn.parallel.DistributedDataParallel) or hasattr(net, "_orig_mod"):
         inner = net._orig_mod if hasattr(net, "_orig_mod") else net.module
         assert isinstance(inner, nn.Module)  # noqa: S101 for the type checker
@@ -161,7 +161,7 @@ _CONDITIONS: dict[Condition, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
 
 
 class _Scaled(Networked):
-    """What `NoiseNet` and `ScoreNet` share: how state and noise are put to the network.
+    """What `NoiseNet` and `ScoreNet` share: how state and noise are given to the network.
 
     Args:
         net: (c_in x, c_noise) ↦ a tensor shaped like x.
@@ -206,7 +206,7 @@ class NoiseNet(_Scaled, Scored):
 
 
 class ScoreNet(_Scaled, Scored):
-    """The network predicts σ times the score, the scale NCSNv2 found scores to have at every level: σ s = F(c_in x, c_noise).
+    """The network predicts σ times the score, which has about the same size at every level (NCSNv2): σ s = F(c_in x, c_noise).
 
     Args:
         net: (c_in x, c_noise) ↦ a tensor shaped like x.
@@ -270,11 +270,11 @@ def denoised_by_flow(process: Process, x: State, t: Time, u: State) -> State:
 
 
 class LadderNet(Networked, Scored):
-    """NCSN's model: one network, L noise levels, the level's index its condition.
+    """NCSN's model: one network for L noise levels, which is given the index of the level.
 
     On a level the network's output is the score itself: `scorefield.networks.CondRefineNet` learns its scale,
-    `scorefield.networks.NCSNv2Net` divides by σ_i. Between levels the nearest level's noise estimate stands in, since it varies slowly
-    with σ where the score itself grows as 1/σ:  s(x, σ) = (σ_i/σ) F(x, i).
+    `scorefield.networks.NCSNv2Net` divides by σ_i. Between levels the noise estimate of the nearest level is used, since it varies slowly
+    with σ while the score grows as 1/σ:  s(x, σ) = (σ_i/σ) F(x, i).
 
     Args:
         net: (x, index of the level, shape (b,)) ↦ s(x, σ_i).

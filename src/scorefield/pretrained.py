@@ -59,10 +59,10 @@ def load_model(
 
     Args:
         name: a path, a shipped model's name, or hf:ORG/NAME; a folder or a repository may be a pipeline of diffusers.
-        device: where the model is wanted; "auto" is the GPU where there is one.
-        precision: of its network; "fp32" is that of its weights, float64 where they are. Samples in bfloat16 take half the time of those in
-            float32, and differ from them by less than the network errs; likelihoods and adaptive solvers, whose error estimates would
-            see the rounding, want float32.
+        device: where to put the model; "auto" is the GPU where there is one.
+        precision: of its network; "fp32" keeps that of its weights, float64 where they are. Samples in bfloat16 take half the time of
+            those in float32, and differ from them by less than the network errs; likelihoods and adaptive solvers, whose error
+            estimates rounding would disturb, need float32.
         warn: called with a message for every damaged checkpoint that was passed over.
 
     Raises:
@@ -91,7 +91,7 @@ def load_classifier(
 
 
 def load_judge(name: str | os.PathLike[str] = "mnist-judge", device: torch.device | str = "cpu") -> Judge:
-    """Return the judge of clean images that a classifier is; the shipped one reads MNIST's digits.
+    """Return a classifier as the judge of clean images; the shipped one reads MNIST's digits.
 
     Errors are those of `load_model`.
     """
@@ -147,9 +147,9 @@ def from_pretrained(
     Args:
         name: a folder that `save_pretrained` or training wrote, or ORG/NAME.
         revision: a branch, tag or commit of the repository.
-        device: where the model is wanted.
+        device: where to put the model.
 
-    Errors are those of `load_model`. A folder never touches the network; with ``HF_HUB_OFFLINE=1`` the Hub's cache has to do.
+    Errors are those of `load_model`. A folder is read without the network; with ``HF_HUB_OFFLINE=1`` only the Hub's cache is used.
     """
     if Path(name).is_dir() or name in shipped_models():
         return load_model(str(name), device)
@@ -166,11 +166,11 @@ def save(
 ) -> None:
     """Write a model trained in Python into ``folder``, for `load_model`, the command line and others.
 
-    What is stored is its parts, described (`scorefield.config.describe`), and its weights; of its training nothing is known. Weights in
+    Its parts, as `scorefield.config.describe` writes them, and its weights are stored; nothing is recorded of its training. Weights in
     float64 come back so, those of half precision in float32, which holds them exactly.
 
     Args:
-        model: of a kind that configurations know (Denoiser, NoiseNet, …, Energy, Classifier), around a network of a registered kind
+        model: of a kind that configurations know (Denoiser, NoiseNet, …, Energy, Classifier), with a network of a registered kind
             (`scorefield.register`), in whatever units.
         folder: must not exist.
         event: the shape of one sample; the network's own where it has one.
@@ -178,7 +178,7 @@ def save(
         comment: kept beside it.
 
     Raises:
-        ConfigError: a part of no registered kind, an event that the network does not tell, or weights that are not finite.
+        ConfigError: a part of no registered kind, an event that cannot be read from the network, or weights that are not finite.
         CheckpointError: ``folder`` exists already.
     """
     net = getattr(model, "net", None)

@@ -31,14 +31,14 @@ Memory = TypeVar("Memory", default=Any)
 
 
 class Sampler(ByValue, abc.ABC, Generic[Memory]):
-    """One transition from p_t towards p_s, s ≤ t; what it remembers between steps is a ``Memory``.
+    """One transition from p_t towards p_s, s ≤ t; what it keeps between steps is its ``Memory``.
 
     Attributes:
         order: the order of convergence in the step size (of paths for an ODE, of moments for an SDE), or None for a chain that does
             not approximate a path.
         evaluations: calls of the model that one step makes.
         first: calls that the first step makes beside those.
-        extrapolates: what it puts polynomials through; `scorefield.Grid.fit` fits a grid to it.
+        extrapolates: whether it puts polynomials through the predicted "noise" or the denoised "data"; `scorefield.Grid.fit` asks for it.
     """
 
     order: ClassVar[int | None] = None
@@ -53,12 +53,12 @@ class Sampler(ByValue, abc.ABC, Generic[Memory]):
         """Return (x at s, memory for the next step); memory is None on the first. All randomness is drawn from ``noise``."""
 
     def spent(self, memory: Memory, steps: int) -> float:
-        """Return the calls of the model per sample after ``steps`` steps that ended with ``memory``."""
+        """Return the calls of the model per sample that ``steps`` steps, ending with ``memory``, have made."""
         return self.first + steps * self.evaluations
 
 
 class Transition(NamedTuple, Generic[Memory]):
-    """What ``on_step`` receives: batch state x has made a step, and the sampler left ``memory``."""
+    """What ``on_step`` receives after a step: the state x of the batch, the step, and the sampler's ``memory``."""
 
     step: Step
     x: State
@@ -114,7 +114,7 @@ def sample(
         frames: states to keep along the way, evenly spaced.
         batch_size: samples drawn at a time, to bound memory; all when absent.
         rows: which of the n samples to draw, where others are drawn elsewhere; all when absent.
-        generator: of the noise: "torch" draws on the CPU, "philox" on the device, without a loop over samples: other samples.
+        generator: of the noise: "torch" draws on the CPU, "philox" on the device, without a loop over samples; their samples differ.
         on_step: called after every transition, before the state is checked: for a progress bar, or a `scorefield.Trace`. States it sees
             are in the model's own coordinates.
 

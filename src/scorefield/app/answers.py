@@ -1,4 +1,4 @@
-"""How the library answers the pages: work for the line of `scorefield.app.jobs`, made of a request that is in order."""
+"""How the library answers the pages: a valid request becomes work in the queue of `scorefield.app.jobs`."""
 
 import time
 
@@ -53,7 +53,7 @@ def draw(ask: Draw, shelf: Shelf) -> Work:
 
 
 def explore(ask: Explore, shelf: Shelf) -> Work:
-    """Return the work of one look at a noise level: x_t, E[x_0 | x_t], and the length of the score at each pixel."""
+    """Return the work of one view of a noise level: x_t, E[x_0 | x_t], and the length of the score at each pixel."""
     entry = shelf[ask.model]
     entry.loaded.require_score("a look at a noise level")
     model, ends = entry.loaded.model, entry.loaded.model.ends
@@ -117,7 +117,7 @@ def picture(ask: Picture, shelf: Shelf) -> Answer:
 
 
 class _Watched(Guided):
-    """A model that tells a job of each evaluation, by which the job can be stopped.
+    """A model that notifies a job of each evaluation, so that the job can be stopped.
 
     Args:
         model: to be watched.

@@ -1,4 +1,4 @@
-"""What the pages may ask for, and its bounds."""
+"""The requests of the pages, and their bounds."""
 
 from typing import Annotated, Literal
 
@@ -19,7 +19,7 @@ NAMES = {
     "noise": "noise level",
     "number": "number of the test picture",
 }
-"""What the pages call a setting that a request names otherwise."""
+"""Names on the pages of settings that requests name differently."""
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Encoded = Annotated[str, Field(max_length=6_000_000)]
 

@@ -1,4 +1,4 @@
-"""What stands before the app: who may ask, and how much.
+"""The app's guard: which requests it accepts, and how large.
 
 The app answers people at this machine, so what other pages in their browser might send is refused: a ``Host`` that is not this machine's
 name (a foreign name that was made to point here) and a request of another page. Bodies are bounded before they are read.
@@ -22,7 +22,7 @@ _HEADERS = {
 
 
 class Guard:
-    """What stands before the app: who may ask, and how much.
+    """The app's guard: which requests it accepts, and how large.
 
     Args:
         app: answers.

@@ -1,7 +1,7 @@
-"""Work for people who wait: one job at a time, the others in a line of bounded length, each cancelled as soon as nobody waits for it.
+"""Jobs for people who wait: one at a time, the others in a queue of bounded length, each cancelled as soon as nobody waits for it.
 
-One, because a network uses all cores: two at once would both be late. A job owns all that it makes, and what it made goes to whoever
-asked and is kept nowhere else.
+One, because a network uses all cores, so two at once would both be late. A job owns its results, which go to whoever asked and are kept
+nowhere else.
 """
 
 import threading
@@ -16,7 +16,7 @@ Answer = TypeVar("Answer")
 
 
 class Busy(ScorefieldError):
-    """The line is full."""
+    """The queue is full."""
 
 
 class Stopped(ScorefieldError):
@@ -83,7 +83,7 @@ class Jobs:
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="scorefield")
 
     def submit(self, work: Callable[[Job[Answer]], Answer]) -> Job[Answer]:
-        """Put work at the end of the line.
+        """Put work at the end of the queue.
 
         Raises:
             Busy: the line is full.
@@ -97,14 +97,14 @@ class Jobs:
         return job
 
     def cancel(self, job: Job[Any]) -> None:
-        """Stop a job, and give its place in the line to others."""
+        """Stop a job, and free its place in the queue."""
         job.cancel()
         with self._lock:
             if job in self._line[1:]:  # the first runs, or is about to, and leaves by itself
                 self._line.remove(job)
 
     def place(self, job: Job[Any]) -> int:
-        """Return how many are served before this one."""
+        """Return how many jobs are served before this one."""
         with self._lock:
             return self._line.index(job) if job in self._line else 0
 

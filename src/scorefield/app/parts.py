@@ -1,4 +1,4 @@
-"""What answers are made of: values of pixels, samples on their way, files."""
+"""The parts of answers: values of pixels, samples on their way, files."""
 
 from collections.abc import Callable
 from typing import Any

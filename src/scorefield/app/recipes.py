@@ -1,4 +1,4 @@
-"""How to get a result again: the lines of Python and the command that give exactly it, made from the objects that gave it."""
+"""How to reproduce a result: the lines of Python and the command that give exactly the same, made from the objects that gave it."""
 
 import inspect
 import shlex
@@ -83,7 +83,7 @@ def restore(ask: Restore, entry: Entry, choice: SamplingConfig, hidden: Tensor |
 
 
 def explore(ask: Explore, entry: Entry) -> Recipe:
-    """Return the recipe of a look at a noise level; no command takes one."""
+    """Return the recipe of a view of a noise level; there is no command for it."""
     lines = [
         "model = loaded.model",
         f"x0 = model.standardise({_valued(entry)})",

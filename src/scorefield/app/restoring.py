@@ -1,4 +1,4 @@
-"""How a measured image is restored, as ``scorefield inpaint`` and ``solve`` do, and what is said of it."""
+"""How a measured image is restored, as by ``scorefield inpaint`` and ``solve``, and what the page reports of it."""
 
 import time
 

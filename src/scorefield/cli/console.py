@@ -1,4 +1,4 @@
-"""What a person sees on stderr: warnings, what is being done, a bar where one can be drawn and a line now and then where not."""
+"""What the user sees on stderr: warnings, what is being done, and progress: a bar on a terminal, elsewhere a line now and then."""
 
 import io
 import os
@@ -17,19 +17,19 @@ _notes: list[str] = []
 
 
 def speak(chosen: str) -> None:
-    """Say as much from now on as one of `LEVELS` wants."""
+    """Set how much is printed, one of `LEVELS`."""
     global _level  # noqa: PLW0603 there is one command line in a process
     _level = chosen
     _notes.clear()
 
 
 def level() -> str:
-    """Return how much is said."""
+    """Return how much is printed."""
     return _level
 
 
 def tell(message: str) -> None:
-    """Print to stderr, if anybody is there."""
+    """Print to stderr, unless it is closed."""
     try:
         print(message.rstrip("\n"), file=sys.stderr, flush=True)
     except OSError:
@@ -43,13 +43,13 @@ def warn(message: str) -> None:
 
 
 def note(message: str) -> None:
-    """Keep a message for when the work begins: a command that is refused says why, and no more."""
+    """Keep a message until the work begins: a command that is refused prints only the reason."""
     _notes.append(message)
 
 
 @contextmanager
 def stage(title: str) -> Iterator[None]:
-    """Say what is being done, if it takes longer than five seconds."""
+    """Print what is being done, if it takes longer than five seconds."""
     timer = threading.Timer(_PATIENCE, _say, (title,))
     timer.daemon = True
     if os.environ.get("RANK", "0") == "0":  # of torchrun's processes the first
@@ -68,7 +68,7 @@ def _say(message: str) -> None:
 
 
 def tell_device(asked: str) -> None:
-    """Say what "auto" fell back to."""
+    """Print which device "auto" chose."""
     from scorefield.training import pick_device
 
     if asked == "auto" and pick_device(asked).type == "cpu":
@@ -76,9 +76,9 @@ def tell_device(asked: str) -> None:
 
 
 def open_streams() -> None:
-    """Put /dev/null where standard input, output or error were closed: the next file that is opened would be taken for them.
+    """Open /dev/null for standard input, output or error where they are closed: the next file opened would take their place.
 
-    A name or a sign that standard output cannot show is written out, as standard error does by itself.
+    Characters that standard output cannot show are escaped, as standard error does by itself.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
@@ -93,7 +93,7 @@ def abandon_output() -> None:
 
 
 class Progress:
-    """How far a stage of the work is: a tqdm bar on a terminal; elsewhere a line when it begins, and one every 30 seconds.
+    """The progress of a stage of the work: a tqdm bar on a terminal; elsewhere a line when it begins, and one every 30 seconds.
 
     Args:
         total: steps in all.
@@ -119,7 +119,7 @@ class Progress:
             _say(f"{title}: {left} {unit.removesuffix('s') if left == 1 else unit}")
 
     def advance(self, **shown: str) -> None:
-        """Move one step on, showing named values beside the bar, those of before where there are none."""
+        """Advance by one step, with named values beside the bar; without any, the former ones stay."""
         self._done += 1
         self._shown |= shown
         if self._bar is not None:

@@ -63,7 +63,7 @@ def parser() -> ArgumentParser:
 
 
 def run(args: Namespace) -> int:
-    """Convert in the direction asked for; return the exit code."""
+    """Convert in the given direction; return the exit code."""
     from scorefield.pretrained import load_model
     from scorefield.runs.foreign import bring_out
 
@@ -92,7 +92,7 @@ def _bring_in(args: Namespace, out: Path) -> int:
     with stage(f"reading {args.source}"):
         brought = bring_in(Path(args.source), args["from"], out, given=given, blamed=args.config, size=args.size)
     if not brought.kept:
-        warn("the file's optimiser state does not fit its weights: training would go on with fresh moments")
+        warn("the file's optimiser state does not fit its weights: training would continue with new moments")
     weights = "averaged weights" if brought.averaged else "weights, none averaged,"
     print(f"{out}: {brought.network}, {weights} of step {brought.step}")
     if brought.licence is not None:

@@ -30,14 +30,14 @@ def parser() -> ArgumentParser:
 
 
 def run(args: Namespace) -> int:
-    """Print the report; return 0: finding something missing is not a failure."""
+    """Print the report; return 0, since a missing package is no failure."""
     facts = examine()
     print(json.dumps(facts) if args.json else "\n".join(f"{key:<22} {value}" for key, value in facts.items()))
     return 0
 
 
 def examine() -> dict[str, Any]:
-    """Return the facts, in the order a person wants them."""
+    """Return the facts, the most useful first."""
     import torch
 
     from scorefield.networks.precision import uses_bf16
@@ -77,7 +77,7 @@ def _installed(package: str) -> bool:
 
 
 def _mnist() -> str:
-    """Say whether MNIST is at hand, without downloading it."""
+    """Return whether MNIST is on this machine, without downloading it."""
     from scorefield.data import mnist
 
     place = os.environ.get("SCOREFIELD_DATA")

@@ -1,7 +1,7 @@
 """Options that the parser would misread.
 
-Of three names and more, such as ``--sampling.sampler.kind ald``: it forgets all but the last one of a section. Names of files, which
-are no YAML: a folder may be called 2024, no or [x]. Shares of classes without spaces, {3:0.35}, which YAML takes for a time.
+Those of three names and more, such as ``--sampling.sampler.kind ald``: it forgets all but the last one of a section. Names of files,
+which are not YAML: a folder may be called 2024, no or [x]. Shares of classes without spaces, {3:0.35}, which YAML reads as a time.
 """
 
 import json
@@ -22,10 +22,10 @@ _SHALLOW = re.compile(r"--(\w+\.\w+)(?:=(.*))?", re.DOTALL)
 
 
 def gathered(arguments: Sequence[str]) -> list[str]:
-    """Return arguments that it reads as they were meant: ``--sampling.sampler={"kind": "ald"}``, ``--data.keep={3: 0.35}``.
+    """Return arguments in a form that it reads as they were meant: ``--sampling.sampler={"kind": "ald"}``, ``--data.keep={3: 0.35}``.
 
     Raises:
-        ConfigError: YAML that would take all memory or the stack: the parser reads every value as YAML first.
+        ConfigError: YAML that would exhaust memory or the stack: the parser reads every value as YAML first.
     """
     kept: list[str] = []
     deep: dict[str, dict[str, Any]] = {}

@@ -33,7 +33,7 @@ _FEW = 8  # steps below which Heun errs several times as much as others for the 
 
 
 class Drawn(NamedTuple):
-    """Samples in parts of one batch, as (x, (evaluations, seconds)), perhaps with their trajectory, perhaps in files."""
+    """Samples in parts of one batch, each (x, (evaluations, seconds)), with their trajectory if it was kept; parts may be in files."""
 
     parts: Sequence[tuple[Tensor, ...]]
     processes: int
@@ -58,7 +58,7 @@ class Drawn(NamedTuple):
 
     @property
     def seconds(self) -> float:
-        """How long drawing took, that before a kill included."""
+        """How long drawing took, including the time before a kill."""
         return sum(cost[1].item() for _, cost, *_ in self.parts) / self.processes
 
 
@@ -72,7 +72,7 @@ def draw(
     parallel: Parallel,
     each: Each,
 ) -> Drawn:
-    """Return the samples that -n, --seed and --seeds name, a batch a part: one is the same whoever draws it."""
+    """Return the samples that -n, --seed and --seeds ask for, one part per batch; a sample is the same whichever process draws it."""
     n, seeds = count(args)
     with refusals("sampler"):
         sampler, grid = choice.build(loaded.model.process)
@@ -116,7 +116,7 @@ def draw(
 def decides(
     args: Namespace, loaded: LoadedModel[ScoreModel], choice: SamplingConfig, frames: int = 0
 ) -> dict[str, Any]:
-    """Return all that decides samples beside the model: for `scorefield.cli.shared.shared`."""
+    """Return everything besides the model that decides samples, for `scorefield.cli.shared.shared`."""
     asked = ("n", "seed", "seeds", "class", "weight", "batch_size")
     return (
         setting(args, loaded, choice)
@@ -132,10 +132,10 @@ def precision(args: Namespace, choice: SamplingConfig) -> Precision:
 
 
 def labels_of(args: Namespace, loaded: LoadedModel[ScoreModel]) -> Tensor | None:
-    """Return the class of every sample: those asked for, in turn; None where none was."""
+    """Return the class of every sample, taking turns through those asked for; None where none was."""
     if args["class"] is None:
         if args.weight != 0:
-            raise ConfigError(f"--weight {args.weight} exaggerates a class; say which by --class")
+            raise ConfigError(f"--weight {args.weight} exaggerates a class; choose one with --class")
         return None
     classes = torch.tensor(parse_seeds(args["class"], "--class"))
     known = loaded.model.classes
@@ -159,7 +159,7 @@ def count(args: Namespace) -> tuple[int, list[int] | None]:
 
 
 def setting(args: Namespace, loaded: LoadedModel[ScoreModel], choice: SamplingConfig) -> dict[str, Any]:
-    """Return how samples are drawn, as reports have it."""
+    """Return how samples are drawn, for reports."""
     weight = loaded.config.guide.weight if args.get("guide") is None else args.guide
     guided = loaded.weak is not None and args.weight == 0
     ended = {"decode": args.decode or ("none" if loaded.byte_decoder is None else "draw")} if "decode" in args else {}
@@ -199,7 +199,7 @@ def parse_seeds(text: str, option: str = "--seeds") -> list[int]:
 
 
 def require_drawable(out: Path, loaded: LoadedModel[ScoreModel]) -> None:
-    """Refuse a picture or a film of what is no image, and an .mp4 without what writes it."""
+    """Refuse pictures and animations of samples that are not images, and .mp4 without the package that writes it."""
     if out.suffix in TABLE_SUFFIXES:
         if len(loaded.drawn) != 1:
             raise ConfigError(
@@ -216,7 +216,7 @@ def require_drawable(out: Path, loaded: LoadedModel[ScoreModel]) -> None:
 
 
 def write(out: Path, drawn: Drawn, ends: tuple[float, float], columns: Sequence[str] | None = None) -> None:
-    """Write samples as the extension of ``out`` says; black and white are the ends of values, columns the names of coordinates."""
+    """Write samples in the format of ``out``'s extension; black and white are the ends of values, columns the names of coordinates."""
     with written(out) as place:
         if out.suffix == ".npz":
             _save(place, drawn.parts)

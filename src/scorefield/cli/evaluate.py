@@ -46,7 +46,7 @@ def parser() -> ArgumentParser:
         type=Whole0,
         default=0,
         metavar="N",
-        help="also bits per dimension of N held-out images; none by default",
+        help="also compute bits per dimension of N held-out images; none by default",
     )
     data_dir(parser, test=True)
     parser.add_argument("--out", type=str, metavar="FOLDER", help="folder to write; evaluation-NAME by default")
@@ -193,13 +193,13 @@ def _write(out: Path, loaded: "LoadedModel[ScoreModel]", x: "Tensor", report: di
 
 
 def _check_likelihood(args: Namespace, data: "RealData") -> None:
-    """Refuse likelihoods that cannot be computed before anything is."""
+    """Refuse likelihoods that cannot be computed, before anything else is."""
     if args.likelihood == 1:
         raise ConfigError(f"--likelihood must be 0, or at least 2 images; received {args.likelihood}")
     if args.likelihood and not data.in_bytes:
-        raise ConfigError("--likelihood is of 8-bit images, and the data of this model are of other numbers")
+        raise ConfigError("--likelihood needs 8-bit images, and the data of this model are other numbers; leave it out")
     if args.likelihood and args["class"] is not None:
-        raise ConfigError("--likelihood is that of the model of all classes; leave out --class")
+        raise ConfigError("--likelihood is computed for the model of all classes; leave out --class")
     if args.likelihood > len(data.reference):
         raise ConfigError(
             f"--likelihood {args.likelihood}: there are {len(data.reference)} images beside {args.n} samples"

@@ -1,4 +1,4 @@
-"""Where commands write, and the recipes that come with them."""
+"""Where commands write, and the recipes of the package."""
 
 import itertools
 import os
@@ -40,10 +40,11 @@ def writable(name: str, kinds: tuple[str, ...] = (), *, read: tuple[str | None, 
     Args:
         name: what was given.
         kinds: the extensions it may have; any when absent.
-        read: what the command reads, which it does not write over.
+        read: files that the command reads, which it must not overwrite.
 
     Raises:
-        ConfigError: another extension, no such folder, no permission; a pipe, which would wait for a reader; what is read.
+        ConfigError: another extension, no such folder, no permission; a pipe, which would wait for a reader; or a file that the command
+            reads.
     """
     out = Path(name)
     if kinds and os.path.splitext(name)[1] not in kinds:  # as Pillow has it: to Path, "..png" has an extension
@@ -84,7 +85,7 @@ def written(out: Path) -> Iterator[Path]:
 
 
 def write_text(out: Path, text: str) -> None:
-    """Write a text as `written` does, bytes of names that are no letters written out; errors are its."""
+    """Write a text as `written` does, with undecodable bytes of file names escaped; the errors are the same."""
     with written(out) as place:
         place.write_text(text, encoding="utf-8", errors="backslashreplace")
 
@@ -113,5 +114,5 @@ def recipes() -> dict[str, Path]:
 
 
 def is_picture(event: tuple[int, ...]) -> bool:
-    """Tell whether samples of this shape are images that a picture can show."""
+    """Return whether samples of this shape are images that a picture can show."""
     return len(event) == 3 and event[0] in (1, 3)

@@ -1,4 +1,4 @@
-"""What is restored, masks and measurements as a person names them: a picture, an array, a number in a test set, a half, a share, a blur."""
+"""Images, masks and measurements as the command line names them: a picture, an array, the number of an example, a half, a share, a blur."""
 
 import math
 import os
@@ -25,7 +25,7 @@ _MOST = 4096  # random projections: a matrix of as many rows is held, and its sq
 
 
 def read_truth(text: str, loaded: LoadedModel[ScoreModel], data_dir: str | None) -> tuple[Float[Tensor, "1 *d"], str]:
-    """Return the example called ``text``, in the units of the model's data, and what to call it.
+    """Return the example called ``text``, in the units of the model's data, and its name for reports.
 
     Raises:
         ConfigError: an example of another shape, a picture for a model of something else, a number out of range.
@@ -55,8 +55,8 @@ def read_mask(
 ) -> Bool[Tensor, "..."]:
     """Return the mask called ``text``: true where a coordinate is hidden; of shape (1, h, w) where it is in all channels of an image.
 
-    Halves and bands are those of `scorefield.guidance.hidden_part`, ``bernoulli:P`` hides each pixel or coordinate with probability P, a
-    picture hides where it is light, and an array where it is not zero; of a table, names of columns hide these.
+    Halves and bands are those of `scorefield.guidance.hidden_part`; ``bernoulli:P`` hides each pixel or coordinate with probability P; a
+    picture hides where it is light, an array where it is not zero; names of a table's columns hide these columns.
 
     Raises:
         ConfigError: no such mask, P out of range, a picture or an array of another size, a mask that hides nothing or everything.

@@ -1,4 +1,4 @@
-"""``scorefield impute``: fill the empty cells of a table with draws of what they may have held."""
+"""``scorefield impute``: fill the empty cells of a table with values drawn from the model, given the others of their row."""
 
 import csv
 import json
@@ -42,7 +42,7 @@ def parser() -> ArgumentParser:
 
 
 def run(args: Namespace) -> int:
-    """Read, fill, write, tell; return the exit code."""
+    """Read, fill, write, report; return the exit code."""
     import torch
 
     from scorefield.config import refusals
@@ -88,7 +88,7 @@ def run(args: Namespace) -> int:
 
 
 class _Table(NamedTuple):
-    """The text of a table, and what of it the model knows."""
+    """The text of a table, and the columns that the model learned."""
 
     delimiter: str
     head: list[list[str]]

@@ -1,4 +1,4 @@
-"""``scorefield likelihood``: how probable a model finds held-out data, or one example: bits/dim of images, nats."""
+"""``scorefield likelihood``: how probable a model finds held-out data, or one example: bits per dimension of images, nats of other data."""
 
 import json
 import time
@@ -31,7 +31,7 @@ def parser() -> ArgumentParser:
     model(parser)
     parser.add_argument("-n", "--n", type=Whole2, metavar="N", help=f"how many held-out examples; {_N} by default")
     parser.add_argument("--image", type=str, metavar="IMAGE", help=f"only this example: {EXAMPLE}")
-    parser.add_argument("--seed", type=int, default=0, help="decides which examples are chosen, and all noise")
+    parser.add_argument("--seed", type=int, default=0, help="decides which examples are chosen, and the noise")
     device(parser)
     data_dir(parser, test=True)
     report(parser)

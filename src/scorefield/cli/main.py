@@ -88,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def build_parser(wanted: Sequence[str] = COMMANDS) -> ArgumentParser:
-    """Return the parser of the whole command line, or of some of its commands: all of them take longer to make than to read one.
+    """Return the parser of the whole command line, or of some commands: building all of them takes longer than parsing one.
 
     With shtab installed, ``--print_completion shtab-zsh`` is a script for zsh.
     """
@@ -179,7 +179,7 @@ def _as_typed(command: str, names: list[str]) -> str:
 
 
 def _out_of_memory(error: Exception) -> bool:
-    """Tell whether memory ran out: torch says so by a class of its own on a GPU, and in words alone on a CPU."""
+    """Return whether memory ran out: on a GPU torch raises a class of its own, on a CPU only the message says it."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     words = ("allocate memory", "not enough memory", "bad_alloc", "bad allocation")

@@ -1,4 +1,4 @@
-"""Memory that was freed and is wanted again a millisecond later stays with the process, and modules are no garbage.
+"""Settings of the process that save time: freed memory is kept for the next step, and modules are not searched for garbage.
 
 PyTorch frees what a step leaves, and glibc hands much of that back to the system, which clears every page of it for the step that follows.
 Kept, it costs nothing beyond the peak, and a training step on two cores takes less time (benchmarks/README.md, "allocator").

@@ -1,4 +1,4 @@
-"""Options that several commands share, and what their values may be. Nothing heavy is imported, so that ``--help`` answers at once."""
+"""Options that several commands share, and their possible values. Nothing heavy is imported, so that ``--help`` answers at once."""
 
 import math
 from typing import Any
@@ -21,18 +21,18 @@ _Device = restricted_string_type("auto, cpu, cuda, cuda:N or mps", r"^(auto|cpu|
 DRAWN = ("sampler", "steps", "options", "seeds", "weight", "guide", "decode")
 """Options that decide how samples are drawn."""
 LEVELS = ("debug", "info", "warning", "critical")
-"""How much is said on the way."""
+"""How much is printed."""
 EXAMPLE = "a picture of the model's size, a .npy of the shape of its samples, or a number: which example of the test set of its data"
 """What `scorefield.cli.images.read_truth` reads."""
 MASKS = ("left", "right", "top", "bottom", "center", "vertical", "horizontal")
 REPLACED = ("repaint", "replace")
-"""Methods that put the known pixels back."""
+"""Methods that replace the known pixels at each step."""
 MEASURED = ("pigdm", "dps", "particles")
 """Methods of `restoring` for any linear measurement."""
 
 
 def command(description: str) -> ArgumentParser:
-    """Return the parser of a command, with what every one of them accepts."""
+    """Return the parser of a command, with the options that every command has."""
     parser = ArgumentParser(description=description, exit_on_error=False)
     parser.add_argument(
         "--verbose",
@@ -51,7 +51,7 @@ def command(description: str) -> ArgumentParser:
 
 
 def refuse(args: Namespace, names: tuple[str, ...], why: str) -> None:
-    """Refuse options that cannot matter.
+    """Refuse options that would have no effect.
 
     Raises:
         ConfigError: naming those that were given.
@@ -61,7 +61,7 @@ def refuse(args: Namespace, names: tuple[str, ...], why: str) -> None:
 
 
 def plugin(parser: ArgumentParser) -> None:
-    """Add what every command that builds from a configuration accepts."""
+    """Add the option of every command that reads a configuration."""
     parser.add_argument(
         "--plugin",
         type=str,
@@ -83,7 +83,7 @@ def model(parser: ArgumentParser) -> None:
 
 
 def device(parser: ArgumentParser, default: str | None = "auto") -> None:
-    """Add where to compute."""
+    """Add the option that says where to compute."""
     parser.add_argument(
         "--device",
         type=_Device,
@@ -94,7 +94,7 @@ def device(parser: ArgumentParser, default: str | None = "auto") -> None:
 
 
 def data_dir(parser: ArgumentParser, *, test: bool = False) -> None:
-    """Add where data are, and where those to ``test`` with."""
+    """Add the options that say where data files are, and those to ``test`` with."""
     if test:
         parser.add_argument(
             "--test",
@@ -106,7 +106,7 @@ def data_dir(parser: ArgumentParser, *, test: bool = False) -> None:
         "--data-dir",
         type=str,
         metavar="DIR",
-        help="folder of data files; by default SCOREFIELD_DATA, or that of downloads",
+        help="folder of data files; by default SCOREFIELD_DATA, or the folder of downloads",
     )
 
 
@@ -126,7 +126,7 @@ def judge_of(args: Namespace, kind: str) -> str | None:
 
 
 def drawing(parser: ArgumentParser, n: int) -> None:
-    """Add what every command that draws samples of a model accepts."""
+    """Add the options of every command that draws samples."""
     model(parser)
     parser.add_argument(
         "--sampler",
@@ -178,7 +178,7 @@ def drawing(parser: ArgumentParser, n: int) -> None:
 
 
 def sampling(parser: ArgumentParser, n: int) -> None:
-    """Add what `sample` and `evaluate` share."""
+    """Add the options that `sample` and `evaluate` share."""
     drawing(parser, n)
     parser.add_argument(
         "--guide",
@@ -197,7 +197,7 @@ def sampling(parser: ArgumentParser, n: int) -> None:
 
 
 def restoring(parser: ArgumentParser, methods: tuple[str, ...], out: str) -> None:
-    """Add what `inpaint` and `solve` share; the first method is the default."""
+    """Add the options that `inpaint` and `solve` share; the first method is the default."""
     drawing(parser, n=8)
     parser.add_argument("--image", type=str, required=True, metavar="IMAGE", help=EXAMPLE)
     parser.add_argument(

@@ -38,7 +38,7 @@ def parser() -> ArgumentParser:
         type=NotNegative,
         default=0.0,
         metavar="WEIGHT",
-        help="weight of autoguidance; 0 by default, since the ends of its interval, and so the flow, depend on the grid",
+        help="weight of autoguidance; 0 by default, since the ends of its interval, and with them the flow, depend on the grid",
     )
     parser.add_argument(
         "--grid",

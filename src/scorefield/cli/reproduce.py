@@ -1,4 +1,4 @@
-"""``scorefield reproduce``: measure claims of the papers, and say which hold."""
+"""``scorefield reproduce``: measure claims of the papers, and report which hold."""
 
 import os
 import time
@@ -38,7 +38,9 @@ def parser() -> ArgumentParser:
     parser.add_argument("--all", action="store_true", help="measure every claim")
     parser.add_argument("--list", action="store_true", help="print the claims, and stop")
     parser.add_argument(
-        "--status", action="store_true", help="say of each result whether the code has changed since, and stop"
+        "--status",
+        action="store_true",
+        help="print for each result whether the code has changed since it was measured, and stop",
     )
     parser.add_argument(
         "--budget",
@@ -47,12 +49,12 @@ def parser() -> ArgumentParser:
         help="small: about a minute a claim; full: minutes to hours",
     )
     parser.add_argument("--out", type=str, default="results", metavar="FOLDER", help="results go to FOLDER/NAME")
-    parser.add_argument("--force", action="store_true", help="measure again what is already there")
+    parser.add_argument("--force", action="store_true", help="measure again what already has a result")
     return parser
 
 
 def run(args: Namespace) -> int:
-    """Measure what was asked for; return 0 if all of it ran, whatever was found, and 1 if something crashed."""
+    """Measure the claims asked for; return 0 if all ran, whatever was found, and 1 if one crashed."""
     if args.list:
         width = max(map(len, CLAIMS))
         print("\n".join(f"{name:{width}}  {text}" for name, text in CLAIMS.items()))
@@ -100,7 +102,7 @@ def _chosen(args: Namespace) -> list[str]:
 
 
 def _one(name: str, *, budget: str, folder: Path, force: bool) -> _Measured:
-    """Measure one claim; what crashes must not take the others with it."""
+    """Measure one claim; a crash must not end the others."""
     from scorefield_claims.store import find, reproduce
     from scorefield_claims.wording import finding, in_words
 

@@ -1,4 +1,4 @@
-"""What ``inpaint`` and ``solve`` share: an image, or any other example, was measured; restore it several times, compare with the truth."""
+"""What ``inpaint`` and ``solve`` share: they measure an image, or another example, restore it several times, and compare with the truth."""
 
 import json
 import math
@@ -51,7 +51,7 @@ class Subject(NamedTuple):
 
     @property
     def shown(self) -> bool:
-        """Whether a panel is drawn: of images, where no arrays are asked for."""
+        """Whether a panel is drawn: for images, unless arrays are asked for."""
         return self.out.suffix != ".npz"
 
 
@@ -59,7 +59,7 @@ class Problem(NamedTuple):
     """A measurement y = A x_0, with or without noise, of an example."""
 
     what: str
-    """As the command line has it."""
+    """Its name on the command line."""
     A: LinearOperator
     y: Float[Tensor, "1 *m"]
     hidden: Bool[Tensor, "..."] | None
@@ -70,7 +70,7 @@ class Problem(NamedTuple):
 
 
 def subject(args: Namespace, name: str) -> Subject:
-    """Return what is restored and where it is written, by default as ``name``; refuse settings of other methods."""
+    """Return what is restored and where it is written, by default ``name``; refuse settings of other methods."""
     kinds, read = (".png", ".pdf", ".svg", ".npz"), (args.image, args.get("mask"))
     if args.out is not None:
         writable(args.out, kinds, read=read)

@@ -1,4 +1,4 @@
-"""Long work of commands, shared among the processes that torchrun started, and kept part by part until its result is written."""
+"""Long work of commands, shared among the processes that torchrun started; finished parts are kept until the result is written."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -20,16 +20,16 @@ _NAME = 100  # bytes of the result's name in that of the folder: file systems ta
 def shared(
     parallel: Parallel, base: Path, loaded: LoadedModel[ScoreModel], setting: dict[str, Any], *more: Tensor
 ) -> Iterator[Each]:
-    """Yield what computes parts; the first process, which alone writes the result, removes them when the context ends well.
+    """Yield a function that computes parts; the first process, which writes the result, removes them when the context ends without error.
 
-    So the context ends when all that is made of the parts is written, and the other processes have left (`Parallel.leave`).
+    So leave the context when everything made of the parts is written, and the other processes have left (`Parallel.leave`).
 
     Args:
         parallel: the processes.
         base: of the name of the folder beside the result in which parts are kept.
         loaded: the model.
-        setting: all that decides the parts beside the model and ``more``.
-        more: tensors that do.
+        setting: everything that decides the parts besides the model and ``more``.
+        more: tensors that decide them, too.
     """
     modules = [part for part in (loaded.model, loaded.weak, loaded.decoder) if part is not None]
     weights = [tensor for part in modules for tensor in part.state_dict().values()]
@@ -51,6 +51,6 @@ def shared(
 
 
 def once(each: Each, name: str, work: Callable[[], bytes]) -> bytes:
-    """Return what ``work`` does, kept as a part of its own."""
+    """Return the result of ``work``, kept as a part of its own."""
     ((kept,),) = each(name, 1, lambda _: (torch.frombuffer(bytearray(work()), dtype=torch.uint8),))
     return kept.numpy().tobytes()

@@ -1,8 +1,8 @@
 """How many processor cores a command computes on.
 
-Threads that share a core wait for each other at the end of every small operation, and on busy cores most of the time goes there. So
-where nobody says how many, a command that draws or measures takes the cores that are idle. What training gives may differ in the last
-bits from one number of threads to another, so there the number is not chosen by what else runs.
+Threads that share a core wait for each other at the end of every small operation, and on busy cores most of the time is spent waiting. So
+by default a command that draws or measures uses the idle cores. Training may differ in the last bits between numbers of threads, so there
+the number does not depend on what else runs.
 """
 
 import os
@@ -42,12 +42,12 @@ def use_threads(asked: int | None, *, fixed: bool = False) -> None:
 
     Args:
         asked: by --threads.
-        fixed: leave the number as it is where nobody asked, and say only that cores are busy.
+        fixed: keep PyTorch's number where nothing was asked, and only warn that cores are busy.
     """
     loaded, said = sys.modules.get("torch"), os.environ.get("OMP_NUM_THREADS")
     if said is not None and not _THREADS.fullmatch(said):  # OpenMP would take all cores, however busy
         del os.environ["OMP_NUM_THREADS"]
-        warn(f"OMP_NUM_THREADS={said} is no number of threads, and is not followed")
+        warn(f"OMP_NUM_THREADS={said} is not a number of threads, and is ignored")
     if asked is not None:
         _set(asked)
     elif "OMP_NUM_THREADS" not in os.environ and loaded is None:  # who has loaded PyTorch has decided

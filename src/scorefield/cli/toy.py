@@ -42,7 +42,7 @@ def parser() -> ArgumentParser:
     parser.add_argument(
         "--out", type=str, metavar="FOLDER", help="folder to write, anew each time; toy-NAME by default"
     )
-    parser.add_argument("--fast-dev-run", action="store_true", help="a trial of every part with four tiny steps")
+    parser.add_argument("--fast-dev-run", action="store_true", help="try out every part with four tiny steps")
     return parser
 
 

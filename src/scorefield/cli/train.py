@@ -80,7 +80,7 @@ def parser() -> ArgumentParser:
     # The parser rewrites a bare --print_config to --print_config= whatever its action, so it has to take a value.
     parser.add_argument("--print_config", nargs="?", const="", type=str, help="print the whole configuration and stop")
     parser.add_argument("--dry-run", action="store_true", help="build everything, train nothing, write nothing")
-    parser.add_argument("--fast-dev-run", action="store_true", help="a trial of every part with four tiny steps")
+    parser.add_argument("--fast-dev-run", action="store_true", help="try out every part with four tiny steps")
     return parser
 
 
@@ -164,7 +164,7 @@ def follow(run: "Run") -> int:
 
 
 def _stopped(stop: "StopSignals", parallel: "Parallel") -> bool:
-    """Tell whether any process was asked to stop; all agree, so that none waits for another's gradient."""
+    """Return whether any process was asked to stop; all processes agree, so that none waits for another's gradient."""
     import torch
 
     if parallel.world == 1:
@@ -175,7 +175,7 @@ def _stopped(stop: "StopSignals", parallel: "Parallel") -> bool:
 
 
 def _farewell(run: "Run") -> None:
-    """Say what to do next."""
+    """Print what to do next."""
     from scorefield.models import ScoreModel
 
     done, path = f"{run.path}: trained to step {run.state.step}.", shlex.quote(str(run.path))
@@ -234,7 +234,7 @@ def _read(config: str | None) -> tuple[str, dict[str, Any]]:
 
 
 def _describe(run: "Run") -> None:
-    """Say what a run would do."""
+    """Print what a run would do."""
     from scorefield.config import refusals
     from scorefield.preconditioning import Networked
     from scorefield.training.cost import cost

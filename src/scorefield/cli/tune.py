@@ -1,4 +1,4 @@
-"""``scorefield tune``: find by measurement how a trained model is best drawn from."""
+"""``scorefield tune``: find by measurement the best way to draw from a trained model."""
 
 import itertools
 import json
@@ -60,7 +60,7 @@ def parser() -> ArgumentParser:
 
 
 def run(args: Namespace) -> int:
-    """Draw, measure, write, advise; return the exit code."""
+    """Draw, measure, write, recommend; return the exit code."""
     from scorefield.cli.shared import once, shared
     from scorefield.config import refusals
     from scorefield.evaluation import real_data

@@ -1,4 +1,4 @@
-"""Independent calls on all cores at once, a process each. None outlives the command; of a process that dies, the result is None."""
+"""Independent calls on all cores at once, one process each. No process outlives the command; the result of one that dies is None."""
 
 import os
 import signal
@@ -46,7 +46,7 @@ def each(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[
 
 
 def _begin(threads: int) -> None:
-    """Make a process a worker: it stops when the command asks it to, or when that is no more."""
+    """Make a process a worker: it stops when the command asks it to, or has ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_follow, daemon=True).start()
     torch.set_num_threads(threads)

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator, mod
 
 
 def of_usual_kinds(section: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of a section in which parts that name no kind are of the kind that is their default."""
+    """Return the values of a section, with the default kind filled in for parts that name none."""
     found = dict(values)
     for name, field in section.model_fields.items():
         part = found.get(name)

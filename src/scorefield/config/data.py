@@ -23,21 +23,21 @@ _CHANNELS = 4  # more of them on the first axis of a series or volume are told b
 
 
 class DataConfig(Section):
-    """What to learn: an embedded or downloaded data set, a path of your own (a folder of images, .npy, .npz, .csv), draws from a density.
+    """What to learn: a data set by name, a path of your own (a folder of images, .npy, .npz, .csv), or draws from a density.
 
     Attributes:
         kind: the data set; "path" for data of your own, "density" for draws from a distribution with a formula.
         path: with kind "path", the folder of images, or the .npy, .npz or .csv file.
         test: with kind "path", examples that are not trained on, stored as those of ``path`` are, to measure with.
         array: which array of an .npz file holds the examples, where it has several (`scorefield.data.from_array_file`).
-        channels: where the channels of an array are: "first" or "last" axis, or "none"; asked for where the shape leaves it open.
-        columns: which columns of a table to learn, by their names in its first line, in this order; all but one of labels when absent.
+        channels: where the channels of an array are: on the "first" or "last" axis, or "none"; needed where the shape leaves it open.
+        columns: which columns of a table to learn, by their names in its first line, in this order; when absent all but a column of labels.
         size: images of a folder are brought to this height and width, in pixels.
         dir: where downloaded files, and a path that is not absolute, are looked for.
         density: with kind "density", the distribution to draw from.
-        examples: how many examples of the density are drawn, and as many others to test with; 50 000 where it is absent.
-        keep: makes data unbalanced: {3: 0.35} keeps 35 % of the threes (`scorefield.data.keep_share`).
-        flips: mirrors half of the training images left to right, others in each epoch (`scorefield.data.Dataset`).
+        examples: how many examples of the density are drawn for training, and as many again for testing; 50 000 when absent.
+        keep: makes data unbalanced: {3: 0.35} keeps 35 % of the examples of class 3 (`scorefield.data.keep_share`).
+        flips: mirrors half of the training images left to right, another half in each epoch (`scorefield.data.Dataset`).
     """
 
     kind: Literal["digits", "mnist", "fashion_mnist", "kmnist", "cifar10", "path", "density"] = "mnist"

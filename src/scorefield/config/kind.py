@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Itself:
-    """A kind that is an object already and has no settings, such as the function `scorefield.objectives.sigma_weight`."""
+    """A kind without settings that is itself the object, such as the function `scorefield.objectives.sigma_weight`."""
 
     value: Any
 

@@ -134,11 +134,11 @@ def kinds(room: Room, /, **makers: Maker | Itself) -> Room:
 def register(noun: str, /, **makers: Maker) -> None:
     """Make classes of your own kinds that configurations may name: ``register("network", my_net=MyNet)``.
 
-    Their settings are the parameters of the constructor, which the object should keep under the same names. Written in a file that
-    a command is given as its plugin, or in a module of the entry-point group ``scorefield.kinds``.
+    Their settings are the parameters of the constructor, which the object should keep under the same names. Call it in a file that is given
+    to a command by ``--plugin``, or in a module of the entry-point group ``scorefield.kinds``.
 
     Raises:
-        ConfigError: no such noun, or as `kinds` does.
+        ConfigError: there is no such noun, or `kinds` refuses the class.
     """
     if noun not in _ROOMS:
         raise ConfigError(f"register() knows {', '.join(_ROOMS)}; received {noun!r}")
@@ -155,7 +155,7 @@ def describe(thing: object) -> dict[str, Any]:
     """Return the section that describes an object: its kind, and its settings from the attributes of the same names.
 
     Raises:
-        ConfigError: an object of no registered class, or one that does not keep its settings, or has some that cannot be said.
+        ConfigError: an object of no registered class, or one that does not keep its settings or has some that YAML cannot express.
     """
     room, kind = _whose(thing)
     said: dict[str, Any] = {"kind": kind}

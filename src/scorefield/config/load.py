@@ -133,10 +133,10 @@ def parse_yaml(text: str | bytes, source: str) -> dict[str, Any]:
 
 
 def merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``base`` with ``override`` laid over it, section by section; both may be in the first edition's form.
+    """Return ``base`` with the values of ``override`` in place of its own, section by section; both may be in the form of earlier releases.
 
-    Data given by a path or a density alone are of that kind. A section whose ``kind`` changes starts from that kind's defaults: the other
-    kind's keys would not fit. So does the sampling of another sampler.
+    Data given by a path or a density alone are of that kind. A section whose ``kind`` changes starts from the new kind's defaults, since
+    the former kind's keys would not fit; so does ``sampling`` when its sampler changes.
     """
     base = migrated(base)
     return _laid(base, _implied(migrated(override, base)))
@@ -202,7 +202,7 @@ def validate(model: type[Model], values: Mapping[str, Any], source: str) -> Mode
 
 @contextmanager
 def refusals(source: str) -> Iterator[None]:
-    """Turn the ValueErrors with which constructors refuse settings into configuration errors that name their source."""
+    """Turn ValueErrors of constructors into configuration errors that name the source of the settings."""
     try:
         yield
     except ValueError as error:

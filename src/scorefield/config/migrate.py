@@ -39,10 +39,10 @@ def migrated(values: Section, base: Section | None = None) -> dict[str, Any]:
 
 
 def stored(values: Section) -> dict[str, Any]:
-    """Return the configuration of a checkpoint in this edition's form.
+    """Return the configuration of a checkpoint in today's form.
 
-    The first edition worked in the data's units, and began to sample at N(0, σ²) whatever the data were. Runs that name no generator of
-    noise had PyTorch's.
+    Early releases worked in the data's units and started sampling at N(0, σ²), whatever the data. Runs that name no generator of noise used
+    PyTorch's.
     """
     found = migrated(values)
     found["train"] = {"generator": "torch", **named(found.get("train"))}

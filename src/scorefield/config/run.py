@@ -50,18 +50,18 @@ _Minimise: Any = create_model(
 
 
 class TrainConfig(_Minimise):
-    """How to minimise (the fields of `scorefield.training.Optimization`), and how often to look.
+    """How to train (the fields of `scorefield.training.Optimization`), and how often to write metrics, checkpoints and pictures.
 
     Attributes:
-        epochs: in place of ``steps``: as many steps as it takes to see the data so many times.
+        epochs: instead of ``steps``: how many times to go through the data.
         batch_size: examples per optimiser step.
         device: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:N" or "mps".
-        sharding: what several processes hold of what is trained: "none", each a copy of it all; "full", each a share of the weights,
-            gradients, moments and averages (FSDP), for networks of which 20 bytes a parameter do not fit on one device.
+        sharding: what each of several processes holds: "none", a copy of everything; "full", a share of weights, gradients, moments and
+            averages (FSDP), for networks too large for one device at 20 bytes a parameter.
         log_every: steps between two lines of metrics.jsonl.
         checkpoint_every: steps between two checkpoints.
         sample_every: steps between two pictures of samples.
-        keep: how many checkpoints stay on disk, the newest.
+        keep: how many of the newest checkpoints stay on disk.
     """
 
     epochs: PositiveFloat | None = None
@@ -117,7 +117,7 @@ def _run_name(name: str) -> str:
 class RunConfig(Section):
     """Everything that decides a run. The same configuration and code give the same weights, bit for bit.
 
-    Values in the first edition's form are read too (`scorefield.config.migrate`).
+    Values in the form of earlier releases are read too (`scorefield.config.migrate`).
 
     Attributes:
         name: name of the run; its folder is runs/NAME.
@@ -142,7 +142,7 @@ class RunConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _completed(cls, values: object) -> object:
-        """Bring old forms into this edition's, and let a kind's usual settings stand where nothing is said of them."""
+        """Bring old forms into today's, and fill in a kind's usual settings where none are given."""
         if not isinstance(values, Mapping):
             return values
         values = merge({}, of_usual_kinds(cls, values))
@@ -150,17 +150,17 @@ class RunConfig(Section):
         return merge({noun: usual.section(noun, kind) for noun, kind in kinds.items() if isinstance(kind, str)}, values)
 
     def resolve(self, dataset: Dataset, before: "RunConfig | None" = None) -> "RunConfig":
-        """Return the configuration with what data and device decide filled in.
+        """Return the configuration with everything filled in that data and device decide.
 
-        Steps of epochs, the model's units, the generator of noise, the names of a table's columns; where nothing was said of the network,
+        Steps of epochs, the model's units, the generator of noise, the names of a table's columns; and, where no network is named,
         `scorefield.MLP` for vectors.
 
         Args:
             dataset: what is learned.
-            before: the same run's configuration of an earlier sitting, whose measurements stand.
+            before: the configuration of the same run before it was resumed, whose measurements are kept.
 
         Raises:
-            DataError: numbers that are all the same, where that leaves nothing to learn.
+            DataError: numbers that are all equal, so that there is nothing to learn.
             ConfigError: a process that does not reach beyond the data.
         """
         model = self.model
@@ -223,10 +223,10 @@ class RunConfig(Section):
         """Return the objective.
 
         Args:
-            teacher: whom an objective that learns from a trained model learns from.
+            teacher: the trained model that a distilling objective learns from.
 
         Raises:
-            ConfigError: it trains on other levels than those a ladder has, or needs what the run does not know.
+            ConfigError: it trains on other levels than the model's ladder has, or needs something that the run does not provide.
         """
         sigma_1, sigma_L = ends(self.process.build())
         given = {"sigma_1": sigma_1, "sigma_L": sigma_L, "sigma_data": getattr(self.model, "sigma_data", None)}

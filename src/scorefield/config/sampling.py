@@ -21,12 +21,12 @@ _PLACES = 48  # with 96, no level of a trained mnist-small moves by more than 2 
 
 
 class SamplingConfig(Section):
-    """How samples are drawn; what is left out is usual for the sampler.
+    """How samples are drawn; settings that are left out have usual values for the sampler.
 
     Attributes:
         sampler: the method, and its settings.
         grid: the times between noise and data at which it stops.
-        generator: source of the noise: "torch" draws on the CPU, "philox" on the device, other samples (`scorefield.Noise`).
+        generator: source of the noise: "torch" draws on the CPU, "philox" on the device; their samples differ (`scorefield.Noise`).
     """
 
     sampler: Annotated[Kind, SAMPLER]
@@ -46,7 +46,7 @@ class SamplingConfig(Section):
 
     @property
     def unfitted(self) -> bool:
-        """Whether the grid is one that a model has yet to be asked for."""
+        """Whether the grid has yet to be fitted to the model."""
         return self.grid.kind == "fitted" and self.grid.ratios is None
 
     def fitted(self, model: Flow, event: Sequence[int]) -> "SamplingConfig":

@@ -53,7 +53,7 @@ def from_array_file(
         channels: where the channels are.
 
     Raises:
-        DataError: not such a file, damaged, needs pickle, several arrays of which none is named.
+        DataError: it is another kind of file, is damaged, needs pickle, or holds several arrays of which none is named.
     """
     path = regular_file(path, ARRAYS)
     arrays = _read(path)
@@ -70,10 +70,10 @@ def from_array_file(
 
 
 def read_array(path: str | os.PathLike[str]) -> Tensor:
-    """Return the only array of a ``.npy`` or ``.npz`` file as it is.
+    """Return the only array of a ``.npy`` or ``.npz`` file, unchanged.
 
     Raises:
-        DataError: not such a file, damaged, needs pickle, several arrays, no numbers.
+        DataError: it is another kind of file, is damaged, needs pickle, or holds several arrays or none of numbers.
     """
     path = regular_file(path, ARRAYS)
     arrays = _read(path)
@@ -96,14 +96,14 @@ def dataset_of(
         x: shape (n, *d). Bytes stay bytes and booleans become bytes 0 and 255, levels of images; all other numbers become float32.
         labels: class numbers, one per example; None where there are none.
         name: of the data set.
-        source: what errors call it, a path for one; the name when absent.
+        source: what errors call it, such as a path; the name when absent.
         channels: where the channels of examples are: the "first" of their axes, the "last", which is brought to the front, or there are
             "none", and an axis of one channel is added. By default the first, but for bytes: shape (n, h, w) has none, and
             (n, h, w, 1 or 3) has them last.
 
     Raises:
         DataError: other types of numbers, masked ones, sparse tensors; one axis only, axes among which the channels are not known,
-            numbers that are not finite in float32 or that it cannot tell apart, labels that are not class numbers.
+            numbers that are not finite in float32 or too close for it to distinguish, labels that are not class numbers.
     """
     source = name if source is None else source
     for values in (x, labels):

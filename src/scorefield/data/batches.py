@@ -50,8 +50,8 @@ class Batches:
             are the batch.
         world: the number of processes; parts differ by at most one row, and are empty where it exceeds the
             batch size.
-        device: where "philox" wants batches. Data that take at most a quarter of what is free there are kept there; of others the next
-            batch is gathered, in memory that the device can fetch by itself, while this one is in use.
+        device: where batches go with "philox". Data that fit in a quarter of its free memory stay there; of larger data the next batch is
+            gathered in pinned memory while this one is in use.
         generator: of the noise that fills the gaps between bytes: see `dequantize_rows`. With "torch" batches are made on the CPU.
 
     Raises:

@@ -33,7 +33,7 @@ class Dataset:
         columns: names of the coordinates of vectors, as a table has them.
 
     Raises:
-        DataError: no example, another type of numbers, or not one label from 0 per example.
+        DataError: there are no examples, numbers are of another type, or examples and labels (from 0) differ in number.
     """
 
     # Types and shapes are checked below, with errors for people; annotations of them would speak first.
@@ -61,7 +61,7 @@ class Dataset:
         return len(self.x)
 
     def __getitem__(self, i: int) -> Tensor | tuple[Tensor, Tensor]:
-        """Return example i as a `torch.utils.data.Dataset` has it: as in `scaled`, with its label where there are labels."""
+        """Return example i as a `torch.utils.data.Dataset` does: scaled as by `scaled`, with its label where there are labels."""
         x = self.scaled(torch.tensor(i))
         return x if self.labels is None else (x, self.labels[i])
 
@@ -104,7 +104,7 @@ def dequantize(x: UInt8[Tensor, "n *d"], generator: torch.Generator | None = Non
 
 
 def quantize(x: Float[Tensor, "n *d"]) -> UInt8[Tensor, "n *d"]:
-    """Return the bytes ⌊256 x⌋ that values in [0, 1] stand for, what lies outside clipped: the inverse of `dequantize`."""
+    """Return the bytes ⌊256 x⌋ that values in [0, 1] stand for; values outside are clipped. The inverse of `dequantize`."""
     return (256 * x).floor().clamp(0, 255).to(torch.uint8)
 
 

@@ -43,11 +43,11 @@ def from_path(
     channels: Channels | None = None,
     columns: Sequence[str] | None = None,
 ) -> Dataset:
-    """Return one's own data: a folder of images (`from_folder`), a .npy or .npz file (`from_array_file`), a .csv table (`from_table_file`).
+    """Return your own data: a folder of images (`from_folder`), a .npy or .npz file (`from_array_file`), a .csv table (`from_table_file`).
 
     Raises:
-        ConfigError: a size is given for a file, which is never resized, names of arrays, channels or columns for what has none.
-        DataError: nothing is there, or as those three do.
+        ConfigError: a size is given for a file, which is never resized, or names of arrays, channels or columns where there are none.
+        DataError: nothing is there, or one of those three refuses it.
     """
     folder = os.path.isdir(path)
     table = not folder and Path(path).suffix.lower() in TABLE_SUFFIXES
@@ -85,8 +85,8 @@ def from_folder(path: str | os.PathLike[str], size: int | None = None) -> Datase
 
     Raises:
         ConfigError: a size below 1.
-        DataError: no folder, no image in it, an image that cannot be read, is damaged, has 32-bit samples
-            or more than Pillow's limit of 89 million pixels, or sizes that differ.
+        DataError: there is no folder, no image in it, an image that cannot be read, is damaged, has 32-bit samples or more than Pillow's
+            limit of 89 million pixels, or sizes differ.
     """
     if size is not None and size < 1:
         raise ConfigError(f"size must be at least 1 pixel; received {size}")
@@ -151,10 +151,10 @@ def read_image(path: Path, size: int | None = None) -> UInt8[np.ndarray, "c h w"
 
 
 def decode_image(packed: bytes, name: str, size: int | None, most: int) -> UInt8[np.ndarray, "c h w"]:
-    """Return a picture that came as bytes, as `read_image` does one in a file.
+    """Return a picture that came as bytes; `read_image` does the same for a file.
 
     Args:
-        packed: as the file would have them.
+        packed: the content of the file.
         name: what errors call it.
         size: as in `from_folder`.
         most: pixels it may have; it is refused before they are unpacked.

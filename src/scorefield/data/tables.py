@@ -28,15 +28,15 @@ _CELL = re.compile(r"could not convert string (.*) to float64 at row (\d+), colu
 def from_table_file(path: str | os.PathLike[str], columns: Sequence[str] | None = None) -> Dataset:
     """Return the rows of a table as examples of shape (d,).
 
-    A first line that is not all numbers names the columns. What is apart by tabs, semicolons or commas, whichever is found first in that
-    line, in this order, is a column; decimals are written with a point. A column called label or labels holds class numbers from 0.
+    A first line that is not all numbers names the columns. Columns are separated by tabs, semicolons or commas: the first of these, in this
+    order, that occurs in that line. Decimals are written with a point. A column called label or labels holds class numbers from 0.
 
     Args:
         path: the file.
         columns: names of those to learn, in this order; all but the labels when absent.
 
     Raises:
-        DataError: not such a file, names that are missing, double or unknown, a cell that is not a finite number.
+        DataError: it is another kind of file, names are missing, repeated or unknown, or a cell is not a finite number.
     """
     path = regular_file(path, _EXPECTED)
     try:
@@ -65,7 +65,7 @@ def from_table_file(path: str | os.PathLike[str], columns: Sequence[str] | None 
 
 
 def delimiter_of(line: str) -> str:
-    """Return what columns are apart by: tabs, semicolons or commas, whichever of them is found first in this order."""
+    """Return what separates columns: the first of tab, semicolon and comma, in this order, that is found."""
     return next((mark for mark in "\t;," if mark in line), ",")
 
 

@@ -44,7 +44,7 @@ def count(n: int) -> int:
     """Return how many draws are wanted.
 
     Raises:
-        ConfigError: no whole number, fewer than none, or none can be drawn on PyTorch's default device.
+        ConfigError: it is not a whole number, is negative, or nothing can be drawn on PyTorch's default device.
     """
     require_numbers()
     return whole(n, "n", 0)
@@ -62,7 +62,7 @@ class Density(ByValue, abc.ABC):
     moments: Moments | None = None
 
     def __repr__(self) -> str:
-        """Return what a person reads of it: parameters may be many."""
+        """Return a short description, since parameters may be many."""
         return f"{type(self).__name__}(event={self.event})"
 
     @property

@@ -140,7 +140,7 @@ class Funnel(Noised):
         dim: number of coordinates, at least two.
         std: standard deviation of v, the first coordinate.
 
-    Error of log p when noised: below 1e-6 (128 Gauss–Hermite nodes, or more where the other coordinates tell v more closely).
+    Error of log p when noised: below 1e-6 (128 Gauss–Hermite nodes, or more where the other coordinates determine v more closely).
     """
 
     dim: int = 2

@@ -1,4 +1,4 @@
-"""Models held against data they were not trained on: quality, likelihood, calibration, each number with its error."""
+"""Models compared with data they were not trained on: quality, likelihood, calibration, each number with its error."""
 
 from scorefield.evaluation.data import LEAST, RealData, labelled_examples, real_data
 from scorefield.evaluation.imputing import impute

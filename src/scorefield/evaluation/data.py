@@ -1,4 +1,4 @@
-"""What samples and classifiers are held against: data held out from training, and training data that should do as well against it."""
+"""What samples and classifiers are compared with: data held out from training, and training data, which show how near samples can come."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,16 +14,16 @@ from scorefield.data import Dataset, quantize
 from scorefield.errors import ConfigError, DataError
 
 LEAST = 12
-"""Rows that all measures can be taken of: halves of them have the five neighbours of balls, and a tenth of a half is two."""
+"""The fewest rows for which all measures exist: halves of them have the five neighbours that some need, and a tenth of a half is two."""
 
 
 @dataclass(frozen=True)
 class RealData:
-    """Data beside samples.
+    """The data that samples are compared with.
 
     Attributes:
         train: what the model was trained on.
-        reference: at most n held-out examples, what samples and ``real`` are compared with.
+        reference: at most n held-out examples, with which samples and ``real`` are compared.
         real: at most n training examples.
         held_out: whether the model was not trained on the reference; one's own data without a test set are cut in halves.
     """
@@ -35,7 +35,7 @@ class RealData:
 
     @property
     def sizes(self) -> dict[str, Any]:
-        """What there is of it, as the report has it."""
+        """How many examples there are, for the report."""
         name = self.train.name
         what = f"test examples of {name}" if self.held_out else f"examples, one half of {name}, which has no test set"
         return {
@@ -46,15 +46,15 @@ class RealData:
 
     @property
     def in_bytes(self) -> bool:
-        """Whether values are the levels byte/255 of images."""
+        """Whether the data are images whose values are the levels byte/255."""
         return self.train.x.dtype == torch.uint8
 
     def on_scale(self, x: Float[Tensor, "n *d"]) -> Float[Tensor, "n *d"]:
-        """Return samples on the scale of the data: where that is of bytes, rounded to the levels byte/255, as a picture of them is."""
+        """Return samples on the scale of the data: for images of bytes, rounded to the levels byte/255, as a picture would show them."""
         return quantize(x).float() / 255 if self.in_bytes else x
 
     def compared(self, x: Float[Tensor, "n *d"]) -> Float[Tensor, "n *d"]:
-        """Return what distances are taken of: columns of a table, whose units differ, in standard deviations of the reference; else x."""
+        """Return x in the units of distances: columns of a table in standard deviations of the reference, all else as it is."""
         if len(self.train.event) != 1:
             return x
         spread = self.reference.scaled().double().std(dim=0)
@@ -77,10 +77,10 @@ def real_data(
         config: what the run was trained on.
         event: the shape of a sample.
         n: how many.
-        classes: which.
+        classes: the classes to take; all when absent.
         data_dir: where data files are, if not where the configuration says.
         seed: of the choice of examples.
-        least: examples that there must be of each part, where as many are asked for.
+        least: the fewest examples that each part must have, if n asks for as many.
 
     Raises:
         ConfigError: data of another shape than the model's, or without examples of the classes.
@@ -102,7 +102,7 @@ def real_data(
     if fewest < wanted:
         which = "" if config.tested else ", one half of the data, which has no test set"
         raise DataError(
-            f"{train.name}: found {fewest} examples to compare with{which}; expected at least {wanted}. Bring more of them."
+            f"{train.name}: found {fewest} examples to compare with{which}; expected at least {wanted}. Use more data, or smaller n."
         )
     reference, real = (part.subset(order[:n]) for part, order in parts)
     return RealData(train, reference, real, held_out=config.tested)

@@ -35,7 +35,7 @@ def impute(
     batch_size: int = 256,
     on_step: Callable[[Transition], object] | None = None,
 ) -> Float[Tensor, "n *d"]:
-    """Return rows in which a draw of p(missing | known) stands in place of every NaN; all else is as it was, bit for bit.
+    """Return rows in which every NaN is replaced by a draw from p(missing | known); all else stays as it was, bit for bit.
 
     What is drawn for row i depends on the seed, i, and the row alone. Other seeds give other imputations, whose spread is what the known
     leave open.
@@ -45,8 +45,8 @@ def impute(
         x: in the data's units.
         grid: as for `sample`; the steps should be many, since they are guided. Where the known leave a fifth of a column's deviation
             open, draws of 100 steps vary 11 % too much (variance, n = 2500, ± 3 %), of 300 steps 2 %.
-        particles: for each row; the more, the nearer to the distribution.
-        seed: names all that is drawn.
+        particles: how many for each row; with more, draws come nearer to the distribution.
+        seed: of all draws.
         batch_size: rows drawn at a time.
         on_step: as for `sample`.
 

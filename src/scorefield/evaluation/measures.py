@@ -1,4 +1,4 @@
-"""Samples measured, real data beside them: everything as JSON has it, each number with its error and interval."""
+"""Measures of samples, and of real data beside them, as JSON values: each number with its error and interval."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -48,7 +48,7 @@ def evaluate_samples(
         x: samples.
         data: real ones (`real_data`).
         judge: reads features and classes of images; without one samples are compared as vectors.
-        classes: that were asked for, in turn; all of the data's when absent.
+        classes: those that the samples were drawn for, in turn; all of the data's when absent.
         ends: the smallest and the largest value of images that are not bytes; those of the training data when absent.
         seed: of the halves behind the errors.
         on_measure: called with the name of every measure when it is done.
@@ -136,7 +136,7 @@ def _memorisation(x: Tensor, train: Tensor, test: Tensor) -> dict[str, Any]:
 
 
 def row(found: Estimate, name: str = "") -> dict[str, float]:
-    """Return an estimate as JSON has it; its interval ends where what it estimates does."""
+    """Return an estimate as JSON values; its interval is cut where the quantity itself is bounded."""
     low, high = found.interval
     if name in _SHARES or name in _NOT_NEGATIVE:
         low = max(low, 0.0)

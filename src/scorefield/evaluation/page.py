@@ -1,4 +1,4 @@
-"""An evaluation as a person reads it."""
+"""An evaluation as text and as a page."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ def render(report: dict[str, Any]) -> str:
 
 
 def page(report: dict[str, Any], name: str, *, picture: bool) -> str:
-    """Return the report as a page that shows the samples."""
+    """Return the report as a page of Markdown that shows the samples."""
     return _page(name, render(report), "![Samples, the first and unchosen](grid.png)" if picture else "")
 
 
@@ -57,7 +57,7 @@ def render_calibration(report: dict[str, Any]) -> str:
 
 
 def calibration_page(report: dict[str, Any], name: str) -> str:
-    """Return a classifier's calibration as a page."""
+    """Return a classifier's calibration as a page of Markdown."""
     return _page(name, render_calibration(report), "![Confidence and accuracy](calibration.png)")
 
 

@@ -1,4 +1,4 @@
-"""The race: how far samplers end from what they follow, against the network evaluations they spend.
+"""The race: how far samplers end from the exact solution, against the network evaluations they spend.
 
 Deterministic ones follow the flow; `AdaptiveSDE` follows the solution of the reverse SDE along the Brownian path of each seed.
 """
@@ -35,7 +35,7 @@ class Finish:
 
     Attributes:
         sampler: of `RACERS`, or "AdaptiveSDE".
-        evaluations: it spent on each sample, the closing denoising included.
+        evaluations: network evaluations spent on each sample, the closing denoising included.
         error: root mean square over samples and coordinates of the distance to the solution, in the data's units.
     """
 
@@ -62,11 +62,11 @@ def race(
     Args:
         model: exact, learned or guided.
         shape: (n, *d).
-        evaluations: the most that may be spent, each in its turn; a sampler takes the steps it can afford.
-        grid: of a number of steps.
+        evaluations: budgets to try, one after another; a sampler takes the steps it can afford.
+        grid: returns the grid for a number of steps.
         seed: of the noise.
         dtype: of states; exact scores are known in float64.
-        on_finish: called after every one.
+        on_finish: called after every sampler and budget.
 
     Cost: the sum of the evaluations, for each sampler, and a few hundred for the solution.
     """
@@ -92,9 +92,9 @@ def race_paths(
     seed: int = 0,
     dtype: torch.dtype = torch.float32,
 ) -> list[Finish]:
-    """Return the error of `scorefield.samplers.AdaptiveSDE` at three tolerances, to where the same paths lead at a tenth of the last.
+    """Return the error of `scorefield.samplers.AdaptiveSDE` at three tolerances, against the same paths at a tenth of the tightest.
 
-    Not to be compared with errors to the flow: it is another equation, with other ends.
+    Do not compare it with errors along the flow: it is another equation, with other solutions.
     """
     start = _start(model, shape, seed, dtype)
 

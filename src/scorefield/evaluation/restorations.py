@@ -17,14 +17,14 @@ _SIGMA_DATA = 0.5  # where the model states none: no values in [0, 1] have a lar
 
 
 def measured(x: Float[Tensor, "1 *d"], A: LinearOperator, noise: float, seed: int) -> Float[Tensor, "1 *m"]:
-    """Return y = A x + noise z, where z is standard normal and named by the seed."""
+    """Return y = A x + noise z, where z is standard normal, drawn by the seed."""
     y = A.apply(x)
     generator = torch.Generator().manual_seed(derive_seed(seed, "measurement"))
     return y + noise * torch.randn(y.shape, generator=generator)
 
 
 def deviation(config: RunConfig) -> float:
-    """Return the standard deviation of the data in the model's coordinates, as far as a configuration says it."""
+    """Return the standard deviation of the data in the model's coordinates, or 0.5 if the configuration does not state it."""
     return getattr(config.model, "sigma_data", None) or _SIGMA_DATA
 
 
@@ -43,9 +43,9 @@ def conditioned(
     zeta: float = 1.0,
     particles: int = 16,
 ) -> tuple[ScoreModel, Sampler]:
-    """Return the model and the sampler that draw what a measured example could have been; settings are those of the methods' classes.
+    """Return the model and the sampler that restore a measured example by ``method``; settings are those of the methods' classes.
 
-    "replace" and "repaint" put back what is not ``hidden`` of the truth; "pigdm", "dps" and "particles" are given y. ``truth``, ``A``,
+    "replace" and "repaint" keep the part of the truth that is not ``hidden``; "pigdm", "dps" and "particles" use y. ``truth``, ``A``,
     ``y`` and ``hidden`` are those of `compared`; ``sigma_data`` is `deviation` of the model's configuration.
     """
     if hidden is not None and method in ("replace", "repaint"):
@@ -66,18 +66,19 @@ def compared(
     hidden: Bool[Tensor, "..."] | None = None,
     judge: ImageJudge | None = None,
 ) -> dict[str, Any]:
-    """Return how far restorations are from the truth, from each other and from the measurement, as JSON has it.
+    """Return how far restorations are from the truth, from each other and from the measurement, as JSON values.
 
-    Errors and diversity, the root mean square difference of two restorations, are over what is hidden if anything is; the misfit is the
+    Errors and diversity, the root mean square difference of two restorations, are taken over the hidden part if there is one; the misfit is
+    the
     root mean square of y − A x. ``agreement`` is the share of restorations that the judge reads as it reads the truth.
 
     Args:
         x: restorations.
-        truth: what was measured.
-        A: how.
-        y: with what result.
-        hidden: pixels, or coordinates, of which y says nothing.
-        judge: reads images.
+        truth: the example that was measured.
+        A: the measurement's operator.
+        y: the measurement.
+        hidden: true for pixels, or coordinates, that were not measured.
+        judge: a classifier of images.
     """
     where = torch.ones_like(truth[0], dtype=torch.bool)
     where = where if hidden is None else hidden.expand_as(where)

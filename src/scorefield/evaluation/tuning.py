@@ -1,11 +1,10 @@
-"""Ways to draw from one model, chosen by what they measure.
+"""Ways to draw from one model, chosen by measured distances.
 
 Noise added on the way (churn) repairs what an imperfect score draws wrong, and adds its own grain where the network is worst; guidance
-trades variety for shape; a grid fitted to the model saves evaluations. What pays depends on data and network: it can be measured, not known
-before.
+trades variety for shape; a grid fitted to the model saves evaluations. What helps depends on data and network, and has to be measured.
 
-A choice made on the numbers that are then reported looks better than it is. So samples and held-out data are cut in halves: a way is
-chosen on the first, and what is said of it is measured on the second.
+A choice made on the numbers that are then reported looks better than it is. So samples and held-out data are cut in halves: a way is chosen
+on the first half, and its reported distance is measured on the second.
 """
 
 import math
@@ -24,7 +23,7 @@ class Trial(NamedTuple):
     """A way to draw, and how far its samples are from held-out data.
 
     Attributes:
-        options: what differs from the run's own sampling, by the names that `scorefield sample` has for it.
+        options: what differs from the run's own sampling, named as by `scorefield sample`.
         guide: weight of autoguidance; None where the run keeps no weaker version.
         evaluations: of the network, for each sample.
         first: the distance of the first half of its samples from the first half of the data, by which ways are chosen.
@@ -57,6 +56,6 @@ def best(trials: Sequence[Trial]) -> Trial:
 
 
 def told_apart(near: Trial, far: Trial) -> bool:
-    """Return whether the second halves say that ``near`` is nearer, by two standard errors of the difference, taken as independent."""
+    """Return whether, on the second halves, ``near`` is nearer by two standard errors of the difference, taken as independent."""
     gain = far.second.value - near.second.value
     return gain > _ERRORS * math.hypot(near.second.error, far.second.error)

@@ -45,18 +45,18 @@ class Grid(ByValue, abc.ABC):
         A step from ρ to ρ + h, ρ = σ/α, is wrong by e = c(ρ) h². N steps of density n(ρ) sum to ∫ c/n, which is least where n ∝ √c:
         where all e are the same. Heun's method measures e over ``places`` short steps, and the grid divides Σ √e into equal parts.
 
-        Of "noise", e is in units of the spread that the states have there, in which the flow carries errors on: exactly for isotropic
-        Gaussian data. For data from N(m, s² I) the grid is ρ_i = s tan θ_i with equally spaced angles θ_i.
+        With ``of="noise"``, e is measured in units of the states' standard deviation at that time, by which the flow scales errors: exactly
+        for isotropic Gaussian data. For data from N(m, s² I) the grid is ρ_i = s tan θ_i with equally spaced angles θ_i.
 
-        Of "data", e counts the same wherever it is made, and the closing denoising is the last of the equal steps. First steps are
-        shorter, and the grid ends where one evaluation leaves no more to do than any other. For N(m, s² I) equal are the integrals
-        ∫ dθ/√(cos θ) from angle to angle, and from the last to where the process ends.
+        With ``of="data"``, e counts the same wherever it is made, and the closing denoising is the last of the equal steps: first steps are
+        shorter, and the grid ends where the denoising errs as much as any step. For N(m, s² I) the integrals ∫ dθ/√(cos θ) are equal from
+        angle to angle, and from the last angle to the end of the process.
 
         Args:
             model: exact, learned or guided.
             steps: transitions; the result, with other ``steps``, is the same grid finer or coarser.
             event: the shape d of a sample.
-            of: what the sampler puts polynomials through.
+            of: what the sampler extrapolates by polynomials, the predicted "noise" or the denoised "data".
             paths: how many are followed, at least two.
             places: short steps along them.
 
@@ -226,7 +226,7 @@ def _interpolated(x: Tensor, places: Tensor, values: Tensor) -> Tensor:
 
 
 def _given(grid: object) -> Times:
-    """Return what is meant to be times as a tensor, in float64 on the CPU."""
+    """Return times as a tensor, in float64 on the CPU."""
     try:
         times = torch.as_tensor(grid)
     except (RuntimeError, TypeError, ValueError):

@@ -50,13 +50,13 @@ class _VectorFieldPosterior(Protocol):
 
 
 def from_diffusers(pipeline: str | Path | _Pipeline) -> ScoreModel:
-    """Return the model of a pipeline of diffusers, on images in [0, 1]; of a latent one, on latents, which its autoencoder decodes.
+    """Return the model of a pipeline of diffusers: of images in [0, 1], or, for a latent pipeline, of latents that its autoencoder decodes.
 
     Args:
         pipeline: an object with ``unet`` and ``scheduler``, such as a DDPMPipeline, or the folder of one.
 
     Raises:
-        ConfigError: a scheduler or a network that is none of ours, or diffusers is not installed.
+        ConfigError: a scheduler or a network that is not supported, or diffusers is not installed.
         CheckpointError: a folder that cannot be read.
     """
     if isinstance(pipeline, str | Path):
@@ -108,10 +108,10 @@ def from_azula(denoiser: _AzulaDenoiser) -> ScoreModel:
 def from_sbi(posterior: _VectorFieldPosterior, x: Tensor) -> ScoreModel:
     """Return the model of p(θ | x) of a posterior of sbi that was learned by its NPSE or FMPE, x fixed.
 
-    What sbi does to samples and densities afterwards, the rejection of what lies outside of the prior, is left out.
+    sbi also rejects samples outside the prior, and renormalises the density; that is left out here.
 
     Args:
-        posterior: a VectorFieldPosterior, whose estimator says scales, velocity and where sampling starts.
+        posterior: a VectorFieldPosterior; its estimator provides scales, velocity and where sampling starts.
         x: one observation, of the shape that the estimator was trained on, with or without a first axis of one.
 
     Raises:
@@ -170,5 +170,5 @@ class Scheduled(Process):
     t_max: float = 1.0
 
     def alpha_sigma(self, t: Float[Tensor, "*b"]) -> tuple[Float[Tensor, "*b"], Float[Tensor, "*b"]]:
-        """Return what the schedule says."""
+        """Return the schedule's α and σ."""
         return self.schedule(t)

@@ -69,7 +69,7 @@ def read_pipeline(folder: Path) -> Pipeline:
 
     Raises:
         CheckpointError: files are missing, damaged, or in a format that can run code.
-        ConfigError: a scheduler or a network that is none of ours.
+        ConfigError: a scheduler or a network that is not supported.
     """
     unet = json_of(folder, "unet/config.json", "config.json")
     scheduler = json_of(folder, "scheduler/scheduler_config.json", "scheduler_config.json")
@@ -114,7 +114,7 @@ def settings_of_pipeline(
         latent: whether its images are latents, which stay as they are, or pixels in [−1, 1], which are in [0, 1] here.
 
     Raises:
-        ConfigError: a scheduler or a network that is none of ours.
+        ConfigError: a scheduler or a network that is not supported.
     """
     if unet.get("_class_name", "UNet2DModel") != "UNet2DModel":
         raise ConfigError(f"{folder}: expected a UNet2DModel; found {unet['_class_name']}")

@@ -69,7 +69,7 @@ def read_decoder(folder: Path) -> LatentDecoder | None:
 
     Raises:
         CheckpointError: files are missing, damaged, or of another architecture.
-        ConfigError: an autoencoder that is none of ours, or diffusers is not installed.
+        ConfigError: an autoencoder that is not supported, or diffusers is not installed.
     """
     place = autoencoder_of(folder)
     if place is None:

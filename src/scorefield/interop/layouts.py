@@ -36,7 +36,7 @@ _EXPECTED = {
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """Weights from another project, under the names of the network of ours that they fit.
+    """Weights from another project, under the names of the scorefield network that they fit.
 
     Attributes:
         sigmas: its noise levels, where the file has them.
@@ -57,10 +57,10 @@ class Weights:
 
 @dataclass(frozen=True, eq=False)
 class Imported(Weights):
-    """Weights and the network that was recognised in them.
+    """Weights, and the network that they are of.
 
     Attributes:
-        network: which one.
+        network: its kind and sizes.
     """
 
     network: Recognized
@@ -79,7 +79,7 @@ def read_weights(path: Path, layout: Layout) -> Imported:
     """Return the weights in a checkpoint of another project; nothing in the file is executed.
 
     Raises:
-        CheckpointError: the file cannot be read as plain data, has another layout, or holds a network that is not one of ours.
+        CheckpointError: the file cannot be read as plain data, has another layout, or holds a network that is not supported.
     """
     parts = take_apart(path, layout, torch_file.read(path))
     model = state_dict(path, "model", parts.model)
@@ -105,7 +105,7 @@ def write_weights(
 ) -> None:
     """Write weights as the checkpoint of another project.
 
-    ``ncsn`` has one place for weights: the averaged ones, which are those to sample with, go there.
+    ``ncsn`` has room for one set of weights: the averaged ones, which samples are drawn with.
 
     Raises:
         CheckpointError: the file exists or cannot be written.

@@ -83,7 +83,7 @@ class ScoreSDEFile:
 
 
 def read_score_sde(path: Path) -> ScoreSDEFile:
-    """Return a checkpoint of score_sde_pytorch; nothing in the file is executed.
+    """Return the content of a checkpoint of score_sde_pytorch; nothing in the file is executed.
 
     Raises:
         CheckpointError: the file cannot be read as plain data, or has another layout.
@@ -118,7 +118,7 @@ def write_score_sde(
     """Write weights under our names as a checkpoint of score_sde_pytorch.
 
     Raises:
-        ConfigError: a network that takes labels, as none of its does.
+        ConfigError: a network that takes labels, which none of its networks does.
         CheckpointError: the file exists or cannot be written.
     """
     names = names_in_score_sde(net)

@@ -1,4 +1,4 @@
-r"""How well a classifier of noisy states knows what it knows, noise level by noise level.
+r"""How accurate a classifier of noisy states is, and how well its confidence agrees with that, noise level by noise level.
 
 A classifier is calibrated when, of the examples it is c sure of, it is right about a share c. With more noise no classifier can be right: a
 calibrated classifier's confidence falls with its accuracy.

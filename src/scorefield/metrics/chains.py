@@ -28,7 +28,7 @@ class ChainDiagnostics:
 
     @property
     def mixed(self) -> bool:
-        """Whether every coordinate has R̂ < 1.01 and ESS > 400, the limits of Vehtari et al. (2021); one that never moved has none."""
+        """Whether every coordinate has R̂ < 1.01 and ESS > 400, the limits of Vehtari et al. (2021); one that never moved has neither."""
         return all(r < 1.01 for r in self.rhat) and all(size > 400 for size in self.ess)
 
 

@@ -1,7 +1,7 @@
 """The quality of samples in a list of numbers, each with its error, and beside each what real data get.
 
 A distance between two samples is not 0 when their distributions agree, and a share is not 1: how far from it depends on n, on features and
-on the data. The number real data get at the same n says how far, and is the one to reach.
+on the data. The number that real data get at the same n says how far, and is the one to aim for.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -51,9 +51,9 @@ class Measure(NamedTuple):
     """One number about samples.
 
     Attributes:
-        name: of the function that computes it, or of what it returns.
-        samples: of the samples.
-        real: of real data.
+        name: that of the function that computes it, or of what the function returns.
+        samples: the measure of the samples.
+        real: the same measure of real data.
     """
 
     name: str
@@ -69,16 +69,16 @@ def evaluate(
     judge: ImageJudge | None = None,
     seed: int = 0,
 ) -> Iterator[Measure]:
-    """Yield measures of samples, one by one, for some take minutes.
+    """Yield measures of samples one by one, since some take minutes.
 
     With a judge: ``frechet_distance``, ``kernel_distance``, ``precision``, ``recall``, ``density`` and ``coverage`` of its features, of
-    samples and of ``real``, each against ``reference``; its mean ``confidence`` and the share ``sure`` above 0.9, of samples and of the
-    reference. Without: ``mmd``, ``energy_distance``, ``sliced_wasserstein`` and the accuracy ``c2st`` of the raw vectors.
+    samples and of ``real``, each against ``reference``; the judge's mean ``confidence`` and the share ``sure`` above 0.9, of samples and of
+    the reference. Without: ``mmd``, ``energy_distance``, ``sliced_wasserstein`` and the accuracy ``c2st`` of the raw vectors.
 
     Args:
         samples: to be evaluated.
         reference: data the model was not trained on, such as test images.
-        real: other data of the same distribution, such as training images; as many as samples, or its numbers are of another n.
+        real: more data of the same distribution, such as training images; as many as samples, so that their numbers can be compared.
         judge: reads features and classes.
         seed: of the halves behind the errors.
 

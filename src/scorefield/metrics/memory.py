@@ -75,7 +75,7 @@ def nearest_neighbours(
 def memorisation(
     samples: Float[Tensor, "n *d"], train: Float[Tensor, "m *d"], test: Float[Tensor, "t *d"]
 ) -> Memorisation:
-    """Return whether ``samples`` remember ``train``, with ``test``, drawn from the same distribution and never trained on, as control.
+    """Return whether ``samples`` copy ``train``; the control is ``test``, drawn from the same distribution and never trained on.
 
     All three on one scale, such as images in [0, 1]; or features of them, such as a judge's, which see copies that are shifted or blurred.
 

@@ -35,7 +35,7 @@ class ADM(nn.Module):
         bottleneck: whether attention is between the way down and the way up.
         stem_width: channels of the first convolution; None for ``width``.
         features: length of the vector that conditions the blocks; None for four times ``width``.
-        timesteps: how many levels it was trained on, where it knows these alone: it is given 999 t, and asked at the nearest level.
+        timesteps: how many levels it was trained on, where it knows only these: it is given 999 t, and evaluated at the nearest level.
 
     Raises:
         ConfigError: the size cannot be halved as often.

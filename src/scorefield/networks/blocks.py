@@ -1,4 +1,4 @@
-"""The parts of the U-Net: the vector that conditions it, the residual block that obeys it, the norm in between.
+"""The parts of the U-Net: the vector that conditions it, the residual block that uses this vector, the norm in between.
 
 Every part keeps the dtype and the memory format of what it is given: under bfloat16 autocast and channels_last
 nothing is converted between two convolutions.

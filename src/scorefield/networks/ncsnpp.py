@@ -69,7 +69,7 @@ class NCSNpp(nn.Module):
         conditional: whether blocks are conditioned on the noise.
         encoding: features that the noise is encoded by; None for ``width`` of them, twice as many with "fourier".
         features: length of the vector that is made of them, and conditions the blocks; None for four times ``width``.
-        timesteps: how many levels it was trained on, where it knows these alone: it is given 999 t, and asked at the nearest level.
+        timesteps: how many levels it was trained on, where it knows only these: it is given 999 t, and evaluated at the nearest level.
 
     Raises:
         ConfigError: the size cannot be halved as often, or labels are asked for where blocks are conditioned on nothing.

@@ -1,4 +1,4 @@
-"""Networks in bfloat16: half the memory traffic and twice the arithmetic, where the processor has it."""
+"""Networks in bfloat16: half the memory traffic and twice the arithmetic, where the processor supports it."""
 
 import copy
 import platform

@@ -1,4 +1,4 @@
-"""The U-Net of diffusers as a network of ours: what it is given and what it returns differ, the network is diffusers' own."""
+"""The U-Net of diffusers as a network of ours: only what it is given and what it returns are converted."""
 
 from typing import Any, Literal
 
@@ -17,13 +17,13 @@ class UNet2D(nn.Module):
 
     Args:
         architecture: the arguments in the pipeline's ``unet/config.json``.
-        told: what the network receives as noise: the index of a level, made of 999 t ("index"); σ, made of ln σ, where it returns the
-            score, which is multiplied by σ here ("sigma"); or the noise as the model gives it ("given").
+        told: what the network receives as noise: the index of a level, computed from 999 t ("index"); σ, computed from ln σ, for a network
+            that returns the score, which is multiplied by σ here ("sigma"); or the noise as the model gives it ("given").
         timesteps: how many noise levels the network was trained on.
         sign: −1 for a network that was trained to predict the negative.
 
     Raises:
-        ConfigError: diffusers is not installed, or the architecture is not one of its.
+        ConfigError: diffusers is not installed, or does not accept the architecture.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Pictures: images and films of their making, curves, scores and samples in the plane. All is written to files."""
+"""Pictures: images, animations of sampling, curves, scores and samples in the plane, written to files or drawn in axes."""
 
 import lazy_loader
 

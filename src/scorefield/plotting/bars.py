@@ -14,7 +14,7 @@ _COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#D55E00", "#0072B2", "#
 
 
 def share_bars(axes: Axes, shares: Mapping[str, ModeWeights]) -> None:
-    """Draw shares of the modes: a group of bars per mode, a colour per name, 95 % intervals, a dashed line at the truth."""
+    """Draw shares of the modes: a group of bars per mode, a colour per name, 95 % intervals, and dashed lines at the true shares."""
     width = 0.84 / len(shares)
     for k, (name, found) in enumerate(shares.items()):
         colour = _COLOURS[k % len(_COLOURS)]

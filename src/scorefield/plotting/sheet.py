@@ -1,4 +1,4 @@
-"""Where a figure is drawn: on a sheet of its own, which is written to a file, or in the place of axes in a figure of the caller's."""
+"""Where a figure is drawn: on a sheet of its own, which is written to a file, or in place of axes in the caller's figure."""
 
 import warnings
 from collections.abc import Iterator
@@ -50,7 +50,7 @@ def sheet(
         tight: cut margins off.
 
     Raises:
-        ConfigError: neither a path nor axes, or both; axes that are no part of a grid, or no longer; a width that no sheet has.
+        ConfigError: neither a path nor axes, or both; axes that are not, or no longer, part of a grid; a width out of range.
     """
     if ax is not None:
         require(Axes, ax, "ax", "one of Figure.subplots()")

@@ -43,7 +43,7 @@ class Process(ByValue, abc.ABC):
     def time(self, ratio: Time) -> Time:
         """Return the t at which σ_t / α_t = ``ratio``: the inverse of `ratio`, by bisection where a process does not state it.
 
-        Of ratios beyond the process's ends bisection returns the nearer end.
+        For ratios beyond the process's ends bisection returns the nearer end.
 
         Cost: 100 evaluations of α and σ.
         """

@@ -19,7 +19,7 @@ Schedule = Literal["linear", "scaled_linear", "cosine"]
 class DDPM(Process):
     """The levels i = 0 … N − 1 of DDPM, α_i² = Π_{j ≤ i} (1 − β_j), σ² = 1 − α², as a process on [0, 1] with level i at t = i/(N − 1).
 
-    Between two levels ln ρ is linear in t. A network that was trained on the levels is asked at t (N − 1), a level or between two.
+    Between two levels ln ρ is linear in t. A network that was trained on the levels is evaluated at t (N − 1), on a level or between two.
 
     Args:
         levels: N, how many.

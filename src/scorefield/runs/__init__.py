@@ -1,4 +1,4 @@
-"""A training run on disk: its folder, its checkpoints, its pictures; killed, stopped and resumed without a trace."""
+"""A training run on disk: its folder, its checkpoints, its pictures. Interrupting and resuming a run does not change its result."""
 
 from scorefield.runs.folder import RunFolder
 from scorefield.runs.lock import RunLock

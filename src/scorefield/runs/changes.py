@@ -1,4 +1,4 @@
-"""What may differ between the configuration of a run and that of its resumption."""
+"""Which settings may change when a run is resumed."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a training costs before it is begun: memory and operations of a step, by arithmetic and one pass without numbers.
+"""What a training will cost: memory and operations of a step, by arithmetic and one pass on tensors without values.
 
     memory of a device  =  weights + gradients + average + moments  +  activations kept for the backward pass
     seconds of a step   =  3 × operations of a forward pass / (utilisation × operations per second of the device)

@@ -17,7 +17,7 @@ Length = Annotated[float, Gt(0), Le(LONGEST)]
 
 @dataclass(frozen=True)
 class Optimization:
-    """How to minimise: an optimiser, a warm-up, a decay, clipping, an average of the weights.
+    """How to train: an optimiser, a warm-up, a decay, clipping, an average of the weights.
 
     Args:
         steps: optimiser steps.
@@ -25,19 +25,19 @@ class Optimization:
         learning_rate: the largest, reached after the warm-up.
         betas: Adam's decay rates of the averages of the gradient and of its square.
         warmup: steps of linear warm-up.
-        decay: "cosine" to zero at the last step, or "constant".
+        decay: of the learning rate after the warm-up: "cosine", to zero at the last step, or "constant".
         clip: largest norm of the gradient of the mean loss per coordinate, larger ones are scaled down; None for no limit.
         ema_decay: d of the exponential moving average w̄ ← d w̄ + (1 − d) w of the weights, with which samples are drawn: single steps of
             the optimiser make colours and quality jump, their average over the last 1/(1 − d) steps does not (Song & Ermon 2020,
             Technique 5, who take 0.999).
         averages: lengths σ_rel of more averages to keep beside it, such as (0.05, 0.1), from which one of any length is rebuilt after
             training (`scorefield.training.posthoc`).
-        label_dropout: probability that a row of a model with labels goes without; guidance needs a model that also knows p(x) itself.
+        label_dropout: probability that a row is trained without its label; classifier-free guidance needs a model that also knows p(x).
         guide_step: the step whose averaged weights are kept, as the weaker model of `scorefield.AutoGuided`; None keeps none.
         accumulate: parts a batch is computed in, to bound memory.
         precision: number format of the network; "auto" is bfloat16 where the device is faster in it.
-        compile: run the network through torch.compile; "graphs" also replays its kernels as CUDA graphs on a GPU, for networks too small
-            to keep one busy.
+        compile: run the network through torch.compile; "graphs" also replays its kernels as CUDA graphs, for networks too small to keep a
+            GPU busy.
         generator: source of all noise: "torch" draws on the CPU; "philox" on the device, without a loop over rows; None is philox on a CUDA
             device and torch on any other.
         seed: names the noise of the whole run.

@@ -55,7 +55,7 @@ class Parallel(Protocol):
         ...
 
     def together(self) -> AbstractContextManager[None]:
-        """Return a context for what processes do together beside these methods: that another has ended is said in words."""
+        """Return a context for other work that processes do together: if another process ends, the error says so."""
         ...
 
     def wait(self) -> None:
@@ -63,12 +63,12 @@ class Parallel(Protocol):
         ...
 
     def leave(self) -> None:
-        """Part from the others, at the end of the work, when every process has come here."""
+        """Leave the group of processes, at the end of the work, when every process has come here."""
         ...
 
 
 class OneProcess:
-    """A run of its own, on one device."""
+    """The only process of a run, on one device."""
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
         self.rank, self.world = 0, 1
@@ -172,13 +172,13 @@ class Accelerated:
             self._accelerator.wait_for_everyone()
 
     def leave(self) -> None:
-        """Part from the others: a process that just ends may abort, and take those with it that are still at work."""
+        """Leave the group of processes: one that just ends may abort, and end others that are still at work."""
         self.wait()
         self._accelerator.end_training()
 
 
 class Sharded:
-    """Processes of which each holds a share of the weights, gradients, moments and averages: PyTorch's fully_shard.
+    """Processes that each hold a share of the weights, gradients, moments and averages (PyTorch's fully_shard).
 
     Args:
         others: the processes, such as `Accelerated` ones.
@@ -189,7 +189,7 @@ class Sharded:
         self.sum_, self.backward, self.wait, self.leave = others.sum_, others.backward, others.wait, others.leave
 
     def place(self, model: nn.Module) -> None:
-        """Move this process's share of the model to the device, one module after another, so that it is whole nowhere but where it was."""
+        """Move this process's share of the model to the device, one module after another, so that no device holds all of it."""
         shard(model, self.device, self.world)
 
     def summed(self, loss: nn.Module) -> nn.Module:
@@ -202,7 +202,7 @@ class Sharded:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Say in words that another process has ended."""
+        """Raise an error that says that another process has ended."""
         try:
             yield
         except RuntimeError as error:
@@ -212,11 +212,11 @@ class Sharded:
 
 
 def processes(device: str, sharding: Sharding = "none") -> Parallel:
-    """Return the processes this one belongs to: those that torchrun started, or itself alone.
+    """Return the group of processes that this one belongs to: those that torchrun started, or itself alone.
 
     Args:
         device: where they compute; see `pick_device`.
-        sharding: whether several hold a copy of what is trained each ("none"), or a share of it ("full").
+        sharding: whether each of several holds a copy of the training state ("none") or a share of it ("full").
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return OneProcess(pick_device(device))
@@ -225,7 +225,7 @@ def processes(device: str, sharding: Sharding = "none") -> Parallel:
 
 @contextmanager
 def _together() -> Iterator[None]:
-    """Say in words that a process that is waited for has ended."""
+    """Raise an error that says that a process that is waited for has ended."""
     try:
         yield
     except torch.OutOfMemoryError:
@@ -246,7 +246,7 @@ def pick_device(name: torch.device | str) -> torch.device:
     """Return the device called ``name``; "auto" is the GPU where there is one.
 
     Raises:
-        ConfigError: no such device, here or at all.
+        ConfigError: there is no such device, or this machine has none.
     """
     if isinstance(name, torch.device) and name.type not in ("cuda", "mps"):
         return name
@@ -268,7 +268,7 @@ def checked_device(name: str) -> str:
     """Return the name of a device, whether or not this machine has it.
 
     Raises:
-        ConfigError: a name of none.
+        ConfigError: there is no such device.
     """
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,4})?", name):
         raise ConfigError(f"device {name!r}: expected auto, cpu, cuda, cuda:N or mps")

@@ -1,4 +1,4 @@
-"""Work in numbered parts, shared among processes: what one of them has done is kept in a file, and not done again after a kill."""
+"""Work in numbered parts, shared among processes: each finished part is kept in a file, and is not computed again after a kill."""
 
 import fcntl
 import hashlib
@@ -22,7 +22,7 @@ Each = Callable[[str, int, Callable[[int], tuple[Tensor, ...]]], Sequence[tuple[
 
 
 def in_turn(_: str, count: int, work: Callable[[int], tuple[Tensor, ...]]) -> Sequence[tuple[Tensor, ...]]:
-    """Compute every part here, one after another."""
+    """Compute every part in this process, one after another."""
     return [work(k) for k in range(count)]
 
 
@@ -31,7 +31,7 @@ class Parts:
 
     Args:
         parallel: the processes that share it; all of them see the folder.
-        folder: where results are kept, named after all that decides them (`fingerprint`).
+        folder: where results are kept; its name contains the `fingerprint` of everything that decides them.
     """
 
     def __init__(self, parallel: Parallel, folder: Path) -> None:
@@ -41,9 +41,9 @@ class Parts:
         self._own = parallel.world > 1
 
     def each(self, name: str, count: int, work: Callable[[int], tuple[Tensor, ...]]) -> Sequence[tuple[Tensor, ...]]:
-        """Return the results of all parts, those missing computed by the processes in turn; they are read when they are asked for.
+        """Return the results of all parts; missing ones are computed by the processes in turn. Each is read when it is used.
 
-        Nothing is kept where another process does the same work at the same time.
+        Nothing is kept while another command does the same work.
         """
         files = [self.folder / f"{name}-{k:06d}.safetensors" for k in range(count)]
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -57,12 +57,12 @@ class Parts:
         return _Kept(files)
 
     def clear(self) -> None:
-        """Remove what was kept, when the whole is written."""
+        """Remove the kept parts, once the whole result is written."""
         if self._own:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def close(self) -> None:
-        """Leave the folder to others, or remove it if nothing came of the work."""
+        """Unlock the folder, and remove it if it is empty."""
         if self._lock is not None:
             if self._own:
                 with suppress(OSError):  # where there are parts

@@ -1,4 +1,4 @@
-"""What an optimiser step measured, and what is wrong where that is not finite."""
+"""What an optimiser step measured, and a diagnosis where that is not finite."""
 
 import math
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _HELP = "Lower the learning rate, clip gradients, use fp32, or look for non-fini
 
 @dataclass(frozen=True)
 class StepRecord(ByValue):
-    """What one optimiser step measured. Loss and norm stay where they were computed until they are asked for, which waits for a GPU.
+    """What one optimiser step measured. Loss and norm stay on the device until they are read, which waits for a GPU.
 
     Attributes:
         step: its number, from 1.

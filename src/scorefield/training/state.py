@@ -29,7 +29,7 @@ class TrainState:
         optimizer: Adam or Muon, with its moments.
         step: optimiser steps taken.
         guide: averaged weights of an early step, once there are any.
-        averages: by their length, from the first step on; see `scorefield.training.posthoc`.
+        averages: more averages by their length, kept from the first step on; see `scorefield.training.posthoc`.
         ema_decay: d, the most that ``average`` keeps of itself at a step.
     """
 
@@ -95,7 +95,7 @@ class TrainState:
 
     @torch.no_grad()
     def average_in(self) -> None:
-        """Bring every average to the weights of now, after ``step`` steps.
+        """Update every average with the current weights, after ``step`` steps.
 
         At the n-th time, from 0, θ̄ ← m θ̄ + (1 − m) θ with m = min(d, (1 + n)/(10 + n)) (Song et al. 2021, code), and m = 0 at first. So
         without `AveragedModel.update_parameters`, which sends its counter to the GPU, and waits for it.
@@ -111,7 +111,7 @@ class TrainState:
             self.averages[length] = updated(weights, self.model.state_dict(), self.step, length)
 
     def keep_guide(self) -> None:
-        """Keep the averaged weights of now."""
+        """Keep a copy of the averaged weights."""
         self.guide = {name: value.clone() for name, value in self.ema.state_dict().items()}
 
     def tensors(self) -> dict[str, Weights]:
@@ -138,7 +138,7 @@ class TrainState:
         return next((name for name, good in zip(named, finite.tolist(), strict=True) if not good), None)
 
     def restore(self, step: int, tensors: Mapping[str, Mapping[str, Tensor]]) -> None:
-        """Put a checkpoint's step and tensors in place of these.
+        """Replace step and tensors by a checkpoint's.
 
         Raises:
             CheckpointError: a checkpoint of another model.

@@ -1,4 +1,4 @@
-"""The cards of the models in the package say what is there and what was measured."""
+"""The cards of the models in the package, and the pages of evaluations, say what is there and what was measured."""
 
 import runpy
 from pathlib import Path
@@ -7,7 +7,9 @@ import pytest
 
 from scorefield.pretrained import shipped_models
 
-SHIP = runpy.run_path(str(Path(__file__).parents[1] / "tools" / "ship.py"))
+TOOLS = Path(__file__).parents[1] / "tools"
+SHIP = runpy.run_path(str(TOOLS / "ship.py"))
+PAGES = dict(runpy.run_path(str(TOOLS / "pages.py"))["pages"]())
 
 
 @pytest.mark.parametrize("name", shipped_models())
@@ -20,3 +22,8 @@ def test_the_card_of_a_shipped_model_is_the_one_its_files_give(name: str) -> Non
 @pytest.mark.parametrize("name", shipped_models())
 def test_a_shipped_file_is_at_most_8_megabytes(name: str) -> None:
     assert max(file.stat().st_size for file in (SHIP["WEIGHTS"] / name).iterdir()) <= 8e6
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.parent.name)
+def test_the_page_of_an_evaluation_is_the_one_its_report_gives(path: Path) -> None:
+    assert path.read_text(encoding="utf-8") == PAGES[path], "python -m tools.pages writes it anew"

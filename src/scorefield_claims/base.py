@@ -2,7 +2,7 @@
 
 A `Claim` ties a statement of a paper to a function that measures it: ``measure(recipe)`` gives a `Finding`, whose verdict follows from the
 measured numbers by thresholds that the recipe states. Budgets are two instances of one recipe: the same measurement, smaller and larger.
-A third takes seconds: its verdict means nothing, but where code changes and its numbers do not, the others' stand.
+A third, tiny, takes seconds: its verdict means nothing, but while its numbers stay the same, results measured with older code stand.
 
 Every verdict is made by one rule, `rule`. A claim is split into checks: a number against a threshold. Where chance is part of the number, a
 check is contradicted only by more than chance explains, and cannot be told where the numbers are too close.
@@ -76,10 +76,10 @@ class Claim(Generic[R]):
         statement: the claim, in our words.
         source: the paper, and the figure, table or equation.
         measure: the measurement.
-        tiny: the recipe of seconds, that all of the measurement runs in.
-        small: the recipe of a minute.
-        full: the recipe of minutes to an hour or so, with a seed that no threshold was chosen by.
-        models: the shipped models it measures, or measures with.
+        tiny: a recipe that takes seconds and runs every part of the measurement.
+        small: a recipe that takes about a minute.
+        full: a recipe that takes minutes to an hour or so, with a seed that was not used to choose a threshold.
+        models: the shipped models that it measures, or uses as judges.
         judge: gives the verdict and its reason from recipe, measures and rows alone, so that a stored result can be judged again.
     """
 

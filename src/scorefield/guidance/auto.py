@@ -22,14 +22,14 @@ from scorefield.models import ScoreModel, State, Time, require_same_units
 class AutoGuided(Guided):
     """D + w (D − D_weak) (Karras et al. 2024, Eq. 3, where their weight is 1 + w).
 
-    It is the score of no noised distribution unless w = 0: draw from it, but ask the model itself for likelihoods and posteriors.
+    Unless w = 0 it is not the score of a noised distribution: draw from it, but use the model itself for likelihoods and posteriors.
 
     Args:
         model: the one to be improved.
         weak: of the same data and process, with fewer weights or less training; `scorefield train` keeps one (``guide.step``).
         weight: w; 0 is the model itself.
         interval: of noise-to-signal ratios ρ. `scorefield.sample` guides the transitions that begin in it, and takes the others with the
-            model alone, also inside of other guidance, such as an `Inpaint` of this model.
+            model alone, also inside other guidance, such as an `Inpaint` of this model.
 
     Cost: both models' evaluations; in `scorefield.sample` only within the interval.
 

@@ -57,12 +57,12 @@ class ClassifierGuided(Guided):
     at every level, which is not the noised distribution of any data: samples become more typical of the class and less diverse.
 
     Args:
-        model: of p_t, whatever the class.
+        model: the score model of all classes together.
         classifier: (x, t) ↦ logits of p(label | x_t = x), shape (b, classes).
         labels: a class for all samples, or one per sample.
         scale: of the classifier's gradient.
 
-    A function gets states in the model's own coordinates. A `NoisyModel`, such as `scorefield.Classifier`, must have its units.
+    A function gets states in the model's own coordinates. A `NoisyModel`, such as `scorefield.Classifier`, must be in the model's units.
 
     Raises:
         ConfigError: a scale that is not finite, or a classifier of another process or of data in other units than the model's.

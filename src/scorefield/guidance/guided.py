@@ -1,4 +1,4 @@
-"""What every model around another shares: the other's process, units and moments, and what the other knows for certain."""
+"""What all models around another share: the other's process, units and moments, and the coordinates it knows for certain."""
 
 from scorefield._checks import require
 from scorefield.models import ScoreModel, State
@@ -19,7 +19,7 @@ class Guided(ScoreModel):
 
     @property
     def evaluations(self) -> int:
-        """Those of the model, unless it is said otherwise."""
+        """Those of the model, unless a subclass says otherwise."""
         return self.model.evaluations
 
     def certain(self, denoised: State) -> State:

@@ -1,4 +1,4 @@
-r"""Inpainting by replacement: what is known of x_t is the observation, noised to the level of t.
+r"""Inpainting by replacement: the known part of x_t is the observation, noised to the level of t.
 
     x_t^known ~ N(α_t observed, σ_t² I)              (Song & Ermon 2019, Algorithm 2; Song et al. 2021, appendix I.2)
 
@@ -35,7 +35,7 @@ class Inpaint(Guided):
     bit in the dtype of the state. `RePaint` draws the noise afresh at each step instead.
 
     Args:
-        model: of the data, unconditional.
+        model: the unconditional score model of the data.
         observed: shape (1, *d), one observation for all samples, or (n, *d), one per sample; what stands outside the mask is ignored.
         mask: true where the observation is known; broadcast against ``observed``.
 

@@ -51,10 +51,10 @@ class Guide(NamedTuple):
 class LinearGaussian(Guided):
     """The model of x_0 given a measurement y = A x_0 + ς z, by ΠGDM's rule.
 
-    Its score is for any sampler. It is also the statement of the problem, from which `DPS` and `Particles` read A, y and ς.
+    Any sampler can follow its score. It also states the problem: `DPS` and `Particles` read A, y and ς from it.
 
     Args:
-        model: of the data, unconditional.
+        model: the unconditional score model of the data.
         A: the operator.
         y: shape (1, *m), one measurement for all samples, or (n, *m), one per sample.
         noise: ς, the standard deviation of the measurement's noise; 0 where A Aᵀ is invertible.

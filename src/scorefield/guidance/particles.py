@@ -45,7 +45,7 @@ class Particles(Sampler[Cloud]):
     Args:
         count: K, particles per sample.
 
-    Cost: K calls of the guided model per transition, and K to begin with; memory for K times the samples of a batch.
+    Cost: K calls of the guided model per transition, and K at the start; memory for K times the samples of a batch.
 
     Raises:
         DivergedError: weights that are not finite.

@@ -9,7 +9,7 @@ from scorefield.units import Units
 
 
 class Rescaled(LinearOperator):
-    """A in a model's own coordinates: y ↦ A (c ⊙ y), where data are m + c ⊙ y.
+    """The operator A in a model's own coordinates: y ↦ A (c ⊙ y), where data are m + c ⊙ y.
 
     Args:
         A: the operator, of data in their units.

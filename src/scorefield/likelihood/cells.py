@@ -27,7 +27,7 @@ class Cells(NamedTuple):
         """Return the cells of a model.
 
         Raises:
-            ValueError: a model of which data in [0, 1] cannot be, by its units or moments, and which does not declare its ends.
+            ValueError: by its units or moments the model's data do not lie in [0, 1], and it does not declare their ends.
         """
         units, moments = model.units, model.moments
         if units is not None and units.ends is not None:

@@ -38,7 +38,7 @@ def compress(
     batch: int = 16,
     on_image: Callable[[], object] = lambda: None,
 ) -> bytes:
-    """Return images as the bytes of a file, of which `decompress` makes them again.
+    """Return images compressed to the bytes of a file, from which `decompress` restores them.
 
     Args:
         decoder: of the model.
@@ -86,7 +86,7 @@ def decompress(
     stack = Stack.read(body)
     if fingerprint != _fingerprint(decoder, said, shape):
         raise DataError(
-            "compressed with another model, or where this one computes something else. Decode with the same model, on the same kind of "
+            "compressed with another model, or on a machine where its outputs differ. Decode with the same model, on the same kind of "
             "machine, with the same versions and as many threads: its outputs must agree in every bit"
         )
     ladder, found = Ladder(decoder, said["steps"], shape), []
@@ -95,9 +95,7 @@ def decompress(
         for _ in range(size):
             on_image()
     if not stack.empty:
-        raise DataError(
-            "something else than what it began with is left when all images are decoded: the file is damaged"
-        )
+        raise DataError("decoding did not end in the state in which encoding began: the file is damaged")
     return torch.cat(found)
 
 

@@ -25,12 +25,13 @@ _NONE = 1e-9  # of a level: so near to the end of the process the division by 1 
 
 @dataclass(frozen=True)
 class Distillation:
-    """½ ‖D(x_t, t) − D*(x_t, t)‖² at the times of a grid, one per example, each as often as the others.
+    """½ ‖D(x_t, t) − D*(x_t, t)‖² at the times of a grid, one drawn evenly for each example.
 
-    What is learned is no score: draw with it by `scorefield.Euler` along the same grid, and ask its teacher for everything else.
+    What is learned is not a score: draw with it by `scorefield.Euler` along the same grid, and use its teacher for everything else.
 
     Args:
-        teacher: whose flow is learned, guided or exact ones too; in the units of the model, and of its classes where that knows any.
+        teacher: the model whose flow is learned; it may be guided or exact. It has the units of the model, and its classes if there are
+            any.
         solver: of the flow; a deterministic sampler such as `scorefield.Heun`.
         grid: L levels, on each of which the model learns to go to the next, and from the last to clean data.
         steps: transitions of the solver from one to the next, on the levels of `scorefield.Karras`.

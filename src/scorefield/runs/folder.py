@@ -45,7 +45,7 @@ class RunFolder:
             raise ConfigError(f"{path}: not writable; choose another")
 
     def begin(self, config: RunConfig, device: torch.device, step: int) -> None:
-        """Write what the folder says of its run, and drop what was logged after ``step``, where the run begins or goes on.
+        """Write the files that describe the run, and drop what was logged after ``step``, where the run begins or goes on.
 
         Raises:
             ConfigError: it cannot be written to.

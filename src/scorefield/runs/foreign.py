@@ -39,11 +39,12 @@ def bring_in(
 
     Args:
         source: the file; of diffusers, a folder.
-        layout: whose it is.
+        layout: which project's.
         out: the run folder; must not exist.
-        given: settings that weights do not tell (`scorefield.runs.published.settings`). Weights of score_sde are those of NCSN or NCSNv2
+        given: settings that the weights do not contain (`scorefield.runs.published.settings`). Weights of score_sde are those of NCSN or
+            NCSNv2
             unless these name network.kind=ncsnpp.
-        blamed: names where ``given`` is from in errors.
+        blamed: what errors call the source of ``given``.
         size: height and width of the images; 28 for one channel, 32 for three.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Networks of score_sde_pytorch, EDM and diffusers as runs: their files say all there is to know, or the name of a configuration does."""
+"""Networks of score_sde_pytorch, EDM and diffusers as runs: their files, or the name of a published configuration, describe them."""
 
 import os
 from pathlib import Path
@@ -92,7 +92,7 @@ def bring_edm(source: Path, given: dict[str, Any], blamed: str) -> Brought:
 def bring_diffusers(source: Path, given: dict[str, Any], blamed: str) -> Brought:
     """Return the run in a folder of diffusers; arguments and errors are those of `scorefield.runs.foreign.bring_in`."""
     if autoencoder_of(source) is not None:
-        raise ConfigError(f"{source}: a latent pipeline is no run here; draw from it as diffusers:{source}")
+        raise ConfigError(f"{source}: a latent pipeline cannot become a run; draw from it as diffusers:{source}")
     pipeline = read_pipeline(source)
     config = completed(_trainable({"data": {"kind": "path"}, **pipeline.settings}), given, blamed)
     model = _built(config, pipeline.event, blamed)

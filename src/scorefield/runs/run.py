@@ -39,7 +39,7 @@ from scorefield.training.sharding import gathered
 
 
 class Run:
-    """Training in a folder that holds everything of it.
+    """A training run in a folder that holds all of its files.
 
         with Run(config, "runs/mine") as run:
             for record in run:
@@ -107,7 +107,7 @@ class Run:
             self._doubt()
 
     def _doubt(self) -> None:
-        """Warn of settings that are followed, and hardly meant."""
+        """Warn of settings that are valid but probably not intended."""
         guide, last = self.config.guide.step or 0, self.config.train.steps
         if guide > last:
             self.warn(f"guide.step {guide} lies beyond the last step, {last}: the run keeps no guide")
@@ -184,7 +184,7 @@ class Run:
         return self
 
     def begin(self) -> None:
-        """Write what the folder says of its run, and drop what a killed run logged after its last checkpoint; iterating begins with it.
+        """Write the files that describe the run, and drop what a killed run logged after its last checkpoint; iterating begins with it.
 
         Raises:
             ConfigError: the folder holds a run, which was not resumed, or cannot be written to.
@@ -266,7 +266,8 @@ class Run:
     def draw(self) -> None:
         """Write a grid of images from the averaged weights; after the last step also the way there, and the curve of the loss.
 
-        What cannot be drawn is warned of: no picture ends a training. Weights in shares are gathered in the first process, which draws.
+        A picture that cannot be drawn causes a warning, and does not end training. Weights in shares are gathered in the first process,
+        which draws.
         """
         ema, guide = (
             gathered(weights, keep=self.first) for weights in (self.state.ema.state_dict(), self.state.guide or {})

@@ -1,4 +1,4 @@
-"""A run's scalars for TensorBoard, where it is installed. No curve ends a training: what fails is reported once and left."""
+"""A run's scalars for TensorBoard, where it is installed. A failure here does not end training: it is reported once."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ _ELSE = "scalars go to metrics.jsonl only"
 
 @contextmanager
 def tensorboard(path: Path, warn: Callable[[str], None]) -> Iterator[Callable[[StepRecord, float], None]]:
-    """Yield what writes a record and the speed in examples per second; ``warn`` is called where that cannot be, or no longer."""
+    """Yield a function that writes a record and the speed in examples per second; ``warn`` is called if it cannot write, or no longer."""
     writer = None
 
     def write(record: StepRecord, speed: float) -> None:

@@ -26,7 +26,7 @@ Convention = Literal["paper", "code"]
 
 
 class Chain(NamedTuple):
-    """What a Langevin sampler remembers: the step size α of its last step."""
+    """The memory of a Langevin sampler: the step size α of its last step."""
 
     step_size: float
 
@@ -74,7 +74,7 @@ class Langevin(Sampler[Chain]):
 
 
 class MetropolisChain(NamedTuple):
-    """What `MALA` remembers of where each chain stands: x at time t, and what the model says there."""
+    """The memory of `MALA`: the state x of each chain at time t, and the model's values there."""
 
     step_size: float
     x: State

@@ -1,4 +1,4 @@
-r"""Exponential multistep methods of the probability flow: what a step knows of the past is a polynomial, its integral is the step.
+r"""Exponential multistep methods of the probability flow: each step integrates a polynomial through past outputs.
 
 In λ = −ln(σ/α), with h = λ_s − λ_t and τ from 0 at t to 1 at s, the flow is either of
 
@@ -36,11 +36,11 @@ class Rule:
     Args:
         order: of convergence, started as it is by one step of Euler's method.
         of: what is extrapolated, the denoised "data" or the "noise".
-        nodes: how many of the last are taken, the newest included; fewer while there are not as many.
+        nodes: how many past outputs the polynomial goes through, the newest included; fewer at the start.
         pair: the kernel under which a line through two nodes is integrated: the "exact" one above, the "middle" of the step, or "flat".
-        kernel: that of polynomials through more.
-        even: whether nodes count as one step apart, wherever they are.
-        curvature: by which the coefficient of τ² is multiplied.
+        kernel: the one for polynomials through more nodes.
+        even: whether nodes are treated as equally spaced, wherever they are.
+        curvature: factor of the coefficient of τ².
         corrected: whether x_s is computed anew from D at s, without another evaluation, before the next step.
     """
 

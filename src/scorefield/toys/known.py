@@ -26,7 +26,7 @@ class Toy:
 
     Args:
         density: the distribution.
-        text: what it is.
+        text: a description.
         detail: its smallest length: the thickness of a curve, the width of a mode.
         square: where Langevin chains start; pictures show a little more.
     """
@@ -88,7 +88,7 @@ def plan(toy: Toy) -> Plan:
 
 
 class Chain(NamedTuple):
-    """A sampler, its times, and the square its states start from, evenly; None for the prior."""
+    """A sampler, its times, and the square in which its states start evenly; None where they start from the prior."""
 
     sampler: Sampler
     times: Float[Tensor, " n"]
@@ -117,7 +117,7 @@ def chains(toy: Toy, plan: Plan) -> dict[str, Chain]:
 
 
 def described(toy: Toy, plan: Plan) -> dict[str, Any]:
-    """Return the settings that followed from the density, as JSON has them."""
+    """Return the settings that followed from the density, as JSON values."""
     samplers = {
         name: {"sampler": str(chain.sampler), "transitions": len(chain.times) - 1}
         for name, chain in chains(toy, plan).items()

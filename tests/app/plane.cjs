@@ -3,7 +3,7 @@ const [{ readFileSync }, { resolve }] = [require("node:fs"), require("node:path"
 const page = readFileSync(resolve(process.argv[2], "index.html"), "utf8");
 const scripts = [...page.matchAll(/<script src="(.+?)">/g)].map(([, name]) => name);
 for (const name of scripts.slice(0, 1 + scripts.indexOf("learned.js"))) require(resolve(process.argv[2], name));
-const { DISTRIBUTIONS, SAMPLERS, adam, advance, backpropagation, draws, learned, load, losses, network, normal, python, store, trainer } =
+const { DISTRIBUTIONS, SAMPLERS, adam, advance, backpropagation, draws, learned, load, losses, network, normal, philox, python, store, take, trainer } =
   globalThis.scorefield;
 const asked = JSON.parse(readFileSync(0, "utf8"));
 const make = ({ kind, settings }) => (kind === "learned" ? network(load(learned)) : DISTRIBUTIONS[kind](settings));
@@ -33,10 +33,9 @@ function trajectory(row) {
 /** Mean and variance of all coordinates after a long Langevin chain on N(0, std²). */
 function langevin({ std, alpha, steps, n, seed }) {
   const density = DISTRIBUTIONS.modes([{ x: 0, y: 0, std, weight: 1 }]);
-  const x = normal(seed, -1, n).map((z) => std * z);
-  for (let k = 0; k < steps; k++) {
-    advance({ rule: "langevin", from: 0, to: 0, alpha }, density, x, normal(seed, k, n));
-  }
+  const x = normal("start", seed, 0, n).map((z) => std * z);
+  const moves = new Array(steps).fill({ rule: "langevin", from: 0, to: 0, alpha });
+  for (let k = 0; k < steps; k++) take(moves, k, density, x, seed);
   const mean = x.reduce((sum, v) => sum + v, 0) / x.length;
   return { mean, variance: x.reduce((sum, v) => sum + (v - mean) ** 2, 0) / x.length };
 }
@@ -86,12 +85,12 @@ function lines(chosen) {
   const score = [];
   for (let i = 0, out = []; i < chosen.x.length; i += 2) (field.at(chosen.shown)(chosen.x[i], chosen.x[i + 1], out), score.push(out[1], out[2]));
   const { narrowest } = density;
-  const start = globalThis.scorefield.prior(density, chosen.high, chosen.count, chosen.seed);
+  const start = globalThis.scorefield.starts(density, chosen);
   const x = start.slice();
   let evaluations = 0;
-  SAMPLERS[chosen.sampler].moves({ ...chosen, narrowest }).forEach((move, k) => {
-    advance(move, field, x, normal(chosen.seed, k, chosen.count));
-    evaluations += move.cost;
+  SAMPLERS[chosen.sampler].moves({ ...chosen, narrowest }).forEach(({ cost }, k, moves) => {
+    take(moves, k, field, x, chosen.seed);
+    evaluations += cost;
   });
   return { lines: python({ ...chosen, narrowest }), score, start: [...start], x: [...x], evaluations };
 }
@@ -111,6 +110,7 @@ const answers = {
       moves({ budget: 120, sigma: 0.3, narrowest: 0.1, high: 8, low: 0.05 }).reduce((sum, move) => sum + move.cost, 0),
     ]),
   ),
-  alone: [normal(3, 5, 2), normal(3, 5, 9)].map((z) => [...z.slice(0, 4)]),
+  alone: [2, 9].map((n) => [...normal("seeds", 3, 5, n).slice(0, 4)]),
+  words: asked.counters.map(([c, k]) => (philox((c = Uint32Array.from(c)), ...k), [...c])),
 };
 process.stdout.write(JSON.stringify(answers));

@@ -49,6 +49,18 @@ CHOSEN = [RUN | {"kind": k, "settings": v, "sampler": SAMPLERS[i % 5]} for i, (k
 CHOSEN += [CHOSEN[0] | {"net": NET}, CHOSEN[4] | {"sampler": "ode"}, CHOSEN[2] | {"start": {"x": 1, "y": -0.5}}]
 """States of the page whose lines of Python are run."""
 
+COUNTERS = [
+    ([0] * 4, [0] * 2),
+    ([0xFFFFFFFF] * 4, [0xFFFFFFFF] * 2),
+    ([0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344], [0xA4093822, 0x299F31D0]),
+]
+WORDS = [
+    [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8],
+    [0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD],
+    [0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1],
+]
+"""Of Random123 (Salmon et al. 2011, kat_vectors): counters with keys, and what Philox-4x32-10 makes of them."""
+
 MUTANTS = {
     "the score has the wrong sign": ("sx += pull * (mx[k] - x)", "sx -= pull * (mx[k] - x)"),
     "noise is not added to the variance": ("1 / (c.variance + sigma * sigma)", "1 / (c.variance + 1e-3)"),
@@ -93,7 +105,7 @@ def node() -> str:
 
 def answers(folder: Path, *, learn: bool = False) -> dict:
     """Return what the page's mathematics says to the recorded questions."""
-    asked = json.loads(GOLDEN.read_text()) | {"langevin": CHAIN, "chosen": CHOSEN, "learn": learn}
+    asked = json.loads(GOLDEN.read_text()) | {"langevin": CHAIN, "chosen": CHOSEN, "learn": learn, "counters": COUNTERS}
     script = Path(__file__).with_name("plane.cjs")
     done = subprocess.run(
         [node(), str(script), str(folder)],
@@ -141,24 +153,20 @@ def _strangest(row: dict) -> float:
 
 
 def _agrees(chosen: dict, row: dict) -> bool:
-    """Return whether the lines give the page's scores and, from the page's start, its evaluations and, without noise, its samples."""
-    lines = row["lines"].replace("[[1.0, 0.5]]", "X")
-    names = {
-        "X": np.array(X).reshape(-1, 2).tolist(),
-        "START": torch.tensor(row["start"], dtype=torch.float64).reshape(-1, 2),
-    }
-    if chosen["start"] == "noise":
-        lines, found = re.subn(r"^start = .*$", "start = START", lines, flags=re.MULTILINE)
-        assert found == 1
+    """Return whether the lines give the page's scores, starts, evaluations and particles."""
+    lines, names = row["lines"].replace("[[1.0, 0.5]]", "X"), {"X": np.array(X).reshape(-1, 2).tolist()}
     quiet, here = contextlib.redirect_stdout(io.StringIO()), tempfile.TemporaryDirectory()
     with torch.random.fork_rng(), quiet, here as folder, contextlib.chdir(folder):
         Path("network.json").write_text(NETWORK)
         try:
             exec(lines, names)  # noqa: S102 the lines are the page's own
+            saved = dict(np.load("plane.npz"))
         finally:
             torch.set_default_dtype(torch.float32)
     same = _close(row["score"], names["score"].flatten().tolist()) and names["drawn"].evaluations == row["evaluations"]
-    return same and (chosen["sampler"] != "ode" or _close(row["x"], names["drawn"].x.flatten().tolist()))
+    return same and all(
+        _close(row[name], saved[key].ravel()) for name, key in (("start", "start"), ("x", chosen["sampler"]))
+    )
 
 
 def _numbers(values: list) -> np.ndarray:
@@ -198,6 +206,7 @@ def test_the_page_computes_what_the_library_does() -> None:
     assert found["training"]["same"], "a network that is stored and read is another"
     learning = found["learning"]
     assert learning["floor"] - 0.02 < learning["end"] < learning["floor"] + 0.1 < learning["start"]
+    assert found["words"] == WORDS
     assert found["alone"][0] == found["alone"][1], "the noise of a particle depends on how many there are"
 
 

@@ -2,7 +2,10 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -10,6 +13,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from golden_plane import GOLDEN
+from PIL import Image
 
 import scorefield
 
@@ -252,6 +256,12 @@ def test_a_mode_made_narrow_on_the_way_does_not_throw_particles_out(page: Any) -
     drag(page, "#handles .mode", 5, 5)
     run_to_the_end(page)
     assert np.abs(page.evaluate("[...plane.lanes[0].x]")).max() < 20
+    assert "The distribution was changed on the way" in page.evaluate("plane.python()")
+    page.evaluate("(plane.lanes[0].x.fill(NaN, 0, 1), plane.redraw())")
+    page.wait_for_function("document.querySelector('#race .numbers').innerText.includes(', 1 diverged')")
+    assert "# 1 particles diverge" in page.evaluate("plane.python()")
+    page.click("#reset")
+    assert not set(page.evaluate("plane.python()").split()) & {"changed", "diverge,"}
 
 
 def test_the_learned_score_errs_where_the_exact_one_went(page: Any) -> None:
@@ -293,11 +303,11 @@ def test_a_network_is_trained_on_the_spot(page: Any) -> None:
     assert "trained on the first" in page.inner_text("#learned-state")
 
 
-def test_what_is_shown_can_be_taken_away(page: Any) -> None:
+def test_what_is_shown_can_be_taken_away(page: Any, tmp_path: Path) -> None:
     page.click("#from-noise")
     run_to_the_end(page)
     files = {}
-    for what in ("picture", "drawing", "particles", "network"):
+    for what in ("picture", "drawing", "film", "particles", "network", "lines"):
         with page.expect_download() as caught:
             page.click(f"#save-{what}")
         files[caught.value.suggested_filename] = Path(caught.value.path()).read_bytes()
@@ -310,10 +320,28 @@ def test_what_is_shown_can_be_taken_away(page: Any) -> None:
     ]  # after lines and heads of arrows
     assert paths[0].count("L") == paths[1].count("L") / 2 > 100
     assert len(list(drawing.iter("{http://www.w3.org/2000/svg}image"))) == 1
-    particles, network = json.loads(files["particles.json"]), json.loads(files["network.json"])
-    assert np.shape(particles["start"]) == (300, 2)
-    assert np.ravel(particles["samplers"]["ode"]["x"]).tolist() == page.evaluate("[...plane.lanes[4].x]")
+    shown, filmed = Image.open(BytesIO(files["score.png"])).convert("RGB"), Image.open(BytesIO(files["score.gif"]))
+    assert filmed.n_frames == 41
+    first = np.array(filmed.convert("RGB"), dtype=float)
+    filmed.seek(40)
+    last = np.array(filmed.convert("RGB"), dtype=float)
+    middle = shown.resize((round(320 * shown.width / shown.height), 320))
+    left = (middle.width - 320) // 2
+    still = np.array(middle.crop((left, 0, left + 320, 320)), dtype=float)
+    inside = slice(20, -20)  # of the border
+    same, other = (np.corrcoef(still[inside, inside].ravel(), x[inside, inside].ravel())[0, 1] for x in (last, first))
+    assert other < 0.7 < 0.85 < same
+    particles, network = dict(np.load(BytesIO(files["particles.npz"]))), json.loads(files["network.json"])
+    assert list(particles) == ["start", "langevin", "annealed", "reverse", "corrected", "ode"]
+    assert particles["start"].shape == (300, 2)
+    np.testing.assert_array_equal(particles["ode"].ravel(), page.evaluate("[...plane.lanes[4].x]"))
     assert network["layers"] == page.evaluate("scorefield.learned.layers")
+    (tmp_path / "plane.py").write_bytes(files["plane.py"])
+    subprocess.run([sys.executable, "plane.py"], cwd=tmp_path, check=True, capture_output=True)
+    found = dict(np.load(tmp_path / "plane.npz"))
+    assert list(found) == ["start", "langevin"]
+    for name, x in found.items():
+        np.testing.assert_allclose(x, particles[name], rtol=0, atol=1e-5)
     page.click("summary")
     page.wait_for_function("document.getElementById('lines').textContent.includes('sf.Langevin(')")
     page.click(".lane:nth-child(5)")

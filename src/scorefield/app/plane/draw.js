@@ -42,9 +42,14 @@ globalThis.drawing = (() => {
     const context = canvas.getContext("2d");
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, width, height);
+    return view(context, width, height);
+  }
+
+  /** What is drawn on: a context, its size, and where a place of the plane lies on it. */
+  function view(context, width, height) {
     const scale = height / (2 * VIEW);
     const [px, py] = [(x) => width / 2 + x * scale, (y) => height / 2 - y * scale];
-    return { kind: "canvas", context, width, height, scale, px, py, path: () => new Path2D() };
+    return { context, width, height, scale, px, py, path: () => new Path2D() };
   }
 
   /** Where a learned field differs from the exact one, as a picture of σ‖Δs‖, full colour at 1; and its root mean square under p. */
@@ -177,5 +182,5 @@ globalThis.drawing = (() => {
     context.globalAlpha = 1;
   }
 
-  return { VIEW, colour: (name) => colours[name], dark, onResize, prepare, picture, shade, errorMap, arrowPaths, arrows, guesses, curve, dots, specks };
+  return { VIEW, colour: (name) => colours[name], dark, onResize, prepare, view, picture, shade, errorMap, arrowPaths, arrows, guesses, curve, dots, specks };
 })();

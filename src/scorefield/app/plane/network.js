@@ -25,7 +25,7 @@
   function untrained({ width, depth, sigma, mean, seed }) {
     const net = assemble([18, ...new Array(depth).fill(width), 2], sigma, mean, FREQUENCIES);
     net.layers.forEach((layer, l) => {
-      const z = normal(seed, l, Math.ceil((layer.b - layer.w) / 2));
+      const z = normal("page", seed, l, Math.ceil((layer.b - layer.w) / 2));
       for (let k = layer.w; k < layer.b; k++) net.theta[k] = Math.sqrt(2 / layer.in) * z[k - layer.w];
     });
     return net;

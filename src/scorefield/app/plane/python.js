@@ -48,21 +48,24 @@ model = sf.Denoiser(net, process, stored["sigma"], stored["mean"])
 ${trained}`;
   }
 
-  /** chosen is { kind, settings, sigma, shown, start, count, sampler, budget, narrowest, high, low, seed, net }: sigma the noise level that
-      is chosen, shown the one that the sampler has come to; net null for the exact score. */
+  const BEGIN = `z = sf.Noise(seeds, (2,), stream="start", dtype=torch.float64, generator="philox").normal()\n`;
+  const FROM_NOISE = `${BEGIN}prior = sf.Exact(target, process).prior(process.t_max)\nstart = prior.mean + prior.std * z`;
+  const CHANGED = "# The distribution was changed on the way: press Reset, then Play, and the page comes to what these lines give.\n";
+
+  const lostOf = (lost) => `# ${lost} particles diverge, where the library stops with an error: start from the centre, or choose another sampler.\n`;
+
+  /** chosen is { kind, settings, sigma, shown, start, count, sampler, budget, narrowest, high, low, seed, net, changed, lost }: sigma the
+      noise level that is chosen, shown the one that the sampler has come to; net null for the exact score. */
   function python(chosen) {
-    const { kind, settings, shown, start, count, sampler, high, low, seed, net } = chosen;
+    const { kind, settings, shown, start, count, sampler, high, low, seed, net, changed, lost } = chosen;
     const [made, grid] = SAMPLERS[sampler](chosen);
-    const begin =
-      start === null || start === "noise"
-        ? `prior = model.prior(process.t_max)\nstart = prior.mean + prior.std * torch.randn(${count}, 2)`
-        : `start = torch.tensor([${real(start.x)}, ${real(start.y)}]) + 0.35 * torch.randn(${count}, 2)`;
-    return `${net ? "import json\nfrom pathlib import Path\n\n" : ""}import torch
+    const dropped = ({ x, y }) => `${BEGIN}start = torch.tensor([${real(x)}, ${real(y)}]) + 0.35 * z`;
+    return `${net ? "import json\nfrom pathlib import Path\n\n" : ""}import numpy as np
+import torch
 
 import scorefield as sf
 
 torch.set_default_dtype(torch.float64)
-torch.manual_seed(${seed})
 ${TARGETS[kind](settings)}
 process = sf.VE(sigma_min=${real(low)}, sigma_max=${real(high)})
 ${net ? learnedModel(net) : "model = sf.Exact(target, process)\n"}
@@ -71,10 +74,19 @@ x = torch.tensor([[1.0, 0.5]])
 t = process.time(torch.tensor(${real(shown)}))
 score, guess = model.score(x, t), model.denoise(x, t)
 
-# The particles. To begin where the page did, save its particles, import json, and say instead
-#     start = torch.tensor(json.load(open("particles.json"))["start"])
-${begin}
-drawn = sf.sample(model, ${made}, init=start, grid=${grid}${sampler === "langevin" ? ", denoise=False" : ""})
+# The particles at the end of the run: the same start and noise as on the page.
+${changed ? CHANGED : ""}${lost ? lostOf(lost) : ""}first = ${seed} << 32
+seeds = range(first, first + ${count})
+${typeof start === "object" && start ? dropped(start) : FROM_NOISE}
+drawn = sf.sample(
+    model,
+    ${made},
+    init=start,
+    seeds=seeds,
+    grid=${grid},${sampler === "langevin" ? "\n    denoise=False," : ""}
+    generator="philox",
+)
+np.savez("plane.npz", start=start, ${sampler}=drawn.x)
 print(score, guess, drawn.evaluations, drawn.x.mean(dim=0))
 `;
   }

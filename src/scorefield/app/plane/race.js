@@ -2,10 +2,9 @@
 (() => {
   "use strict";
 
-  const { SAMPLERS, advance, normal, prior, shares } = globalThis.scorefield;
+  const { SAMPLERS, shares, starts, take } = globalThis.scorefield;
   const { plane, drawing } = globalThis;
   const { $, HIGH, LOW, state } = plane;
-  const DROP = 0.35; // standard deviation of a handful of particles
   let clock = 0; // evaluations that every sampler may have spent by now
   let told = 0; // when numbers were written last
 
@@ -24,15 +23,13 @@
     plane.plan();
     for (const lane of plane.lanes) Object.assign(lane, { next: 0, spent: 0, x: x.slice(), sigma: lane.moves[0].from });
     clock = 0;
+    state.changed = false;
     plane.redraw();
   };
 
   plane.starts = () => {
-    const { count, seed } = state.run;
     if (!plane.density || state.start === null) return new Float64Array(0);
-    if (state.start === "noise") return prior(plane.density, HIGH, count, seed);
-    const { x, y } = state.start;
-    return normal(seed, -1, count).map((z, i) => (i % 2 ? y : x) + DROP * z);
+    return starts(plane.density, { start: state.start, high: HIGH, ...state.run });
   };
 
   plane.dropFrom = (start) => {
@@ -63,13 +60,16 @@
     plane.showSigma(plane.stageSigma());
   };
 
+  /** How many particles steps too long have thrown out. */
+  plane.lost = ({ x }) => x.reduce((sum, v, i) => sum + (i % 2 && !Number.isFinite(v + x[i - 1])), 0);
+
   /** Give every sampler the evaluations that the clock has reached; the denoising at the end comes free of the clock. */
   function spendUntil(total) {
     for (const lane of plane.lanes) {
       while (lane.next < lane.moves.length) {
         const move = lane.moves[lane.next];
         if (move.rule === "denoise" ? lane.spent > total : lane.spent + move.cost > total) break;
-        advance(move, plane.source(), lane.x, normal(state.run.seed, lane.next, lane.x.length / 2));
+        take(lane.moves, lane.next, plane.source(), lane.x, state.run.seed);
         lane.next += 1;
         lane.spent += move.cost;
         lane.sigma = move.to;
@@ -126,7 +126,8 @@
     lane.cost.textContent = `${lane.spent} evaluations`;
     lane.level.textContent = `σ = ${lane.sigma.toFixed(2)}`;
     const found = lane.x.length ? shares(plane.density, lane.x) : null;
-    lane.result.textContent = found ? verdict(found) : "";
+    const lost = plane.lost(lane);
+    lane.result.textContent = (found ? verdict(found) : "") + (lost ? `, ${lost} diverged` : "");
     drawBars(lane.bars, found);
   }
 

@@ -2,6 +2,8 @@
 (() => {
   "use strict";
 
+  const { normal } = globalThis.scorefield;
+
   // ---- grids -------------------------------------------------------------------------------------------------------
   /** count noise levels from high to low with a constant quotient. */
   const geometric = (high, low, count) =>
@@ -64,6 +66,12 @@
   /** Carry all particles of x through one move, in place. */
   const advance = (move, density, x, z) => RULES[move.rule](density, x, z, move);
 
+  /** Take the k-th of a sampler's moves: with the noise of the library's k-th draw, where the move has any. */
+  function take(moves, k, density, x, seed) {
+    const noisy = moves[k].rule === "langevin" || moves[k].rule === "reverse";
+    advance(moves[k], density, x, noisy ? normal("seeds", seed, k, x.length / 2) : null);
+  }
+
   // A sampler is a list of moves that spends `budget` evaluations, and one more where it ends by denoising.
   const SAMPLERS = {
     langevin: {
@@ -108,12 +116,12 @@
   const pairs = (levels) => levels.slice(1).map((to, k) => [levels[k], to]);
   const denoising = (sigma) => [{ rule: "denoise", from: sigma, to: sigma, cost: 1 }];
 
-  /** The share of particles in each part. */
+  /** The share of particles in each part; those that diverged are in none. */
   function shares(density, x) {
     const counts = density.parts.map(() => 0);
-    for (let i = 0; i < x.length; i += 2) counts[density.partOf(x[i], x[i + 1])]++;
+    for (let i = 0; i < x.length; i += 2) if (Number.isFinite(x[i] + x[i + 1])) counts[density.partOf(x[i], x[i + 1])]++;
     return counts.map((c) => (2 * c) / x.length);
   }
 
-  Object.assign(globalThis.scorefield, { SAMPLERS, advance, shares });
+  Object.assign(globalThis.scorefield, { SAMPLERS, advance, shares, take });
 })();

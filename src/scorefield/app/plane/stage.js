@@ -23,13 +23,15 @@
     if (!$("canvas").width || !$("canvas").height) return; // not shown; a canvas that gets a size is drawn again
     drawAgain(view);
     view.context.drawImage(ground, 0, 0, view.width, view.height);
-    drawParticles(view);
+    drawParticles(view, plane.followed().x);
   };
 
-  /** Draw the stage on a view of it. */
-  plane.drawOn = (view) => {
-    drawGround(view);
-    drawParticles(view);
+  /** Draw the stage on paper of its own, for a picture: of particles at a noise level, those on the page or others. */
+  plane.drawOn = (view, sigma = plane.stageSigma(), x = plane.followed().x) => {
+    view.context.fillStyle = getComputedStyle($("stage")).backgroundColor;
+    view.context.fillRect(0, 0, view.width, view.height);
+    drawGround(view, sigma);
+    drawParticles(view, x);
   };
 
   /** Draw the ground where it has changed: to shade it and to stroke its arrows costs more than all else in a frame. */
@@ -42,11 +44,10 @@
     Object.assign(ground, { width, height }); // which clears it
     const context = ground.getContext("2d");
     context.setTransform(view.context.getTransform());
-    drawGround({ ...view, context });
+    drawGround({ ...view, context }, sigma);
   }
 
-  function drawGround(view) {
-    const sigma = plane.stageSigma();
+  function drawGround(view, sigma) {
     if (plane.density) {
       plane.shade(view, sigma);
       if (state.show === "denoiser") drawGuesses(view, sigma);
@@ -55,13 +56,13 @@
     if (state.kind === "empirical") drawPoints(view);
   }
 
-  const drawParticles = (view) => dots(view, plane.followed().x, 2.4);
+  const drawParticles = (view, x) => dots(view, x, 2.4);
   const drawArrows = (view, sigma) => arrows(view, arrowPaths(view, plane.source().at(sigma), LATTICE, plane.typical(sigma)), opacity());
   const opacity = () => (plane.followed().x.length ? 0.5 : 0.75);
 
   /** Noisy data x = x_0 + σz, and for each the mean of what may have been there, D(x) = x + σ² s(x). */
   function drawGuesses(view, sigma) {
-    const z = normal(state.run.seed, 1, GUESSES);
+    const z = normal("page", state.run.seed, 1, GUESSES);
     const x = draws(plane.density, GUESSES, state.run.seed, 0).map((clean, i) => clean + sigma * z[i]);
     const guess = x.slice();
     advance({ rule: "denoise", from: sigma }, plane.source(), guess, null);

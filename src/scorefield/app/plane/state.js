@@ -23,6 +23,7 @@ globalThis.plane = (() => {
     run: { budget: 120, speed: 40, count: 300, seed: 0 },
     followed: "langevin",
     playing: false,
+    changed: false, // the distribution, while particles were on their way
   };
 
   const shipped = load(learned);
@@ -65,7 +66,10 @@ globalThis.plane = (() => {
     plane.rebuild();
     if (!plane.density) plane.play(false);
     if (!had || !plane.density || plane.lanes.every((lane) => lane.next === 0)) plane.restart();
-    else plane.plan(); // a narrower mode bears smaller steps only
+    else {
+      plane.plan(); // a narrower mode bears smaller steps only
+      state.changed = true;
+    }
     if (reshape) plane.showShape();
     else plane.placeHandles();
   };

@@ -109,8 +109,8 @@
     const gradient = new Float64Array(net.theta.length);
     const [propagate, move] = [backpropagation(net, gradient), adam(net.theta)];
     const examples = (n, k) => {
-      const sigmas = uniform(seed, -2 - k, Math.ceil(n / 2)).slice(0, n);
-      return { x0: draws(density, n, seed, k), sigma: sigmas.map((u) => low * (high / low) ** u), z: normal(seed, -2 - k, n) };
+      const sigmas = uniform("uniform", seed, -2 - k, Math.ceil(n / 2)).slice(0, n);
+      return { x0: draws(density, n, seed, k), sigma: sigmas.map((u) => low * (high / low) ** u), z: normal("page", seed, -2 - k, n) };
     };
     const [held, field] = [examples(512, 1e6), network(net)];
     const average = (at) => losses(at, held).reduce((sum, loss) => sum + loss / 512, 0);

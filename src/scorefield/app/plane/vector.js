@@ -50,7 +50,7 @@ globalThis.vector = (() => {
   function view({ width, height, scale, px, py }) {
     const context = new Context();
     const text = () => `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}">${context.parts.join("\n")}</svg>\n`;
-    return { kind: "svg", context, width, height, scale, px, py, path: () => new Path(), text };
+    return { context, width, height, scale, px, py, path: () => new Path(), text };
   }
 
   return { view };

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import runpy
 import shlex
 import sys
 from collections.abc import Iterator
@@ -137,9 +138,16 @@ def test_restorations_can_be_made_again(app: Served, tmp_path: Path, monkeypatch
 def test_a_level_can_be_computed_again(app: Served, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     answer = app.answer("explore", model="digits", image=IMAGE, noise=0.3, seed=4)
-    got, found = files(answer, "level.npz"), lines(answer, tmp_path)
-    for name in ("x_t", "denoised", "score"):
-        np.testing.assert_array_equal(found[name][0].numpy(), got[name])
+    got = files(answer, "level.npz")
+    assert answer["command"] == "python level.py"
+    for name in ("level.py", "image.png"):
+        Path(name).write_bytes(files(answer, name))
+    assert Path("level.py").read_text() == answer["python"]
+    runpy.run_path("level.py")
+    found = dict(np.load("level.npz"))
+    assert sorted(found) == ["denoised", "score", "x_t"]
+    for name, x in found.items():
+        np.testing.assert_array_equal(x, got[name])
 
 
 def test_a_likelihood_can_be_computed_again(app: Served, tmp_path: Path, monkeypatch, capsys) -> None:

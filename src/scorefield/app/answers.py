@@ -75,11 +75,13 @@ def explore(ask: Explore, shelf: Shelf) -> Work:
         strength = score[0].norm(dim=0, keepdim=True)
         noisy, guess = model.restore(x_t).cpu(), model.restore(denoised)
         seen, meant = exposed(noisy, ends)[0], to_unit(guess, ends)[0]
+        recipe = recipes.explore(ask, entry)
         map_ = strength / strength.max().clamp_min(1e-30)
         files = {
             "level.png": png(torch.cat([seen, meant, map_.expand_as(seen)], dim=2)),
             "level.npz": arrays(x_t=noisy[0], denoised=guess[0], score=score[0]),
             "image.png": png(image),
+            "level.py": recipe["python"].encode(),
         }
         return {
             "noisy": encoded(png(seen)),
@@ -89,7 +91,7 @@ def explore(ask: Explore, shelf: Shelf) -> Work:
             "length": score.norm().item(),
             "error": (denoised - x0).square().mean().sqrt().item(),
             **told(files),
-            **recipes.explore(ask, entry),
+            **recipe,
         }
 
     return work

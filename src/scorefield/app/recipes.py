@@ -11,11 +11,11 @@ from scorefield._noise import derive_seed
 from scorefield.app.asks import NOISE, RESAMPLE, ZETA, Draw, Explore, Likelihood, Restore
 from scorefield.app.shelf import Entry
 from scorefield.config.sampling import SamplingConfig
-from scorefield.evaluation import TOLERANCE, deviation
+from scorefield.evaluation import DRAWS, TOLERANCE, deviation
 from scorefield.grids import geometric
 from scorefield.guidance import HIDDEN_PARTS, hidden_part
 
-Recipe = dict[str, str | None]
+Recipe = dict[str, str]
 _READ = "torch.tensor(read_image(Path('{}')))"
 
 
@@ -83,7 +83,7 @@ def restore(ask: Restore, entry: Entry, choice: SamplingConfig, hidden: Tensor |
 
 
 def explore(ask: Explore, entry: Entry) -> Recipe:
-    """Return the recipe of a view of a noise level; there is no command for it."""
+    """Return the recipe of a look at a noise level: no command takes one, so its lines are saved and run as level.py."""
     lines = [
         "model = loaded.model",
         f"x0 = model.standardise({_valued(entry)})",
@@ -92,17 +92,23 @@ def explore(ask: Explore, entry: Entry) -> Recipe:
         "x_t = model.process.perturb(x0, t, z)",
         "with torch.no_grad():",
         "    denoised, score = model.denoise(x_t, t), model.score(x_t, t)",
+        "x_t, denoised = model.restore(x_t), model.restore(denoised)",
+        "np.savez('level.npz', x_t=x_t[0], denoised=denoised[0], score=score[0])",
     ]
-    return {"python": _lines(entry, *lines, reads=True), "command": None}
+    return {"python": _lines(entry, *lines, reads=True), "command": "python level.py"}
 
 
 def likelihood(ask: Likelihood, entry: Entry) -> Recipe:
     """Return the recipe of the bits per dimension of an image."""
     decoder = "" if entry.loaded.byte_decoder is None else "decoder=loaded.byte_decoder, "
-    settings = f"{decoder}rtol={TOLERANCE}, atol={TOLERANCE}, seed={ask.seed}"
-    line = f"bits, error = sf.bits_per_dim(loaded.model, {_image(entry)}, {settings})"
+    settings = f"{decoder}probes=1, rtol={TOLERANCE}, atol={TOLERANCE}, seed={ask.seed}"
+    lines = [
+        f"images = {_image(entry)}.expand{(DRAWS, *entry.loaded.event)}",
+        f"draws, _ = sf.bits_per_dim(loaded.model, images, {settings})",
+        f"bits, error = draws.mean(), draws.std() / {DRAWS}**0.5",
+    ]
     return {
-        "python": _lines(entry, line, reads=True),
+        "python": _lines(entry, *lines, reads=True),
         "command": _command(entry, "likelihood", entry.name, "--image", "image.png", "--seed", ask.seed),
     }
 
@@ -166,6 +172,7 @@ def _lines(entry: Entry, *lines: str, loads: str = "loaded", reads: bool = False
     imports = ["from importlib import import_module"] if "import_module(" in text else []
     imports += ["from pathlib import Path"] if reads else []
     imports += [""] if imports else []
+    imports += ["import numpy as np"] if "np." in text else []
     imports += ["import torch", ""] if reads or torch else []
     imports += ["import scorefield as sf"]
     imports += ["from scorefield.config import load_plugins"] if entry.plugins else []

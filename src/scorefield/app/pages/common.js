@@ -23,7 +23,7 @@ export const drawn = (source) =>
     image.src = source;
   });
 
-const TYPES = { png: "image/png", gif: "image/gif", npz: "application/zip" };
+const TYPES = { png: "image/png", gif: "image/gif", npz: "application/zip", py: "text/x-python" };
 
 /** Links that save the files of an answer. */
 export function downloads(files) {
@@ -37,9 +37,8 @@ export function downloads(files) {
 
 /** How to get the answer again. */
 export function recipe({ python, command }) {
-  const box = make("details", { className: "recipe" }, make("summary", { textContent: `The same from Python${command ? " or a shell" : " (no command looks at one noise level)"}` }));
+  const box = make("details", { className: "recipe" }, make("summary", { textContent: "The same from Python or a shell" }));
   for (const [title, text] of [["Python", python], ["Shell", command]]) {
-    if (!text) continue;
     const lines = make("pre", { tabIndex: 0, textContent: text.trim() });
     const button = make("button", { type: "button", textContent: "Copy", ariaLabel: `Copy the ${title} lines`, onclick: () => copy(lines, button) });
     box.append(make("div", { className: "code" }, make("strong", { textContent: title }), button, lines));

@@ -40,7 +40,7 @@ export class Painter {
 
   offer() {
     const number = make("input", { type: "number", min: 0, max: Math.max(0, this.model.test - 1), value: 0, ariaLabel: "Number of the test picture" });
-    const file = make("input", { type: "file", accept: "image/*", className: "unseen", tabIndex: -1, ariaLabel: "Picture to upload" });
+    const file = make("input", { type: "file", accept: "image/*", hidden: true, ariaLabel: "Picture to upload" });
     const tested = () => this.take(() => test(this.model, number.value));
     number.addEventListener("change", tested);
     file.addEventListener("change", () => {

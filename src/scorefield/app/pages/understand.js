@@ -89,7 +89,7 @@ export class Understand {
       const place = $("understand-likelihood");
       cleared(place);
       const text = `${answer.bits.toFixed(2)} bits per pixel (±\u00a0${answer.error.toFixed(2)})`;
-      const more = `log p = ${answer.nats.toFixed(0).replace("-", "−")} nats for the whole picture; ${counted(answer.evaluations, "evaluation")}, ${seconds(answer.seconds)}. The fewer bits, the likelier; stored as it is, a pixel takes 8.`;
+      const more = `log p = ${answer.nats.toFixed(0).replace("-", "−")} nats for the whole picture; ${counted(answer.evaluations, "evaluation")} of the network, each of four noisy copies, ${seconds(answer.seconds)}. The fewer bits, the likelier; stored as it is, a pixel takes 8.`;
       place.append(make("p", { className: "big", textContent: text }), make("p", { className: "numbers", textContent: more }), downloads(answer.files), recipe(answer));
     });
   }

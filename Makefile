@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip --disable-pip-version-check --quiet --no-input
+# Byte code of the tests is kept whatever the environment says: without, each worker compiles them anew in each run.
+PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 
 .PHONY: quickstart test test-all test-share mutants extras lint docs bench report clean
 
@@ -11,15 +13,15 @@ quickstart: $(VENV)/.user
 	$(BIN)/scorefield quickstart
 
 test: $(VENV)/.dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" --numprocesses auto --dist worksteal
+	$(PYTEST) -m "not slow" --numprocesses auto --dist worksteal
 
 # Everything, and how each promise fared: the table of docs/reliability.
 test-all: $(VENV)/.dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal --promises=results/reliability.json
+	$(PYTEST) --numprocesses auto --dist worksteal --promises=results/reliability.json
 
 # What CI runs: those of `make test`, and one in 150 of the slow ones, others with each commit and each day.
 test-share: $(VENV)/.dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --slow-share 150 --numprocesses auto --dist worksteal
+	$(PYTEST) --slow-share 150 --numprocesses auto --dist worksteal
 
 # Breaks the library in one place at a time; the tests must notice each.
 mutants: $(VENV)/.dev

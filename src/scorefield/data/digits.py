@@ -1,5 +1,7 @@
 """The 8×8 handwritten digits that come with scikit-learn: a data set that needs no download."""
 
+from functools import cache
+
 import numpy as np
 import torch
 
@@ -17,10 +19,16 @@ def digits(*, train: bool = True) -> Dataset:
     Reference:
         Alpaydin, Kaynak: Optical recognition of handwritten digits, UCI repository, 1998 (its test set).
     """
-    from sklearn.datasets import load_digits  # takes seconds to import
-
-    values, labels = load_digits(return_X_y=True)
+    values, labels = _table()
     levels = (values.astype(np.int64) * 255 + 8) // 16
     kept = slice(None, -_TEST) if train else slice(-_TEST, None)
     x = torch.from_numpy(levels.astype(np.uint8)).reshape(-1, 1, 8, 8)
-    return Dataset(x, torch.from_numpy(labels).long(), "digits").subset(kept)
+    return Dataset(x, torch.tensor(labels), "digits").subset(kept)
+
+
+@cache
+def _table() -> tuple[np.ndarray, np.ndarray]:
+    """Return values and labels; to read their text takes longer than a small network's training step."""
+    from sklearn.datasets import load_digits  # takes seconds to import
+
+    return load_digits(return_X_y=True)

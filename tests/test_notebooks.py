@@ -1,18 +1,18 @@
 """The docs do what they say: notebooks run, commands parse, Python on the pages runs."""
 
-import os
 import re
 import runpy
 import shlex
 import subprocess
-import sys
 from importlib import import_module
 from inspect import isclass, isfunction
 from pathlib import Path
 
+import matplotlib
 import pytest
 
 import scorefield
+from forked import Forked
 from scorefield.cli.main import COMMANDS, _parse, build_parser
 from scorefield.errors import ConfigError
 
@@ -73,19 +73,17 @@ def test_scripts_on_the_pages_parse() -> None:
 @pytest.mark.promise("G6")
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_as_a_script(notebook: Path, request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    environment = {**os.environ, "SCOREFIELD_FAST": "1", "MPLBACKEND": "Agg"}
+    environment = {"SCOREFIELD_FAST": "1"}
     if notebook.stem == "mnist":
         environment["SCOREFIELD_DATA"] = str(request.getfixturevalue("mnist_dir"))
-    done = subprocess.run(
-        [sys.executable, str(notebook)],
-        check=False,
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=540,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    ran = Forked(as_script, notebook, cwd=tmp_path, **environment)
+    _, errors = ran.communicate(540)
+    assert ran.returncode == 0, errors[-3000:]
+
+
+def as_script(notebook: Path) -> None:
+    matplotlib.use("agg")
+    runpy.run_path(str(notebook), run_name="__main__")
 
 
 @pytest.mark.promise("G6")

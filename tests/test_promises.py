@@ -3,8 +3,6 @@
 import json
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -12,6 +10,7 @@ from unittest.mock import Mock
 import pytest
 
 import promises
+from forked import Forked
 from promises import WORDS
 
 TESTS = Path(__file__).parent
@@ -39,8 +38,8 @@ def test_what_is_recorded_is_what_happened(tmp_path: Path) -> None:
         '@pytest.mark.promise("A1", "B1")\ndef test_b(): pytest.skip("")\n'
         "def test_c(): pass\n"
     )
-    run = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", "/dev/null", "--rootdir=.", "-n", "1"]
-    subprocess.run([*run, "--promises=kept.json"], cwd=tmp_path, env=_with_tests(), check=False, capture_output=True)
+    arguments = ["-q", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir=.", "-n", "1", "--promises=kept.json"]
+    Forked(pytest.main, arguments, cwd=tmp_path, PYTHONPATH=f"{TESTS}:{os.environ.get('PYTHONPATH', '')}").communicate()
     kept = json.loads((tmp_path / "kept.json").read_text())["promises"]
     assert kept == {
         "A1": {"tests": ["test_some.py::test_a", "test_some.py::test_b"], "passed": 1, "failed": 1, "skipped": 1},
@@ -52,10 +51,6 @@ def test_an_unknown_promise_is_refused() -> None:
     item: Any = Mock(nodeid="test_a", user_properties=[], **{"iter_markers.return_value": [Mock(args=("A1", "Z9"))]})
     with pytest.raises(pytest.UsageError, match=r"test_a: no promise \['Z9'\]"):
         promises.prepare(Mock(**{"getoption.return_value": None}), [item])
-
-
-def _with_tests() -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": f"{TESTS}:{os.environ.get('PYTHONPATH', '')}"}
 
 
 def test_each_slow_test_is_of_one_share_and_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:

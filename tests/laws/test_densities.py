@@ -27,7 +27,7 @@ def points(density: Density, n: int = 64, seed: int = 0) -> Tensor:
 
 
 @cache
-def plane(density: Density, fine: int = 16) -> tuple[Tensor, Tensor, float]:
+def plane(density: Density, fine: int = 8) -> tuple[Tensor, Tensor, float]:
     """Return midpoints of a lattice that holds nearly all of the mass, shape (m, m, 2), the mass of each, and half its side.
 
     The sum is exact to many digits for smooth densities; the mass of one of the CELLS² cells has an error of order fine⁻².
@@ -49,11 +49,11 @@ def score_is_gradient(density: Density, x: Tensor | None = None) -> None:
 
 
 def integrates_to_one(density: Density) -> None:
-    assert plane(density, fine=8)[1].sum().item() == pytest.approx(1.0, abs=1e-3)  # 1.3e-5 at most
+    assert plane(density)[1].sum().item() == pytest.approx(1.0, abs=1e-3)  # 1.3e-5 at most
 
 
 def samples_fill_cells(density: Density, n: int, level: float) -> None:
-    fine = 16 if n < 100_000 else 40  # more samples resolve more of a cell's error
+    fine = 8 if n < 100_000 else 40  # more samples resolve more of a cell's error
     _, mass, half = plane(density, fine)
     x = density.sample(n, seeded(2)).double()
     cell = ((x / half + 1) / 2 * CELLS).floor().long().clamp(0, CELLS - 1)
@@ -120,7 +120,8 @@ def test_draws_are_a_whole_number_of_numbers(name: str) -> None:
 
 
 planar = pytest.mark.parametrize("name", PLANAR)
-sizes = pytest.mark.parametrize("n", [20_000, pytest.param(400_000, marks=pytest.mark.slow)])
+QUICK = 5_000  # of so many draws the mutants below are rejected, too
+sizes = pytest.mark.parametrize("n", [QUICK, pytest.param(400_000, marks=pytest.mark.slow)])
 
 
 @every
@@ -325,11 +326,11 @@ MUTANTS: dict[str, tuple[Callable[[Density], None], AlteredDensity]] = {
         AlteredDensity(THREE, log_prob=lambda p, x: p.log_prob(x) + 0.5 * math.log(2 * math.pi)),
     ),
     "samples of equal weights": (
-        lambda p: samples_fill_cells(p, 20_000, LEVEL),
+        lambda p: samples_fill_cells(p, QUICK, LEVEL / len(PLANAR)),
         AlteredDensity(THREE, sample=lambda p, n, g: EQUAL.sample(n, g)),
     ),
     "score of twice the variance": (
-        lambda p: stein(p, 20_000, LEVEL),
+        lambda p: stein(p, QUICK, LEVEL / (2 * len(DENSITIES))),
         AlteredDensity(THREE, score=lambda p, x: 0.5 * p.score(x)),
     ),
     "noise added, signal not scaled": (
@@ -345,7 +346,7 @@ MUTANTS: dict[str, tuple[Callable[[Density], None], AlteredDensity]] = {
         AlteredDensity(THREE, diffuse=lambda p, a, s: replace_noise(p.diffuse(a, s), s)),
     ),
     "posterior mean of less noise": (
-        lambda p: tweedie(p, 20_000, LEVEL),
+        lambda p: tweedie(p, QUICK, LEVEL / len(DENSITIES)),
         AlteredDensity(THREE, diffuse=lambda p, a, s: p.diffuse(a, 0.8 * s)),
     ),
 }

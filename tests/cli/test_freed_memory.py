@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from scorefield.cli import memory
+from scorefield.cli import demo, main, memory
 
 FAULTS = """
 import resource, sys
@@ -58,6 +58,14 @@ def test_the_collector_never_sees_pytorch_unless_who_calls_has_loaded_it(before:
     code = COLLECTOR.format(before=before)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout.splitlines()[-1] == f"True True {frozen}"
+
+
+def test_whoever_ends_the_demo_does_not_wait_for_a_look_through_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
+    ends: list[object] = []
+    monkeypatch.setattr(demo.atexit, "register", ends.append)
+    monkeypatch.setattr(demo, "_serve", lambda *_: 0)
+    assert main(["demo"]) == 0
+    assert ends == [memory.gc.freeze]
 
 
 def test_an_interrupt_waits_for_pytorch_to_be_whole(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from scorefield.cli import main
@@ -22,6 +22,9 @@ from scorefield.errors import ConfigError
 from scorefield.runs import RunFolder
 
 TAKEN, REFUSED = 0, 2
+shares = pytest.mark.parametrize(  # 10 000 in ten tests, so that no share of the slow ones is much longer than others
+    ("count", "share"), [(100, 0), *(pytest.param(1_000, share, marks=pytest.mark.slow) for share in range(1, 11))]
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -175,9 +178,9 @@ def mutated(text: bytes, chance: random.Random) -> bytes:
 
 
 @pytest.mark.promise("E3")
-@pytest.mark.parametrize("count", [100, pytest.param(10_000, marks=pytest.mark.slow)])
-def test_fuzzed_bytes_are_taken_or_refused(capsys, tmp_path: Path, count: int):
-    chance = random.Random(3)
+@shares
+def test_fuzzed_bytes_are_taken_or_refused(capsys, tmp_path: Path, count: int, share: int):
+    chance = random.Random(3 + share)
     taken = sum(
         read(capsys, tmp_path / "config.yaml", mutated(chance.choice(BASES), chance)) == TAKEN for _ in range(count)
     )
@@ -237,16 +240,15 @@ CONFIGURATIONS = st.lists(
 def fuzzed(count: int) -> settings:
     phases = (Phase.generate,)  # a failure shows its arguments; to shrink them takes minutes
     health = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
-    return settings(
-        max_examples=count, deadline=None, database=None, derandomize=True, phases=phases, suppress_health_check=health
-    )
+    return settings(max_examples=count, deadline=None, database=None, phases=phases, suppress_health_check=health)
 
 
 @pytest.mark.promise("E3")
-@pytest.mark.parametrize("count", [100, pytest.param(10_000, marks=pytest.mark.slow)])
-def test_settings_of_any_type_are_taken_or_refused_by_name(capsys, tmp_path: Path, count: int):
+@shares
+def test_settings_of_any_type_are_taken_or_refused_by_name(capsys, tmp_path: Path, count: int, share: int):
     codes: list[int] = []
 
+    @seed(share)
     @fuzzed(count)
     @given(CONFIGURATIONS, st.booleans())
     def attack(values: dict[str, object], flow: bool) -> None:
@@ -330,11 +332,12 @@ COMMANDS = (
 
 
 @pytest.mark.promise("E3")
-@pytest.mark.parametrize("count", [100, pytest.param(10_000, marks=pytest.mark.slow)])
-def test_arguments_are_taken_or_refused(capsys, count: int):
+@shares
+def test_arguments_are_taken_or_refused(capsys, count: int, share: int):
     """``train`` prints what it understood, and stops; every other command is given an option that it does not have."""
     codes: list[int] = []
 
+    @seed(share)
     @fuzzed(count)
     @given(st.sampled_from([*["train"] * len(COMMANDS), *COMMANDS, "", "x"]), ARGUMENTS)
     def attack(command: str, arguments: list[str]) -> None:

@@ -1,5 +1,6 @@
 """Runs as processes: killed, stopped, resumed, doubled; what ends up on disk must not know."""
 
+import errno
 import json
 import os
 import random
@@ -7,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -192,6 +194,42 @@ def test_a_line_cut_short_by_a_kill_is_dropped(tmp_path: Path):
     )
     folder.truncate_metrics(4)
     assert [line["step"] for line in folder.read_metrics()] == [1, 2, 3, 4]
+
+
+def test_a_disk_that_is_full_leaves_the_configuration_that_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from scorefield.config import RunConfig
+    from scorefield.runs.folder import RunFolder
+
+    folder, write = RunFolder(tmp_path), Path.write_text
+    folder.begin(RunConfig(), torch.device("cpu"), step=1)
+    before = folder.config.read_text()
+
+    def half(path: Path, text: str, **how: str) -> None:
+        write(path, text[: len(text) // 2], **how)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", half)
+    with pytest.raises(ConfigError, match=r"config\.yaml.*No space left|No space left.*config\.yaml"):
+        folder.begin(RunConfig(seed=1), torch.device("cpu"), step=1)
+    assert folder.config.read_text() == before
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_what_is_known_of_several_processes_is_not_warned_of(monkeypatch: pytest.MonkeyPatch):
+    """Strides of 1×1 kernels, which say the same in two ways, for one; what is not known is."""
+    from scorefield.training import parallel
+
+    def warns(*_: object, **__: object) -> None:
+        warnings.warn(
+            "Grad strides do not match bucket view strides. This may indicate grad was not created", stacklevel=1
+        )
+        warnings.warn("another matter", stacklevel=1)
+
+    monkeypatch.setattr(parallel, "DistributedDataParallel", warns)
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        Accelerated.summed(object.__new__(Accelerated), torch.nn.Identity())
+    assert [str(warning.message) for warning in heard] == ["another matter"]
 
 
 def test_every_checkpoint_is_written_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -15,6 +15,9 @@ Those of 1200 steps had --train.steps 2000 --guide.step 100, one of them --objec
 --override --train.steps 1200. The judge of clothes is of
 
     scorefield train --config mnist-judge --data.kind fashion_mnist --network.width 64 --train.steps 1000
+
+Colour images are those of benchmarks/pictures.py, with --data.path shapes-train.npz --data.test shapes-test.npz; their judge has
+--network.classes 4. So are textures.
 """
 
 import argparse
@@ -58,13 +61,13 @@ TRANSITIONS = 10
 class Plain(nn.Module):
     """A classifier of images that shares nothing with those of the package."""
 
-    def __init__(self) -> None:
+    def __init__(self, channels: int, classes: int) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        for before, after in ((1, 24), (24, 48), (48, 96)):
+        for before, after in ((channels, 24), (24, 48), (48, 96)):
             layers += [nn.Conv2d(before, after, 3, padding=1), nn.BatchNorm2d(after), nn.ReLU(), nn.MaxPool2d(2)]
         self.seen = nn.Sequential(*layers, nn.Flatten(), nn.Linear(96 * 9, 64), nn.ReLU())
-        self.read = nn.Linear(64, 10)
+        self.read = nn.Linear(64, classes)
 
     @torch.no_grad()
     def features(self, x: Tensor) -> Tensor:
@@ -81,12 +84,18 @@ class Plain(nn.Module):
         return self.read(self.seen(x))
 
 
+def untrained(data: Dataset) -> Plain:
+    """Return such a classifier for the data, as it begins."""
+    assert data.labels is not None  # noqa: S101 all data sets measured here have classes
+    torch.manual_seed(0)
+    return Plain(data.event[0], int(data.labels.max()) + 1)
+
+
 def plain(data: Dataset, batch: int = 100) -> Plain:
     """Return such a classifier, trained on the data."""
     passes = 1 if data.name == "mnist" else 3  # digits are read well after one
     assert data.labels is not None  # noqa: S101 all data sets measured here have classes
-    torch.manual_seed(0)
-    net, x = Plain(), data.scaled()
+    net, x = untrained(data), data.scaled()
     steps = passes * len(x) // batch
     optimizer = torch.optim.AdamW(net.parameters())
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 6e-3, total_steps=steps)
@@ -150,7 +159,7 @@ def kept(data: Dataset, path: Path | None) -> Plain:
         if path is not None:
             torch.save(net.state_dict(), path)
         return net
-    net = Plain()
+    net = untrained(data)
     net.load_state_dict(torch.load(path, weights_only=True))
     return net.eval()
 

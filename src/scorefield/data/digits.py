@@ -31,4 +31,5 @@ def _table() -> tuple[np.ndarray, np.ndarray]:
     """Return values and labels; to read their text takes longer than a small network's training step."""
     from sklearn.datasets import load_digits  # takes seconds to import
 
-    return load_digits(return_X_y=True)
+    values, labels = load_digits(return_X_y=True)
+    return np.asarray(values), np.asarray(labels)

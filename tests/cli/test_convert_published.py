@@ -17,6 +17,7 @@ from scorefield.cli import main
 from scorefield.config import RunConfig, validate
 from scorefield.errors import ConfigError
 from scorefield.interop.score_sde_config import PUBLISHED, read_score_sde_config, run_of_score_sde
+from turns import in_turn
 
 GOLDEN = Path(__file__).parents[3] / "shared" / "golden"
 pytestmark = pytest.mark.usefixtures("seeded")
@@ -353,8 +354,10 @@ def test_a_folder_of_diffusers_becomes_a_run(scheduler: str, tmp_path: Path) -> 
 
 
 @diffusers
-@pytest.mark.parametrize("schedule", ["linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid"])
-@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction", "sample"])
+@pytest.mark.parametrize(
+    ("schedule", "prediction"),
+    in_turn(("linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid"), ("epsilon", "v_prediction", "sample")),
+)
 def test_diffusers_draws_from_a_folder_that_we_wrote_as_from_its_own(
     schedule: str, prediction: str, tmp_path: Path
 ) -> None:

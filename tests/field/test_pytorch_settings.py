@@ -13,6 +13,7 @@ from torch import Tensor
 import scorefield as sf
 from scorefield.errors import ConfigError
 from scorefield.samplers import MALA, AdaptiveSDE, Euler, EulerMaruyama
+from turns import in_turn
 
 RING = sf.GaussianMixture.ring(modes=8, radius=4.0, std=0.3)
 VE = sf.VE(sigma_min=0.01, sigma_max=20.0)
@@ -81,8 +82,7 @@ def plain() -> dict[str, Tensor]:
 
 @pytest.mark.usefixtures("seeded")
 @pytest.mark.filterwarnings("ignore:Anomaly Detection has been enabled")
-@pytest.mark.parametrize("around", AROUND)
-@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize(("name", "around"), in_turn(CALLS, AROUND))
 def test_the_numbers_are_the_same(plain: dict[str, Tensor], name: str, around: str) -> None:
     make, call = CALLS[name]
     model = make()

@@ -1,6 +1,5 @@
 """Pipelines of diffusers, built and saved by itself at random, are models of ours: same scores, same samples on the same noise."""
 
-import itertools
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -31,6 +30,7 @@ from scorefield import (
 )
 from scorefield.models import ScoreModel
 from scorefield.samplers import Multistep
+from turns import in_turn
 
 diffusers = pytest.importorskip("diffusers", reason="diffusers is not installed: pip install 'scorefield[interop]'")
 pytestmark = pytest.mark.usefixtures("seeded", "without_gradients")
@@ -124,7 +124,7 @@ SCHEDULES = ("linear", "scaled_linear", "squaredcos_cap_v2")
 PREDICTIONS = ("epsilon", "sample", "v_prediction")
 
 
-@pytest.mark.parametrize(("schedule", "prediction"), [*itertools.product(SCHEDULES, PREDICTIONS)])
+@pytest.mark.parametrize(("schedule", "prediction"), in_turn(SCHEDULES, PREDICTIONS))
 def test_eulers_method_is_their_ddim(schedule: str, prediction: str, tmp_path: Path) -> None:
     net = unet()
     scheduler = diffusers.DDIMScheduler(
@@ -292,8 +292,7 @@ SCHEDULED = {
 }
 
 
-@pytest.mark.parametrize("stated", [True, False])
-@pytest.mark.parametrize("name", SCHEDULED)
+@pytest.mark.parametrize(("name", "stated"), in_turn(SCHEDULED, (True, False)))
 def test_levels_are_theirs_stated_or_left_to_the_default(name: str, stated: bool, tmp_path: Path) -> None:
     scheduler = SCHEDULED[name]()
     folder = saved(tmp_path, unet(), scheduler)

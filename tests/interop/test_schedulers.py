@@ -27,6 +27,7 @@ from scorefield.errors import ConfigError
 from scorefield.grids import Step
 from scorefield.models import ScoreModel, State
 from scorefield.samplers import ReverseDiffusion
+from turns import in_turn
 
 diffusers = pytest.importorskip("diffusers", reason="diffusers is not installed: pip install 'scorefield[interop]'")
 pytestmark = pytest.mark.usefixtures("seeded", "without_gradients")
@@ -98,9 +99,7 @@ FLOWS: dict[str, tuple[Any, Sampler]] = {
 }
 
 
-@pytest.mark.parametrize("trained", [1000, 60])
-@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
-@pytest.mark.parametrize("name", FLOWS)
+@pytest.mark.parametrize(("name", "prediction", "trained"), in_turn(FLOWS, ("epsilon", "v_prediction"), (1000, 60)))
 @pytest.mark.usefixtures("drawn")
 def test_schedulers_of_noise_levels(name: str, prediction: str, trained: int, tmp_path: Path) -> None:
     make, sampler = FLOWS[name]
@@ -151,9 +150,8 @@ def test_straight_lines_by_a_scheduler_of_levels(tmp_path: Path) -> None:
     same(sample(model, DPMpp2M(), init=start, grid=times).x, expected)
 
 
-@pytest.mark.parametrize("steps", [5, 30])
+@pytest.mark.parametrize(("prediction", "steps"), in_turn(("sample", "v_prediction"), (5, 30)))
 @pytest.mark.parametrize(("theirs_", "ours"), [("fixed_small", "posterior"), ("fixed_large", "forward")])
-@pytest.mark.parametrize("prediction", ["sample", "v_prediction"])
 @pytest.mark.usefixtures("drawn")
 def test_ancestral_sampling(prediction: str, theirs_: Any, ours: Any, steps: int, tmp_path: Path) -> None:
     net = unet()
@@ -252,8 +250,7 @@ def norm(x: Tensor) -> float:
     return x.flatten(1).norm(dim=1).mean().item()
 
 
-@pytest.mark.parametrize("embedding", ["positional", "fourier", "learned"])
-@pytest.mark.parametrize("trained", [20, 1000, 4000])
+@pytest.mark.parametrize(("embedding", "trained"), in_turn(("positional", "fourier", "learned"), (20, 1000, 4000)))
 def test_networks_trained_on_any_number_of_levels(embedding: str, trained: int, tmp_path: Path) -> None:
     net = unet(time_embedding_type=embedding, num_train_timesteps=trained)
     scheduler = diffusers.DDIMScheduler(

@@ -30,6 +30,7 @@ from scorefield import (
     Sampler,
 )
 from scorefield._brownian import BrownianTree
+from turns import in_turn
 
 from .altered import AlteredSampler
 from .cases import normal
@@ -94,8 +95,7 @@ def strong_errors(sampler: Sampler, name: str, seeds: Sequence[int] = (0, 0, 0))
 
 
 @pytest.mark.promise("D4")
-@pytest.mark.parametrize("process", PROCESSES)
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize(("name", "process"), in_turn(SAMPLERS, PROCESSES))
 def test_the_strong_order_on_a_common_brownian_path_is_one(name: str, process: str) -> None:
     """± 0.15, over 60 paths. The noise is additive, so Euler–Maruyama is Milstein's method, whose order is one and not a half."""
     assert fitted_order(STEPS, strong_errors(SAMPLERS[name], process)) == pytest.approx(1.0, abs=0.15)

@@ -49,6 +49,7 @@ from scorefield import (
 from scorefield.errors import ConfigError
 from scorefield.models import Time
 from scorefield.units import Units
+from turns import in_turn
 
 from .cases import ROUTE_PROCESSES, SAMPLERS, coarse, normal
 from .chains import affine
@@ -120,8 +121,7 @@ def drawn(model: ScoreModel, sampler: Sampler, event: tuple[int, ...]) -> Tensor
     return sample(model, sampler, (5, *event), grid=TIMES, seed=2).x
 
 
-@of_units
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize(("name", "units"), in_turn(SAMPLERS, UNITS))
 def test_samples_and_states_along_the_way_are_in_the_datas_units(name: str, units: str) -> None:
     model, u = both(units)
     stable = PROCESS.time(torch.tensor([3.0, 2.0, 1.0, 0.6], dtype=torch.float64))
@@ -204,9 +204,7 @@ def stated(model: ScoreModel, u: Units, A: LinearOperator, event: tuple[int, ...
     return LinearGaussian(model.in_units(u), A, y, noise), by_hand
 
 
-@of_units
-@pytest.mark.parametrize("name", operators(IMAGE))
-@pytest.mark.parametrize("sampler", [Heun(), Particles(8)], ids=["Heun", "Particles"])
+@pytest.mark.parametrize(("units", "name", "sampler"), in_turn(UNITS, operators(IMAGE), (Heun(), Particles(8))))
 def test_measurements_are_of_data_in_their_units(units: str, name: str, sampler: Sampler) -> None:
     model, u = both(units)
     event = UNITS[units][0].event

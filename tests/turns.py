@@ -1,0 +1,15 @@
+"""Cases of which half are quick: where two settings are combined, every value of each is tried quickly, and no pair is left out."""
+
+from collections.abc import Iterable
+from itertools import product
+from typing import Any
+
+import pytest
+
+
+def in_turn(*ways: Iterable[Any]) -> list[Any]:
+    """Return every combination, one value of each of ``ways``, as cases of a test: those on the white fields of a chessboard are quick."""
+    return [
+        pytest.param(*values, marks=pytest.mark.slow if sum(places) % 2 else ())
+        for places, values in (zip(*placed, strict=True) for placed in product(*map(enumerate, ways)))
+    ]

@@ -64,7 +64,7 @@ model = sf.ScoreNet(sf.MLP(dim=2), process)
 sf.fit(model, target, sf.SSM(ratio=0.1), steps=1500, batch_size=128)
 plotting.score_panels(out, model, sf.Exact(target, process), torch.tensor(0.0), Square(half=8.0))
 
-# %% Fields | tweedie.png | The mean of the data given a noisy point, E[x₀ ∣ x]: what a denoiser answers
+# %% Fields | tweedie.png | slow | The mean of the data given a noisy point, E[x₀ ∣ x]: what a denoiser answers
 exact, panels = sf.Exact(sf.TwoMoons(), sf.EDM()), plt.figure(figsize=(10, 3.7)).subplots(1, 3)
 for ax, sigma in zip(panels, (0.2, 0.7, 2.0), strict=True):
     at = Square(half=4.0).points(14)
@@ -112,7 +112,7 @@ made = {
 }
 plotting.sample_panels(out, {"exact score": made}, Terrain.of(exact.density, Square(half=6.0)), width=11.0)
 
-# %% Samplers | ways.png | The ways six samples take: smooth by the ODE, shaken by the SDE, in one place by Langevin dynamics
+# %% Samplers | ways.png | slow | The ways six samples take: smooth by the ODE, shaken by the SDE, in one place by Langevin dynamics
 exact = sf.Exact(sf.GaussianMixture.ring(), sf.VE(0.01, 8.0))
 ways = {
     "ODE (Heun)": (sf.Heun(), sf.Karras(60)),
@@ -129,7 +129,7 @@ exact = sf.Exact(sf.GaussianMixture.ring(), sf.VE(0.01, 20.0))
 made = sf.sample(exact, sf.Heun(), (500, 2), grid=sf.Karras(30), frames=31)
 plotting.save_path_film(out, made.trajectory, made.times, exact, Square(half=6.0))
 
-# %% Samplers | song_ermon_3.png | Song & Ermon (2019), figure 3: Langevin dynamics weighs far modes wrongly, annealed Langevin rightly
+# %% Samplers | song_ermon_3.png | slow | Song & Ermon (2019), figure 3: Langevin dynamics weighs far modes wrongly, annealed Langevin rightly
 target = sf.GaussianMixture.song2019()
 exact, start = (
     sf.Exact(target, sf.VE(0.01, 20.0)),
@@ -204,7 +204,7 @@ guided = sf.PiGDM(model.model, A, A.apply(truth), noise=0.02, sigma_data=0.3)
 drawn = sf.sample(guided, sf.Heun(), tuple(truth.shape), grid=sf.Karras(20)).x
 plotting.sampler_comparison(out, {"truth": truth, "measured": A.apply(truth), "restored": drawn})
 
-# %% Restoring | slice_of_a_banana.png | Conditioned on one coordinate of a banana: samples beside the exact conditional density
+# %% Restoring | slice_of_a_banana.png | slow | Conditioned on one coordinate of a banana: samples beside the exact conditional density
 banana, x1 = sf.Exact(sf.Banana(), sf.VE(0.01, 20.0)), torch.linspace(-6, 6, 400, dtype=torch.float64)
 problem = sf.PiGDM(banana, sf.Mask(torch.tensor([False, True])), torch.tensor([[1.0]]), noise=0.1, sigma_data=2.0)
 drawn = sf.sample(problem, sf.Particles(16), (300, 2), grid=sf.LogSNR(60)).x[:, 0]
@@ -302,7 +302,7 @@ drawn = sf.sample(sf.Exact(density, sf.VE(0.002, 50.0)), sf.Heun(), (36, 432), g
 )
 plotting.sampler_comparison(out, {"patches": patches[:36], "drawn": drawn})
 
-# %% Your own data | few_examples.png | The exact score of six examples: every sampler returns those six
+# %% Your own data | few_examples.png | slow | The exact score of six examples: every sampler returns those six
 few = torch.randn(6, 2, generator=torch.Generator().manual_seed(3)) * 2
 exact = sf.Exact(sf.Empirical(few), sf.VE(0.05, 20.0))
 made = {

@@ -22,6 +22,8 @@ RESULTS = Path(__file__).parents[2] / "results" / "reproduce"
 
 ABOUT_MNIST = {name for name in CLAIMS if name.startswith("mnist-")}
 """Claims whose data are not always there: see test_mnist_claims.py."""
+LONG = {"circle-field", "likelihoods"}
+"""Claims of five seconds each; what they state, test_toy.py and test_likelihood.py ask quickly."""
 EXACT = {"ring-mixing", "solver-orders"}  # nothing is learned, and tiny is enough
 
 
@@ -45,7 +47,10 @@ def test_a_claim_is_whole(name: str):
     assert claim.tiny != small != full
 
 
-@pytest.mark.parametrize("name", [name for name in CLAIMS if name not in ABOUT_MNIST])
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if name in LONG else ()) for name in CLAIMS if name not in ABOUT_MNIST],
+)
 def test_a_tiny_measurement_runs_and_is_drawn(name: str, tmp_path: Path):
     finding = measured(name)
     assert isinstance(finding.verdict, Verdict)
@@ -103,7 +108,7 @@ def test_an_order_that_is_not_there_fails():
     claim = find("solver-orders")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(solver_orders, "_SOLVERS", {"Euler": Claimed()})
-        assert claim.measure(claim.tiny).verdict == Verdict.FAIL
+        assert claim.measure(replace(claim.tiny, steps=(16, 32, 64))).verdict == Verdict.FAIL
 
 
 def test_one_published_step_size_that_does_not_follow_from_the_rule_contradicts_the_claim():

@@ -37,6 +37,7 @@ def test_a_race_is_written_and_told(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("scorefield.cli.race._MANY", (19, 27, 39))
+    monkeypatch.setattr("scorefield.cli.race._EVALUATIONS", (6, 9))
     assert (
         main(
             [

@@ -29,6 +29,10 @@ RETRAINED = {"mnist"}
 NUMBERS, ROUNDING = read_arrays("numbers.npz") | read_arrays("retrained.npz"), read_json("rounding.json")
 GROUPS = calls.groups({name: torch.tensor(value) for name, value in read_arrays("times.npz").items()})
 CONFIGS, STATES, RESOLVED = read_json("configs.json"), read_json("shipped.json"), read_json("shipped_resolved.json")
+LONG = {
+    "shipped/mnist-ladder",
+    *(f"{name}/seeds" for name in calls.PLANAR[1:]),
+}  # a seed for each sample: quick is one model
 BASE = {"float32": 1e-6, "float64": 1e-9, "int64": 0.0}
 
 
@@ -55,7 +59,7 @@ def test_no_golden_number_is_left_out() -> None:
 
 @pytest.mark.promise("C4")
 @pytest.mark.parametrize(
-    "group", [pytest.param(each, marks=pytest.mark.slow if each == "shipped/mnist-ladder" else ()) for each in GROUPS]
+    "group", [pytest.param(each, marks=pytest.mark.slow if each in LONG else ()) for each in GROUPS]
 )
 def test_numbers_are_those_of_the_first_edition(group: str) -> None:
     got = {f"{group}|{name}": value for name, value in GROUPS[group]().items()}

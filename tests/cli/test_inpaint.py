@@ -13,6 +13,7 @@ from scorefield.cli.images import read_mask
 from scorefield.cli.options import MASKS, MEASURED, REPLACED
 from scorefield.data import digits
 from scorefield.guidance import HIDDEN_PARTS
+from turns import in_turn
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +36,7 @@ def ask(run: Path, out: Path, *more: str) -> list[str]:
     return ["inpaint", str(run), *(word for pair in given.items() for word in pair), *more]
 
 
-@pytest.mark.parametrize("sampler", ["heun", "ode", "em", "pc", "ald"])
-@pytest.mark.parametrize("method", ["replace", "repaint"])
+@pytest.mark.parametrize(("sampler", "method"), in_turn(("heun", "ode", "em", "pc", "ald"), ("replace", "repaint")))
 def test_known_pixels_are_written_bit_for_bit(run: Path, tmp_path: Path, method: str, sampler: str):
     out = tmp_path / "x.npz"
     assert main(ask(run, out, "--method", method, "--sampler", sampler, "--mask", "bernoulli:0.6")) == 0

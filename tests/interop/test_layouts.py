@@ -12,6 +12,7 @@ from foreign_checkpoints import LEVELS, contents, network, shadow, state, traine
 from scorefield import CheckpointError
 from scorefield.interop import Imported, read_weights, write_weights
 from scorefield.interop.edm_file import read_edm
+from turns import in_turn
 
 KINDS = ["cond_refinenet", "ncsnv2"]
 
@@ -20,8 +21,7 @@ def equal(found: dict, expected: dict) -> bool:
     return found.keys() == expected.keys() and all(torch.equal(found[name], expected[name]) for name in found)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("layout", ["ncsn", "ncsnv2", "score_sde"])
+@pytest.mark.parametrize(("layout", "kind"), in_turn(("ncsn", "ncsnv2", "score_sde"), KINDS))
 def test_every_layout_gives_back_what_was_put_in(tmp_path: Path, layout: str, kind: str) -> None:
     net = network(kind, channels=3)
     found = read_weights(write(tmp_path / "x.pth", contents(layout, net)), layout)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from scorefield import DSM, CondRefineNet, ConfigError, LadderNet, MultiLevelDSM, NCSNv2Net, UniformTime, geometric
 from scorefield.networks.refinenet_blocks import MeanPooledConv
 from scorefield.networks.refinenet_norms import ConditionalInstanceNormPlus, InstanceNormPlus, instance_norm_plus
+from turns import in_turn
 
 LEVELS = geometric(1.0, 0.01, 5)
 
@@ -118,8 +119,7 @@ def test_derivatives_in_both_modes_agree(net: nn.Module) -> None:
     torch.testing.assert_close((forward * w).sum(), (pullback(w)[0] * v).sum())
 
 
-@pytest.mark.parametrize("which", [0, 1], ids=["cond", "v2"])
-@pytest.mark.parametrize("objective", [MultiLevelDSM(LEVELS), DSM(UniformTime())], ids=["levels", "continuous"])
+@pytest.mark.parametrize(("which", "objective"), in_turn((0, 1), (MultiLevelDSM(LEVELS), DSM(UniformTime()))))
 def test_a_ladder_learns_under_autocast(which: int, objective: MultiLevelDSM | DSM) -> None:
     """Ten Adam steps on one batch lower the loss, every parameter that acts has a finite float32 gradient."""
     model = LadderNet(nets()[which], LEVELS)  # its own: what one case learns the next should not know

@@ -22,6 +22,7 @@ from forked import Forked, command, several
 from scorefield.errors import ConfigError, ScorefieldError
 from scorefield.training import Accelerated, OneProcess, Optimization, checkpoint
 from scorefield.training.loop import _check_sharded
+from turns import in_turn
 
 BOUND = {torch.float32: 1e-6, torch.float64: 1e-12}
 
@@ -89,8 +90,9 @@ def test_parts_of_a_batch_send_no_more_than_the_whole(left_by_several: Path):
 
 
 @pytest.mark.promise("B2")
-@pytest.mark.parametrize("parts", [2, 4])
-@pytest.mark.parametrize(("dtype", "rows"), CASES, ids=str)
+@pytest.mark.parametrize(
+    ("dtype", "rows", "parts"), in_turn(BOUND, ("density, 32", "one example, 33"), (2, 4)), ids=str
+)
 def test_accumulation_takes_the_steps_of_the_whole_batch(dtype: torch.dtype, rows: str, parts: int):
     """B2: as B1, in parts of a batch instead of processes."""
     assert gap(trained(dtype, rows, OneProcess(), parts), by_one(dtype, rows)) <= BOUND[dtype]

@@ -29,10 +29,8 @@ RETRAINED = {"mnist"}
 NUMBERS, ROUNDING = read_arrays("numbers.npz") | read_arrays("retrained.npz"), read_json("rounding.json")
 GROUPS = calls.groups({name: torch.tensor(value) for name, value in read_arrays("times.npz").items()})
 CONFIGS, STATES, RESOLVED = read_json("configs.json"), read_json("shipped.json"), read_json("shipped_resolved.json")
-LONG = {
-    "shipped/mnist-ladder",
-    *(f"{name}/seeds" for name in calls.PLANAR[1:]),
-}  # a seed for each sample: quick is one model
+LONG = {"shipped/mnist-ladder", *(f"{name}/seeds" for name in calls.PLANAR[1:])}
+"""Groups for the slow tests; of a seed for each sample, quick is one model."""
 BASE = {"float32": 1e-6, "float64": 1e-9, "int64": 0.0}
 
 

@@ -198,9 +198,9 @@ def test_weights_follow_a_mode_that_is_dragged(page: Any) -> None:
     ("kind", "key", "move"),
     [
         ("ring", "radius", (40, 0)),
-        ("banana", "spread", (20, 0)),
-        ("moons", "radius", (-20, -30)),
-        ("checkerboard", "size", (30, -30)),
+        pytest.param("banana", "spread", (20, 0), marks=pytest.mark.slow),
+        pytest.param("moons", "radius", (-20, -30), marks=pytest.mark.slow),
+        pytest.param("checkerboard", "size", (30, -30), marks=pytest.mark.slow),
     ],
 )
 def test_every_shape_has_handles(page: Any, kind: str, key: str, move: tuple[int, int]) -> None:
@@ -220,7 +220,13 @@ def test_every_shape_has_handles(page: Any, kind: str, key: str, move: tuple[int
         assert handle.get_attribute("aria-label") != name
 
 
-@pytest.mark.parametrize("kind", ["ring", "banana", "moons", "checkerboard", "empirical"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "empirical",
+        *(pytest.param(k, marks=pytest.mark.slow) for k in ("ring", "banana", "moons", "checkerboard")),
+    ],
+)
 def test_every_distribution_is_sampled(page: Any, kind: str) -> None:
     page.check(f"input[value={kind}]")
     if kind == "empirical":
@@ -375,7 +381,9 @@ ZOOMED = {"viewport": {"width": 320, "height": 256}}
 """A window of 1280 × 1024 at 400 %, at which WCAG 2.2 still asks for no scrolling sideways."""
 
 
-@pytest.mark.parametrize("page", [STILL | PHONE, PHONE, STILL | ZOOMED], indirect=True)
+@pytest.mark.parametrize(
+    "page", [STILL | PHONE, pytest.param(PHONE, marks=pytest.mark.slow), STILL | ZOOMED], indirect=True
+)
 def test_on_a_phone_and_at_400_percent_nothing_sticks_out(page: Any) -> None:
     for k in range(6):
         page.locator("#story-dots button").nth(k).click()

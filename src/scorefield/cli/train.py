@@ -4,6 +4,7 @@ import os
 import shlex
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -117,10 +118,10 @@ def run(args: Namespace) -> int:
             raise ConfigError(
                 f"{error} (--resume goes on, --override accepts changes, --run DIR is another)"
             ) from error
-        code = follow(made)
+        code = follow(made, args.plugin or ())
     made.parallel.leave()
     if code == 0 and made.first:
-        _farewell(made)
+        _farewell(made, args.plugin or ())
     return code
 
 
@@ -134,8 +135,8 @@ def _place(args: Namespace, config: "RunConfig") -> Path:
     return free_folder(base.with_name(f"{base.name}-fast-dev-run")) if args.fast_dev_run else base
 
 
-def follow(run: "Run") -> int:
-    """Train to the end, a signal or a divergence, showing progress; return the exit code."""
+def follow(run: "Run", plugins: Sequence[str] = ()) -> int:
+    """Train to the end, a signal or a divergence, showing progress; return the exit code. What to do next names the plugins, too."""
     from scorefield._tensors import looked_at
     from scorefield.training.signals import StopSignals
 
@@ -158,7 +159,7 @@ def follow(run: "Run") -> int:
     if not stopped and stop.received is None:
         return 0
     if run.first:
-        again = shlex.join(["--config", str(run.folder.config), "--run", str(run.path), "--resume"])
+        again = shlex.join(["--config", str(run.folder.config), "--run", str(run.path), "--resume", *_named(plugins)])
         tell(f"stopped at step {state.step}; go on with: scorefield train {again}")
     return 128 + (stop.received or signal.SIGTERM)  # of a process that stops with another
 
@@ -174,11 +175,16 @@ def _stopped(stop: "StopSignals", parallel: "Parallel") -> bool:
     return bool(asked.item())
 
 
-def _farewell(run: "Run") -> None:
+def _named(plugins: Sequence[str]) -> list[str]:
+    """Return the options that name plugins."""
+    return [word for file in plugins for word in ("--plugin", file)]
+
+
+def _farewell(run: "Run", plugins: Sequence[str]) -> None:
     """Print what to do next."""
     from scorefield.models import ScoreModel
 
-    done, path = f"{run.path}: trained to step {run.state.step}.", shlex.quote(str(run.path))
+    done, path = f"{run.path}: trained to step {run.state.step}.", shlex.join([str(run.path), *_named(plugins)])
     if isinstance(run.state.ema, ScoreModel):
         suffix = "png" if is_picture(run.data.event) else "npz" if run.data.columns is None else "csv"
         print(f"{done} Sample it with:\n  scorefield sample {path} -n 64 --out samples.{suffix}")

@@ -145,6 +145,8 @@ plt.figure(figsize=(5, 3.2))
 for sampler in (Midpoint(), sf.Heun()):
     errors = [path_error(sampler, process, n) for n in counts]
     plt.loglog([2 * n for n in counts], errors, "o-", label=type(sampler).__name__)
+plt.xticks([2 * n for n in counts], [2 * n for n in counts])
+plt.minorticks_off()
 plt.xlabel("evaluations")
 plt.ylabel("error of a path")
 plt.legend(frameon=False)

@@ -87,7 +87,7 @@ Image.open(OUT / "field.png")
 learned, true = (sf.sample(m, sf.Heun(), (DRAWS, 2), grid=sf.Karras(23), seed=0) for m in (model, exact))
 print("MMD², learned against exact samples:", sf.mmd(learned.x[:2000], banana.sample(2000)))
 terrain = Terrain.of(banana, Square((0.0, 4.0), 9.0))
-figure, panels = plt.subplots(1, 2, figsize=(8, 4))
+figure, panels = plt.subplots(1, 2, figsize=(8, 4), sharex=True, sharey=True)
 for axes, (title, drawn) in zip(panels, {"learned score": learned, "exact score": true}.items(), strict=True):
     terrain.fill(axes)
     axes.scatter(*drawn.x[:1000].T, s=3, color="C1")

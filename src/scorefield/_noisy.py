@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from scorefield._checks import require
-from scorefield._tensors import as_time, like, match_rows, take_rows, there
+from scorefield._tensors import like, match_rows, take_rows, there
 from scorefield.errors import ConfigError
 from scorefield.processes import Process
 from scorefield.units import INSIDE, UNCHANGED, Units
@@ -40,7 +40,7 @@ class NoisyModel(nn.Module):
 
     def scales(self, x: State, t: Time) -> tuple[Tensor, Tensor]:
         """Return α and σ at t, shaped against x."""
-        alpha, sigma = self.process.alpha_sigma(as_time(t))
+        alpha, sigma = self.process.alpha_sigma(self.process.at(t))
         return like(alpha, x), like(sigma, x)
 
     def condition(self, labels: Labels | None) -> Self:

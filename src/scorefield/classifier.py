@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from scorefield._checks import finite, positive, require
-from scorefield._tensors import as_time, like, match_rows
+from scorefield._tensors import like, match_rows
 from scorefield.errors import ConfigError
 from scorefield.models import NoisyModel, State, Time, network_inputs
 from scorefield.processes import Process
@@ -66,7 +66,7 @@ class Classifier(NoisyModel):
         return -F.cross_entropy(self(x, t).float(), labels, ignore_index=self.classes, reduction="none")
 
     def _inputs(self, x: State, t: Time) -> tuple[Tensor, ...]:
-        t = as_time(t)
+        t = self.process.at(t)
         alpha, _ = self.process.alpha_sigma(t)
         ratio = self.process.ratio(t)
         scale = like(torch.sqrt(ratio**2 + self.sigma_data**2), x)

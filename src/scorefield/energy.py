@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from scorefield._checks import require
-from scorefield._tensors import as_time, gradient, like, sum_event
+from scorefield._tensors import gradient, like, sum_event
 from scorefield.models import Scored, State, Time, network_inputs, same_shape
 from scorefield.processes import Process
 
@@ -39,7 +39,7 @@ class Energy(Scored):
 
     def energy(self, x: State, t: Time) -> Float[Tensor, " b"]:
         """Return E(x, t): −log p_t(x) up to a number that depends on t alone."""
-        alpha, sigma = self.process.alpha_sigma(as_time(t))
+        alpha, sigma = self.process.alpha_sigma(self.process.at(t))
         scale = torch.sqrt(alpha**2 + sigma**2)
         y = x / like(scale, x)
         output = self.net(*network_inputs(self, y, torch.log(sigma / alpha) / 4)).to(y)

@@ -34,6 +34,12 @@ def download(name: str) -> Path:
         ConfigError: not such a name, nothing there, or the Hub cannot be reached and the cache does not have it.
     """
     from huggingface_hub import snapshot_download
+    from huggingface_hub.utils import tqdm
+
+    class Bar(tqdm):
+        def __init__(self, *args: object, **settings: object) -> None:
+            disable = settings.pop("disable", None) or None  # None: shown on a terminal alone
+            super().__init__(*args, **settings, disable=disable)
 
     found = _NAME.fullmatch(name)
     if found is None or ".." in name:
@@ -42,11 +48,12 @@ def download(name: str) -> Path:
         )
     repository, revision = found.groups()
     try:
-        folder = Path(snapshot_download(repository, revision=revision, allow_patterns=_FILES))
+        folder = Path(snapshot_download(repository, revision=revision, allow_patterns=_FILES, tqdm_class=Bar))
     except Exception as error:  # a network's errors are those of whatever library carries it
         raise ConfigError(
             f"{name}: the Hub gave no such model, and its cache has none ({_reason(error)}); check name, connection and "
-            f"HF_HUB_OFFLINE, fetch it where there is a network (hf download {repository}), or name a folder"
+            f"HF_HUB_OFFLINE, log in to what is private (hf auth login), fetch it where there is a network (hf download {repository}), "
+            "or name a folder"
         ) from error
     if not (folder / "manifest.json").exists() and not is_pipeline(folder):
         raise ConfigError(

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from scorefield._checks import called, require
 from scorefield._noisy import Labels, NoisyModel, State, Time, label_rows, network_inputs, require_same_units
-from scorefield._tensors import as_time, floating, like
+from scorefield._tensors import floating, like
 from scorefield.densities import Density
 from scorefield.errors import ConfigError
 from scorefield.grids import Step
@@ -88,7 +88,7 @@ class ScoreModel(NoisyModel, abc.ABC):
 
     def velocity(self, x: State, t: Time) -> State:
         """Return the probability-flow velocity f x − ½ g² s (Song et al. 2021, Eq. 13)."""
-        f, g = self.process.drift_diffusion(as_time(t))
+        f, g = self.process.drift_diffusion(self.process.at(t))
         return like(f, x) * x - 0.5 * like(g, x) ** 2 * self.score(x, t)
 
     def prior(self, t: Time) -> Moments:
@@ -96,7 +96,7 @@ class ScoreModel(NoisyModel, abc.ABC):
 
         N(α m, σ² + α² s²) where the data's mean m and standard deviation s are known; N(0, r²) with r = `Process.prior_std` where not.
         """
-        t = as_time(t)
+        t = self.process.at(t)
         if self.moments is None:
             return Moments(torch.zeros_like(t), self.process.prior_std(t))
         return self.moments.noised(*self.process.alpha_sigma(t))
@@ -144,7 +144,7 @@ class FromScore(Scored):
 
     def score(self, x: State, t: Time) -> State:
         """Return the function's value."""
-        return same_shape(self.function(x, as_time(t)), x, self.function)
+        return same_shape(self.function(x, self.process.at(t)), x, self.function)
 
 
 class Exact(Scored):
@@ -175,7 +175,7 @@ class Exact(Scored):
 
     def marginal(self, t: Time) -> Density:
         """Return p_t, the exact distribution of x_t."""
-        return self.density.diffuse(*self.process.alpha_sigma(as_time(t).double()))
+        return self.density.diffuse(*self.process.alpha_sigma(self.process.at(t).double()))
 
 
 def probability_flow(model: ScoreModel) -> Callable[[State, Float[Tensor, " b"], Int[Tensor, " b"]], State]:

@@ -26,7 +26,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from scorefield._checks import number, one_of, positive, reals, require
-from scorefield._tensors import as_time, like, there
+from scorefield._tensors import like, there
 from scorefield.errors import ConfigError
 from scorefield.models import Scored, ScoreModel, State, Time, network_inputs, same_shape
 from scorefield.processes import VE, Process
@@ -137,7 +137,7 @@ class Denoiser(Networked):
 
     def denoise(self, x: State, t: Time) -> State:
         """Return D(x, t)."""
-        t = as_time(t)
+        t = self.process.at(t)
         alpha, _ = self.process.alpha_sigma(t)
         ratio = self.process.ratio(t)
         norm = torch.sqrt(ratio**2 + self.sigma_data**2)
@@ -189,7 +189,7 @@ class _Scaled(Networked):
 
     def scaled_output(self, x: State, t: Time) -> State:
         """Return F(c_in x, c_noise)."""
-        t = as_time(t)
+        t = self.process.at(t)
         alpha, sigma = self.process.alpha_sigma(t)
         if self.c_in == "unit":
             x = x / like(torch.sqrt(alpha**2 + sigma**2), x)
@@ -262,7 +262,7 @@ class FlowNet(_Scaled):
 
 def denoised_by_flow(process: Process, x: State, t: Time, u: State) -> State:
     r"""Return D = x_0 of x = α x_0 + σ z and u = dx/dt = α̇ x_0 + σ̇ z, where α̇ = f α and σ̇ = g²/2σ + f σ."""
-    t = as_time(t)
+    t = process.at(t)
     alpha, sigma = process.alpha_sigma(t)
     f, g = process.drift_diffusion(t)
     rate = g**2 / (2 * sigma)
@@ -294,7 +294,7 @@ class LadderNet(Networked, Scored):
 
     def score(self, x: State, t: Time) -> State:
         """Return (σ_i/σ) F(x, i): on a level the network's own output."""
-        _, sigma = self.process.alpha_sigma(as_time(t))
+        _, sigma = self.process.alpha_sigma(self.process.at(t))
         levels = there(self.levels, sigma, self.levels.dtype)
         index = (torch.log(sigma)[..., None] - torch.log(levels)).abs().argmin(dim=-1)
         return like(levels[index] / sigma, x) * self.output(x, index)

@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from inspect import signature
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -119,6 +121,16 @@ def test_a_time_may_be_a_number(name: str) -> None:
         assert found.dtype == torch.float32
     assert torch.equal(model.score(x, 1), model.score(x, 1.0))
     assert torch.equal(model.prior(0.5).std, model.prior(torch.tensor(0.5, dtype=torch.float64)).std)
+
+
+@of_models
+@pytest.mark.usefixtures("seeded")
+@pytest.mark.parametrize("t", [-0.1, 1.5, math.nan, math.inf, np.float32(20)], ids=str)
+def test_a_number_that_is_no_time_is_refused(name: str, t: float) -> None:
+    model, x = models()[name], normal(3, 2).float()
+    for view in (*(partial(getattr(model, view), x) for view in VIEWS), model.prior):
+        with pytest.raises(ConfigError, match="between 0 and 1; received"):
+            view(t)
 
 
 @every

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from scorefield import EDM, VE, VP, PowerVE, Process, SubVP
+from scorefield.errors import ConfigError
 from scorefield.processes import DDPM, RectifiedFlow
 
 from .cases import PROCESSES, seeded, times_inside
@@ -20,6 +22,21 @@ every = pytest.mark.parametrize("name", PROCESSES)
 
 def number(x: float) -> Tensor:
     return torch.tensor(x, dtype=torch.float64)
+
+
+@every
+def test_times_and_noise_levels_may_be_numbers(name: str) -> None:
+    process: Any = PROCESSES[name]
+    t = 0.5 * (process.t_min + process.t_max)
+    for made in (process.alpha_sigma, process.drift_diffusion, process.ratio, process.prior_std):
+        assert made(t) == made(number(t))
+    assert process.time(process.ratio(t).item()) == process.time(process.ratio(number(t)))
+    for level in (-1.0, 0.0, math.nan, "a"):
+        with pytest.raises(ConfigError, match="noise level"):
+            process.time(level)
+    for past in (-1.0, 2 * process.t_max, math.nan):
+        with pytest.raises(ConfigError, match="must lie between"):
+            process.ratio(past)
 
 
 def _beta(p: VP | SubVP, t: Tensor) -> Tensor:

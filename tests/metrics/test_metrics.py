@@ -315,3 +315,8 @@ def test_what_cannot_be_compared_is_refused(metric) -> None:
 )
 def test_an_estimate_is_printed_to_two_digits_of_its_error(value: float, error: float, read: str):
     assert str(Estimate(value, error)) == read
+
+
+def test_zeros_are_rounded_beside_an_error_far_below_one():
+    assert Estimate(0.0, 1e-9).rounded(0.0) == ["0.00·10⁻⁹"]
+    assert Estimate(0.0, 1e-9).rounded() == []

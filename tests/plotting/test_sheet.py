@@ -49,6 +49,17 @@ def test_there_is_a_case_for_every_figure() -> None:
     assert written - figures == {"save_film", "save_grid", "save_path_film"}  # pixels, not figures
 
 
+@pytest.mark.parametrize("name", [name for name, (shown, *_) in CASES.items() if isinstance(shown, dict)])
+def test_a_figure_of_nothing_is_refused(name: str, tmp_path: Path) -> None:
+    for nothing in ({}, []):
+        with pytest.raises(ConfigError, match="dict of one or more"):
+            getattr(plotting, name)(tmp_path / "x.png", nothing, *CASES[name][1:])
+
+
+def test_dollars_of_a_title_begin_no_formula(tmp_path: Path) -> None:
+    plotting.trajectory_panels(tmp_path / "x.svg", {"$5 to $\udcff": DRAWN.trajectory}, TERRAIN)
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_text_stays_text_in_a_vector_file(name: str, tmp_path: Path) -> None:
     getattr(plotting, name)(tmp_path / "x.pdf", *CASES[name])

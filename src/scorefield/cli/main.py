@@ -75,7 +75,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _fail("the working folder no longer exists: enter another", 2)
         if isinstance(error, OSError) and error.errno in _FORBIDDEN + FULL:
             console.abandon_output()
-            return _fail(f"{error.filename or 'a file'}: {error.strerror}", 2 if error.errno in _FORBIDDEN else 1)
+            code, advice = (2, "") if error.errno in _FORBIDDEN else (1, "; free some space, and run the command again")
+            return _fail(f"{error.filename or 'a file'}: {error.strerror}{advice}", code)
         if _out_of_memory(error):
             advice = "use a smaller --batch-size or train.batch_size, or a larger train.accumulate"
             return _fail(f"out of memory; {advice} ({' '.join(str(error).split())[:200]})", 1)

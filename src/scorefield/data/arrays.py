@@ -22,6 +22,7 @@ _MAGIC = (b"\x93NUMPY", b"PK\x03\x04", b"PK\x05\x06")
 _SAVE = "Save it again with numpy.save or numpy.savez; arrays of Python objects are not read."
 _READERS = {
     **dict.fromkeys((".parquet", ".pq"), "pandas.read_parquet({name}).to_numpy()"),
+    **dict.fromkeys((".feather", ".arrow"), "pandas.read_feather({name}).to_numpy()"),
     **dict.fromkeys((".xls", ".xlsx"), "pandas.read_excel({name}).to_numpy()"),
     **dict.fromkeys((".pt", ".pth"), "torch.load({name}).numpy()"),
     ".mat": 'scipy.io.loadmat({name})["x"]',

@@ -15,7 +15,7 @@ from annotated_types import Ge, Le
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._checks import one_of, positive, reals, require, whole
+from scorefield._checks import number, one_of, positive, reals, require, whole
 from scorefield._values import ByValue
 from scorefield.grids.levels import Levels, descending, ends, evenly
 from scorefield.grids.local_errors import Flow, Held, errors_along
@@ -212,6 +212,7 @@ class Constant(Grid):
 
     def __post_init__(self) -> None:
         whole(self.steps, "steps", 1)
+        number(self.t, "t")
 
     def times(self, process: Process) -> Times:
         """Return steps + 1 copies of t."""

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from scorefield._checks import called, finite
-from scorefield._tensors import as_time, gradient, like, match_rows
+from scorefield._tensors import gradient, like, match_rows
 from scorefield.errors import ConfigError
 from scorefield.guidance.guided import Guided
 from scorefield.models import Labels, NoisyModel, ScoreModel, State, Time, label_rows, require_same_units
@@ -94,7 +94,7 @@ class ClassifierGuided(Guided):
 
     def denoise(self, x: State, t: Time) -> State:
         """Return D + (σ²/α) scale ∇ log p(label | x)."""
-        alpha, sigma = self.process.alpha_sigma(as_time(t))
+        alpha, sigma = self.process.alpha_sigma(self.process.at(t))
         uphill = gradient(lambda x: self.log_probability(x, t), x, create_graph=torch.is_grad_enabled())
         return self.certain(self.model.denoise(x, t) + like(self.scale * sigma**2 / alpha, x) * uphill)
 

@@ -17,7 +17,7 @@ from typing_extensions import TypeVar
 
 from scorefield._checks import as_tensor, booleans, require, whole
 from scorefield._noise import Noise
-from scorefield._tensors import as_time, match_rows
+from scorefield._tensors import match_rows
 from scorefield.errors import ConfigError
 from scorefield.grids import Step
 from scorefield.guidance.guided import Guided
@@ -76,7 +76,7 @@ class Inpaint(Guided):
 
     def renoise(self, x: State, t: Time, z: State) -> State:
         """Return x with its known coordinates replaced by α_t observed + σ_t z."""
-        return self.replace(x, self.process.perturb(match_rows(self.known, x).to(x), as_time(t), z))
+        return self.replace(x, self.process.perturb(match_rows(self.known, x).to(x), self.process.at(t), z))
 
     def replace(self, x: State, known: State) -> State:
         """Return ``known`` where the mask is true, x elsewhere."""

@@ -22,7 +22,7 @@ from typing_extensions import TypeVar
 
 from scorefield._checks import as_number, numbers, positive, require
 from scorefield._noise import Noise
-from scorefield._tensors import as_constant, as_time, like, match_rows, recording, sum_event
+from scorefield._tensors import as_constant, like, match_rows, recording, sum_event
 from scorefield.errors import ConfigError, DivergedError
 from scorefield.grids import Step
 from scorefield.guidance.guided import Guided
@@ -104,13 +104,13 @@ class LinearGaussian(Guided):
 
     def denoise(self, x: State, t: Time) -> State:
         """Return D + (σ²/α) ∇ log p(y | x)."""
-        alpha, sigma = self.process.alpha_sigma(as_time(t))
+        alpha, sigma = self.process.alpha_sigma(self.process.at(t))
         guide = self.guide(x, t)
         return self.certain(guide.denoised + like(sigma**2 / alpha, x) * guide.pull)
 
     def spread(self, t: Time) -> Float[Tensor, "*b"]:
         """Return r², the variance of x_0 given x_t."""
-        ratio = self.process.ratio(as_time(t))
+        ratio = self.process.ratio(self.process.at(t))
         return (self.sigma_data * ratio) ** 2 / (self.sigma_data**2 + ratio**2)
 
     def guide(self, x: State, t: Time) -> Guide:

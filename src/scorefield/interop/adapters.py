@@ -12,7 +12,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from scorefield._tensors import as_time
 from scorefield.config.rooms import MODEL, NETWORK, PROCESS, ModelKind
 from scorefield.interop.diffusers import read_pipeline, settings_of_pipeline
 from scorefield.models import ScoreModel, State, Time, same_shape
@@ -152,7 +151,7 @@ class _Denoised(ScoreModel):
 
     def denoise(self, x: State, t: Time) -> State:
         """Return the function's value."""
-        return same_shape(self.function(x, as_time(t).to(x)), x, self.function)
+        return same_shape(self.function(x, self.process.at(t).to(x)), x, self.function)
 
 
 @dataclass(frozen=True)

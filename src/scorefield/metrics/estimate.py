@@ -44,7 +44,7 @@ class Estimate(NamedTuple):
         if not (self.error and all(map(math.isfinite, (self.error, *numbers)))):
             return [f"{number:.4g}" for number in numbers]
         decimals = max(0, 1 - math.floor(math.log10(abs(self.error))))
-        power = math.floor(math.log10(max(map(abs, numbers)))) if decimals > 6 else 0
+        power = math.floor(math.log10(max(map(abs, (self.error, *numbers))))) if decimals > 6 else 0
         digits = max(2, decimals + power) if power else decimals
         raised = f"·10{str(power).translate(_RAISED)}" if power else ""
         return [f"{number / 10**power:.{digits}f}{raised}" for number in numbers]

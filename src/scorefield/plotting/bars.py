@@ -8,13 +8,14 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from scorefield.metrics import ModeWeights
-from scorefield.plotting.sheet import Placed, sheet
+from scorefield.plotting.sheet import Placed, sheet, titled
 
 _COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#D55E00", "#0072B2", "#000000", "#8a7a00")
 
 
 def share_bars(axes: Axes, shares: Mapping[str, ModeWeights]) -> None:
     """Draw shares of the modes: a group of bars per mode, a colour per name, 95 % intervals, and dashed lines at the true shares."""
+    shares = titled(shares)
     width = 0.84 / len(shares)
     for k, (name, found) in enumerate(shares.items()):
         colour = _COLOURS[k % len(_COLOURS)]
@@ -32,6 +33,7 @@ def share_bars(axes: Axes, shares: Mapping[str, ModeWeights]) -> None:
 
 def weight_bars(path: Path | None, panels: Mapping[str, Mapping[str, ModeWeights]], **placed: Unpack[Placed]) -> None:
     """Write the shares of the modes (`share_bars`), a panel per score."""
+    panels = titled(panels)
     with sheet(path, (5.2 * len(panels), 4.2), **placed) as figure:
         grid = np.atleast_1d(figure.subplots(1, len(panels), sharey=True))
         for axes, (title, bars) in zip(grid, panels.items(), strict=True):

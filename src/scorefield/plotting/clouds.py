@@ -22,7 +22,7 @@ from scorefield.errors import ConfigError
 from scorefield.models import Exact
 from scorefield.plotting.images import FASTEST, save_frames
 from scorefield.plotting.plane import Square, Terrain, in_parts, planar
-from scorefield.plotting.sheet import Placed, sheet
+from scorefield.plotting.sheet import Placed, sheet, titled
 from scorefield.sampling import Samples
 
 # Okabe & Ito's colours, distinguishable with every kind of colour vision.
@@ -37,6 +37,7 @@ def sample_panels(
     **placed: Unpack[Placed],
 ) -> None:
     """Write samples over the regions that hold 50, 90 and 99 % of the true mass: a row per score, a column per sampler."""
+    rows = {score: titled(panels) for score, panels in titled(rows).items()}
     columns = len(next(iter(rows.values())))
     with sheet(path, (3.7 * columns + 0.6, 3.95 * len(rows) + 0.8), **placed) as figure:
         grid = figure.subplots(len(rows), columns, squeeze=False, sharex=True, sharey=True)
@@ -59,6 +60,7 @@ def histogram_panels(
     **placed: Unpack[Placed],
 ) -> None:
     """Write the true density and, beside it, the histogram of each sample: one scale, the same bins, the border of 99 % of the mass."""
+    panels = titled(panels)
     bins = max(20, round(min(len(drawn.x) for drawn in panels.values()) ** 0.4))
     terrain = Terrain.of(density, square)
     shown = {"true density": _binned(density, square, bins)}
@@ -106,7 +108,7 @@ def trajectory_panels(
 ) -> None:
     """Write the first few trajectories of each panel, from open circle to dot, fainter the longer ago."""
     whole(chains, "chains", 1)
-    panels = {title: planar(path_of, "a trajectory") for title, path_of in panels.items()}
+    panels = {title: planar(path_of, "a trajectory") for title, path_of in titled(panels).items()}
     with sheet(path, (3.9 * len(panels), 4.5), **placed) as figure:
         for axes, (title, path_of) in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels.items(), strict=True):
             terrain.fill(axes)

@@ -12,7 +12,7 @@ from torch import Tensor
 from scorefield.metrics import Calibration
 from scorefield.plotting.images import grid_image
 from scorefield.plotting.panels import picture_row
-from scorefield.plotting.sheet import Placed, plain, sheet
+from scorefield.plotting.sheet import Placed, sheet, titled
 
 
 class _Finished(Protocol):
@@ -28,13 +28,14 @@ class _Finished(Protocol):
 
 def race_curves(path: Path | None, courses: Mapping[str, Sequence[_Finished]], **placed: Unpack[Placed]) -> None:
     """Write the error of samplers against their evaluations, a panel for each model they were raced on."""
+    courses = titled(courses)
     with sheet(path, (5 * len(courses), 4), **placed) as figure:
         panels = figure.subplots(1, len(courses), squeeze=False)[0]
         for axes, (title, finishes) in zip(panels, courses.items(), strict=True):
             for name in dict.fromkeys(finish.sampler for finish in finishes):
                 own = [finish for finish in finishes if finish.sampler == name]
                 axes.plot([one.evaluations for one in own], [one.error for one in own], "o-", markersize=3, label=name)
-            axes.set(title=plain(title), xlabel="evaluations per sample", xscale="log", yscale="log")
+            axes.set(title=title, xlabel="evaluations per sample", xscale="log", yscale="log")
             axes.xaxis.set_major_formatter(LogFormatter())  # 20, not 2 · 10¹
             axes.xaxis.set_minor_formatter(LogFormatter())
         panels[0].set_ylabel("distance to the flow's end, root mean square")
@@ -62,7 +63,7 @@ def sampler_comparison(
     **placed: Unpack[Placed],
 ) -> None:
     """Write grids of images side by side, each under its title."""
-    picture_row(path, {title: grid_image(images) for title, images in panels.items()}, **placed)
+    picture_row(path, {title: grid_image(images) for title, images in dict(panels).items()}, **placed)
 
 
 def calibration_curve(path: Path | None, levels: Sequence[Calibration], **placed: Unpack[Placed]) -> None:

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from PIL import Image
 from torch import Tensor
 
-from scorefield.plotting.sheet import Placed, plain, sheet
+from scorefield.plotting.sheet import Placed, plain, sheet, titled
 
 _VEIL = (0.25, 0.5, 0.85)  # a blue of middle lightness: neither ink nor paper
 
@@ -27,13 +27,14 @@ def picture_row(
     **placed: Unpack[Placed],
 ) -> None:
     """Write pictures side by side, all ``height`` inches high, each under its title, and all under a heading."""
+    pictures = titled(pictures)
     shapes = [picture.width / picture.height for picture in pictures.values()]
     size = height * sum(shapes), height + (0.7 if heading else 0.4)
     with sheet(path, size, **placed, tight=True) as figure:
         columns = figure.subplots(1, len(shapes), squeeze=False, width_ratios=shapes)[0]
         for axes, (title, picture) in zip(columns, pictures.items(), strict=True):
             axes.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-            axes.set_title(plain(title), fontsize=10)
+            axes.set_title(title, fontsize=10)
             axes.set_axis_off()
         if heading:
             figure.suptitle(plain(heading), fontsize=11)

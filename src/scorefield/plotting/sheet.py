@@ -1,10 +1,10 @@
 """Where a figure is drawn: on a sheet of its own, which is written to a file, or in place of axes in the caller's figure."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypedDict
+from typing import TypedDict, TypeVar
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -14,6 +14,7 @@ from scorefield._checks import as_number, require
 from scorefield._replacing import replacing
 from scorefield.errors import ConfigError
 
+Drawn = TypeVar("Drawn")
 _UNDATED = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}  # the same figure is the same file
 
 _WIDTHS = 0.5, 200  # inches
@@ -29,6 +30,19 @@ class Placed(TypedDict, total=False):
 def plain(text: str) -> str:
     """Return a name of the user's as a figure can show it: dollars begin no formula, and what is no letter is written out."""
     return text.encode(errors="backslashreplace").decode().replace("$", r"\$")
+
+
+def titled(shown: Mapping[str, Drawn]) -> dict[str, Drawn]:
+    """Return what a figure shows by titles that are `plain`.
+
+    Raises:
+        ConfigError: there is nothing to show, or it has no titles.
+    """
+    if not isinstance(shown, Mapping) or not shown:  # pyright: ignore[reportUnnecessaryIsInstance]  lists come, whatever types say
+        raise ConfigError(
+            f"a figure needs a dict of one or more things to show by their titles; received {shown!r:.80}"
+        )
+    return {plain(str(title)): one for title, one in shown.items()}
 
 
 @contextmanager

@@ -10,15 +10,19 @@ noise-to-signal ratio where that has a formula; drift, diffusion and prior are d
 """
 
 import abc
+from collections.abc import Callable
 from contextlib import nullcontext
-from typing import ClassVar
+from functools import wraps
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from scorefield._checks import as_number
 from scorefield._tensors import as_time, like
 from scorefield._values import ByValue
+from scorefield.errors import ConfigError
 
 Time = Float[Tensor, "*b"]
 State = Float[Tensor, "b *d"]
@@ -35,6 +39,26 @@ class Process(ByValue, abc.ABC):
     t_min: float
     t_max: float
     stationary_std: ClassVar[float | None] = None
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        for name in ("alpha_sigma", "time"):
+            if name in cls.__dict__:
+                setattr(cls, name, _of_numbers(cls.__dict__[name], name))
+
+    def at(self, t: Tensor | float) -> Time:
+        """Return a time as a tensor; a tensor, as samplers give, is not looked into, which would wait for its device.
+
+        Raises:
+            ConfigError: a number that is no time of the process, from 0, or ``t_min``, to ``t_max`` and a hundredth beyond.
+        """
+        time, low = as_time(t), min(0.0, self.t_min)
+        if not isinstance(t, Tensor) and not ((time >= low) & (time - self.t_max <= 0.01 * (self.t_max - low))).all():
+            raise ConfigError(
+                f"a time of {type(self).__name__} must lie between {low:g} and {self.t_max:g}; received {t!r:.80}: "
+                "process.time(sigma) gives that of a noise level"
+            )
+        return time
 
     @abc.abstractmethod
     def alpha_sigma(self, t: Time) -> tuple[Time, Time]:
@@ -67,7 +91,7 @@ class Process(ByValue, abc.ABC):
             alpha, sigma = self.alpha_sigma(t)
             return torch.log(alpha), torch.log(sigma / alpha)
 
-        t = as_time(t)
+        t = self.at(t)
         # ln σ has no derivative where there is no noise; so near to 0, f and g are their limits to the last digit. And forward mode
         # refuses a t whose elements share memory, such as t.expand(b).
         # In inference mode PyTorch 2.11 takes derivatives for 0, without a word: so it is left.
@@ -79,7 +103,7 @@ class Process(ByValue, abc.ABC):
 
     def perturb(self, x0: State, t: Time, z: State) -> State:
         """Return x_t = α_t x_0 + σ_t z, one time for all rows or one per row."""
-        alpha, sigma = self.alpha_sigma(as_time(t))
+        alpha, sigma = self.alpha_sigma(self.at(t))
         return like(alpha, x0) * x0 + like(sigma, x0) * z
 
     def prior_std(self, t: Time) -> Time:
@@ -89,4 +113,18 @@ class Process(ByValue, abc.ABC):
         """
         if self.stationary_std is None:
             return self.alpha_sigma(t)[1]
-        return torch.full_like(t, self.stationary_std)
+        return torch.full_like(self.at(t), self.stationary_std)
+
+
+def _of_numbers(method: Callable[[Any, Tensor], Any], name: str) -> Callable[[Any, Tensor | float], Any]:
+    """Return a method of a process, of times or of noise levels, that takes numbers, too."""
+
+    @wraps(method)
+    def taking(self: Process, a: Tensor | float) -> object:
+        if isinstance(a, Tensor):
+            return method(self, a)
+        if name == "time" and not as_number(a) > 0:
+            raise ConfigError(f"a noise level σ/α must be a positive number; received {a!r:.80}")
+        return method(self, as_time(a) if name == "time" else self.at(a))
+
+    return taking

@@ -15,6 +15,7 @@ from torch import Tensor
 from scorefield.errors import ConfigError
 
 Wanted = TypeVar("Wanted")
+_INSIDE = ("model", "module", "_orig_mod")  # of what holds a model, DataParallel, torch.compile
 
 
 class Refused(ConfigError):
@@ -31,8 +32,8 @@ def require(kind: type[Wanted], value: object, what: str, such_as: str) -> Wante
         return value
     if isinstance(value, type):
         received = f"the class {value.__name__}, not an object of it: write {value.__name__}(...)"
-    elif isinstance(getattr(value, "model", None), kind):
-        received = f"{type(value).__name__}, whose attribute model is one"
+    elif inside := next((name for name in _INSIDE if isinstance(getattr(value, name, None), kind)), None):
+        received = f"{type(value).__name__}, whose attribute {inside} is one"
     else:
         received = f"{value!r:.80}" if isinstance(value, str) else type(value).__name__
     a = "an" if kind.__name__[0] in "AEIO" else "a"

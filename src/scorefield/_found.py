@@ -64,7 +64,8 @@ def described(found: checkpoint.Checkpoint) -> tuple[RunConfig, tuple[int, ...]]
     values, event = found.state.get("config"), found.state.get("event")
     if not isinstance(values, dict) or not isinstance(event, list):
         raise CheckpointError(f"{found.path}: has no configuration; it was not written by a run")
-    return validate(RunConfig, stored(values), f"{found.path}/state.json"), tuple(event)
+    where = found.path if is_pipeline(found.path) else found.path / "state.json"
+    return validate(RunConfig, stored(values), str(where)), tuple(event)
 
 
 def _meant(name: str, path: Path) -> str:

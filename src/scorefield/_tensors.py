@@ -107,6 +107,8 @@ def as_time(t: Tensor | float) -> Tensor:
 
 def as_constant(a: Tensor) -> Tensor:
     """Return ``a``; of a tensor made in inference mode, a copy that automatic differentiation accepts."""
+    if torch.compiler.is_compiling():  # which cannot ask, and is never in between
+        return a
     return a.clone() if a.is_inference() and not torch.is_inference_mode_enabled() else a
 
 

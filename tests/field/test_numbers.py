@@ -36,6 +36,10 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "modes and a half": (lambda: sf.GaussianMixture.ring(modes=2.5), "modes must be a whole number"),  # pyright: ignore[reportArgumentType]
     "a noise level for a time": (lambda: sf.fisher_divergence(EXACT, RING, t=20.0), r"t must lie in"),
     "units of other columns": (lambda: sf.Units.of(X[:, [0, 1, 0]]).inside(X), r"shape \(3,\).*shape \(2,\)"),
+    "a model that is compiled": (
+        lambda: sf.sample(torch.compile(EXACT), sf.Euler(), (3, 2), grid=sf.Karras(2)),  # pyright: ignore[reportArgumentType]
+        "whose attribute _orig_mod is one",
+    ),
     "masked samples": (lambda: sf.mmd(X, np.ma.masked_less(X.numpy(), 0)), "masked"),  # pyright: ignore[reportArgumentType]
     "sparse samples": (lambda: sf.mmd(X, X.to_sparse()), r"to_dense\(\)"),
     "data far wider than said": (lambda: sf.fit(sf.Denoiser(NET, VE, 0.05), X, sf.DSM(), steps=1), r"Units\.of"),
@@ -53,6 +57,12 @@ def test_what_would_mean_something_else_is_refused_in_a_sentence(case: str) -> N
     make, words = REFUSED[case]
     with pytest.raises(ValueError, match=words):
         make()
+
+
+def test_a_score_is_compiled_whole() -> None:
+    model = sf.Denoiser(NET, VE, 2.0)
+    compiled = torch.compile(model.score, backend="eager", fullgraph=True)
+    assert torch.equal(compiled(X, torch.tensor(0.5)), model.score(X, torch.tensor(0.5)))
 
 
 def test_arrays_and_lists_are_measured_as_tensors_are() -> None:

@@ -1,6 +1,7 @@
 """Our samplers beside the schedulers of diffusers: the same network, noise and levels give the same images."""
 
 import importlib
+import re
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -112,6 +113,11 @@ def test_schedulers_of_noise_levels(name: str, prediction: str, trained: int, tm
     x = y if inside else (y * scheduler.init_noise_sigma) * alpha.float()
     expected = theirs(net, scheduler, x if inside else y * scheduler.init_noise_sigma)
     same(sample(model, sampler, init=x, grid=times).x, expected)
+
+
+def test_what_is_refused_is_of_the_pipeline_and_not_of_a_file_that_it_lacks(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=f"^{re.escape(str(tmp_path))}: process: levels must be at least 2"):
+        loaded(tmp_path, unet(), diffusers.DDPMScheduler(num_train_timesteps=1))
 
 
 @pytest.mark.parametrize("prediction", ["v_prediction", "sample"])

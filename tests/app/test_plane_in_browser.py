@@ -155,6 +155,8 @@ def test_a_frame_draws_what_has_changed(page: Any) -> None:
 
 def test_a_window_without_a_size_ends_nothing(page: Any) -> None:
     """As one that is minimised."""
+    picture(page)
+    page.evaluate("plane.paint(Infinity)")  # else the shading may be finer afterwards
     before = picture(page)
     for display, width in (("none", "=== 0"), ("", "> 0")):
         page.evaluate("display => document.getElementById('stage').style.display = display", display)

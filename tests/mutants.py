@@ -917,6 +917,17 @@ MUTANTS = [
     Mutant(
         "suggest: half the step", "config/suggested.py", "2 * a.step_size / a.sigma_L**2", "a.step_size / a.sigma_L**2"
     ),
+    Mutant("mmd: half its error", "metrics/two_sample.py", "error = 2 * (ours.var()", "error = (ours.var()"),
+    Mutant(
+        "c2st: tested on what it learned",
+        "metrics/two_sample.py",
+        "a[half : 2 * half], b[half : 2 * half]",
+        "a[:half], b[:half]",
+    ),
+    Mutant("bytes: the nearest", "data/dataset.py", "(256 * x).floor()", "(256 * x).round()"),
+    Mutant(
+        "time: any is one", "processes/base.py", "time - self.t_max <= 0.01 * (self.t_max - low)", "time <= torch.inf"
+    ),
     Mutant(
         "a reader who left is a failure",
         "cli/main.py",

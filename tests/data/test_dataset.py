@@ -6,7 +6,7 @@ import torch
 from scipy import stats
 from torch.utils.data import DataLoader
 
-from scorefield.data import Dataset, dequantize, keep_share
+from scorefield.data import Dataset, dequantize, keep_share, quantize
 from scorefield.data.dataset import dequantize_rows
 from scorefield.errors import DataError
 
@@ -15,6 +15,12 @@ BYTES = torch.arange(256, dtype=torch.uint8).reshape(256, 1, 1).expand(256, 1, 5
 
 def both(x, seed):
     return [dequantize(x, torch.Generator().manual_seed(seed)), dequantize_rows(x, seed, 0)]
+
+
+def test_bytes_come_back_from_their_dequantised_numbers():
+    x = torch.arange(256, dtype=torch.uint8).repeat(4, 1)
+    assert torch.equal(quantize(dequantize(x, torch.Generator().manual_seed(0))), x)
+    assert quantize(torch.tensor([-0.1, 1.0, 1.1])).tolist() == [0, 255, 255]
 
 
 @pytest.mark.parametrize("way", [0, 1], ids=["generator", "rows"])

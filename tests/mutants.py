@@ -457,7 +457,7 @@ MUTANTS = [
         "match_rows(self.mask, x), match",
         "~match_rows(self.mask, x), match",
     ),
-    Mutant("inpainting: no noise on what is known", "guidance/inpainting.py", "as_time(t), z))", "as_time(t), 0 * z))"),
+    Mutant("inpainting: no noise on what is known", "guidance/inpainting.py", "at(t), z))", "at(t), 0 * z))"),
     Mutant(
         "inpainting: the level left, not the one reached",
         "guidance/inpainting.py",

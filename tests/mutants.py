@@ -246,7 +246,8 @@ MUTANTS = [
     Mutant("strokes: slant mirrored", "metrics/strokes.py", '"slant": -mu_11', '"slant": mu_11'),
     Mutant("averages: one step off", "training/posthoc.py", "(1 - 1 / step)", "(1 - 1 / (step + 1))"),
     Mutant("averages: shares that need not add up", "training/posthoc.py", "_WHOLE = 1e3", "_WHOLE = 0.0"),
-    Mutant("bits: pseudocounts drawn", "likelihood/decoder.py", "choose, self._seen())", "choose, self.table)"),
+    Mutant("bits: pseudocounts drawn", "likelihood/decoder.py", "choose, self._seen()", "choose, self.table"),
+    Mutant("bits: waves that catch up with a neighbour", "likelihood/neighbours.py", "SLANT = 2", "SLANT = 1"),
     Mutant("bits: a draw deaf to its neighbours", "likelihood/decoder.py", "j, likely * boost)", "j, likely)"),
     Mutant(
         "bits: samples finished without noise",

@@ -32,6 +32,7 @@ from scorefield import (
     sample,
     variational_bound,
 )
+from scorefield.likelihood.neighbours import _PLACES, SLANT
 
 MIXTURE = GaussianMixture([[-1.0, 0.5], [1.5, 0.0]], [0.3, 0.5], [0.4, 0.6])
 PROCESSES = {"VE": VE(0.01, 50.0), "VP": VP(), "SubVP": SubVP()}
@@ -283,6 +284,19 @@ def test_no_byte_is_told_by_one_decoded_later():
     every[..., -1, -1] = torch.arange(256).to(torch.uint8)[:, None]
     one, two = (decoder.log_prob(every, x.expand(256, -1, -1, -1)).logsumexp(0).item() for x in (z, other))
     assert abs(one - two) < 1e-9
+
+
+def test_bytes_drawn_in_waves_are_those_drawn_row_by_row():
+    decoder = striped(broken=0.3)
+    z, _ = decoder.noised(stripes(50, seed=1, broken=0.3), seed=2)
+    u = torch.rand(z.shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+
+    def choose(i: torch.Tensor, j: torch.Tensor, likely: torch.Tensor) -> torch.Tensor:
+        total = likely.cumsum(-1)
+        return (total <= u[..., i, j].unsqueeze(-1) * total[..., -1:]).sum(-1)
+
+    assert torch.equal(decoder.draw(z, u), decoder.in_order(z, choose, decoder._seen()))
+    assert (SLANT * _PLACES[..., 0] + _PLACES[..., 1] < 0).all()  # whatever a pixel asks is in an earlier wave
 
 
 def test_a_grey_repeated_is_paid_for_once():

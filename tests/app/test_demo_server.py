@@ -400,7 +400,10 @@ def test_no_request_stops_it_or_shows_its_paths(app: Served, count: int) -> None
         page, body = fuzzed(rng)
         status, told = app.ask("POST", f"/api/{page}", body)
         assert status in (200, 400, 422), (status, body[:300], told[:300])
-        assert not LEAKS.search(re.sub(r'"(python|command)": "[^"]*', "", told.decode())), (body[:300], told[-300:])
+        assert not LEAKS.search(re.sub(r'"(python|command)": "[^"]*|"level.py"', "", told.decode())), (
+            body[:300],
+            told[-300:],
+        )
         answers["mine" if b'"answer"' in told or b'"image"' in told else "refused"] += 1
     assert answers["refused"] > count / 2
     assert answers["mine"] > 0

@@ -20,6 +20,7 @@ from scorefield.cli.files import write_text
 QUICK = ["--steps", "2", "--device", "cpu"]
 PROBLEM = [*QUICK, "-n", "1", "--problem", "downsample:2", "--method", "dps"]
 OURS = b"what took hours\n"
+FREE = "free some space, and run the command again"
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +55,7 @@ def test_a_full_disk_is_a_sentence_and_what_was_there_stays(command: list[str], 
     assert code == 1
     last = capsys.readouterr().err.splitlines()[-1]
     if command[:2] == ["compress", "digits"] and out.suffix == ".bits":  # which keeps what it coded until the end
-        assert re.fullmatch(r"scorefield: x\.bits\.parts-\w+/coded-000000\.safetensors: File too large", last)
+        assert re.fullmatch(rf"scorefield: x\.bits\.parts-\w+/coded-000000\.safetensors: File too large; {FREE}", last)
     else:
         assert last == f"scorefield: {out}: cannot be written: File too large; free some space, or choose another --out"
     assert out.read_bytes() == OURS
@@ -90,7 +91,7 @@ def test_a_full_disk_names_the_part_of_long_work_that_it_did_not_take(capsys, mo
         resource.setrlimit(resource.RLIMIT_FSIZE, former)
     assert code == 1
     assert re.search(
-        r"scorefield: x\.npz\.parts-\w+/drawn-000000\.safetensors: File too large\n$", capsys.readouterr().err
+        rf"scorefield: x\.npz\.parts-\w+/drawn-000000\.safetensors: File too large; {FREE}\n$", capsys.readouterr().err
     )
     assert not [name for name in os.listdir() if name.startswith(".")]
 

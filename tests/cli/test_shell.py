@@ -333,7 +333,8 @@ def test_a_folder_that_cannot_be_written_is_no_bug(capsys, monkeypatch, tmp_path
     monkeypatch.setattr("scorefield.cli.console.abandon_output", lambda: None)
     monkeypatch.setattr("scorefield.pretrained.save_pretrained", refuse)
     assert main(["convert", "digits", "--to", "hub", "--out", str(tmp_path / "hub")]) == code
-    assert capsys.readouterr().err == f"scorefield: {tmp_path / 'hub'}: {os.strerror(number)}\n"
+    advice = "; free some space, and run the command again" if number == errno.ENOSPC else ""
+    assert capsys.readouterr().err == f"scorefield: {tmp_path / 'hub'}: {os.strerror(number)}{advice}\n"
 
 
 def test_a_working_folder_that_was_removed_is_no_bug(capsys, monkeypatch, tmp_path: Path):

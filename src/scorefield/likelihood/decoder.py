@@ -11,7 +11,6 @@ Sampling pixel by pixel from the same probabilities makes bytes of a sample that
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from itertools import product
 from typing import Literal, NamedTuple, Self
 
 import torch
@@ -22,7 +21,17 @@ from scorefield._noise import Noise, derive_seed
 from scorefield._tensors import flatten
 from scorefield.grids import ends
 from scorefield.likelihood.cells import BYTES, Cells, check_bytes
-from scorefield.likelihood.neighbours import BEFORE, CONTEXTS, MARGIN, all_neighbours, as_planes, framed, neighbours
+from scorefield.likelihood.neighbours import (
+    BEFORE,
+    CONTEXTS,
+    MARGIN,
+    SLANT,
+    all_neighbours,
+    as_planes,
+    framed,
+    neighbours,
+    waves,
+)
 from scorefield.models import ScoreModel, State
 
 _RATIO = 0.03
@@ -31,8 +40,9 @@ _LEARNT, _ITERATIONS = 500, 100  # images that say how far neighbours are truste
 _AT_ONCE = 250
 
 
-Choose = Callable[[int, int, Float64[Tensor, "b c 256"]], Int64[Tensor, "b c"]]
-"""Bytes of the pixels in a row and column, from how probable each byte is there."""
+Places = Int64[Tensor, " p"]
+Choose = Callable[[Places, Places, Float64[Tensor, "b c p 256"]], Int64[Tensor, "b c p"]]
+"""Bytes of the pixels in rows and columns, from how probable each byte is there."""
 
 
 class _Evidence(NamedTuple):
@@ -159,22 +169,27 @@ class ByteDecoder:
         """
         level = None if u is None else as_planes(u)
 
-        def choose(i: int, j: int, likely: Float64[Tensor, "b c 256"]) -> Int64[Tensor, "b c"]:
+        def choose(i: Places, j: Places, likely: Float64[Tensor, "b c p 256"]) -> Int64[Tensor, "b c p"]:
             if level is None:
                 return likely.argmax(-1)
             total = likely.cumsum(-1)
-            chosen = torch.searchsorted(total, level[..., i, j, None] * total[..., -1:], right=True)
+            chosen = torch.searchsorted(total, level[..., i, j].unsqueeze(-1) * total[..., -1:], right=True)
             return chosen.squeeze(-1).clamp(max=BYTES - 1)
 
-        return self.in_order(z, choose, self._seen())
+        return self.in_order(z, choose, self._seen(), slant=SLANT)
 
-    def in_order(self, z: State, choose: Choose, table: Float64[Tensor, "256 256"]) -> UInt8[Tensor, "b *d"]:
-        """Return bytes chosen pixel by pixel, row by row, from what P(byte | z, bytes before) is proportional to under a table T."""
+    def in_order(
+        self, z: State, choose: Choose, table: Float64[Tensor, "256 256"], *, slant: int | None = None
+    ) -> UInt8[Tensor, "b *d"]:
+        """Return bytes chosen from what P(byte | z, bytes before) is proportional to under a table T.
+
+        Pixel by pixel, row by row, or in `waves` of a slant: the same bytes, where each is chosen without regard to when.
+        """
         bins = self._bins(z)
         where = as_planes(bins)
         *_, height, width = where.shape
         padded, directions = framed(torch.zeros_like(where)), torch.arange(len(BEFORE))
-        for i, j in product(range(height), range(width)):
+        for i, j in waves(height, width, width if slant is None else slant):
             likely = table[where[..., i, j]]
             byte, context = neighbours(padded, i, j)
             boost = torch.ones_like(likely).scatter_add_(-1, byte, self.trust[directions, context])

@@ -24,7 +24,7 @@ from torch import Tensor
 from scorefield._tensors import home
 from scorefield.grids import Step, steps_of
 from scorefield.likelihood.cells import BYTES
-from scorefield.likelihood.decoder import ByteDecoder
+from scorefield.likelihood.decoder import ByteDecoder, Places
 from scorefield.likelihood.lattice import Bell, Lattice
 from scorefield.likelihood.neighbours import as_planes
 from scorefield.likelihood.stack import PRECISION, Interval, Stack
@@ -35,7 +35,7 @@ _REACH = 8  # standard deviations beyond the data that lattices go to
 _POWER = -1 / 3
 
 Points = Int64[np.ndarray, " n"]
-Likely = Float64[Tensor, "b c 256"]
+Likely = Float64[Tensor, "b c p 256"]
 
 
 class _Rung(NamedTuple):
@@ -124,7 +124,7 @@ class Ladder:
         """Push the bytes of images given z."""
         planes, intervals = as_planes(images.long()), []
 
-        def choose(i: int, j: int, likely: Likely) -> Int64[Tensor, "b c"]:
+        def choose(i: Places, j: Places, likely: Likely) -> Int64[Tensor, "b c p"]:
             chosen = planes[..., i, j]
             intervals.append(_within(_edges(likely), chosen.numpy().reshape(-1)))
             return chosen
@@ -136,7 +136,7 @@ class Ladder:
     def _pop_bytes(self, stack: Stack, z: State) -> UInt8[Tensor, "b *d"]:
         """Pop the bytes of images given z."""
 
-        def choose(i: int, j: int, likely: Likely) -> Int64[Tensor, "b c"]:
+        def choose(i: Places, j: Places, likely: Likely) -> Int64[Tensor, "b c p"]:
             edges = _edges(likely)
 
             def find(number: Points, part: slice) -> tuple[Points, Interval]:

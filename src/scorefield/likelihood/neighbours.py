@@ -1,5 +1,6 @@
 """The pixels that are decoded before a pixel, and what can be seen of each beforehand: how far it may be trusted depends on that."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 BEFORE = ((0, -1), (-1, 0), (-1, -1), (-1, 1), (0, -2), (-2, 0))
 CONTEXTS = 12
 MARGIN = 2 * max(-offset for place in BEFORE for offset in place)
+SLANT = 2  # no neighbour is in a row above and as many columns on for each
 _WHITE = 250
 # From a pixel to each of them, to the one as far beyond it, to a pixel beside, and from there the same way.
 _TO = torch.tensor(BEFORE)
@@ -36,11 +38,22 @@ def framed(planes: Int64[Tensor, "b c h w"]) -> Int64[Tensor, "b c h w"]:
     return F.pad(planes, (MARGIN, MARGIN, MARGIN, 0))
 
 
-def neighbours(padded: Int64[Tensor, "b c h w"], i: int, j: int) -> Neighbour:
-    """Return the neighbours of one pixel of an image within its margin, along a last axis."""
+def neighbours(padded: Int64[Tensor, "b c h w"], i: Int64[Tensor, " p"], j: Int64[Tensor, " p"]) -> Neighbour:
+    """Return the neighbours of pixels in rows i and columns j of an image within its margin, along a last axis."""
     width = padded.shape[-1]
-    there = (MARGIN + i) * width + MARGIN + j + _PLACES @ torch.tensor([width, 1])
+    there = ((MARGIN + i) * width + MARGIN + j)[:, None, None] + _PLACES @ torch.tensor([width, 1])
     return _seen(*padded.flatten(-2)[..., there].unbind(-2))
+
+
+def waves(height: int, width: int, slant: int) -> Iterator[tuple[Int64[Tensor, " p"], Int64[Tensor, " p"]]]:
+    """Yield the rows and columns of all pixels in waves, in each of which a row is ``slant`` columns behind the one above it.
+
+    With `SLANT` no pixel asks another of its own wave or of a later one; with the width of the image waves are of one pixel, row by row.
+    """
+    wave = slant * torch.arange(height)[:, None] + torch.arange(width)
+    for k in range(int(wave.max()) + 1):
+        i, j = (wave == k).nonzero(as_tuple=True)
+        yield i, j
 
 
 def all_neighbours(bytes_: Int64[Tensor, "b *d"]) -> list[Neighbour]:

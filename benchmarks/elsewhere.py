@@ -44,7 +44,7 @@ from scorefield.training import environment
 RESULTS = Path(__file__).parents[1] / "results" / "elsewhere.json"
 CONFIGURED = "as configured"
 RECIPE = "fitted grid, half the guide"
-"""How mnist-small draws since."""
+"""How mnist-small draws since: what "as configured" is in later runs, those of colour images, and stored as."""
 WAYS: dict[str, tuple[float | None, float]] = {
     CONFIGURED: (None, 1.0),  # whatever the run says
     "churn 0": (0.0, 1.0),
@@ -125,7 +125,8 @@ def drawn(loaded: LoadedModel[ScoreModel], way: str, n: int, seed: int) -> Sampl
 def about(loaded: LoadedModel[ScoreModel]) -> dict[str, Any]:
     """Return what tells one run from the others."""
     config = loaded.config
-    return {"run": config.name, "data": config.data.kind, "mean": config.objective.times.mean, "steps": loaded.step}
+    data = config.name if config.data.kind == "path" else config.data.kind
+    return {"run": config.name, "data": data, "mean": config.objective.times.mean, "steps": loaded.step}
 
 
 def accuracy(judge: Any, data: Dataset) -> float:  # noqa: ANN401 of either make

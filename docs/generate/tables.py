@@ -179,7 +179,7 @@ def _elsewhere(folder: Path) -> None:
     save_table(folder, "elsewhere", [*head, "distin\N{SOFT HYPHEN}guished", "likeliest bytes"], rows)
 
 
-_PICTURES = {"mnist": "digits", "fashion_mnist": "clothes"}
+_PICTURES = {"mnist": "digits", "fashion_mnist": "clothes", "shapes": "shapes", "textures": "textures"}
 _USUAL = -0.7  # mean of ln σ in the recipe
 
 

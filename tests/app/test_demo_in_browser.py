@@ -124,6 +124,11 @@ def test_the_same_seed_by_another_sampler_is_put_beside(page: Any) -> None:
     near, far = pixels(first).astype(float), pixels(second).astype(float)
     assert 0 < np.abs(near - far).mean() < 25  # the same noise leads to the same digits, nearly
     assert saved(page, "digits.gif").startswith(b"GIF89a")
+    picture = saved(page, "digits.png")
+    size = 'width="{}" height="{}"'.format(*Image.open(BytesIO(picture)).size)
+    drawing = saved(page, "digits.svg").decode()
+    assert drawing.count(size) == 2
+    assert f'href="data:image/png;base64,{base64.b64encode(picture).decode()}"' in drawing
     page.click("#digits summary >> nth=1")
     assert "--sampler multistep --steps 17" in page.inner_text("#digits article:nth-child(2) .recipe")
     page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")  # as over plain HTTP

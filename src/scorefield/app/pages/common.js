@@ -23,14 +23,24 @@ export const drawn = (source) =>
     image.src = source;
   });
 
-const TYPES = { png: "image/png", gif: "image/gif", npz: "application/zip", py: "text/x-python" };
+const TYPES = { png: "image/png", svg: "image/svg+xml", gif: "image/gif", npz: "application/zip", py: "text/x-python" };
 
-/** Links that save the files of an answer. */
+/** A picture as SVG, in which pixels stay squares at any size. */
+function scalable(png, base64) {
+  const head = new DataView(png.buffer);
+  const size = `width="${head.getUint32(16)}" height="${head.getUint32(20)}"`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" ${size}><image ${size} style="image-rendering: pixelated" href="${picture(base64)}"/></svg>`;
+}
+
+/** Links that save the files of an answer, the first picture as SVG, too. */
 export function downloads(files) {
-  const links = Object.entries(files).map(([name, base64]) => {
-    const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
-    const href = URL.createObjectURL(new Blob([bytes], { type: TYPES[name.split(".").pop()] }));
+  const link = (name, content) => {
+    const href = URL.createObjectURL(new Blob([content], { type: TYPES[name.split(".").pop()] }));
     return make("a", { href, download: name, className: "download", textContent: name });
+  };
+  const links = Object.entries(files).flatMap(([name, base64], k) => {
+    const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+    return [link(name, bytes), ...(k === 0 ? [link(name.replace(/png$/, "svg"), scalable(bytes, base64))] : [])];
   });
   return make("p", { className: "downloads" }, "Save ", ...links);
 }

@@ -1,4 +1,4 @@
-"""Cases of which half are quick: where two settings are combined, every value of each is tried quickly, and no pair is left out."""
+"""Cases of which half are quick: every value of each setting is among these and, of three settings or more, every pair of values."""
 
 from collections.abc import Iterable
 from itertools import product

@@ -237,7 +237,7 @@ class LoadedModel(Generic[Model]):
             judge: reads features and classes of images; without one they are compared as vectors.
             classes: the classes of the samples, which take turns; all of the data when absent.
             data_dir: where data files are.
-            test: where examples to test with are, of data of your own.
+            test: where examples are that data of your own are tested with; those of the configuration when absent.
             on_measure: called with the name of every measure when it is done.
             drawing: settings of `sample`.
 
@@ -251,8 +251,7 @@ class LoadedModel(Generic[Model]):
                 f"x must be samples of shape (n, {', '.join(map(str, self.drawn))}); received {tuple(x.shape)}"
             )
         n = whole(n if x is None else len(x), "the number of samples", LEAST)
-        config = self.config.data.at(data_dir, test)
-        data = real_data(config, self.drawn, n, classes=classes, seed=seed, least=LEAST)
+        data = real_data(self.config.data.at(data_dir, test), self.drawn, n, classes=classes, seed=seed, least=LEAST)
         if x is None:
             labels = None if classes is None else torch.tensor(classes)[torch.arange(n) % len(classes)]
             x = self.sample(n, seed=seed, labels=labels, **drawing).x.cpu()

@@ -350,7 +350,12 @@ def test_test_folder_has_the_classes_of_the_training_folder(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("own", "words"), [({"kind": "path", "path": "x.npy", "test": "y.npy"}, "y.npy"), ({"test": "y.npy"}, "mnist")]
+    ("own", "words"),
+    [
+        ({"kind": "path", "path": "x.npy", "test": "y.npy"}, "y.npy"),
+        ({"test": "y.npy"}, "mnist"),
+        ({"kind": "density", "density": {"kind": "ring"}, "test": "y.npy"}, "density"),
+    ],
 )
 def test_test_set_that_cannot_be_is_refused_before_training(own, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

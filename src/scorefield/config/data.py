@@ -98,6 +98,10 @@ class DataConfig(Section):
         """Return the set with all of its classes whole."""
         if (self.kind == "density") != (self.density is not None):
             raise ConfigError("data.density goes with data.kind=density, and only with it; set both or neither")
+        if self.test is not None and self.path is None:
+            raise ConfigError(
+                f"examples of your own to test with (data.test, --test) go with data.path; {self.kind} has its own: leave them out"
+            )
         if self.density is not None:
             generator = torch.Generator().manual_seed(derive_seed("examples", train))
             return data.Dataset(
@@ -105,14 +109,13 @@ class DataConfig(Section):
             )
         if (self.kind == "path") != (self.path is not None):
             raise ConfigError("data.path goes with data.kind=path, and only with it; set both or neither")
-        if self.test is not None and self.path is None:
-            raise ConfigError(f"data.test goes with data.path; {self.kind} has a test set of its own: leave it out")
         if self.path is not None:
             base = Path(_at_home(self.dir or ""))
             path, test = base / _at_home(self.path), base / _at_home(self.test or self.path)
-            if not test.exists() and self.test is not None:  # said before the training, not after it
-                raise ConfigError(f"data.test: {os.fspath(test)!r} does not exist; check the path")
-            same_classes(path, test)
+            if self.test is not None:  # looked at before the training, not after it
+                if not test.exists():
+                    raise ConfigError(f"data.test: {os.fspath(test)!r} does not exist; check the path")
+                same_classes(path, test)
             how: dict[str, Any] = {"array": self.array, "channels": self.channels, "columns": self.columns}
             return data.from_path(path if train else test, self.size, **how)
         if self.kind == "digits":

@@ -17,9 +17,9 @@ from scorefield.models import ScoreModel
 from scorefield.training import Each, in_turn
 
 TOLERANCE = 2e-3
-"""Of the solver in `likelihood_of`, relative and absolute."""
+"""Tolerance of the solver in `likelihood_of`, relative and absolute."""
 DRAWS = 4
-"""Of the noise that fills the gaps between bytes there, each with a probe of the trace."""
+"""How often `likelihood_of` draws the noise that fills the gaps between bytes, each time with a probe of the trace."""
 
 _AT_ONCE = 50  # examples whose likelihood is computed together: every probe keeps a graph of the network
 _BOUNDED = 250  # without a graph, more fit

@@ -69,8 +69,7 @@ def compared(
     """Return how far restorations are from the truth, from each other and from the measurement, as JSON values.
 
     Errors and diversity, the root mean square difference of two restorations, are taken over the hidden part if there is one; the misfit is
-    the
-    root mean square of y − A x. ``agreement`` is the share of restorations that the judge reads as it reads the truth.
+    the root mean square of y − A x. ``agreement`` is the share of restorations that the judge reads as it reads the truth.
 
     Args:
         x: restorations.

@@ -63,7 +63,8 @@ def sampler_comparison(
     **placed: Unpack[Placed],
 ) -> None:
     """Write grids of images side by side, each under its title."""
-    picture_row(path, {title: grid_image(images) for title, images in dict(panels).items()}, **placed)
+    titled(panels)  # which refuses what is no dict; picture_row writes titles plainly
+    picture_row(path, {title: grid_image(images) for title, images in panels.items()}, **placed)
 
 
 def calibration_curve(path: Path | None, levels: Sequence[Calibration], **placed: Unpack[Placed]) -> None:

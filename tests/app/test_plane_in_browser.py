@@ -330,8 +330,9 @@ def test_what_is_shown_can_be_taken_away(page: Any, tmp_path: Path) -> None:
     assert len(list(drawing.iter("{http://www.w3.org/2000/svg}image"))) == 1
     shown, filmed = Image.open(BytesIO(files["score.png"])).convert("RGB"), Image.open(BytesIO(files["score.gif"]))
     assert filmed.n_frames == 41
-    first = np.array(filmed.convert("RGB"), dtype=float)
+    first, shortly = np.array(filmed.convert("RGB"), dtype=float), filmed.info["duration"]
     filmed.seek(40)
+    assert 0 < shortly < filmed.info["duration"]  # its end is looked at
     last = np.array(filmed.convert("RGB"), dtype=float)
     middle = shown.resize((round(320 * shown.width / shown.height), 320))
     left = (middle.width - 320) // 2

@@ -75,7 +75,12 @@ def refuse(event, arguments):
         sys.stderr.flush()
         import os; os._exit(9)
 sys.addaudithook(refuse)
-import importlib, pkgutil, scorefield
+import importlib, pkgutil, random, scorefield, torch
+before = random.getstate()
+scorefield.c2st(torch.eye(12), torch.eye(12))
+scorefield.metrics.nearest_neighbours(torch.eye(2), torch.eye(2))
+scorefield.data.digits()
+assert random.getstate() == before, "a package that was imported drew from Python's global generator"
 for module in pkgutil.walk_packages(scorefield.__path__, "scorefield."):
     if not module.name.endswith("__main__"):
         importlib.import_module(module.name)
@@ -83,8 +88,9 @@ print(len([name for name in sys.modules if name.startswith("scorefield.")]))
 """
 
 
+@pytest.mark.promise("C3")
 @pytest.mark.promise("E10")
-def test_nothing_that_is_imported_asks_for_a_network() -> None:
+def test_nothing_that_is_imported_asks_for_a_network_or_draws() -> None:
     """No address at all, not even of this machine; commands are run under the hook of tests in cli/test_every_command.py."""
     done = subprocess.run([sys.executable, "-c", EVERYTHING], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr

@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import math
+import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal, get_args
@@ -17,7 +18,17 @@ from scorefield._philox import normals, uniforms, words
 from scorefield._tensors import flatten, floating, precise
 from scorefield.errors import ConfigError
 
-__all__ = ["Noise", "Source", "Stream", "derive_seed", "generator_at", "seeded", "standard_normal", "uniform_like"]
+__all__ = [
+    "Noise",
+    "Source",
+    "Stream",
+    "derive_seed",
+    "generator_at",
+    "importing",
+    "seeded",
+    "standard_normal",
+    "uniform_like",
+]
 
 
 def derive_seed(*parts: int | str) -> int:
@@ -41,6 +52,16 @@ def seeded(seed: int) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield
+
+
+@contextmanager
+def importing() -> Iterator[None]:
+    """Restore Python's global random state on leaving: packages change it as they are imported, such as rich, by scikit-learn."""
+    state = random.getstate()
+    try:
+        yield
+    finally:
+        random.setstate(state)
 
 
 Stream = Literal["torch", "philox"]

@@ -239,6 +239,11 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     "no level": (lambda: geometric(1.0, 0.01, 0), "at least 1"),
     "no transition": (lambda: Constant(0.1, 0), "at least 1"),
     "a noise level for a time": (lambda: times_of(Constant(10.0, 3), VP()), "process.time"),
+    "more noise than the process has": (
+        lambda: times_of(Karras(3, sigma_max=500.0), VE(0.01, 5.0)),
+        r"Karras\(.*\) begins at σ/α = 500, where VE\(.*\) ends at 5, .*: lower",
+    ),
+    "a ladder from beyond": (lambda: times_of(Ladder(geometric(90.0, 1.0, 3)), EDM()), "begins at σ/α = 90"),
     "ascending levels": (lambda: geometric(0.01, 1.0, 5), "must descend"),
     "level zero": (lambda: geometric(1.0, 0.0, 5), "must descend and be positive"),
     "ratios that ascend": (lambda: Fitted(3, torch.tensor([1.0, 2.0])), "positive numbers that descend"),

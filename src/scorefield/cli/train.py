@@ -241,14 +241,10 @@ def _read(config: str | None) -> tuple[str, dict[str, Any]]:
 
 def _describe(run: "Run") -> None:
     """Print what a run would do."""
-    from scorefield.config import refusals
     from scorefield.preconditioning import Networked
     from scorefield.training.cost import cost
 
     config, model, data = run.config, run.state.model, run.data
-    if not config.sampling.unfitted:
-        with refusals("configuration"):
-            config.sampling.build(model.process)
     weights = sum(p.numel() for p in model.parameters())
     train = config.train
     epochs = train.steps * train.batch_size / len(data)

@@ -12,7 +12,7 @@ from scorefield.config.kind import Kind
 from scorefield.config.load import merge, validate
 from scorefield.config.migrate import flat_sampling, named
 from scorefield.config.rooms import GRID, SAMPLER
-from scorefield.grids import Grid, ends
+from scorefield.grids import Grid, ends, times_of
 from scorefield.grids.local_errors import Flow
 from scorefield.processes import Process
 from scorefield.sampling import Sampler
@@ -62,6 +62,11 @@ class SamplingConfig(Section):
         """Return the sampler and its grid."""
         sigma_1, sigma_L = ends(process)
         return self.sampler.build(), self.grid.build(sigma_1=sigma_1, sigma_L=sigma_L, t=process.t_min)
+
+    def require_fit(self, process: Process) -> None:
+        """Refuse, before anything is trained, a sampler or a grid that cannot draw from the process."""
+        if not self.unfitted:
+            times_of(self.build(process)[1], process)
 
 
 class _Choice(Section):

@@ -5,6 +5,7 @@ from functools import cache
 import numpy as np
 import torch
 
+from scorefield._noise import importing
 from scorefield.data.dataset import Dataset
 
 _TEST = 297
@@ -29,7 +30,8 @@ def digits(*, train: bool = True) -> Dataset:
 @cache
 def _table() -> tuple[np.ndarray, np.ndarray]:
     """Return values and labels; to read their text takes longer than a small network's training step."""
-    from sklearn.datasets import load_digits  # takes seconds to import
+    with importing():
+        from sklearn.datasets import load_digits  # takes seconds
 
     values, labels = load_digits(return_X_y=True)
     return np.asarray(values), np.asarray(labels)

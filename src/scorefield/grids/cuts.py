@@ -243,8 +243,8 @@ def times_of(grid: Grid | Times | Sequence[float], process: Process) -> Times:
     """Return the times of a grid, or the times given, checked.
 
     Raises:
-        ValueError: fewer than two times, times that ascend, one at which the process has no noise, no signal or no finite scales, or a
-            grid of more times than can be told apart.
+        ValueError: fewer than two times, times that ascend, one at which the process has no noise, no signal or no finite scales, a
+            grid of more times than can be told apart, or one that begins in more noise than the process has.
     """
     times = grid.times(process) if isinstance(grid, Grid) else _given(grid)
     if times.ndim != 1 or len(times) < 2:
@@ -278,5 +278,10 @@ def times_of(grid: Grid | Times | Sequence[float], process: Process) -> Times:
         raise ValueError(
             f"times must lie within the process, from {process.t_min:g} to {process.t_max:g}; received {times[0]:g} to {times[-1]:g}: "
             "they are its t, not noise levels; process.time(sigma) gives the one of the other"
+        )
+    if times[0] > process.t_max + beyond:
+        raise ValueError(
+            f"{grid!r:.80} begins at σ/α = {process.ratio(times[0]):.4g}, where {process} ends at {ends(process)[0]:.4g}, beyond which "
+            "models know nothing: lower the grid's first noise level, or give the process more noise"
         )
     return times

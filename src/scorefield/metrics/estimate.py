@@ -21,6 +21,8 @@ Kernel = Callable[[Float[Tensor, "n D"], Float[Tensor, "m D"]], Float[Tensor, "n
 
 _ROWS = 1024  # rows of a kernel matrix held at a time
 _RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+_LAST = 1e-15  # of a number, what its last digit tells
+_LEAST = 1e-300  # powers of ten below have few digits, or none
 _MANY = 100  # values from which 1.96 is Student's factor to 2 %
 
 
@@ -40,9 +42,14 @@ class Estimate(NamedTuple):
         return " ± ".join(self.rounded(self.value, self.error))
 
     def rounded(self, *numbers: float) -> list[str]:
-        """Return numbers with two digits of the standard error; far below one, with a power of ten that all share."""
+        """Return numbers with two digits of the standard error; far below one, with a power of ten that all share.
+
+        Beside an error below their last digit, which is none that can be told, they are given to that digit.
+        """
         if not (self.error and all(map(math.isfinite, (self.error, *numbers)))):
             return [f"{number:.4g}" for number in numbers]
+        if abs(self.error) < max(_LAST * max(map(abs, (self.error, *numbers))), _LEAST):
+            return [f"{number:.15g}" for number in numbers]
         decimals = max(0, 1 - math.floor(math.log10(abs(self.error))))
         power = math.floor(math.log10(max(map(abs, (self.error, *numbers))))) if decimals > 6 else 0
         digits = max(2, decimals + power) if power else decimals

@@ -20,6 +20,7 @@ from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from scorefield._checks import numbers
+from scorefield._noise import importing
 from scorefield.metrics.estimate import Estimate, mean, pair
 
 
@@ -56,7 +57,8 @@ def nearest_neighbours(
     Raises:
         ValueError: other events, values that are not finite, or k beyond the number of references.
     """
-    from sklearn.neighbors import NearestNeighbors  # takes seconds to import
+    with importing():
+        from sklearn.neighbors import NearestNeighbors  # takes seconds
 
     x, reference = numbers(x, "x"), numbers(reference, "reference")
     a, b = pair(x, reference, "reference")

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from scorefield._checks import whole
-from scorefield._noise import generator_at
+from scorefield._noise import generator_at, importing
 from scorefield.errors import needing
 from scorefield.metrics.estimate import Estimate, Kernel, pair, row_means, share
 
@@ -74,9 +74,11 @@ def c2st(x: Rows, y: Rows, *, seed: int = 0) -> tuple[Estimate, float]:
     Half of each sample trains, the other half tests; both are cut to the size of the smaller. The p-value is the one-sided binomial one.
     """
     from scipy import stats
-    from sklearn.neural_network import MLPClassifier
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
+
+    with importing():
+        from sklearn.neural_network import MLPClassifier
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
 
     a, b = pair(x, y)
     half = min(len(a), len(b)) // 2

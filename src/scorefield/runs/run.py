@@ -92,12 +92,12 @@ class Run:
             self._objective = self.config.build_objective(
                 None if teacher is None else teacher.steered(precision=self.config.train.precision)
             )
+            self.config.sampling.require_fit(model.process)
             self._settings = self.config.train.build(self.config.seed, self.config.guide.step)
             self.state = TrainState.create(model, self._settings, self.parallel)
         check_labels(model.classes, self.data.labels)
-        self._held = ExitStack()
+        self._held, self._told = ExitStack(), False
         self._folder: RunFolder | None = None
-        self._told = False
         self._averages = Averages(self.config, self.data, self.state, self.parallel.device)
         self._writer = Writer()
         self._seconds, self._began = 0.0, time.perf_counter()

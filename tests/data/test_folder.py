@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from scorefield.cli.main import main
 from scorefield.config.data import DataConfig
 from scorefield.data import from_folder, from_path
 from scorefield.errors import ConfigError, DataError
@@ -63,7 +64,16 @@ def test_sub_folders_that_hold_all_pictures_are_the_classes(tmp_path):
     assert from_folder(tmp_path / "dog").labels is None
     assert from_folder(tmp_path / "cat").labels is None  # one folder is no classes
     Image.fromarray(GREY).save(tmp_path / "bird.png")
-    assert from_folder(tmp_path).labels is None
+    with pytest.warns(UserWarning, match="bird.png lies beside the folders cat, dog: "):
+        assert from_folder(tmp_path).labels is None
+
+
+def test_pictures_beside_class_folders_are_told_in_the_shell(tmp_path, capsys):
+    for name in ("dog/b.png", "cat/a.png", "c.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(GREY).save(tmp_path / name)
+    main(["suggest", str(tmp_path)])
+    assert capsys.readouterr().err.startswith(f"scorefield: warning: {tmp_path}: c.png lies beside the folders cat")
 
 
 def test_order_is_that_of_paths_and_sub_folders_are_entered(tmp_path):

@@ -5,9 +5,12 @@ import os
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TextIO
 
+import scorefield
 from scorefield.cli.options import LEVELS
 
 _SECONDS = 30  # between two lines on one stage
@@ -40,6 +43,29 @@ def warn(message: str) -> None:
     """Print a warning."""
     if LEVELS.index(_level) <= LEVELS.index("warning"):
         tell(f"scorefield: warning: {message}")
+
+
+@contextmanager
+def warnings_told() -> Iterator[None]:
+    """Print the library's warnings as the command's own; those of other packages as Python does."""
+    ours, python = os.path.dirname(scorefield.__file__), warnings.showwarning
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if category is UserWarning and filename.startswith(ours):
+            warn(str(message))
+        else:
+            python(message, category, filename, lineno, file, line)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
 
 
 def note(message: str) -> None:

@@ -60,7 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if chosen.get("plugin"):
             with redirect_stdout(sys.stderr):  # what a file prints is no result
                 import_module("scorefield.config").load_plugins(chosen.plugin)
-        code = import_module(f"scorefield.cli.{args.subcommand}").run(chosen)
+        with console.warnings_told():
+            code = import_module(f"scorefield.cli.{args.subcommand}").run(chosen)
         sys.stdout.flush()
         return code
     except ScorefieldError as error:

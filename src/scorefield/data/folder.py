@@ -5,7 +5,7 @@ are passed over, sub-folders are entered, links are followed to files but not to
 animation, or a TIFF of several pages, the first picture counts. Every picture is turned as its EXIF orientation says; transparent ones
 are laid on white; grey of 12 or 16 bits is rounded to 8. If all pictures are grey so is the data set (c = 1),
 else it is RGB (c = 3). Where all pictures lie in two or more sub-folders, these are the classes, numbered in
-the order of their names.
+the order of their names; pictures beside such sub-folders are told, and then no picture has a label.
 """
 
 import os
@@ -111,8 +111,15 @@ def _classes(path: Path, files: list[Path]) -> Int64[Tensor, " n"] | None:
 def _folders(path: Path, files: list[Path]) -> list[str]:
     """Return the names of the sub-folders that are classes, in order."""
     parts = [file.relative_to(path).parts for file in files]
-    names = sorted({part[0] for part in parts})
-    return [] if len(names) < 2 or any(len(part) == 1 for part in parts) else names
+    names = sorted({part[0] for part in parts if len(part) > 1})
+    beside = [part[0] for part in parts if len(part) == 1]
+    if beside and len(names) > 1:
+        warnings.warn(
+            f"{path}: {beside[0]} lies beside the folders {', '.join(names[:2])}: so folders are no classes here, and no picture has a "
+            "label. Move such pictures into a folder of their own where labels are wanted",
+            stacklevel=4,
+        )
+    return [] if beside or len(names) < 2 else names
 
 
 def same_classes(path: Path, other: Path) -> None:

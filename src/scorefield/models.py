@@ -60,7 +60,7 @@ class ScoreModel(NoisyModel, abc.ABC):
 
     @abc.abstractmethod
     def denoise(self, x: State, t: Time) -> State:
-        """Return E[x_0 | x_t = x]; t a number, or of shape () or (b,)."""
+        """Return E[x_0 | x_t = x]; t a number, checked to be a time of the process, or a tensor of shape () or (b,), taken as it is."""
 
     def certain(self, denoised: State) -> State:
         """Return E[x_0 | x_t], with the values of those coordinates that the model knows for certain; most models know none."""

@@ -33,7 +33,8 @@ _HALVINGS = 100  # of a process's time: to the last digit of a t of 1e-14 of it
 class Process(ByValue, abc.ABC):
     """A forward process: the distribution of x_t given x_0 is N(α_t x_0, σ_t² I).
 
-    Times lie in [t_min, t_max]; data is at the small end. ``t`` has shape () or (b,), and so has everything returned.
+    Times lie in [t_min, t_max]; data is at the small end. ``t`` has shape () or (b,), and so has everything returned. A number that is no
+    time is refused; tensors are not looked into, on any device: of NaN all is NaN, and of a negative time what the formulas say of it.
     """
 
     t_min: float

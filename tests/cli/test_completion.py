@@ -16,7 +16,7 @@ SHELLS = [
 
 def script(shell: str) -> str:
     command = [sys.executable, "-m", "scorefield", "--print_completion", f"shtab-{shell}"]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 

@@ -343,7 +343,7 @@ def shell(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[s
         [sys.executable, "-m", "scorefield", *arguments],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
         env={**os.environ, **environment},
     )
@@ -362,7 +362,7 @@ for command in ([], *([name] for name in sys.argv[1:])):
 @pytest.mark.promise("G2")
 def test_help_needs_no_torch():
     done = subprocess.run(
-        [sys.executable, "-c", HELPING, *COMMANDS], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", HELPING, *COMMANDS], capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr
     usage = re.findall(r"^usage: scorefield (?:\[options\] )?(\w+)", done.stdout, re.MULTILINE)
@@ -405,7 +405,7 @@ def test_a_grid_of_samples_needs_torch_pillow_and_no_more(tmp_path: Path):
         f"from scorefield.cli import main; assert main({command}) == 0\n"
         f"print([name for name in {LATER} if name in sys.modules and name not in torchs])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False)
     assert done.stdout.splitlines()[-1] == "[]", done.stderr
 
 
@@ -434,7 +434,7 @@ def test_a_picture_needs_no_home_that_can_be_written(tmp_path: Path, monkeypatch
 @pytest.mark.promise("G4")
 def test_a_broken_pipe_is_quiet():
     line = f"{sys.executable} -m scorefield train --print_config | head -c 1"
-    done = subprocess.run(line, shell=True, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(line, shell=True, capture_output=True, text=True, timeout=300, check=False)
     assert done.stdout
     assert "Traceback" not in done.stderr
     assert "BrokenPipe" not in done.stderr

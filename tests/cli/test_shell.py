@@ -265,7 +265,7 @@ ONE_CLOSED = (pytest.param(closed, marks=pytest.mark.slow) for closed in (">&-",
 def test_a_closed_stream_is_no_matter(tmp_path: Path, closed: str):
     out = tmp_path / "x.png"
     line = f"{sys.executable} -m scorefield sample digits -n 1 --steps 1 --out {out} {closed}"
-    done = subprocess.run(line, shell=True, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(line, shell=True, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0
     assert "Traceback" not in done.stderr
     assert out.read_bytes().startswith(b"\x89PNG")  # and not what was printed
@@ -273,7 +273,7 @@ def test_a_closed_stream_is_no_matter(tmp_path: Path, closed: str):
 
 def test_a_full_output_is_one_line():
     line = f"{sys.executable} -m scorefield reproduce --list >/dev/full"
-    done = subprocess.run(line, shell=True, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(line, shell=True, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "No space left" in done.stderr

@@ -67,7 +67,14 @@ def child_runs(arguments: list[str], errors: Path, *, bytes_left: int | None = N
         used = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
         resource.setrlimit(resource.RLIMIT_AS, (used + bytes_left, used + bytes_left))
     if seconds_a_step:
-        clip, loop._clip = loop._clip, lambda *found: (time.sleep(seconds_a_step), clip(*found))[1]
+        clip = loop._clip
+
+        def slow(*found):
+            print("in a step", file=sys.stderr)
+            time.sleep(seconds_a_step)
+            return clip(*found)
+
+        loop._clip = slow
     with Path(os.devnull).open("w") as out, contextlib.redirect_stdout(out):
         code = main(arguments)
     sys.stderr.close()

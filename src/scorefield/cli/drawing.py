@@ -109,7 +109,10 @@ def draw(
         way = () if drawn.trajectory is None else (drawn.trajectory,)
         return drawn.x, torch.tensor([drawn.evaluations, time.perf_counter() - began], dtype=torch.float64), *way
 
-    with Progress(steps, f"drawing {n} samples", show=parallel.rank == 0) as progress, refusals("sampler"):
+    with (
+        Progress(steps, f"drawing {n} sample{'s'[: n != 1]}", show=parallel.rank == 0) as progress,
+        refusals("sampler"),
+    ):
         return Drawn(each("drawn", batches, part), parallel.world)
 
 

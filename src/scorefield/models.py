@@ -55,8 +55,8 @@ class ScoreModel(NoisyModel, abc.ABC):
     moments: Moments | None = None
 
     def extra_repr(self) -> str:
-        """Return a short description of what its parts do not show."""
-        return repr(self.process)
+        """Return what its parts do not show: the process, and the distribution of which it is the exact score."""
+        return ", ".join(repr(part) for part in vars(self).values() if isinstance(part, Density | Process))
 
     @abc.abstractmethod
     def denoise(self, x: State, t: Time) -> State:
@@ -160,10 +160,6 @@ class Exact(Scored):
         self.density = density
         self.process = process
         self.moments = density.moments
-
-    def extra_repr(self) -> str:
-        """Return a short description."""
-        return f"{self.density!r}, {self.process!r}"
 
     def score(self, x: State, t: Time) -> State:
         """Return the score of p_t."""

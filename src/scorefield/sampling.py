@@ -54,7 +54,11 @@ class Sampler(ByValue, abc.ABC, Generic[Memory]):
 
     def spent(self, memory: Memory, steps: int) -> float:
         """Return the calls of the model per sample that ``steps`` steps, ending with ``memory``, have made."""
-        return self.first + steps * self.evaluations
+        counted = self.counted(memory, steps)
+        return self.first + steps * self.evaluations if counted is None else counted
+
+    def counted(self, memory: Memory, steps: int) -> float | None:
+        """Return what was `spent` where that is not the same at every step; None where it is."""
 
 
 class Transition(NamedTuple, Generic[Memory]):

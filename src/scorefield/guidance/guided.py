@@ -1,5 +1,7 @@
 """What all models around another share: the other's process, units and moments, and the coordinates it knows for certain."""
 
+import abc
+
 from scorefield._checks import require
 from scorefield.models import ScoreModel, State
 
@@ -18,9 +20,9 @@ class Guided(ScoreModel):
         self.process, self.units, self.moments = model.process, model.units, model.moments
 
     @property
+    @abc.abstractmethod
     def evaluations(self) -> int:
-        """Those of the model, unless a subclass says otherwise."""
-        return self.model.evaluations
+        """Network evaluations that one call costs."""
 
     def certain(self, denoised: State) -> State:
         """Return E[x_0 | x_t] in which the coordinates that the model knows, such as those of an `Inpaint`, have their values."""

@@ -53,6 +53,11 @@ class Inpaint(Guided):
         self.register_buffer("observed", observed, persistent=False)
         self.register_buffer("mask", mask, persistent=False)
 
+    @property
+    def evaluations(self) -> int:
+        """Those of the model."""
+        return self.model.evaluations
+
     def denoise(self, x: State, t: Time) -> State:
         """Return the observation where it is known, D(x, t) elsewhere; in the model's own coordinates, as x."""
         return self.certain(self.model.denoise(x, t))
@@ -116,7 +121,7 @@ class RePaint(Sampler[Memory]):
         """U times the sampler's."""
         return self.resample * self.sampler.evaluations
 
-    def spent(self, memory: Memory, steps: int) -> float:
+    def counted(self, memory: Memory, steps: int) -> float:
         """Return U times the sampler's."""
         return self.resample * self.sampler.spent(memory, steps)
 

@@ -165,7 +165,7 @@ class DPS(Sampler[Memory]):
         """Evaluations per step in units of the guided model's, which are two of the network's."""
         return 1 + self.sampler.evaluations / 2
 
-    def spent(self, memory: Memory, steps: int) -> float:
+    def counted(self, memory: Memory, steps: int) -> float:
         """Return one per step, and the sampler's, of which two make one of the guided model's."""
         return steps + self.sampler.spent(memory, steps) / 2
 

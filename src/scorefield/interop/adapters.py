@@ -168,6 +168,6 @@ class Scheduled(Process):
     t_min: float = 0.0
     t_max: float = 1.0
 
-    def alpha_sigma(self, t: Float[Tensor, "*b"]) -> tuple[Float[Tensor, "*b"], Float[Tensor, "*b"]]:
+    def alpha_sigma(self, t: Time) -> tuple[Float[Tensor, "*b"], Float[Tensor, "*b"]]:
         """Return the schedule's α and σ."""
-        return self.schedule(t)
+        return self.schedule(self.at(t))

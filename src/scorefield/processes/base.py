@@ -10,10 +10,8 @@ noise-to-signal ratio where that has a formula; drift, diffusion and prior are d
 """
 
 import abc
-from collections.abc import Callable
 from contextlib import nullcontext
-from functools import wraps
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -41,12 +39,6 @@ class Process(ByValue, abc.ABC):
     t_max: float
     stationary_std: ClassVar[float | None] = None
 
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        for name in ("alpha_sigma", "time"):
-            if name in cls.__dict__:
-                setattr(cls, name, _of_numbers(cls.__dict__[name], name))
-
     def at(self, t: Tensor | float) -> Time:
         """Return a time as a tensor; a tensor, as samplers give, is not looked into, which would wait for its device.
 
@@ -62,16 +54,30 @@ class Process(ByValue, abc.ABC):
         return time
 
     @abc.abstractmethod
-    def alpha_sigma(self, t: Time) -> tuple[Time, Time]:
-        """Return (α_t, σ_t)."""
+    def alpha_sigma(self, t: Time | float) -> tuple[Time, Time]:
+        """Return (α_t, σ_t); those of this package take numbers, too, by `at`."""
 
-    def time(self, ratio: Time) -> Time:
-        """Return the t at which σ_t / α_t = ``ratio``: the inverse of `ratio`, by bisection where a process does not state it.
+    def time(self, ratio: Time | float) -> Time:
+        """Return the t at which σ_t / α_t = ``ratio``: the `inverse` of `ratio`, by bisection where a process does not state it.
 
         For ratios beyond the process's ends bisection returns the nearer end.
 
-        Cost: 100 evaluations of α and σ.
+        Cost: of bisection, 100 evaluations of α and σ.
+
+        Raises:
+            ConfigError: a number that is no noise level.
         """
+        if not isinstance(ratio, Tensor) and not as_number(ratio) > 0:
+            raise ConfigError(f"a noise level σ/α must be a positive number; received {ratio!r:.80}")
+        ratio = as_time(ratio)
+        stated = self.inverse(ratio)
+        return self._bisected(ratio) if stated is None else stated
+
+    def inverse(self, ratio: Time) -> Time | None:
+        """Return the t at which σ_t / α_t = ``ratio`` where there is a formula for it; None where there is none."""
+
+    def _bisected(self, ratio: Time) -> Time:
+        """Return that t by bisection."""
         wanted = ratio.double()
         low, high = torch.full_like(wanted, self.t_min), torch.full_like(wanted, self.t_max)
         for _ in range(_HALVINGS):
@@ -80,12 +86,12 @@ class Process(ByValue, abc.ABC):
             low, high = torch.where(below, middle, low), torch.where(below, high, middle)
         return high.to(ratio)
 
-    def ratio(self, t: Time) -> Time:
+    def ratio(self, t: Time | float) -> Time:
         """Return the noise-to-signal ratio σ_t / α_t, increasing in t; the σ of Karras et al. (2022)."""
-        alpha, sigma = self.alpha_sigma(t)
+        alpha, sigma = self.alpha_sigma(self.at(t))
         return sigma / alpha
 
-    def drift_diffusion(self, t: Time) -> tuple[Time, Time]:
+    def drift_diffusion(self, t: Time | float) -> tuple[Time, Time]:
         """Return (f, g) of dx = f x dt + g dw; at t = 0 their limits, where a process has no noise there."""
 
         def logs(t: Tensor) -> tuple[Tensor, Tensor]:
@@ -107,25 +113,11 @@ class Process(ByValue, abc.ABC):
         alpha, sigma = self.alpha_sigma(self.at(t))
         return like(alpha, x0) * x0 + like(sigma, x0) * z
 
-    def prior_std(self, t: Time) -> Time:
+    def prior_std(self, t: Time | float) -> Time:
         """Return the standard deviation of the Gaussian that stands for p_t when nothing is known of the data.
 
         σ_t, or the stationary standard deviation where the process has one.
         """
         if self.stationary_std is None:
-            return self.alpha_sigma(t)[1]
+            return self.alpha_sigma(self.at(t))[1]
         return torch.full_like(self.at(t), self.stationary_std)
-
-
-def _of_numbers(method: Callable[[Any, Tensor], Any], name: str) -> Callable[[Any, Tensor | float], Any]:
-    """Return a method of a process, of times or of noise levels, that takes numbers, too."""
-
-    @wraps(method)
-    def taking(self: Process, a: Tensor | float) -> object:
-        if isinstance(a, Tensor):
-            return method(self, a)
-        if name == "time" and not as_number(a) > 0:
-            raise ConfigError(f"a noise level σ/α must be a positive number; received {a!r:.80}")
-        return method(self, as_time(a) if name == "time" else self.at(a))
-
-    return taking

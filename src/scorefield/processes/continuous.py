@@ -34,11 +34,12 @@ class VE(Process):
     def _log_range(self) -> float:
         return math.log(self.sigma_max / self.sigma_min)
 
-    def alpha_sigma(self, t: Time) -> tuple[Time, Time]:
+    def alpha_sigma(self, t: Time | float) -> tuple[Time, Time]:
         """Return (1, σ_min (σ_max/σ_min)^t)."""
+        t = self.at(t)
         return torch.ones_like(t), self.sigma_min * torch.exp(t * self._log_range)
 
-    def time(self, ratio: Time) -> Time:
+    def inverse(self, ratio: Time) -> Time:
         """Return log(ratio/σ_min) / log(σ_max/σ_min)."""
         return torch.log(ratio / self.sigma_min) / self._log_range
 
@@ -63,11 +64,12 @@ class EDM(Process):
         object.__setattr__(self, "t_min", self.sigma_min)
         object.__setattr__(self, "t_max", self.sigma_max)
 
-    def alpha_sigma(self, t: Time) -> tuple[Time, Time]:
+    def alpha_sigma(self, t: Time | float) -> tuple[Time, Time]:
         """Return (1, t)."""
+        t = self.at(t)
         return torch.ones_like(t), t
 
-    def time(self, ratio: Time) -> Time:
+    def inverse(self, ratio: Time) -> Time:
         """Return the ratio itself."""
         return ratio
 
@@ -90,12 +92,13 @@ class PowerVE(Process):
         increasing("1", 1.0, "base", self.base)
         increasing("t_min", self.t_min, "t_max", self.t_max)
 
-    def alpha_sigma(self, t: Time) -> tuple[Time, Time]:
+    def alpha_sigma(self, t: Time | float) -> tuple[Time, Time]:
         """Return (1, √((base^{2t} − 1) / (2 ln base)))."""
+        t = self.at(t)
         rate = 2 * math.log(self.base)
         return torch.ones_like(t), torch.sqrt(torch.expm1(rate * t) / rate)
 
-    def time(self, ratio: Time) -> Time:
+    def inverse(self, ratio: Time) -> Time:
         """Return log(1 + 2 ln(base) ratio²) / (2 ln base)."""
         rate = 2 * math.log(self.base)
         return torch.log1p(rate * ratio**2) / rate
@@ -139,12 +142,12 @@ class VP(_LinearBeta):
     The continuum of DDPM (Song et al. 2021, Eq. 11 and appendix C).
     """
 
-    def alpha_sigma(self, t: Time) -> tuple[Time, Time]:
+    def alpha_sigma(self, t: Time | float) -> tuple[Time, Time]:
         """Return (e^{−½B}, √(1 − e^{−B})) with B = ∫₀ᵗ β."""
-        total = self.integrated_beta(t)
+        total = self.integrated_beta(self.at(t))
         return torch.exp(-0.5 * total), torch.sqrt(-torch.expm1(-total))
 
-    def time(self, ratio: Time) -> Time:
+    def inverse(self, ratio: Time) -> Time:
         """Return t from B = log(1 + ratio²)."""
         return self.time_of(torch.log1p(ratio**2))
 
@@ -153,12 +156,12 @@ class VP(_LinearBeta):
 class SubVP(_LinearBeta):
     """Sub-VP: the α of `VP` with σ = 1 − α², always below VP's noise (Song et al. 2021, Eq. 12 and appendix C)."""
 
-    def alpha_sigma(self, t: Time) -> tuple[Time, Time]:
+    def alpha_sigma(self, t: Time | float) -> tuple[Time, Time]:
         """Return (e^{−½B}, 1 − e^{−B}) with B = ∫₀ᵗ β."""
-        total = self.integrated_beta(t)
+        total = self.integrated_beta(self.at(t))
         return torch.exp(-0.5 * total), -torch.expm1(-total)
 
-    def time(self, ratio: Time) -> Time:
+    def inverse(self, ratio: Time) -> Time:
         """Return t from B = 2 asinh(ratio/2): the ratio 1/α − α is 2 sinh(B/2)."""
         return self.time_of(2 * torch.asinh(0.5 * ratio))
 
@@ -182,10 +185,11 @@ class RectifiedFlow(Process):
         increasing("t_min", self.t_min, "t_max", self.t_max)
         increasing("t_max", self.t_max, "1", 1.0)
 
-    def alpha_sigma(self, t: Time) -> tuple[Time, Time]:
+    def alpha_sigma(self, t: Time | float) -> tuple[Time, Time]:
         """Return (1 − t, t)."""
+        t = self.at(t)
         return 1 - t, t
 
-    def time(self, ratio: Time) -> Time:
+    def inverse(self, ratio: Time) -> Time:
         """Return ratio/(1 + ratio)."""
         return ratio / (1 + ratio)

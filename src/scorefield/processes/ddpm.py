@@ -63,15 +63,16 @@ class DDPM(Process):
         ends = self.beta_min ** (1 / power), self.beta_max ** (1 / power)
         return torch.linspace(*ends, self.levels, dtype=torch.float64) ** power
 
-    def alpha_sigma(self, t: Time) -> tuple[Time, Time]:
+    def alpha_sigma(self, t: Time | float) -> tuple[Time, Time]:
         """Return (1/√(1 + ρ²), ρ/√(1 + ρ²))."""
+        t = self.at(t)
         table = there(self.log_ratios, t)
         place = t * (len(table) - 1)
         below = place.detach().floor().clamp(0, len(table) - 2).long()
         log_ratio = torch.lerp(table[below], table[below + 1], place - below)
         return torch.rsqrt(1 + torch.exp(2 * log_ratio)), torch.rsqrt(1 + torch.exp(-2 * log_ratio))
 
-    def time(self, ratio: Time) -> Time:
+    def inverse(self, ratio: Time) -> Time:
         """Return the t at which the interpolated ln ρ is ln(ratio)."""
         table, wanted = there(self.log_ratios, ratio), torch.log(ratio)
         below = (torch.searchsorted(table, wanted.detach().contiguous()) - 1).clamp(0, len(table) - 2)

@@ -119,7 +119,7 @@ class AdaptiveSDE(Sampler[Walk]):
             "the SDE's step size shrank to nothing, or it took too many steps; loosen rtol and atol, or check the model"
         )
 
-    def spent(self, memory: Walk, steps: int) -> float:
+    def counted(self, memory: Walk, steps: int) -> float:
         """Return the mean over samples."""
         return memory.used.mean().item()
 

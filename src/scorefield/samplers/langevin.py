@@ -144,7 +144,7 @@ class MALA(Sampler[MetropolisChain]):
             evaluations=here.evaluations + 1,
         )
 
-    def spent(self, memory: MetropolisChain, steps: int) -> float:
+    def counted(self, memory: MetropolisChain, steps: int) -> float:
         """Return the evaluations that were made."""
         return memory.evaluations
 

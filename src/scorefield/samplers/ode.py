@@ -111,6 +111,6 @@ class AdaptiveODE(Sampler[Float[Tensor, " b"]]):
         y, used = integrate(probability_flow(model), x / step.alpha_t, *ends, rtol=self.rtol, atol=self.atol)
         return step.alpha_s * y, used if memory is None else memory + used
 
-    def spent(self, memory: Float[Tensor, " b"], steps: int) -> float:
+    def counted(self, memory: Float[Tensor, " b"], steps: int) -> float:
         """Return the mean over samples."""
         return memory.mean().item()

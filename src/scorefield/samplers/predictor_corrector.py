@@ -41,7 +41,7 @@ class PredictorCorrector(Sampler[tuple[Corrected, Predicted]], Generic[Predicted
         """The sum of the two."""
         return self.predictor.evaluations + self.corrector.evaluations
 
-    def spent(self, memory: tuple[Corrected, Predicted], steps: int) -> float:
+    def counted(self, memory: tuple[Corrected, Predicted], steps: int) -> float:
         """Return what the two have spent."""
         corrected, predicted = memory
         return self.corrector.spent(corrected, steps) + self.predictor.spent(predicted, steps)

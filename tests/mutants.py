@@ -236,7 +236,7 @@ MUTANTS = [
     ),
     Mutant("finiteness: a sum is always well", "_watch.py", "and torch.isfinite(x.sum())", "and x.sum() is not None"),
     Mutant("bits: a byte told by a later one", "likelihood/neighbours.py", "(-1, 1), (0, -2)", "(1, -1), (0, -2)"),
-    Mutant("bits: trust in bytes that are not likely", "likelihood/decoder.py", "w * probable", "w"),
+    Mutant("bits: trust in bytes that are not likely", "likelihood/trust.py", "w * probable", "w"),
     Mutant(
         "classifiers: tested on what they learnt",
         "metrics/classifier_test.py",
@@ -248,7 +248,14 @@ MUTANTS = [
     Mutant("averages: shares that need not add up", "training/posthoc.py", "_WHOLE = 1e3", "_WHOLE = 0.0"),
     Mutant("bits: pseudocounts drawn", "likelihood/decoder.py", "choose, self._seen()", "choose, self.table"),
     Mutant("bits: waves that catch up with a neighbour", "likelihood/neighbours.py", "SLANT = 2", "SLANT = 1"),
-    Mutant("bits: a draw deaf to its neighbours", "likelihood/decoder.py", "j, likely * boost)", "j, likely)"),
+    Mutant("bits: a draw deaf to its neighbours", "likelihood/decoder.py", "(-1, byte, self", "(-1, byte, 0 * self"),
+    Mutant(
+        "bits: a network that is not asked",
+        "likelihood/decoder.py",
+        "counted if self.network is None",
+        "counted if True",
+    ),
+    Mutant("bits: a network that sees what comes", "likelihood/byte_network.py", "if i <= 0 and", "if"),
     Mutant(
         "bits: samples finished without noise",
         "likelihood/decoder.py",
@@ -286,8 +293,8 @@ MUTANTS = [
         "w << np.uint64(63 - PRECISION)",
         "w << np.uint64(64 - PRECISION)",
     ),
-    Mutant("bits: trust not learnt", "likelihood/decoder.py", "in range(_ITERATIONS)", "in range(1)"),
-    Mutant("bits: trust without context", "likelihood/decoder.py", "w = row[context]", "w = row[0 * context]"),
+    Mutant("bits: trust not learnt", "likelihood/trust.py", "in range(_ITERATIONS)", "in range(1)"),
+    Mutant("bits: trust without context", "likelihood/trust.py", "w = row[context]", "w = row[0 * context]"),
     Mutant("bound: half the integral", "likelihood/bits.py", "* (high - low) / levels", "* (high - low) / levels / 2"),
     Mutant(
         "bound: no price of the prior",

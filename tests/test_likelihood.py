@@ -1,7 +1,11 @@
 """Likelihoods of exact models equal the analytic log densities: with solver error and prior mismatch told apart."""
 
+import functools
 import math
+from collections.abc import Callable
+from copy import copy
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -32,6 +36,7 @@ from scorefield import (
     sample,
     variational_bound,
 )
+from scorefield.likelihood.byte_network import _BEFORE
 from scorefield.likelihood.neighbours import _PLACES, SLANT
 
 MIXTURE = GaussianMixture([[-1.0, 0.5], [1.5, 0.0]], [0.3, 0.5], [0.4, 0.6])
@@ -248,12 +253,14 @@ def test_a_decoder_at_more_noise_gives_a_bound():
 
 
 @pytest.mark.promise("D10")
+@pytest.mark.parametrize("steps", [0, 1])
 @pytest.mark.parametrize("size", [(1, 2), (2, 1)])
-def test_the_decoder_is_a_distribution_over_all_images(size: tuple[int, int]):
-    """Of two pixels there are 65536 images, and their probabilities given one z add up to 1."""
+def test_the_decoder_is_a_distribution_over_all_images(size: tuple[int, int], steps: int):
+    """Of two pixels there are 65536 images, and their probabilities given one z add up to 1; with a network, too."""
     images = pictures(16)[..., :1].repeat(1, 1, 1, 2).reshape(-1, 1, 2, 2)[..., : size[0], : size[1]]
     model = Exact(Empirical((images.double() + 0.5) / 256), VE(0.001, 10.0))
     decoder = ByteDecoder(model, images.repeat(20, 1, 1, 1), ratio=0.3)
+    decoder = decoder.with_network(images, steps=steps, width=8) if steps else decoder
     z, _ = decoder.noised(images[:1], seed=0)
     every = torch.cartesian_prod(torch.arange(256), torch.arange(256)).to(torch.uint8).reshape(-1, 1, *size)
     total = decoder.log_prob(every, z.expand(len(every), -1, -1, -1)).exp().sum().item()
@@ -273,6 +280,41 @@ def striped(broken: float = 0.0) -> ByteDecoder:
     return ByteDecoder(model, stripes(10_000, seed=0, broken=broken), ratio=0.05)
 
 
+def parities(count: int, seed: int) -> torch.Tensor:
+    """Return images of 4x4 bytes, dark or bright, in which an even number of every four neighbours is bright."""
+    bright = torch.randint(0, 2, (2, count, 1, 4), generator=torch.Generator().manual_seed(seed))
+    return (60 + 130 * (bright[0].unsqueeze(-1) ^ bright[1].unsqueeze(-2))).to(torch.uint8)
+
+
+def kept(images: torch.Tensor) -> float:
+    """Return the share of four neighbours of which an even number is bright."""
+    bright = (images > 125).long()
+    return (1 - bright.diff(dim=2).diff(dim=3).abs() % 2).double().mean().item()
+
+
+@functools.cache
+def learned(steps: int = 150) -> ByteDecoder:
+    """Return a decoder of parities, of a model that knows nothing of neighbours, with a network."""
+    model = Exact(Gaussian(torch.full((1, 4, 4), 0.5), 0.3**2), VE(0.001, 10.0))
+    decoder = ByteDecoder(model, parities(2000, seed=0), ratio=1.0)
+    return decoder.with_network(parities(2000, seed=0), steps=steps, width=64)
+
+
+def test_a_network_learns_what_counts_cannot_say():
+    """Which of two bytes makes a fourth neighbour even: on other images, in bits, in what is drawn, and in what is stored."""
+    decoder, images = learned(), parities(200, seed=1)
+    counted = copy(decoder)
+    counted.network = None
+    z, _ = decoder.noised(images, seed=2)
+    before, after = (-each.log_prob(images, z).mean().item() / math.log(2) / 16 for each in (counted, decoder))
+    assert 7 / 16 < after < 0.55 < 0.65 < before
+    u = torch.rand(z.shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    assert kept(decoder.draw(z, u)) > 0.9
+    assert kept(counted.draw(z, u)) < 0.8
+    again = ByteDecoder.stored(decoder.model, decoder.tensors)
+    assert torch.allclose(again.log_prob(images, z), decoder.log_prob(images, z), rtol=1e-6, atol=0)
+
+
 def test_no_byte_is_told_by_one_decoded_later():
     """What the images of all last bytes have together is the probability of the others, which noise on the last pixel cannot change."""
     decoder = striped()
@@ -286,8 +328,9 @@ def test_no_byte_is_told_by_one_decoded_later():
     assert abs(one - two) < 1e-9
 
 
-def test_bytes_drawn_in_waves_are_those_drawn_row_by_row():
-    decoder = striped(broken=0.3)
+@pytest.mark.parametrize("of", [partial(striped, broken=0.3), learned])
+def test_bytes_drawn_in_waves_are_those_drawn_row_by_row(of: Callable[[], ByteDecoder]):
+    decoder = of()
     z, _ = decoder.noised(stripes(50, seed=1, broken=0.3), seed=2)
     u = torch.rand(z.shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
 
@@ -296,7 +339,9 @@ def test_bytes_drawn_in_waves_are_those_drawn_row_by_row():
         return (total <= u[..., i, j].unsqueeze(-1) * total[..., -1:]).sum(-1)
 
     assert torch.equal(decoder.draw(z, u), decoder.in_order(z, choose, decoder._seen()))
-    assert (SLANT * _PLACES[..., 0] + _PLACES[..., 1] < 0).all()  # whatever a pixel asks is in an earlier wave
+    for asked in (_PLACES, _BEFORE):
+        assert (SLANT * asked[..., 0] + asked[..., 1] < 0).all()  # whatever a pixel asks is in an earlier wave
+        assert (asked[..., 0] * 100 + asked[..., 1] < 0).all()  # and in an earlier row, or to the left
 
 
 def test_a_grey_repeated_is_paid_for_once():

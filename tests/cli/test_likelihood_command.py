@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from scorefield._noise import derive_seed
 from scorefield.cli.main import main
 from scorefield.data import digits
-from scorefield.evaluation import likelihood_of
-from scorefield.likelihood import bits_per_dim
+from scorefield.evaluation import likelihood_of, real_data
+from scorefield.likelihood import bits_per_dim, variational_bound
 from scorefield.metrics import Estimate
 from scorefield.pretrained import load_model
 
@@ -31,6 +32,11 @@ def test_images_are_told_in_bits_by_both_dequantisations(capsys: pytest.CaptureF
         assert f"{way} dequantisation" in row["dequantisation"].lower()
     bound = found["variational"]
     assert bound["n"] == 4
+    loaded = load_model(run)
+    images = real_data(loaded.config.data, loaded.event, 4).reference.x
+    assert loaded.byte_decoder is not None
+    own = variational_bound(loaded.model, images, loaded.byte_decoder, seed=derive_seed(0, "bound", 0))
+    assert bound["value"] == pytest.approx(own.mean().item(), rel=1e-5)
     assert bound["low"] < found["gaussian"]["high"]
     assert found["gaussian"]["low"] < bound["high"]
     assert main(["likelihood", run, "-n", "4"]) == 0

@@ -80,7 +80,8 @@ def held_out(
     steps = -(-parts_of(data, n) // parallel.world)
     each = kept.enter_context(shared(parallel, base, loaded, {"n": n, "seed": seed}, data.reference.x))
     with Progress(steps, f"likelihood of {n} example{'s'[: n != 1]}", show=parallel.rank == 0) as progress:
-        return (bits if data.in_bytes else nats)(loaded.model, data, n, seed, progress.advance, each)
+        asked = loaded.model, data, n, seed, progress.advance, each
+        return bits(*asked, loaded.byte_decoder) if data.in_bytes else nats(*asked)
 
 
 def _held_out(

@@ -10,6 +10,7 @@ from pydantic import (
     AfterValidator,
     Field,
     NonNegativeFloat,
+    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     create_model,
@@ -62,6 +63,8 @@ class TrainConfig(_Minimise):
         checkpoint_every: steps between two checkpoints.
         sample_every: steps between two pictures of samples.
         keep: how many of the newest checkpoints stay on disk.
+        decoder_steps: at the end, steps in which a network learns which 8-bit image is behind one that is denoised
+            (`scorefield.likelihood.ByteDecoder.with_network`); 0 leaves that to counts.
     """
 
     epochs: PositiveFloat | None = None
@@ -72,6 +75,7 @@ class TrainConfig(_Minimise):
     checkpoint_every: PositiveInt = 500
     sample_every: PositiveInt = 2_000
     keep: PositiveInt = 3
+    decoder_steps: NonNegativeInt = 0
 
     def build(self, seed: int, guide_step: int | None = None) -> Optimization:
         """Return the optimisation settings."""

@@ -38,6 +38,7 @@ def bits(
     seed: int,
     on_part: Callable[[], object] = lambda: None,
     each: Each = in_turn,
+    decoder: ByteDecoder | None = None,
 ) -> dict[str, Any]:
     """Return the bits per dimension of n held-out images, by both ways to fill the gaps between bytes, and a bound on those of all of them.
 
@@ -48,11 +49,13 @@ def bits(
         seed: of all noise.
         on_part: called when this process has done a part.
         each: computes the parts, in this process or shared with others (`scorefield.training.Parts.each`).
+        decoder: of the model's bytes; without, one that counts in the training images.
     """
     every = data.reference.x.to(home(model))
     parts, bounded = every[:n].split(_AT_ONCE), every.split(_BOUNDED)
-    counted = data.train.x[:_COUNTED].to(every.device)
-    decoder = ByteDecoder(model, counted, seed=derive_seed(seed, "decoder"))
+    if decoder is None:
+        counted = data.train.x[:_COUNTED].to(every.device)
+        decoder = ByteDecoder(model, counted, seed=derive_seed(seed, "decoder"))
     found: dict[str, Any] = {"held_out": data.held_out, "n": sum(map(len, parts))}
     for name, given in (("uniform", None), ("gaussian", decoder)):
 

@@ -13,7 +13,7 @@ BEFORE = ((0, -1), (-1, 0), (-1, -1), (-1, 1), (0, -2), (-2, 0))
 CONTEXTS = 12
 MARGIN = 2 * max(-offset for place in BEFORE for offset in place)
 SLANT = 2  # no neighbour is in a row above and as many columns on for each
-_WHITE = 250
+WHITE = 250
 # From a pixel to each of them, to the one as far beyond it, to a pixel beside, and from there the same way.
 _TO = torch.tensor(BEFORE)
 _BESIDE = torch.tensor([(-1, 0) if down == 0 else (0, -1) for down, _ in BEFORE])
@@ -35,14 +35,21 @@ def as_planes(x: Tensor) -> Tensor:
 
 def framed(planes: Int64[Tensor, "b c h w"]) -> Int64[Tensor, "b c h w"]:
     """Return images within the margin that neighbours reach into; beyond the edges bytes are 0."""
-    return F.pad(planes, (MARGIN, MARGIN, MARGIN, 0))
+    return F.pad(planes, (MARGIN,) * 4)
 
 
 def neighbours(padded: Int64[Tensor, "b c h w"], i: Int64[Tensor, " p"], j: Int64[Tensor, " p"]) -> Neighbour:
     """Return the neighbours of pixels in rows i and columns j of an image within its margin, along a last axis."""
+    return _seen(*at(padded, i, j, _PLACES).unbind(-2))
+
+
+def at(
+    padded: Int64[Tensor, "b c h w"], i: Int64[Tensor, " p"], j: Int64[Tensor, " p"], places: Int64[Tensor, "*k 2"]
+) -> Int64[Tensor, "b c p *k"]:
+    """Return the pixels that lie rows and columns away from those in rows i and columns j of an image within its margin."""
     width = padded.shape[-1]
-    there = ((MARGIN + i) * width + MARGIN + j)[:, None, None] + _PLACES @ torch.tensor([width, 1])
-    return _seen(*padded.flatten(-2)[..., there].unbind(-2))
+    away = places @ torch.tensor([width, 1])
+    return padded.flatten(-2)[..., ((MARGIN + i) * width + MARGIN + j).view(-1, *[1] * away.ndim) + away]
 
 
 def waves(height: int, width: int, slant: int) -> Iterator[tuple[Int64[Tensor, " p"], Int64[Tensor, " p"]]]:
@@ -71,5 +78,5 @@ def all_neighbours(bytes_: Int64[Tensor, "b *d"]) -> list[Neighbour]:
 
 def _seen(byte: Tensor, beyond: Tensor, beside: Tensor, along: Tensor) -> Neighbour:
     """Return a neighbour: what it is, whether it goes on beyond, and whether what is beside goes the same way."""
-    kind = (byte > 0).long() + (byte >= _WHITE).long()
+    kind = (byte > 0).long() + (byte >= WHITE).long()
     return Neighbour(byte, 4 * kind + 2 * (beyond == byte).long() + (beside == along).long())

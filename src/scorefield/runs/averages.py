@@ -65,8 +65,11 @@ class Averages:
         """
         if len(self.data.event) != 3 or self.data.x.dtype != torch.uint8:
             return None
-        model = self.model(ema)
-        return None if model is None else ByteDecoder(model, self.data.x[:_LEARNT].to(self.device))
+        model, steps = self.model(ema), self.config.train.decoder_steps
+        if model is None:
+            return None
+        decoder = ByteDecoder(model, self.data.x[:_LEARNT].to(self.device))
+        return decoder.with_network(self.data.x, steps=steps) if steps else decoder
 
     def _built(self, weights: Weights) -> ScoreModel:
         """Return the run's model with weights of its own."""

@@ -1,0 +1,104 @@
+"""A network that corrects what a byte decoder counts, by all bytes nearby that are known already and the image denoised around them."""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from scorefield._noise import seeded
+from scorefield._tensors import recording
+from scorefield.likelihood.cells import BYTES
+from scorefield.likelihood.neighbours import SLANT, WHITE, at
+
+_REACH = 4  # pixels to each side that the network sees
+_NEAR = [(i, j) for i in range(-_REACH, _REACH + 1) for j in range(-_REACH, _REACH + 1)]
+_AROUND = torch.tensor(_NEAR)
+# Decoded before, row by row and in waves.
+_BEFORE = torch.tensor([(i, j) for i, j in _NEAR if i <= 0 and SLANT * i + j < 0])
+_KNOWN = torch.tensor([_NEAR.index((i, j)) for i, j in _BEFORE.tolist()])
+_FEATURES = len(_AROUND) + 4 * len(_BEFORE)
+_CENTRE = _NEAR.index((0, 0))
+_FINE, _STEEP = 16, 8  # differences from the denoised image are small
+
+_RATE = 3e-3
+
+Logits = Float[Tensor, "*n 256"]
+Examples = tuple[Float[Tensor, "n f"], Logits, Int64[Tensor, " n"]]
+"""What is seen of pixels, how probable each byte is by counts, in logarithms, and which byte it is."""
+
+
+class Pixels(NamedTuple):
+    """Pixels in rows i and columns j of images within their margins: of the bytes known so far, and denoised, in bytes."""
+
+    bytes_: Int64[Tensor, "b c h w"]
+    denoised: Int64[Tensor, "b c h w"]
+    i: Int64[Tensor, " p"]
+    j: Int64[Tensor, " p"]
+
+
+class ByteNetwork(nn.Module):
+    """Logits of every byte, added to log P(byte | D, bytes before).
+
+    It sees the denoised image within four pixels, and of the bytes before among these the value, how far it lies from the denoised one,
+    and whether it is 0 or white. What it says of neighbouring bytes alike is the exponent of a Gaussian around the denoised value.
+
+    Args:
+        width: of its three hidden layers.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = nn.Linear(_FEATURES, width)
+        self.hidden = nn.ModuleList(nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width)) for _ in range(2))
+        self.last = nn.Linear(width, BYTES)
+        self.bell = nn.Linear(width, 2)
+        for layer in (self.last, self.bell):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, features: Float[Tensor, "*n f"]) -> Logits:
+        """Return the logits of pixels, from what `seen` returns."""
+        h = F.silu(self.first(features))
+        for layer in self.hidden:
+            h = h + F.silu(layer(h))
+        shift, width = self.bell(h).split(1, -1)
+        away = _FINE * (torch.arange(BYTES) / (BYTES - 1) - features[..., _CENTRE, None])
+        return self.last(h) + shift * away - F.softplus(width - 3) * away**2 / 4
+
+
+def seen(pixels: Pixels) -> Float[Tensor, "b c p f"]:
+    """Return what the network sees of pixels."""
+    bytes_, denoised, i, j = pixels
+    around = at(denoised, i, j, _AROUND).float() / (BYTES - 1)
+    known = at(bytes_, i, j, _BEFORE)
+    value = known.float() / (BYTES - 1)
+    residual = _STEEP * (value - around[..., _KNOWN])
+    return torch.cat([around, value, residual, (known == 0).float(), (known >= WHITE).float()], -1)
+
+
+def learned(width: int, draw: Callable[[int], Examples], steps: int, seed: int) -> ByteNetwork:
+    """Return a network that has learned to make bytes most probable, from the examples of every step."""
+    with seeded(seed):
+        network = ByteNetwork(width)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=_RATE, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, total_steps=steps + 1, pct_start=0.1)
+    with recording():
+        for step in range(steps):
+            features, log_p, byte = draw(step)
+            loss = F.cross_entropy(log_p + network(features), byte, reduction="sum") / max(1, len(byte))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+    return network.requires_grad_(False)
+
+
+def restored(weights: Mapping[str, Tensor]) -> ByteNetwork:
+    """Return the network of stored weights."""
+    with seeded(0):
+        network = ByteNetwork(len(weights["first.weight"]))
+    network.load_state_dict(weights)
+    return network.requires_grad_(False)

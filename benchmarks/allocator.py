@@ -10,7 +10,6 @@ from benchmarks.timing import Row, compare, in_turn_apart
 from benchmarks.training import BATCH, stepper
 from scorefield import sample
 from scorefield.cli.memory import keep_freed
-from scorefield.loaded import guided
 from scorefield.pretrained import load_model
 
 STEPS = 10  # of training, in one measurement
@@ -42,7 +41,7 @@ def train() -> None:
 def _drawing() -> Callable[[], object]:
     loaded = load_model("mnist", precision="auto")
     sampler, times = loaded.config.sampling.build(loaded.model.process)
-    model = guided(loaded)
+    model = loaded.steered()
     return lambda: sample(model, sampler, (DRAWN, *loaded.event), grid=times)
 
 

@@ -27,7 +27,7 @@ from benchmarks.training import CONFIG
 from scorefield import sample
 from scorefield.config import RunConfig, merge, read_yaml, validate
 from scorefield.data import Batches, Dataset, mnist
-from scorefield.loaded import LoadedModel, guided, lowered
+from scorefield.loaded import LoadedModel, lowered
 from scorefield.metrics import evaluate
 from scorefield.models import ScoreModel
 from scorefield.networks import UNet
@@ -180,7 +180,7 @@ def measure(config: RunConfig, state: TrainState, n: int) -> dict[str, Any]:
         loaded = lowered(loaded)
     sampler, times = config.sampling.build(model.process)
     began = time.perf_counter()
-    drawn = sample(guided(loaded), sampler, (n, 1, 28, 28), grid=times, batch_size=250)
+    drawn = sample(loaded.steered(), sampler, (n, 1, 28, 28), grid=times, batch_size=250)
     seconds = round(time.perf_counter() - began, 1)
     cost = {"parameters": loaded.parameters, "evaluations": drawn.evaluations, "sampling_seconds": seconds}
     return {**quality(drawn.x.cpu(), n), **cost}

@@ -1,35 +1,16 @@
-"""Tables of choosing that are measured here: what samplers declare, and what a budget buys on an exact score and on a learned one."""
+"""Tables of choosing: what samplers declare, and what results/budgets.json holds of what a budget buys on three scores."""
 
+import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from generate.drawing import save_table
-from scorefield import (
-    DSM,
-    MLP,
-    VE,
-    AdaptiveODE,
-    AnnealedLangevin,
-    Denoiser,
-    DPMpp2M,
-    Exact,
-    GaussianMixture,
-    Grid,
-    Karras,
-    Ladder,
-    LogNormal,
-    LogSNR,
-    Sampler,
-    ScoreModel,
-    edm_weight,
-    energy_distance,
-    fit,
-    geometric,
-    sample,
-)
+from generate.tables import RESULTS
+from scorefield import VE, AdaptiveODE, AnnealedLangevin, Exact, GaussianMixture, LogSNR, Sampler
 from scorefield.config.rooms import SAMPLER
 from scorefield.config.sampling import SamplingConfig
 from scorefield.grids import steps_of
@@ -38,23 +19,17 @@ from scorefield.samplers import AdaptiveSDE
 
 RING = GaussianMixture.ring()
 PROCESS = VE(0.01, 20.0)
-DRAWS = 3000
-BUDGETS = (4, 8, 16, 32, 64)
 _SPACE = "\N{NO-BREAK SPACE}"
 _NEEDED = {"ddim": {"eta": 0.5}, "langevin": {"step_size": 0.01}, "mala": {"step_size": 0.01}}
 """Settings of samplers that need some, or of which more is to be seen than by default."""
 
 
 def write(folder: Path) -> None:
-    """Measure and write."""
+    """Make the tables."""
     _declared(folder)
-    _budget(folder)
-
-
-def _everyone() -> list[tuple[Sampler, str]]:
-    """Return a sampler of every kind, and the kind of grid that is usual for it."""
-    usual = [SamplingConfig(sampler={"kind": kind, **_NEEDED.get(kind, {})}) for kind in SAMPLER.makers]  # pyright: ignore[reportArgumentType, reportCallIssue]
-    return [(chosen.sampler.build(), chosen.grid.kind) for chosen in usual]
+    found = json.loads((RESULTS / "budgets.json").read_text())
+    for part, file in {"exact": "budget", "learned": "budget_learned", "mnist": "budget_mnist"}.items():
+        _bought(folder, file, found[part]["rows"])
 
 
 class _Counting:
@@ -74,7 +49,9 @@ class _Counting:
 def _declared(folder: Path) -> None:
     """Evaluations and order as the classes state them, and whether a step draws noise."""
     rows = []
-    for sampler, _ in _everyone():
+    for kind in SAMPLER.makers:
+        named: Any = {"kind": kind, **_NEEDED.get(kind, {})}
+        sampler: Sampler = SamplingConfig(sampler=named).sampler.build()  # pyright: ignore[reportCallIssue]  a grid follows
         noise: Any = _Counting()
         exact, times = Exact(RING, PROCESS), LogSNR(2).times(PROCESS)
         memory, x = None, torch.ones(1, 2)
@@ -96,43 +73,21 @@ def _name(sampler: Sampler) -> str:
     return f"{name}(repeats={sampler.repeats})" if isinstance(sampler, AnnealedLangevin) else name
 
 
-def _budget(folder: Path) -> None:
-    """Energy distance to the truth after equal numbers of evaluations, on the exact score and on a learned one."""
-    torch.manual_seed(0)
-    learned = Denoiser(MLP(dim=2), PROCESS, sigma_data=2.8)
-    fit(learned, RING, DSM(LogNormal(-0.7, 1.5), edm_weight(2.8)), steps=4000, learning_rate=3e-3)
-    _bought(folder, "budget", Exact(RING, PROCESS))
-    _bought(folder, "budget_learned", learned)
+def _bought(folder: Path, file: str, stored: dict[str, dict[str, dict[str, float]]]) -> None:
+    """Show what each sampler made of each budget, and say it in words."""
+    found = {name: {budget: Estimate(**at) for budget, at in by.items()} for name, by in stored.items()}
+    shown, real = (_hundredths, "training digits") if file == "budget_mnist" else (_thousandths, "exact sampling")
+    alone = found.pop("truth")
+    rows = [[real, *map(shown, alone.values())]]
+    rows += [[f"`{name}`", *map(shown, by.values())] for name, by in found.items()]
+    save_table(folder, file, ["evaluations:", *alone], rows)
+    lines = [f"- {_words(found, budget, alone[budget], shown, real)}\n" for budget in alone]
+    (folder / f"{file}_words.inc").write_text("".join(lines))
 
 
-def _bought(folder: Path, file: str, model: ScoreModel) -> None:
-    """Measure what each sampler makes of each budget, and say it in words."""
-    truth = RING.sample(DRAWS, torch.Generator().manual_seed(1))
-    alone = energy_distance(RING.sample(DRAWS, torch.Generator().manual_seed(2)), truth)
-    rows = [["draws of the distribution itself", *[_thousandths(alone)] * len(BUDGETS)]]
-    found: dict[str, dict[int, Estimate]] = {}
-    for sampler, usual in [*_everyone(), (DPMpp2M(), "fitted")]:
-        if usual == "constant" or isinstance(sampler, AdaptiveODE | AdaptiveSDE):
-            continue  # it stays at its level, or takes as many evaluations as it needs
-        chain = AnnealedLangevin(0.5 * 0.01**2, repeats=2) if isinstance(sampler, AnnealedLangevin) else sampler
-        name = _name(chain) if usual != "fitted" else f"{_name(chain)}, Grid.fit"
-        found[name] = {}
-        for budget in BUDGETS:
-            transitions = max(1, int((budget - 1) // chain.evaluations))
-            grid = _grid(usual, transitions, model)
-            drawn = sample(model, chain, (DRAWS, 2), grid=grid).x
-            found[name][budget] = energy_distance(drawn, truth)
-    rows += [[f"`{name}`", *map(_thousandths, by.values())] for name, by in found.items()]
-    save_table(folder, file, ["evaluations:", *map(str, BUDGETS)], rows)
-    (folder / f"{file}_words.inc").write_text("".join(f"- {_words(found, budget, alone)}\n" for budget in BUDGETS))
-
-
-def _grid(usual: str, transitions: int, model: ScoreModel) -> Grid:
-    """Return a grid by the name of its kind."""
-    if usual == "fitted":
-        return Grid.fit(model, transitions, (2,), of="data")
-    levels = geometric(20.0, 0.01, transitions)
-    return {"karras": Karras(transitions), "log_snr": LogSNR(transitions), "ladder": Ladder(levels)}[usual]
+def _hundredths(found: Estimate) -> str:
+    """Return a distance between features of images."""
+    return f"{found.value:.2f}{_SPACE}±{_SPACE}{found.error:.2f}"
 
 
 def _thousandths(found: Estimate) -> str:
@@ -141,25 +96,23 @@ def _thousandths(found: Estimate) -> str:
     return f"{1e3 * found.value:.{digits}f}{_SPACE}±{_SPACE}{1e3 * found.error:.{digits}f}"
 
 
-def _words(found: dict[str, dict[int, Estimate]], budget: int, alone: Estimate) -> str:
-    """Return which samplers equal exact sampling after so many evaluations or else which come nearest, and where the default is."""
+def _words(
+    found: dict[str, dict[str, Estimate]], budget: str, alone: Estimate, shown: Callable[[Estimate], str], real: str
+) -> str:
+    """Return which samplers equal what is ``real`` after so many evaluations or else which come nearest, and where the default is."""
     at = {name: by[budget] for name, by in found.items()}
-    same = _within(at, alone)
+    same = _near(at, alone)
     if same:
         others = [f"`{name}`" for name in at if name not in same]
         who = f"all but {', '.join(others)}" if len(others) < len(same) else ", ".join(f"`{name}`" for name in same)
         verb = "is" if len(same) == 1 else "are"
-        return (
-            f"After **{budget} evaluations** {who if others else 'all'} {verb} indistinguishable from exact sampling."
-        )
+        return f"After **{budget} evaluations** {who if others else 'all'} {verb} indistinguishable from {real}."
     best = min(at.values(), key=lambda estimate: estimate.value)
-    near = ", ".join(f"`{name}` ({_thousandths(at[name])})" for name in _within(at, best))
-    heun = f"`Heun`, the default, is at {_thousandths(at['Heun'])}"
-    return (
-        f"After **{budget} evaluations** every sampler can still be told from exact sampling. Nearest: {near}; {heun}."
-    )
+    near = ", ".join(f"{f'`{name}`'} ({shown(at[name])})" for name in _near(at, best))
+    heun = f"`Heun`, the default, is at {shown(at['Heun'])}"
+    return f"After **{budget} evaluations** every sampler can still be told from {real}. Nearest: {near}; {heun}."
 
 
-def _within(at: dict[str, Estimate], best: Estimate) -> list[str]:
+def _near(at: dict[str, Estimate], best: Estimate) -> list[str]:
     """Return the names whose distance is at most two standard errors above another."""
     return [name for name, e in at.items() if e.value - best.value <= 2 * math.hypot(e.error, best.error)]

@@ -14,11 +14,21 @@ from scorefield.errors import ConfigError
 from scorefield.grids import Grid
 from scorefield.interop.diffusers_latent import LatentDecoder
 from scorefield.likelihood import ByteDecoder
+from scorefield.models import Labels
 from scorefield.networks.precision import Precision
+from scorefield.samplers import AdaptiveODE, AdaptiveSDE
 from scorefield.sampling import Sampler, Samples, Transition
 
 Decode = Literal["draw", "mode", "none"]
 """How samples of 8-bit data end: bytes drawn, the most probable bytes, or the real numbers that the sampler arrived at."""
+
+
+class Steering(TypedDict, total=False):
+    """Settings of `scorefield.loaded.LoadedModel.steered` beside precision."""
+
+    labels: Labels | None
+    weight: float
+    guide: float | None
 
 
 class Drawing(TypedDict, total=False):
@@ -29,11 +39,17 @@ class Drawing(TypedDict, total=False):
     sampler: Sampler | None
     grid: Grid | Tensor | None
     steps: int | None
+    evaluations: int | None
     precision: Precision
     decode: Decode | None
     batch_size: int
     generator: Stream | None
     on_step: Callable[[Transition], object] | None
+
+
+def suited(precision: Precision, sampler: Sampler) -> Precision:
+    """Return the precision to draw in: "auto" is float32 for adaptive solvers, whose error estimate rounding would disturb."""
+    return "fp32" if precision == "auto" and isinstance(sampler, AdaptiveODE | AdaptiveSDE) else precision
 
 
 def ending(asked: Decode | None, decoder: ByteDecoder | None, source: Path) -> Decode:

@@ -2,8 +2,7 @@
 
     sf.load_model("mnist").sample(16, seed=0).x
 
-The methods call `scorefield.sample`, `scorefield.evaluation` and `scorefield.log_likelihood` with the right parts: the model of the classes
-asked for, guided as its run says, in a precision that suits the machine, along the grid of its configuration.
+Its methods know the right parts: the classes asked for, guidance as its run says, a precision that suits the machine, its grid.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +15,7 @@ import torch
 from torch import Tensor
 
 from scorefield._checks import reals, whole
-from scorefield._endings import Decode, Drawing, ending, in_bytes, in_pixels
+from scorefield._endings import Decode, Drawing, Steering, ending, in_bytes, in_pixels, suited
 from scorefield._noise import Stream
 from scorefield._tensors import home
 from scorefield.config import RunConfig
@@ -31,10 +30,9 @@ from scorefield.likelihood.flow import FlowSettings
 from scorefield.models import Labels, NoisyModel, ScoreModel, label_rows
 from scorefield.networks.precision import LowPrecision, Precision, uses_bf16
 from scorefield.preconditioning import Networked
-from scorefield.samplers import AdaptiveODE, AdaptiveSDE
 from scorefield.sampling import Sampler, Samples, Transition, sample, seeding
 
-__all__ = ["LoadedModel", "guided", "lowered", "suited"]
+__all__ = ["LoadedModel", "lowered"]
 
 Model = TypeVar("Model", bound=NoisyModel, covariant=True)
 
@@ -83,7 +81,20 @@ class LoadedModel(Generic[Model]):
         source: str = "command line",
     ) -> SamplingConfig:
         """Return its configuration of sampling, changed as asked; a grid to be fitted is fitted to the model, guided as configured."""
-        return changed(self.config.sampling, kind, steps, options, source).fitted(guided(self), self.event)
+        return changed(self.config.sampling, kind, steps, options, source).fitted(self.steered(), self.event)
+
+    def within(
+        self: "LoadedModel[ScoreModel]", evaluations: int, decode: Decode | None = None, **how: Unpack[Steering]
+    ) -> SamplingConfig:
+        """Return its configuration of sampling with what `scorefield.samplers.within` chooses; a distilled model keeps its own."""
+        return self.config.sampling.within(
+            evaluations,
+            self.steered(**how),
+            self.event,
+            fitted_to=self.model if how.get("weight") else self.steered(guide=how.get("guide")),
+            beside=int(ending(decode, self.byte_decoder, self.source) != "none"),
+            keep=self.config.teacher is not None,
+        )
 
     def steered(
         self: "LoadedModel[ScoreModel]",
@@ -102,8 +113,7 @@ class LoadedModel(Generic[Model]):
             precision: of the networks.
 
         Raises:
-            ConfigError: guidance by a weaker version that was not kept, guidance by labels without labels, or both at once; labels that the
-                model does not know.
+            ConfigError: a guide that was not kept, a weight without labels or beside a guide, or labels that the model does not know.
         """
         if guide and self.weak is None:
             raise ConfigError(
@@ -113,17 +123,17 @@ class LoadedModel(Generic[Model]):
             raise ConfigError(
                 f"guide {guide} and weight {weight} are two ways to strengthen guidance; choose one, and leave the other out"
             )
-        if labels is None and weight != 0:
-            raise ConfigError(f"weight {weight} strengthens the condition on a class; give labels")
         loaded = lowered(self) if uses_bf16(precision, home(self.model)) else self
+        model, weak = loaded.model, loaded.weak
         if weight != 0:
-            assert labels is not None  # noqa: S101 for the type checker: refused above
-            return ClassifierFree(loaded.model, self._known(labels), weight)
+            if labels is None:
+                raise ConfigError(f"weight {weight} strengthens the condition on a class; give labels")
+            return ClassifierFree(model, self._known(labels), weight)
         if labels is not None:
             rows = self._known(labels)
-            weak = None if loaded.weak is None else loaded.weak.condition(rows)
-            loaded = replace(loaded, model=loaded.model.condition(rows), weak=weak)
-        return guided(loaded, guide)
+            model, weak = model.condition(rows), None if weak is None else weak.condition(rows)
+        guiding = self.config.guide if guide is None else self.config.guide.model_copy(update={"weight": guide})
+        return model if weak is None or guiding.weight == 0 else guiding.build(model, weak)
 
     def sample(
         self: "LoadedModel[ScoreModel]",
@@ -137,6 +147,7 @@ class LoadedModel(Generic[Model]):
         sampler: Sampler | None = None,
         grid: Grid | Tensor | None = None,
         steps: int | None = None,
+        evaluations: int | None = None,
         precision: Precision = "auto",
         decode: Decode | None = None,
         batch_size: int = 250,
@@ -161,11 +172,11 @@ class LoadedModel(Generic[Model]):
             sampler: another than the configuration's.
             grid: another than the configuration's.
             steps: transitions of the configuration's grid.
+            evaluations: the most to spend on a sample; sampler and grid are then those of `within`.
             precision: of the networks; "auto" is bfloat16 where the device is faster in it, except under adaptive solvers, whose error
                 estimate rounding would disturb.
-            decode: how samples of 8-bit data end. "draw" and "mode" end them as bytes, by one evaluation more
-                (`scorefield.likelihood.ByteDecoder.finish`), at the values low + (high − low) byte/255 between the ends of the model;
-                "none" leaves them as the sampler ends. When absent, "draw" where the model has a decoder.
+            decode: how samples of 8-bit data end: "draw" and "mode" as bytes, by one evaluation more (`ByteDecoder.finish`), at values
+                low + (high − low) byte/255 between the ends of the model; "none" as the sampler ends; "draw" by default with a decoder.
             batch_size: samples drawn at a time.
             frames: states to keep along the way.
             rows: which of the n samples to draw; all when absent.
@@ -177,6 +188,11 @@ class LoadedModel(Generic[Model]):
         """
         how = ending(decode, self.byte_decoder, self.source)
         own, cut = self.config.sampling.build(self.model.process)
+        if evaluations is not None:
+            if not sampler is grid is steps is None:
+                raise ConfigError(f"evaluations={evaluations} chooses sampler, grid and steps; leave those out, or it")
+            way = self.within(evaluations, decode, labels=labels, weight=weight, guide=guide)
+            sampler, grid = way.build(self.model.process)
         sampler = sampler or own
         if grid is None:
             grid = cut if steps is None else self.sampling(steps=steps).build(self.model.process)[1]
@@ -207,8 +223,9 @@ class LoadedModel(Generic[Model]):
         if self.byte_decoder is None or how == "none":
             return made
         stream, names = seeding(n, seed, seeds)
-        own_names = names if rows is None else [names[k] for k in rows]
-        return in_bytes(made, self.byte_decoder, how, stream=stream, rows=own_names)
+        return in_bytes(
+            made, self.byte_decoder, how, stream=stream, rows=names if rows is None else [names[k] for k in rows]
+        )
 
     def log_likelihood(self: "LoadedModel[ScoreModel]", x: Tensor, **settings: Unpack[FlowSettings]) -> LogLikelihood:
         """Return log p(x) of data, in nats; settings are those of `scorefield.log_likelihood`."""
@@ -241,9 +258,7 @@ class LoadedModel(Generic[Model]):
             on_measure: called with the name of every measure when it is done.
             drawing: settings of `sample`.
 
-        Returns:
-            measures by name, each of samples and of real data with error and interval, soundness, memorisation; see
-            `scorefield.evaluation.evaluate_samples`.
+        Returns: what `scorefield.evaluation.evaluate_samples` does.
         """
         x = None if x is None else reals(x, "x").detach().cpu().float()
         if x is not None and x.shape[1:] != self.drawn:
@@ -259,11 +274,7 @@ class LoadedModel(Generic[Model]):
         return evaluate_samples(x, data, judge=judge, classes=classes, ends=ends, seed=seed, on_measure=on_measure)
 
     def require_score(self, what: str) -> None:
-        """Refuse ``what`` of a model that does not know its score.
-
-        Raises:
-            ConfigError: a distilled one (`scorefield.Distillation`).
-        """
+        """Refuse ``what`` of a distilled model, which does not know its score (`scorefield.Distillation`)."""
         if self.config.teacher is not None:
             raise ConfigError(
                 f"{self.source} was distilled: it jumps along the flow and knows no score, which {what} needs; "
@@ -280,11 +291,6 @@ class LoadedModel(Generic[Model]):
         return rows
 
 
-def suited(precision: Precision, sampler: Sampler) -> Precision:
-    """Return the precision to draw in: "auto" is float32 for adaptive solvers, whose error estimate rounding would disturb."""
-    return "fp32" if precision == "auto" and isinstance(sampler, AdaptiveODE | AdaptiveSDE) else precision
-
-
 def lowered(loaded: LoadedModel[ScoreModel]) -> LoadedModel[ScoreModel]:
     """Return the model with its networks in bfloat16 (`scorefield.networks.precision.LowPrecision`); the one given stays as it is."""
 
@@ -292,9 +298,3 @@ def lowered(loaded: LoadedModel[ScoreModel]) -> LoadedModel[ScoreModel]:
         return model._with(net=LowPrecision(model.net)) if isinstance(model, Networked) else model
 
     return replace(loaded, model=lower(loaded.model), weak=None if loaded.weak is None else lower(loaded.weak))
-
-
-def guided(loaded: LoadedModel[ScoreModel], weight: float | None = None) -> ScoreModel:
-    """Return the model guided by its weaker version (`scorefield.AutoGuided`) where it has one, as configured unless a weight is given."""
-    guide = loaded.config.guide if weight is None else loaded.config.guide.model_copy(update={"weight": weight})
-    return loaded.model if loaded.weak is None or guide.weight == 0 else guide.build(loaded.model, loaded.weak)

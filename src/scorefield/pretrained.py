@@ -20,7 +20,7 @@ from scorefield.hub import HUB, model_card, results_table
 from scorefield.interop.diffusers import is_pipeline
 from scorefield.interop.diffusers_latent import read_decoder
 from scorefield.likelihood import ByteDecoder
-from scorefield.loaded import LoadedModel, guided, lowered
+from scorefield.loaded import LoadedModel, lowered
 from scorefield.metrics import Judge
 from scorefield.models import NoisyModel, ScoreModel
 from scorefield.networks import ADM, MLP, NCSNpp, NoisyClassifier, UNet
@@ -32,7 +32,6 @@ from scorefield.training.export import export
 __all__ = [
     "LoadedModel",
     "from_pretrained",
-    "guided",
     "load_classifier",
     "load_judge",
     "load_model",

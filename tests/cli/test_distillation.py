@@ -36,6 +36,7 @@ def test_a_student_draws_by_its_grid(runs: tuple[Path, Path], tmp_path: Path):
     drawn = loaded.sample(3, seed=1)
     assert loaded.sample(3, seed=1, decode="none").evaluations == 3
     assert drawn.evaluations == 4  # the last ends images of bytes as bytes
+    assert torch.equal(loaded.sample(3, seed=1, evaluations=9).x, drawn.x)
     np.testing.assert_allclose(255 * drawn.x, (255 * drawn.x).round(), atol=1e-4)
     assert main(["sample", str(runs[1]), "-n", "3", "--seed", "1", "--out", str(tmp_path / "x.npz")]) == 0
     np.testing.assert_allclose(np.load(tmp_path / "x.npz")["x"], drawn.x, atol=1e-6)
@@ -49,6 +50,7 @@ def test_a_student_draws_by_its_grid(runs: tuple[Path, Path], tmp_path: Path):
     [
         ["sample", "--steps", "9"],
         ["sample", "--sampler", "heun"],
+        ["sample", "--evaluations", "3"],
         ["likelihood", "-n", "2"],
         ["inpaint", "--image", "3", "--mask", "right"],
         ["evaluate", "-n", "20", "--likelihood", "2"],

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from jsonargparse import Namespace
 
-from scorefield import AdaptiveODE, AutoGuided, Euler, load_model
+from scorefield import AdaptiveODE, AutoGuided, Euler, Karras, load_model
 from scorefield.cli.drawing import precision
 from scorefield.cli.main import main
 from scorefield.config.sampling import SamplingConfig
@@ -38,6 +38,20 @@ def test_the_run_says_how_strongly_it_is_guided(run: Path):
     loaded = load_model(str(run))
     assert loaded.weak is not None
     assert loaded.steered(guide=0.0) is loaded.model  # a weaker version that counts for nothing is not evaluated
+
+
+def test_a_budget_of_evaluations_chooses_the_sampler(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    asked = ["sample", str(run), "-n", "2", "--out", str(tmp_path / "x.npz"), "--json", "--evaluations"]
+    assert main([*asked, "9"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["sampler"]["kind"] == "dpmpp2m"
+    assert 7 < told["evaluations_per_sample"] <= 9
+    np.testing.assert_array_equal(np.load(tmp_path / "x.npz")["x"], load_model(str(run)).sample(2, evaluations=9).x)
+    assert main([*asked, "9", "--steps", "3", "--sampler", "heun"]) == 2
+    refused = capsys.readouterr().err
+    assert "--evaluations 9 chooses the sampler and its steps: leave out --sampler, --steps" in refused
+    assert main([*asked, "2"]) == 2
+    assert "evaluations must be at least " in capsys.readouterr().err
 
 
 def test_an_exported_model_keeps_its_guide(run: Path, tmp_path: Path):
@@ -89,7 +103,7 @@ def test_what_auto_means_is_decided_by_the_sampler(run: Path, monkeypatch: pytes
     asked: list[str] = []
     monkeypatch.setattr("scorefield.loaded.uses_bf16", lambda precision, device: asked.append(precision))
     for sampler in (Euler(), AdaptiveODE(0.1, 0.1)):
-        load_model(str(run)).sample(1, sampler=sampler, steps=1)
+        load_model(str(run)).sample(1, sampler=sampler, grid=Karras(1))
     assert asked == ["auto", "fp32"]
 
 

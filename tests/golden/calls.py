@@ -24,7 +24,6 @@ from scorefield.config.base import Section
 from scorefield.config.sampling import SamplingConfig
 from scorefield.data import Batches, Dataset, digits, from_path
 from scorefield.grids import ends, times_of
-from scorefield.loaded import guided
 from scorefield.pretrained import load_trained
 from scorefield.training import StepRecord, TrainState, train
 
@@ -244,7 +243,7 @@ def draw_images(times: Times, variant: str) -> Numbers:
     grid = times["images"]
     cases: dict[str, tuple[sf.ScoreModel, sf.Sampler, Tensor]] = {
         "plain": (unet.model, heun, grid),
-        "guided": (guided(unet), heun, grid),
+        "guided": (unet.steered(), heun, grid),
         "classifier-guided": (sf.ClassifierGuided(unet.model, classifier, labels, 2.0), ancestral, grid),
         "class": (labelled.model.condition(labels), heun, grid),
         "class-free": (sf.ClassifierFree(labelled.model, labels, 1.5), heun, grid),

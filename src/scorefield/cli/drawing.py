@@ -13,14 +13,16 @@ import torch
 from jsonargparse import Namespace
 from torch import Tensor
 
-from scorefield.cli.console import Progress, tell_device, warn
+from scorefield._endings import suited
+from scorefield.cli.console import Progress, stage, tell_device, warn
 from scorefield.cli.files import is_picture, written
+from scorefield.cli.options import refuse
 from scorefield.config import refusals
 from scorefield.config.sampling import SamplingConfig
 from scorefield.data.tables import TABLE_SUFFIXES, write_table
 from scorefield.errors import ConfigError, MissingExtraError
 from scorefield.grids import times_of
-from scorefield.loaded import LoadedModel, suited
+from scorefield.loaded import LoadedModel
 from scorefield.models import ScoreModel
 from scorefield.networks.precision import Precision, uses_bf16
 from scorefield.plotting import save_film, save_grid
@@ -62,6 +64,15 @@ class Drawn(NamedTuple):
         return sum(cost[1].item() for _, cost, *_ in self.parts) / self.processes
 
 
+def chosen(args: Namespace, loaded: LoadedModel[ScoreModel], labels: Tensor | None) -> SamplingConfig:
+    """Return how samples are drawn: as the model's run says, changed as asked, or in so many evaluations."""
+    if args.evaluations is None:
+        return loaded.sampling(args.sampler, args.steps, args.options)
+    refuse(args, ("sampler", "steps", "options"), f"--evaluations {args.evaluations} chooses the sampler and its steps")
+    with refusals("sampler"), stage("fitting the grid of noise levels to the model"):
+        return loaded.within(args.evaluations, decode=args.decode, labels=labels, weight=args.weight, guide=args.guide)
+
+
 def draw(
     args: Namespace,
     loaded: LoadedModel[ScoreModel],
@@ -82,10 +93,8 @@ def draw(
     if parallel.rank == 0:
         tell_device(args.device)
         if choice.sampler.kind == "heun" and transitions < _FEW:
-            nearer = "euler" if transitions < _FEW / 2 else "dpmpp2m"
-            warn(
-                f"with few steps Heun is far off; --sampler {nearer} --steps {2 * transitions} costs the same and is nearer"
-            )
+            spent = 2 * transitions + 1 + (loaded.byte_decoder is not None)
+            warn(f"with few steps Heun is far off; --evaluations {spent} in their place costs no more and is nearer")
 
     def part(k: int) -> tuple[Tensor, ...]:
         began = time.perf_counter()

@@ -159,11 +159,11 @@ def _drawn(
     """
     import torch
 
-    from scorefield.cli.drawing import decides, draw, labels_of, setting, write
+    from scorefield.cli.drawing import chosen, decides, draw, labels_of, setting, write
     from scorefield.cli.shared import shared
 
-    choice = loaded.sampling(args.sampler, args.steps, args.options)
     labels, file = labels_of(args, loaded), out / "samples.npz"
+    choice = chosen(args, loaded, labels)
     each = kept.enter_context(shared(parallel, file, loaded, decides(args, loaded, choice)))
     drawn = draw(args, loaded, choice, labels=labels, parallel=parallel, each=each)
     if parallel.rank > 0:

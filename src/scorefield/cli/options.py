@@ -18,7 +18,7 @@ Positive = restricted_number_type("a finite number above 0", float, [(">", 0), (
 NotNegative = restricted_number_type("a finite number, at least 0", float, [(">=", 0), ("<", math.inf)])
 _Device = restricted_string_type("auto, cpu, cuda, cuda:N or mps", r"^(auto|cpu|mps|cuda(:\d+)?)$")
 
-DRAWN = ("sampler", "steps", "options", "seeds", "weight", "guide", "decode")
+DRAWN = ("sampler", "steps", "options", "evaluations", "seeds", "weight", "guide", "decode")
 """Options that decide how samples are drawn."""
 LEVELS = ("debug", "info", "warning", "critical")
 """How much is printed."""
@@ -180,6 +180,13 @@ def drawing(parser: ArgumentParser, n: int) -> None:
 def sampling(parser: ArgumentParser, n: int) -> None:
     """Add the options that `sample` and `evaluate` share."""
     drawing(parser, n)
+    parser.add_argument(
+        "--evaluations",
+        type=Whole1,
+        metavar="N",
+        help="evaluations of the network that each sample may take, guidance and all: chooses the sampler and the noise levels that suit "
+        "them, in place of --sampler and --steps",
+    )
     parser.add_argument(
         "--guide",
         type=NotNegative,

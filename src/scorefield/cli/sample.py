@@ -26,7 +26,7 @@ def parser() -> ArgumentParser:
 
 def run(args: Namespace) -> int:
     """Draw and write samples; return the exit code."""
-    from scorefield.cli.drawing import FILMS, count, decides, draw, labels_of, require_drawable, setting, write
+    from scorefield.cli.drawing import FILMS, chosen, count, decides, draw, labels_of, require_drawable, setting, write
     from scorefield.cli.shared import shared
     from scorefield.data.tables import TABLE_SUFFIXES
     from scorefield.pretrained import load_model
@@ -39,9 +39,9 @@ def run(args: Namespace) -> int:
     loaded = load_model(args.model, parallel.device, warn=warn)
     out = writable(args.out or f"samples.{'png' if is_picture(loaded.drawn) else 'npz'}", kinds)
     require_drawable(out, loaded)
-    choice = loaded.sampling(args.sampler, args.steps, args.options)
-    frames = args.frames if out.suffix in FILMS else 0
     labels = labels_of(args, loaded)
+    choice = chosen(args, loaded, labels)
+    frames = args.frames if out.suffix in FILMS else 0
     with shared(parallel, out, loaded, decides(args, loaded, choice, frames)) as each:
         if parallel.world == 1 and count(args)[0] <= args.batch_size:
             each = in_turn  # a single part is written next

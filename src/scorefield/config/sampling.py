@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import model_validator
 
+from scorefield._checks import Refused
 from scorefield._noise import Stream
 from scorefield.config import usual
 from scorefield.config.base import Section
@@ -12,12 +13,13 @@ from scorefield.config.kind import Kind
 from scorefield.config.load import merge, validate
 from scorefield.config.migrate import flat_sampling, named
 from scorefield.config.rooms import GRID, SAMPLER
-from scorefield.grids import Grid, ends, times_of
+from scorefield.grids import Fitted, Grid, ends, times_of
 from scorefield.grids.local_errors import Flow
+from scorefield.models import ScoreModel
 from scorefield.processes import Process
+from scorefield.samplers import within
+from scorefield.samplers.budget import PLACES, cost, six_digits
 from scorefield.sampling import Sampler
-
-_PLACES = 48  # with 96, no level of a trained mnist-small moves by more than 2 %
 
 
 class SamplingConfig(Section):
@@ -53,10 +55,33 @@ class SamplingConfig(Section):
         """Return this with a grid that states no ratios fitted to the model, for what the sampler extrapolates (`scorefield.Grid.fit`)."""
         if not self.unfitted:
             return self
-        fit = Grid.fit(model, self.grid.steps, event, of=self.sampler.build().extrapolates, places=_PLACES)
-        # Six digits, in which devices agree, and which people can read.
-        ratios = [float(f"{ratio:.6g}") for ratio in fit.ratios.tolist()]
-        return self.model_copy(update={"grid": GRID.read({"kind": "fitted", "steps": fit.steps, "ratios": ratios})})
+        fit = Grid.fit(model, self.grid.steps, event, of=self.sampler.build().extrapolates, places=PLACES)
+        return self.model_copy(update={"grid": _read(fit)})
+
+    def within(
+        self,
+        evaluations: int,
+        model: ScoreModel,
+        event: Sequence[int],
+        *,
+        fitted_to: ScoreModel,
+        beside: int,
+        keep: bool,
+    ) -> "SamplingConfig":
+        """Return this with the sampler and the grid that `scorefield.samplers.within` chooses for a model, or as it is.
+
+        Raises:
+            ConfigError: fewer evaluations than any step takes or, to ``keep`` this, than it takes.
+        """
+        if keep:
+            if (least := cost(model, *self.build(model.process)) + beside) > evaluations:
+                raise Refused(
+                    f"evaluations must be at least {least:g}, which the model was distilled to draw by; received {evaluations}"
+                )
+            return self
+        sampler, grid = within(evaluations, model, event, fitted_to=fitted_to, beside=beside)
+        kind = next(kind for kind, maker in SAMPLER.makers.items() if maker is type(sampler))
+        return self.model_copy(update={"sampler": SAMPLER.read({"kind": kind}), "grid": _read(grid)})
 
     def build(self, process: Process) -> tuple[Sampler, Grid]:
         """Return the sampler and its grid."""
@@ -67,6 +92,11 @@ class SamplingConfig(Section):
         """Refuse, before anything is trained, a sampler or a grid that cannot draw from the process."""
         if not self.unfitted:
             times_of(self.build(process)[1], process)
+
+
+def _read(grid: Fitted) -> Kind:
+    """Return a fitted grid as a configuration has it."""
+    return GRID.read({"kind": "fitted", "steps": grid.steps, "ratios": six_digits(grid.ratios)})
 
 
 class _Choice(Section):

@@ -1,6 +1,7 @@
 """Transitions from noise to data: Langevin chains, reverse SDEs, probability-flow ODEs, and their compositions."""
 
 from scorefield.samplers.adaptive_sde import AdaptiveSDE
+from scorefield.samplers.budget import within
 from scorefield.samplers.langevin import MALA, AnnealedLangevin, Langevin, LangevinCorrector
 from scorefield.samplers.multistep import Multistep
 from scorefield.samplers.ode import AdaptiveODE, Euler, Heun
@@ -24,4 +25,5 @@ __all__ = [
     "Multistep",
     "PredictorCorrector",
     "ReverseDiffusion",
+    "within",
 ]

@@ -31,10 +31,10 @@ Examples = tuple[Float[Tensor, "n f"], Logits, Int64[Tensor, " n"]]
 
 
 class Pixels(NamedTuple):
-    """Pixels in rows i and columns j of images within their margins: of the bytes known so far, and denoised, in bytes."""
+    """Pixels in rows i and columns j of images within their margins: of the bytes known so far, and denoised, in bytes and parts of one."""
 
     bytes_: Int64[Tensor, "b c h w"]
-    denoised: Int64[Tensor, "b c h w"]
+    denoised: Float[Tensor, "b c h w"]
     i: Int64[Tensor, " p"]
     j: Int64[Tensor, " p"]
 

@@ -81,7 +81,7 @@ class ByteDecoder:
         first: list[Int64[Tensor, "..."]] = []
         for part in torch.arange(len(images)).split(_AT_ONCE):
             z, _ = self.noised(images[part], derive_seed(seed, "decoder", int(part[0])))
-            bins = self._bins(z)
+            bins = self._denoised(z).long()
             cells = (bins * BYTES + images[part].cpu()).flatten()
             counts.view(-1).index_add_(0, cells, torch.ones(len(cells)).double())
             if part[0] < _LEARNT:
@@ -156,7 +156,7 @@ class ByteDecoder:
             x = images[torch.randint(len(images), (_BATCH,), generator=generator)].to(home(self.model))
             z, _ = self.noised(x, derive_seed(seed, "network", step))
             planes = as_planes(x.long().cpu())
-            pixels = Pixels(framed(planes), framed(as_planes(self._bins(z))), *_every(planes))
+            pixels = Pixels(framed(planes), framed(as_planes(self._denoised(z))), *_every(planes))
             likely = self._counted(self.table, pixels).flatten(0, 2)
             p = likely / likely.sum(-1, keepdim=True)
             # Most pixels are as good as known: one in eight of these is enough, and the choice does not depend on the byte.
@@ -170,9 +170,9 @@ class ByteDecoder:
     def log_prob(self, images: UInt8[Tensor, "b *d"], z: State) -> Float64[Tensor, " b"]:
         """Return log P(images | z)."""
         found = []
-        for part in zip(images.long().cpu().split(_TOGETHER), self._bins(z).split(_TOGETHER), strict=True):
-            bytes_, bins = map(as_planes, part)
-            likely = self._likely(self.table, Pixels(framed(bytes_), framed(bins), *_every(bytes_)))
+        for part in zip(images.long().cpu().split(_TOGETHER), self._denoised(z).split(_TOGETHER), strict=True):
+            bytes_, denoised = map(as_planes, part)
+            likely = self._likely(self.table, Pixels(framed(bytes_), framed(denoised), *_every(bytes_)))
             p = likely.gather(-1, bytes_.flatten(2).unsqueeze(-1)).squeeze(-1) / likely.sum(-1)
             found.append(flatten(p.log()).sum(1))
         return torch.cat(found)
@@ -228,13 +228,13 @@ class ByteDecoder:
 
         Pixel by pixel, row by row, or in `waves` of a slant: the same bytes, where each is chosen without regard to when.
         """
-        bins = self._bins(z)
-        denoised = framed(as_planes(bins))
-        bytes_ = torch.zeros_like(denoised)
-        *_, height, width = as_planes(bins).shape
+        planes = as_planes(self._denoised(z))
+        *_, height, width = planes.shape
+        denoised = framed(planes)
+        bytes_ = torch.zeros_like(denoised, dtype=torch.long)
         for i, j in waves(height, width, width if slant is None else slant):
             bytes_[..., MARGIN + i, MARGIN + j] = choose(i, j, self._likely(table, Pixels(bytes_, denoised, i, j)))
-        return bytes_[..., MARGIN : MARGIN + height, MARGIN : MARGIN + width].reshape(bins.shape).to(torch.uint8)
+        return bytes_[..., MARGIN : MARGIN + height, MARGIN : MARGIN + width].reshape(z.shape).to(torch.uint8)
 
     def _likely(self, table: Float64[Tensor, "256 256"], pixels: Pixels) -> Float64[Tensor, "b c p 256"]:
         """Return what P(byte | z, bytes before) is proportional to under a table T."""
@@ -244,7 +244,7 @@ class ByteDecoder:
     def _counted(self, table: Float64[Tensor, "256 256"], pixels: Pixels) -> Float64[Tensor, "b c p 256"]:
         """Return the part of it that is counted: T(byte | D) (1 + Σ_k w_k [byte = b_k])."""
         bytes_, denoised, i, j = pixels
-        likely = table[denoised[..., MARGIN + i, MARGIN + j]]
+        likely = table[denoised[..., MARGIN + i, MARGIN + j].long()]
         byte, context = neighbours(bytes_, i, j)
         return likely * torch.ones_like(likely).scatter_add_(-1, byte, self.trust[torch.arange(len(BEFORE)), context])
 
@@ -254,10 +254,10 @@ class ByteDecoder:
         return torch.where(seen.sum(dim=1, keepdim=True) > 0, seen, torch.eye(BYTES, dtype=torch.float64))
 
     @torch.no_grad()
-    def _bins(self, z: State) -> Int64[Tensor, "b *d"]:
-        """Return the denoised image, to the nearest byte below."""
+    def _denoised(self, z: State) -> Float[Tensor, "b *d"]:
+        """Return the denoised image, in bytes and parts of one; T is of the byte below."""
         denoised = self.model.restore(self.model.denoise(z, self.t))
-        return ((denoised - self.cells.start) / self.cells.width).floor().clamp(0, BYTES - 1).long().cpu()
+        return ((denoised - self.cells.start) / self.cells.width).clamp(0, BYTES - 1).cpu()
 
 
 def _every(planes: Int64[Tensor, "b c h w"]) -> tuple[Places, Places]:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Int64
+from jaxtyping import Int64, Shaped
 from torch import Tensor
 
 # Rows and columns from a pixel to those asked: all are decoded before it.
@@ -33,8 +33,8 @@ def as_planes(x: Tensor) -> Tensor:
     return x.reshape(len(x), -1, height, width)
 
 
-def framed(planes: Int64[Tensor, "b c h w"]) -> Int64[Tensor, "b c h w"]:
-    """Return images within the margin that neighbours reach into; beyond the edges bytes are 0."""
+def framed(planes: Shaped[Tensor, "b c h w"]) -> Shaped[Tensor, "b c H W"]:
+    """Return images, of bytes or denoised, within the margin that neighbours reach into; beyond the edges they are 0."""
     return F.pad(planes, (MARGIN,) * 4)
 
 
@@ -44,8 +44,8 @@ def neighbours(padded: Int64[Tensor, "b c h w"], i: Int64[Tensor, " p"], j: Int6
 
 
 def at(
-    padded: Int64[Tensor, "b c h w"], i: Int64[Tensor, " p"], j: Int64[Tensor, " p"], places: Int64[Tensor, "*k 2"]
-) -> Int64[Tensor, "b c p *k"]:
+    padded: Shaped[Tensor, "b c h w"], i: Int64[Tensor, " p"], j: Int64[Tensor, " p"], places: Int64[Tensor, "*k 2"]
+) -> Shaped[Tensor, "b c p *k"]:
     """Return the pixels that lie rows and columns away from those in rows i and columns j of an image within its margin."""
     width = padded.shape[-1]
     away = places @ torch.tensor([width, 1])

@@ -93,7 +93,7 @@ def test_times_of_rows_and_one_time_agree() -> None:
 def test_a_classifier_refuses_what_it_cannot_know() -> None:
     model = Classifier(NoisyClassifier(1, 8, 3, width=16), EDM(), 0.3)
     x, t = torch.randn(2, 1, 8, 8), torch.tensor(0.5, dtype=torch.float64)
-    with pytest.raises(ConfigError, match="is conditioned on no labels"):
+    with pytest.raises(ConfigError, match="needs the labels"):
         model.log_prob(x, t)
     with pytest.raises(ConfigError, match="between 0 and 2"):
         model.condition(torch.tensor([0, 4]))

@@ -61,7 +61,7 @@ class Classifier(NoisyModel):
             ConfigError: it is conditioned on none.
         """
         if self.labels is None or self.classes is None:
-            raise ConfigError("the classifier is conditioned on no labels: ask classifier.condition(labels)")
+            raise ConfigError("a probability of labels needs the labels: call classifier.condition(labels) first")
         labels = match_rows(self.labels, x).expand(len(x)).to(x.device)
         return -F.cross_entropy(self(x, t).float(), labels, ignore_index=self.classes, reduction="none")
 

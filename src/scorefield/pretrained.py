@@ -100,7 +100,7 @@ def load_judge(name: str | os.PathLike[str] = "mnist-judge", device: torch.devic
 def _load(
     name: str | os.PathLike[str], device: torch.device | str, warn: Warn, wanted: type[Wanted]
 ) -> LoadedModel[Wanted]:
-    """Return the model, which is a ``wanted``."""
+    """Return the trained model of that name, if it is a ``wanted``."""
     require_numbers()
     device = pick_device(device)
     found = find(name, warn)

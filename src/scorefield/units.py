@@ -107,7 +107,7 @@ class Units(ByValue):
         return (location + scale * values).to(y.dtype)
 
     def _beside(self, x: Float[Tensor, "b *d"]) -> tuple[Tensor, Tensor, Tensor]:
-        """Return m, c and values in the precision in which they are added, where the values are.
+        """Return m, c and values on the device of the values, in the precision in which they are added.
 
         Raises:
             ConfigError: units of an event of another shape.

@@ -1,4 +1,4 @@
-"""The data set and dequantisation (conformance 2.18)."""
+"""The data set, and dequantisation: bytes become real numbers by uniform noise."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Networks small enough to know by heart."""
+"""Networks of few weights, whose outputs tests can compute by themselves."""
 
 import torch
 from torch import Tensor, nn

@@ -130,6 +130,14 @@ def test_a_loaded_model_asks_its_networks_so_often(how: dict[str, Any]) -> None:
     assert torch.equal(loaded.sample(3, seed=1, evaluations=9, **how).x, drawn.x)
 
 
+def test_the_grid_is_that_of_the_guided_model_whatever_the_labels() -> None:
+    loaded = tiny()
+    assert loaded.within(9) == loaded.within(9, labels=[0, 1, 2])
+    weak, strong = (loaded.within(9, guide=guide).grid for guide in (1.0, 3.0))
+    assert weak.steps == strong.steps
+    assert weak.ratios != strong.ratios
+
+
 def test_evaluations_beside_what_they_choose_are_refused() -> None:
     for other in ({"steps": 3}, {"grid": torch.tensor([1.0, 0.1])}, {"sampler": within(4, tiny().model, (2,))[0]}):
         with pytest.raises(ConfigError, match="evaluations=8 chooses sampler, grid and steps"):

@@ -123,7 +123,7 @@ class _Watched(Guided):
 
     Args:
         model: to be watched.
-        job: hears of each.
+        job: is notified of each.
     """
 
     def __init__(self, model: ScoreModel, job: Job[Answer]) -> None:

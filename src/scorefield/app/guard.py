@@ -59,10 +59,10 @@ class Guard:
 
 
 def _foreign(method: str, headers: Headers) -> bool:
-    """Return whether another page asks.
+    """Return whether a request was made by the page of another site.
 
-    Browsers say so (W3C, Fetch Metadata), whatever a proxy makes of ``Host`` and ``Origin``; that another page links to the app is no harm.
-    Where they do not say it, over plain HTTP from another machine, the origin is compared.
+    Browsers say so (W3C, Fetch Metadata), whatever a proxy makes of ``Host`` and ``Origin``; a link to the app does no harm.
+    Where they do not say it, over plain HTTP from another machine, the origin is compared with the host.
     """
     site, origin = headers.get("sec-fetch-site"), headers.get("origin")
     if site is not None:

@@ -135,7 +135,7 @@ def written(value: object) -> str:
 
 
 def _measurement(ask: Restore) -> list[str]:
-    """Return the lines of A and y."""
+    """Return the lines of code that make the operator A and the measurement y."""
     if ask.problem == "mask":
         return ["A = sf.Mask(~hidden.expand(truth.shape[1:]))", "y = A.apply(truth)"]
     A = f"sf.Blur.gaussian({ask.size!r})" if ask.problem == "blur" else f"Downsample({int(ask.size)})"
@@ -145,7 +145,7 @@ def _measurement(ask: Restore) -> list[str]:
 
 
 def _part(hidden: Tensor) -> str | None:
-    """Return the name of what is hidden, where it has one."""
+    """Return the name of the hidden part, where it has one."""
     return next((name for name in HIDDEN_PARTS if torch.equal(hidden, hidden_part(name, *hidden.shape[1:]))), None)
 
 

@@ -128,7 +128,7 @@ def _images(args: Namespace, loaded: "LoadedModel[ScoreModel]") -> "UInt8[Tensor
 
 
 def _bound(decoder: "ByteDecoder", images: "UInt8[Tensor, 'n *d']", batch: int) -> dict[str, float]:
-    """Return what the model's variational bound says of the images: the length that steps without end would come near."""
+    """Return the model's variational bound of the images: the length that compression approaches as its steps become more."""
     import torch
 
     from scorefield.likelihood import variational_bound
@@ -139,7 +139,7 @@ def _bound(decoder: "ByteDecoder", images: "UInt8[Tensor, 'n *d']", batch: int) 
 
 
 def _of_others(images: "UInt8[Tensor, 'n *d']", *, picture: bool) -> dict[str, float]:
-    """Return how many bytes an image takes by xz, of all bytes in turn, and as pictures."""
+    """Return how many bytes an image takes in other formats: all images one after another by xz, and as pictures."""
     alike = lzma.compress(images.numpy().tobytes(), preset=9 | lzma.PRESET_EXTREME)
     return {"xz": len(alike) / len(images), **(_pictures(images) if picture else {})}
 

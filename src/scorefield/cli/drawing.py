@@ -184,7 +184,7 @@ def setting(args: Namespace, loaded: LoadedModel[ScoreModel], choice: SamplingCo
 
 
 def _flat(section: dict[str, Any]) -> dict[str, Any]:
-    """Return settings side by side: a section within goes by its kind, its settings by their names after its own."""
+    """Return nested settings in one mapping: a section becomes its kind, and its settings are prefixed by its name."""
     flat: dict[str, Any] = {}
     for key, value in section.items():
         inner = _flat(value) if isinstance(value, dict) else {"kind": value}

@@ -191,7 +191,7 @@ def _array(path: Path, loaded: LoadedModel[ScoreModel]) -> Float[Tensor, "1 *d"]
 
 
 def _hiding(path: Path, event: tuple[int, ...]) -> Bool[Tensor, "..."]:
-    """Return a mask that is an array, of the shape of an event or of one of its channels."""
+    """Return the mask that an array holds, of the shape of an event or of one of its channels."""
     values = read_array(path)
     if values.shape not in (event, places(event), event[1:]):
         raise ConfigError(f"--mask {path}: an array of shape {tuple(values.shape)}; samples have shape {event}")
@@ -200,7 +200,7 @@ def _hiding(path: Path, event: tuple[int, ...]) -> Bool[Tensor, "..."]:
 
 
 def _drawn(text: str, size: tuple[int, ...]) -> Bool[Tensor, "1 h w"]:
-    """Return a mask that is a picture."""
+    """Return the mask that a picture shows."""
     path = Path(text)
     if not path.suffix and not os.path.exists(path):
         raise ConfigError(f"--mask {text}: no such mask; give {', '.join(MASKS)}, bernoulli:0.6, or a picture's path")

@@ -116,7 +116,7 @@ def _somewhere() -> bool:
 
 
 def _at_home(found: re.Match[str]) -> str:
-    """Return ``--option=~/`` as the home folder it means."""
+    """Return an argument in which the ``~/`` of ``--option=~/`` is the home folder."""
     return found[1] + os.path.expanduser("~/")
 
 

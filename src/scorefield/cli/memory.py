@@ -48,7 +48,7 @@ def load_torch() -> None:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Let Ctrl-C wait for the end of this context: PyTorch and NumPy, broken off half-way, fail later and as if by a fault of theirs."""
+    """Let Ctrl-C wait for the end of this context: PyTorch and NumPy, interrupted half-way, fail later with errors that look like bugs."""
     if threading.current_thread() is not threading.main_thread():
         yield  # no signal arrives there
         return

@@ -135,9 +135,9 @@ def restore(args: Namespace, it: Subject, problem: Problem) -> int:
 
 
 def _choice(args: Namespace, loaded: LoadedModel[ScoreModel]) -> SamplingConfig:
-    """Return the sampling configuration: the run's own, or where a measurement pulls, ancestral steps, small enough for it.
+    """Return the sampling configuration: the run's own or, where a method pulls towards a measurement, ancestral steps.
 
-    Of particles, which are a sampler themselves, it is the grid that counts.
+    They are small enough for that pull. Particles are a sampler themselves, and take the grid alone.
     """
     if args.method == "particles" and args.sampler is not None:
         raise ConfigError(f"--method particles is a sampler itself; leave out --sampler {args.sampler}")

@@ -25,7 +25,7 @@ class _Reading(NamedTuple):
 
 
 def _read() -> _Reading | None:
-    """Return the clocks of the processor; None where the system keeps none that we know."""
+    """Return the clocks of the processor; None where the system does not report them."""
     try:
         ticks = [int(field) for field in Path("/proc/stat").read_text().partition("\n")[0].split()[1:9]]
         own = sum(os.times()[:2]) * os.sysconf("SC_CLK_TCK")

@@ -126,7 +126,7 @@ def run(args: Namespace) -> int:
 
 
 def _place(args: Namespace, config: "RunConfig") -> Path:
-    """Return the run folder: the one asked for, runs/NAME, or one apart for a walk through that should not stand in the way of the run."""
+    """Return the run folder: the one asked for, else runs/NAME, or with --fast-dev-run a new one beside it, so that NAME stays free."""
     if args.run is not None:
         if not args.run:
             raise ConfigError("--run: expected a folder; received an empty name")

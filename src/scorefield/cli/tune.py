@@ -70,7 +70,7 @@ def run(args: Namespace) -> int:
     from scorefield.training import OneProcess, environment, pick_device
 
     if args.n < _LEAST:
-        raise ConfigError(f"-n {args.n}: halves of fewer than {_LEAST} samples tell no way from another")
+        raise ConfigError(f"-n {args.n}: their two halves are compared, which takes at least {_LEAST} samples")
     place = pick_device(args.device)
     loaded = load_model(args.model, place, warn=warn)
     loaded.require_score("its sampler's churn and guidance")
@@ -126,7 +126,7 @@ def _samplings(loaded: "LoadedModel[ScoreModel]") -> list[dict[str, Any]]:
 
 
 def _guides(loaded: "LoadedModel[ScoreModel]") -> list[float | None]:
-    """Return what may be tried for the weight of the guide, and whether there is one to be weighed."""
+    """Return the weights of the guide that are tried; None alone, for the run's own, where no guide is used."""
     weight = loaded.config.guide.weight
     return [weight * share for share in _SHARES] if loaded.weak is not None and weight > 0 else [None]
 

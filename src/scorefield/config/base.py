@@ -17,7 +17,7 @@ def of_usual_kinds(section: type[BaseModel], values: Mapping[str, Any]) -> dict[
 
 
 def _types(annotation: object) -> set[object]:
-    """Return the types that a field may be of, without what is said about them."""
+    """Return the types that a field may be of, without their annotations."""
     if get_origin(annotation) is Annotated:
         return _types(get_args(annotation)[0])
     return {annotation}.union(*map(_types, get_args(annotation)))

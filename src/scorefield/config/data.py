@@ -95,7 +95,7 @@ class DataConfig(Section):
         return len(event) == 3 or (len(event) in (2, 4) and (self.channels is not None or event[0] <= _CHANNELS))
 
     def _whole(self, train: bool) -> data.Dataset:
-        """Return the set with all of its classes whole."""
+        """Return all examples of the training or the test set, of all classes."""
         if (self.kind == "density") != (self.density is not None):
             raise ConfigError("data.density goes with data.kind=density, and only with it; set both or neither")
         if self.test is not None and self.path is None:
@@ -130,5 +130,5 @@ class DataConfig(Section):
 
 
 def _at_home(path: str) -> str:
-    """Return a path in which ~/ stands for the home folder, as shells have it, which read no YAML."""
+    """Return a path with ~/ replaced by the home folder, which shells do on a command line and nothing does in YAML."""
     return os.path.expanduser(path) if path.startswith("~/") else path

@@ -95,7 +95,7 @@ class Kind(Section):
 
     @model_validator(mode="after")
     def _spoken_for(self) -> Self:
-        """Let the class's own checks speak."""
+        """Build the object once, so that the checks of its class refuse what they would refuse later."""
         if not self.waits:
             try:
                 self.build()

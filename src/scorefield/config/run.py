@@ -110,7 +110,7 @@ class GuideConfig(Section):
 
 
 def _run_name(name: str) -> str:
-    """Return a name that is a folder's on every system."""
+    """Return the name, if a folder can have it on every system."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
         raise ValueError(
             f"expected at most 100 letters, digits, points, dashes and underscores, a letter or digit first; received {name[:120]!r}"
@@ -279,7 +279,7 @@ def _named(kinds: dict[str, str]) -> str:
 
 
 def _ends_at(levels: Tensor, sigma_1: float, sigma_L: float) -> bool:
-    """Return whether a ladder's ends are those of a process, of which one level alone has the lower."""
+    """Return whether a ladder's ends are those of a process; a single level has to be at the lower end."""
     rungs = levels.tolist()
     return _close([rungs[0] if len(rungs) > 1 else sigma_1, rungs[-1]], [sigma_1, sigma_L])
 

@@ -181,7 +181,7 @@ def _read(path: Path) -> dict[str, Shaped[np.ndarray, "..."]]:
 
 
 def _of_table(path: Path) -> str:
-    """Return what reads a table of text: apart at what separates its first line, which may be of names."""
+    """Return the reader of a table of text: columns are separated as they are in its first line, which may hold names."""
     with path.open(encoding="utf-8", errors="replace") as file:
         first = file.readline(2**16).strip()
     delimiter = next((mark for mark in ";\t|," if mark in first), "")  # where commas are decimal, others separate

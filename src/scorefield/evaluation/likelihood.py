@@ -129,12 +129,12 @@ def _done(result: tuple[Tensor, ...], on_part: Callable[[], object]) -> tuple[Te
 
 
 def _columns(rows: Iterable[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
-    """Return the results of parts as one each."""
+    """Return each result of the parts joined into one tensor."""
     return tuple(torch.cat(column) for column in zip(*rows, strict=True))
 
 
 def _traced(errors: Tensor) -> dict[str, float]:
-    """Return the part of the mean's error that is the traces'."""
+    """Return the part of the mean's error that comes from estimating traces."""
     return {"error_of_trace": errors.double().square().mean().sqrt().item() / len(errors) ** 0.5}
 
 

@@ -85,7 +85,7 @@ class Particles(Sampler[Cloud]):
         return cloud.x[chosen * len(x) + torch.arange(len(x), device=x.device)], cloud
 
     def _gather(self, problem: LinearGaussian, x: State, t: Float[Tensor, ""]) -> Cloud:
-        """Return the cloud that begins at x: at high noise, where all particles may."""
+        """Return a cloud whose particles all start at x, as they may where noise is high."""
         start = x.repeat(self.count, *[1] * (x.ndim - 1))
         weights = torch.zeros(self.count, len(x), dtype=torch.float64, device=x.device)
         return Cloud(start, problem.guide(start, t), weights)

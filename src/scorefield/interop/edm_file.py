@@ -159,9 +159,9 @@ _ALLOWED: dict[tuple[str, str], Callable[..., object]] = {
 
 
 class _Plain(pickle._Unpickler):
-    """A reader that knows the few names that plain data of EDM's need.
+    """An unpickler that accepts the few names that plain data of EDM's need.
 
-    It is Python's: the one in C makes as much room as a file says there are objects, of which ten bytes can say four thousand million.
+    It is Python's own: the one in C allocates room for as many objects as a file claims, and ten bytes can claim four thousand million.
     """
 
     def find_class(self, module: str, name: str) -> Callable[..., object]:  # pyright: ignore[reportIncompatibleMethodOverride]

@@ -159,7 +159,7 @@ def _times(decoder: ByteDecoder, steps: int) -> Float64[Tensor, " T+1"]:
 
 
 def _edges(likely: Likely) -> Int64[np.ndarray, "n 257"]:
-    """Return where each byte's numbers start, and where the last one's end: a number each at least, the rest as they are likely."""
+    """Return where the whole numbers of each byte start, and those of the last end: one each at least, the rest in proportion to P."""
     total = likely.numpy().reshape(-1, BYTES).cumsum(axis=1)
     share = ((1 << PRECISION) - BYTES) * (total / total[:, -1:])
     return np.pad(share.astype(np.int64) + np.arange(1, BYTES + 1), ((0, 0), (1, 0)))

@@ -77,6 +77,6 @@ def all_neighbours(bytes_: Int64[Tensor, "b *d"]) -> list[Neighbour]:
 
 
 def _seen(byte: Tensor, beyond: Tensor, beside: Tensor, along: Tensor) -> Neighbour:
-    """Return a neighbour: what it is, whether it goes on beyond, and whether what is beside goes the same way."""
+    """Return a neighbour: its byte, whether the pixel beyond it equals it, and whether the step beside it is the same as along it."""
     kind = (byte > 0).long() + (byte >= WHITE).long()
     return Neighbour(byte, 4 * kind + 2 * (beyond == byte).long() + (beside == along).long())

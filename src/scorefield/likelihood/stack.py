@@ -136,7 +136,7 @@ def _parts(count: int) -> list[slice]:
 
 
 def _fresh() -> UInt64[np.ndarray, " h"]:
-    """Return heads of 32 bits that say nothing, and are no one symbol's numbers."""
+    """Return heads of 32 random bits, which carry no message and belong to no symbol."""
     return _LEAST + (np.random.PCG64(1).random_raw(_HEADS) >> np.uint64(33))
 
 

@@ -113,7 +113,7 @@ def memorisation(
 
 
 def _closer(ours: Float64[Tensor, " n"], fresh: Float64[Tensor, " m"]) -> tuple[float, float]:
-    """Return C_T and the one-sided p-value of ours being as far as fresh."""
+    """Return C_T, and the one-sided p-value of the hypothesis that ours are as far as fresh ones."""
     from scipy import stats
 
     n, m = len(ours), len(fresh)

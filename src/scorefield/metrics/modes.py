@@ -106,7 +106,9 @@ def _modes(x: Tensor, mixture: GaussianMixture) -> Tensor:
     require(GaussianMixture, mixture, "the mixture whose modes are counted", "GaussianMixture.ring()")
     x = numbers(x, "x")
     if not torch.isfinite(x).all():
-        raise ValueError("samples hold values that are not finite: no mode can claim them")
+        raise ValueError(
+            "samples hold values that are not finite, which belong to no mode: drop those samples, and say that you did"
+        )
     return torch.cat([mixture.responsibilities(part.double()).argmax(dim=1) for part in x.split(16_384)])
 
 

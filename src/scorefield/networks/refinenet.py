@@ -127,7 +127,7 @@ class RefineNet(nn.Module, abc.ABC):
         """Return the score at ``x`` and level ``noise``."""
 
     def _raw(self, x: Float[Tensor, "b c h w"], level: Int[Tensor, " b"]) -> Float[Tensor, "b c h w"]:
-        """Return what the last convolution says, in the dtype of ``x``."""
+        """Return the output of the last convolution, in the dtype of ``x``."""
         kept = [self.res1(self.begin_conv(2 * x - 1), level)]
         for name in self.plan.down:
             kept.append(self.get_submodule(name)(kept[-1], level))

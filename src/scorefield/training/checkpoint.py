@@ -206,7 +206,7 @@ def _scan(folder: Path) -> list[Path]:
 
 
 def _explain(folder: Path, needed: int, error: OSError) -> str:
-    """Return what a failed save means to a person."""
+    """Return why a save failed, in words for whoever runs it."""
     what = f"cannot write a checkpoint of {needed} bytes: {error}; expected a folder this user may write to"
     if error.errno in FULL:
         place = next(path for path in (folder, *folder.absolute().parents) if path.exists())

@@ -116,7 +116,7 @@ def _check_sharded(batch_size: int, world: int, settings: Optimization) -> None:
 
 @contextmanager
 def _said_if_not_compiled() -> Iterator[None]:
-    """Turn what torch.compile raises, at the first step, into what can be done about it."""
+    """Turn an error of torch.compile, which comes with the first step, into one that says what to do."""
     try:
         yield
     except Exception as error:

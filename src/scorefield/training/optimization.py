@@ -29,7 +29,7 @@ class Optimization:
         clip: largest norm of the gradient of the mean loss per coordinate, larger ones are scaled down; None for no limit.
         ema_decay: d of the exponential moving average w̄ ← d w̄ + (1 − d) w of the weights, with which samples are drawn: single steps of
             the optimiser make colours and quality jump, their average over the last 1/(1 − d) steps does not (Song & Ermon 2020,
-            Technique 5, who take 0.999).
+            Technique 5, who take 0.999). The first steps forget sooner: at step n, d is at most (1 + n)/(10 + n).
         averages: lengths σ_rel of more averages to keep beside it, such as (0.05, 0.1), from which one of any length is rebuilt after
             training (`scorefield.training.posthoc`).
         label_dropout: probability that a row is trained without its label; classifier-free guidance needs a model that also knows p(x).

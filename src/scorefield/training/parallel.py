@@ -235,7 +235,7 @@ def _together() -> Iterator[None]:
 
 
 def _ended(error: RuntimeError) -> ScorefieldError:
-    """Return what the failure of a message means."""
+    """Return the error that says what it means that a message between processes failed."""
     return ScorefieldError(
         f"another process of this run has ended ({str(error).splitlines()[0]}); its own message says why. "
         "Start all of them again to go on from the last checkpoint"

@@ -125,7 +125,7 @@ def grouped(tensors: Mapping[str, Weights]) -> dict[float, Weights]:
 
 
 def _before(step: int, length: float, last: int) -> np.ndarray:
-    """Return how much the weights up to each of ``last`` steps count together in an average at ``step``, and at the end all, weighted."""
+    """Return the sum of the shares of steps 1 to k in an average at ``step``, for k = 1 … ``last``; the last sum times `_WHOLE`."""
     together = np.minimum(np.arange(1, last + 1) / step, 1.0) ** (exponent(length) + 1)
     together[-1] *= _WHOLE
     return together

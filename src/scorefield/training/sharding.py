@@ -47,7 +47,7 @@ def shard(model: nn.Module, device: torch.device, world: int) -> None:
 
 
 def _units(model: nn.Module) -> Iterator[nn.Module]:
-    """Return what is whole at a time, the inner before the outer: modules in lists and sequences, then what is left of each network."""
+    """Return the parts gathered whole, the inner first: modules in lists and sequences, then what is left of each network."""
     lists = [module for module in model.modules() if isinstance(module, nn.ModuleList | nn.Sequential)]
     units = {*model.children(), *(child for parent in lists for child in parent)}
     for module in reversed(list(model.modules())):

@@ -64,7 +64,7 @@ GUARDS = {
     "metrics/classifier_test.py": ["../metrics/test_classifier_test.py"],
     "metrics/strokes.py": ["../metrics/test_classifier_test.py"],
     "metrics/resampling.py": ["../metrics/test_features.py"],
-    "metrics/estimate.py": ["../metrics/test_features.py"],
+    "metrics/estimate.py": ["../metrics/test_features.py", "../metrics/test_metrics.py"],
     "metrics": ["../metrics/test_metrics.py"],
     "../scorefield_claims/basis.py": ["../claims/test_basis.py"],
     "../scorefield_claims/closure.py": ["../claims/test_closure.py"],
@@ -105,6 +105,19 @@ GUARDS = {
     "config/suggested.py": ["../test_advice.py"],
     "cli/main.py": ["../cli/test_contract.py"],
     "cli/workers.py": ["../cli/test_workers.py"],
+    "training/parts.py": ["../cli/test_shared.py"],
+    "training/loop.py": ["../training/test_loop.py", "../field/test_resume.py"],
+    "data/examples.py": ["../data/test_in_memory.py", "../training/test_loop.py"],
+    "data/tables.py": ["../data/test_tables.py"],
+    "app/jobs.py": ["../app/test_demo_server.py"],
+    "evaluation/imputing.py": ["test_imputation.py"],
+    "evaluation/tuning.py": ["../cli/test_tune.py"],
+    "samplers/adaptive_sde.py": ["test_adaptive_sde.py"],
+    "_brownian.py": ["test_brownian.py"],
+    "densities/combined.py": ["test_transforms.py"],
+    "cli/threads.py": ["../cli/test_shell.py"],
+    "likelihood/cells.py": ["../test_likelihood.py"],
+    "metrics/trace.py": ["../metrics/test_metrics.py"],
 }
 
 
@@ -957,6 +970,85 @@ MUTANTS = [
         "so do we, quietly\n        return 0",
         "so do we, quietly\n        return 1",
     ),
+    Mutant("a resumed run: any data", "training/loop.py", "if k == began:", "if k == 0:"),
+    Mutant(
+        "parts: those of other samples",
+        "training/parts.py",
+        "for tensor in tensors:\n        found.update(",
+        "for tensor in ():\n        found.update(",
+    ),
+    Mutant(
+        "parts: every process draws all", "training/parts.py", "left[self.parallel.rank :: self.parallel.world]", "left"
+    ),
+    Mutant(
+        "loader: rows counted from its last batch",
+        "data/examples.py",
+        "self._given += self.batch_size",
+        "self._given = self.batch_size",
+    ),
+    Mutant("a pair: of any two lengths", "data/examples.py", "x[0] == labels[0])", "True)"),
+    Mutant(
+        "queue: a place too many",
+        "app/jobs.py",
+        "return self._line.index(job) if",
+        "return self._line.index(job) + 1 if",
+    ),
+    Mutant(
+        "queue: the one that runs is taken out", "app/jobs.py", "if job in self._line[1:]:", "if job in self._line:"
+    ),
+    Mutant("first edition: times for transitions", "config/migrate.py", "value - 1 if times", "value if times"),
+    Mutant(
+        "first edition: noise of another generator",
+        "config/migrate.py",
+        '{"generator": "torch", **',
+        '{"generator": "philox", **',
+    ),
+    Mutant(
+        "log-normal times: beyond the process",
+        "objectives/times.py",
+        "return time.clamp(process.t_min, process.t_max)",
+        "return time",
+    ),
+    Mutant("uniform times: from 0", "objectives/times.py", "return process.t_min + u *", "return u *"),
+    Mutant("soundness: 1 % of 1, not of the range", "metrics/soundness.py", "margin *= high - low", "margin *= 1.0"),
+    Mutant("total variation: one way", "metrics/soundness.py", "for axis in (-1, -2)", "for axis in (-1, -1)"),
+    Mutant("trace: the level before", "metrics/trace.py", "sigma=step.sigma_s", "sigma=step.sigma_t"),
+    Mutant("impute: a seed and a row change places", "evaluation/imputing.py", "(seed << 32) + row", "seed + row"),
+    Mutant(
+        "tune: chosen on the half that is reported",
+        "evaluation/tuning.py",
+        "key=lambda trial: trial.first.value",
+        "key=lambda trial: trial.second.value",
+    ),
+    Mutant("adaptive SDE: weight of the corrector", "samplers/adaptive_sde.py", "1 - (1 - r) / h)", "(1 - r) / h)"),
+    Mutant(
+        "Brownian path: another halving",
+        "_brownian.py",
+        "torch.sqrt((m - a) * (b - m) / (b - a)) * hat",
+        "torch.sqrt(b - a) / 2 * hat",
+    ),
+    Mutant("similarity: volume of one axis", "densities/combined.py", "self._shift.numel() * torch.log", "torch.log"),
+    Mutant(
+        "threads: one's own work is others'",
+        "cli/threads.py",
+        "after.idle - before.idle + after.own - before.own",
+        "after.idle - before.idle",
+    ),
+    Mutant("table: commas before semicolons", "data/tables.py", 'in "\\t;," if', 'in "\\t,;" if'),
+    Mutant("table: six digits", "data/tables.py", "{value:.9g}", "{value:.6g}"),
+    Mutant(
+        "bytes: cells begin at their middles", "likelihood/cells.py", "cls(low - width / 2, width)", "cls(low, width)"
+    ),
+    Mutant(
+        "fitted grid: spread of one path",
+        "grids/local_errors.py",
+        "(y - y.mean(dim=0)).square()",
+        "(y - y.mean()).square()",
+    ),
+    Mutant("cosine schedule: β cut at .99", "processes/ddpm.py", "clamp(max=0.999)", "clamp(max=0.99)"),
+    Mutant("grids: begin anywhere", "grids/cuts.py", "if times[0] > process.t_max + beyond:", "if False:"),
+    Mutant("an error that cannot be told is", "metrics/estimate.py", "< max(_LAST *", "< 0 * max(_LAST *"),
+    Mutant("pictures beside class folders: silence", "data/folder.py", "if beside and len(names) > 1:", "if False:"),
 ]
 
 

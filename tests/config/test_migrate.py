@@ -103,6 +103,7 @@ def test_a_run_of_the_first_edition_starts_from_noise_and_a_new_one_from_moments
     values = {"model": section, "network": "mlp", "process": "ve"}
     config = validate(RunConfig, stored(values) if start == "noise" else values, "test")
     assert config.model.start == start
+    assert (config.train.generator == "torch") == (start == "noise")
     prior = config.build_model((2,)).prior(1.0)
     assert prior.mean.item() == (0.0 if start == "noise" else 2.0)
     assert prior.std.item() == pytest.approx((50.0**2 + (0.0 if start == "noise" else 0.3**2)) ** 0.5, rel=1e-9)

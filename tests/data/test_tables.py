@@ -26,7 +26,7 @@ def table(folder: Path, text: str, name: str = "table.csv") -> Path:
     ("text", "columns"),
     [
         ("a,b,c\n1.5,-2e5,3e-7\n4,5,6\n", ("a", "b", "c")),
-        ("\ufeffa;b;c\r\n1.5;-2e5;3e-7\r\n4;5;6\r\n", ("a", "b", "c")),
+        ("\ufeffa, in m;b;c\r\n1.5;-2e5;3e-7\r\n4;5;6\r\n", ("a, in m", "b", "c")),
         ('"a, in m"\tb\tc\n"1.5"\t-2e5\t3e-7\n4\t5\t6', ("a, in m", "b", "c")),
         ("1.5,-2e5,3e-7\n4,5,6\n", None),
         ("a,b,c\n1.5,-2e5,3e-7\n\n4,5,6\n\n", ("a", "b", "c")),

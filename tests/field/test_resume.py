@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from scorefield.cli import main
@@ -34,3 +35,13 @@ def test_the_folder_alone_says_what_goes_on(tmp_path: Path, monkeypatch, capsys)
     assert "trained to step 4" in capsys.readouterr().out
     assert main(["train", "--run", "runs/run", "--resume", "--network.width", "16"]) == 2
     assert "network.width" in capsys.readouterr().err
+
+
+def test_data_that_changed_their_scale_are_not_gone_on_with(tmp_path: Path, capsys) -> None:
+    x, run = np.random.default_rng(0).normal(size=(64, 2)), ["train", "--run", str(tmp_path / "run")]
+    data = ["--data.kind", "path", "--data.path", str(tmp_path / "x.npy"), "--network.kind", "mlp"]
+    np.save(tmp_path / "x.npy", x)
+    assert main([*run, *data, "--train.steps", "2", "--train.batch_size", "8", "--device", "cpu"]) == 0
+    np.save(tmp_path / "x.npy", 1000 * x)
+    assert main([*run, "--resume", "--override", "--train.steps", "4"]) == 2
+    assert "a run that goes on needs the data it began with" in capsys.readouterr().err

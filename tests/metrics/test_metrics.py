@@ -255,6 +255,7 @@ def test_soundness_counts_what_it_says() -> None:
     without = soundness(x, ends=None)
     assert (without.in_range, without.saturated, without.mean) == (None, None, found.mean)
     assert soundness(255 * x, ends=(0, 255)).in_range == pytest.approx(11 / 12)
+    assert soundness(torch.full((2, 2), 2.0), ends=(0, 255)).saturated == 1
 
 
 def scaled_score(x: Tensor) -> Tensor:

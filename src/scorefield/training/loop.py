@@ -72,6 +72,7 @@ def train(
         # Gradients are added to these: what a graph returns lasts until its next replay alone.
         for p in state.model.parameters():
             p.grad = torch.zeros_like(p) if p.requires_grad else None
+    began = state.step
     while state.step < settings.steps:
         k, rate = state.step, settings.rate(state.step)
         if settings.compile == "graphs":
@@ -79,6 +80,8 @@ def train(
         for group in state.optimizer.param_groups:
             group["lr"] = rate
         batch = batches.batch(k)
+        if k == began:  # of resumed runs too, whose data may have changed
+            check_scale(state.model, state.model.standardise(batch.x.to(parallel.device)))
         with _said_if_not_compiled(), parallel.together(), uncast(parallel.device):
             loss = _gradient(state, batch, batches, engine, settings, parallel)
             norm = _clip(state, settings.clip)
@@ -139,8 +142,6 @@ def _gradient(
     """Leave in every parameter the gradient of the mean loss over the global batch; return that loss."""
     first = state.step * batches.batch_size + batches.rows.start
     x0 = state.model.standardise(batch.x.to(parallel.device))
-    if state.step == 0:
-        check_scale(state.model, x0)
     conditioned = _conditioned(state.model, batch.labels, first, settings)
     state.optimizer.zero_grad(set_to_none=False)
     coordinates = math.prod(batches.event)
@@ -238,7 +239,8 @@ def check_scale(model: NoisyModel, x0: Tensor) -> None:
     if away.median() > 10 * std or 0 < away.max() < std / 300:
         raise ConfigError(
             f"the model is made for data of standard deviation {std:.4g} about {mean:.4g} (sigma_data, mean_data); received data that are "
-            f"{away.median().item():.4g} from there. Give those of the data, or train model.in_units(Units.of(x)), which measures them"
+            f"{away.median().item():.4g} from there. Give those of the data, or train model.in_units(Units.of(x)), which measures them; "
+            "a run that goes on needs the data it began with"
         )
 
 

@@ -14,7 +14,7 @@ from scorefield_claims.drawing import PRINTED
 from scorefield_claims.store import find
 
 NAMES = [name for name in CLAIMS if name.startswith("mnist-")]
-LONG = {"mnist-ladders": pytest.mark.slow, "mnist-samplers": pytest.mark.slow}
+LONG = dict.fromkeys(("mnist-classes", "mnist-ladders", "mnist-samplers"), pytest.mark.slow)
 
 TOLD = {
     "mnist-mixing": "χ² p-value of the digits, autoencoder, σ = 0.1",

@@ -10,7 +10,7 @@ import torch
 from scorefield._noise import derive_seed
 from scorefield.cli.main import main
 from scorefield.data import digits
-from scorefield.evaluation import likelihood_of, real_data
+from scorefield.evaluation import likelihood_of, real_data, render_likelihood
 from scorefield.likelihood import bits_per_dim, variational_bound
 from scorefield.metrics import Estimate
 from scorefield.pretrained import load_model
@@ -39,8 +39,7 @@ def test_images_are_told_in_bits_by_both_dequantisations(capsys: pytest.CaptureF
     assert bound["value"] == pytest.approx(own.mean().item(), rel=1e-5)
     assert bound["low"] < found["gaussian"]["high"]
     assert found["gaussian"]["low"] < bound["high"]
-    assert main(["likelihood", run, "-n", "4"]) == 0
-    shown = capsys.readouterr().out
+    shown = render_likelihood(found)
     assert shown.count("bits/dim of 4 held-out") == 3
     assert f"{found['gaussian']['value']:.4g}" in shown
 
@@ -83,7 +82,7 @@ def test_one_image_is_found_as_probable_as_by_a_finer_solver(decoded: bool, caps
     loaded = load_model("digits")
     image, decoder = digits(train=False).x[3:4], loaded.byte_decoder if decoded else None
     found = likelihood_of(loaded.model, image, decoder)
-    draws, _ = bits_per_dim(loaded.model, image.expand(4, -1, -1, -1), decoder=decoder, probes=1, rtol=1e-6, atol=1e-6)
+    draws, _ = bits_per_dim(loaded.model, image.expand(4, -1, -1, -1), decoder=decoder, probes=1, rtol=1e-5, atol=1e-5)
     assert abs(found["bits"] - draws.mean().item()) < 0.01
     assert found["error"] == pytest.approx(draws.std().item() / 2, rel=0.1)
     assert "4 draws" in found["dequantisation"]

@@ -108,7 +108,7 @@ def test_a_classifier_tells_laws_apart_and_only_guesses_within_one() -> None:
 
 def test_the_stein_discrepancy_is_its_closed_form_for_a_shifted_gaussian() -> None:
     shift, scale = 0.6, 1.5
-    found = kernel_stein_discrepancy(shifted(4000, shift, 1, 7), Gaussian([0.0], 1.0).score, scale=scale)
+    found = kernel_stein_discrepancy(shifted(2500, shift, 1, 7), Gaussian([0.0], 1.0).score, scale=scale)
     kernel = integrate.quad(lambda r: stats.norm.pdf(r, scale=2**0.5) / math.sqrt(scale**2 + r**2), -20, 20)[0]
     accept(z_p(found, shift**2 * kernel), LEVEL / 4)
     assert z_p(found, 0.0) < LEVEL

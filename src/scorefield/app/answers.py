@@ -130,11 +130,6 @@ class _Watched(Guided):
         super().__init__(model)
         self.job = job
 
-    @property
-    def evaluations(self) -> int:
-        """Those of the model."""
-        return self.model.evaluations
-
     def denoise(self, x: State, t: Time) -> State:
         """Return E[x_0 | x_t = x], as the model does."""
         self.job.advance()

@@ -53,9 +53,9 @@ class AutoGuided(Guided):
         self.interval = (float(interval[0]), float(interval[1]))
 
     @property
-    def evaluations(self) -> int:
-        """Those of both."""
-        return self.model.evaluations + self.weak.evaluations
+    def beside(self) -> int:
+        """Evaluations of the weaker model."""
+        return self.weak.evaluations
 
     def during(self, step: Step) -> ScoreModel:
         """Return this model where the step begins in the interval, the one it guides elsewhere."""

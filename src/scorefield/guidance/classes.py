@@ -32,17 +32,14 @@ class ClassifierFree(Guided):
     Cost: two evaluations.
     """
 
+    calls = 2
+
     def __init__(self, model: ScoreModel, labels: Labels, weight: float) -> None:
         super().__init__(model)
         finite(weight=weight)
         self.labels = label_rows(labels)
         self.weight = weight
         model.condition(self.labels)  # refuses labels that it does not know
-
-    @property
-    def evaluations(self) -> int:
-        """Twice those of the model."""
-        return 2 * self.model.evaluations
 
     def denoise(self, x: State, t: Time) -> State:
         """Return (1 + w) D(x, t | label) − w D(x, t)."""
@@ -70,6 +67,8 @@ class ClassifierGuided(Guided):
     Cost: two evaluations more, for the classifier and its gradient.
     """
 
+    beside = 2
+
     def __init__(
         self,
         model: ScoreModel,
@@ -86,11 +85,6 @@ class ClassifierGuided(Guided):
         self.labels = label_rows(labels)
         self.scale = scale
         self._top = int(self.labels.max())  # a number of the host: checking it waits for no device
-
-    @property
-    def evaluations(self) -> int:
-        """Those of the model, the classifier, and its gradient."""
-        return self.model.evaluations + 2
 
     def denoise(self, x: State, t: Time) -> State:
         """Return D + (σ²/α) scale ∇ log p(label | x)."""

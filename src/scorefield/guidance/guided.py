@@ -1,6 +1,6 @@
 """What all models around another share: the other's process, units and moments, and the coordinates it knows for certain."""
 
-import abc
+from typing import ClassVar
 
 from scorefield._checks import require
 from scorefield.models import ScoreModel, State
@@ -11,7 +11,14 @@ class Guided(ScoreModel):
 
     Args:
         model: the one that is guided.
+
+    Attributes:
+        calls: of the model, in one call of this one.
+        beside: network evaluations that a call spends on others.
     """
+
+    calls: ClassVar[int] = 1
+    beside: int = 0
 
     def __init__(self, model: ScoreModel) -> None:
         super().__init__()
@@ -20,9 +27,9 @@ class Guided(ScoreModel):
         self.process, self.units, self.moments = model.process, model.units, model.moments
 
     @property
-    @abc.abstractmethod
     def evaluations(self) -> int:
-        """Network evaluations that one call costs."""
+        """Those of the model, ``calls`` times, and those ``beside``."""
+        return self.calls * self.model.evaluations + self.beside
 
     def certain(self, denoised: State) -> State:
         """Return E[x_0 | x_t] in which the coordinates that the model knows, such as those of an `Inpaint`, have their values."""

@@ -53,11 +53,6 @@ class Inpaint(Guided):
         self.register_buffer("observed", observed, persistent=False)
         self.register_buffer("mask", mask, persistent=False)
 
-    @property
-    def evaluations(self) -> int:
-        """Those of the model."""
-        return self.model.evaluations
-
     def denoise(self, x: State, t: Time) -> State:
         """Return the observation where it is known, D(x, t) elsewhere; in the model's own coordinates, as x."""
         return self.certain(self.model.denoise(x, t))

@@ -69,6 +69,7 @@ class LinearGaussian(Guided):
     """
 
     per_row: ClassVar[tuple[str, ...]] = ("y",)
+    calls = 2  # the second is the product with the Jacobian
     y: Float[Tensor, "n *m"]
 
     def __init__(
@@ -92,11 +93,6 @@ class LinearGaussian(Guided):
         self.register_buffer("y", y, persistent=False)
         self.variance = noise**2
         self.sigma_data = sigma_data
-
-    @property
-    def evaluations(self) -> int:
-        """Those of the model, and as many for the product with its Jacobian."""
-        return 2 * self.model.evaluations
 
     def in_units(self, units: Units | None) -> Self:
         """Return a view of this model whose data, which A measures, are in other units."""

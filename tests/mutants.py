@@ -269,7 +269,7 @@ MUTANTS = [
         "counted if self.network is None",
         "counted if True",
     ),
-    Mutant("bits: a network that sees what comes", "likelihood/byte_network.py", "if i <= 0 and", "if"),
+    Mutant("bits: a network that sees what comes", "likelihood/byte_network.py", "(i, j) < (0, 0)", "(i, j) <= (0, 0)"),
     Mutant(
         "bits: samples finished without noise",
         "likelihood/decoder.py",

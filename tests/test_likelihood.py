@@ -36,7 +36,7 @@ from scorefield import (
     sample,
     variational_bound,
 )
-from scorefield.likelihood.byte_network import _BEFORE
+from scorefield.likelihood import byte_network
 from scorefield.likelihood.neighbours import _PLACES, SLANT
 
 MIXTURE = GaussianMixture([[-1.0, 0.5], [1.5, 0.0]], [0.3, 0.5], [0.4, 0.6])
@@ -293,7 +293,7 @@ def kept(images: torch.Tensor) -> float:
 
 
 @functools.cache
-def learned(steps: int = 150) -> ByteDecoder:
+def learned(steps: int = 250) -> ByteDecoder:
     """Return a decoder of parities, of a model that knows nothing of neighbours, with a network."""
     model = Exact(Gaussian(torch.full((1, 4, 4), 0.5), 0.3**2), VE(0.001, 10.0))
     decoder = ByteDecoder(model, parities(2000, seed=0), ratio=1.0)
@@ -339,8 +339,8 @@ def test_bytes_drawn_in_waves_are_those_drawn_row_by_row(of: Callable[[], ByteDe
         return (total <= u[..., i, j].unsqueeze(-1) * total[..., -1:]).sum(-1)
 
     assert torch.equal(decoder.draw(z, u), decoder.in_order(z, choose, decoder._seen()))
-    for asked in (_PLACES, _BEFORE):
-        assert (SLANT * asked[..., 0] + asked[..., 1] < 0).all()  # whatever a pixel asks is in an earlier wave
+    for asked, slant in ((_PLACES, SLANT), (byte_network._BEFORE, byte_network.SLANT)):
+        assert (slant * asked[..., 0] + asked[..., 1] < 0).all()  # whatever a pixel asks is in an earlier wave
         assert (asked[..., 0] * 100 + asked[..., 1] < 0).all()  # and in an earlier row, or to the left
 
 

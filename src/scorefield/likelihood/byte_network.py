@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from scorefield._noise import seeded
 from scorefield._tensors import recording
 from scorefield.likelihood.cells import BYTES
-from scorefield.likelihood.neighbours import SLANT, WHITE, at
+from scorefield.likelihood.neighbours import WHITE, at
 
 _REACH = 4  # pixels to each side that the network sees
+SLANT = _REACH + 1  # no pixel that it asks is in a row above and as many columns on for each
 _NEAR = [(i, j) for i in range(-_REACH, _REACH + 1) for j in range(-_REACH, _REACH + 1)]
 _AROUND = torch.tensor(_NEAR)
-# Decoded before, row by row and in waves.
-_BEFORE = torch.tensor([(i, j) for i, j in _NEAR if i <= 0 and SLANT * i + j < 0])
+_BEFORE = torch.tensor([(i, j) for i, j in _NEAR if (i, j) < (0, 0)])
 _KNOWN = torch.tensor([_NEAR.index((i, j)) for i, j in _BEFORE.tolist()])
 _FEATURES = len(_AROUND) + 4 * len(_BEFORE)
 _CENTRE = _NEAR.index((0, 0))
@@ -46,27 +46,36 @@ class ByteNetwork(nn.Module):
     and whether it is 0 or white. What it says of neighbouring bytes alike is the exponent of a Gaussian around the denoised value.
 
     Args:
-        width: of its three hidden layers.
+        width: of its hidden layers, five.
     """
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.first = nn.Linear(_FEATURES, width)
-        self.hidden = nn.ModuleList(nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width)) for _ in range(2))
-        self.last = nn.Linear(width, BYTES)
-        self.bell = nn.Linear(width, 2)
-        for layer in (self.last, self.bell):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        self.first = nn.Sequential(nn.Linear(_FEATURES, width), nn.SiLU())
+        self.blocks = nn.ModuleList(
+            nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.SiLU(), _zeroed(width, width))
+            for _ in range(2)
+        )
+        self.norm = nn.LayerNorm(width)
+        self.last, self.bell = _zeroed(width, BYTES), _zeroed(width, 2)
 
     def forward(self, features: Float[Tensor, "*n f"]) -> Logits:
         """Return the logits of pixels, from what `seen` returns."""
-        h = F.silu(self.first(features))
-        for layer in self.hidden:
-            h = h + F.silu(layer(h))
+        h = self.first(features)
+        for block in self.blocks:
+            h = h + block(h)
+        h = self.norm(h)
         shift, width = self.bell(h).split(1, -1)
         away = _FINE * (torch.arange(BYTES) / (BYTES - 1) - features[..., _CENTRE, None])
         return self.last(h) + shift * away - F.softplus(width - 3) * away**2 / 4
+
+
+def _zeroed(before: int, after: int) -> nn.Linear:
+    """Return a layer that starts as nothing."""
+    layer = nn.Linear(before, after)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
 
 
 def seen(pixels: Pixels) -> Float[Tensor, "b c p f"]:
@@ -99,6 +108,6 @@ def learned(width: int, draw: Callable[[int], Examples], steps: int, seed: int) 
 def restored(weights: Mapping[str, Tensor]) -> ByteNetwork:
     """Return the network of stored weights."""
     with seeded(0):
-        network = ByteNetwork(len(weights["first.weight"]))
+        network = ByteNetwork(len(weights["norm.weight"]))
     network.load_state_dict(weights)
     return network.requires_grad_(False)

@@ -24,6 +24,7 @@ from torch import Tensor
 from scorefield._noise import Noise, derive_seed
 from scorefield._tensors import flatten, home
 from scorefield.grids import ends
+from scorefield.likelihood import byte_network
 from scorefield.likelihood.byte_network import ByteNetwork, Examples, Pixels, learned, restored, seen
 from scorefield.likelihood.cells import BYTES, Cells, check_bytes
 from scorefield.likelihood.neighbours import (
@@ -219,7 +220,7 @@ class ByteDecoder:
             chosen = torch.searchsorted(total, level[..., i, j].unsqueeze(-1) * total[..., -1:], right=True)
             return chosen.squeeze(-1).clamp(max=BYTES - 1)
 
-        return self.in_order(z, choose, self._seen(), slant=SLANT)
+        return self.in_order(z, choose, self._seen(), slant=SLANT if self.network is None else byte_network.SLANT)
 
     def in_order(
         self, z: State, choose: Choose, table: Float64[Tensor, "256 256"], *, slant: int | None = None

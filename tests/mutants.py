@@ -85,6 +85,7 @@ GUARDS = {
     "interop/score_sde_file.py": ["../cli/test_convert_published.py"],
     "plotting": ["../plotting", "../cli/test_pictures.py"],
     "hub.py": ["../test_cards.py", "../test_pretrained.py"],
+    "_endings.py": ["../cli/test_guide.py"],
     "loaded.py": ["../cli/test_guide.py", "../test_pretrained.py"],
     "evaluation": ["../metrics/test_evaluation.py", "../cli/test_evaluate.py"],
     "networks": ["../networks"],
@@ -882,16 +883,16 @@ MUTANTS = [
     Mutant(
         "loaded: a guide of weight 0 is asked",
         "loaded.py",
-        "loaded.weak is None or guide.weight == 0",
-        "loaded.weak is None",
+        "weak is None or guiding.weight == 0",
+        "weak is None",
     ),
     Mutant(
         "loaded: adaptive solvers in bfloat16",
-        "loaded.py",
+        "_endings.py",
         'precision == "auto" and isinstance(sampler, AdaptiveODE | AdaptiveSDE)',
         "False",
     ),
-    Mutant("loaded: the weaker version of no class", "loaded.py", "loaded.weak.condition(rows)", "loaded.weak"),
+    Mutant("loaded: the weaker version of no class", "loaded.py", "weak.condition(rows)", "weak"),
     Mutant("real data: the reference itself", "evaluation/data.py", "(train, order[half:])", "(train, order[:half])"),
     Mutant("shares: intervals beyond one", "evaluation/measures.py", "high = min(high, 1.0)", "pass"),
     Mutant(

@@ -61,7 +61,7 @@ def small(line: str) -> list[str]:
     words = words[words.index("scorefield") + 1 :]
     more = SMALL.get(words[0], "")
     more = re.sub(r" ?-n \d+", "", more) if {"--seeds", "--image"} & set(words) and words[0] != "inpaint" else more
-    more = more.replace(DRAW, "") if "mnist-fast" in words else more  # it has steps of its own
+    more = more.replace(DRAW, "") if {"mnist-fast", "--evaluations"} & set(words) else more  # which decide the steps
     more += " --particles 2" if "particles" in words else ""
     if words[0] == "train" and not {"--run", "--run-dir"} & set(words):
         more += f" --run runs/{named(words)}"  # where it would be without --fast-dev-run

@@ -256,6 +256,8 @@ def test_soundness_counts_what_it_says() -> None:
     assert (without.in_range, without.saturated, without.mean) == (None, None, found.mean)
     assert soundness(255 * x, ends=(0, 255)).in_range == pytest.approx(11 / 12)
     assert soundness(torch.full((2, 2), 2.0), ends=(0, 255)).saturated == 1
+    stripes = torch.tensor([[0.0, 0.0], [1.0, 1.0]]).expand(2, 1, 2, 2)
+    assert [soundness(y).total_variation for y in (stripes, stripes.mT)] == [0.5, 0.5]
 
 
 def scaled_score(x: Tensor) -> Tensor:

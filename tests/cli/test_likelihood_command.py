@@ -10,7 +10,7 @@ import torch
 from scorefield._noise import derive_seed
 from scorefield.cli.main import main
 from scorefield.data import digits
-from scorefield.evaluation import likelihood_of, real_data, render_likelihood
+from scorefield.evaluation import likelihood_of, real_data
 from scorefield.likelihood import bits_per_dim, variational_bound
 from scorefield.metrics import Estimate
 from scorefield.pretrained import load_model
@@ -39,7 +39,8 @@ def test_images_are_told_in_bits_by_both_dequantisations(capsys: pytest.CaptureF
     assert bound["value"] == pytest.approx(own.mean().item(), rel=1e-5)
     assert bound["low"] < found["gaussian"]["high"]
     assert found["gaussian"]["low"] < bound["high"]
-    shown = render_likelihood(found)
+    assert main(["likelihood", run, "-n", "4"]) == 0
+    shown = capsys.readouterr().out
     assert shown.count("bits/dim of 4 held-out") == 3
     assert f"{found['gaussian']['value']:.4g}" in shown
 

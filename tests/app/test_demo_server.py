@@ -444,10 +444,10 @@ def test_a_full_line_is_said_and_empties_again() -> None:
         go = threading.Event()
 
         def blocked(job: Job) -> None:
-            go.wait(5)
+            go.wait(60)
 
-        for _ in range(2):
-            small.jobs.submit(blocked)
+        jobs = [small.jobs.submit(blocked) for _ in range(2)]
+        assert [small.jobs.place(job) for job in jobs] == [0, 1]
         status, told = small.post("draw", **VALID["draw"])
         go.set()
         assert (status, told) == (503, {"error": "the queue is full: 2 are waiting; try again in a moment"})
@@ -465,7 +465,7 @@ def test_whoever_leaves_the_line_gives_the_place_to_the_next() -> None:
         try:
             for _ in range(3):
                 small.leave("draw", **LONG)
-                until(lambda: len(small.jobs) == 1, 5)
+                until(lambda: len(small.jobs) == 1, 50)
         finally:
             go.set()
         assert small.answer("draw", **VALID["draw"])

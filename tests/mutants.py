@@ -993,9 +993,6 @@ MUTANTS = [
         "return self._line.index(job) if",
         "return self._line.index(job) + 1 if",
     ),
-    Mutant(
-        "queue: the one that runs is taken out", "app/jobs.py", "if job in self._line[1:]:", "if job in self._line:"
-    ),
     Mutant("first edition: times for transitions", "config/migrate.py", "value - 1 if times", "value if times"),
     Mutant(
         "first edition: noise of another generator",

@@ -62,6 +62,7 @@ def test_a_row_is_filled_the_same_whatever_stands_around_it():
     assert torch.equal(one[1], rows[1])
     assert torch.isfinite(one).all()
     assert not torch.equal(impute(MODEL, rows, seed=1, **short), one)
+    assert not same(impute(MODEL, rows, seed=4, **short)[0], one[4])  # nor are seeds of rows those of other draws
     for wrong in (
         rows[0],
         rows / 0,

@@ -5,7 +5,7 @@ are passed over, sub-folders are entered, links are followed to files but not to
 animation, or a TIFF of several pages, the first picture counts. Every picture is turned as its EXIF orientation says; transparent ones
 are laid on white; grey of 12 or 16 bits is rounded to 8. If all pictures are grey so is the data set (c = 1),
 else it is RGB (c = 3). Where all pictures lie in two or more sub-folders, these are the classes, numbered in
-the order of their names; pictures beside such sub-folders are told, and then no picture has a label.
+the order of their names; where some lie beside such sub-folders, a warning says so, and no picture has a label.
 """
 
 import os

@@ -49,6 +49,22 @@ def test_a_haze_is_seen_in_any_units_and_only_where_it_is(units: float) -> None:
     assert abs(found["binarised"].accuracy.value - 0.5) < 4 * found["binarised"].accuracy.error
 
 
+def pairs_of_marks(n: int, apart: int, seed: int) -> Tensor:
+    """Return a mark near each end of 4x28 pixels, in one of four turns; that of the right is as many quarters from that of the left."""
+    left = torch.randint(0, 4, (n,), generator=torch.Generator().manual_seed(seed))
+    mark = torch.tensor([[1.0, 1.0], [-1.0, -1.0]])
+    turned = torch.stack([mark.rot90(k) for k in range(4)])
+    x = torch.zeros(n, 1, 4, 28)
+    x[:, 0, 1:3, 1:3], x[:, 0, 1:3, 24:26] = turned[left], turned[(left + apart) % 4]
+    return x
+
+
+def test_order_across_the_image_is_seen() -> None:
+    """Marks that agree and marks that do not: every patch that sees one of them is as frequent in both. The mutant sees 15 pixels."""
+    same, opposite = pairs_of_marks(100, 0, seed=1), pairs_of_marks(100, 2, seed=2)
+    assert classifier_two_sample(same, opposite, trainings=2, steps=80).accuracy.value > 0.9
+
+
 def test_what_is_no_image_is_refused() -> None:
     with pytest.raises(ValueError, match=r"four or more images of each.*\(9, 2\)"):
         classifier_two_sample(normal(9, 2), normal(9, 2))

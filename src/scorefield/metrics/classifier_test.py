@@ -115,7 +115,11 @@ class _Network(nn.Module):
         widths = (channels, _WIDTH // 4, _WIDTH // 2, _WIDTH, _WIDTH)
         layers: list[nn.Module] = []
         for before, after in pairwise(widths):
-            layers += [nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
+            layers += [
+                nn.Conv2d(before, after, 3, padding=1, bias=False),
+                nn.BatchNorm2d(after, momentum=0.3),
+                nn.ReLU(),
+            ]
             layers += [nn.MaxPool2d(2, ceil_mode=True)]
         self.layers, self.last = nn.Sequential(*layers[:-1]), nn.Linear(_WIDTH, 1)
 
@@ -130,7 +134,7 @@ def _fitted(
     """Return the logits, by row, of a network trained on ``rows``: it sees nothing of the others, not even their scale."""
     see = _shown(x[rows])
     with seeded(seed):
-        net = _Network(3 * x.shape[1]).to(memory_format=torch.channels_last)  # half the time
+        net = _Network(3 * x.shape[1]).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] half the time
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.AdamW(net.parameters(), lr=_RATE, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)

@@ -122,6 +122,7 @@ def test_the_small_recipe_trains_what_drew_best_after_five_minutes() -> None:
     rounds = {"train": {"steps": steps, "sample_every": 1000}, "guide": {"step": round(steps * minutes.GUIDED)}}
     studied = merge(merge(merge(read_yaml(minutes.CONFIG), minutes.DRAWN), best["changes"]), rounds)
     assert small.pop("sampling") != studied.pop("sampling")
+    assert studied["train"].pop("decoder_steps") > 0  # after the minutes that were studied
     assert small.pop("guide")["step"] == studied.pop("guide")["step"]
     assert small == {**studied, "name": "mnist-small"}
 

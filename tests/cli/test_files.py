@@ -3,7 +3,6 @@
 import io
 import os
 import re
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from full_disk import full_disk
 from scorefield._replacing import replacing
 from scorefield.cli import main
 from scorefield.cli.console import open_streams
@@ -46,12 +46,8 @@ def test_a_full_disk_is_a_sentence_and_what_was_there_stays(command: list[str], 
     assert main(["compress", "digits", "--images", "images.npy", *QUICK, "--out", "a.bits"]) == 0
     out, files = Path(command[-1]), sorted([*os.listdir(), command[-1]])
     out.write_bytes(OURS)
-    former = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, former[1]))  # bytes of a file: less than any of them has
-    try:
+    with full_disk():
         code = main(command)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, former)
     assert code == 1
     last = capsys.readouterr().err.splitlines()[-1]
     if command[:2] == ["compress", "digits"] and out.suffix == ".bits":  # which keeps what it coded until the end
@@ -83,12 +79,8 @@ def test_what_is_read_is_not_written_over(command: list[str], capsys) -> None:
 
 def test_a_full_disk_names_the_part_of_long_work_that_it_did_not_take(capsys, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("scorefield.cli.console.abandon_output", lambda: None)
-    former = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, former[1]))
-    try:
+    with full_disk():
         code = main(["sample", "digits", *QUICK, "-n", "4", "--batch-size", "2", "--out", "x.npz"])
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, former)
     assert code == 1
     assert re.search(
         rf"scorefield: x\.npz\.parts-\w+/drawn-000000\.safetensors: File too large; {FREE}\n$", capsys.readouterr().err

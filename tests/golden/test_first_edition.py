@@ -74,12 +74,14 @@ def test_the_command_writes_what_was_drawn(tmp_path: Path) -> None:
 def test_recipes_resolve_to_the_same_configurations() -> None:
     """The recipes are written in this edition's form, and mean what those of the first edition meant.
 
-    But for how the small one draws: along a fitted grid, with half the guide (results/elsewhere.json).
+    But for how the small one draws: along a fitted grid, with half the guide (results/elsewhere.json); and `mnist` trains a network of its
+    decoder at the end.
     """
     got = calls.resolved_configs()
     expected = {name: calls.resolved(values) for name, values in CONFIGS.items()}
     assert got["mnist-small"].pop("sampling") != expected["mnist-small"].pop("sampling")
     assert got["mnist-small"]["guide"].pop("weight") == expected["mnist-small"]["guide"].pop("weight") / 2
+    assert got["mnist"]["train"].pop("decoder_steps") > expected["mnist"]["train"].pop("decoder_steps") == 0
     assert {name: got[name] for name in CONFIGS} == expected
 
 

@@ -1,12 +1,12 @@
 """A picture or film is written whole or not at all, and what stops it names the file."""
 
-import resource
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
+from full_disk import full_disk
 from scorefield import VE, Exact, Gaussian
 from scorefield.plotting import Square, loss_curve, save_film, save_grid, save_path_film
 
@@ -24,12 +24,7 @@ WRITERS: dict[str, Callable[[Path], None]] = {
 @pytest.mark.parametrize("name", WRITERS)
 def test_a_full_disk_leaves_what_was_there_and_is_told_with_the_name(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("ours")
-    former = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, former[1]))  # bytes of a file: less than any of them has
-    try:
-        with pytest.raises(OSError, match="File too large") as caught:
-            WRITERS[name](tmp_path / name)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, former)
+    with full_disk(), pytest.raises(OSError, match="File too large") as caught:
+        WRITERS[name](tmp_path / name)
     assert caught.value.filename == str(tmp_path / name)
     assert [path.read_text() for path in tmp_path.iterdir()] == ["ours"]

@@ -1,9 +1,10 @@
-"""Say of stored results that code has changed since, and their numbers have not: ``python -m tools.confirm [NAME ...]``.
+"""Say of stored results that code or shipped models have changed since, and their numbers have not: ``python -m tools.confirm [NAME ...]``.
 
-The tiny recipe of each claim whose result is stale is measured twice on this machine, with the code of the commit that the result was
-measured at and with that of HEAD. Where all numbers agree, result.json names HEAD as confirming it. Nothing is confirmed of other weights,
-another recipe or another PyTorch, nor of a result too old to say what it rests on: that is to be measured again. A change that acts in
-large measurements alone is not seen.
+The tiny recipe of each claim whose result is stale is measured twice on this machine, with the code and the models of the commit that the
+result was measured at and with those of HEAD. Where all numbers agree, result.json names HEAD as confirming it: a model may have gained a
+decoder, which the claim does not ask; with other weights whatever is drawn is another. Nothing is confirmed of another recipe, other models
+or another PyTorch, nor of a result too old to say what it rests on: that is to be measured again. A change that acts in large measurements
+alone is not seen.
 """
 
 import json
@@ -63,9 +64,10 @@ def unconfirmed(claim: Claim[Any], result: Result, now: Basis) -> str:
     before, commit = result.get("basis"), result["environment"]["git"]
     if not before:
         return "it does not say what it rests on"
-    beyond = replace(now, code=before["code"]).changes(before)
+    models = before["models"] if before["models"].keys() == now.models.keys() else now.models
+    beyond = replace(now, code=before["code"], models=models).changes(before)
     if beyond:
-        return f"more than code has changed: {', '.join(beyond)}"
+        return f"more than code and models has changed: {', '.join(beyond)}"
     small = asdict(claim.small)
     settings = repr({name: value for name, value in asdict(claim.tiny).items() if value != small[name]})
     with tempfile.TemporaryDirectory() as folder:

@@ -72,9 +72,15 @@ def test_the_numbers_of_a_commit_are_compared_with_the_present(place: Path, old:
     assert trees.stdout.count("\n") == 1  # what was checked out for it is gone
 
 
-@pytest.mark.parametrize("part", [{"recipe": "s"}, {"torch": "2.12"}, {"models": {"mnist": "n"}}])
-def test_more_than_code_is_not_confirmed(place: Path, part: dict[str, Any]) -> None:
-    assert "more than code has changed" in found(basis=asdict(replace(THEN, **part)))
+@pytest.mark.parametrize("part", [{"recipe": "s"}, {"torch": "2.12"}, {"models": {"other": "m"}}])
+def test_more_than_code_and_models_is_not_confirmed(place: Path, part: dict[str, Any]) -> None:
+    assert "more than code and models has changed" in found(basis=asdict(replace(THEN, **part)))
+
+
+def test_a_model_that_changes_no_number_is_confirmed(place: Path) -> None:
+    assert found(basis=asdict(replace(THEN, models={"mnist": "n"}))) == ""
+    place.write_text(CODE.replace("error=0.1", "error=0.2"))
+    assert "0.1 then, 0.2 now" in found(basis=asdict(replace(THEN, models={"mnist": "n"})))
 
 
 def test_what_cannot_be_compared_is_not_confirmed(place: Path) -> None:

@@ -113,6 +113,15 @@ def test_a_file_of_known_images_is_as_long_as_their_entropy() -> None:
         assert entropy - 0.3 < 8 * (len(many) - len(few)) / 240 < most
 
 
+def test_a_network_of_the_decoder_is_part_of_the_code_and_files_from_before_it_are_read() -> None:
+    decoder, images = known(VE(0.001, 10.0))
+    better = decoder.with_network(images, steps=2, width=8)
+    for each in (better, decoder):
+        assert torch.equal(decompress(better, compress(each, images[:2], steps=2, batch=1), (1, 8, 8)), images[:2])
+    with pytest.raises(DataError, match="another model"):
+        decompress(decoder, compress(better, images[:2], steps=2, batch=1), (1, 8, 8))
+
+
 def test_a_wrong_score_makes_a_longer_file() -> None:
     decoder, images = known(VE(0.001, 10.0))
     wrong = Exact(Gaussian(torch.full((1, 8, 8), 0.5, dtype=torch.float64), (3 * STD) ** 2), VE(0.001, 10.0))

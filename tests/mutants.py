@@ -283,7 +283,7 @@ MUTANTS = [
     Mutant("files: the state forgotten", "likelihood/ladder.py", "return stay * self", "return 0 * self"),
     Mutant("files: states that are not random", "likelihood/ladder.py", "np.uint64(64 - PRECISION)", "np.uint64(63)"),
     Mutant("files: all images at once", "likelihood/compression.py", "1 + done // _ALONE", "batch"),
-    Mutant("files: any model decodes", "likelihood/compression.py", "if fingerprint != ", "if None == "),
+    Mutant("files: any model decodes", "likelihood/compression.py", "shape) == fingerprint", "shape) is not None"),
     Mutant("files: what is left does not matter", "likelihood/compression.py", "if not stack.empty:", "if False:"),
     Mutant(
         "files: a Gaussian half a point off",

@@ -35,19 +35,13 @@ def parser() -> ArgumentParser:
     )
     parser.set_defaults(threads=1)
     model(parser)
-    parser.add_argument("-n", "--n", type=Whole1, default=100, metavar="N", help="how many held-out images")
-    parser.add_argument("--seed", type=int, default=0, help="decides which images are chosen")
-    parser.add_argument(
-        "--images", type=str, metavar="FILE", help="compress these instead: a .npy of bytes, of shape (n, c, h, w)"
-    )
-    parser.add_argument("--decode", type=str, metavar="FILE", help="a compressed file to make images of")
-    parser.add_argument(
-        "--steps", type=Whole1, default=100, metavar="N", help="steps of the diffusion; more give shorter files"
-    )
-    parser.add_argument("--batch", type=Whole1, default=16, metavar="N", help="images at a time")
-    parser.add_argument(
-        "--out", type=str, metavar="FILE", help="file to write; images.bits by default, images.npy with --decode"
-    )
+    parser.option("-n --n N", "how many held-out images", Whole1, default=100)
+    parser.option("--seed", "decides which images are chosen", int, default=0)
+    parser.option("--images FILE", "compress these instead: a .npy of bytes, of shape (n, c, h, w)")
+    parser.option("--decode FILE", "a compressed file to make images of")
+    parser.option("--steps N", "steps of the diffusion; more give shorter files", Whole1, default=100)
+    parser.option("--batch N", "images at a time", Whole1, default=16)
+    parser.option("--out FILE", "file to write; images.bits by default, images.npy with --decode")
     device(parser)
     data_dir(parser, test=True)
     report(parser)
@@ -105,12 +99,7 @@ def run(args: Namespace) -> int:
 
 
 def _images(args: Namespace, loaded: "LoadedModel[ScoreModel]") -> "UInt8[Tensor, 'n *d']":
-    """Return the images to compress.
-
-    Raises:
-        ConfigError: of another shape than the model's, or not of bytes.
-        DataError: a file or a data set that cannot be read.
-    """
+    """Return the images to compress."""
     from scorefield.data import read_array
     from scorefield.evaluation import real_data
 

@@ -23,42 +23,21 @@ def parser() -> ArgumentParser:
         "nothing in them is executed."
     )
     plugin(parser)
-    parser.add_argument(
-        "source",
-        type=str,
-        metavar="FILE",
-        help="a torch file, a pickle of EDM or a folder of diffusers; with --to, a run",
-    )
-    parser.add_argument(
-        "--from", choices=_FROM, metavar="LAYOUT", help=f"the project it comes from: {', '.join(_FROM)}"
-    )
-    parser.add_argument(
-        "--to",
+    parser.option("source FILE", "a torch file, a pickle of EDM or a folder of diffusers; with --to, a run")
+    parser.option("--from LAYOUT", f"the project it comes from: {', '.join(_FROM)}", choices=_FROM)
+    parser.option(
+        "--to LAYOUT",
+        f"the project it goes to: {', '.join(_TO[:-1])}, or hub: a folder for the Hugging Face Hub",
         choices=_TO,
-        metavar="LAYOUT",
-        help=f"the project it goes to: {', '.join(_TO[:-1])}, or hub: a folder for the Hugging Face Hub",
     )
-    parser.add_argument(
-        "--out", type=str, required=True, metavar="RUN", help="the run folder to make; with --to, the file or folder"
+    parser.option("--out RUN", "the run folder to make; with --to, the file or folder", required=True)
+    parser.option("--evaluation FILE", "with --to hub: JSON with results, for the model's card")
+    parser.option(
+        "--config FILE",
+        "settings that the weights lack, as YAML; of score_sde also its own file.py, or a name such as ve/cifar10_ncsnpp_continuous",
     )
-    parser.add_argument(
-        "--evaluation", type=str, metavar="FILE", help="with --to hub: JSON with results, for the model's card"
-    )
-    parser.add_argument(
-        "--config",
-        type=str,
-        metavar="FILE",
-        help="settings that the weights lack, as YAML; of score_sde also its own file.py, or a name such as ve/cifar10_ncsnpp_continuous",
-    )
-    parser.add_argument(
-        "--data",
-        type=str,
-        metavar="PATH",
-        help="images of the kind it draws, with which evaluate, likelihood and inpaint compare",
-    )
-    parser.add_argument(
-        "--size", type=Whole2, help="height and width of the images; by default 28 for one channel, 32 for three"
-    )
+    parser.option("--data PATH", "images of the kind it draws, with which evaluate, likelihood and inpaint compare")
+    parser.option("--size", "height and width of the images; by default 28 for one channel, 32 for three", Whole2)
     return parser
 
 

@@ -27,24 +27,14 @@ def parser() -> ArgumentParser:
         "computed on this machine, and nobody else can reach it unless --host says so. Ctrl-C ends it."
     )
     plugin(parser)
-    parser.add_argument(
-        "models",
-        type=str,
-        nargs="*",
-        default=_SHIPPED,
-        metavar="RUN",
-        help="models to offer: run folders, shipped models, or hf:ORG/NAME",
-    )
-    parser.add_argument(
-        "--host",
-        type=str,
+    models = "models to offer: run folders, shipped models, or hf:ORG/NAME"
+    parser.option("models RUN", models, nargs="*", default=_SHIPPED)
+    parser.option(
+        "--host HOST",
+        "address to listen on; 0.0.0.0 lets in everyone who can reach this machine",
         default=_LOOPBACK[0],
-        metavar="HOST",
-        help="address to listen on; 0.0.0.0 lets in everyone who can reach this machine",
     )
-    parser.add_argument(
-        "--port", type=_Port, default=0, metavar="N", help="port to listen on; 0, the default, takes a free one"
-    )
+    parser.option("--port N", "port to listen on; 0, the default, takes a free one", _Port, default=0)
     parser.add_argument("--open", action="store_true", help="open the page in a browser")
     device(parser)
     data_dir(parser)
@@ -97,11 +87,7 @@ def _serve(args: Namespace, listening: socket.socket) -> int:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens.
-
-    Raises:
-        ConfigError: no such address, or a port that is taken.
-    """
+    """Return a socket that listens."""
     try:
         family = socket.getaddrinfo(host, None)[0][0]
         listening = socket.socket(family)

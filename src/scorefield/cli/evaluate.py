@@ -34,22 +34,16 @@ def parser() -> ArgumentParser:
         "and, in recognised.png, the samples that those networks recognised most and least easily."
     )
     sampling(parser, n=10_000)
-    parser.add_argument(
-        "--from-samples",
-        type=str,
-        metavar="FILE",
-        help="measure the samples of a .npz file, such as the command sample writes",
-    )
+    parser.option("--from-samples FILE", "measure the samples of a .npz file, such as the command sample writes")
     judge(parser, "that reads the classes of samples; mnist-judge for MNIST, none for other data")
-    parser.add_argument(
-        "--likelihood",
-        type=Whole0,
+    parser.option(
+        "--likelihood N",
+        "also compute bits per dimension of N held-out images; none by default",
+        Whole0,
         default=0,
-        metavar="N",
-        help="also compute bits per dimension of N held-out images; none by default",
     )
     data_dir(parser, test=True)
-    parser.add_argument("--out", type=str, metavar="FOLDER", help="folder to write; evaluation-NAME by default")
+    parser.option("--out FOLDER", "folder to write; evaluation-NAME by default")
     return parser
 
 

@@ -128,11 +128,7 @@ def operator(text: str, event: tuple[int, ...], seed: int) -> LinearOperator:
 
 
 def _parameter(option: str, text: str, expected: str, fits: Callable[[float], bool]) -> float:
-    """Return the number of "kind:number".
-
-    Raises:
-        ConfigError: no number, or one that does not fit.
-    """
+    """Return the number of "kind:number"."""
     try:
         value = float(text.partition(":")[2])
     except ValueError:

@@ -29,13 +29,9 @@ def parser() -> ArgumentParser:
         "cells of the row. Known cells keep their text, and so do columns that the model does not know. Another seed is another imputation."
     )
     model(parser)
-    parser.add_argument(
-        "table", type=str, metavar="TABLE", help="a .csv or .tsv with the columns that the model learned"
-    )
-    parser.add_argument("--seed", type=Whole0, default=0, help="decides what is drawn")
-    parser.add_argument(
-        "--out", type=str, default="imputed.csv", metavar="FILE", help=".csv or .tsv; imputed.csv by default"
-    )
+    parser.option("table TABLE", "a .csv or .tsv with the columns that the model learned")
+    parser.option("--seed", "decides what is drawn", Whole0, default=0)
+    parser.option("--out FILE", ".csv or .tsv; imputed.csv by default", default="imputed.csv")
     device(parser)
     report(parser)
     return parser
@@ -102,12 +98,7 @@ class _Table(NamedTuple):
 
 
 def _read(name: str, loaded: "LoadedModel[ScoreModel]") -> _Table:
-    """Return a table for a model of tables.
-
-    Raises:
-        ConfigError: a model of something else.
-        DataError: a file that cannot be read, without the model's columns, or with cells that are no numbers.
-    """
+    """Return a table for a model of tables."""
     from scorefield.data.tables import LABELS, delimiter_of
 
     if len(loaded.event) != 1:

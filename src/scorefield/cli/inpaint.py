@@ -12,17 +12,13 @@ def parser() -> ArgumentParser:
         "errors over the hidden pixels. Vectors, series and arrays of any channels are restored likewise, and written as .npz."
     )
     restoring(parser, (*REPLACED, *MEASURED), out="inpaint")
-    parser.add_argument(
-        "--mask",
-        type=str,
-        required=True,
-        metavar="MASK",
-        help=f"what is hidden: {', '.join(MASKS)}, bernoulli:0.6 (60 %% of the pixels), a picture whose light pixels are hidden, a .npy "
+    parser.option(
+        "--mask MASK",
+        f"what is hidden: {', '.join(MASKS)}, bernoulli:0.6 (60 %% of the pixels), a picture whose light pixels are hidden, a .npy "
         "file that is true where it hides, or columns of a table, such as height,weight",
+        required=True,
     )
-    parser.add_argument(
-        "--resample", type=Whole1, help="with repaint: how many times each step is taken; 10 by default"
-    )
+    parser.option("--resample", "with repaint: how many times each step is taken; 10 by default", Whole1)
     return parser
 
 

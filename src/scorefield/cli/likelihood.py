@@ -29,9 +29,9 @@ def parser() -> ArgumentParser:
         "images, by uniform and by Gaussian dequantisation, and nats for other data. Always in float32."
     )
     model(parser)
-    parser.add_argument("-n", "--n", type=Whole2, metavar="N", help=f"how many held-out examples; {_N} by default")
-    parser.add_argument("--image", type=str, metavar="IMAGE", help=f"only this example: {EXAMPLE}")
-    parser.add_argument("--seed", type=int, default=0, help="decides which examples are chosen, and the noise")
+    parser.option("-n --n N", f"how many held-out examples; {_N} by default", Whole2)
+    parser.option("--image IMAGE", f"only this example: {EXAMPLE}")
+    parser.option("--seed", "decides which examples are chosen, and the noise", int, default=0)
     device(parser)
     data_dir(parser, test=True)
     report(parser)

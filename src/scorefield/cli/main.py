@@ -45,7 +45,8 @@ _REQUIRED = "the following arguments are required: "
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    arguments = [_HOME.sub(_at_home, argument) for argument in _with_level(sys.argv[1:] if argv is None else argv)]
+    given = _with_level(sys.argv[1:] if argv is None else argv)
+    arguments = [_HOME.sub(lambda found: found[1] + os.path.expanduser("~/"), argument) for argument in given]
     console.open_streams()
     keep_freed()
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # no word about its cache where no home can be written
@@ -115,24 +116,14 @@ def _somewhere() -> bool:
         return False
 
 
-def _at_home(found: re.Match[str]) -> str:
-    """Return an argument in which the ``~/`` of ``--option=~/`` is the home folder."""
-    return found[1] + os.path.expanduser("~/")
-
-
 def _with_level(arguments: Sequence[str]) -> list[str]:
     """Return arguments in which ``--verbose`` alone is ``--verbose=debug``: what follows it may be the name of a model."""
-    joined: list[str] = []
-    for argument in arguments:
-        if joined and joined[-1] == "--verbose":
-            told = argument in LEVELS
-            joined[-1] = f"--verbose={argument if told else 'debug'}"
-            if told:
-                continue
-        joined.append(argument)
-    if joined and joined[-1] == "--verbose":
-        joined[-1] += "=debug"
-    return joined
+    given = list(arguments)
+    while "--verbose" in given:
+        k = given.index("--verbose")
+        told = [word for word in given[k + 1 : k + 2] if word in LEVELS]
+        given[k : k + 1 + len(told)] = [f"--verbose={''.join(told) or 'debug'}"]
+    return given
 
 
 def _parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:

@@ -31,22 +31,27 @@ MEASURED = ("pigdm", "dps", "particles")
 """Methods of `restoring` for any linear measurement."""
 
 
-def command(description: str) -> ArgumentParser:
+class Command(ArgumentParser):
+    """The parser of a command."""
+
+    def option(self, named: str, text: str, type: Any = str, **more: Any) -> None:  # noqa: ANN401
+        """Add what is ``named`` as ``--help`` shows it, "-n --n N", or "model RUN" without a dash; ``more`` goes to ``add_argument``."""
+        words = named.split(" ")
+        names = [word for word in words if word.startswith("-")] or words[:1]
+        metavar = {"metavar": " ".join(words[len(names) :])} if len(names) < len(words) else {}
+        self.add_argument(*names, help=text, **({} if "choices" in more else {"type": type}), **metavar, **more)
+
+
+def command(description: str) -> Command:
     """Return the parser of a command, with the options that every command has."""
-    parser = ArgumentParser(description=description, exit_on_error=False)
-    parser.add_argument(
-        "--verbose",
+    parser = Command(description=description, exit_on_error=False)
+    parser.option(
+        "--verbose LEVEL",
+        "debug (with tracebacks of errors; the same as --verbose alone), info, warning or critical (errors alone)",
         choices=LEVELS,
         default="info",
-        metavar="LEVEL",
-        help="debug (with tracebacks of errors; the same as --verbose alone), info, warning or critical (errors alone)",
     )
-    parser.add_argument(
-        "--threads",
-        type=Whole1,
-        metavar="N",
-        help="processor cores to use; by default OMP_NUM_THREADS, or as many as are idle",
-    )
+    parser.option("--threads N", "processor cores to use; by default OMP_NUM_THREADS, or as many as are idle", Whole1)
     return parser
 
 
@@ -60,64 +65,48 @@ def refuse(args: Namespace, names: tuple[str, ...], why: str) -> None:
         raise ConfigError(f"{why}: leave out {', '.join(idle)}")
 
 
-def plugin(parser: ArgumentParser) -> None:
+def plugin(parser: Command) -> None:
     """Add the option of every command that reads a configuration."""
-    parser.add_argument(
-        "--plugin",
-        type=str,
+    parser.option(
+        "--plugin FILE.py",
+        "run a Python file of yours first, which registers networks, samplers, ... (scorefield.register); may be repeated",
         action="append",
-        metavar="FILE.py",
-        help="run a Python file of yours first, which registers networks, samplers, ... (scorefield.register); may be repeated",
     )
 
 
-def model(parser: ArgumentParser) -> None:
+def model(parser: Command) -> None:
     """Add the trained model."""
     plugin(parser)
-    parser.add_argument(
-        "model",
-        type=str,
-        metavar="RUN",
-        help="a run folder, a checkpoint, a shipped model's name, or hf:ORG/NAME of the Hugging Face Hub",
+    parser.option(
+        "model RUN", "a run folder, a checkpoint, a shipped model's name, or hf:ORG/NAME of the Hugging Face Hub"
     )
 
 
-def device(parser: ArgumentParser, default: str | None = "auto") -> None:
+def device(parser: Command, default: str | None = "auto") -> None:
     """Add the option that says where to compute."""
-    parser.add_argument(
-        "--device",
-        type=_Device,
-        default=default,
-        metavar="NAME",
-        help="auto (a GPU where there is one), cpu, cuda, cuda:N or mps",
+    parser.option(
+        "--device NAME", "auto (a GPU where there is one), cpu, cuda, cuda:N or mps", _Device, default=default
     )
 
 
-def data_dir(parser: ArgumentParser, *, test: bool = False) -> None:
+def data_dir(parser: Command, *, test: bool = False) -> None:
     """Add the options that say where data files are, and those to ``test`` with."""
     if test:
-        parser.add_argument(
-            "--test",
-            type=str,
-            metavar="PATH",
-            help="examples that the model was not trained on, stored as the run's data.path is, where that is data of your own",
+        parser.option(
+            "--test PATH",
+            "examples that the model was not trained on, stored as the run's data.path is, where that is data of your own",
         )
-    parser.add_argument(
-        "--data-dir",
-        type=str,
-        metavar="DIR",
-        help="folder of data files; by default SCOREFIELD_DATA, or the folder of downloads",
-    )
+    parser.option("--data-dir DIR", "folder of data files; by default SCOREFIELD_DATA, or the folder of downloads")
 
 
-def report(parser: ArgumentParser) -> None:
+def report(parser: Command) -> None:
     """Add the report for programs."""
     parser.add_argument("--json", action="store_true", help="report as one JSON object")
 
 
-def judge(parser: ArgumentParser, use: str) -> None:
+def judge(parser: Command, use: str) -> None:
     """Add the classifier by whose features samples are compared."""
-    parser.add_argument("--judge", type=str, metavar="RUN", help=f"a classifier, itself a run of train, {use}")
+    parser.option("--judge RUN", f"a classifier, itself a run of train, {use}")
 
 
 def judge_of(args: Namespace, kind: str) -> str | None:
@@ -125,107 +114,79 @@ def judge_of(args: Namespace, kind: str) -> str | None:
     return args.judge or ("mnist-judge" if kind == "mnist" else None)
 
 
-def drawing(parser: ArgumentParser, n: int) -> None:
+def drawing(parser: Command, n: int) -> None:
     """Add the options of every command that draws samples."""
     model(parser)
-    parser.add_argument(
-        "--sampler",
-        type=str,
-        metavar="KIND",
-        help=f"{', '.join(table()['sampler'])}; the run's own by default",
+    parser.option("--sampler KIND", f"{', '.join(table()['sampler'])}; the run's own by default")
+    parser.option(
+        "--steps N", "transitions from noise to data; of a ladder, its levels; the run's own by default", Whole1
     )
-    parser.add_argument(
-        "--steps",
-        type=Whole1,
-        metavar="N",
-        help="transitions from noise to data; of a ladder, its levels; the run's own by default",
-    )
-    parser.add_argument(
-        "--options",
-        type=dict[str, Any],
+    parser.option(
+        "--options {KEY: VALUE}",
+        "other settings of sampler and grid, such as --options.snr 0.2 or --options.rho 5",
+        dict[str, Any],
         default={},
-        metavar="{KEY: VALUE}",
-        help="other settings of sampler and grid, such as --options.snr 0.2 or --options.rho 5",
     )
-    parser.add_argument("-n", "--n", type=Whole1, default=n, metavar="N", help="how many samples")
-    parser.add_argument("--seed", type=int, default=0, help="decides the noise: the same seed gives the same samples")
-    parser.add_argument(
-        "--seeds", type=str, metavar="0-63", help="one seed per sample: a range or a comma-separated list"
-    )
-    parser.add_argument(
-        "--class",
-        type=str,
-        metavar="0-9",
-        help="the class of every sample, or several that take turns; for models that know classes",
-    )
-    parser.add_argument(
-        "--weight",
-        type=Finite,
+    parser.option("-n --n N", "how many samples", Whole1, default=n)
+    parser.option("--seed", "decides the noise: the same seed gives the same samples", int, default=0)
+    parser.option("--seeds 0-63", "one seed per sample: a range or a comma-separated list")
+    parser.option("--class 0-9", "the class of every sample, or several that take turns; for models that know classes")
+    parser.option(
+        "--weight WEIGHT",
+        "weight of classifier-free guidance: 0 draws the class as learned, 2 exaggerates it",
+        Finite,
         default=0.0,
-        metavar="WEIGHT",
-        help="weight of classifier-free guidance: 0 draws the class as learned, 2 exaggerates it",
     )
-    parser.add_argument("--batch-size", type=Whole1, default=256, metavar="N", help="samples drawn at a time")
+    parser.option("--batch-size N", "samples drawn at a time", Whole1, default=256)
     device(parser)
-    parser.add_argument(
-        "--precision",
+    parser.option(
+        "--precision KIND",
+        "number format of the network: fp32, bf16, or auto: bf16 where the processor is faster in it",
         choices=("auto", "fp32", "bf16"),
         default="auto",
-        metavar="KIND",
-        help="number format of the network: fp32, bf16, or auto: bf16 where the processor is faster in it",
     )
     report(parser)
 
 
-def sampling(parser: ArgumentParser, n: int) -> None:
+def sampling(parser: Command, n: int) -> None:
     """Add the options that `sample` and `evaluate` share."""
     drawing(parser, n)
-    parser.add_argument(
-        "--evaluations",
-        type=Whole1,
-        metavar="N",
-        help="evaluations of the network that each sample may take, guidance and all: chooses the sampler and the noise levels that suit "
+    parser.option(
+        "--evaluations N",
+        "evaluations of the network that each sample may take, guidance and all: chooses the sampler and the noise levels that suit "
         "them, in place of --sampler and --steps",
+        Whole1,
     )
-    parser.add_argument(
-        "--guide",
-        type=NotNegative,
-        metavar="WEIGHT",
-        help="weight of autoguidance: how many times the difference to a weaker version of the model, saved early in training, is added; "
+    parser.option(
+        "--guide WEIGHT",
+        "weight of autoguidance: how many times the difference to a weaker version of the model, saved early in training, is added; "
         "0 draws without it; the run's own by default",
+        NotNegative,
     )
-    parser.add_argument(
-        "--decode",
-        choices=("draw", "mode", "none"),
-        metavar="HOW",
-        help="how samples of 8-bit images become bytes: draw them from the model's probabilities, take the most probable (mode), or leave "
+    parser.option(
+        "--decode HOW",
+        "how samples of 8-bit images become bytes: draw them from the model's probabilities, take the most probable (mode), or leave "
         "values as they are (none); draw by default where the model keeps a decoder",
+        choices=("draw", "mode", "none"),
     )
 
 
-def restoring(parser: ArgumentParser, methods: tuple[str, ...], out: str) -> None:
+def restoring(parser: Command, methods: tuple[str, ...], out: str) -> None:
     """Add the options that `inpaint` and `solve` share; the first method is the default."""
     drawing(parser, n=8)
-    parser.add_argument("--image", type=str, required=True, metavar="IMAGE", help=EXAMPLE)
-    parser.add_argument(
-        "--method",
-        choices=methods,
-        default=methods[0],
-        metavar="METHOD",
-        help=f"{', '.join(methods)}; {methods[0]} by default",
+    parser.option("--image IMAGE", EXAMPLE, required=True)
+    parser.option(
+        "--method METHOD", f"{', '.join(methods)}; {methods[0]} by default", choices=methods, default=methods[0]
     )
-    parser.add_argument(
+    parser.option(
         "--noise",
-        type=NotNegative,
-        help="with pigdm, dps, particles: standard deviation of the measurement's noise; 0.05 by default",
+        "with pigdm, dps, particles: standard deviation of the measurement's noise; 0.05 by default",
+        NotNegative,
     )
-    parser.add_argument(
-        "--zeta", type=Positive, help="with dps: length of its step towards the measurement; 1 by default"
-    )
-    parser.add_argument("--particles", type=Whole1, help="with particles: how many for each sample; 16 by default")
-    parser.add_argument(
+    parser.option("--zeta", "with dps: length of its step towards the measurement; 1 by default", Positive)
+    parser.option("--particles", "with particles: how many for each sample; 16 by default", Whole1)
+    parser.option(
         "--out",
-        type=str,
-        help=f".png, .pdf or .svg: pictures side by side; .npz: arrays in the data's units; {out}.png by default, or .npz",
+        f".png, .pdf or .svg: pictures side by side; .npz: arrays in the data's units; {out}.png by default, or .npz",
     )
     data_dir(parser)

@@ -41,11 +41,9 @@ def parser() -> ArgumentParser:
         "Train a noise-conditional score network (NCSN) on 8x8 digits that come with the package, sample it three ways, write pictures and "
         "metrics."
     )
-    parser.add_argument(
-        "--run", type=str, metavar="DIR", help="folder to write; by default runs/quickstart, or the next free number"
-    )
-    parser.add_argument("--seed", type=Whole0, default=0, help="decides initial weights, batches and samples")
-    parser.add_argument("--steps", type=Whole1, default=3000, help="optimiser steps")
+    parser.option("--run DIR", "folder to write; by default runs/quickstart, or the next free number")
+    parser.option("--seed", "decides initial weights, batches and samples", Whole0, default=0)
+    parser.option("--steps", "optimiser steps", Whole1, default=3000)
     return parser
 
 

@@ -32,24 +32,22 @@ def parser() -> ArgumentParser:
         "SDE follows Brownian paths, and is compared with their ends on the exact score. Writes race.json and race.png."
     )
     model(parser)
-    parser.add_argument("-n", "--n", type=Whole2, default=16, metavar="N", help="samples of the trained model")
-    parser.add_argument(
-        "--guide",
-        type=NotNegative,
+    parser.option("-n --n N", "samples of the trained model", Whole2, default=16)
+    parser.option(
+        "--guide WEIGHT",
+        "weight of autoguidance; 0 by default, since the ends of its interval, and with them the flow, depend on the grid",
+        NotNegative,
         default=0.0,
-        metavar="WEIGHT",
-        help="weight of autoguidance; 0 by default, since the ends of its interval, and with them the flow, depend on the grid",
     )
-    parser.add_argument(
-        "--grid",
+    parser.option(
+        "--grid GRID",
+        "karras, or a grid fitted to each score (Grid.fit), whose noise levels are written to race.json for sampling.grid.kind fitted",
         choices=("karras", "fitted"),
         default="karras",
-        metavar="GRID",
-        help="karras, or a grid fitted to each score (Grid.fit), whose noise levels are written to race.json for sampling.grid.kind fitted",
     )
-    parser.add_argument("--seed", type=int, default=0, help="decides the noise")
+    parser.option("--seed", "decides the noise", int, default=0)
     device(parser)
-    parser.add_argument("--out", type=str, default="race", metavar="FOLDER", help="folder to write; race by default")
+    parser.option("--out FOLDER", "folder to write; race by default", default="race")
     report(parser)
     return parser
 

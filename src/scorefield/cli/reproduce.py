@@ -42,13 +42,8 @@ def parser() -> ArgumentParser:
         action="store_true",
         help="print for each result whether the code has changed since it was measured, and stop",
     )
-    parser.add_argument(
-        "--budget",
-        choices=BUDGETS,
-        default="small",
-        help="small: about a minute a claim; full: minutes to hours",
-    )
-    parser.add_argument("--out", type=str, default="results", metavar="FOLDER", help="results go to FOLDER/NAME")
+    parser.option("--budget", "small: about a minute a claim; full: minutes to hours", choices=BUDGETS, default="small")
+    parser.option("--out FOLDER", "results go to FOLDER/NAME", default="results")
     parser.add_argument("--force", action="store_true", help="measure again what already has a result")
     return parser
 

@@ -13,14 +13,12 @@ def parser() -> ArgumentParser:
     """Return the parser of the command."""
     parser = command("Draw samples. The extension of --out decides what is written.")
     sampling(parser, n=64)
-    parser.add_argument(
-        "--out",
-        type=str,
-        metavar="FILE",
-        help=".png, .pdf or .svg: a grid of pictures; .gif or .mp4: their way from noise; .npz: the array in the data's units; .csv: a "
+    parser.option(
+        "--out FILE",
+        ".png, .pdf or .svg: a grid of pictures; .gif or .mp4: their way from noise; .npz: the array in the data's units; .csv: a "
         "table of vectors; by default samples.png, or samples.npz for data other than images",
     )
-    parser.add_argument("--frames", type=Whole1, default=40, metavar="N", help="frames of an animation")
+    parser.option("--frames N", "frames of an animation", Whole1, default=40)
     return parser
 
 

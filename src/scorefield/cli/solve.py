@@ -19,12 +19,10 @@ def parser() -> ArgumentParser:
         "side by side, and reports their errors. Vectors, series and arrays of any channels are restored likewise, and written as .npz."
     )
     restoring(parser, MEASURED, out="solve")
-    parser.add_argument(
-        "--problem",
-        type=str,
+    parser.option(
+        "--problem PROBLEM",
+        "downsample:4 (means of 4x4 pixels), blur:1.5 (Gaussian, in pixels), grey (of colours), project:100 (random projections)",
         required=True,
-        metavar="PROBLEM",
-        help="downsample:4 (means of 4x4 pixels), blur:1.5 (Gaussian, in pixels), grey (of colours), project:100 (random projections)",
     )
     return parser
 

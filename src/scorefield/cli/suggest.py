@@ -17,21 +17,17 @@ def parser() -> ArgumentParser:
     parser = command("Compute NCSNv2's settings from data, say why, and write a configuration that train accepts.")
     parser.add_argument("data", type=str, metavar="DATA", help=f"{', '.join(_named())}, or a path of your own")
     data_dir(parser)
-    parser.add_argument(
-        "--size", type=Whole1, help="cut pictures of a folder square, and resize them to this many pixels"
-    )
-    parser.add_argument("--array", type=str, metavar="NAME", help="which array of an .npz file with several")
-    parser.add_argument(
-        "--channels", type=str, metavar="WHERE", help="where the channels of an array are: first, last or none"
-    )
-    parser.add_argument(
+    parser.option("--size", "cut pictures of a folder square, and resize them to this many pixels", Whole1)
+    parser.option("--array NAME", "which array of an .npz file with several")
+    parser.option("--channels WHERE", "where the channels of an array are: first, last or none")
+    parser.option(
         "--sigma_L",
-        type=Positive,
+        "smallest noise level, where bytes are scaled to [0, 1] and other data to a standard deviation of 1/2",
+        Positive,
         default=0.01,
-        help="smallest noise level, where bytes are scaled to [0, 1] and other data to a standard deviation of 1/2",
     )
-    parser.add_argument("--repeats", type=Whole1, default=5, help="Langevin steps per level")
-    parser.add_argument("--out", type=str, metavar="FILE", help="write a configuration to this file")
+    parser.option("--repeats", "Langevin steps per level", Whole1, default=5)
+    parser.option("--out FILE", "write a configuration to this file")
     report(parser)
     return parser
 

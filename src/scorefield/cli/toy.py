@@ -27,21 +27,16 @@ def parser() -> ArgumentParser:
         "annealed Langevin and probability flow, the weights of the modes. Writes pictures, an animation and metrics.json."
     )
     parser.add_argument("name", choices=table()["toys"], metavar="NAME", help=", ".join(table()["toys"]))
-    parser.add_argument(
-        "--objective",
+    parser.option(
+        "--objective KIND",
+        "denoising score matching (dsm; on a ladder: multilevel; by an autoencoder: dae), sliced (ssm, ssmvr, fdssm) or implicit",
         choices=table()["objectives of toys"],
         default="dsm",
-        metavar="KIND",
-        help="denoising score matching (dsm; on a ladder: multilevel; by an autoencoder: dae), sliced (ssm, ssmvr, fdssm) or implicit",
     )
-    parser.add_argument("--steps", type=Whole1, default=5000, help="optimiser steps")
-    parser.add_argument(
-        "-n", type=Whole1, help="samples by each sampler; by default 20000 of a mixture, 1000 of the others"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="decides initial weights, batches and samples")
-    parser.add_argument(
-        "--out", type=str, metavar="FOLDER", help="folder to write, anew each time; toy-NAME by default"
-    )
+    parser.option("--steps", "optimiser steps", Whole1, default=5000)
+    parser.option("-n", "samples by each sampler; by default 20000 of a mixture, 1000 of the others", Whole1)
+    parser.option("--seed", "decides initial weights, batches and samples", int, default=0)
+    parser.option("--out FOLDER", "folder to write, anew each time; toy-NAME by default")
     parser.add_argument("--fast-dev-run", action="store_true", help="try out every part with four tiny steps")
     return parser
 

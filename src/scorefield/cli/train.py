@@ -51,25 +51,19 @@ def parser() -> ArgumentParser:
         "Train a model. Any setting can be overridden by its dotted name: --train.steps 1000 --process.kind vp. "
         "--print_config shows all of them."
     )
-    parser.add_argument(
-        "--config",
-        type=str,
-        metavar="FILE",
-        help=f"YAML file, or a recipe of the package: {', '.join(recipes())}; - reads standard input",
+    parser.option(
+        "--config FILE",
+        f"YAML file, or a recipe of the package: {', '.join(recipes())}; - reads standard input",
     )
     plugin(parser)
     for section, text in SECTIONS.items():
-        parser.add_argument(
-            f"--{section}", type=dict[str, Any], default={}, metavar="{KEY: VALUE}", help=f"{text}. {settings(section)}"
-        )
-    parser.add_argument("--seed", type=int, help="decides initial weights, batches and noise")
+        parser.option(f"--{section} {{KEY: VALUE}}", f"{text}. {settings(section)}", dict[str, Any], default={})
+    parser.option("--seed", "decides initial weights, batches and noise", int)
     # torchrun takes --run for an abbreviation of an option of its own; --run-dir is the same.
-    parser.add_argument("--run", "--run-dir", type=str, metavar="DIR", help="run folder; runs/NAME by default")
-    parser.add_argument("--name", type=str, help="name of the run")
-    parser.add_argument(
-        "--teacher", type=str, metavar="MODEL", help="trained model that objective.kind=distillation learns from"
-    )
-    parser.add_argument("--comment", type=str, help="a note, stored with the run")
+    parser.option("--run --run-dir DIR", "run folder; runs/NAME by default")
+    parser.option("--name", "name of the run")
+    parser.option("--teacher MODEL", "trained model that objective.kind=distillation learns from")
+    parser.option("--comment", "a note, stored with the run")
     data_dir(parser)
     device(parser, default=None)
     parser.add_argument(

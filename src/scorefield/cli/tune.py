@@ -49,12 +49,12 @@ def parser() -> ArgumentParser:
         "chosen on one half of samples and data, and reported on the other. Writes tune.json."
     )
     model(parser)
-    parser.add_argument("-n", "--n", type=Whole2, default=1000, metavar="N", help="samples of each way, at least 100")
+    parser.option("-n --n N", "samples of each way, at least 100", Whole2, default=1000)
     judge(parser, "whose features are compared; mnist-judge for MNIST, raw vectors for other data")
-    parser.add_argument("--seed", type=int, default=0, help="decides the noise, the same for every way")
+    parser.option("--seed", "decides the noise, the same for every way", int, default=0)
     data_dir(parser, test=True)
     device(parser)
-    parser.add_argument("--out", type=str, metavar="FOLDER", help="folder to write; tune-NAME by default")
+    parser.option("--out FOLDER", "folder to write; tune-NAME by default")
     report(parser)
     return parser
 

@@ -121,7 +121,7 @@ def learned() -> ScoreModel:
 def digits(data_dir: str | None) -> dict[str, dict[int, Estimate]]:
     """Return the FID of the shipped model by the shipped judge, of what a few samplers draw without its guide, and of training digits."""
     loaded, judge = load_model("mnist"), load_judge("mnist-judge")
-    data = real_data(loaded.config.data, loaded.drawn, DIGITS, data_dir=data_dir)
+    data = real_data(loaded.config.data.at(data_dir), loaded.drawn, DIGITS)
     real = judge.features(data.reference.scaled())
     found = {TRUTH: dict.fromkeys(OF_DIGITS, frechet_distance(judge.features(data.real.scaled()), real))}
     for name in ("Heun", "Euler", "DPMpp2M", WITHIN):

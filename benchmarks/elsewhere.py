@@ -187,7 +187,7 @@ def main() -> None:
     parser.add_argument("--plain", type=Path, help="where the plain network is kept from one call to the next")
     args = parser.parse_args()
     loaded = load_model(args.run)
-    data = real_data(loaded.config.data, loaded.drawn, args.n, data_dir=args.data_dir, seed=args.seed)
+    data = real_data(loaded.config.data.at(args.data_dir), loaded.drawn, args.n, seed=args.seed)
     judges = {"judge": load_judge(args.judge or "mnist-judge"), "plain": kept(data.train, args.plain)}
     right = {name: accuracy(judge, data.reference) for name, judge in judges.items()}
     for way in args.ways:

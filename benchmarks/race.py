@@ -98,7 +98,7 @@ def exact(name: str) -> None:
 def digits(chosen: str, data_dir: str | None) -> None:
     """Measure the FID of the shipped model by the shipped judge, drawn by one sampler along one grid."""
     loaded, judge = load_model("mnist"), load_judge("mnist-judge")
-    data = real_data(loaded.config.data, loaded.drawn, DIGITS, data_dir=data_dir)
+    data = real_data(loaded.config.data.at(data_dir), loaded.drawn, DIGITS)
     sampler = grid = guide = None
     if chosen != CONFIGURED:
         rule, name = chosen.split()

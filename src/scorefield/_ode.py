@@ -1,13 +1,12 @@
-r"""Embedded Runge–Kutta pairs with separate error control for every row of a batch.
+r"""An embedded Runge–Kutta pair with separate error control for every row of a batch.
 
-A method is its tableau: stages k_i = f(y + h Σ_j a_ij k_j, u + c_i h), the step y + h Σ b_i k_i, its error estimate h Σ e_i k_i. A step is
+Its tableau says: stages k_i = f(y + h Σ_j a_ij k_j, u + c_i h), the step y + h Σ b_i k_i, its error estimate h Σ e_i k_i. A step is
 accepted where the root mean square ε of error / (atol + rtol max(|y|, |y′|)) is at most one, and the next is longer or shorter by
 0.9 ε^{−0.17} ε₋^{0.04}, within [1/5, 5], where ε₋ is that of the last accepted step: the proportional-integral control of DOPRI5
 (Hairer & Wanner, Solving ODEs II, section IV.2). With ε^{−1/5} alone, a mixture's flow rejects two to three times as many trials.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -20,43 +19,24 @@ from scorefield.errors import DivergedError
 Slope = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
-@dataclass(frozen=True)
-class Tableau:
-    """A first-same-as-last pair: the last stage is the slope at the new point, the first of the next step."""
-
-    order: int
-    c: tuple[float, ...]
-    a: tuple[tuple[float, ...], ...]
-    e: tuple[float, ...]
-
-
-DORMAND_PRINCE = Tableau(
-    order=5,
-    c=(1 / 5, 3 / 10, 4 / 5, 8 / 9, 1.0, 1.0),
-    a=(
-        (1 / 5,),
-        (3 / 40, 9 / 40),
-        (44 / 45, -56 / 15, 32 / 9),
-        (19372 / 6561, -25360 / 2187, 64448 / 6561, -212 / 729),
-        (9017 / 3168, -355 / 33, 46732 / 5247, 49 / 176, -5103 / 18656),
-        (35 / 384, 0.0, 500 / 1113, 125 / 192, -2187 / 6784, 11 / 84),
-    ),
-    e=(71 / 57600, 0.0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 / 40),
+# Dormand & Prince (1980), the 5(4) pair of most solvers: six evaluations per step, of which the last is the first of the next step.
+ORDER = 5
+C = (1 / 5, 3 / 10, 4 / 5, 8 / 9, 1.0, 1.0)
+A = (
+    (1 / 5,),
+    (3 / 40, 9 / 40),
+    (44 / 45, -56 / 15, 32 / 9),
+    (19372 / 6561, -25360 / 2187, 64448 / 6561, -212 / 729),
+    (9017 / 3168, -355 / 33, 46732 / 5247, 49 / 176, -5103 / 18656),
+    (35 / 384, 0.0, 500 / 1113, 125 / 192, -2187 / 6784, 11 / 84),
 )
-"""Dormand & Prince (1980), the 5(4) pair of most solvers: six evaluations per step."""
+E = (71 / 57600, 0.0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 / 40)
+_FIRST = 0.02  # the first trial step, as a share of the range
+_MOST = 10_000  # steps after which a row is given up
 
 
 def integrate(
-    slope: Slope,
-    y: Float[Tensor, "b *d"],
-    start: float,
-    stop: float,
-    *,
-    rtol: float,
-    atol: float,
-    tableau: Tableau = DORMAND_PRINCE,
-    first: float = 0.02,
-    most: int = 10_000,
+    slope: Slope, y: Float[Tensor, "b *d"], start: float, stop: float, *, rtol: float, atol: float
 ) -> tuple[Float[Tensor, "b *d"], Float[Tensor, " b"]]:
     """Return y(stop) and the evaluations each row used.
 
@@ -67,9 +47,6 @@ def integrate(
         stop: where it ends, on either side.
         rtol: relative tolerance.
         atol: absolute tolerance.
-        tableau: the method.
-        first: the first trial step, as a share of the range.
-        most: steps after which a row is given up.
 
     Raises:
         ConfigError: tolerances that are not positive.
@@ -79,40 +56,38 @@ def integrate(
     y = y.clone()
     span = stop - start
     u = torch.full((len(y),), start, dtype=precise(y.device), device=y.device)
-    h = torch.full_like(u, first * span)
+    h = torch.full_like(u, _FIRST * span)
     used, last = torch.ones_like(u), torch.ones_like(u)
     k_first = slope(y, u, torch.arange(len(y), device=y.device)).to(y)
-    for _ in range(most):
+    for _ in range(_MOST):
         rows = torch.nonzero((stop - u) * span > 0).flatten()
         if len(rows) == 0:
             return y, used
         left = stop - u[rows]
         step = torch.where(h[rows].abs() < left.abs(), h[rows], left)
-        trial, error, k_last = _step(slope, tableau, y[rows], u[rows], step, k_first[rows], rows)
-        used[rows] += len(tableau.c)
+        trial, error, k_last = _step(slope, y[rows], u[rows], step, k_first[rows], rows)
+        used[rows] += len(C)
         size = _size(error, y[rows], trial, rtol, atol)
         good = size <= 1  # NaN is not good
         done = rows[good]
         y[done], k_first[done] = trial[good], k_last[good]
         u[done] = torch.where(step[good] == left[good], stop, u[done] + step[good])
         size = size.clamp_min(1e-10)
-        change = torch.nan_to_num(0.9 * size ** (0.03 - 1 / tableau.order) * last[rows] ** 0.04, nan=0.2)
+        change = torch.nan_to_num(0.9 * size ** (0.03 - 1 / ORDER) * last[rows] ** 0.04, nan=0.2)
         h[rows] = step * change.clamp(0.2, 5)
         last[done] = size[good]
         _check_steps(h[rows[~good]], span, u[rows[~good]])
-    raise DivergedError(f"the ODE needed more than {most} steps; loosen rtol and atol, or check the model")
+    raise DivergedError(f"the ODE needed more than {_MOST} steps; loosen rtol and atol, or check the model")
 
 
-def _step(
-    slope: Slope, tableau: Tableau, y: Tensor, u: Tensor, h: Tensor, k: Tensor, rows: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
+def _step(slope: Slope, y: Tensor, u: Tensor, h: Tensor, k: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return the new point, its error estimate and the slope there."""
     stages, width = [k], like(h, y)
     point = y
-    for c, row in zip(tableau.c, tableau.a, strict=True):
+    for c, row in zip(C, A, strict=True):
         point = y + width * sum(a * stage for a, stage in zip(row, stages, strict=True) if a != 0)
         stages.append(slope(point, u + c * h, rows).to(y))
-    error = width * sum(e * stage for e, stage in zip(tableau.e, stages, strict=True) if e != 0)
+    error = width * sum(e * stage for e, stage in zip(E, stages, strict=True) if e != 0)
     return point, error, stages[-1]
 
 

@@ -67,7 +67,6 @@ def real_data(
     n: int,
     *,
     classes: Sequence[int] | None = None,
-    data_dir: str | None = None,
     seed: int = 0,
     least: int = 1,
 ) -> RealData:
@@ -78,7 +77,6 @@ def real_data(
         event: the shape of a sample.
         n: how many.
         classes: the classes to take; all when absent.
-        data_dir: where data files are, if not where the configuration says.
         seed: of the choice of examples.
         least: the fewest examples that each part must have, if n asks for as many.
 
@@ -86,7 +84,6 @@ def real_data(
         ConfigError: data of another shape than the model's, or without examples of the classes.
         DataError: data that cannot be read, or too few of them.
     """
-    config = config.at(data_dir)
     train = _of_classes(config.load(), classes)
     if train.event != event:
         raise ConfigError(f"{train.name}: has examples of shape {train.event}; the model draws {event}")
@@ -108,15 +105,13 @@ def real_data(
     return RealData(train, reference, real, held_out=config.tested)
 
 
-def labelled_examples(
-    config: DataConfig, event: tuple[int, ...], n: int, *, data_dir: str | None = None, seed: int = 0
-) -> Dataset:
+def labelled_examples(config: DataConfig, event: tuple[int, ...], n: int, *, seed: int = 0) -> Dataset:
     """Return at most n random test examples with their labels, to measure a classifier on.
 
     Raises:
         ConfigError: data without labels, or of another shape; fewer than two examples asked for.
     """
-    data = config.at(data_dir).load(train=False)
+    data = config.load(train=False)
     if data.labels is None or data.event != event:
         raise ConfigError(
             f"{data.name}: needs labels and examples of shape {event} to measure a classifier on; it has "

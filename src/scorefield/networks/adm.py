@@ -15,9 +15,8 @@ from annotated_types import Ge, Lt
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from scorefield.networks.resampling import Image
 from scorefield.networks.residual import Block, Positional, Style, image_shape, nearest_level, one_hot, require_shape
-
-Image = Float[Tensor, "b c h w"]
 
 
 class ADM(nn.Module):

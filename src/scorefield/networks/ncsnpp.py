@@ -16,8 +16,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from scorefield.errors import ConfigError
-from scorefield.networks.ncsnpp_ways import Changer, Down, Image, Join, Route, Up
-from scorefield.networks.resampling import BlurredConv, Change, Filtered, StridedConv, Taps
+from scorefield.networks.ncsnpp_ways import Changer, Down, Join, Route, Up
+from scorefield.networks.resampling import BlurredConv, Change, Filtered, Image, StridedConv, Taps
 from scorefield.networks.residual import (
     Block,
     Fourier,

@@ -11,13 +11,11 @@ Every state of the way down, the halved ones too, is kept and joined on the way 
 from typing import Literal
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
-from scorefield.networks.resampling import Filtered, double, halve
+from scorefield.networks.resampling import Filtered, Image, double, halve
 from scorefield.networks.residual import Block, Style
 
-Image = Float[Tensor, "b c h w"]
 Route = Literal["standard", "skip", "residual"]
 Join = Literal["sum", "cat"]
 Changer = Block | nn.Conv2d | Filtered

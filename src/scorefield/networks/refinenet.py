@@ -138,11 +138,7 @@ class RefineNet(nn.Module, abc.ABC):
         return self.end_conv(elu_of(self.normalizer, h, level)).to(x.dtype)
 
     def _level(self, x: Tensor, noise: Tensor, labels: Tensor | None) -> Int[Tensor, " b"]:
-        """Return the level of each example.
-
-        Raises:
-            ConfigError: images of other channels, noise that is not an index, or labels.
-        """
+        """Return the level of each example."""
         if x.ndim != 4 or x.shape[1] != self.begin_conv.in_channels:
             raise ConfigError(
                 f"images have shape {tuple(x.shape[1:])}, but the network was built for "

@@ -10,9 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from scorefield.errors import ConfigError
-from scorefield.networks.resampling import Change, Taps, changed
-
-Image = Float[Tensor, "b c h w"]
+from scorefield.networks.resampling import Change, Image, Taps, changed
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,7 @@ from torch import Tensor, nn
 
 from scorefield._tensors import like
 from scorefield.errors import ConfigError
-
-Image = Float[Tensor, "b c h w"]
+from scorefield.networks.resampling import Image
 
 
 class UNet2D(nn.Module):

@@ -9,9 +9,9 @@ takes the same step up to the order of additions.
 import os
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Literal, Protocol, cast
+from typing import Literal, cast
 
 import torch
 import torch.distributed as dist
@@ -24,84 +24,47 @@ from scorefield.training.sharding import DifferentiatedOnce, shard
 Sharding = Literal["none", "full"]
 
 
-class Parallel(Protocol):
-    """The processes of a run: which one this is, where it computes, and how they add up."""
-
-    rank: int
-    """This process's number, from 0."""
-    world: int
-    """How many processes there are."""
-    device: torch.device
-    """Where this process computes."""
-
-    def place(self, model: nn.Module) -> None:
-        """Move a model, the same in every process, to where this process computes, or this process's share of it."""
-        ...
-
-    def sum_(self, tensors: Sequence[Tensor]) -> None:
-        """Replace each tensor by its sum over processes."""
-        ...
-
-    def summed(self, loss: nn.Module) -> nn.Module:
-        """Return ``loss`` such that `backward` from it adds gradients up over processes."""
-        ...
-
-    def alone(self, loss: nn.Module) -> AbstractContextManager[None]:
-        """Return a context for passes whose gradients stay with their process, until the first one outside of it."""
-        ...
-
-    def backward(self, loss: Tensor) -> None:
-        """Add the gradients of ``loss`` to those of its parameters: of the sum over processes."""
-        ...
-
-    def together(self) -> AbstractContextManager[None]:
-        """Return a context for other work that processes do together: if another process ends, the error says so."""
-        ...
-
-    def wait(self) -> None:
-        """Return when every process has come here."""
-        ...
-
-    def leave(self) -> None:
-        """Leave the group of processes, at the end of the work, when every process has come here."""
-        ...
-
-
 class OneProcess:
-    """The only process of a run, on one device."""
+    """The only process of a run, on one device.
+
+    Attributes:
+        rank: this process's number, from 0.
+        world: how many processes there are.
+        device: where this process computes.
+    """
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
         self.rank, self.world = 0, 1
         self.device = torch.device(device)
 
     def place(self, model: nn.Module) -> None:
-        """Move the model to the device."""
+        """Move a model, the same in every process, to where this process computes, or this process's share of it."""
         model.to(self.device)
 
     def sum_(self, tensors: Sequence[Tensor]) -> None:
-        """Do nothing: the sum over one process."""
+        """Replace each tensor by its sum over processes: here by itself."""
 
     def summed(self, loss: nn.Module) -> nn.Module:
-        """Return the loss as it is."""
+        """Return ``loss`` such that `backward` from it adds gradients up over processes."""
         return loss
 
     def alone(self, loss: nn.Module) -> AbstractContextManager[None]:
-        """Return a context in which nothing is different."""
+        """Return a context for passes whose gradients stay with their process, until the first one outside of it."""
         return nullcontext()
 
     def backward(self, loss: Tensor) -> None:
-        """Add the gradients of ``loss``."""
+        """Add the gradients of ``loss`` to those of its parameters: of the sum over processes."""
         loss.backward()
 
     def together(self) -> AbstractContextManager[None]:
-        """Return a context in which nothing is different."""
+        """Return a context for other work that processes do together: if another process ends, the error says so."""
         return nullcontext()
 
     def wait(self) -> None:
-        """Return at once."""
+        """Return when every process has come here."""
 
     def leave(self) -> None:
-        """Do nothing: there are no others."""
+        """Leave the group of processes, at the end of the work, when every process has come here."""
 
 
 class Accelerated:
@@ -181,10 +144,10 @@ class Sharded:
     """Processes that each hold a share of the weights, gradients, moments and averages (PyTorch's fully_shard).
 
     Args:
-        others: the processes, such as `Accelerated` ones.
+        others: the processes.
     """
 
-    def __init__(self, others: Parallel) -> None:
+    def __init__(self, others: Accelerated) -> None:
         self.rank, self.world, self.device = others.rank, others.world, others.device
         self.sum_, self.backward, self.wait, self.leave = others.sum_, others.backward, others.wait, others.leave
 
@@ -200,15 +163,13 @@ class Sharded:
         """Return a context in which nothing is different: to keep gradients here, each process would have to hold them whole."""
         return nullcontext()
 
-    @contextmanager
-    def together(self) -> Iterator[None]:
-        """Raise an error that says that another process has ended."""
-        try:
-            yield
-        except RuntimeError as error:
-            if not (isinstance(error, dist.DistError) or "gloo" in str(error)):
-                raise  # a mistake of the network's, not of the connection
-            raise _ended(error) from error
+    def together(self) -> AbstractContextManager[None]:
+        """Return a context in which an error of the connection, and not one of the network's, says that another process has ended."""
+        return _together(lambda error: isinstance(error, dist.DistError) or "gloo" in str(error))
+
+
+Parallel = OneProcess | Accelerated | Sharded
+"""The processes of a run: which one this is, where it computes, and how they add up."""
 
 
 def processes(device: str, sharding: Sharding = "none") -> Parallel:
@@ -224,22 +185,19 @@ def processes(device: str, sharding: Sharding = "none") -> Parallel:
 
 
 @contextmanager
-def _together() -> Iterator[None]:
-    """Raise an error that says that a process that is waited for has ended."""
+def _together(
+    broken: Callable[[RuntimeError], bool] = lambda error: not isinstance(error, torch.OutOfMemoryError),
+) -> Iterator[None]:
+    """Raise an error that says that a process that is waited for has ended, where the connection is what is ``broken``."""
     try:
         yield
-    except torch.OutOfMemoryError:
-        raise
     except RuntimeError as error:
-        raise _ended(error) from error
-
-
-def _ended(error: RuntimeError) -> ScorefieldError:
-    """Return the error that says what it means that a message between processes failed."""
-    return ScorefieldError(
-        f"another process of this run has ended ({str(error).splitlines()[0]}); its own message says why. "
-        "Start all of them again to go on from the last checkpoint"
-    )
+        if not broken(error):
+            raise
+        raise ScorefieldError(
+            f"another process of this run has ended ({str(error).splitlines()[0]}); its own message says why. "
+            "Start all of them again to go on from the last checkpoint"
+        ) from error
 
 
 def pick_device(name: torch.device | str) -> torch.device:

@@ -82,11 +82,7 @@ def unwrapped(net: nn.Module) -> nn.Module:
 
 
 def _check_signature(net: nn.Module, labels: tuple[str, ...]) -> None:
-    """Refuse a network that cannot be called as the contract says, before anything is trained.
-
-    Raises:
-        ConfigError: naming the call, and what its forward takes.
-    """
+    """Refuse a network that cannot be called as the contract says, before anything is trained."""
     try:
         found = inspect.signature(net.forward)
     except (TypeError, ValueError):  # of some compiled modules nothing is known

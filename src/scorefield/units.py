@@ -107,11 +107,7 @@ class Units(ByValue):
         return (location + scale * values).to(y.dtype)
 
     def _beside(self, x: Float[Tensor, "b *d"]) -> tuple[Tensor, Tensor, Tensor]:
-        """Return m, c and values on the device of the values, in the precision in which they are added.
-
-        Raises:
-            ConfigError: units of an event of another shape.
-        """
+        """Return m, c and values on the device of the values, in the precision in which they are added."""
         shape, event = torch.broadcast_shapes(self.location.shape, self.scale.shape), x.shape[1:]
         if len(shape) > len(event) or any(k not in (1, n) for k, n in zip(shape[::-1], event[::-1], strict=False)):
             raise ConfigError(

@@ -84,11 +84,7 @@ def read_pipeline(folder: Path) -> Pipeline:
 
 
 def _fit(folder: Path, unet: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
-    """Refuse a config.json of other, or endless, sizes than its weights have, before a network of them is made.
-
-    Raises:
-        CheckpointError: naming the first.
-    """
+    """Refuse a config.json of other, or endless, sizes than its weights have, before a network of them is made."""
     widths, depth = unet.get("block_out_channels", ()), unet.get("layers_per_block", 1)
     found = [size for value in weights.values() for size in value.shape[:1]]  # no set: what is sought may be anything
     other = (

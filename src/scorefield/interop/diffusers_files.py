@@ -62,11 +62,7 @@ def _files(place: Path) -> list[Path]:
 
 
 def _shards(index: Path) -> list[Path]:
-    """Return the files that an index names, which lie beside it.
-
-    Raises:
-        CheckpointError: it names none, or one that is somewhere else.
-    """
+    """Return the files that an index names, which lie beside it."""
     names = json_of(index.parent, index.name).get("weight_map")
     if not isinstance(names, dict) or not names:
         raise CheckpointError(f"{index}: expected weight_map, with the file of each tensor; found none")

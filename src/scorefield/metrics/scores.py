@@ -57,11 +57,7 @@ def fisher_divergence(
 
 
 def _standardised(target: Density, units: Units | None) -> Density:
-    """Return the distribution of (X − m)/c.
-
-    Raises:
-        ValueError: a scale of its own for each coordinate, under which isotropic noise has no closed form.
-    """
+    """Return the distribution of (X − m)/c."""
     if units is None:
         return target
     if units.scale.numel() > 1:

@@ -43,11 +43,7 @@ def bring_ladder(source: Path, layout: Layout, given: dict[str, Any], blamed: st
 
 
 def _configured(imported: Imported, given: dict[str, Any], source: str) -> RunConfig:
-    """Return the run's configuration: what the user gave, over what the file says and the papers' settings.
-
-    Raises:
-        ConfigError: neither says how many levels there are, or what the user gave is wrong.
-    """
+    """Return the run's configuration: what the user gave, over what the file says and the papers' settings."""
     model = given.get("model")
     levels = imported.network.levels or (model.get("levels") if isinstance(model, dict) else None)
     if not isinstance(levels, int) or levels < 2:

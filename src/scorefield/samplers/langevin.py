@@ -155,11 +155,7 @@ def _where(accept: Tensor, a: Tensor, b: Tensor) -> Tensor:
 
 
 def _log_prob(model: ScoreModel) -> Callable[[State, Float[Tensor, ""]], Float[Tensor, " b"]]:
-    """Return the model's own log p_t.
-
-    Raises:
-        ConfigError: it knows none.
-    """
+    """Return the model's own log p_t."""
     if not isinstance(model, KnowsDensity):
         raise ConfigError(
             f"MALA accepts or rejects by log p_t, which a {type(model).__name__} does not know; give log_prob=, or use Langevin"

@@ -102,11 +102,7 @@ def train(
 
 
 def _check_sharded(batch_size: int, world: int, settings: Optimization) -> None:
-    """Refuse what processes that gather weights together cannot do.
-
-    Raises:
-        ConfigError: a network that is compiled, or one process that computes its rows in fewer parts than another.
-    """
+    """Refuse what processes that gather weights together cannot do."""
     if settings.compile:
         raise ConfigError("train.sharding=full does not go with train.compile=true: leave one of them out")
     parts = {-(-rows // -(-rows // settings.accumulate)) for rows in (batch_size // world, -(-batch_size // world))}
@@ -195,11 +191,7 @@ def _seeded(seed: int, step: int, row: int, device: torch.device) -> Iterator[No
 
 
 def _conditioned(model: NoisyModel, labels: Tensor | None, first: int, settings: Optimization) -> NoisyModel:
-    """Return the model conditioned on the labels of its rows, where it takes any, but for those that are dropped.
-
-    Raises:
-        ConfigError: as `check_labels` does.
-    """
+    """Return the model conditioned on the labels of its rows, where it takes any, but for those that are dropped."""
     check_labels(model.classes, labels)  # labels stay on the CPU, so that this waits for nothing
     if model.classes is None or labels is None:
         return model

@@ -10,17 +10,20 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from foreign_checkpoints import SMALL, checkpoint, configuration, pictures, small
+from foreign_checkpoints import SHARED, SMALL, checkpoint, configuration, pictures, small
 from foreign_pickles import persistent, write
 from scorefield import load_model
 from scorefield.cli import main
-from scorefield.config import RunConfig, validate
+from scorefield.config import RunConfig, merge, validate
 from scorefield.errors import ConfigError
+from scorefield.interop.diffusers_out import write_pipeline
 from scorefield.interop.score_sde_config import PUBLISHED, read_score_sde_config, run_of_score_sde
+from scorefield.interop.score_sde_file import require_score_sde
 from turns import in_turn
 
 GOLDEN = Path(__file__).parents[3] / "shared" / "golden"
 pytestmark = pytest.mark.usefixtures("seeded")
+PLAIN = {"fir": False, "embedding_type": "positional", "progressive_input": "none"}
 GIVEN = ["ddpm_vp", "ddpmpp_vp", "ncsnpp_256_style", "ncsnpp_subvp", "ncsnpp_ve"]
 
 
@@ -249,6 +252,8 @@ def test_what_does_not_fit_is_named(capsys: pytest.CaptureFixture[str], tmp_path
     refused(capsys, 4, [str(path), *given, str(deeper)], "all_modules.", "the configuration it was trained with")
     refused(capsys, 2, [str(path), *given, "ve/cifar10"], "ve/cifar10_ncsnpp_continuous", "vp/ddpm/cifar10_continuous")
     refused(capsys, 4, [str(path), *given[:-1]], "need the name of their configuration")
+    older = configuration(tmp_path / "older.py", {**meta, "name": "ncsnv2_64"})
+    refused(capsys, 2, [str(path), *given, str(older)], "ncsnv2_64", "without a configuration")
     torch.save({"model": {}, "ema": {"shadow_params": []}, "optimizer": {}, "step": 1}, path)
     refused(capsys, 4, [str(path), *given, "ve/cifar10_ncsnpp_continuous"], "none of them of a convolution")
     assert not out.exists()
@@ -384,7 +389,36 @@ def test_what_ddpm_pipelines_do_not_draw_from_is_refused(capsys: pytest.CaptureF
     assert main(["convert", str(theirs), "--from", "diffusers", "--out", str(run)]) == 0
     capsys.readouterr()
     refused(capsys, 2, [str(run), "--to", "diffusers", "--out", str(tmp_path / "back")], "process.kind", "ddpm", "edm")
+    sections = json.loads((next((run / "checkpoints").glob("step-*")) / "state.json").read_text())["state"]["config"]
+    sections |= {
+        "process": {"kind": "ddpm", "levels": 10, "betas": None},
+        "network": {**sections["network"], "told": "index"},
+    }
+    with pytest.raises(ConfigError, match=r"network.timesteps: expected 10"):
+        write_pipeline(tmp_path / "back", sections, {})
     assert not (tmp_path / "back").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"process": {"kind": "edm"}}, "process.kind: expected ve or vp or subvp or ddpm"),
+        ({"model": {"kind": "denoiser", "sigma_data": 0.5, "mean_data": 0.0}}, "model.kind: expected noise"),
+        ({"model": {"c_in": "unit"}}, "model.c_in: expected raw"),
+        ({"model": {"c_noise": "log_ratio"}}, "model.c_noise: expected time"),
+        ({"model": {"location": 0.0}}, "model.location: expected 0.5"),
+        ({"network": {"classes": 3}}, "network.classes: expected None"),
+        ({"network": {"encoding": 4}}, "network.encoding: expected None or 8"),
+        ({"network": {"features": 8}}, "network.features: expected None or 32"),
+    ],
+)
+def test_models_that_score_sde_cannot_have_are_refused(change: dict[str, Any], said: str) -> None:
+    """Its file would hold the weights, and be another model there."""
+    known = run_of_score_sde({"training": {"sde": "vpsde"}, "data": {"centered": True}, "model": {**SHARED, **PLAIN}})
+    sections = validate(RunConfig, known, "known").model_dump(mode="json")
+    require_score_sde(sections)
+    with pytest.raises(ConfigError, match=said):
+        require_score_sde(validate(RunConfig, merge(known, change), "changed").model_dump(mode="json"))
 
 
 def test_training_goes_on_with_the_moments_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,7 @@ from scorefield import (
     sample,
 )
 from scorefield.models import ScoreModel
+from scorefield.networks import UNet2D
 from scorefield.samplers import Multistep
 from turns import in_turn
 
@@ -357,6 +358,7 @@ def elsewhere(folder: Path) -> None:
         (lambda f: spoil(f, UNET, norm_num_groups=0), ConfigError, "diffusers says"),
         (lambda f: spoil(f, UNET, block_out_channels=[32, 10**9]), CheckpointError, "has 1000000000"),
         (lambda f: spoil(f, UNET, block_out_channels=[[32], 64]), CheckpointError, r"has \[32\]"),
+        (lambda f: spoil(f, UNET, block_out_channels=None), CheckpointError, "has None"),
         (lambda f: spoil(f, UNET, layers_per_block=10**9), CheckpointError, "layers_per_block"),
         (lambda f: spoil(f, UNET, norm_eps=1e-6, layers_per_block=2), CheckpointError, r"resnets\.1.* is missing"),
         (lambda f: spoil(f, UNET, in_channels=6), ConfigError, "found 1 and 6"),
@@ -375,6 +377,9 @@ def elsewhere(folder: Path) -> None:
             "names the autoencoder vqvae",
         ),
         (lambda f: spoil(f, UNET, sample_size=None), ConfigError, "add sample_size"),
+        (lambda f: spoil(f, UNET, sample_size=[8, "x"]), ConfigError, r"add sample_size.*found \[8, 'x'\]"),
+        (lambda f: spoil(f, SCHEDULER, prediction_type=["epsilon"]), ConfigError, "as diffusers writes it"),
+        (lambda f: spoil(f, SCHEDULER, trained_betas=1), ConfigError, "as diffusers writes it"),
         (lambda f: (f / UNET).write_text("{"), CheckpointError, "expected JSON"),
         (lambda f: (f / WEIGHTS).write_bytes(b"damaged"), CheckpointError, "cannot be read"),
         (lambda f: (f / WEIGHTS).rename(f / "unet/diffusion_pytorch_model.bin"), CheckpointError, "may hold code"),
@@ -385,3 +390,13 @@ def test_what_is_wrong_with_a_pipeline_is_said(fault: Any, error: type[Exception
     fault(saved(tmp_path, unet(), diffusers.DDPMScheduler()))
     with pytest.raises(error, match=said):
         load_model(f"diffusers:{tmp_path}")
+
+
+def test_what_the_diffusers_that_is_installed_passes_over_is_passed_over(tmp_path: Path) -> None:
+    """A field of another release; one that is misspelt in a configuration of ours is refused."""
+    spoil(saved(tmp_path, unet(), diffusers.DDPMScheduler()), UNET, of_tomorrow=3)
+    spoil(tmp_path, SCHEDULER, of_tomorrow=3)
+    architecture = load_model(f"diffusers:{tmp_path}").config.network.architecture
+    assert "of_tomorrow" not in architecture
+    with pytest.raises(ConfigError, match="of_tomorrow"):
+        UNet2D({**architecture, "of_tomorrow": 3})

@@ -86,6 +86,8 @@ def test_the_command_line_draws_images_and_does_not_convert(tmp_path: Path, caps
 def test_what_is_wrong_with_an_autoencoder_is_said(change: Any, error: Any, said: str, tmp_path: Path) -> None:
     saved(tmp_path, "VQModel")
     path = tmp_path / "vqvae" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"of_tomorrow": 3}))
+    assert load_model(f"diffusers:{tmp_path}").decoder is not None
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(error, match=said):
         load_model(f"diffusers:{tmp_path}")

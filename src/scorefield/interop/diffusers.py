@@ -15,20 +15,14 @@ from torch import Tensor
 from scorefield.errors import CheckpointError, ConfigError
 from scorefield.interop.diffusers_files import json_of, weights_of
 from scorefield.interop.diffusers_latent import autoencoder_of
+from scorefield.networks.unet2d import installed
 from scorefield.processes import DDPM
 
 _DISCRETE = (
-    *(
-        "DDPMScheduler",
-        "DDIMScheduler",
-        "PNDMScheduler",
-        "DDPMParallelScheduler",
-        "DDIMParallelScheduler",
-        "UniPCMultistepScheduler",
-    ),
+    *("DDPMScheduler", "DDIMScheduler", "PNDMScheduler", "DDPMParallelScheduler", "DDIMParallelScheduler"),
     *("DPMSolverMultistepScheduler", "DPMSolverSinglestepScheduler", "DEISMultistepScheduler", "LMSDiscreteScheduler"),
     *("EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler", "HeunDiscreteScheduler", "KDPM2DiscreteScheduler"),
-    *("KDPM2AncestralDiscreteScheduler", "DPMSolverSDEScheduler", "SASolverScheduler"),
+    *("KDPM2AncestralDiscreteScheduler", "DPMSolverSDEScheduler", "SASolverScheduler", "UniPCMultistepScheduler"),
 )
 _LATENT = (
     "HeunDiscreteScheduler",
@@ -87,9 +81,8 @@ def _fit(folder: Path, unet: Mapping[str, Any], weights: Mapping[str, Tensor]) -
     """Refuse a config.json of other, or endless, sizes than its weights have, before a network of them is made."""
     widths, depth = unet.get("block_out_channels", ()), unet.get("layers_per_block", 1)
     found = [size for value in weights.values() for size in value.shape[:1]]  # no set: what is sought may be anything
-    other = (
-        next((width for width in widths if width not in found), None) if isinstance(widths, list | tuple) else widths
-    )
+    listed = isinstance(widths, list | tuple)
+    other = next((width for width in widths if width not in found), None) if listed else repr(widths)
     if other is not None:
         raise CheckpointError(
             f"{folder}: block_out_channels of its config.json has {other}, and no tensor of its weights does"
@@ -121,18 +114,24 @@ def settings_of_pipeline(
             "num_class_embeds in its config.json says how many classes there are"
         )
     size, channels = unet.get("sample_size"), unet.get("in_channels", 3)
-    if not size:
+    sides = (size, size) if isinstance(size, int) else tuple(size) if isinstance(size, list | tuple) else ()
+    if len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides):
         raise ConfigError(
-            f"{folder}: its network does not say the size of its images: add sample_size to its config.json"
+            f"{folder}: its network does not say the size of its images: add sample_size, such as 32 or [32, 64], to its config.json; "
+            f"found {size!r}"
         )
     if unet.get("out_channels", 3) not in (channels, 2 * channels):  # the second half is a variance
         raise ConfigError(
             f"{folder}: expected a network of as many channels out as in; found {unet.get('out_channels', 3)} and {channels}: "
             "it is conditioned on another image beside the noise"
         )
-    height, width = (size, size) if isinstance(size, int) else size
     units = {"location": 0.0, "scale": 1.0} if latent else {"location": 0.5, "scale": 0.5}
-    return _settings(folder, unet, scheduler, units), (channels, height, width)
+    try:
+        return _settings(folder, unet, scheduler, units), (channels, sides[0], sides[1])
+    except (TypeError, ArithmeticError, RuntimeError) as error:  # whatever values that make no sense lead to
+        raise ConfigError(
+            f"{folder}: expected a scheduler_config.json as diffusers writes it; found {error}"
+        ) from error
 
 
 def _settings(
@@ -141,7 +140,9 @@ def _settings(
     """Return process, network and model."""
     kind = scheduler.get("_class_name", "DDPMScheduler")
     prediction = scheduler.get("prediction_type", "epsilon")
-    network: dict[str, Any] = {"kind": "unet2d", "architecture": unet}
+    known = installed().extract_init_dict(unet)[0]  # which warns of what the diffusers that is installed passes over
+    architecture = {name: value for name, value in unet.items() if name in known or name.startswith("_")}
+    network: dict[str, Any] = {"kind": "unet2d", "architecture": architecture}
     if kind in _VE:
         ends = {"sigma_min": scheduler.get("sigma_min", 0.01), "sigma_max": scheduler.get("sigma_max", 1348.0)}
         return {

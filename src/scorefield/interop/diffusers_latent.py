@@ -90,7 +90,7 @@ def read_decoder(folder: Path) -> LatentDecoder | None:
         ) from error
     kind = {"VQModel": vq_model.VQModel, "AutoencoderKL": autoencoder_kl.AutoencoderKL}[name]
     try:
-        autoencoder = kind(**{key: value for key, value in config.items() if not key.startswith("_")})
+        autoencoder = kind.from_config(config)
         autoencoder.load_state_dict(weights_of(place, ""))
     except (TypeError, ValueError, KeyError, RuntimeError) as error:
         raise CheckpointError(

@@ -9,15 +9,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from scorefield._replacing import replacing
-from scorefield.errors import CheckpointError, ConfigError
+from scorefield.errors import CheckpointError
+from scorefield.interop.layouts import require_settings
 
 _PREDICTION = {"noise": "epsilon", "velocity": "v_prediction", "data": "sample"}
 _SCHEDULE = {"cosine": "squaredcos_cap_v2"}
-_NEEDED = {
-    "process": {"kind": "ddpm"},
-    "network": {"kind": "unet2d", "told": "index", "sign": 1},
-    "model": {"c_in": "raw", "c_noise": "time", "location": 0.5, "scale": 0.5},
-}
 
 
 def write_pipeline(folder: Path, settings: Mapping[str, Mapping[str, Any]], weights: Mapping[str, Tensor]) -> None:
@@ -32,24 +28,29 @@ def write_pipeline(folder: Path, settings: Mapping[str, Mapping[str, Any]], weig
         ConfigError: a model that is not given the index of a level of DDPM's, on images in [0, 1].
         CheckpointError: the folder cannot be written.
     """
-    for section, needed in _NEEDED.items():
-        for name, value in needed.items():
-            if settings[section].get(name) != value:
-                raise ConfigError(
-                    f"{section}.{name}: expected {value}, as DDPMPipeline has it; received {settings[section].get(name)}"
-                )
-    prediction, process = _PREDICTION.get(settings["model"]["kind"]), settings["process"]
-    if prediction is None:
-        raise ConfigError(f"model.kind: expected one of {', '.join(_PREDICTION)}; received {settings['model']['kind']}")
+    process = settings["process"]
+    require_settings(settings, {"process": {"kind": ("ddpm",)}}, "DDPMPipeline")
     betas = process["betas"]
+    levels = process["levels"] if betas is None else len(betas)
+    needed = {
+        "network": {"kind": ("unet2d",), "told": ("index",), "sign": (1,), "timesteps": (levels,)},
+        "model": {
+            "kind": tuple(_PREDICTION),
+            "c_in": ("raw",),
+            "c_noise": ("time",),
+            "location": (0.5,),
+            "scale": (0.5,),
+        },
+    }
+    require_settings(settings, needed, "DDPMPipeline")
     scheduler = {
         "_class_name": "DDPMScheduler",
-        "num_train_timesteps": process["levels"] if betas is None else len(betas),
+        "num_train_timesteps": levels,
         "beta_start": process["beta_min"],
         "beta_end": process["beta_max"],
         "beta_schedule": _SCHEDULE.get(process["schedule"], process["schedule"]),
         "trained_betas": betas,
-        "prediction_type": prediction,
+        "prediction_type": _PREDICTION[settings["model"]["kind"]],
         "clip_sample": False,
     }
     index = {

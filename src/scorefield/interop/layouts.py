@@ -14,12 +14,12 @@ of tensors its sizes. Those of score_sde_pytorch itself, `scorefield.networks.NC
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from scorefield.errors import CheckpointError
+from scorefield.errors import CheckpointError, ConfigError
 from scorefield.interop import torch_file
 from scorefield.interop.recognition import BUFFER, Recognized, recognize
 
@@ -126,6 +126,26 @@ def adam_state(
     state = {index: moments[name] for index, name in enumerate(names) if name in moments}
     group = {"lr": learning_rate, "betas": betas, "eps": 1e-8, "weight_decay": 0.0, "amsgrad": False}
     return {"state": state, "param_groups": [{**group, "params": list(range(len(names)))}]}
+
+
+def require_settings(
+    settings: Mapping[str, Mapping[str, Any]], needed: Mapping[str, Mapping[str, tuple[object, ...]]], whose: str
+) -> None:
+    """Refuse a configuration of which another project's files cannot hold the model.
+
+    Args:
+        settings: the sections of the configuration.
+        needed: what each setting may be.
+        whose: names the project.
+
+    Raises:
+        ConfigError: naming the first setting that is another.
+    """
+    for section, known in needed.items():
+        for name, values in known.items():
+            if (found := settings[section].get(name)) not in values:
+                expected = " or ".join(map(str, values))
+                raise ConfigError(f"{section}.{name}: expected {expected}, as {whose} has it; received {found}")
 
 
 def prefixed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -33,6 +33,7 @@ _CHOICES: dict[str, dict[str, Any]] = {
     "name": {"ncsnpp": False, "ddpm": True},
 }
 """Its words, in letters of any size as it takes them, and ours."""
+_TOLD_BY_WEIGHTS = ("ncsn", "ncsnv2_64", "ncsnv2_128", "ncsnv2_256")  # `scorefield.interop.recognition`
 
 
 def settings_of_score_sde(model: Mapping[str, Any], *, centered: bool) -> dict[str, Any]:
@@ -45,6 +46,11 @@ def settings_of_score_sde(model: Mapping[str, Any], *, centered: bool) -> dict[s
     Raises:
         ConfigError: a network that is none of NCSN++, DDPM++ and DDPM, or a word that it does not know.
     """
+    if model.get("name") in _TOLD_BY_WEIGHTS:
+        raise ConfigError(
+            f"model.name: weights of {model['name']} say what network they are of: read them without a configuration, given the size of "
+            "their images"
+        )
     plain = _chosen(model, "name", "ncsnpp")
     if plain and not model.get("conditional", True):
         raise ConfigError("model.conditional: expected True for ddpm, which cannot be built otherwise; received False")

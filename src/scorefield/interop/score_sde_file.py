@@ -7,10 +7,11 @@ too, which are not. The levels beside the weights are of no use here, and are ke
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
-from scorefield.errors import CheckpointError, ConfigError
+from scorefield.errors import CheckpointError
 from scorefield.interop import torch_file
 from scorefield.interop.layouts import (
     PREFIX,
@@ -21,6 +22,7 @@ from scorefield.interop.layouts import (
     adam_state,
     averages,
     prefixed,
+    require_settings,
     state_dict,
     take_apart,
 )
@@ -112,18 +114,43 @@ def _renamed(
     }
 
 
+def require_score_sde(settings: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse a configuration whose model score_sde_pytorch cannot have: there networks give the noise, or on VE the score, of raw states.
+
+    Raises:
+        ConfigError: naming the first setting that is another.
+    """
+    require_settings(settings, {"process": {"kind": ("ve", "vp", "subvp", "ddpm")}}, "score_sde_pytorch")
+    ve, network = settings["process"]["kind"] == "ve", settings["network"]
+    fourier, width = network["embedding"] == "fourier", network["width"]
+    told = ("time_left" if network["timesteps"] else "log_sigma" if fourier else "sigma") if ve else "time"
+    low, scale = (0.0, 1.0) if network["unit_range"] else (0.5, 0.5)
+    needed = {
+        "network": {
+            "classes": (None,),
+            "encoding": (None, 2 * width if fourier else width),
+            "features": (None, 4 * width),
+        },
+        "model": {
+            "kind": ("score" if ve else "noise",),
+            "c_in": ("raw",),
+            "c_noise": ("log_time" if fourier and not ve else told,),
+            "location": (low,),
+            "scale": (scale,),
+        },
+    }
+    require_settings(settings, needed, "score_sde_pytorch")
+
+
 def write_score_sde(
     path: Path, net: NCSNpp, weights: Weights, *, learning_rate: float, betas: tuple[float, float], decay: float
 ) -> None:
     """Write weights under our names as a checkpoint of score_sde_pytorch.
 
     Raises:
-        ConfigError: a network that takes labels, which none of its networks does.
         CheckpointError: the file exists or cannot be written.
     """
     names = names_in_score_sde(net)
-    if net.classes is not None:
-        raise ConfigError(f"the networks of score_sde_pytorch take no labels; this one knows {net.classes} classes")
 
     def theirs(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return to_score_sde(net, {**weights.model, **state})

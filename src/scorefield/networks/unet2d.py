@@ -33,15 +33,10 @@ class UNet2D(nn.Module):
         sign: Literal[-1, 1] = 1,
     ) -> None:
         super().__init__()
-        try:
-            from diffusers.models.unets.unet_2d import UNet2DModel
-        except ImportError as error:
-            raise ConfigError(
-                f"networks of diffusers need diffusers: pip install 'scorefield[interop]' ({error})"
-            ) from error
+        model = installed()
         self.architecture, self.told, self.timesteps, self.sign = architecture, told, timesteps, sign
         try:
-            self.unet = UNet2DModel(**{k: v for k, v in architecture.items() if not k.startswith("_")})
+            self.unet = model(**{k: v for k, v in architecture.items() if not k.startswith("_")})
         except Exception as error:  # settings that cannot be raise anything there
             raise ConfigError(
                 f"architecture: expected the config.json of a UNet2DModel; diffusers says: {error}"
@@ -67,3 +62,18 @@ class UNet2D(nn.Module):
         if self.told == "sigma":
             out = out * like(noise, out)
         return self.sign * out
+
+
+def installed() -> Any:  # noqa: ANN401 diffusers is imported where it is needed, and nowhere else
+    """Return the class ``diffusers.UNet2DModel``.
+
+    Raises:
+        ConfigError: diffusers is not installed.
+    """
+    try:
+        from diffusers.models.unets.unet_2d import UNet2DModel
+    except ImportError as error:
+        raise ConfigError(
+            f"networks of diffusers need diffusers: pip install 'scorefield[interop]' ({error})"
+        ) from error
+    return UNet2DModel

@@ -11,6 +11,7 @@ from scorefield.config.migrate import named
 from scorefield.errors import ConfigError
 from scorefield.interop import Moments, Weights, write_score_sde, write_weights
 from scorefield.interop.diffusers_out import write_pipeline
+from scorefield.interop.score_sde_file import require_score_sde
 from scorefield.loaded import LoadedModel
 from scorefield.models import ScoreModel
 from scorefield.networks import NCSNpp
@@ -106,10 +107,11 @@ def bring_out(loaded: LoadedModel[ScoreModel], out: Path, layout: Out) -> int:
         averaged=True,
         moments=_moments([name for name, _ in model.net.named_parameters()], found.tensors.get("optim", {})),
     )
+    sections = loaded.config.model_dump(mode="json")
     if layout == "score_sde":
+        require_score_sde(sections)
         write_score_sde(out, cast(NCSNpp, model.net), weights, **adam, decay=train.ema_decay)
     elif layout == "diffusers":
-        sections = loaded.config.model_dump(mode="json")
         write_pipeline(out, sections, {name.removeprefix("unet."): value for name, value in weights.ema.items()})
     else:
         write_weights(

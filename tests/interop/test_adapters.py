@@ -153,6 +153,21 @@ def test_a_schedule_knows_the_time_of_a_ratio() -> None:
     torch.testing.assert_close(f, 2 * t * torch.log(torch.tensor(1e-3, dtype=torch.float64)))
 
 
+class OfOneTime(Denoiser):
+    """As azula's Gaussians in closed form: the time is one for all rows."""
+
+    def __call__(self, x: Tensor, t: Tensor) -> Any:
+        return super().__call__(x, t.reshape(()))
+
+
+def test_a_denoiser_of_one_time_is_asked_row_by_row() -> None:
+    x, t = torch.randn(3, 2), torch.tensor([0.2, 0.5, 0.9], dtype=torch.float64)
+    model = from_azula(OfOneTime())
+    for at in (t, t[0]):
+        torch.testing.assert_close(model.denoise(x, at), from_azula(Denoiser()).denoise(x, at))
+    assert log_likelihood(model, x, rtol=1e-3, atol=1e-3).log_prob.isfinite().all()
+
+
 def test_our_euler_is_azulas_ddim() -> None:
     pytest.importorskip("azula", reason="azula is not installed")
     from azula.denoise import KarrasDenoiser

@@ -99,9 +99,19 @@ def from_azula(denoiser: _AzulaDenoiser) -> ScoreModel:
     """Return the model of a denoiser of azula; its process is the denoiser's schedule.
 
     Args:
-        denoiser: called as ``denoiser(x_t, t).mean``, t of shape () or (b,) in the dtype of x.
+        denoiser: called as ``denoiser(x_t, t).mean``, t of shape () or (b,) in the dtype of x; row by row where it takes no (b,).
     """
-    return _Denoised(lambda x, t: denoiser(x, t).mean, Scheduled(denoiser.schedule), denoiser)
+
+    def denoise(x: State, t: Tensor) -> State:
+        try:
+            return denoiser(x, t).mean
+        except RuntimeError:
+            if t.numel() == 1:
+                raise
+        # Its Gaussians in closed form take one time for all rows.
+        return torch.cat([denoiser(x[k : k + 1], t[k]).mean for k in range(len(x))])
+
+    return _Denoised(denoise, Scheduled(denoiser.schedule), denoiser)
 
 
 def from_sbi(posterior: _VectorFieldPosterior, x: Tensor) -> ScoreModel:

@@ -4,7 +4,7 @@ import difflib
 import math
 import operator
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 import numpy as np
@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
-from scorefield.errors import ConfigError
+from scorefield.errors import CheckpointError, ConfigError
 
 Wanted = TypeVar("Wanted")
 _INSIDE = ("model", "module", "_orig_mod")  # of what holds a model, DataParallel, torch.compile
@@ -210,3 +210,33 @@ def reals(x: object, what: str) -> Tensor:
     if not torch.isfinite(value).all():
         raise Refused(f"{what} must be finite; received {int((~torch.isfinite(value)).sum())} numbers that are not")
     return value
+
+
+def require_fit(own: Mapping[str, Tensor], given: Mapping[str, Tensor], what: str) -> None:
+    """Refuse stored tensors, called ``what``, in which a name, a shape or a kind of number is not that of one's own.
+
+    Raises:
+        CheckpointError: naming the first three.
+    """
+    if wrong := misfits(own, given):
+        raise CheckpointError(
+            f"{what}: expected the tensors of the model; {wrong}. Use the configuration they were trained with."
+        )
+
+
+def misfits(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
+    """Return the first three tensors, in words, in which others differ by name, shape or kind of number; nothing where none do."""
+    wrong = [f"{name} is missing" for name in own if name not in given]
+    wrong += [f"{name} is unknown" for name in given if name not in own]
+    both = [(name, value, given[name]) for name, value in own.items() if name in given]
+    wrong += [
+        f"{name} has shape {tuple(other.shape)} instead of {tuple(value.shape)}"
+        for name, value, other in both
+        if other.shape != value.shape
+    ]
+    wrong += [
+        f"{name} has numbers of {other.dtype} instead of {value.dtype}"
+        for name, value, other in both
+        if other.is_floating_point() != value.is_floating_point()
+    ]
+    return "; ".join(wrong[:3]) + (f" and {len(wrong) - 3} more" if len(wrong) > 3 else "")

@@ -105,7 +105,7 @@ def _load(
     device = pick_device(device)
     found = find(name, warn)
     config, event = described(found)
-    model = weighted(config, event, found.tensors["ema"], str(found.path)).to(device)
+    model = weighted(config, event, found.group("ema"), str(found.path)).to(device)
     if not isinstance(model, wanted):
         found, needed = (
             ("classifier", "score model") if isinstance(model, Classifier) else ("score model", "classifier")
@@ -134,7 +134,7 @@ def weighted(config: RunConfig, event: tuple[int, ...], weights: Mapping[str, Te
         model = config.build_model(event)
     if any(name in weights and weights[name].dtype == torch.float64 for name, _ in model.named_parameters()):
         model.double()
-    load_weights(model, weights)
+    load_weights(model, weights, source)
     return model.eval()
 
 

@@ -7,10 +7,10 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from scorefield._checks import misfits
 from scorefield.errors import CheckpointError
 from scorefield.networks import CondRefineNet, NCSNv2Net
 from scorefield.networks.refinenet import Stages
-from scorefield.training.state import misfits
 
 BUFFER = "sigmas"  # the one entry of their state dicts that is not a parameter
 

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from scorefield._checks import require_fit
 from scorefield._noise import seeded
 from scorefield._tensors import recording
 from scorefield.likelihood.cells import BYTES
@@ -106,8 +107,13 @@ def learned(width: int, draw: Callable[[int], Examples], steps: int, seed: int) 
 
 
 def restored(weights: Mapping[str, Tensor]) -> ByteNetwork:
-    """Return the network of stored weights."""
-    with seeded(0):
-        network = ByteNetwork(len(weights["norm.weight"]))
-    network.load_state_dict(weights)
+    """Return the network of stored weights.
+
+    Raises:
+        CheckpointError: those of no such network.
+    """
+    with torch.device("meta"):
+        network = ByteNetwork(weights.get("norm.weight", torch.empty(1)).numel())
+    require_fit(network.state_dict(), weights, "the decoder's network")
+    network.load_state_dict({name: value.float() for name, value in weights.items()}, assign=True)
     return network.requires_grad_(False)

@@ -21,6 +21,7 @@ import torch
 from jaxtyping import Float, Float64, Int64, UInt8
 from torch import Tensor
 
+from scorefield._checks import require_fit
 from scorefield._noise import Noise, derive_seed
 from scorefield._tensors import flatten, home
 from scorefield.grids import ends
@@ -29,6 +30,7 @@ from scorefield.likelihood.byte_network import ByteNetwork, Examples, Pixels, le
 from scorefield.likelihood.cells import BYTES, Cells, check_bytes
 from scorefield.likelihood.neighbours import (
     BEFORE,
+    CONTEXTS,
     MARGIN,
     SLANT,
     as_planes,
@@ -46,7 +48,7 @@ _AT_ONCE = 250
 _TOGETHER = 16  # images whose bytes' probabilities are in memory together, 256 of each pixel
 _BATCH, _KNOWN = 16, 0.999
 _NETWORK = "network."
-
+_COUNTED = {"table": torch.empty(BYTES, BYTES), "trust": torch.empty(len(BEFORE), CONTEXTS), "ratio": torch.empty(())}
 
 Places = Int64[Tensor, " p"]
 Choose = Callable[[Places, Places, Float64[Tensor, "b c p 256"]], Int64[Tensor, "b c p"]]
@@ -94,11 +96,17 @@ class ByteDecoder:
 
     @classmethod
     def stored(cls, model: ScoreModel, tensors: Mapping[str, Tensor]) -> Self:
-        """Return the decoder of a model of which `tensors` were kept; errors are those of another ratio."""
+        """Return the decoder of a model of which `tensors` were kept; errors are those of another ratio.
+
+        Raises:
+            CheckpointError: tensors that are not a decoder's.
+        """
+        weights = {name.removeprefix(_NETWORK): tensor for name, tensor in tensors.items() if name.startswith(_NETWORK)}
+        counted = {name: tensor for name, tensor in tensors.items() if not name.startswith(_NETWORK)}
+        require_fit(_COUNTED, counted, "the decoder of bytes")
         decoder = cls.__new__(cls)
         decoder._place(model, tensors["ratio"].item())
         decoder.table, decoder.trust = tensors["table"].double(), tensors["trust"].double()
-        weights = {name.removeprefix(_NETWORK): tensor for name, tensor in tensors.items() if name.startswith(_NETWORK)}
         decoder.network = restored(weights) if weights else None
         return decoder
 
@@ -259,8 +267,8 @@ class ByteDecoder:
 
     def _seen(self) -> Float64[Tensor, "256 256"]:
         """Return T without its pseudocounts; a denoised value that was never seen itself stands for its own byte."""
-        seen = self.table - self.table.min(dim=1, keepdim=True).values
-        return torch.where(seen.sum(dim=1, keepdim=True) > 0, seen, torch.eye(BYTES, dtype=torch.float64))
+        counts = self.table - self.table.min(dim=1, keepdim=True).values
+        return torch.where(counts.sum(dim=1, keepdim=True) > 0, counts, torch.eye(BYTES, dtype=torch.float64))
 
     @torch.no_grad()
     def _denoised(self, z: State) -> Float[Tensor, "b *d"]:

@@ -102,8 +102,8 @@ def bring_out(loaded: LoadedModel[ScoreModel], out: Path, layout: Out) -> int:
     weights = Weights(
         found.tensors.get("score_sde", {}).get("sigmas"),
         found.step,
-        _ordered(model.net, found.tensors.get("model", found.tensors["ema"])),
-        _ordered(model.net, found.tensors["ema"]),
+        _ordered(model.net, found.tensors.get("model", found.group("ema"))),
+        _ordered(model.net, found.group("ema")),
         averaged=True,
         moments=_moments([name for name, _ in model.net.named_parameters()], found.tensors.get("optim", {})),
     )

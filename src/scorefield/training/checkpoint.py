@@ -43,6 +43,16 @@ class Checkpoint:
     tensors: dict[str, dict[str, Tensor]]
     state: dict[str, JSON]
 
+    def group(self, name: str) -> dict[str, Tensor]:
+        """Return a group of tensors that there must be.
+
+        Raises:
+            CheckpointError: there is none of that name.
+        """
+        if name not in self.tensors:
+            raise CheckpointError(f"{self.path}: has no {name}.safetensors; it was not written by a run")
+        return self.tensors[name]
+
     @property
     def seconds(self) -> float | None:
         """Wall clock of the training behind it, where that was kept."""

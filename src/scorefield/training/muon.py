@@ -19,6 +19,10 @@ from torch import Tensor
 from scorefield.training.sharding import full, in_shares, shared_as
 
 _MOMENTUM = 0.95
+ADAM, KERNEL = (
+    ("step", "exp_avg", "exp_avg_sq"),
+    ("step", "momentum"),
+)  # what is kept of a weight, by who takes its steps
 _LEAST = 16  # rows and columns: the first and the last layer, of few channels, are Adam's
 
 
@@ -40,9 +44,7 @@ class Muon(torch.optim.Adam):
         held: dict[Tensor, Tensor] = {}
         for group in self.param_groups:
             kernels = {
-                weight: weight.grad
-                for weight in group["params"]
-                if weight.grad is not None and weight.ndim == 4 and min(weight.shape[:2]) >= _LEAST
+                weight: weight.grad for weight in group["params"] if weight.grad is not None and is_kernel(weight)
             }
             if kernels:
                 self._turn(kernels, group["lr"])
@@ -69,6 +71,11 @@ class Muon(torch.optim.Adam):
         ahead = torch._foreach_add(gradients, momenta, alpha=_MOMENTUM)  # pyright: ignore[reportPrivateImportUsage]
         for weight, update in zip(kernels, _turned(ahead), strict=True):
             weight.sub_(update, alpha=lr * 0.2 * max(weight.shape[0], weight.shape[1:].numel()) ** 0.5)
+
+
+def is_kernel(weight: Tensor) -> bool:
+    """Return whether Muon takes the steps of a weight, not Adam."""
+    return weight.ndim == 4 and min(weight.shape[:2]) >= _LEAST
 
 
 def _turned(kernels: Sequence[Tensor]) -> Iterator[Tensor]:

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from scorefield._checks import require_fit
 from scorefield.errors import CheckpointError
 from scorefield.training import checkpoint
 
@@ -107,6 +108,8 @@ def snapshots(run: str | Path) -> list[Snapshot]:
     ]
     if not found:
         raise CheckpointError(f"{run}: keeps no averages of weights; train with train.averages, such as [0.05, 0.1]")
+    for one in found:
+        require_fit(found[-1].weights, one.weights, f"{run}: the average {one.length:g} of step {one.step}")
     return found
 
 

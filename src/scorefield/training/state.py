@@ -1,6 +1,6 @@
 """What training changes: weights, their moving average, the optimiser's moments, the step. Nothing else, so a checkpoint is all of it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -9,13 +9,14 @@ from torch import Tensor
 from torch.nn.parameter import UninitializedParameter
 from torch.optim.swa_utils import AveragedModel
 
+from scorefield._checks import require_fit
 from scorefield._tensors import home, require_numbers
 from scorefield.errors import CheckpointError, ConfigError
 from scorefield.models import NoisyModel
-from scorefield.training.muon import Muon
+from scorefield.training.muon import ADAM, KERNEL, Muon, is_kernel
 from scorefield.training.optimization import Optimization
 from scorefield.training.parallel import Parallel
-from scorefield.training.posthoc import Weights, group, grouped, updated
+from scorefield.training.posthoc import Weights, group, updated
 from scorefield.training.sharding import full, gathered, in_shares, shared_as
 
 
@@ -143,46 +144,48 @@ class TrainState:
         Raises:
             CheckpointError: a checkpoint of another model.
         """
+        own, like = self.model.state_dict(), self._moments(tensors.get("optim", {}))
+        also = [name for name in ("guide", *map(group, self.averages)) if name in tensors]
+        for name, expected in {**dict.fromkeys(("model", "ema", *also), own), "optim": like}.items():
+            if name not in tensors:
+                raise CheckpointError(f"the checkpoint has no {name}.safetensors, without which training cannot go on")
+            require_fit(expected, tensors[name], f"{name}.safetensors")
         load_weights(self.model, tensors["model"])
         load_weights(self.ema, tensors["ema"])
-        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         moments: dict[int, dict[str, Tensor]] = {}
         for key, value in tensors["optim"].items():
-            index, name = key.split(".", 1)
-            like = parameters[int(index)]
-            moments.setdefault(int(index), {})[name] = shared_as(value, like) if value.shape == like.shape else value
+            index, name = key.split(".")
+            moments.setdefault(int(index), {})[name] = shared_as(value, like[key])
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
         self.guide = dict(tensors["guide"]) if "guide" in tensors else None
-        stored, own = grouped(tensors), self.model.state_dict()
         self.averages = {
-            length: {name: shared_as(value, own[name]) for name, value in stored[length].items()}
-            if length in stored
+            length: {name: shared_as(value, own[name]) for name, value in tensors[group(length)].items()}
+            if group(length) in tensors
             else None
             for length in self.averages
         }
         self.average.n_averaged.fill_(step)
         self.step = step
 
+    def _moments(self, stored: Iterable[str]) -> dict[str, Tensor]:
+        """Return tensors of the names and shapes that the optimiser's have, of the parameters of which any are stored."""
+        # A parameter that takes no part in the loss has none.
+        known = {key.partition(".")[0] for key in stored}
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        return {
+            f"{index}.{name}": torch.empty(()) if name == "step" else p
+            for index, p in enumerate(parameters)
+            if str(index) in known
+            for name in (KERNEL if isinstance(self.optimizer, Muon) and is_kernel(p) else ADAM)
+        }
 
-def misfits(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
-    """Return the first three tensors, in words, in which others differ from one's own by name or shape; nothing where none do."""
-    wrong = [f"{name} is missing" for name in own if name not in given]
-    wrong += [f"{name} is unknown" for name in given if name not in own]
-    wrong += [
-        f"{name} has shape {tuple(given[name].shape)} instead of {tuple(value.shape)}"
-        for name, value in own.items()
-        if name in given and given[name].shape != value.shape
-    ]
-    return "; ".join(wrong[:3]) + (f" and {len(wrong) - 3} more" if len(wrong) > 3 else "")
 
-
-def load_weights(model: NoisyModel, weights: Mapping[str, Tensor]) -> None:
-    """Load ``weights`` into ``model``, refusing names or shapes that differ.
+def load_weights(model: NoisyModel, weights: Mapping[str, Tensor], what: str = "the weights") -> None:
+    """Load ``weights``, called ``what`` in errors, into ``model``, refusing names, shapes or kinds of number that differ.
 
     Raises:
         CheckpointError: naming the first few differences.
     """
     own = model.state_dict()
-    if wrong := misfits(own, weights):
-        raise CheckpointError(f"the weights do not fit the model: {wrong}. Use the config they were trained with.")
+    require_fit(own, weights, what)
     model.load_state_dict({name: shared_as(weights[name], value) for name, value in own.items()})

@@ -10,6 +10,7 @@ from scorefield.models import ScoreModel
 from scorefield.units import INSIDE, Units
 
 BYTES = 256
+_OVER = 0.05  # a standard deviation of numbers in [0, 1] is ½ at most, but for the n − 1 it is divided by and the digits it is stored with
 
 
 class Cells(NamedTuple):
@@ -36,7 +37,7 @@ class Cells(NamedTuple):
             return cls(low - width / 2, width)
         if units is None and moments is not None:  # in the units that data of such moments would have
             units = Units(moments.mean, moments.std.clamp_min(torch.finfo(torch.float64).tiny) / INSIDE)
-        if units is not None and ((units.location - 0.5).abs().max() > 0.5 + 1e-6 or units.scale.max() > 1 + 1e-6):
+        if units is not None and ((units.location - 0.5).abs().max() > 0.5 + 1e-6 or units.scale.max() > 1 + _OVER):
             raise ValueError(
                 f"the model's data are in other units than [0, 1], {units.described}, and it does not say which values the bytes 0 and 255 "
                 "stand for; declare them: model.in_units(Units(location, scale, ends=(0, 255))), location 0 and scale 1 where x is y"

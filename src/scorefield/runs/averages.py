@@ -57,8 +57,8 @@ class Averages:
             )
             return self.config
 
-    def decoder(self, ema: Weights) -> ByteDecoder | None:
-        """Return the decoder by which samples of 8-bit images end as bytes; None of other data.
+    def decoder(self, ema: Weights, warn: Callable[[str], None]) -> ByteDecoder | None:
+        """Return the decoder by which samples of 8-bit images end as bytes; None of other data, and, with a warning, where it fails.
 
         A distilled model was not taught to denoise at its level, but it started from a teacher that does, and the decoder counts what
         this very model makes of real images there (results/mnist-fast).
@@ -68,8 +68,12 @@ class Averages:
         model, steps = self.model(ema), self.config.train.decoder_steps
         if model is None:
             return None
-        decoder = ByteDecoder(model, self.data.x[:_LEARNT].to(self.device))
-        return decoder.with_network(self.data.x, steps=steps) if steps else decoder
+        try:
+            decoder = ByteDecoder(model, self.data.x[:_LEARNT].to(self.device))
+            return decoder.with_network(self.data.x, steps=steps) if steps else decoder
+        except Exception as error:
+            warn(f"the decoder of bytes could not be made ({type(error).__name__}: {error}); samples end between bytes")
+            return None
 
     def _built(self, weights: Weights) -> ScoreModel:
         """Return the run's model with weights of its own."""

@@ -253,7 +253,7 @@ class Run:
         if final:
             self.config = self._averages.fitted(tensors["ema"], tensors.get("guide", {}), self.warn)
         extra = self.config.kept(self.data.event) | {"seconds": seconds}
-        decoder = self._averages.decoder(tensors["ema"]) if final else None
+        decoder = self._averages.decoder(tensors["ema"], self.warn) if final else None
         if decoder is not None:
             tensors["decoder"] = decoder.tensors
         keep = self.config.train.keep

@@ -16,7 +16,13 @@ from pathlib import Path
 FULL = (errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC)
 """What the system says of a disk that takes no more."""
 
+_REMEDIES = {errno.EFBIG: "allow larger files (ulimit -f)", errno.EIO: "check the disk"}
 _PREFIX = ".scorefield-unfinished-"
+
+
+def remedy(error: OSError) -> str:
+    """Return what to do about a disk that takes no more."""
+    return _REMEDIES.get(error.errno or 0, "free some space")
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from scorefield.cli.files import write_text
 QUICK = ["--steps", "2", "--device", "cpu"]
 PROBLEM = [*QUICK, "-n", "1", "--problem", "downsample:2", "--method", "dps"]
 OURS = b"what took hours\n"
-FREE = "free some space, and run the command again"
+LARGER = r"allow larger files \(ulimit -f\), and run the command again"
 
 
 @pytest.fixture(autouse=True)
@@ -51,9 +51,12 @@ def test_a_full_disk_is_a_sentence_and_what_was_there_stays(command: list[str], 
     assert code == 1
     last = capsys.readouterr().err.splitlines()[-1]
     if command[:2] == ["compress", "digits"] and out.suffix == ".bits":  # which keeps what it coded until the end
-        assert re.fullmatch(rf"scorefield: x\.bits\.parts-\w+/coded-000000\.safetensors: File too large; {FREE}", last)
+        assert re.fullmatch(
+            rf"scorefield: x\.bits\.parts-\w+/coded-000000\.safetensors: File too large; {LARGER}", last
+        )
     else:
-        assert last == f"scorefield: {out}: cannot be written: File too large; free some space, or choose another --out"
+        why = "File too large; allow larger files (ulimit -f)"
+        assert last == f"scorefield: {out}: cannot be written: {why}, or choose another --out"
     assert out.read_bytes() == OURS
     assert sorted(os.listdir()) == files
 
@@ -83,7 +86,8 @@ def test_a_full_disk_names_the_part_of_long_work_that_it_did_not_take(capsys, mo
         code = main(["sample", "digits", *QUICK, "-n", "4", "--batch-size", "2", "--out", "x.npz"])
     assert code == 1
     assert re.search(
-        rf"scorefield: x\.npz\.parts-\w+/drawn-000000\.safetensors: File too large; {FREE}\n$", capsys.readouterr().err
+        rf"scorefield: x\.npz\.parts-\w+/drawn-000000\.safetensors: File too large; {LARGER}\n$",
+        capsys.readouterr().err,
     )
     assert not [name for name in os.listdir() if name.startswith(".")]
 

@@ -344,7 +344,7 @@ def test_a_disk_full_at_the_start_or_at_a_checkpoint(tmpfs: Path, monkeypatch: p
     save = Run.save
     monkeypatch.setattr(Run, "save", lambda self, **how: (self.state.step == 14 and fill(tmpfs), save(self, **how)))
     assert main([*TINY, "--run", str(run)]) == 4
-    assert "no space for a checkpoint" in capsys.readouterr().err
+    assert "cannot write a checkpoint (No space left on device)" in capsys.readouterr().err
     (tmpfs / "filler").unlink()
     found = checkpoint.latest(run / "checkpoints", pytest.fail)
     assert found is not None

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
-from scorefield._replacing import FULL, replacing
+from scorefield._replacing import FULL, remedy, replacing
 from scorefield.errors import ConfigError, ScorefieldError
 
 _LONGEST = 255
@@ -78,9 +78,8 @@ def written(out: Path) -> Iterator[Path]:
         with replacing(out) as place:
             yield place
     except OSError as error:
-        kind, advice = (
-            (ScorefieldError, "free some space, or choose") if error.errno in FULL else (ConfigError, "choose")
-        )
+        full = error.errno in FULL
+        kind, advice = (ScorefieldError, f"{remedy(error)}, or choose") if full else (ConfigError, "choose")
         raise kind(f"{out}: cannot be written: {error.strerror or error}; {advice} another --out") from error
 
 

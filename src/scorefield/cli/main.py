@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
 import scorefield
-from scorefield._replacing import FULL
+from scorefield._replacing import FULL, remedy
 from scorefield.cli import console
 from scorefield.cli.dotted import gathered, names_restored
 from scorefield.cli.memory import keep_freed, load_torch
@@ -77,7 +77,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _fail("the working folder no longer exists: enter another", 2)
         if isinstance(error, OSError) and error.errno in _FORBIDDEN + FULL:
             console.abandon_output()
-            code, advice = (2, "") if error.errno in _FORBIDDEN else (1, "; free some space, and run the command again")
+            code, advice = (
+                (2, "") if error.errno in _FORBIDDEN else (1, f"; {remedy(error)}, and run the command again")
+            )
             return _fail(f"{error.filename or 'a file'}: {error.strerror}{advice}", code)
         if _out_of_memory(error):
             advice = "use a smaller --batch-size or train.batch_size, or a larger train.accumulate"

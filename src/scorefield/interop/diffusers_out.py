@@ -8,7 +8,7 @@ from typing import Any
 from safetensors.torch import save_file
 from torch import Tensor
 
-from scorefield._replacing import replacing
+from scorefield._replacing import remedy, replacing
 from scorefield.errors import CheckpointError
 from scorefield.interop.layouts import require_settings
 
@@ -73,4 +73,4 @@ def write_pipeline(folder: Path, settings: Mapping[str, Mapping[str, Any]], weig
             stored = {name: value.contiguous() for name, value in weights.items()}
             save_file(stored, made / "unet" / "diffusion_pytorch_model.safetensors", metadata={"format": "pt"})
     except OSError as error:
-        raise CheckpointError(f"{folder}: cannot be written: {error}; free some space, or choose another") from error
+        raise CheckpointError(f"{folder}: cannot be written: {error}; {remedy(error)}, or choose another") from error

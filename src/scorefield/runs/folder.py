@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from scorefield._replacing import replacing
+from scorefield._replacing import remedy, replacing
 from scorefield.config import RunConfig, to_yaml
 from scorefield.errors import ConfigError
 from scorefield.training import StepRecord, environment
@@ -58,7 +58,7 @@ class RunFolder:
             self.truncate_metrics(step)
         except OSError as error:
             raise ConfigError(
-                f"{self.path}: cannot be written to: {error}; free some space, or choose another"
+                f"{self.path}: cannot be written to: {error}; {remedy(error)}, or choose another"
             ) from error
 
     def truncate_metrics(self, step: int) -> None:

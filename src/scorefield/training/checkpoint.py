@@ -25,7 +25,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from scorefield._replacing import FULL
+from scorefield._replacing import FULL, remedy
 from scorefield.errors import CheckpointError
 from scorefield.training import checkpoint_files as files
 from scorefield.training.checkpoint_files import JSON, MANIFEST, SCHEMA, STATE
@@ -221,5 +221,5 @@ def _explain(folder: Path, needed: int, error: OSError) -> str:
     if error.errno in FULL:
         place = next(path for path in (folder, *folder.absolute().parents) if path.exists())
         free = f"it needs {needed} bytes, {shutil.disk_usage(place).free} are free"
-        what = f"no space for a checkpoint ({error.strerror}): {free}; free some space or keep fewer checkpoints"
+        what = f"cannot write a checkpoint ({error.strerror}): {free}; {remedy(error)}, or keep fewer checkpoints"
     return f"{folder}: {what}. Earlier checkpoints are intact"

@@ -1,6 +1,7 @@
 """What passed in silence and meant something else: imaginary parts, bytes about a mean, misspelt words, a class for its object."""
 
 import copy
+import re
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,8 @@ import torch
 
 import scorefield as sf
 from scorefield.advice import largest_distance
+from scorefield.cli import main
+from scorefield.cli.console import readable
 from scorefield.data import Dataset
 from scorefield.guidance import Project
 from scorefield.metrics import c2st, nearest_neighbours, sliced_wasserstein
@@ -138,3 +141,22 @@ def test_neighbours_of_bytes_are_those_of_the_same_numbers() -> None:
     x = torch.randint(0, 256, (40, 1, 4, 4), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
     found, expected = (nearest_neighbours(a[:20], a[20:]) for a in (x, x.float()))
     torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [(1, "1 B"), (999.4, "999 B"), (999.6, "1 kB"), (20_480, "20.5 kB"), (3.21e9, "3.21 GB"), (4.56e13, "45600 GB")],
+)
+def test_memory_is_told_in_units_that_people_write(number: float, told: str) -> None:
+    assert readable(number, ("B", "kB", "MB", "GB")) == told
+
+
+def test_the_dry_run_of_a_small_thing_costs_something(capsys) -> None:
+    network = ["--network.kind", "mlp", "--network.width", "4", "--network.depth", "1"]
+    assert (
+        main(["train", "--data.kind", "digits", *network, "--train.batch_size", "1", "--device", "cpu", "--dry-run"])
+        == 0
+    )
+    told = capsys.readouterr().out
+    assert re.search(r"memory   \d+(\.\d+)? kB for 1 example at a time", told)
+    assert re.search(r"work     \d+(\.\d+)? thousand operations a step", told)

@@ -68,6 +68,13 @@ def warnings_told() -> Iterator[None]:
         yield
 
 
+def readable(number: float, units: tuple[str, ...]) -> str:
+    """Return a number of at least 1 in three digits, in the largest of units, each a thousand of the one before, that it reaches."""
+    number = float(f"{number:.3g}")
+    k = min((len(str(int(number))) - 1) // 3, len(units) - 1)
+    return f"{number / 1000**k:g} {units[k]}".rstrip()
+
+
 def note(message: str) -> None:
     """Keep a message until the work begins: a command that is refused prints only the reason."""
     _notes.append(message)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from jsonargparse import ArgumentParser, Namespace
 
-from scorefield.cli.console import Progress, stage, tell, tell_device, warn
+from scorefield.cli.console import Progress, readable, stage, tell, tell_device, warn
 from scorefield.cli.files import free_folder, is_picture, recipes
 from scorefield.cli.kinds import settings
 from scorefield.cli.options import command, data_dir, device, plugin
@@ -242,7 +242,7 @@ def _describe(run: "Run") -> None:
     weights = sum(p.numel() for p in model.parameters())
     train = config.train
     epochs = train.steps * train.batch_size / len(data)
-    print(f"data     {data.name}: {len(data)} examples of shape {data.event}")
+    print(f"data     {data.name}: {len(data)} example{'s'[: len(data) != 1]} of shape {data.event}")
     numbers = (f"{name} {value:g}" for name, value in config.process.model_dump().items() if name != "kind")
     process = f"{config.process.kind} with {', '.join(numbers)}"
     print(f"model    {config.model.kind} of {config.network.kind}, {weights:,} parameters, process {process}")
@@ -254,7 +254,10 @@ def _describe(run: "Run") -> None:
         assert isinstance(whole, Networked)  # noqa: S101 for the type checker: it is built as the model is
         found, shares = cost(whole.net, data.event), run.parallel.world if run.state.sharded else 1
         share = -(-train.batch_size // (run.parallel.world * train.accumulate))
-        memory = found.memory(share, shares) / 1e9
-        print(f"memory   {memory:.2f} GB for {share} examples at a time, in float32 (train.accumulate divides them)")
-        print(f"work     {3 * found.operations * train.batch_size / 1e9:.1f} billion operations a step")
+        memory = readable(found.memory(share, shares), ("bytes", "kB", "MB", "GB", "TB"))
+        print(
+            f"memory   {memory} for {share} example{'s'[: share != 1]} at a time, in float32 (train.accumulate divides them)"
+        )
+        work = readable(3 * found.operations * train.batch_size, ("", "thousand", "million", "billion", "trillion"))
+        print(f"work     {work} operations a step")
     print(f"run      {run.path} (dry run: nothing written)")

@@ -21,7 +21,7 @@ BOMB = "a: &a [x, x]\n" + "\n".join(
         ("train: {steps: 1, steps: 2}", "twice"),
         (BOMB, "aliases"),
         ("x: !!python/object/apply:os.system [echo]", "tags"),
-        ("a: " + "[" * 10_000, "deep"),
+        ("a: " + "[" * 10_000, "nest"),
         ("a: [" + "{b: " * 40 + "1" + "}" * 40 + "]", "deep"),
         ("- 1\n- 2", "mapping"),
         ("just text", "mapping"),

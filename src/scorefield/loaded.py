@@ -5,6 +5,7 @@
 Its methods know the right parts: the classes asked for, guidance as its run says, a precision that suits the machine, its grid.
 """
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -51,6 +52,7 @@ class LoadedModel(Generic[Model]):
         seconds: how long training took, where the run recorded it.
         decoder: turns the latents that the model draws into images; None where it draws images itself. Likelihoods are of latents.
         byte_decoder: turns samples of 8-bit images into bytes; None where the run kept none.
+        seen: the classes that its training had examples of, where the run recorded them.
     """
 
     model: Model
@@ -62,6 +64,7 @@ class LoadedModel(Generic[Model]):
     seconds: float | None = None
     decoder: LatentDecoder | None = None
     byte_decoder: ByteDecoder | None = None
+    seen: tuple[int, ...] | None = None
 
     @property
     def drawn(self) -> tuple[int, ...]:
@@ -116,9 +119,7 @@ class LoadedModel(Generic[Model]):
             ConfigError: a guide that was not kept, a weight without labels or beside a guide, or labels that the model does not know.
         """
         if guide and self.weak is None:
-            raise ConfigError(
-                f"guide {guide}: {self.source} keeps no weaker version; train one that does with guide.step"
-            )
+            raise ConfigError(f"guide {guide}: {self.source} keeps no weaker version; train one with guide.step")
         if guide and weight != 0:
             raise ConfigError(
                 f"guide {guide} and weight {weight} are two ways to strengthen guidance; choose one, and leave the other out"
@@ -282,12 +283,16 @@ class LoadedModel(Generic[Model]):
             )
 
     def _known(self, labels: Labels) -> Tensor:
-        """Return labels that the model knows; 'no label' is not among them."""
+        """Return labels that the model knows; 'no label' is not among them. Of classes without an example in training it warns."""
         rows = label_rows(labels)
-        if self.model.classes is not None and rows.max() >= self.model.classes:
-            raise ConfigError(
-                f"{self.source} knows the classes 0 to {self.model.classes - 1}; received {int(rows.max())}"
+        asked, knows = set(rows.tolist()), self.model.classes
+        if knows is not None and max(asked) >= knows:
+            raise ConfigError(f"{self.source} knows the classes 0 to {knows - 1}; received {max(asked)}")
+        if self.seen is not None and (unseen := asked - set(self.seen)):
+            told = (
+                f"{self.source} saw no example of class {min(unseen)} in training, and does not know what it looks like"
             )
+            warnings.warn(told, stacklevel=2)
         return rows
 
 

@@ -118,7 +118,7 @@ def _load(
     kept = found.tensors.get("decoder")
     bytes_ = ByteDecoder.stored(model, kept) if kept is not None and isinstance(model, ScoreModel) else None
     loaded: LoadedModel[Any] = LoadedModel(
-        model, config, event, found.path, weak, found.step, found.seconds, decoder, bytes_
+        model, config, event, found.path, weak, found.step, found.seconds, decoder, bytes_, found.seen
     )
     if config.sampling.unfitted and isinstance(model, ScoreModel):  # the run has not come to its end
         loaded = replace(loaded, config=config.model_copy(update={"sampling": loaded.sampling()}))

@@ -90,3 +90,14 @@ def test_folders_are_the_classes_a_network_is_trained_on(tmp_path: Path, capsys)
     assert "label" not in capsys.readouterr().err
     assert main(["sample", str(tmp_path / "run"), "-n", "2", "--class", "2", "--out", str(tmp_path / "s.png")]) == 0
     assert main([*asked, "--network.classes", "2", "--dry-run"]) == 2
+
+
+def test_a_class_without_examples_is_drawn_with_a_warning(tmp_path: Path, capsys) -> None:
+    assert train(tmp_path, torch.tensor([0, 3, 4, 3] * 5), "--fast-dev-run") == 0
+    assert "no example has the label 1" in capsys.readouterr().err
+    for asked, told in (("3", False), ("0,3,4", False), ("2", True), ("1-4", True)):
+        draw = ["sample", str(tmp_path / "run"), "-n", "4", "--steps", "1", "--device", "cpu", "--class", asked]
+        assert main([*draw, "--batch-size", "2", "--out", str(tmp_path / "x.npz")]) == 0
+        said = capsys.readouterr().err
+        assert said.count("saw no example of class") == told
+        assert (f"of class {asked[0]} in training" in said) == told

@@ -153,7 +153,7 @@ def labels_of(args: Namespace, loaded: LoadedModel[ScoreModel]) -> Tensor | None
     known = loaded.model.classes
     if known is None:
         sister = f"{loaded.config.data.kind}-class"
-        such = f"such as {sister}" if sister in shipped_models() else "of a run with network.classes"
+        such = f"such as {sister}" if sister in shipped_models() else "trained with network.classes"
         raise ConfigError(
             f"--class {args['class']}: {args.model} was trained without labels; name a model that has some, {such}, or leave --class out"
         )

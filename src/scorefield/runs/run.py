@@ -101,6 +101,7 @@ class Run:
         self._averages = Averages(self.config, self.data, self.state, self.parallel.device)
         self._writer = Writer()
         self._seconds, self._began = 0.0, time.perf_counter()
+        self._seen: list[int] | None = None
         self.drawing = False
         """Whether a picture is being drawn; breaking that off costs the run nothing."""
         if self.first:
@@ -112,8 +113,10 @@ class Run:
         if guide > last:
             self.warn(f"guide.step {guide} lies beyond the last step, {last}: the run keeps no guide")
         classes, labels = self.state.model.classes, self.data.labels
-        unseen = set() if classes is None or labels is None else set(range(classes)) - set(labels.tolist())
-        if unseen:
+        if classes is None or labels is None:
+            return
+        self._seen = sorted(set(labels.tolist()))
+        if unseen := set(range(classes)).difference(self._seen):
             self.warn(
                 f"no example has the label {min(unseen)}, of {classes} classes: the model will not know what it looks like"
             )
@@ -195,9 +198,8 @@ class Run:
             raise ConfigError(
                 f"{self.path}: already holds a run, at step {found.step}; resume it, or choose another folder"
             )
-        if not self.first:
-            return
-        folder.begin(self.config, self.parallel.device, step)
+        if self.first:
+            folder.begin(self.config, self.parallel.device, step)
 
     def __iter__(self) -> Iterator[StepRecord]:
         self.begin()
@@ -252,7 +254,7 @@ class Run:
         final = self.state.step >= self.config.train.steps
         if final:
             self.config = self._averages.fitted(tensors["ema"], tensors.get("guide", {}), self.warn)
-        extra = self.config.kept(self.data.event) | {"seconds": seconds}
+        extra = self.config.kept(self.data.event) | {"seconds": seconds, "seen": self._seen}
         decoder = self._averages.decoder(tensors["ema"], self.warn) if final else None
         if decoder is not None:
             tensors["decoder"] = decoder.tensors

@@ -59,6 +59,12 @@ class Checkpoint:
         seconds = self.state.get("seconds")
         return float(seconds) if isinstance(seconds, int | float) else None
 
+    @property
+    def seen(self) -> tuple[int, ...] | None:
+        """The classes that the training behind it had examples of, where those were kept."""
+        seen = self.state.get("seen")
+        return tuple(seen) if isinstance(seen, list) else None
+
 
 def save(
     folder: Path, step: int, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, JSON], *, keep: int = 3

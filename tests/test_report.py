@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -118,6 +119,18 @@ def test_what_is_committed_is_what_the_results_make(driver: ModuleType, tmp_path
     (path,) = driver.build(name, ROOT, tmp_path)
     committed = ROOT / "report" / path.name
     assert path.read_bytes() == committed.read_bytes(), f"{committed} is not of these results: make report"
+
+
+@pytest.mark.slow
+@needs_typst
+def test_no_page_but_the_last_is_more_than_a_third_empty(driver: ModuleType, tmp_path: Path) -> None:
+    empty = {}
+    for page in driver.build("report", ROOT, tmp_path, png=True)[:-1]:
+        with Image.open(page) as picture:
+            ink = np.asarray(picture.convert("L")) < 200
+        top, bottom = (round(cm / 29.7 * len(ink)) for cm in (1.9, 27.9))  # report.typ's margins
+        empty[page.name] = 1 - (np.flatnonzero(ink[top:bottom].any(axis=1)).max() + 1) / (bottom - top)
+    assert {name: share for name, share in empty.items() if share > 1 / 3} == {}
 
 
 @needs_typst

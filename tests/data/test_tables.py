@@ -68,8 +68,8 @@ def test_columns_are_chosen_by_name_and_labels_are_classes(tmp_path) -> None:
         ("a,b\n1,\n3,4\n", None, ["''", "column 'b'", "row 1", "missing"]),
         ("1,2\n3,x\n", None, ["'x'", "column 2", "row 2"]),
         ("a;b\n1,5;2\n", None, ["'1,5'", "column 'a'", "decimals with a point"]),
-        ("a,b\n1,2\n3\n", None, ["row 2", "Mend"]),
-        ("a,b\n1,nan\n2,3\n", None, ["NaN", "positions 0"]),
+        ("a,b\n1,2\n3\n", None, ["row 2", "as many cells"]),
+        ("a,b\n1,nan\n2,3\n", None, ["NaN", "position 0"]),
         (",a\n0,1\n1,2\n", None, ["column 1", "index"]),
         ("a,b\n0,1,2\n1,3,4\n", None, ["2 cells", "3 in the next", "index"]),
         ("a,b\n0,1,2\n1,3,4\n", ["b"], ["3 in the next"]),
@@ -84,8 +84,9 @@ def test_columns_are_chosen_by_name_and_labels_are_classes(tmp_path) -> None:
         ("0,1,2\n3,4,5\n", None, ["first line 0,1,2", "names", "data.columns"]),
         ("2019,2020\n1.5,2\n3,4.5\n", None, ["first line 2019,2020", "a line before it"]),
         ("a,b\n9007199254740992,1\n9007199254740993,2\n", None, ["column 0", "Subtract"]),
-        ("a,b\n1,2\n3,1e39\n", None, ["1 examples with numbers beyond 3.4e38, at positions 1", "power of ten"]),
-        ("a,b\n", None, ["no row"]),
+        ("a,b\n1,2\n3,1e39\n", None, ["1 example with numbers beyond 3.4e38, at position 1", "power of ten"]),
+        ("a,b\n", None, ["no row", "below the names"]),
+        ("a b\n1 2\n3 4\n", None, ["'1 2'", "columns apart by commas"]),
         ("a,label\n1,0.5\n2,1\n", None, ["label"]),
         ("a,b\n1,2\x00\n", None, []),
     ],
@@ -106,6 +107,18 @@ def test_a_table_of_sixty_thousand_columns_does_not_hang(tmp_path) -> None:
     assert found.columns == tuple(names[::-1])
     with pytest.raises(DataError, match="two columns called 'gene7'"):
         from_table_file(table(tmp_path, path.read_text().replace("gene59999", "gene7", 1)))
+
+
+@pytest.mark.parametrize(("text", "words"), [("a,b,c\n1,2,3\n4,5,6\n", "(3,)"), ("a,z\n1,2\n3,4\n", "'z'")])
+def test_examples_to_test_with_are_of_the_same_kind(tmp_path, text, words) -> None:
+    """They were looked at after the training alone."""
+    (tmp_path / "test.csv").write_text(text)
+    data = {"kind": "path", "path": str(table(tmp_path, "a,b\n1,2\n3,4\n")), "test": str(tmp_path / "test.csv")}
+    with pytest.raises(ConfigError, match=r"data\.test: .*test\.csv") as caught:
+        DataConfig.model_validate(data).load()
+    assert words in str(caught.value)
+    (tmp_path / "test.csv").write_text("5,6\n7,8\n")  # without names, they are of the columns that there are
+    assert DataConfig.model_validate(data).load().columns == ("a", "b")
 
 
 def test_a_file_that_is_no_text_is_refused(tmp_path) -> None:

@@ -102,7 +102,10 @@ def _read(name: str, loaded: "LoadedModel[ScoreModel]") -> _Table:
     from scorefield.data.tables import LABELS, delimiter_of
 
     if len(loaded.event) != 1:
-        raise ConfigError(f"{loaded.source} draws samples of shape {loaded.event}; gaps are filled in tables")
+        raise ConfigError(
+            f"impute fills gaps in tables; {loaded.source.name} draws samples of shape {loaded.event}: name a model of a table, "
+            "or restore images with inpaint"
+        )
     columns = loaded.config.data.columns
     try:
         with Path(name).open(encoding="utf-8-sig", newline="") as file:

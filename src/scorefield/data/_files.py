@@ -27,7 +27,7 @@ def regular_file(path: str | os.PathLike[str], expected: str) -> Path:
     if os.path.isfile(path) and os.path.getsize(path) > 0:
         return Path(path)
     if os.path.isfile(path):
-        raise refusal(path, "0 bytes, an empty file", expected, "Bring it again, or remove it.")
+        raise refusal(path, "0 bytes, an empty file", expected, "Copy it again, or remove it.")
     if os.path.isdir(path):
         found = "a folder"
     elif os.path.islink(path):

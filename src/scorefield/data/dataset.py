@@ -90,7 +90,9 @@ def keep_share(dataset: Dataset, label: int, share: float, *, seed: int = 0) -> 
         raise DataError(f"the share of class {label} to keep must lie between 0 and 1; received {share}")
     if dataset.labels is None or not (dataset.labels == label).any():
         known = "no labels" if dataset.labels is None else f"the classes {dataset.labels.unique().tolist()}"
-        raise DataError(f"{dataset.name}: found {known}; expected examples of class {label}, of which a share is kept.")
+        raise DataError(
+            f"{dataset.name}: found {known}; expected examples of class {label}, of which a share is kept. Correct data.keep."
+        )
     positions = (dataset.labels == label).nonzero().flatten()
     shuffle = torch.randperm(len(positions), generator=torch.Generator().manual_seed(derive_seed("keep", label, seed)))
     kept = torch.ones(len(dataset), dtype=torch.bool)

@@ -102,7 +102,7 @@ def _chosen(
     place = {name: k for k, name in enumerate(names)}
     unknown = [name for name in columns or () if name not in place]
     if unknown:
-        raise refusal(path, f"no column {unknown[0]!r}", f"some of {', '.join(names)}", "Mend data.columns.")
+        raise refusal(path, f"no column {unknown[0]!r}", f"some of {', '.join(names)}", "Correct data.columns.")
     labels = [k for k, name in enumerate(names) if name in LABELS and name not in (columns or ())]
     if len(labels) > 1:
         raise refusal(path, "both label and labels", "one of them", "Rename the other, or name it in data.columns.")
@@ -140,13 +140,14 @@ def _numbers(
         cell = _CELL.search(str(error))
         if cell is None:
             raise refusal(
-                path, f"lines that differ ({str(error).partition(';')[0]})", _EXPECTED, "Mend them."
+                path, f"lines that differ ({str(error).partition(';')[0]})", _EXPECTED, "Give all lines as many cells."
             ) from error
         text, row, column = cell.groups()
         where = f"column {column}" if names is None else f"column {names[int(column) - 1]!r}"
         remedy = "Fill or leave out what is missing, write decimals with a point"
         remedy += "." if names is None else ", or name the columns to learn: data.columns."
-        raise refusal(path, f"{text} in {where} of row {int(row) + 1}", "a number in every cell", remedy) from error
+        expected = _EXPECTED if width == 1 else "a number in every cell"
+        raise refusal(path, f"{text} in {where} of row {int(row) + 1}", expected, remedy) from error
     if not len(found):
-        raise refusal(path, "no row of numbers", _EXPECTED, "Bring the file again.")
+        raise refusal(path, "no row of numbers", _EXPECTED, "Write an example per line, below the names.")
     return found if len(places) < width else found[:, places]

@@ -36,6 +36,9 @@ EVERYWHERE = {  # what may not be written, and what to write
     "hands its state down": "start where the last chain ended",
     "knows nothing of": "does not depend on",
     "as the pull has it": "say how closely",
+    "bring (it|the file) again": "copy it again",
+    "what they are worth": "how good they are",
+    "the exact score pays": "the loss of the exact score",
 }
 WORDS = {
     "(?<!be )told": "conditioned on, given",  # but a verdict is "cannot be told"

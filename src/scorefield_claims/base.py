@@ -2,7 +2,7 @@
 
 A `Claim` ties a statement of a paper to a function that measures it: ``measure(recipe)`` gives a `Finding`, whose verdict follows from the
 measured numbers by thresholds that the recipe states. Budgets are two instances of one recipe: the same measurement, smaller and larger.
-A third, tiny, takes seconds: its verdict means nothing, but while its numbers stay the same, results measured with older code stand.
+A third, tiny, takes seconds. Its verdict means nothing; `tools.confirm` compares its numbers between an older and the present code.
 
 Every verdict is made by one rule, `rule`. A claim is split into checks: a number against a threshold. Where chance is part of the number, a
 check is contradicted only by more than chance explains, and cannot be told where the numbers are too close.
@@ -99,7 +99,7 @@ class Claim(Generic[R]):
 
 
 def exactly(value: float) -> Estimate:
-    """Return a number that no chance was part of."""
+    """Return a number without a standard error."""
     return Estimate(value, 0.0)
 
 

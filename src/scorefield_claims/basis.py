@@ -4,7 +4,7 @@ recipe   how the claim is measured at a budget, as its module states it
 torch    the release of PyTorch, 2.13: random streams and kernels may change with it. They do not with a patch or a build, and what
 NumPy and SciPy add is rounding, so that neither makes a result stale; results record where they were measured all the same
 models   the shipped weights it names
-code     every module that the claim's module reaches, by `scorefield_claims.closure`: not its words, and not the code it never calls on
+code     every module that the claim's module reaches, by `scorefield_claims.closure`: without comments, and what it never uses
 """
 
 import ast

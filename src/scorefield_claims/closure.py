@@ -1,4 +1,4 @@
-"""The code that a module's numbers follow from: its own, and that of every module whose names it uses, without their words.
+"""The code that a module's results depend on: its own, and that of every module whose names it uses, without comments.
 
 Sources are read, never imported: this costs no PyTorch. A module reaches another where its code uses a name imported from there. A name
 that a package passes on, by an import in its ``__init__.py`` or, where what it passes on is imported late, in ``__init__.pyi``, is followed
@@ -129,7 +129,7 @@ class Sources:
 
 
 class _Bare(ast.NodeTransformer):
-    """Takes from a tree what no number follows from."""
+    """Removes from a syntax tree what no result depends on."""
 
     _tried = False
 

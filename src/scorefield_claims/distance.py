@@ -1,4 +1,4 @@
-r"""How far samples are from a mixture whose characteristic function is known: no second sample, so no noise of one.
+r"""How far samples are from a mixture whose characteristic function is known, so that no second sample adds noise.
 
     MMD² = E_w |φ_x(w) − φ(w)|²,   w ~ N(0, I/h²),   φ(w) = Σ_k w_k exp(i wᵀαμ_k − ½ wᵀ(α²Σ_k + σ²I) w)
 

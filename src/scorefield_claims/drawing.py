@@ -56,7 +56,7 @@ def merged(row: Sequence[Axes], count: int) -> list[Axes]:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write the figure: .png, or .svg with text as text, which whoever shows it sets in a typeface of theirs."""
+    """Write the figure: .png, or .svg with text kept as text, so that a document can set it in its own typeface."""
     undated = {"Date": None} if path.suffix == ".svg" else None
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "scorefield"}):  # the same figure is the same file
         figure.savefig(path, dpi=110, metadata=undated)

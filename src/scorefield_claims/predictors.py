@@ -1,4 +1,4 @@
-r"""Predictor, corrector, or both at the same cost (Song et al. 2021, Algorithm 1 and Table 1): who competes, and who wins.
+r"""Predictor, corrector, or both at the same cost (Song et al. 2021, Algorithm 1 and Table 1): the samplers, and how they are ranked.
 
 The paper chooses the corrector's signal-to-noise ratio by the error itself. So does this, with one seed; the error reported is that of
 another. Every process, predictor and cost is a case. In a case an order holds, or is contradicted, if the errors differ by more than 2

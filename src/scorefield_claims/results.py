@@ -1,6 +1,6 @@
 """Results on disk, and whether they still stand. A claim's lie in a folder of its name: result.json, rows.csv and figure.png.
 
-Beside the figure in pixels lies figure.svg, in lines, where the claim was measured since there is one.
+Beside the figure in pixels lies figure.svg, in lines, except for claims measured before figures were drawn so.
 """
 
 import json

@@ -169,7 +169,7 @@ WRONG = {
     "both label names": ({"x": BYTES, "y": np.zeros(6, int), "labels": np.zeros(6, int)}, "both labels and y"),
     "labels alone": ({"y": np.zeros(6, int)}, r"y int64 \(6,\).*Save the examples"),
     "nothing": ({}, "no array; .*Save the examples"),
-    "too few labels": ({"x": BYTES, "y": np.zeros(5, int)}, r"shape \(5,\).*Give each example"),
+    "too few labels": ({"x": BYTES, "y": np.zeros(5, int)}, r"shape \(5,\).*Save as many"),
     "too many labels": ({"x": BYTES, "y": np.zeros(7, int)}, r"shape \(7,\)"),
     "one-hot labels": ({"x": BYTES, "y": np.zeros((6, 10), int)}, r"shape \(6, 10\).*argmax"),
     "float labels": ({"x": BYTES, "y": np.arange(6) / 2}, "from 0 to 2.5, of type float64"),
@@ -179,13 +179,13 @@ WRONG = {
     "complex": (np.zeros((6, 2), complex), "complex128"),
     "text": (np.array([["a"], ["b"]]), "<U1"),
     "dates": (np.array([["2020-01-01"]], "datetime64[D]"), "datetime64"),
-    "records": (np.zeros((6, 2), [("a", "f4")]), "type.*structured_to_unstructured"),
+    "records": (np.zeros((6, 2), [("a", "f4")]), "records of a.*structured_to_unstructured"),
     "one axis": (np.zeros(6), r"shape \(6,\).*reshape"),
     "a number": (np.array(1.0), r"shape \(\)"),
     "no examples": (np.zeros((0, 2)), r"shape \(0, 2\)"),
     "empty events": (np.zeros((6, 0)), r"shape \(6, 0\)"),
-    "not a number": (NAN, r"1 example with NaN .* at position 1 \("),
-    "half precision": (NAN.astype(np.float16), "1 example with NaN"),
+    "not a number": (NAN, r"1 examples with NaN .* at positions 1 \("),
+    "half precision": (NAN.astype(np.float16), "1 examples with NaN"),
     "infinite": (np.full((6, 2), np.inf), "6 examples .* 0, 1, 2, 3, 4, …"),
     "too large for float32": (np.full((6, 2), 1e300), "6 examples"),
     "seconds since 1970": (
@@ -309,6 +309,8 @@ def test_a_path_that_is_not_there_says_where_it_was_looked_for(tmp_path, monkeyp
         from_path("pictures")
     with pytest.raises(DataError, match="no such file"):
         from_path(tmp_path / "none.npy")
+    with pytest.raises(DataError, match="no such file"):  # and not that its pictures cannot be resized
+        from_path("pictures", 32)
 
 
 def test_damaged_headers_and_archives(tmp_path):

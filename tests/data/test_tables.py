@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from scorefield import load_model
+from scorefield import Run, RunConfig, load_model
 from scorefield.cli import main
 from scorefield.config.data import DataConfig
 from scorefield.data import from_path, from_table_file
@@ -69,7 +69,7 @@ def test_columns_are_chosen_by_name_and_labels_are_classes(tmp_path) -> None:
         ("1,2\n3,x\n", None, ["'x'", "column 2", "row 2"]),
         ("a;b\n1,5;2\n", None, ["'1,5'", "column 'a'", "decimals with a point"]),
         ("a,b\n1,2\n3\n", None, ["row 2", "as many cells"]),
-        ("a,b\n1,nan\n2,3\n", None, ["NaN", "position 0"]),
+        ("a,b\n1,nan\n2,3\n", None, ["NaN", "positions 0"]),
         (",a\n0,1\n1,2\n", None, ["column 1", "index"]),
         ("a,b\n0,1,2\n1,3,4\n", None, ["2 cells", "3 in the next", "index"]),
         ("a,b\n0,1,2\n1,3,4\n", ["b"], ["3 in the next"]),
@@ -84,7 +84,7 @@ def test_columns_are_chosen_by_name_and_labels_are_classes(tmp_path) -> None:
         ("0,1,2\n3,4,5\n", None, ["first line 0,1,2", "names", "data.columns"]),
         ("2019,2020\n1.5,2\n3,4.5\n", None, ["first line 2019,2020", "a line before it"]),
         ("a,b\n9007199254740992,1\n9007199254740993,2\n", None, ["column 0", "Subtract"]),
-        ("a,b\n1,2\n3,1e39\n", None, ["1 example with numbers beyond 3.4e38, at position 1", "power of ten"]),
+        ("a,b\n1,2\n3,1e39\n", None, ["1 examples with numbers beyond 3.4e38, at positions 1", "power of ten"]),
         ("a,b\n", None, ["no row", "below the names"]),
         ("a b\n1 2\n3 4\n", None, ["'1 2'", "columns apart by commas"]),
         ("a,label\n1,0.5\n2,1\n", None, ["label"]),
@@ -115,10 +115,10 @@ def test_examples_to_test_with_are_of_the_same_kind(tmp_path, text, words) -> No
     (tmp_path / "test.csv").write_text(text)
     data = {"kind": "path", "path": str(table(tmp_path, "a,b\n1,2\n3,4\n")), "test": str(tmp_path / "test.csv")}
     with pytest.raises(ConfigError, match=r"data\.test: .*test\.csv") as caught:
-        DataConfig.model_validate(data).load()
+        Run(RunConfig.model_validate({"data": data, "network": {"kind": "mlp"}}), tmp_path / "run")
     assert words in str(caught.value)
     (tmp_path / "test.csv").write_text("5,6\n7,8\n")  # without names, they are of the columns that there are
-    assert DataConfig.model_validate(data).load().columns == ("a", "b")
+    Run(RunConfig.model_validate({"data": data, "network": {"kind": "mlp"}}), tmp_path / "run")
 
 
 def test_a_file_that_is_no_text_is_refused(tmp_path) -> None:

@@ -30,7 +30,7 @@ def parser() -> ArgumentParser:
     """Return the parser of the command."""
     parser = command(
         "Write 8-bit images to a file about as long as the variational bound of the model, by bits-back coding along its diffusion, or "
-        "make them again from it, the same bytes. A file begins with random bits for its first image, a cost that many images share. "
+        "restore them from it, byte for byte. A file begins with random bits for its first image, a cost that many images share. "
         "Runs on one thread unless --threads says more: decoding must round as encoding did."
     )
     parser.set_defaults(threads=1)
@@ -38,7 +38,7 @@ def parser() -> ArgumentParser:
     parser.option("-n --n N", "how many held-out images", Whole1, default=100)
     parser.option("--seed", "decides which images are chosen", int, default=0)
     parser.option("--images FILE", "compress these instead: a .npy of bytes, of shape (n, c, h, w)")
-    parser.option("--decode FILE", "a compressed file to make images of")
+    parser.option("--decode FILE", "restore the images of this compressed file")
     parser.option("--steps N", "steps of the diffusion; more give shorter files", Whole1, default=100)
     parser.option("--batch N", "images at a time", Whole1, default=16)
     parser.option("--out FILE", "file to write; images.bits by default, images.npy with --decode")

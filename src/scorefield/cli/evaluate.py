@@ -28,10 +28,10 @@ _LEAST = 20  # samples: halves of them have the neighbours that balls need
 def parser() -> ArgumentParser:
     """Return the parser of the command."""
     parser = command(
-        "Draw samples and measure them; every number has its error, and beside it what real data get. Digits of MNIST are read by a "
-        "classifier: FID and KID of its features, precision, recall, density, coverage, its confidence, the shares of the classes; other "
-        "data are compared as vectors. Small networks are trained to tell samples from data. Writes evaluation.json, grid.png, the samples "
-        "and, in recognised.png, the samples that those networks recognised most and least easily."
+        "Draw samples and measure them; beside every number stand its standard error and the number for real data. Digits of MNIST are "
+        "read by a classifier: FID and KID of its features, precision, recall, density, coverage, its confidence, the shares of the "
+        "classes; other data are compared as vectors. Small networks are trained to tell samples from data. Writes "
+        "evaluation.json, grid.png, the samples and, in recognised.png, the samples that those networks recognised most and least easily."
     )
     sampling(parser, n=10_000)
     parser.option("--from-samples FILE", "measure the samples of a .npz file, such as the command sample writes")

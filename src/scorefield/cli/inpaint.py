@@ -14,8 +14,8 @@ def parser() -> ArgumentParser:
     restoring(parser, (*REPLACED, *MEASURED), out="inpaint")
     parser.option(
         "--mask MASK",
-        f"what is hidden: {', '.join(MASKS)}, bernoulli:0.6 (60 %% of the pixels), a picture whose light pixels are hidden, a .npy "
-        "file that is true where it hides, or columns of a table, such as height,weight",
+        f"what is hidden: {', '.join(MASKS)}, bernoulli:0.6 (each pixel with probability 0.6), a picture whose light pixels are "
+        "hidden, a .npy file that is true where it hides, or columns of a table, such as height,weight",
         required=True,
     )
     parser.option("--resample", "with repaint: how many times each step is taken; 10 by default", Whole1)

@@ -94,7 +94,7 @@ def data_dir(parser: Command, *, test: bool = False) -> None:
     if test:
         parser.option(
             "--test PATH",
-            "examples that the model was not trained on, stored as the run's data.path is, where that is data of your own",
+            "where the data is your own: examples that the model was not trained on, in the format of data.path",
         )
     parser.option("--data-dir DIR", "folder of data files; by default SCOREFIELD_DATA, or the folder of downloads")
 
@@ -153,8 +153,8 @@ def sampling(parser: Command, n: int) -> None:
     drawing(parser, n)
     parser.option(
         "--evaluations N",
-        "evaluations of the network that each sample may take, guidance and all: chooses the sampler and the noise levels that suit "
-        "them, in place of --sampler and --steps",
+        "at most so many network evaluations for each sample, those of guidance included: chooses the sampler and its noise levels, "
+        "in place of --sampler and --steps",
         Whole1,
     )
     parser.option(

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 SECTIONS = {
     "data": "what to learn",
-    "process": "forward noising",
-    "network": "a function of noisy data and of the noise; channels, size and levels come from the data and the model",
+    "process": "how noise is added to data",
+    "network": "takes noisy data and the noise level; channels, size and levels come from the data and the model",
     "model": "what the network predicts, and the units of the data",
     "objective": "the loss",
-    "train": "optimisation, and how often to look",
-    "guide": "a weaker version that guides the last one when drawing: the step at which it is kept, its weight, an interval of noise",
-    "sampling": "the sampler and the grid of the pictures drawn on the way, such as --sampling.sampler.kind ald --sampling.grid.levels 60",
+    "train": "optimisation, and how often to log, to save and to draw",
+    "guide": "autoguidance: the step at which a weaker version of the model is kept, its weight, the noise levels at which it acts",
+    "sampling": "how the model draws, in training and by default afterwards, such as --sampling.sampler.kind ald --sampling.grid.levels 60",
 }
 """The sections of a configuration; kinds and settings come from the library (`scorefield.cli.kinds`)."""
 
@@ -69,7 +69,7 @@ def parser() -> ArgumentParser:
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="go on from the newest good checkpoint, configured as it was where no --config is given",
+        help="continue from the newest intact checkpoint, by default with the configuration that the run has",
     )
     parser.add_argument("--override", action="store_true", help="with --resume: accept that the configuration changed")
     # The parser rewrites a bare --print_config to --print_config= whatever its action, so it has to take a value.

@@ -117,10 +117,7 @@ class DataConfig(Section):
                     raise ConfigError(f"data.test: {os.fspath(test)!r} does not exist; check the path")
                 same_classes(path, test)
             how: dict[str, Any] = {"array": self.array, "channels": self.channels, "columns": self.columns}
-            found = data.from_path(path if train else test, self.size, **how)
-            if train and self.test is not None:
-                _alike(found, path, data.from_path(test, self.size, **how), test)
-            return found
+            return data.from_path(path if train else test, self.size, **how)
         if self.kind == "digits":
             return data.digits(train=train)
         published = {
@@ -130,19 +127,6 @@ class DataConfig(Section):
             "cifar10": data.cifar10,
         }
         return published[self.kind](train=train, data_dir=None if self.dir is None else Path(_at_home(self.dir)))
-
-
-def _alike(ours: data.Dataset, path: Path, theirs: data.Dataset, test: Path) -> None:
-    """Refuse examples to test with that differ in shape from those of ``path``, or in the names of columns."""
-    for what, of_ours, of_theirs in (
-        ("shape of examples", ours.event, theirs.event),
-        ("columns", ours.columns or theirs.columns, theirs.columns or ours.columns),
-    ):
-        if of_ours != of_theirs:
-            raise ConfigError(
-                f"data.test: {os.fspath(test)!r} has the {what} {of_theirs}; {os.fspath(path)!r} has {of_ours}: "
-                "test with examples of the same kind"
-            )
 
 
 def _at_home(path: str) -> str:

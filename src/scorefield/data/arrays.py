@@ -121,9 +121,8 @@ def dataset_of(
     if x.is_complex():
         raise refusal(source, f"numbers of type {_type(x)}", "real numbers", "Stack real and imaginary parts.")
     if x.ndim < 2 or x.numel() == 0:
-        remedy = "A list of n numbers is n examples of shape (1,): x.reshape(-1, 1)."
-        expected = "the examples along the first axis, and at least one number in each"
-        raise refusal(source, f"an array of shape {tuple(x.shape)}", expected, remedy)
+        remedy = "Put the examples along the first axis; numbers are examples of shape (1,): reshape(-1, 1)."
+        raise refusal(source, f"an array of shape {tuple(x.shape)}", "at least one number in each example", remedy)
     x = _channels_first(source, x.detach(), channels)
     found = x.to(torch.uint8).mul_(255) if x.dtype == torch.bool else _real(source, x)
     found = found if mapped else found.contiguous()  # what is in a file stays there
@@ -143,10 +142,12 @@ def class_numbers(source: str | os.PathLike[str], labels: object, n: int) -> Int
     if found.shape == (n,) and found.dtype.kind in "if":
         what = f"labels from {found.min():g} to {found.max():g}, of type {found.dtype}"
     remedy = "numpy.unique(labels, return_inverse=True)[1] numbers any values from 0; or leave them out."
-    if found.ndim == 1 and len(found) != n:
-        remedy = "Give each example its own, in the same order; or leave them out."
-    elif found.ndim == 2 and len(found) == n:
+    if found.ndim == 2 and len(found) == n:
         remedy = "Of one-hot rows take labels.argmax(axis=1); or leave them out."
+    if found.ndim == 1 and len(found) != n:
+        raise refusal(
+            source, what, f"one for each of {n} examples", "Save as many, in the same order; or leave them out."
+        )
     raise refusal(source, what, f"class numbers from 0, one for each of {n} examples", remedy)
 
 
@@ -173,9 +174,6 @@ def _read(path: Path) -> dict[str, Shaped[np.ndarray, "..."]]:
             if isinstance(loaded, np.ndarray):
                 return {"x": loaded}
             with loaded:
-                if loaded.zip.namelist() and not any(name.endswith(".npy") for name in loaded.zip.namelist()):
-                    what = f"an archive of other files, {loaded.zip.namelist()[0]} among them"
-                    raise refusal(path, what, f"{ARRAYS}, or a folder of pictures", "Unpack it, and name the folder.")
                 _refuse_bomb(path, sum(member.file_size for member in loaded.zip.infolist()))
                 return {key: _member(loaded, key) for key in loaded.files}
     except DataError:
@@ -222,22 +220,37 @@ def _refuse_bomb(path: Path, unpacked: int) -> None:
 
 def _chosen(path: Path, arrays: dict[str, Shaped[np.ndarray, "..."]], wanted: str | None) -> str:
     """Return the name of the array to learn."""
+    if arrays and all(value.dtype.kind == "S" and not value.shape for value in arrays.values()):
+        raise refusal(
+            path,
+            f"an archive of other files, {next(iter(arrays))} among them",
+            f"{ARRAYS}, or a folder of pictures",
+            "Unpack it, and name the folder.",
+        )
     rest = [name for name in arrays if name not in _LABEL_KEYS] if wanted is None else [wanted]
     if len(rest) == 1 and rest[0] in arrays:
         return rest[0]
     found = ", ".join(f"{name} {value.dtype} {value.shape}" for name, value in arrays.items())
-    found = f"the arrays {found}" if found else "no array"
     expected = "one, with or without class numbers in labels or y" if wanted is None else f"one called {wanted}"
-    remedy = "Say which to learn: data.array=NAME." if rest else "Save the examples in it, too."
-    raise refusal(path, found, expected, remedy)
+    raise refusal(
+        path,
+        f"the arrays {found}" if found else "no array",
+        expected,
+        "Say which to learn: data.array=NAME." if rest else "Save the examples in it, too.",
+    )
 
 
 def _numeric(source: str | os.PathLike[str], x: Shaped[np.ndarray, "..."]) -> Tensor:
     """Return an array of numbers as a tensor."""
+    if x.dtype.names:
+        raise refusal(
+            source,
+            f"records of {', '.join(x.dtype.names)}",
+            "numbers",
+            "numpy.lib.recfunctions.structured_to_unstructured(x[NAMES]) makes a table of them.",
+        )
     if x.dtype.kind not in "biufc":
         remedy = "Take the columns that are numbers: x.astype('float32')."
-        if x.dtype.names:
-            remedy = "numpy.lib.recfunctions.structured_to_unstructured(x[NAMES]) makes a table of its numbers."
         raise refusal(source, f"values of type {x.dtype}", "numbers", remedy)
     return from_array(x)
 
@@ -266,8 +279,7 @@ def _real(source: str | os.PathLike[str], x: Tensor) -> Tensor:
         shown = ", ".join(map(str, rows[:5])) + (", …" if len(rows) > 5 else "")
         large = bool(torch.isfinite(x[rows]).all())
         kind, remedy = ("numbers beyond 3.4e38", "Multiply them by a power of ten") if large else _NOT_FINITE
-        s = "s" if len(rows) > 1 else ""
-        what = f"{len(rows)} example{s} with {kind}, at position{s} {shown} (counted from 0)"
+        what = f"{len(rows)} examples with {kind}, at positions {shown} (counted from 0)"
         raise refusal(source, what, "finite float32 numbers", f"{remedy}.")
     rounded = x.is_floating_point()
     if x.dtype in (torch.uint32, torch.uint64):

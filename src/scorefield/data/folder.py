@@ -58,7 +58,7 @@ def from_path(
         ("channels", channels, array_file, ARRAYS),
         ("columns", columns, table, "a table (.csv)"),
     ):
-        if value is not None and not fits:
+        if value is not None and not fits and os.path.lexists(path):  # if nothing is there, that is said below
             raise ConfigError(f"{name}={value} needs {wanted}; received {os.fspath(path)!r}. Leave it out.")
     if folder:
         return from_folder(path, size)

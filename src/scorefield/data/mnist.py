@@ -90,12 +90,10 @@ def _own_files(source: Source, pair: Pair, folder: Path) -> list[Path]:
                 _refuse_sibling(path, file, source)
             return found
     names = " and ".join(file.name for file in pair)
-    absent = (
-        f"no {names} (or the same without .gz), there or in {source.name}/" if folder.is_dir() else "no such folder"
-    )
     raise DataError(
-        f"{os.fspath(folder)!r}: found {absent}; expected {names}, as data.dir or SCOREFIELD_DATA names this folder. "
-        f"Put them there, or name no folder to have them downloaded:\n{listing(pair, source.mirrors)}"
+        f"{os.fspath(folder)!r}: found {'no' if folder.is_dir() else 'no such folder, and so no'} {names} (or the same without .gz), "
+        f"there or in {source.name}/; expected both, as data.dir or SCOREFIELD_DATA names this folder. Put them there, or name no folder "
+        f"to have them downloaded:\n{listing(pair, source.mirrors)}"
     )
 
 

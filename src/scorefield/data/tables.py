@@ -146,8 +146,12 @@ def _numbers(
         where = f"column {column}" if names is None else f"column {names[int(column) - 1]!r}"
         remedy = "Fill or leave out what is missing, write decimals with a point"
         remedy += "." if names is None else ", or name the columns to learn: data.columns."
-        expected = _EXPECTED if width == 1 else "a number in every cell"
-        raise refusal(path, f"{text} in {where} of row {int(row) + 1}", expected, remedy) from error
+        raise refusal(
+            path,
+            f"{text} in {where} of row {int(row) + 1}",
+            _EXPECTED if width == 1 else "a number in every cell",
+            remedy,
+        ) from error
     if not len(found):
         raise refusal(path, "no row of numbers", _EXPECTED, "Write an example per line, below the names.")
     return found if len(places) < width else found[:, places]

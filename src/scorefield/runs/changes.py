@@ -1,6 +1,10 @@
-"""Which settings may change when a run is resumed."""
+"""Which settings may change when a run is resumed; and what examples to test with have in common with the data."""
 
 from typing import Any
+
+from scorefield.config.data import DataConfig
+from scorefield.data import Dataset
+from scorefield.errors import ConfigError
 
 FREE = frozenset(
     {
@@ -24,3 +28,15 @@ def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> l
         else:
             found.append(f"{name}: {before!r} → {after!r}")
     return found
+
+
+def require_alike(config: DataConfig, data: Dataset) -> None:
+    """Refuse examples of one's own to test with, before the training, that differ in shape from the data or in the names of columns."""
+    if config.test is None:
+        return
+    test = config.load(train=False)
+    for what, ours, theirs in (("shape", data.event, test.event), ("columns", data.columns, test.columns)):
+        if ours is not None and theirs is not None and ours != theirs:
+            raise ConfigError(
+                f"data.test: {config.test} has examples of {what} {theirs}; data.path has {ours}: test with examples of the same kind"
+            )

@@ -17,7 +17,7 @@ from scorefield.errors import CheckpointError, ConfigError, DivergedError
 from scorefield.loaded import LoadedModel
 from scorefield.models import ScoreModel
 from scorefield.runs.averages import Averages
-from scorefield.runs.changes import differences
+from scorefield.runs.changes import differences, require_alike
 from scorefield.runs.folder import RunFolder
 from scorefield.runs.lock import RunLock
 from scorefield.runs.pictures import draw_due
@@ -74,6 +74,7 @@ class Run:
     ) -> None:
         self.path = Path(path)
         self.data = config.data.load() if data is None else data
+        require_alike(config.data, self.data)
         # What an earlier sitting measured of the data stands, whatever this edition would measure.
         written = self.path / "checkpoints"
         before = checkpoint.latest(written, lambda _: None) if os.path.isdir(written) else None

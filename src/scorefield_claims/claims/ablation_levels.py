@@ -1,8 +1,8 @@
 r"""How many noise levels (Song & Ermon 2019, section 4; 2020, Techniques 2 and 4): one, ten or fifty, on eight modes in a ring.
 
 A network is trained for each ladder, and sampled by annealed Langevin dynamics from the same even start with the same number of
-evaluations, so T = budget/L; ε = 2e-5 with σ_L = 0.01 is the paper's, and factors around it tell how much room there is. Fifty levels are
-also sampled with ε by rule: for their ratio γ and their T, the ε that leaves the variance closest to the level's (`scorefield.advice`).
+evaluations, so T = budget/L; ε = 2e-5 with σ_L = 0.01 is the paper's, and factors around it show how much the choice matters. Fifty levels
+are also sampled with ε by rule: for their ratio γ and their T, the ε that leaves the variance closest to the level's (`scorefield.advice`).
 
 A setting works if ``inside`` = 90 % of its samples are in the region that holds 99 % of the true mass, and every mode's share is within
 ``share`` = 0.05 of an eighth: four standard errors at 1000 samples. Fifty levels are more fragile than ten if fewer of the step sizes
@@ -50,7 +50,7 @@ class AblationLevels(Recipe):
 
 @dataclass(frozen=True)
 class _Run:
-    """One sampling: its settings (ε in the paper's convention), samples and what they are worth."""
+    """One sampling: its settings (ε in the paper's convention), samples and how good they are."""
 
     levels: int
     repeats: int
@@ -62,7 +62,7 @@ class _Run:
 
     @property
     def row(self) -> Row:
-        """As the table has it."""
+        """Return the row of the table."""
         return {
             "levels": self.levels, "T": self.repeats, "step_size": self.step_size, "n": len(self.x), "inside_99": self.inside.value,
             "standard_error": self.inside.error, "worst_share_error": self.worst, "chi2_p": self.p_value,
@@ -80,7 +80,7 @@ def _train(levels: int, recipe: AblationLevels) -> sf.ScoreModel:
 
 
 def _run(model: sf.ScoreModel, levels: int, repeats: int, epsilon: float, recipe: AblationLevels) -> _Run:
-    """Return samples from an even start, and what they are worth."""
+    """Return samples from an even start, and how good they are."""
     start = Square(half=8.0).uniform(recipe.n, generator(recipe.seed, "start"))
     grid = sf.Ladder(sf.geometric(recipe.sigma_1, recipe.sigma_L, levels))
     sampler = sf.AnnealedLangevin(epsilon, repeats)
@@ -92,7 +92,7 @@ def _run(model: sf.ScoreModel, levels: int, repeats: int, epsilon: float, recipe
 
 
 def measure(recipe: AblationLevels) -> Finding:
-    """Return what every ladder makes of every step size, and the rule's."""
+    """Return how good the samples of every ladder are at every step size, and at that of the rule."""
     models = {levels: _train(levels, recipe) for levels in recipe.levels}
     runs = {
         levels: [_run(model, levels, recipe.budget // levels, f * recipe.step_size, recipe) for f in recipe.factors]

@@ -1,9 +1,9 @@
 r"""The weights of modes far apart (Song & Ermon 2019, section 3.2.2 and Fig. 3), with exact scores: nothing is learned.
 
-p = ⅕ N((−5, −5), I) + ⅘ N((5, 5), I); chains start evenly on [−8, 8]². Langevin dynamics leaves the modes as full as their basins were.
-Annealed dynamics is run as the paper gives it, which is in two ways: section 4.3 says σ from 10 to 0.1, appendix B.1 from 20 to 1 with
-ε = 0.1. The former σ under the latter ε has α = 10 σ² at every level, beyond the 4 σ² where Langevin dynamics stops being stable: the
-sampler refuses it, and the figure shows what it would do. Smaller ε, with as many or more steps, repair it. "σ for the modes' width" is
+p = ⅕ N((−5, −5), I) + ⅘ N((5, 5), I); chains start evenly on [−8, 8]². Langevin dynamics leaves in each mode the share of chains that
+started in its basin. Annealed dynamics is run as the paper gives it, in two places: section 4.3 says σ from 10 to 0.1, appendix B.1 from 20
+to 1 with ε = 0.1. The former σ under the latter ε has α = 10 σ² at every level, beyond the 4 σ² where Langevin dynamics stops being stable:
+the sampler refuses it, and the figure shows what it would do. Smaller ε, with as many or more steps, repair it. "σ for the modes' width" is
 the score of the released code, whose noised modes have standard deviation σ instead of √(1 + σ²). The reverse SDE on the same score, with
 a prior wide enough to hide the mean (σ_max = 1000), is the reference.
 

@@ -1,13 +1,13 @@
 r"""Asking for a digit: MNIST by class, four ways.
 
 Three ask a network that was trained with labels (plainly, and by classifier-free guidance at two weights), one steers a network trained
-without by a classifier of noisy states. An independent judge reads what was drawn. Guidance that exaggerates is surer and less diverse, so
-the diversity within a class is reported beside the share of digits that are the class asked for: the mean distance between two samples of a
-class, over that of two test digits of it.
+without by a classifier of noisy states. An independent judge reads what was drawn. Strong guidance draws clearer and less diverse digits,
+so the diversity within a class is reported beside the share of digits that are the class asked for: the mean distance between two samples
+of a class, over that of two test digits of it.
 
 A method passes where the share of asked digits, at its upper 95 % bound, is at least ``share`` = 99 %, and diversity at least
-``diversity`` = 0.5; real test digits' share, read by the same judge, is given beside it. Plain conditions, which draw from the learned
-distribution of the class with all its errors, may fall short where exaggerated ones pass: then the claim holds only if the class is
+``diversity`` = 0.5; real test digits' share, read by the same judge, is given beside it. Plain conditioning, which draws from the learned
+distribution of the class with all its errors, may fall short where exaggeration passes: then the claim holds only if the class is
 exaggerated.
 """
 
@@ -32,7 +32,7 @@ __all__ = ["CLAIM", "MnistClasses"]
 
 @dataclass(frozen=True, kw_only=True)
 class MnistClasses(Recipe):
-    """Samples per method; weights and scales compared; transitions, more than the models' own 16: a classifier's pull is stiff."""
+    """Samples per method; weights and scales compared; transitions: more than the models' own 16, for a classifier's gradient."""
 
     n: int
     weights: tuple[float, ...] = (0.5, 2.0)

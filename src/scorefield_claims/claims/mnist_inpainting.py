@@ -2,7 +2,7 @@ r"""Inpainting digits: masks × methods, and a case on which most methods fail.
 
 Every method restores the same test digits once under each mask. Beside the mean square error over hidden pixels stand the share that the
 judge reads as the digit it reads in the original, and the diversity of a second draw of some (root mean square difference over hidden
-pixels): an error is small for a method that says the same thing always, so the three belong together.
+pixels): a method that always draws the same can have a small error, so all three count.
 
 The case: a 1 under a central vertical band, which hides all of it and leaves blank margins. Most digits fit blank margins, but a 1 fits
 best of all: the prior's share of ones is a tenth, and the posterior's should be above it. A method loses the digit where it draws
@@ -106,7 +106,7 @@ def _mask(name: str, seed: int) -> Bool[Tensor, "1 28 28"]:
 
 
 def measure(recipe: MnistInpainting) -> Finding:
-    """Return errors, agreement and diversity of every method under every mask, and what becomes of ones."""
+    """Return errors, agreement and diversity of every method under every mask, and how many ones are restored as ones."""
     model, methods, test = shipped(recipe.model), _methods(recipe), digits(train=False)
     x0 = examples(test, recipe.n, recipe.seed).scaled()
     ones = examples(test.subset(classes(test) == 1), recipe.ones, recipe.seed).scaled()

@@ -4,7 +4,7 @@ The network knows every level, so that ladders differ in the sampler alone: L = 
 published relative step (ε = 2·10⁻⁵ of the released code at σ_L = 0.01: α/σ² = 0.4), and L = 50 with the step that Technique 4 of NCSNv2
 finds for its γ and T.
 Quality is precision: the share of samples that lie among test digits in the features of an independent judge, over that of training
-digits. The judge's confidence would not do: it is sure of noise, too.
+digits. The judge's confidence would not do: it is high for noise, too.
 
 Beside it a network of its own for each L, trained on its ladder alone as NCSN is: with a verdict each, "fails" below ``fails`` = 10 % of
 real digits' precision and "works" from ``works`` = 50 % on. The claim does not depend on these: how far they were

@@ -1,9 +1,10 @@
 r"""Are the digits new? Nearest neighbours in the training set, with the test set as control.
 
 Distances are Euclidean between images in [0, 1]; all training digits are asked, since a copy of one left out would go unseen. Samples
-that copied training digits would be nearer to them than to test digits: the share that are is compared with what it is when names are
-drawn anew (`scorefield.metrics.memorisation`). Copying is seen where the p-value is below ``level`` = 0.001. As proof that the test can
-fail, it is also put to a sampler that copies: ``copies`` = 30 % of the samples are replaced by training digits under faint noise.
+that copied training digits would be nearer to them than to test digits: the share that are is compared with the share when the names
+"training" and "test" are permuted at random (`scorefield.metrics.memorisation`). Copying is seen where the p-value is below ``level`` =
+0.001. As proof that the test can fail, it is also put to a sampler that copies: ``copies`` = 30 % of the samples are replaced by training
+digits under faint noise.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,7 +35,7 @@ class MnistMemory(Recipe):
 
 
 def measure(recipe: MnistMemory) -> Finding:
-    """Return whether samples remember."""
+    """Return whether samples are copies."""
     x = sf.load_model(recipe.model).sample(recipe.n, seed=recipe.seed, batch_size=BATCH, decode="none").x.clamp(0, 1)
     train, test = (digits(train=train).scaled() for train in (True, False))
     copied = x.clone()
@@ -58,7 +59,7 @@ def _finding(recipe: MnistMemory, found: Mapping[str, Memorisation], pictures: T
 
 
 def judge(recipe: MnistMemory, _measures: Mapping[str, Estimate], rows: Sequence[Row]) -> tuple[Verdict, str]:
-    """Return the verdict: is no copying seen, by a test that sees it where it is?"""
+    """Return the verdict: is no copying seen, by a test that does see it in a sampler that copies?"""
     ours, mutant = rows
     p, theirs = float(ours["p_value"]), float(mutant["p_value"])
     return rule(

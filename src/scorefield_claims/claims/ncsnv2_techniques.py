@@ -3,7 +3,7 @@ r"""The five techniques of NCSNv2 (Song & Ermon 2020), one switch at a time, wit
 - Technique 1, σ_1 = the largest distance between data, against σ_1 = 1: the error of a mode's share, on the paper's two modes.
 - Technique 2, γ = √(2D)/(√(2D) − 3), against the root of the full equation, and by simulation: half of a level's samples have a norm that
   the next level expects; with NCSN's ten levels next to none have.
-- Technique 3, s(x, σ) = F(x)/σ, against a network conditioned on σ: it needs σ to show in x, so the dimension D decides.
+- Technique 3, s(x, σ) = F(x)/σ, against a network conditioned on σ: F has to see in x how large σ is, which depends on D.
 - Technique 4, ε by rule, against the ε of the published configurations, and by simulation: the variance that is left.
 - Technique 5, averaged weights and a noise-free last step, against the last weights, and against stopping at σ_L.
 

@@ -4,7 +4,7 @@ Every solver follows grids equally spaced in log σ/α (the λ of DPM-Solver), e
 points. The error is the root mean square distance of its ends to the ends that an adaptive solver of order five reaches at a tolerance of
 1e-10. The slope of ln error against ln steps, over the finer half of the grids, is fitted in twenty groups of starting points; their mean
 is the order, their spread its interval. ``within`` = 0.15 is room for the next term of the error's expansion, which at finite steps bends
-the slope, and far from confusing 1 and 2.
+the slope, and too little to confuse 1 and 2.
 """
 
 import itertools

@@ -46,7 +46,7 @@ class StepSizeSweep(Recipe):
 
 
 def measure(recipe: StepSizeSweep) -> Finding:
-    """Return the error of every pair."""
+    """Return the error of every pair of step size and T."""
     exact = sf.Exact(_LAW, sf.VE(recipe.sigma_L, recipe.sigma_1))
     law = exact.marginal(torch.tensor(0.0))
     start = Square(half=8.0).uniform(recipe.n, generator(recipe.seed, "start"))

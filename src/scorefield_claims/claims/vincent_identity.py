@@ -5,8 +5,8 @@ r"""Vincent (2011): a denoising autoencoder is a score model, and its loss a sco
 Two things are measured. The identity, on one batch, for losses and for gradients: J_DSM is computed from the model's score and −z/σ, the
 loss from its reconstruction and x, so that nothing but the algebra makes them agree; in float64, 1e-6 leaves room for rounding alone. And
 what both losses lead to: two networks, of different initial weights and different batches, against the score of the noised distribution in
-closed form. ``tolerance`` bounds E σ²‖ŝ − s‖²/D, which is 1 for a model that knows nothing and 0 for the truth: at 0.02 a network explains
-98 %.
+closed form. ``tolerance`` bounds E σ²‖ŝ − s‖²/D, which is 1 for a model that has learned nothing and 0 for the truth: at 0.02 a network
+explains 98 %.
 """
 
 from collections.abc import Mapping, Sequence
@@ -92,7 +92,7 @@ def measure(recipe: VincentIdentity) -> Finding:
 
 
 def judge(recipe: VincentIdentity, measures: Mapping[str, Estimate], rows: Sequence[Row]) -> tuple[Verdict, str]:
-    """Return the verdict: are the losses one, and do both lead to the score?"""
+    """Return the verdict: do the losses agree, and do both lead to the score?"""
     loss, gradient = measures[_LOSSES].value, measures[_GRADIENTS].value
     limit = f"(below {recipe.identity:g})"
     return rule(

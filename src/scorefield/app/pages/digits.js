@@ -6,13 +6,13 @@ import { film } from "./film.js";
 
 /** What samplers are called, and what they do. */
 const SAMPLERS = {
-  heun: ["Heun", "Follows the probability-flow ODE, and looks twice at each step."],
+  heun: ["Heun", "Follows the probability-flow ODE, and evaluates the network twice in each step."],
   euler: ["Euler", "Follows the probability-flow ODE in straight steps."],
-  dpmpp2m: ["DPM-Solver++ (2M)", "Follows the ODE and uses its last guess too: good in few steps."],
-  multistep: ["UniPC", "Follows the ODE and uses several of its last guesses."],
+  dpmpp2m: ["DPM-Solver++ (2M)", "Follows the ODE and also uses the guess of the step before: good in few steps."],
+  multistep: ["UniPC", "Follows the ODE and also uses the guesses of several steps before."],
   ddim: ["DDIM", "Goes back step by step without new noise."],
   em: ["Euler-Maruyama", "Follows the reverse SDE: takes noise away, and adds a little at each step."],
-  reverse_diffusion: ["Reverse diffusion", "Follows the reverse SDE by the steps of the way to noise."],
+  reverse_diffusion: ["Reverse diffusion", "Follows the reverse SDE in the steps in which noise was added."],
   ancestral: ["Ancestral (DDPM)", "Goes back step by step, with new noise at each."],
   pc: ["Predictor-corrector", "Corrects each step of the reverse SDE by one of Langevin dynamics."],
   ode: ["Adaptive ODE", "Follows the probability-flow ODE in steps that it chooses by itself."],

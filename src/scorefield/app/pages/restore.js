@@ -6,7 +6,7 @@ import { film } from "./film.js";
 import { Painter } from "./painter.js";
 
 const METHODS = {
-  replace: ["Replacement", "Puts the known pixels back at every step: quick, and blind to what comes later."],
+  replace: ["Replacement", "Puts the known pixels back at every step: quick, but the rest is decided before it can fit them."],
   repaint: ["RePaint", "Takes each step four times, so that known and unknown agree."],
   pigdm: ["ΠGDM", "Pulls each guess towards the measurement, as far as it is uncertain."],
   dps: ["DPS", "Pulls by the gradient of the distance to the measurement."],

@@ -3,8 +3,8 @@
 globalThis.story = (act) => [
   {
     title: "A score is an arrow",
-    text: "The shading is a distribution: the stronger it is, the likelier are data there. At every place an arrow shows the <b>score</b>, ∇ log p, the direction in which the density grows fastest.",
-    why: "Densities of images cannot be normalised, and ∇ log p does not ask for it: the constant vanishes in the gradient. And to draw samples, the arrows are enough.",
+    text: "The shading is a distribution: where it is stronger, data are likelier. At every place an arrow shows the <b>score</b>, ∇ log p, the direction in which the density grows fastest.",
+    why: "Densities of images cannot be normalised, and ∇ log p does not need it: the constant vanishes in the gradient. The arrows alone are enough to draw samples.",
     tryThis: "Drag a mode, and the arrows follow.",
     theory: ["1_score", "What a score is", "score"],
     set: () => act.glide([2.5, 0.3], 1.6),
@@ -12,7 +12,7 @@ globalThis.story = (act) => [
   {
     title: "DAE: guess what was there before the noise",
     text: "Take data, add noise of size σ, and guess where each point was before. The best guess is the mean of all it may have been, D(x); every arrow here goes from a noisy point to its guess.",
-    why: "That guess <i>is</i> the score: ∇ log p<sub>σ</sub>(x) = (D(x) − x)/σ², Tweedie's formula. So a denoising autoencoder learns a score without anybody knowing it.",
+    why: "That guess <i>is</i> the score: ∇ log p<sub>σ</sub>(x) = (D(x) − x)/σ², Tweedie's formula. So a denoising autoencoder learns the score although nobody knows the true one.",
     tryThis: "Move σ. Little noise: short, sure steps. Much: all guesses gather in the middle.",
     theory: ["1_score", "Denoising and the score", "denoising"],
     set: () => (act.show("denoiser"), act.glide([0.3, 3, 0.7], 5)),
@@ -20,8 +20,8 @@ globalThis.story = (act) => [
   {
     title: "DSM: let a network guess",
     text: "Denoising score matching trains a network on such pairs: a noisy point in, the clean one as the answer. Press <b>Train a network</b>, and watch its loss fall, its arrows turn, and its error fade where data are.",
-    why: "The loss never reaches zero, since noise hides where a point was: the dashed line is what the exact score pays. Off the data, where nobody showed it anything, the network is free to err.",
-    tryThis: "Afterwards drag a mode: the exact score follows, and the network does not know.",
+    why: "The loss never reaches zero, since noise hides where a point was: the dashed line is the loss of the exact score. Far from the data the network was trained on nothing, and may err.",
+    tryThis: "Afterwards drag a mode: the exact score follows, and the network stays as it was trained.",
     theory: ["1_score", "Score matching", "matching"],
     set: () => act.still(0.4),
   },
@@ -36,15 +36,15 @@ globalThis.story = (act) => [
   {
     title: "SDE: never stop lowering the noise",
     text: "Let the levels grow infinitely many, and noising is a stochastic differential equation whose reverse needs the score alone. All five samplers start from the same particles and spend the same number of evaluations.",
-    why: "One equation has many solvers: the reverse SDE, a corrector that adds a Langevin step to each, an ODE without any noise that has the same distributions on its way. Evaluations are what sampling costs, so by them they are compared.",
+    why: "One equation has many solvers: the reverse SDE, a corrector that adds a Langevin step to each, an ODE without any noise that has the same distributions on its way. Evaluations are what sampling costs, so that is how samplers are compared.",
     tryThis: "Choose one below to see it large, then give all of them fewer evaluations.",
     theory: ["3_sde", "From levels to an SDE", "sde"],
     set: () => act.scene("noise", "ode", 0.1),
   },
   {
     title: "Now your own data",
-    text: "These are points, as data always are. Follow their exact score, and every particle ends on one of them: the perfect score of a training set only remembers it.",
-    why: "A network that is trained on the points cannot bend its arrows that sharply. Where it fails to remember, it draws something new.",
+    text: "These are points, as data always are. Follow their exact score, and every particle ends on one of them: the exact score of a training set only reproduces it.",
+    why: "A network that is trained on the points cannot bend its arrows that sharply. What it does not reproduce exactly is new.",
     tryThis: "Clear, draw something, train a network on it, and start from noise.",
     theory: ["4_likelihood", "How good is it?", "likelihood"],
     set: () => act.points(),

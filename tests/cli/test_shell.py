@@ -4,6 +4,7 @@ import errno
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -400,3 +401,9 @@ def test_commands_say_once_what_they_are():
     """The line of help is the module's own."""
     helped = build_parser().format_help()
     assert all(f"\n    {name} " in helped for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_prints_percent_signs_once(name: str):
+    """jsonargparse's help takes a text as it is, where argparse's own would want each doubled."""
+    assert "%%" not in import_module(f"scorefield.cli.{name}").parser().format_help()

@@ -54,7 +54,7 @@ STATED = {
         f"more than {_MAPPED // 2**20} MiB\nstays in its file",
     ],
     "docs/howto/several_gpus.md": [f"on one GPU in {GPU}", "ends the job within a minute"],
-    "docs/howto/few_steps.md": [f"that of `mnist` {WORDS[MNIST['evaluations_per_sample']]} times per digit"],
+    "docs/howto/few_steps.md": [f"that of `mnist` does so {WORDS[MNIST['evaluations_per_sample']]} times per digit"],
     "docs/howto/demo.md": [
         f"bodies above {LIMIT // 2**20} MiB",
         f"up to {QUEUE['most'].default - 1} wait",

@@ -122,7 +122,7 @@ def _refuse_names(path: Path, head: list[str], rows: Float64[ndarray, "n d"]) ->
 def _numbers(
     path: Path, delimiter: str, places: list[int], names: list[str] | None, width: int
 ) -> Float64[ndarray, "n d"]:
-    """Return the columns at ``places`` of a table of so many."""
+    """Return the columns at ``places`` of a table with ``width`` columns."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of no rows, which are refused by name

@@ -53,5 +53,5 @@ def errors_along(model: Flow, event: Sequence[int], paths: int, times: Tensor, o
 
 
 def _spread(y: Tensor) -> Tensor:
-    """Return the standard deviation of states, over all coordinates: what the flow shrinks from here on, it shrinks errors with."""
+    """Return the standard deviation of states, over all coordinates: where the flow shrinks states, it shrinks errors with them."""
     return (y - y.mean(dim=0)).square().mean().sqrt()

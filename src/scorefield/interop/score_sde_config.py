@@ -63,7 +63,7 @@ _OTHERS: dict[str, Sections] = {
 
 
 def _over(*layers: Sections) -> Sections:
-    """Return the defaults with what each layer says in place of what they say."""
+    """Return the defaults, overridden by the settings of each layer in turn."""
     return {
         name: {k: v for layer in (_DEFAULTS, *layers) for k, v in layer.get(name, {}).items()} for name in _DEFAULTS
     }

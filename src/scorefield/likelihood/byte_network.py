@@ -72,7 +72,7 @@ class ByteNetwork(nn.Module):
 
 
 def _zeroed(before: int, after: int) -> nn.Linear:
-    """Return a layer that starts as nothing."""
+    """Return a layer whose weights and biases are zero, so that at first it changes nothing."""
     layer = nn.Linear(before, after)
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)

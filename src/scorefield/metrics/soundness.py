@@ -65,7 +65,7 @@ def soundness(x: Float[Tensor, "n *d"], *, ends: tuple[float, float] | None = (0
 
 
 def _beyond(x: Tensor, low: float, high: float, margin: float = 0.0) -> float:
-    """Return the share of values beyond the ends, drawn in by a share of their distance."""
+    """Return the share of values outside the ends, each moved inwards by a share of their distance."""
     margin *= high - low
     return ((x < low + margin) | (x > high - margin)).double().mean().item()
 

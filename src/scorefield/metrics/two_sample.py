@@ -114,7 +114,7 @@ def kernel_mmd(kernel: Kernel, a: Float[Tensor, "n D"], b: Float[Tensor, "m D"])
 
 
 def _median_distance(a: Tensor, b: Tensor) -> float:
-    """Return the median distance between pooled samples, of those that differ where that is 0; 1 where none do, and none matters."""
+    """Return the median distance between pooled samples; where it is 0, that between those that differ; 1 where all are equal."""
     distances = torch.pdist(torch.cat([a[:1000], b[:1000]]))
     median = distances.median().item()
     apart = distances[distances > 0]

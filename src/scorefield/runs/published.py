@@ -107,7 +107,7 @@ def _trainable(known: dict[str, Any]) -> dict[str, Any]:
 
 
 def _averages(state: dict[str, Tensor]) -> Weights:
-    """Return weights of which nothing else is known than that they are to be sampled with."""
+    """Return averaged weights whose decay is not known; they are those to sample with."""
     return Weights(None, 0, state, state, averaged=True, moments={})
 
 

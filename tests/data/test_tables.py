@@ -109,16 +109,19 @@ def test_a_table_of_sixty_thousand_columns_does_not_hang(tmp_path) -> None:
         from_table_file(table(tmp_path, path.read_text().replace("gene59999", "gene7", 1)))
 
 
-@pytest.mark.parametrize(("text", "words"), [("a,b,c\n1,2,3\n4,5,6\n", "(3,)"), ("a,z\n1,2\n3,4\n", "'z'")])
-def test_examples_to_test_with_are_of_the_same_kind(tmp_path, text, words) -> None:
-    """They were looked at after the training alone."""
-    (tmp_path / "test.csv").write_text(text)
+def test_examples_to_test_with_are_looked_at_before_the_training(tmp_path) -> None:
     data = {"kind": "path", "path": str(table(tmp_path, "a,b\n1,2\n3,4\n")), "test": str(tmp_path / "test.csv")}
-    with pytest.raises(ConfigError, match=r"data\.test: .*test\.csv") as caught:
+    config = RunConfig.model_validate({"data": data, "network": {"kind": "mlp"}})
+    table(tmp_path, "a,z\n1,2\n3,4\n", "test.csv")
+    with pytest.raises(DataError, match=r"test\.csv.*no column 'b'"):
+        Run(config, tmp_path / "run")
+    table(tmp_path, "z,a,b\n1,2,3\n4,5,6\n", "test.csv")  # of which the data's columns are taken
+    Run(config, tmp_path / "run")
+    for name, width in (("path", 2), ("test", 3)):
+        data[name] = str(tmp_path / f"{name}.npy")
+        np.save(data[name], np.eye(5)[:, :width])
+    with pytest.raises(ConfigError, match=r"data\.test: .*shape \(3,\); data\.path has \(2,\)"):
         Run(RunConfig.model_validate({"data": data, "network": {"kind": "mlp"}}), tmp_path / "run")
-    assert words in str(caught.value)
-    (tmp_path / "test.csv").write_text("5,6\n7,8\n")  # without names, they are of the columns that there are
-    Run(RunConfig.model_validate({"data": data, "network": {"kind": "mlp"}}), tmp_path / "run")
 
 
 def test_a_file_that_is_no_text_is_refused(tmp_path) -> None:

@@ -31,12 +31,11 @@ def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> l
 
 
 def require_alike(config: DataConfig, data: Dataset) -> None:
-    """Refuse examples of one's own to test with, before the training, that differ in shape from the data or in the names of columns."""
+    """Refuse examples of one's own to test with, before the training, that are not of the data's shape or lack its columns."""
     if config.test is None:
         return
-    test = config.load(train=False)
-    for what, ours, theirs in (("shape", data.event, test.event), ("columns", data.columns, test.columns)):
-        if ours is not None and theirs is not None and ours != theirs:
-            raise ConfigError(
-                f"data.test: {config.test} has examples of {what} {theirs}; data.path has {ours}: test with examples of the same kind"
-            )
+    test = config.model_copy(update={"columns": data.columns and list(data.columns)}).load(train=False)
+    if test.event != data.event:
+        raise ConfigError(
+            f"data.test: {config.test} has examples of shape {test.event}; data.path has {data.event}: test with examples of the same kind"
+        )

@@ -36,7 +36,8 @@ def read(path: Path) -> object:
         ) from error
     except Exception as error:  # whatever torch says to a damaged archive
         raise CheckpointError(
-            f"{path}: expected a file written by torch.save; found {_first_line(error)}; nothing was executed"
+            f"{path}: expected a file written by torch.save; found data that cannot be read ({_first_line(error)}); "
+            "nothing was executed. Check the path, or copy the file again"
         ) from error
 
 

@@ -167,8 +167,8 @@ WRONG = {
     "data and weights": ({"x": BYTES, "labels": np.zeros(6, int), "weights": np.ones(6)}, "weights float64"),
     "both data names": ({"x": BYTES, "images": BYTES}, r"images uint8 .* data\.array"),
     "both label names": ({"x": BYTES, "y": np.zeros(6, int), "labels": np.zeros(6, int)}, "both labels and y"),
-    "labels alone": ({"y": np.zeros(6, int)}, r"y int64 \(6,\).*Save the examples"),
-    "nothing": ({}, "no array; .*Save the examples"),
+    "labels alone": ({"y": np.zeros(6, int)}, r"y int64 \(6,\).*Save them"),
+    "nothing": ({}, "no array of examples; .*Save them"),
     "too few labels": ({"x": BYTES, "y": np.zeros(5, int)}, r"shape \(5,\).*Save as many"),
     "too many labels": ({"x": BYTES, "y": np.zeros(7, int)}, r"shape \(7,\)"),
     "one-hot labels": ({"x": BYTES, "y": np.zeros((6, 10), int)}, r"shape \(6, 10\).*argmax"),
@@ -179,7 +179,7 @@ WRONG = {
     "complex": (np.zeros((6, 2), complex), "complex128"),
     "text": (np.array([["a"], ["b"]]), "<U1"),
     "dates": (np.array([["2020-01-01"]], "datetime64[D]"), "datetime64"),
-    "records": (np.zeros((6, 2), [("a", "f4")]), "records of a.*structured_to_unstructured"),
+    "records": (np.zeros((6, 2), [("a", "f4")]), "type .*structured_to_unstructured"),
     "one axis": (np.zeros(6), r"shape \(6,\).*reshape"),
     "a number": (np.array(1.0), r"shape \(\)"),
     "no examples": (np.zeros((0, 2)), r"shape \(0, 2\)"),
@@ -213,7 +213,7 @@ def test_what_is_refused(name, tmp_path):
 def test_an_archive_of_pictures_is_told_from_arrays(tmp_path):
     with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
         archive.writestr("0.png", b"a picture")
-    with pytest.raises(DataError, match=r"other files, 0\.png .*Unpack it"):
+    with pytest.raises(DataError, match=r"an archive that holds 0\.png.*Unpack it"):
         from_array_file(tmp_path / "x.npz")
 
 

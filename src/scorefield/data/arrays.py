@@ -122,7 +122,7 @@ def dataset_of(
         raise refusal(source, f"numbers of type {_type(x)}", "real numbers", "Stack real and imaginary parts.")
     if x.ndim < 2 or x.numel() == 0:
         remedy = "Put the examples along the first axis; numbers are examples of shape (1,): reshape(-1, 1)."
-        raise refusal(source, f"an array of shape {tuple(x.shape)}", "at least one number in each example", remedy)
+        raise refusal(source, f"shape {tuple(x.shape)}", "examples along the first axis, none empty", remedy)
     x = _channels_first(source, x.detach(), channels)
     found = x.to(torch.uint8).mul_(255) if x.dtype == torch.bool else _real(source, x)
     found = found if mapped else found.contiguous()  # what is in a file stays there
@@ -145,9 +145,7 @@ def class_numbers(source: str | os.PathLike[str], labels: object, n: int) -> Int
     if found.ndim == 2 and len(found) == n:
         remedy = "Of one-hot rows take labels.argmax(axis=1); or leave them out."
     if found.ndim == 1 and len(found) != n:
-        raise refusal(
-            source, what, f"one for each of {n} examples", "Save as many, in the same order; or leave them out."
-        )
+        raise refusal(source, what, f"one for each of {n} examples", "Save as many, or leave them out.")
     raise refusal(source, what, f"class numbers from 0, one for each of {n} examples", remedy)
 
 
@@ -221,34 +219,21 @@ def _refuse_bomb(path: Path, unpacked: int) -> None:
 def _chosen(path: Path, arrays: dict[str, Shaped[np.ndarray, "..."]], wanted: str | None) -> str:
     """Return the name of the array to learn."""
     if arrays and all(value.dtype.kind == "S" and not value.shape for value in arrays.values()):
-        raise refusal(
-            path,
-            f"an archive of other files, {next(iter(arrays))} among them",
-            f"{ARRAYS}, or a folder of pictures",
-            "Unpack it, and name the folder.",
-        )
+        raise refusal(path, f"an archive that holds {next(iter(arrays))}", ARRAYS, "Unpack it, and name the folder.")
     rest = [name for name in arrays if name not in _LABEL_KEYS] if wanted is None else [wanted]
     if len(rest) == 1 and rest[0] in arrays:
         return rest[0]
     found = ", ".join(f"{name} {value.dtype} {value.shape}" for name, value in arrays.items())
     expected = "one, with or without class numbers in labels or y" if wanted is None else f"one called {wanted}"
-    raise refusal(
-        path,
-        f"the arrays {found}" if found else "no array",
-        expected,
-        "Say which to learn: data.array=NAME." if rest else "Save the examples in it, too.",
-    )
+    if not rest:
+        raise refusal(path, f"no array of examples{found and f', and {found}'}", expected, "Save them in it, too.")
+    raise refusal(path, f"the arrays {found}", expected, "Say which to learn: data.array=NAME.")
 
 
 def _numeric(source: str | os.PathLike[str], x: Shaped[np.ndarray, "..."]) -> Tensor:
     """Return an array of numbers as a tensor."""
     if x.dtype.names:
-        raise refusal(
-            source,
-            f"records of {', '.join(x.dtype.names)}",
-            "numbers",
-            "numpy.lib.recfunctions.structured_to_unstructured(x[NAMES]) makes a table of them.",
-        )
+        raise refusal(source, f"type {x.dtype}", "numbers", "numpy.lib.recfunctions.structured_to_unstructured(x)")
     if x.dtype.kind not in "biufc":
         remedy = "Take the columns that are numbers: x.astype('float32')."
         raise refusal(source, f"values of type {x.dtype}", "numbers", remedy)

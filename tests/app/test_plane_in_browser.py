@@ -1,7 +1,6 @@
 """The plane in a real browser, used as a person would: Playwright drives the system's Chromium. Skipped where either is missing."""
 
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,41 +11,28 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from chromium import PHONE, STILL, pages_of
 from golden_plane import GOLDEN
 from PIL import Image
 
 import scorefield
 
-api = pytest.importorskip("playwright.sync_api", reason="no browser driver: pip install playwright")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this system: apt-get install chromium")
-
 PAGE = Path(scorefield.__file__).parent / "app" / "plane" / "index.html"
-STILL = {"reduced_motion": "reduce"}
-PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 BARE = "[...document.querySelectorAll('button, input, summary, a')].filter(e => !(e.ariaLabel || e.innerText || e.labels?.length)).length"
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with api.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
+def pages() -> Iterator[Any]:
+    with pages_of("file:") as pages:
+        yield pages
 
 
 @pytest.fixture
-def page(browser: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
-    """The page as it opens; whatever a test does, nothing is asked of another machine and the console stays free of errors."""
-    context = browser.new_context(**getattr(request, "param", STILL))
-    page, trouble = context.new_page(), []
-    page.on("console", lambda message: message.type in ("error", "warning") and trouble.append(message.text))
-    page.on("pageerror", lambda error: trouble.append(str(error)))
-    page.on("request", lambda asked: asked.url.startswith(("file:", "data:")) or trouble.append(asked.url))
-    page.goto(PAGE.as_uri())
-    yield page
-    context.close()
-    assert trouble == []
+def page(pages: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """The page as it opens."""
+    with pages(**getattr(request, "param", STILL)) as page:
+        page.goto(PAGE.as_uri())
+        yield page
 
 
 def picture(page: Any) -> str:

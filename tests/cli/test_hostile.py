@@ -23,7 +23,7 @@ from scorefield.runs import RunFolder
 
 TAKEN, REFUSED = 0, 2
 shares = pytest.mark.parametrize(  # 10 000 in ten tests, so that no share of the slow ones is much longer than others
-    ("count", "share"), [(100, 0), *(pytest.param(1_000, share, marks=pytest.mark.slow) for share in range(1, 11))]
+    ("count", "share"), [(50, 0), *(pytest.param(1_000, share, marks=pytest.mark.slow) for share in range(1, 11))]
 )
 
 

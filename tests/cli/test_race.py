@@ -8,7 +8,7 @@ import torch
 
 from scorefield import EDM, Exact, Gaussian, GaussianMixture, Karras
 from scorefield.cli.main import main
-from scorefield.evaluation.race import RACERS, fitted_orders, race
+from scorefield.evaluation.race import _TOLERANCE, RACERS, fitted_orders, race
 
 
 def test_on_a_gaussian_the_solution_is_the_flow_and_no_one_spends_more_than_allowed() -> None:
@@ -38,6 +38,10 @@ def test_a_race_is_written_and_told(
 ) -> None:
     monkeypatch.setattr("scorefield.cli.race._MANY", (19, 27, 39))
     monkeypatch.setattr("scorefield.cli.race._EVALUATIONS", (6, 9))
+    monkeypatch.setattr("scorefield.cli.race._POINTS", 50)
+    monkeypatch.setattr("scorefield.cli.race._PATHS", 10)
+    monkeypatch.setattr("scorefield.evaluation.race._OF_PATHS", (0.5, 0.2, 0.1))
+    monkeypatch.setitem(_TOLERANCE, torch.float64, 1e-7)  # far below the errors of 39 evaluations
     assert (
         main(
             [

@@ -29,8 +29,11 @@ TORCH = "def get_num_threads(): return 2\ndef set_num_threads(threads): pass\n"
 
 
 @pytest.fixture
-def two_threads(monkeypatch):
+def two_threads(monkeypatch, tmp_path):
+    """Two workers, which start where this process looks for modules."""
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    (tmp_path / "torch.py").write_text(TORCH)
+    monkeypatch.syspath_prepend(tmp_path)
 
 
 @pytest.mark.usefixtures("two_threads")

@@ -391,6 +391,7 @@ def test_what_cannot_be_written_is_named(tmp_path: Path) -> None:
         sf.save(model(), tmp_path / "file" / "mine", event=(2,))
 
 
+@pytest.mark.usefixtures("hardly_told_apart")
 def test_samples_to_measure_come_from_any_library() -> None:
     x = torch.rand(20, 1, 8, 8)
     of = [digits().evaluate(samples)["measures"] for samples in (x, x.double().numpy())]

@@ -37,8 +37,8 @@ REMEMBERING: dict[str, Sampler[Any]] = {
 every = pytest.mark.parametrize("name", REMEMBERING)
 
 
-def drawn(model: Any, sampler: Sampler[Any], **settings: Any) -> Tensor:
-    return sample(model, sampler, (N, 2), grid=GRID, denoise=False, **settings).x.double()
+def drawn(model: Any, sampler: Sampler[Any], n: int = N, **settings: Any) -> Tensor:
+    return sample(model, sampler, (n, 2), grid=GRID, denoise=False, **settings).x.double()
 
 
 @every
@@ -51,10 +51,10 @@ def test_a_corrector_repairs_what_a_predictor_brings(name: str) -> None:
 
 @every
 def test_a_step_taken_again_takes_other_noise(name: str) -> None:
-    """The free coordinate under RePaint, four times up and down: its variance is 1 ± 0.032, and 2.7 where noise is repeated."""
+    """The free coordinate under RePaint, four times up and down: its variance is 1 ± 0.063, and 2.7 where noise is repeated."""
     problem = Inpaint(MODEL, torch.tensor([[1.5, 0.0]]), torch.tensor([[True, False]]))
-    free = drawn(problem, RePaint(REMEMBERING[name], 4))[:, 1]
-    assert free.var().item() == pytest.approx(1.0, abs=0.2)  # five errors, level 1e-6, and what sixty steps leave
+    free = drawn(problem, RePaint(REMEMBERING[name], 4), n=500)[:, 1]
+    assert free.var().item() == pytest.approx(1.0, abs=0.35)  # five errors, level 1e-6, and what sixty steps leave
 
 
 @pytest.mark.parametrize("name", sorted(set(REMEMBERING) - {"AdaptiveSDE"}))

@@ -13,6 +13,7 @@ from scorefield import (
     VE,
     VP,
     AdaptiveODE,
+    AnnealedLangevin,
     DivergedError,
     Exact,
     FromScore,
@@ -37,12 +38,15 @@ from .cases import SAMPLERS, TARGETS, normal
 
 PROCESS = VE(sigma_min=0.05, sigma_max=5.0)
 MODEL = Exact(TARGETS["mixture"].density, PROCESS)
+DRAWING = {name: route.sampler for name, route in SAMPLERS.items()} | {
+    "AnnealedLangevin": AnnealedLangevin(0.02, repeats=4)
+}
 TIMES = Ladder(geometric(2.0, 0.5, 5)).times(PROCESS)  # six times that end where every sampler's step size is stable
 every = pytest.mark.parametrize("name", SAMPLERS)
 
 
 def draw(name: str, **how: object) -> Samples:
-    return sample(MODEL, SAMPLERS[name].sampler, grid=TIMES, **how)  # pyright: ignore[reportArgumentType]
+    return sample(MODEL, DRAWING[name], grid=TIMES, **how)  # pyright: ignore[reportArgumentType]
 
 
 def each_sample_belongs_to_its_seed(draw: Callable[..., Samples]) -> None:

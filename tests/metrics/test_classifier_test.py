@@ -31,7 +31,7 @@ def test_rows_trained_on_would_count_as_a_difference(monkeypatch: pytest.MonkeyP
     """The mutant: where the rows tested are those trained on, images of one distribution are told apart."""
     halves = classifier_test._halves
     monkeypatch.setattr(classifier_test, "_halves", lambda *of: ((rows, rows) for rows, _ in halves(*of)))
-    found = classifier_two_sample(blobs(60, 1), blobs(60, 2), trainings=2, steps=300)
+    found = classifier_two_sample(blobs(60, 1), blobs(60, 2), trainings=2, steps=200)
     assert found.accuracy.value - 0.5 > 4 * found.accuracy.error
 
 

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("seeded", "kinds_of_this_test")
 OPTIONS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 NEEDED = {"networks.UNet2D": "diffusers", "interop.from_diffusers": "diffusers", "interop.from_sbi": "sbi"}
 """Packages without which an example is skipped."""
-SLOW = {"toys.pictures"}
+SLOW = {"evaluate", "plotting.score_panels", "preconditioning.denoised_by_flow", "toys.pictures"}
 
 
 def public() -> set[str]:

@@ -33,6 +33,8 @@ def python_of(page: Path) -> list[str]:
     return PYTHON.findall(page.read_text())
 
 
+TRAINING = ("mnist", "score_matching")
+"""Notebooks that train for most of their time; another that trains is quick."""
 LONG = ("few_steps", "classes")  # they train for a quarter of a minute; tests of what they show do with less
 PROGRAMS = [
     pytest.param(page, id=page.stem, marks=pytest.mark.slow if page.stem in LONG else ())
@@ -71,7 +73,10 @@ def test_scripts_on_the_pages_parse() -> None:
 
 
 @pytest.mark.promise("G6")
-@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "notebook",
+    [pytest.param(path, id=path.stem, marks=pytest.mark.slow if path.stem in TRAINING else ()) for path in NOTEBOOKS],
+)
 def test_a_notebook_runs_as_a_script(notebook: Path, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     environment = {"SCOREFIELD_FAST": "1"}
     if notebook.stem == "mnist":

@@ -30,6 +30,7 @@ def test_every_promise_is_held_by_a_test_or_says_what_it_waits_for() -> None:
     assert set(WORDS) - marked() == set(WAITING)
 
 
+@pytest.mark.slow
 def test_what_is_recorded_is_what_happened(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text((TESTS / "conftest.py").read_text())
     (tmp_path / "test_some.py").write_text(

@@ -28,6 +28,7 @@ def steps(name: str) -> list[str]:
     return re.findall(rf"^{name} (.+)$", block("dockerfile"), re.MULTILINE)
 
 
+@pytest.mark.slow  # another wheel than that of test_wheel.py
 def test_what_is_copied_makes_the_package(tmp_path: Path) -> None:
     """And no more is copied: no history, no runs, no environment."""
     pytest.importorskip(
@@ -55,6 +56,7 @@ def test_what_is_copied_makes_the_package(tmp_path: Path) -> None:
 
 
 @pytest.mark.promise("F1")
+@pytest.mark.slow  # test_demo_server.py starts the command, too
 def test_its_command_serves_at_the_port_that_is_open(tmp_path: Path) -> None:
     (command,) = map(json.loads, steps("CMD"))
     port = command[-1]

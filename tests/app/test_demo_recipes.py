@@ -119,7 +119,9 @@ def test_pictures_and_films_are_the_commands(app: Served, tmp_path: Path, monkey
         assert Path(name).read_bytes() == files(answer, name)
 
 
-@pytest.mark.parametrize("name", RESTORED)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name == "large" else ()) for name in RESTORED]
+)
 def test_restorations_can_be_made_again(app: Served, tmp_path: Path, monkeypatch, name: str) -> None:
     monkeypatch.chdir(tmp_path)
     answer = app.answer("restore", **RESTORED[name])

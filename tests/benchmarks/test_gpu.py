@@ -37,6 +37,7 @@ def test_what_is_beyond_its_bound_is_named(monkeypatch):
     assert gpu.main("cpu", gpu.SMALL)["failed"] == ["losses", "drawings", "lowered"]
 
 
+@pytest.mark.slow
 def test_compiled_steps_and_draws_are_measured_too(monkeypatch):
     modes = []
     monkeypatch.setattr(torch.nn.Module, "compile", lambda self, mode: modes.append(mode))

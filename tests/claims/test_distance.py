@@ -19,7 +19,7 @@ def test_samples_of_the_law_are_at_distance_zero_on_average():
     assert values.std() < 1e-3
 
 
-@pytest.mark.parametrize("shift", [0.3, 1.0])
+@pytest.mark.parametrize("shift", [pytest.param(0.3, marks=pytest.mark.slow), 1.0])
 def test_a_shifted_gaussian_is_at_the_distance_that_is_known(shift: float):
     """Of N(0, I) and N(m, I) in the plane: 2 (1 + 2/h²)⁻¹ (1 − exp(−‖m‖²/(2h² + 4)))."""
     law, h = GaussianMixture([[0.0, 0.0]]), 1.0

@@ -14,7 +14,7 @@ from scorefield_claims.drawing import PRINTED
 from scorefield_claims.store import find
 
 NAMES = [name for name in CLAIMS if name.startswith("mnist-")]
-LONG = dict.fromkeys(("mnist-classes", "mnist-ladders", "mnist-samplers"), pytest.mark.slow)
+QUICK = ("mnist-mixing", "mnist-unbalanced")
 
 TOLD = {
     "mnist-mixing": "χ² p-value of the digits, autoencoder, σ = 0.1",
@@ -37,7 +37,9 @@ def smallest_letters(figure: Path) -> float:
 
 @pytest.mark.mnist
 @pytest.mark.parametrize("among", [1_000, pytest.param(60_000, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("name", [pytest.param(name, marks=LONG.get(name, ())) for name in NAMES])
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in NAMES]
+)
 def test_a_claim_about_mnist_is_measured(
     name: str, among: int, tmp_path: Path, mnist_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

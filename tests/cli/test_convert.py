@@ -29,8 +29,8 @@ def given(tmp_path: Path, text: str) -> list[str]:
 
 CASES = [
     ("ncsn", "cond_refinenet", ""),
-    ("ncsnv2", "ncsnv2", ""),
-    ("score_sde", "cond_refinenet", ""),
+    pytest.param("ncsnv2", "ncsnv2", "", marks=pytest.mark.slow),
+    pytest.param("score_sde", "cond_refinenet", "", marks=pytest.mark.slow),
     (
         "score_sde",
         "ncsnv2",
@@ -77,7 +77,9 @@ def test_a_state_dict_alone_is_converted(capsys, tmp_path: Path, kind: str) -> N
     )
 
 
-@pytest.mark.parametrize(("layout", "kind"), [("ncsn", "cond_refinenet"), ("ncsnv2", "ncsnv2")])
+@pytest.mark.parametrize(
+    ("layout", "kind"), [pytest.param("ncsn", "cond_refinenet", marks=pytest.mark.slow), ("ncsnv2", "ncsnv2")]
+)
 def test_there_and_back_is_exact(tmp_path: Path, layout: str, kind: str) -> None:
     value = contents(layout, network(kind))
     source, back = write(tmp_path / "x.pth", value), tmp_path / "back.pth"

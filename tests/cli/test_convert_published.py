@@ -72,7 +72,9 @@ def same(found: object, expected: object) -> bool:
     return found == expected
 
 
-@pytest.mark.parametrize("name", [*SMALL, *GIVEN])
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if k % 2 else ()) for k, name in enumerate([*SMALL, *GIVEN])]
+)
 def test_a_checkpoint_of_score_sde_comes_in_and_goes_out_bit_for_bit(name: str, tmp_path: Path) -> None:
     value, run, arrays = converted(tmp_path, name)
     assert main(["convert", str(run), "--to", "score_sde", "--out", str(tmp_path / "back.pth")]) == 0
@@ -351,7 +353,9 @@ def pipeline(folder: Path, scheduler: str, **settings: Any) -> Path:
 
 
 @diffusers
-@pytest.mark.parametrize("scheduler", ["DDPMScheduler", "ScoreSdeVeScheduler", "EDMEulerScheduler"])
+@pytest.mark.parametrize(
+    "scheduler", ["DDPMScheduler", pytest.param("ScoreSdeVeScheduler", marks=pytest.mark.slow), "EDMEulerScheduler"]
+)
 def test_a_folder_of_diffusers_becomes_a_run(scheduler: str, tmp_path: Path) -> None:
     theirs, run = pipeline(tmp_path / "theirs", scheduler), tmp_path / "run"
     assert main(["convert", str(theirs), "--from", "diffusers", "--out", str(run)]) == 0

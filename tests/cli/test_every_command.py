@@ -43,7 +43,7 @@ COMMANDS = {
     "reproduce": ["--list"],
     "doctor": ["--json"],
 }
-SLOW = ("toy", "quickstart", "likelihood", "evaluate", "tune")
+SLOW = ("toy", "quickstart", "likelihood", "evaluate", "tune", "race")
 EVERY = [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in COMMANDS]
 
 

@@ -24,7 +24,8 @@ GRIDS = ["--network.width", "8", "--network.depth", "1"]
 
 @pytest.mark.usefixtures("hardly_told_apart")
 @pytest.mark.parametrize(
-    "shape", [pytest.param(shape, marks=pytest.mark.slow if shape == "grey" else ()) for shape in SHAPES]
+    "shape",
+    [pytest.param(shape, marks=pytest.mark.slow if shape not in ("colour", "table") else ()) for shape in SHAPES],
 )
 def test_data_of_every_shape(shape: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.save(tmp_path / "x.npy", SHAPES[shape])

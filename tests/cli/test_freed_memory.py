@@ -53,7 +53,9 @@ print('torch' in sys.modules, gc.isenabled(), gc.get_freeze_count() > 100_000)
 """
 
 
-@pytest.mark.parametrize(("before", "frozen"), [("", True), ("import torch", False)])
+@pytest.mark.parametrize(
+    ("before", "frozen"), [("", True), pytest.param("import torch", False, marks=pytest.mark.slow)]
+)
 def test_the_collector_never_sees_pytorch_unless_who_calls_has_loaded_it(before: str, frozen: bool) -> None:
     code = COLLECTOR.format(before=before)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300)

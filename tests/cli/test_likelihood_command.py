@@ -78,7 +78,7 @@ def test_other_data_are_told_in_nats(capsys: pytest.CaptureFixture[str], tmp_pat
     assert "bits" not in found
 
 
-@pytest.mark.parametrize("decoded", [True, False])
+@pytest.mark.parametrize("decoded", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_one_image_is_found_as_probable_as_by_a_finer_solver(decoded: bool, capsys: pytest.CaptureFixture[str]) -> None:
     loaded = load_model("digits")
     image, decoder = digits(train=False).x[3:4], loaded.byte_decoder if decoded else None

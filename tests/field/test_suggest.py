@@ -68,7 +68,11 @@ def test_train_accepts_what_is_suggested(tmp_path: Path, capsys, name: str) -> N
 
 @pytest.mark.parametrize(
     "name",
-    ["series", "volumes", pytest.param("two channels", marks=pytest.mark.slow), "columns of all sizes", "1 columns"],
+    [
+        "series",
+        "columns of all sizes",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("volumes", "two channels", "1 columns")),
+    ],
 )
 def test_what_is_suggested_trains_and_draws(tmp_path: Path, name: str) -> None:
     np.save(tmp_path / "x.npy", SETS[name])
@@ -133,7 +137,7 @@ def test_the_settings_of_bytes_are_those_of_values_in_the_unit_interval() -> Non
     assert got.sigma_1 == suggest(data.scaled()).sigma_1
 
 
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+@pytest.mark.parametrize("dtype", [pytest.param(torch.uint8, marks=pytest.mark.slow), torch.float32])
 def test_no_copy_of_the_data_is_made(monkeypatch, dtype: torch.dtype) -> None:
     data = Dataset((torch.arange(50_000)[:, None] % torch.arange(2, 402) % 256).to(dtype), None, "large")
     looked: list[int] = []

@@ -30,7 +30,9 @@ NUMBERS, ROUNDING = read_arrays("numbers.npz") | read_arrays("retrained.npz"), r
 GROUPS = calls.groups({name: torch.tensor(value) for name, value in read_arrays("times.npz").items()})
 CONFIGS, STATES, RESOLVED = read_json("configs.json"), read_json("shipped.json"), read_json("shipped_resolved.json")
 LONG = {"shipped/mnist-ladder", *(f"{name}/seeds" for name in calls.PLANAR[1:])}
-"""Groups for the slow tests; of a seed for each sample, quick is one model."""
+LONG |= {f"{name}/{('seed', 'init')[place % 2]}" for place, name in enumerate(calls.PLANAR)}
+LONG |= {f"exact-{name}/init" for name in [*calls.PROCESSES][::2]}
+"""Groups for the slow tests. Of a seed for each sample, quick is one model; each is drawn from in one precision, each process in double."""
 BASE = {"float32": 1e-6, "float64": 1e-9, "int64": 0.0}
 
 

@@ -36,7 +36,7 @@ def saved(folder: Path, kind: str) -> tuple[Any, Any]:
     return diffusers.LDMPipeline(coder, net, scheduler), coder
 
 
-@pytest.mark.parametrize("kind", ["VQModel", "AutoencoderKL"])
+@pytest.mark.parametrize("kind", [pytest.param("VQModel", marks=pytest.mark.slow), "AutoencoderKL"])
 def test_draws_are_those_of_diffusers(kind: str, tmp_path: Path) -> None:
     pipe, coder = saved(tmp_path, kind)
     pipe.set_progress_bar_config(disable=True)

@@ -27,7 +27,10 @@ def apart(a: Tensor, b: Tensor) -> float:
 
 
 @pytest.mark.promise("D4")
-@pytest.mark.parametrize("process", [VE(sigma_min=0.3, sigma_max=2.0), VP(beta_min=0.5, beta_max=1.0, t_min=0.2)])
+@pytest.mark.parametrize(
+    "process",
+    [pytest.param(VE(sigma_min=0.3, sigma_max=2.0), marks=pytest.mark.slow), VP(beta_min=0.5, beta_max=1.0, t_min=0.2)],
+)
 def test_finer_grids_refine_one_path_at_strong_order_one(process: VE | VP) -> None:
     finest, steps = drawn(ALL, process, 256), (8, 16, 32)
     errors = [apart(drawn(ALL, process, n), finest) for n in steps]

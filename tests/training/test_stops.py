@@ -159,7 +159,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], f
 
 
 @pytest.mark.promise("A10")
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 25))])
+@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.slow  # of a moment that is chosen, there are tests in test_runs.py
 def test_signals_at_random_moments(tmp_path: Path, whole: tuple[dict[str, bytes], float], seed: int):
     """A10: whenever it comes, a signal ends the run within 5 s, and going on from there is the uninterrupted run, bit for bit.
 

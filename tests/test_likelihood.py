@@ -37,6 +37,7 @@ from scorefield import (
 )
 from scorefield.likelihood import byte_network
 from scorefield.likelihood.neighbours import _PLACES, SLANT
+from turns import in_turn
 
 MIXTURE = GaussianMixture([[-1.0, 0.5], [1.5, 0.0]], [0.3, 0.5], [0.4, 0.6])
 PROCESSES = {"VE": VE(0.01, 50.0), "VP": VP(), "SubVP": SubVP()}
@@ -252,8 +253,7 @@ def test_a_decoder_at_more_noise_gives_a_bound():
 
 
 @pytest.mark.promise("D10")
-@pytest.mark.parametrize("steps", [0, 1])
-@pytest.mark.parametrize("size", [(1, 2), (2, 1)])
+@pytest.mark.parametrize(("size", "steps"), in_turn(((1, 2), (2, 1)), (0, 1)))
 def test_the_decoder_is_a_distribution_over_all_images(size: tuple[int, int], steps: int):
     """Of two pixels there are 65536 images, and their probabilities given one z add up to 1; with a network, too."""
     images = pictures(16)[..., :1].repeat(1, 1, 1, 2).reshape(-1, 1, 2, 2)[..., : size[0], : size[1]]
@@ -498,7 +498,7 @@ def own() -> torch.Tensor:
 
 
 @pytest.mark.parametrize(
-    "units", [pytest.param(each, marks=pytest.mark.slow if each == "standardised" else ()) for each in UNITS]
+    "units", [pytest.param(each, marks=() if each == "0 to 255" else pytest.mark.slow) for each in UNITS]
 )
 def test_bits_are_the_same_whatever_the_units_of_the_data(units: str, own: torch.Tensor):
     """log₂ 16 bits each under a decoder, and equal bits under all three ways to count them."""

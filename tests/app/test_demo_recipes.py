@@ -68,7 +68,10 @@ def command(answer: dict, *more: str) -> None:
         assert main([*shlex.split(answer["command"])[1:], *more]) == 0
 
 
-@pytest.mark.parametrize("name", DRAWN)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(each, marks=pytest.mark.slow if each in ("not guided", "classes in turn") else ()) for each in DRAWN],
+)
 def test_samples_can_be_drawn_again(app: Served, tmp_path: Path, monkeypatch, name: str) -> None:
     monkeypatch.chdir(tmp_path)
     answer = app.answer("draw", **DRAWN[name])

@@ -176,7 +176,10 @@ def test_only_samplers_that_draw_the_same_are_compared() -> None:
         sampling.check(other)
 
 
-@pytest.mark.parametrize("library", libraries.LIBRARIES)
+@pytest.mark.parametrize(
+    "library",
+    [pytest.param(each, marks=pytest.mark.slow if each == "diffusers" else ()) for each in libraries.LIBRARIES],
+)
 def test_what_is_measured_of_a_library_does_what_it_should(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (training, networks):
         monkeypatch.setattr(module, "BATCH", 2)

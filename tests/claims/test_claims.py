@@ -22,8 +22,17 @@ RESULTS = Path(__file__).parents[2] / "results" / "reproduce"
 
 ABOUT_MNIST = {name for name in CLAIMS if name.startswith("mnist-")}
 """Claims whose data are not always there: see test_mnist_claims.py."""
-LONG = {"ablation-levels", "circle-field", "likelihoods", "ncsnv2-techniques", "noise-helps-sliced", "step-size-sweep"}
-"""Claims of two seconds and more each; what the field and likelihoods state, test_toy.py and test_likelihood.py ask quickly."""
+LONG = {
+    "ablation-levels",
+    "circle-field",
+    "likelihoods",
+    "ncsnv2-techniques",
+    "noise-helps-sliced",
+    "solver-orders",
+    "step-size-sweep",
+}
+"""Claims of two seconds and more each; what the field, likelihoods and orders state, test_toy.py, test_likelihood.py and
+test_samplers.py ask quickly."""
 EXACT = {"ring-mixing", "solver-orders"}  # nothing is learned, and tiny is enough
 
 

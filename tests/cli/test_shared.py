@@ -62,7 +62,7 @@ def test_two_processes_draw_and_measure_what_one_does(run: str, tmp_path: Path):
     hardly.write_text("from scorefield.metrics import classifier_test\nclassifier_test._PASSES = 2\n")
     reports = []
     for name, number in (("one", 1), ("two", 2)):
-        asked = ["evaluate", run, *DRAWN, "--likelihood", "44", "--out", name, "--json", "--plugin", str(hardly)]
+        asked = ["evaluate", run, *DRAWN, "--likelihood", "20", "--out", name, "--json", "--plugin", str(hardly)]
         code, out, err = call(number, *asked, where=tmp_path)
         assert code == 0, err[-3000:]
         assert out.count("\n") == 1
@@ -116,6 +116,7 @@ def test_what_was_drawn_before_a_kill_is_not_drawn_again(run: str, tmp_path: Pat
     assert (tmp_path / "x.npz").read_bytes() == (tmp_path / "y.npz").read_bytes()
 
 
+@pytest.mark.slow  # as drawing is, which is quick
 def test_likelihoods_are_gone_on_with_too(run: str, tmp_path: Path):
     dying = tmp_path / "dying.py"
     dying.write_text(PLUGIN.format(count=3, rank=0))
@@ -148,9 +149,7 @@ LATER_STAGES = {
     "tune": (["-n", "100", *CPU], "scorefield.cli.tune", "write_text"),
 }
 """Options of a command, and what it calls when all is drawn and nothing of it is reported."""
-EACH = [
-    pytest.param(name, marks=pytest.mark.slow if name not in ("evaluate", "compress") else ()) for name in LATER_STAGES
-]
+EACH = [pytest.param(name, marks=pytest.mark.slow if name != "compress" else ()) for name in LATER_STAGES]
 
 
 @pytest.mark.promise("A1")

@@ -105,7 +105,10 @@ def test_what_is_drawn_answers_to_the_measurement(capsys, run: Path, tmp_path: P
     assert told["misfit"] < 0.5 * unguided
 
 
-@pytest.mark.parametrize("problem", PROBLEMS)
+@pytest.mark.parametrize(
+    "problem",
+    ["blur:0.8", "grey", *(pytest.param(each, marks=pytest.mark.slow) for each in ("downsample:2", "project:10"))],
+)
 def test_every_problem_has_a_panel(run: Path, colours: Path, tmp_path: Path, problem: str):
     paths = [tmp_path / f"{k}.png" for k in range(2)]
     for path in paths:

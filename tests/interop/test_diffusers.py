@@ -168,7 +168,9 @@ MULTISTEP = {
 }
 
 
-@pytest.mark.parametrize("rule", MULTISTEP)
+@pytest.mark.parametrize(
+    "rule", [pytest.param(rule, marks=() if rule == "unipc" else pytest.mark.slow) for rule in MULTISTEP]
+)
 def test_multistep_methods_are_theirs(rule: Any, tmp_path: Path) -> None:
     net, scheduler = unet(), MULTISTEP[rule]()
     model = loaded(tmp_path, net, diffusers.DPMSolverMultistepScheduler(**LATE)).model

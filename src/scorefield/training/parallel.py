@@ -147,7 +147,7 @@ class Sharded:
         others: the processes.
     """
 
-    def __init__(self, others: Accelerated) -> None:
+    def __init__(self, others: OneProcess | Accelerated) -> None:
         self.rank, self.world, self.device = others.rank, others.world, others.device
         self.sum_, self.backward, self.wait, self.leave = others.sum_, others.backward, others.wait, others.leave
 

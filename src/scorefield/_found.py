@@ -70,6 +70,8 @@ def described(found: checkpoint.Checkpoint) -> tuple[RunConfig, tuple[int, ...]]
 
 def _meant(name: str, path: Path) -> str:
     """Return a suggestion for a name under which nothing is found."""
+    if os.path.isdir(path.parent / "checkpoints"):
+        return f"did you mean the run {path.parent}?"
     if os.path.isfile(path):
         return f"a file of another project becomes a run by: scorefield convert {shlex.quote(name)} --out RUN"
     if near := get_close_matches(name, shipped_models(), n=1):

@@ -108,7 +108,7 @@ class Units(ByValue):
 
     def _beside(self, x: Float[Tensor, "b *d"]) -> tuple[Tensor, Tensor, Tensor]:
         """Return m, c and values on the device of the values, in the precision in which they are added."""
-        shape, event = torch.broadcast_shapes(self.location.shape, self.scale.shape), x.shape[1:]
+        shape, event = torch.broadcast_tensors(self.location, self.scale)[0].shape, x.shape[1:]
         if len(shape) > len(event) or any(k not in (1, n) for k, n in zip(shape[::-1], event[::-1], strict=False)):
             raise ConfigError(
                 f"the units are of events of shape {tuple(shape)}, a location and a scale for each number; received events of shape "

@@ -404,11 +404,14 @@ LATER += ("diffusers", "fastapi", "ot", "tensorboard", "torch._dynamo", "torch._
 
 
 @pytest.mark.promise("G2")
-def test_a_grid_of_samples_needs_torch_pillow_and_no_more(tmp_path: Path):
+def test_samples_need_torch_pillow_and_no_more(tmp_path: Path):
     command = ["sample", "digits", "-n", "1", "--steps", "2", "--device", "cpu", "--out", str(tmp_path / "x.png")]
     code = (
         "import sys, torch; torchs = set(sys.modules)\n"
         f"from scorefield.cli import main; assert main({command}) == 0\n"
+        "import scorefield as sf; units = sf.Units(torch.ones(2), torch.ones(2))  # as those of a table\n"
+        "model = sf.Exact(sf.Gaussian(torch.zeros(2)), sf.VE(0.01, 2.0)).in_units(units)\n"
+        "sf.sample(model, sf.Heun(), (1, 2), grid=sf.Karras(1))\n"
         f"print([name for name in {LATER} if name in sys.modules and name not in torchs])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False)

@@ -135,3 +135,12 @@ def test_what_is_not_meant_so_is_refused_in_a_line(tmp_path, monkeypatch, capsys
     asked, said = BAD[name]
     assert main(asked) == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("part", ["checkpoints", "config.yaml"])
+def test_a_part_of_a_run_is_told_the_run(tmp_path: Path, capsys, part: str) -> None:
+    run = tmp_path / "run"
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "config.yaml").touch()
+    assert main(["sample", str(run / part)]) == 2
+    assert capsys.readouterr().err.endswith(f"did you mean the run {run}?\n")

@@ -69,7 +69,7 @@ def impute(
         )
     event = model.prior(as_time(model.process.t_max)).mean.shape
     try:
-        fits = torch.broadcast_shapes(event, x.shape[1:]) == x.shape[1:]
+        fits = torch.empty(event).expand(x.shape[1:]).shape == x.shape[1:]
     except RuntimeError:
         fits = False
     if not fits:

@@ -154,7 +154,18 @@ class Lazy(Own):
         return self.layer(x)
 
 
-@pytest.mark.parametrize(("kind", "said"), [(Detached, "was detached"), (Rounded, "rounded"), (Lazy, "call it once")])
+class Computed(Own):
+    """Holds a weight computed of others, as torch.nn.utils.weight_norm does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.computed = 2 * self.layer.weight
+
+
+FAULTY = [(Detached, "was detached"), (Rounded, "rounded"), (Lazy, "call it once"), (Computed, "cannot be copied")]
+
+
+@pytest.mark.parametrize(("kind", "said"), FAULTY)
 def test_a_network_that_cannot_learn_is_refused(kind, said: str) -> None:
     with pytest.raises(sf.ConfigError, match=said):
         sf.fit(model(kind()), torch.randn(8, 2), sf.DSM(), steps=2, batch_size=4)

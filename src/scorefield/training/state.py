@@ -52,7 +52,8 @@ class TrainState:
             parallel: the processes, which place the model; it stays where it is when absent.
 
         Raises:
-            ConfigError: a model with nothing to train, such as an exact one, with weights of half precision, or on the device meta.
+            ConfigError: a model with nothing to train, such as an exact one, with weights of half precision, on the device meta, or that
+                cannot be copied.
         """
         require_numbers(model)
         if any(isinstance(p, UninitializedParameter) for p in model.parameters()):
@@ -73,7 +74,13 @@ class TrainState:
                 f"the weights are {narrow}, which rounds away steps and what an average takes of them; train model.float(), of which "
                 "precision bf16 computes in bfloat16 and rounds no weight"
             )
-        average = AveragedModel(model).eval()
+        try:
+            average = AveragedModel(model).eval()
+        except RuntimeError as error:
+            raise ConfigError(
+                f"the network cannot be copied, and training averages a copy ({str(error).partition('.')[0]}): keep no computed "
+                "tensors in its modules; torch.nn.utils.parametrizations.weight_norm takes the place of weight_norm"
+            ) from error
         if parallel is not None:
             parallel.place(model)
             parallel.place(average.module)

@@ -184,8 +184,8 @@ WRONG = {
     "a number": (np.array(1.0), r"shape \(\)"),
     "no examples": (np.zeros((0, 2)), r"shape \(0, 2\)"),
     "empty events": (np.zeros((6, 0)), r"shape \(6, 0\)"),
-    "not a number": (NAN, r"1 examples with NaN .* at positions 1 \("),
-    "half precision": (NAN.astype(np.float16), "1 examples with NaN"),
+    "not a number": (NAN, r"1 example with NaN .* at position 1 \("),
+    "half precision": (NAN.astype(np.float16), "1 example with NaN"),
     "infinite": (np.full((6, 2), np.inf), "6 examples .* 0, 1, 2, 3, 4, …"),
     "too large for float32": (np.full((6, 2), 1e300), "6 examples"),
     "seconds since 1970": (

@@ -65,7 +65,7 @@ NAN = torch.where(X == 5, torch.nan, X)
 REFUSED = {
     "one axis": (X[:, 0], "reshape"),
     "nothing": (X[:0], r"shape \(0, 2\)"),
-    "not a number": (NAN, r"1 examples with NaN .* positions 2 "),
+    "not a number": (NAN, r"1 example with NaN .* position 2 "),
     "not a number among pairs": ([(row, 0) for row in NAN], "NaN"),
     "infinite": (X.numpy() + np.inf, "6 examples"),
     "complex": (X + 0j, "complex64"),

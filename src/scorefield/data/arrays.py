@@ -264,7 +264,8 @@ def _real(source: str | os.PathLike[str], x: Tensor) -> Tensor:
         shown = ", ".join(map(str, rows[:5])) + (", …" if len(rows) > 5 else "")
         large = bool(torch.isfinite(x[rows]).all())
         kind, remedy = ("numbers beyond 3.4e38", "Multiply them by a power of ten") if large else _NOT_FINITE
-        what = f"{len(rows)} examples with {kind}, at positions {shown} (counted from 0)"
+        s = "s"[: len(rows) != 1]
+        what = f"{len(rows)} example{s} with {kind}, at position{s} {shown} (counted from 0)"
         raise refusal(source, what, "finite float32 numbers", f"{remedy}.")
     rounded = x.is_floating_point()
     if x.dtype in (torch.uint32, torch.uint64):

@@ -11,6 +11,8 @@ os.environ.setdefault(
     "OMP_NUM_THREADS", "1"
 )  # tensors are small: threads that wait for each other cost more than they save
 
+os.environ.pop("MPLBACKEND", None)  # or notebooks would show no figures
+
 import generate  # noqa: E402
 from generate.examples import examples  # noqa: E402
 from generate.papers import linked  # noqa: E402

@@ -9,7 +9,8 @@ import pytest
 
 api = pytest.importorskip("playwright.sync_api", reason="no browser driver: pip install playwright")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-BUILT = Path(__file__).parents[1] / "docs" / "_build" / "html"
+DOCS = Path(__file__).parents[1] / "docs"
+BUILT = DOCS / "_build" / "html"
 PAGES = sorted(
     str(page.relative_to(BUILT)) for page in BUILT.rglob("*.html") if not {"_modules", "plane"} & set(page.parts)
 )
@@ -50,6 +51,14 @@ def test_nothing_on_any_page_is_cut(browser: Any, width: int) -> None:
         found[name] = page.evaluate(CUT) + ([f"the page scrolls sideways by {across}"] if across > 1 else [])
     page.close()
     assert {name: cut for name, cut in found.items() if cut} == {}
+
+
+@pytest.mark.parametrize("source", sorted((DOCS / "notebooks").glob("*.py")), ids=lambda source: source.stem)
+def test_a_notebook_shows_a_picture_below_each_cell_that_asks_for_one(source: Path) -> None:
+    cells = [cell.strip() for cell in source.read_text().split("\n# %%\n")[1:]]
+    code = [cell.partition("\n# %% [markdown]")[0].strip().splitlines()[-1] for cell in cells]
+    asked = sum(line.startswith(("plt.show(", "Image.open(", "show(")) for line in code)
+    assert (BUILT / "notebooks" / f"{source.stem}.html").read_text().count("<img ") == asked
 
 
 def test_a_line_that_is_cut_is_noticed(browser: Any) -> None:

@@ -1,7 +1,6 @@
 """The gallery: runs the cells of docs/gallery.py, each in the names of its setup alone, and shows picture, caption and the lines run."""
 
 import hashlib
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -57,10 +56,10 @@ def cells() -> list[Cell]:
 
 def run(cell: Cell, out: Path) -> None:
     """Execute a cell, which leaves its picture at ``out``, or else in pyplot's current figure."""
-    os.environ.setdefault("MPLBACKEND", "Agg")
     import matplotlib as mpl
     import matplotlib.pyplot as plt
 
+    mpl.use("agg")  # not by MPLBACKEND, which the kernels of notebooks would inherit: then they show no figures
     with mpl.rc_context():
         names: dict[str, Any] = {"out": out}
         exec(compile(setup(), "gallery.py", "exec"), names)  # noqa: S102 the page's own lines

@@ -12,7 +12,7 @@ from scorefield._checks import require_fit
 from scorefield._noise import seeded
 from scorefield._tensors import recording
 from scorefield.likelihood.cells import BYTES
-from scorefield.likelihood.neighbours import WHITE, at
+from scorefield.likelihood.neighbours import at
 
 _REACH = 4  # pixels to each side that the network sees
 SLANT = _REACH + 1  # no pixel that it asks is in a row above and as many columns on for each
@@ -20,14 +20,25 @@ _NEAR = [(i, j) for i in range(-_REACH, _REACH + 1) for j in range(-_REACH, _REA
 _AROUND = torch.tensor(_NEAR)
 _BEFORE = torch.tensor([(i, j) for i, j in _NEAR if (i, j) < (0, 0)])
 _KNOWN = torch.tensor([_NEAR.index((i, j)) for i, j in _BEFORE.tolist()])
-_FEATURES = len(_AROUND) + 4 * len(_BEFORE)
+_CLOSE = [k for k, (i, j) in enumerate(_BEFORE.tolist()) if max(-i, abs(j)) <= _REACH // 2]
+_EMBEDDED = 16
+_FEATURES = len(_AROUND) + 2 * len(_BEFORE) + _EMBEDDED * len(_CLOSE)
 _CENTRE = _NEAR.index((0, 0))
 _FINE, _STEEP = 16, 8  # differences from the denoised image are small
 
 _RATE = 3e-3
 
 Logits = Float[Tensor, "*n 256"]
-Examples = tuple[Float[Tensor, "n f"], Logits, Int64[Tensor, " n"]]
+
+
+class Seen(NamedTuple):
+    """What the network sees of pixels: the image denoised around them, in parts of white, and the bytes before them that are near."""
+
+    around: Float[Tensor, "*n 81"]
+    known: Int64[Tensor, "*n 40"]
+
+
+Examples = tuple[Seen, Logits, Int64[Tensor, " n"]]
 """What is seen of pixels, how probable each byte is by counts, in logarithms, and which byte it is."""
 
 
@@ -43,8 +54,9 @@ class Pixels(NamedTuple):
 class ByteNetwork(nn.Module):
     """Logits of every byte, added to log P(byte | D, bytes before).
 
-    It sees the denoised image within four pixels, and of the bytes before among these the value, how far it lies from the denoised one,
-    and whether it is 0 or white. What it says of neighbouring bytes alike is the exponent of a Gaussian around the denoised value.
+    It sees the denoised image within four pixels, and of the bytes before among these the value and how far it lies from the denoised
+    one; those within two pixels also by a learned embedding of the 256 values, since scans saturate: after 253 other bytes come than
+    after 254. What it says of neighbouring bytes alike is the exponent of a Gaussian around the denoised value.
 
     Args:
         width: of its hidden layers, five.
@@ -52,6 +64,7 @@ class ByteNetwork(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
+        self.embedding = nn.Embedding(BYTES, _EMBEDDED)
         self.first = nn.Sequential(nn.Linear(_FEATURES, width), nn.SiLU())
         self.blocks = nn.ModuleList(
             nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.SiLU(), _zeroed(width, width))
@@ -60,14 +73,17 @@ class ByteNetwork(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.last, self.bell = _zeroed(width, BYTES), _zeroed(width, 2)
 
-    def forward(self, features: Float[Tensor, "*n f"]) -> Logits:
-        """Return the logits of pixels, from what `seen` returns."""
-        h = self.first(features)
+    def forward(self, seen: Seen) -> Logits:
+        """Return the logits of pixels."""
+        around, known = seen
+        value = known.float() / (BYTES - 1)
+        residual = _STEEP * (value - around[..., _KNOWN])
+        h = self.first(torch.cat([around, value, residual, self.embedding(known[..., _CLOSE]).flatten(-2)], -1))
         for block in self.blocks:
             h = h + block(h)
         h = self.norm(h)
         shift, width = self.bell(h).split(1, -1)
-        away = _FINE * (torch.arange(BYTES) / (BYTES - 1) - features[..., _CENTRE, None])
+        away = _FINE * (torch.arange(BYTES) / (BYTES - 1) - around[..., _CENTRE, None])
         return self.last(h) + shift * away - F.softplus(width - 3) * away**2 / 4
 
 
@@ -79,14 +95,10 @@ def _zeroed(before: int, after: int) -> nn.Linear:
     return layer
 
 
-def seen(pixels: Pixels) -> Float[Tensor, "b c p f"]:
+def seen(pixels: Pixels) -> Seen:
     """Return what the network sees of pixels."""
     bytes_, denoised, i, j = pixels
-    around = at(denoised, i, j, _AROUND).float() / (BYTES - 1)
-    known = at(bytes_, i, j, _BEFORE)
-    value = known.float() / (BYTES - 1)
-    residual = _STEEP * (value - around[..., _KNOWN])
-    return torch.cat([around, value, residual, (known == 0).float(), (known >= WHITE).float()], -1)
+    return Seen(at(denoised, i, j, _AROUND).float() / (BYTES - 1), at(bytes_, i, j, _BEFORE))
 
 
 def learned(width: int, draw: Callable[[int], Examples], steps: int, seed: int) -> ByteNetwork:
@@ -97,8 +109,8 @@ def learned(width: int, draw: Callable[[int], Examples], steps: int, seed: int) 
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, total_steps=steps + 1, pct_start=0.1)
     with recording():
         for step in range(steps):
-            features, log_p, byte = draw(step)
-            loss = F.cross_entropy(log_p + network(features), byte, reduction="sum") / max(1, len(byte))
+            what, log_p, byte = draw(step)
+            loss = F.cross_entropy(log_p + network(what), byte, reduction="sum") / max(1, len(byte))
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

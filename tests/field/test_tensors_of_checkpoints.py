@@ -83,6 +83,8 @@ def decoder() -> ByteDecoder:
 @faults
 def test_a_decoder_of_bytes_is_not_made_of_it(decoder: ByteDecoder, fault: Callable[[Weights, str], None]) -> None:
     for name in decoder.tensors:
+        if fault is lose and name == "network.embedding.weight":
+            continue  # a network of the former kind: left out with a warning
         spoilt = decoder.tensors
         fault(spoilt, name)
         with pytest.raises(CheckpointError, match=rf"({name.removeprefix('network.')}|first).*{FAULTS[fault]}"):

@@ -269,6 +269,12 @@ MUTANTS = [
     ),
     Mutant("bits: a network that sees what comes", "likelihood/byte_network.py", "(i, j) < (0, 0)", "(i, j) <= (0, 0)"),
     Mutant(
+        "bits: a network to which 253 is nearly 254",
+        "likelihood/byte_network.py",
+        "known[..., _CLOSE])",
+        "0 * known[..., _CLOSE])",
+    ),
+    Mutant(
         "bits: samples finished without noise",
         "likelihood/decoder.py",
         "y[part], t, noise.normal())",

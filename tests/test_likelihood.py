@@ -328,6 +328,27 @@ def test_a_network_learns_what_counts_cannot_say():
         assert ByteDecoder.stored(decoder.model, former).network is None
 
 
+def odd(count: int, seed: int) -> torch.Tensor:
+    """Return pairs of bytes, the first even or odd at random, the second dark or bright accordingly."""
+    first = torch.randint(100, 116, (count, 1, 1, 1), generator=torch.Generator().manual_seed(seed))
+    return torch.cat([first, 60 + 130 * (first % 2)], -1).to(torch.uint8)
+
+
+def test_a_network_knows_which_byte_is_near_not_only_how_bright():
+    """As scans want it, where after 253 other bytes come than after 254."""
+    model = Exact(Gaussian(torch.full((1, 1, 2), 0.5), 0.3**2), VE(0.001, 10.0))
+    counted = ByteDecoder(model, odd(2000, seed=0), ratio=1.0)
+    z, _ = counted.noised(odd(200, seed=1), seed=2)
+    u = torch.rand(z.shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+
+    def right(decoder: ByteDecoder) -> float:
+        first, second = decoder.draw(z, u).long().unbind(-1)
+        return ((second > 125) == first % 2).double().mean().item()
+
+    assert right(counted) < 0.75
+    assert right(counted.with_network(odd(2000, seed=0), steps=250, width=32)) > 0.9
+
+
 def test_no_byte_is_told_by_one_decoded_later():
     """What the images of all last bytes have together is the probability of the others, which noise on the last pixel cannot change."""
     decoder = striped()

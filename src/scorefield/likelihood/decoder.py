@@ -156,7 +156,7 @@ class ByteDecoder:
     def with_network(self, images: UInt8[Tensor, "n *d"], *, steps: int, width: int = 256, seed: int = 0) -> Self:
         """Return the decoder with a network that corrects the counts, trained to make images most probable given their noised versions.
 
-        What is counted leaves unsaid most of what nearby bytes say of each other: 13 % of the bits of digits (results/mnist).
+        What is counted leaves unsaid much of what nearby bytes say of each other: 13 % of the bits of digits (results/mnist).
 
         Args:
             images: to learn from, training images; all there are.

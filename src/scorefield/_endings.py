@@ -14,13 +14,15 @@ from scorefield.errors import ConfigError
 from scorefield.grids import Grid
 from scorefield.interop.diffusers_latent import LatentDecoder
 from scorefield.likelihood import ByteDecoder
+from scorefield.likelihood.decoder import Finish
 from scorefield.models import Labels
 from scorefield.networks.precision import Precision
 from scorefield.samplers import AdaptiveODE, AdaptiveSDE
 from scorefield.sampling import Sampler, Samples, Transition
 
-Decode = Literal["draw", "mode", "none"]
-"""How samples of 8-bit data end: bytes drawn, the most probable bytes, or the real numbers that the sampler arrived at."""
+Decode = Literal["draw", "counts", "mode", "none"]
+"""How samples of 8-bit data end: bytes drawn, bytes drawn by counts alone where the decoder also has a network, the most probable bytes, or
+the real numbers that the sampler arrived at."""
 
 
 class Steering(TypedDict, total=False):
@@ -78,9 +80,7 @@ def in_pixels(made: Samples, decoder: LatentDecoder, batch_size: int) -> Samples
     return replace(made, x=images(made.x), trajectory=frames)
 
 
-def in_bytes(
-    made: Samples, decoder: ByteDecoder, how: Literal["draw", "mode"], *, stream: str, rows: Sequence[int]
-) -> Samples:
+def in_bytes(made: Samples, decoder: ByteDecoder, how: Finish, *, stream: str, rows: Sequence[int]) -> Samples:
     """Return samples as bytes, by one evaluation more (`scorefield.likelihood.ByteDecoder.finish`), in the data's units."""
     low, high = decoder.model.ends
     bytes_ = decoder.finish(made.x, how, stream=stream, rows=rows)

@@ -176,8 +176,9 @@ class LoadedModel(Generic[Model]):
             evaluations: the most to spend on a sample; sampler and grid are then those of `within`.
             precision: of the networks; "auto" is bfloat16 where the device is faster in it, except under adaptive solvers, whose error
                 estimate rounding would disturb.
-            decode: how samples of 8-bit data end: "draw" and "mode" as bytes, by one evaluation more (`ByteDecoder.finish`), at values
-                low + (high − low) byte/255 between the ends of the model; "none" as the sampler ends; "draw" by default with a decoder.
+            decode: how samples of 8-bit data end: "draw", "counts" and "mode" as bytes, by one evaluation more (`ByteDecoder.finish`), at
+                values low + (high − low) byte/255 between the ends of the model; "none" as the sampler ends; "draw" by default with a
+                decoder.
             batch_size: samples drawn at a time.
             frames: states to keep along the way.
             rows: which of the n samples to draw; all when absent.

@@ -235,7 +235,7 @@ REFUSED = {
     "names for labels": (lambda: sf.fit(model(), (ROWS, list("abca")), sf.DSM(), steps=1), "found labels of type <U1"),
     "a deviation in words": (lambda: sf.Denoiser(sf.MLP(2), sf.EDM(), sigma_data="1"), "sigma_data must be a finite number"),
     "two deviations": (lambda: sf.Denoiser(sf.MLP(2), sf.EDM(), sigma_data=[1, 2]), "sigma_data must be a finite number"),
-    "another way to end": (lambda: sf.load_model("digits").sample(1, decode="mean"), "one of draw, mode, none"),
+    "another way to end": (lambda: sf.load_model("digits").sample(1, decode="mean"), "one of draw, counts, mode, none"),
     "a device of none": (lambda: sf.load_model("digits", "gpu"), "expected auto, cpu, cuda, cuda:N or mps"),
     "a device that is not here": (lambda: sf.load_model("digits", "cuda:99"), "device 'cuda:99' was asked for"),
     "one that is an object": (lambda: sf.load_model("digits", torch.device("cuda", 99)), "device 'cuda:99' was asked for"),

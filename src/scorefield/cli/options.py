@@ -165,9 +165,10 @@ def sampling(parser: Command, n: int) -> None:
     )
     parser.option(
         "--decode HOW",
-        "how samples of 8-bit images become bytes: draw them from the model's probabilities, take the most probable (mode), or leave "
-        "values as they are (none); draw by default where the model keeps a decoder",
-        choices=("draw", "mode", "none"),
+        "how samples of 8-bit images become bytes: draw them from the model's probabilities, do so without the decoder's network, four "
+        "times as fast (counts), take the most probable (mode), or leave values as they are (none); draw by default where the model keeps "
+        "a decoder",
+        choices=("draw", "counts", "mode", "none"),
     )
 
 

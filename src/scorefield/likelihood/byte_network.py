@@ -75,8 +75,9 @@ class ByteNetwork(nn.Module):
 
     def forward(self, seen: Seen) -> Logits:
         """Return the logits of pixels."""
-        around, known = seen
-        value = known.float() / (BYTES - 1)
+        known = seen.known
+        around = seen.around.to(self.norm.weight.dtype)
+        value = known.to(around.dtype) / (BYTES - 1)
         residual = _STEEP * (value - around[..., _KNOWN])
         h = self.first(torch.cat([around, value, residual, self.embedding(known[..., _CLOSE]).flatten(-2)], -1))
         for block in self.blocks:

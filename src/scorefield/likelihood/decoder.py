@@ -15,7 +15,7 @@ Sampling pixel by pixel from the same probabilities makes bytes of a sample that
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from copy import copy
+from copy import copy, deepcopy
 from typing import Literal, Self
 
 import torch
@@ -52,6 +52,7 @@ _NETWORK = "network."
 _COUNTED = {"table": torch.empty(BYTES, BYTES), "trust": torch.empty(len(BEFORE), CONTEXTS), "ratio": torch.empty(())}
 
 Places = Int64[Tensor, " p"]
+Finish = Literal["draw", "counts", "mode"]
 Choose = Callable[[Places, Places, Float64[Tensor, "b c p 256"]], Int64[Tensor, "b c p"]]
 """Bytes of the pixels in rows and columns, from how probable each byte is there."""
 
@@ -199,16 +200,16 @@ class ByteDecoder:
         return torch.cat(found)
 
     def finish(
-        self, x: Float[Tensor, "b *d"], how: Literal["draw", "mode"] = "draw", *, stream: str, rows: Sequence[int]
+        self, x: Float[Tensor, "b *d"], how: Finish = "draw", *, stream: str, rows: Sequence[int]
     ) -> UInt8[Tensor, "b *d"]:
         """Return the bytes of samples that ended between bytes: z = αx + σε, then a draw from P(bytes | z).
 
         A step of Gibbs sampling between images and their noised versions: it leaves the distribution of the data as it is, and forgets
-        what in a sample was finer than the noise. Bytes are drawn by counts, with and without a network: a seed gives the same image.
+        what in a sample was finer than the noise.
 
         Args:
             x: samples, in the data's units.
-            how: "draw" samples every byte given those before it, "mode" takes the most probable one.
+            how: "draw" samples every byte given those before it, "counts" does so without the network, "mode" takes the most probable one.
             stream: names the noise.
             rows: the seed of each sample; a sample's bytes depend on its own seed alone.
 
@@ -216,15 +217,15 @@ class ByteDecoder:
         """
         t = torch.tensor(self.t, dtype=torch.float64)
         y = self.model.standardise(x)
+        decoder = self.counted if how == "counts" else self
         found = []
         for part in torch.arange(len(x)).split(_AT_ONCE):
             noise = Noise(
                 [rows[k] for k in part.tolist()], tuple(x.shape[1:]), stream=f"bytes {stream}", device=x.device
             )
             z = self.model.process.perturb(y[part], t, noise.normal())
-            found.append(
-                self.counted.draw(z, torch.special.ndtr(noise.normal().cpu().double()) if how == "draw" else None)
-            )
+            u = None if how == "mode" else torch.special.ndtr(noise.normal().cpu().double())
+            found.append(decoder.draw(z, u))
         return torch.cat(found)
 
     def draw(self, z: State, u: Float64[Tensor, "b *d"] | None = None) -> UInt8[Tensor, "b *d"]:
@@ -233,6 +234,9 @@ class ByteDecoder:
         With u uniform on [0, 1) images are drawn from P(bytes | z), whose logarithm `log_prob` returns, but for bytes that were never
         seen behind a denoised value: a code must be able to tell them, a picture need not show them.
         """
+        # In float64: what rounding makes of a logit depends on how many others are computed, and one byte changes all after it.
+        exact = copy(self)
+        exact.network = deepcopy(self.network).double() if self.network is not None else None
         level = None if u is None else as_planes(u)
 
         def choose(i: Places, j: Places, likely: Float64[Tensor, "b c p 256"]) -> Int64[Tensor, "b c p"]:
@@ -242,7 +246,7 @@ class ByteDecoder:
             chosen = torch.searchsorted(total, level[..., i, j].unsqueeze(-1) * total[..., -1:], right=True)
             return chosen.squeeze(-1).clamp(max=BYTES - 1)
 
-        return self.in_order(z, choose, self._seen(), slant=SLANT if self.network is None else byte_network.SLANT)
+        return exact.in_order(z, choose, self._seen(), slant=SLANT if self.network is None else byte_network.SLANT)
 
     def in_order(
         self, z: State, choose: Choose, table: Float64[Tensor, "256 256"], *, slant: int | None = None

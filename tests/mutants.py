@@ -72,6 +72,7 @@ GUARDS = {
     "../scorefield_claims/store.py": ["../claims/test_store.py"],
     "config": ["../config"],
     "data/arrays.py": ["../data/test_arrays.py"],
+    "data/array_files.py": ["../data/test_arrays.py"],
     "data/batches.py": ["../data/test_batches.py"],
     "data/cifar.py": ["../data/test_cifar.py"],
     "data/dataset.py": ["../data/test_dataset.py"],

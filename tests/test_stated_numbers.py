@@ -12,7 +12,7 @@ import yaml
 from scorefield.app.guard import LIMIT
 from scorefield.app.jobs import Jobs
 from scorefield.cli.quickstart import _farewell
-from scorefield.data.arrays import _MAPPED
+from scorefield.data.array_files import _MAPPED
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *(page for page in (ROOT / "docs").rglob("*.md") if "_generated" not in page.parts)]

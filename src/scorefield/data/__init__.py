@@ -1,6 +1,6 @@
 """Data: published sets, one's own files and folders, and batches of them that are functions of (seed, step)."""
 
-from scorefield.data.arrays import from_array_file, read_array
+from scorefield.data.array_files import from_array_file, read_array
 from scorefield.data.batches import Batch, Batches, DensityBatches, Samplable
 from scorefield.data.cifar import CIFAR10_CLASSES, cifar10
 from scorefield.data.dataset import Dataset, dequantize, keep_share, quantize

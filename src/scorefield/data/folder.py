@@ -22,7 +22,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from scorefield.data._files import refusal, regular_file
-from scorefield.data.arrays import ARRAYS, Channels, from_array_file
+from scorefield.data.array_files import ARRAYS, from_array_file
+from scorefield.data.arrays import Channels
 from scorefield.data.dataset import Dataset
 from scorefield.data.tables import TABLE_SUFFIXES, from_table_file
 from scorefield.errors import ConfigError, DataError

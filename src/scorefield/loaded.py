@@ -176,9 +176,8 @@ class LoadedModel(Generic[Model]):
             evaluations: the most to spend on a sample; sampler and grid are then those of `within`.
             precision: of the networks; "auto" is bfloat16 where the device is faster in it, except under adaptive solvers, whose error
                 estimate rounding would disturb.
-            decode: how samples of 8-bit data end: "draw", "counts" and "mode" as bytes, by one evaluation more (`ByteDecoder.finish`), at
-                values low + (high − low) byte/255 between the ends of the model; "none" as the sampler ends; "draw" by default with a
-                decoder.
+            decode: how samples of 8-bit data end: "draw" (by default with a decoder), "counts" and "mode" as bytes, by one evaluation more
+                (`ByteDecoder.finish`), at values low + (high − low) byte/255 between the ends of the model; "none" as the sampler ends.
             batch_size: samples drawn at a time.
             frames: states to keep along the way.
             rows: which of the n samples to draw; all when absent.
@@ -247,7 +246,7 @@ class LoadedModel(Generic[Model]):
         on_measure: Callable[[str], object] | None = None,
         **drawing: Unpack[Drawing],
     ) -> dict[str, Any]:
-        """Measure samples against held-out data, and training data in the same way for comparison.
+        """Measure samples against held-out data, and training data in the same way (`scorefield.evaluation.evaluate_samples`).
 
         Args:
             x: samples, in the data's units; n are drawn when absent, as ``drawing`` says (see `sample`).
@@ -259,14 +258,10 @@ class LoadedModel(Generic[Model]):
             test: where examples are that data of your own are tested with; those of the configuration when absent.
             on_measure: called with the name of every measure when it is done.
             drawing: settings of `sample`.
-
-        Returns: what `scorefield.evaluation.evaluate_samples` does.
         """
         x = None if x is None else reals(x, "x").detach().cpu().float()
         if x is not None and x.shape[1:] != self.drawn:
-            raise ConfigError(
-                f"x must be samples of shape (n, {', '.join(map(str, self.drawn))}); received {tuple(x.shape)}"
-            )
+            raise ConfigError(f"x must be samples, each of shape {self.drawn}; received {tuple(x.shape)}")
         n = whole(n if x is None else len(x), "the number of samples", LEAST)
         data = real_data(self.config.data.at(data_dir, test), self.drawn, n, classes=classes, seed=seed, least=LEAST)
         if x is None:
@@ -290,10 +285,8 @@ class LoadedModel(Generic[Model]):
         if knows is not None and max(asked) >= knows:
             raise ConfigError(f"{self.source} knows the classes 0 to {knows - 1}; received {max(asked)}")
         if self.seen is not None and (unseen := asked - set(self.seen)):
-            told = (
-                f"{self.source} saw no example of class {min(unseen)} in training, and does not know what it looks like"
-            )
-            warnings.warn(told, stacklevel=2)
+            what = f"no example of class {min(unseen)} in training, and does not know what it looks like"
+            warnings.warn(f"{self.source} saw {what}", stacklevel=2)
         return rows
 
 

@@ -277,14 +277,13 @@ class Run:
         )
         if not self.first:
             return
+        self.drawing = True
         try:
-            self.drawing = True
-            try:
-                self._draw(ema, guide)
-            finally:
-                self.drawing = False
+            self._draw(ema, guide)
         except Exception as error:
             self.warn(f"step {self.state.step}: the picture could not be drawn ({type(error).__name__}: {error})")
+        finally:
+            self.drawing = False
 
     def _log(self, record: StepRecord) -> None:
         try:

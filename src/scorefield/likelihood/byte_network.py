@@ -73,10 +73,10 @@ class ByteNetwork(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.last, self.bell = _zeroed(width, BYTES), _zeroed(width, 2)
 
-    def forward(self, seen: Seen) -> Logits:
+    def forward(self, near: Seen) -> Logits:
         """Return the logits of pixels."""
-        known = seen.known
-        around = seen.around.to(self.norm.weight.dtype)
+        known = near.known
+        around = near.around.to(self.norm.weight.dtype)
         value = known.to(around.dtype) / (BYTES - 1)
         residual = _STEEP * (value - around[..., _KNOWN])
         h = self.first(torch.cat([around, value, residual, self.embedding(known[..., _CLOSE]).flatten(-2)], -1))

@@ -324,10 +324,18 @@ def test_a_network_learns_what_counts_cannot_say():
     assert torch.equal(decoder.finish(x[7:9], stream="test", rows=range(7, 9)), drawn[7:9])
     assert torch.equal(*(each.finish(x, "counts", stream="test", rows=range(200)) for each in (decoder, counted)))
     again = ByteDecoder.stored(decoder.model, decoder.tensors)
-    assert torch.allclose(again.log_prob(images, z), decoder.log_prob(images, z), rtol=1e-6, atol=0)
-    former = {name: tensor for name, tensor in decoder.tensors.items() if "embedding" not in name}
+    for ours, theirs in ((again, decoder), (again.counted, counted)):
+        assert torch.allclose(ours.log_prob(images, z), theirs.log_prob(images, z), rtol=1e-6, atol=0)
+    former = {name: tensor for name, tensor in decoder.tensors.items() if name != "network.table"}
     with pytest.warns(UserWarning, match="of a former kind"):
         assert ByteDecoder.stored(decoder.model, former).network is None
+
+
+def test_a_network_decodes_from_more_noise_than_counts():
+    model = Exact(Gaussian(torch.full((1, 4, 4), 0.5), 0.3**2), VE(0.001, 10.0))
+    decoder = ByteDecoder(model, parities(100, seed=0)).with_network(parities(100, seed=0), steps=1, width=8)
+    for each in (decoder, ByteDecoder.stored(model, decoder.tensors)):
+        assert (each.ratio, each.counted.ratio) == (0.12, 0.03)
 
 
 def odd(count: int, seed: int) -> torch.Tensor:

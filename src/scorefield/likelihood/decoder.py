@@ -35,6 +35,7 @@ from scorefield.likelihood.neighbours import (
     MARGIN,
     SLANT,
     as_planes,
+    everywhere,
     framed,
     neighbours,
     waves,
@@ -48,7 +49,8 @@ _LEARNT = 500  # images that say how far neighbours are trusted
 _AT_ONCE = 250
 _TOGETHER = 16  # images whose bytes' probabilities are in memory together, 256 of each pixel
 _BATCH, _KNOWN = 16, 0.999
-_NETWORK = "network."
+_COUNTS = 5000  # images that the network's decoder counts in
+_NETWORK, _NETWORK_RATIO = "network.", 0.12
 _COUNTED = {"table": torch.empty(BYTES, BYTES), "trust": torch.empty(len(BEFORE), CONTEXTS), "ratio": torch.empty(())}
 
 Places = Int64[Tensor, " p"]
@@ -95,6 +97,8 @@ class ByteDecoder:
         learnt = torch.cat(first)
         self.trust = learned_trust(images[: len(learnt)].long().cpu(), learnt, self.table)
         self.network: ByteNetwork | None = None
+        self.counted = self
+        """The decoder without a network; this one where it has none."""
 
     @classmethod
     def stored(cls, model: ScoreModel, tensors: Mapping[str, Tensor]) -> Self:
@@ -103,26 +107,38 @@ class ByteDecoder:
         Raises:
             CheckpointError: tensors that are not a decoder's.
         """
-        weights = {name.removeprefix(_NETWORK): tensor for name, tensor in tensors.items() if name.startswith(_NETWORK)}
-        counted = {name: tensor for name, tensor in tensors.items() if not name.startswith(_NETWORK)}
-        require_fit(_COUNTED, counted, "the decoder of bytes")
+        learnt = {name.removeprefix(_NETWORK): tensor for name, tensor in tensors.items() if name.startswith(_NETWORK)}
+        counted = cls._stored(
+            model, {name: tensor for name, tensor in tensors.items() if not name.startswith(_NETWORK)}
+        )
+        if "table" not in learnt:
+            if learnt:
+                what = "the decoder's network is of a former kind and is left out: bytes are decoded by counts"
+                warnings.warn(what, stacklevel=2)
+            return counted
+        decoder = cls._stored(model, {name: learnt.pop(name) for name in _COUNTED if name in learnt})
+        decoder.network, decoder.counted = restored(learnt), counted
+        return decoder
+
+    @classmethod
+    def _stored(cls, model: ScoreModel, tensors: Mapping[str, Tensor]) -> Self:
+        """Return the decoder of what was counted."""
+        require_fit(_COUNTED, tensors, "the decoder of bytes")
         decoder = cls.__new__(cls)
         decoder._place(model, tensors["ratio"].item())
         decoder.table, decoder.trust = tensors["table"].double(), tensors["trust"].double()
-        decoder.network = restored(weights) if "embedding.weight" in weights else None
-        if weights and decoder.network is None:
-            warnings.warn(
-                "the decoder's network is of a former kind and is left out: bytes are decoded by counts", stacklevel=2
-            )
+        decoder.network, decoder.counted = None, decoder
         return decoder
 
     @property
     def tensors(self) -> dict[str, Tensor]:
         """What has been learnt, to be stored beside the weights of the model."""
         ratio = torch.tensor(self.ratio, dtype=torch.float64)
-        weights = {} if self.network is None else self.network.state_dict()
-        known = {"table": self.table.float(), "trust": self.trust.float(), "ratio": ratio}
-        return known | {_NETWORK + name: tensor for name, tensor in weights.items()}
+        own = {"table": self.table.float(), "trust": self.trust.float(), "ratio": ratio}
+        if self.network is None:
+            return own
+        learnt = own | self.network.state_dict()
+        return self.counted.tensors | {_NETWORK + name: tensor for name, tensor in learnt.items()}
 
     def _place(self, model: ScoreModel, ratio: float | None) -> None:
         """Take a model, and the noise level at which to decode."""
@@ -147,21 +163,18 @@ class ByteDecoder:
         )
         return self.model.process.perturb(y, t, noise), log_q
 
-    @property
-    def counted(self) -> Self:
-        """This decoder without its network."""
-        counted = copy(self)
-        counted.network = None
-        return counted
+    def with_network(
+        self, images: UInt8[Tensor, "n *d"], *, steps: int, ratio: float | None = None, width: int = 256, seed: int = 0
+    ) -> Self:
+        """Return a decoder whose counts a network corrects, trained to make images most probable given their noised versions.
 
-    def with_network(self, images: UInt8[Tensor, "n *d"], *, steps: int, width: int = 256, seed: int = 0) -> Self:
-        """Return the decoder with a network that corrects the counts, trained to make images most probable given their noised versions.
-
-        What is counted leaves unsaid much of what nearby bytes say of each other: 13 % of the bits of digits (results/mnist).
+        What is counted leaves unsaid much of what nearby bytes say of each other. A network knows it, and so decodes from more noise:
+        what is finer than that, the sampler need not have drawn right.
 
         Args:
             images: to learn from, training images; all there are.
             steps: optimiser steps, of 16 images each.
+            ratio: the noise-to-signal ratio at which it decodes; when absent 0.12, or that of this decoder where it is more.
             width: of the network.
             seed: of weights, order and noise.
 
@@ -170,23 +183,23 @@ class ByteDecoder:
         Raises:
             ValueError: images not of bytes.
         """
-        check_bytes(images)
+        ratio = max(_NETWORK_RATIO, self.ratio) if ratio is None else ratio
+        better = type(self)(self.model, images[:_COUNTS], ratio=ratio, seed=seed)
         generator = torch.Generator().manual_seed(derive_seed(seed, "network"))
 
         def examples(step: int) -> Examples:
             x = images[torch.randint(len(images), (_BATCH,), generator=generator)].to(home(self.model))
-            z, _ = self.noised(x, derive_seed(seed, "network", step))
+            z, _ = better.noised(x, derive_seed(seed, "network", step))
             planes = as_planes(x.long().cpu())
-            pixels = Pixels(framed(planes), framed(as_planes(self._denoised(z))), *_every(planes))
-            likely = self._counted(self.table, pixels).flatten(0, 2)
+            pixels = Pixels(framed(planes), framed(as_planes(better._denoised(z))), *everywhere(planes))
+            likely = better._counted(better.table, pixels).flatten(0, 2)
             p = likely / likely.sum(-1, keepdim=True)
             # Most pixels are as good as known: one in eight of these is enough, and the choice does not depend on the byte.
             rows = ((p.amax(-1) < _KNOWN) | (torch.rand(len(p), generator=generator) < 1 / 8)).nonzero().squeeze(1)
             what = Seen(*(part.flatten(0, 2)[rows] for part in seen(pixels)))
             return what, p[rows].log().float(), planes.flatten()[rows]
 
-        better = copy(self)
-        better.network = learned(width, examples, steps, derive_seed(seed, "weights"))
+        better.network, better.counted = learned(width, examples, steps, derive_seed(seed, "weights")), self.counted
         return better
 
     def log_prob(self, images: UInt8[Tensor, "b *d"], z: State) -> Float64[Tensor, " b"]:
@@ -194,7 +207,7 @@ class ByteDecoder:
         found = []
         for part in zip(images.long().cpu().split(_TOGETHER), self._denoised(z).split(_TOGETHER), strict=True):
             bytes_, denoised = map(as_planes, part)
-            likely = self._likely(self.table, Pixels(framed(bytes_), framed(denoised), *_every(bytes_)))
+            likely = self._likely(self.table, Pixels(framed(bytes_), framed(denoised), *everywhere(bytes_)))
             p = likely.gather(-1, bytes_.flatten(2).unsqueeze(-1)).squeeze(-1) / likely.sum(-1)
             found.append(flatten(p.log()).sum(1))
         return torch.cat(found)
@@ -215,9 +228,9 @@ class ByteDecoder:
 
         Cost: one evaluation per sample.
         """
-        t = torch.tensor(self.t, dtype=torch.float64)
-        y = self.model.standardise(x)
         decoder = self.counted if how == "counts" else self
+        t = torch.tensor(decoder.t, dtype=torch.float64)
+        y = self.model.standardise(x)
         found = []
         for part in torch.arange(len(x)).split(_AT_ONCE):
             noise = Noise(
@@ -285,10 +298,3 @@ class ByteDecoder:
         """Return the denoised image, in bytes and parts of one; T is of the byte below."""
         denoised = self.model.restore(self.model.denoise(z, self.t))
         return ((denoised - self.cells.start) / self.cells.width).clamp(0, BYTES - 1).cpu()
-
-
-def _every(planes: Int64[Tensor, "b c h w"]) -> tuple[Places, Places]:
-    """Return the rows and columns of all pixels."""
-    *_, height, width = planes.shape
-    k = torch.arange(height * width)
-    return k // width, k % width

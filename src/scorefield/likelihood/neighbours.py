@@ -38,6 +38,13 @@ def framed(planes: Shaped[Tensor, "b c h w"]) -> Shaped[Tensor, "b c H W"]:
     return F.pad(planes, (MARGIN,) * 4)
 
 
+def everywhere(planes: Shaped[Tensor, "b c h w"]) -> tuple[Int64[Tensor, " p"], Int64[Tensor, " p"]]:
+    """Return the rows and columns of all pixels."""
+    *_, height, width = planes.shape
+    k = torch.arange(height * width)
+    return k // width, k % width
+
+
 def neighbours(padded: Int64[Tensor, "b c h w"], i: Int64[Tensor, " p"], j: Int64[Tensor, " p"]) -> Neighbour:
     """Return the neighbours of pixels in rows i and columns j of an image within its margin, along a last axis."""
     return _seen(*at(padded, i, j, _PLACES).unbind(-2))

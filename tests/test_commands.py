@@ -33,6 +33,7 @@ SMALL = {  # what is appended to a command: of two equal options the last counts
     "race": "-n 2",
     "tune": "-n 100",
 }
+RIVALS = {"--seeds", "--image", "--from-samples", "--decode"}  # beside which there is no -n
 ELSEWHERE = {  # and why
     "make": "a whole environment: the first thing that CI does",
     "jupytext": "the notebooks run as scripts in test_notebooks.py",
@@ -60,7 +61,8 @@ def small(line: str) -> list[str]:
     words = shlex.split(line, comments=True)
     words = words[words.index("scorefield") + 1 :]
     more = SMALL.get(words[0], "")
-    more = re.sub(r" ?-n \d+", "", more) if {"--seeds", "--image"} & set(words) and words[0] != "inpaint" else more
+    if RIVALS & set(words) and words[0] != "inpaint":
+        more = re.sub(r" ?-n \d+", "", more)
     more = more.replace(DRAW, "") if {"mnist-fast", "--evaluations"} & set(words) else more  # which decide the steps
     more += " --particles 2" if "particles" in words else ""
     if words[0] == "train" and not {"--run", "--run-dir"} & set(words):

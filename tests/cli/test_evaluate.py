@@ -111,7 +111,7 @@ def test_a_drawn_sample_is_measured_and_kept(capsys, mnist: list[str], tmp_path:
     for row in drawn["measures"].values():
         for value in row.values():
             assert value["low"] <= value["value"] <= value["high"]
-    again = report(tmp_path / "b", *mnist, "--n", str(N), "--from-samples", str(tmp_path / "a" / "samples.npz"))
+    again = report(tmp_path / "b", *mnist, "--from-samples", str(tmp_path / "a" / "samples.npz"))
     assert again["measures"] == drawn["measures"]
     assert again["classes"] == drawn["classes"]
     assert again["classifier_two_sample"] == drawn["classifier_two_sample"]

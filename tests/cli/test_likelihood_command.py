@@ -96,11 +96,6 @@ def test_one_image_is_found_as_probable_as_by_a_finer_solver(decoded: bool, caps
         assert shown in capsys.readouterr().out
 
 
-def test_one_example_is_not_counted(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["likelihood", "digits", "--image", "3", "-n", "4"]) == 2
-    assert "-n 4" in capsys.readouterr().err
-
-
 def test_one_held_out_example_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["likelihood", "mnist", "-n", "1"]) == 2
     assert "at least 2" in capsys.readouterr().err

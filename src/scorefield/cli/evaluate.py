@@ -34,7 +34,9 @@ def parser() -> ArgumentParser:
         "evaluation.json, grid.png, the samples and, in recognised.png, the samples that those networks recognised most and least easily."
     )
     sampling(parser, n=10_000)
-    parser.option("--from-samples FILE", "measure the samples of a .npz file, such as the command sample writes")
+    parser.option(
+        "--from-samples FILE", "measure the samples of a .npz file, such as the command sample writes", rival=True
+    )
     judge(parser, "that reads the classes of samples; mnist-judge for MNIST, none for other data")
     parser.option(
         "--likelihood N",

@@ -11,15 +11,12 @@ from jsonargparse import ArgumentParser, Namespace
 from scorefield.cli.console import Progress, tell_device, warn
 from scorefield.cli.files import is_picture
 from scorefield.cli.options import EXAMPLE, Whole2, command, data_dir, device, model, report
-from scorefield.errors import ConfigError
 
 if TYPE_CHECKING:
     from scorefield.evaluation import RealData
     from scorefield.loaded import LoadedModel
     from scorefield.models import ScoreModel
     from scorefield.training import Parallel
-
-_N = 100
 
 
 def parser() -> ArgumentParser:
@@ -29,8 +26,8 @@ def parser() -> ArgumentParser:
         "images, by uniform and by Gaussian dequantisation, and nats for other data. Always in float32."
     )
     model(parser)
-    parser.option("-n --n N", f"how many held-out examples; {_N} by default", Whole2)
-    parser.option("--image IMAGE", f"only this example: {EXAMPLE}")
+    parser.option("-n --n N", "how many held-out examples", Whole2, default=100, rival=True)
+    parser.option("--image IMAGE", f"only this example: {EXAMPLE}", rival=True)
     parser.option("--seed", "decides which examples are chosen, and the noise", int, default=0)
     device(parser)
     data_dir(parser, test=True)
@@ -44,10 +41,6 @@ def run(args: Namespace) -> int:
     from scorefield.pretrained import load_model
     from scorefield.training import environment, processes
 
-    if args.image is not None and args.n is not None:
-        raise ConfigError(
-            f"-n {args.n} counts held-out examples, and --image {args.image} is one; leave one of them out"
-        )
     parallel = processes(args.device)
     loaded = load_model(args.model, parallel.device, warn=warn)
     loaded.require_score("its likelihood")
@@ -91,7 +84,7 @@ def _held_out(
     from scorefield.evaluation import real_data, render_likelihood
 
     config = loaded.config.data.at(args.data_dir, args.test)
-    data = real_data(config, loaded.event, args.n or _N, seed=args.seed, least=2)
+    data = real_data(config, loaded.event, args.n, seed=args.seed, least=2)
     tell_device(args.device)
     base = Path(f"likelihood-{loaded.config.name}")
     found = held_out(loaded, data, len(data.reference), args.seed, base, parallel, kept)

@@ -34,12 +34,16 @@ MEASURED = ("pigdm", "dps", "particles")
 class Command(ArgumentParser):
     """The parser of a command."""
 
-    def option(self, named: str, text: str, type: Any = str, **more: Any) -> None:  # noqa: ANN401
-        """Add what is ``named`` as ``--help`` shows it, "-n --n N", or "model RUN" without a dash; ``more`` goes to ``add_argument``."""
+    def option(self, named: str, text: str, type: Any = str, *, rival: bool = False, **more: Any) -> None:  # noqa: ANN401
+        """Add what is ``named`` as ``--help`` shows it, "-n --n N", or "model RUN" without a dash; ``more`` goes to ``add_argument``.
+
+        Of the options that are each other's ``rival``, one may be given.
+        """
         words = named.split(" ")
         names = [word for word in words if word.startswith("-")] or words[:1]
         metavar = {"metavar": " ".join(words[len(names) :])} if len(names) < len(words) else {}
-        self.add_argument(*names, help=text, **({} if "choices" in more else {"type": type}), **metavar, **more)
+        among = (self._mutually_exclusive_groups or [self.add_mutually_exclusive_group()])[0] if rival else self
+        among.add_argument(*names, help=text, **({} if "choices" in more else {"type": type}), **metavar, **more)
 
 
 def command(description: str) -> Command:
@@ -127,9 +131,9 @@ def drawing(parser: Command, n: int) -> None:
         dict[str, Any],
         default={},
     )
-    parser.option("-n --n N", "how many samples", Whole1, default=n)
     parser.option("--seed", "decides the noise: the same seed gives the same samples", int, default=0)
-    parser.option("--seeds 0-63", "one seed per sample: a range or a comma-separated list")
+    parser.option("-n --n N", "how many samples", Whole1, default=n, rival=True)
+    parser.option("--seeds 0-63", "one seed per sample: a range or a comma-separated list", rival=True)
     parser.option("--class 0-9", "the class of every sample, or several that take turns; for models that know classes")
     parser.option(
         "--weight WEIGHT",

@@ -6,7 +6,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from scorefield.cli.console import warn
 from scorefield.cli.files import is_picture, writable
-from scorefield.cli.options import Whole1, command, sampling
+from scorefield.cli.options import Whole1, command, refuse, sampling
 
 
 def parser() -> ArgumentParser:
@@ -30,6 +30,8 @@ def run(args: Namespace) -> int:
     from scorefield.pretrained import load_model
     from scorefield.training import in_turn, processes
 
+    if args.seeds is not None:
+        refuse(args, ("seed",), f"--seeds {args.seeds} names the seed of every sample")
     kinds = (".png", ".pdf", ".svg", ".npz", *TABLE_SUFFIXES, *FILMS)
     if args.out is not None:
         writable(args.out, kinds)

@@ -1,4 +1,4 @@
-"""A disk that takes no more than a hundred bytes of a file."""
+"""A disk that takes no more than a few bytes of a file."""
 
 import resource
 import sys
@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def full_disk() -> Iterator[None]:
-    """Let no file grow beyond a hundred bytes. Modules imported meanwhile are not compiled to files, which Python would leave cut off."""
+def full_disk(size: int = 100) -> Iterator[None]:
+    """Let no file grow beyond so many bytes. Modules imported meanwhile are not compiled to files, which Python would leave cut off."""
     former, compiled = resource.getrlimit(resource.RLIMIT_FSIZE), sys.dont_write_bytecode
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, former[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, former[1]))
     sys.dont_write_bytecode = True
     try:
         yield

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from scorefield.errors import ConfigError, ScorefieldError
+
 FULL = (errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC)
 """What the system says of a disk that takes no more."""
 
@@ -23,6 +25,18 @@ _PREFIX = ".scorefield-unfinished-"
 def remedy(error: OSError) -> str:
     """Return what to do about a disk that takes no more."""
     return _REMEDIES.get(error.errno or 0, "free some space")
+
+
+def unwritten(path: str | os.PathLike[str], error: OSError, other: str = "another") -> ScorefieldError:
+    """Return the error of a file or folder that cannot be written: a `ConfigError`, unless the disk is full or failing."""
+    full = error.errno in FULL
+    kind, advice = (ScorefieldError, f"{remedy(error)}, or choose") if full else (ConfigError, "choose")
+    return kind(f"{shown(path)}: cannot be written: {error.strerror or error}; {advice} {other}")
+
+
+def shown(path: str | os.PathLike[str]) -> Path:
+    """Return the path that what is written becomes, for messages: without the hidden folder it is made in."""
+    return Path(*(part for part in Path(path).parts if not part.startswith(_PREFIX)))
 
 
 @contextmanager

@@ -12,13 +12,15 @@ from torch import Tensor, nn
 
 from foreign_checkpoints import SHARED, SMALL, checkpoint, configuration, pictures, small
 from foreign_pickles import persistent, write
+from full_disk import full_disk
 from scorefield import load_model
 from scorefield.cli import main
 from scorefield.config import RunConfig, merge, validate
-from scorefield.errors import ConfigError
+from scorefield.errors import CheckpointError, ConfigError
 from scorefield.interop.diffusers_out import write_pipeline
 from scorefield.interop.score_sde_config import PUBLISHED, read_score_sde_config, run_of_score_sde
 from scorefield.interop.score_sde_file import require_score_sde
+from scorefield.interop.torch_file import write as write_torch
 from turns import in_turn
 
 GOLDEN = Path(__file__).parents[3] / "shared" / "golden"
@@ -384,6 +386,24 @@ def test_diffusers_draws_from_a_folder_that_we_wrote_as_from_its_own(
         pipe.set_progress_bar_config(disable=True)
         drawn.append(pipe(1, torch.Generator().manual_seed(0), num_inference_steps=3, output_type="np").images)
     np.testing.assert_allclose(drawn[1], drawn[0], atol=1e-5)
+
+
+@diffusers
+def test_a_full_disk_is_a_sentence_and_leaves_no_half_of_a_model(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    theirs, run, out = pipeline(tmp_path / "theirs", "DDPMScheduler"), tmp_path / "run", tmp_path / "out"
+    assert main(["convert", str(theirs), "--from", "diffusers", "--out", str(run)]) == 0
+    capsys.readouterr()
+    with full_disk(20_000):  # enough for all but the weights
+        for layout in ("diffusers", "hub"):
+            refused(
+                capsys, 4, [str(run), "--to", layout, "--out", str(out)], f" {out}: cannot be written: File too large"
+            )
+        refused(capsys, 4, [str(theirs), "--from", "diffusers", "--out", str(out)], f" {out}/checkpoints: cannot write")
+        with pytest.raises(CheckpointError, match=f"{out}: cannot be written: File too large"):
+            write_torch(out, torch.zeros(20_000))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run", "theirs"]
 
 
 @diffusers

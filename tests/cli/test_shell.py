@@ -277,7 +277,7 @@ def test_a_full_output_is_one_line():
     done = subprocess.run(line, shell=True, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
-    assert "No space left" in done.stderr
+    assert "standard output: No space left" in done.stderr
 
 
 def test_a_closed_standard_input_is_no_configuration(capsys, monkeypatch):

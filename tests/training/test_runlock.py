@@ -12,7 +12,8 @@ import pytest
 from checkpoint_faults import child_holds_lock
 
 from forked import children
-from scorefield.errors import ConfigError
+from full_disk import full_disk
+from scorefield.errors import ConfigError, ScorefieldError
 from scorefield.runs.lock import RunLock
 
 
@@ -112,6 +113,9 @@ def test_folder_that_cannot_be_locked_is_a_config_error(tmp_path: Path, monkeypa
         with pytest.raises(ConfigError, match="expected an existing folder"), RunLock(folder):
             pass
     assert not (tmp_path / "elsewhere").exists()
+
+    with full_disk(0), pytest.raises(ScorefieldError, match="written: File too large; allow"), RunLock(tmp_path):
+        pass
 
     def unsupported(*_: object) -> None:
         raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))

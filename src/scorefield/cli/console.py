@@ -120,6 +120,15 @@ def open_streams() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
+def unnamed() -> str:
+    """Return what the system took no more of without naming it: standard output, which takes no line then, or some file."""
+    try:
+        print(flush=True)
+    except OSError:
+        return "standard output"
+    return "a file"
+
+
 def abandon_output() -> None:
     """Write nothing more to standard output, which cannot be written to."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
-from scorefield._replacing import FULL, remedy, replacing
-from scorefield.errors import ConfigError, ScorefieldError
+from scorefield._replacing import replacing, unwritten
+from scorefield.errors import ConfigError
 
 _LONGEST = 255
 
@@ -78,9 +78,7 @@ def written(out: Path) -> Iterator[Path]:
         with replacing(out) as place:
             yield place
     except OSError as error:
-        full = error.errno in FULL
-        kind, advice = (ScorefieldError, f"{remedy(error)}, or choose") if full else (ConfigError, "choose")
-        raise kind(f"{out}: cannot be written: {error.strerror or error}; {advice} another --out") from error
+        raise unwritten(out, error, "another --out") from error
 
 
 def write_text(out: Path, text: str) -> None:

@@ -76,11 +76,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(error, FileNotFoundError) and not _somewhere():
             return _fail("the working folder no longer exists: enter another", 2)
         if isinstance(error, OSError) and error.errno in _FORBIDDEN + FULL:
+            named = error.filename or console.unnamed()
             console.abandon_output()
             code, advice = (
                 (2, "") if error.errno in _FORBIDDEN else (1, f"; {remedy(error)}, and run the command again")
             )
-            return _fail(f"{error.filename or 'a file'}: {error.strerror}{advice}", code)
+            return _fail(f"{named}: {error.strerror}{advice}", code)
         if _out_of_memory(error):
             advice = "use a smaller --batch-size or train.batch_size, or a larger train.accumulate"
             return _fail(f"out of memory; {advice} ({' '.join(str(error).split())[:200]})", 1)

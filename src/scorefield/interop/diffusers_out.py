@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
-from scorefield._replacing import remedy, replacing
+from scorefield._replacing import replacing, unwritten
 from scorefield.errors import CheckpointError
 from scorefield.interop.layouts import require_settings
 
@@ -71,6 +71,6 @@ def write_pipeline(folder: Path, settings: Mapping[str, Mapping[str, Any]], weig
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(json.dumps(values, indent=2), encoding="utf-8")
             stored = {name: value.contiguous() for name, value in weights.items()}
-            save_file(stored, made / "unet" / "diffusion_pytorch_model.safetensors", metadata={"format": "pt"})
+            (made / "unet" / "diffusion_pytorch_model.safetensors").write_bytes(save(stored, {"format": "pt"}))
     except OSError as error:
-        raise CheckpointError(f"{folder}: cannot be written: {error}; {remedy(error)}, or choose another") from error
+        raise CheckpointError(str(unwritten(folder, error))) from error

@@ -1,5 +1,6 @@
 """Torch files as plain data: tensors, numbers and containers come out, nothing in the file is executed."""
 
+import io
 import os
 import pickle
 import re
@@ -10,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from scorefield._replacing import replacing
+from scorefield._replacing import replacing, unwritten
 from scorefield.errors import CheckpointError
 
 
@@ -94,9 +95,11 @@ def write(path: Path, value: object) -> None:
         raise CheckpointError(f"{path}: exists already; remove it or choose another name")
     try:
         with replacing(path) as place:
-            torch.save(value, place)
-    except (OSError, RuntimeError) as error:  # RuntimeError is how torch reports a full disk
-        raise CheckpointError(f"{path}: cannot be written: {_first_line(error)}") from error
+            content = io.BytesIO()
+            torch.save(value, content)  # which of a full disk says where in its source it was, and no more
+            place.write_bytes(content.getbuffer())
+    except OSError as error:
+        raise CheckpointError(str(unwritten(path, error))) from error
 
 
 def _first_line(error: Exception) -> str:

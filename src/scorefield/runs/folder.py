@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from scorefield._replacing import remedy, replacing
+from scorefield._replacing import replacing, unwritten
 from scorefield.config import RunConfig, to_yaml
 from scorefield.errors import ConfigError
 from scorefield.training import StepRecord, environment
@@ -49,6 +49,7 @@ class RunFolder:
 
         Raises:
             ConfigError: it cannot be written to.
+            ScorefieldError: the disk is full or failing.
         """
         try:
             if step == 0:
@@ -57,9 +58,7 @@ class RunFolder:
                 file.write_text(to_yaml(config), encoding="utf-8")
             self.truncate_metrics(step)
         except OSError as error:
-            raise ConfigError(
-                f"{self.path}: cannot be written to: {error}; {remedy(error)}, or choose another"
-            ) from error
+            raise unwritten(self.path, error) from error
 
     def truncate_metrics(self, step: int) -> None:
         """Drop the lines after ``step``: those a killed run wrote after its last checkpoint, and a line cut short."""

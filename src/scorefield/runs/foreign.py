@@ -6,7 +6,7 @@ from typing import Any, Literal, cast
 import torch
 from torch import Tensor
 
-from scorefield._replacing import replacing
+from scorefield._replacing import replacing, unwritten
 from scorefield.config.migrate import named
 from scorefield.errors import ConfigError
 from scorefield.interop import Moments, Weights, write_score_sde, write_weights
@@ -80,7 +80,7 @@ def _write_run(out: Path, brought: Brought) -> None:
             folder.begin(config, torch.device("cpu"), step=0)
             folder.metrics.touch()
     except OSError as error:
-        raise ConfigError(f"{out}: cannot be a run folder: {error.strerror or error}; choose another") from error
+        raise unwritten(out, error) from error
 
 
 def bring_out(loaded: LoadedModel[ScoreModel], out: Path, layout: Out) -> int:

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from scorefield._replacing import FULL, remedy
+from scorefield._replacing import FULL, remedy, shown
 from scorefield.errors import CheckpointError
 from scorefield.training import checkpoint_files as files
 from scorefield.training.checkpoint_files import JSON, MANIFEST, SCHEMA, STATE
@@ -90,7 +90,7 @@ def save(
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=_TEMPORARY, dir=folder) as name:
             temporary = Path(name)
-            _write(temporary / path.name, step, tensors, state)
+            write(temporary / path.name, step, tensors, state)
             _step_aside(path, temporary)
             files.write(temporary / "last", f"{path.name}\n".encode())
             os.rename(temporary / path.name, path)
@@ -163,8 +163,13 @@ def latest(folder: Path, warn: Callable[[str], None]) -> Checkpoint | None:
     return None
 
 
-def _write(path: Path, step: int, groups: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, JSON]) -> None:
-    """Write all files of a checkpoint, synced and read back, the manifest last."""
+def write(path: Path, step: int, groups: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, JSON]) -> None:
+    """Write all files of a checkpoint to a new folder, synced and read back, the manifest last.
+
+    Raises:
+        CheckpointError: the values cannot be stored.
+        OSError: of the system.
+    """
     os.mkdir(path)
     fields = {"schema": SCHEMA, "step": step, "state": dict(state)}
     entries: dict[str, JSON] = {STATE: files.write(path / STATE, files.encode(fields))}
@@ -228,4 +233,4 @@ def _explain(folder: Path, needed: int, error: OSError) -> str:
         place = next(path for path in (folder, *folder.absolute().parents) if path.exists())
         free = f"it needs {needed} bytes, {shutil.disk_usage(place).free} are free"
         what = f"cannot write a checkpoint ({error.strerror}): {free}; {remedy(error)}, or keep fewer checkpoints"
-    return f"{folder}: {what}. Earlier checkpoints are intact"
+    return f"{shown(folder)}: {what}. Earlier checkpoints are intact"

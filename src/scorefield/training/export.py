@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from scorefield._replacing import making
+from scorefield._replacing import making, unwritten
 from scorefield.errors import CheckpointError
 from scorefield.training import checkpoint
 
@@ -28,8 +28,9 @@ def export(source: checkpoint.Checkpoint, folder: Path, finish: Callable[[Path],
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with making(folder.parent) as temporary:
-            written = checkpoint.save(temporary, source.step, weights, source.state)
+            written = temporary / folder.name
+            checkpoint.write(written, source.step, weights, source.state)
             finish(written)
             os.rename(written, folder)
     except OSError as error:
-        raise CheckpointError(f"{folder}: cannot be written: {error.strerror or error}") from error
+        raise CheckpointError(str(unwritten(folder, error))) from error

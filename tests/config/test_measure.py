@@ -13,6 +13,7 @@ from scorefield.config import RunConfig, parse_yaml, to_yaml, validate
 from scorefield.data import Dataset
 from scorefield.units import Units
 
+TINY = ["--fast-dev-run", "--device", "cpu"]
 GENERATOR = torch.Generator().manual_seed(0)
 SCALES = torch.tensor([1e-3, 1e4, 1.0])
 TABLE = Dataset(torch.randn(500, 3, generator=GENERATOR) * SCALES + torch.tensor([0.0, 1e5, 300.0]), None, "table")
@@ -112,14 +113,15 @@ def test_measuring_copies_no_data_set() -> None:
 @pytest.mark.parametrize(
     ("x", "code"),
     [
-        (np.full((50, 3), 2.5), 0),
+        (np.full((50, 3), 2.5), 3),
+        (np.repeat(np.random.default_rng(0).normal(size=(1, 3)), 50, axis=0), 0),
         (1e-5 * np.random.default_rng(0).normal(size=(50, 3)), 0),
-        (np.array([[3.0]]), 0),
+        (np.array([[3.0]]), 3),
         (np.random.default_rng(0).normal(size=(20, 1, 32)), 0),
         (np.random.default_rng(0).normal(size=(20, 1, 4, 4, 4)), 0),
         (np.zeros((5, 8, 8), dtype=np.uint8), 3),
     ],
-    ids=["constant", "faint", "one number", "series", "volumes", "black"],
+    ids=["constant", "one row", "faint", "one number", "series", "volumes", "black"],
 )
 def test_odd_data_are_learned_or_refused_in_a_line(tmp_path: Path, capsys, x: np.ndarray, code: int) -> None:
     np.save(tmp_path / "x.npy", x)
@@ -134,11 +136,12 @@ def test_odd_data_are_learned_or_refused_in_a_line(tmp_path: Path, capsys, x: np
         "8",
     ]
     run, out = tmp_path / "run", tmp_path / "s.npz"
-    assert main(["train", *data, "--run", str(run), "--fast-dev-run", "--device", "cpu"]) == code
+    assert main(["train", *data, "--run", str(run), *TINY]) == code
     errors = capsys.readouterr().err
     if code:
         assert errors.count("\n") == 1
-        assert "nothing to learn" in errors
+        assert f"every number is {x.flat[0]:g}, so there is nothing to learn; set model.sigma_data" in errors
+        assert main(["train", *data, "--run", str(run), *TINY, "--model.sigma_data", "1"]) == 0
         return
     assert main(["sample", str(run), "-n", "3", "--out", str(out), "--device", "cpu"]) == 0
     assert np.load(out)["x"].shape == (3, *x.shape[1:])

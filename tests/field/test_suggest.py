@@ -105,12 +105,13 @@ def test_what_is_asked_can_be_answered_here(tmp_path: Path, capsys, axes: list[s
 @pytest.mark.parametrize(
     ("x", "said"),
     [
-        (np.full((50, 3), 0.1), "differ"),
-        (np.full((9, 40), 0.1), "differ"),
+        (np.full((50, 3), 0.1), "nothing to learn"),
+        (np.repeat(normal(6)[:1], 50, axis=0), "differ"),
+        (np.repeat(np.linspace(0, 1, 40)[None], 9, axis=0), "differ"),
         (normal(6)[:1], "two"),
         (np.zeros((5, 8, 8), np.uint8), "nothing to learn"),
     ],
-    ids=["constant", "constant, wide", "one example", "black"],
+    ids=["constant", "one row", "one row, wide", "one example", "black"],
 )
 def test_data_without_distances_are_refused_in_a_line(tmp_path: Path, capsys, x: np.ndarray, said: str) -> None:
     np.save(tmp_path / "x.npy", x)

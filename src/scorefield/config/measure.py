@@ -29,7 +29,7 @@ def measured(dataset: Dataset, model: Mapping[str, Any], *, units: bool = True) 
 
     Raises:
         ConfigError: units that are not one number, or one for each of an example's.
-        DataError: numbers that are all the same, in units that are not measured.
+        DataError: numbers that are all the same, and no ``sigma_data``.
     """
     found = dict(model)
     told = [name for name in ("location", "scale", *_OF_DATA) if found.get(name) is not None]
@@ -45,10 +45,11 @@ def measured(dataset: Dataset, model: Mapping[str, Any], *, units: bool = True) 
     open_ = [name for name in _OF_DATA if name in found and found[name] is None]
     if not open_:
         return found
-    mean, std = (0.0, INSIDE) if standard else _moments(dataset, of_model)
-    if std == 0:
+    mean, std = (0.0, INSIDE) if standard and dataset.x.min() < dataset.x.max() else _moments(dataset, of_model)
+    if std == 0 and "sigma_data" in open_:
         raise DataError(
-            f"{dataset.name}: every number is {mean:g}, so there is nothing to learn; set model.sigma_data to train on it all the same"
+            f"{dataset.name}: every number is {dataset.x[0].flatten()[0].item():g}, so there is nothing to learn; set model.sigma_data "
+            "to train on it all the same"
         )
     values = {"mean_data": mean, "sigma_data": std}
     if dataset.x.dtype == torch.uint8:

@@ -113,7 +113,7 @@ def _load(
         raise ConfigError(f"{name}: is a {found}, where a {needed} is needed")
     guide = found.tensors.get("guide")
     weak = None if guide is None else weighted(config, event, guide, str(found.path)).to(device)
-    decoder = read_decoder(found.path) if is_pipeline(found.path) else None
+    decoder = read_decoder(found.path, event[0]) if is_pipeline(found.path) else None
     decoder = None if decoder is None else decoder.to(device)
     kept = found.tensors.get("decoder")
     bytes_ = ByteDecoder.stored(model, kept) if kept is not None and isinstance(model, ScoreModel) else None

@@ -358,6 +358,8 @@ def elsewhere(folder: Path) -> None:
         (lambda f: spoil(f, UNET, _class_name="UNet2DConditionModel"), ConfigError, "found UNet2DConditionModel"),
         (lambda f: spoil(f, UNET, down_block_types=["DownBlock2D"]), ConfigError, "diffusers says"),
         (lambda f: spoil(f, UNET, norm_num_groups=0), ConfigError, "diffusers says"),
+        (lambda f: spoil(f, UNET, sample_size=7), ConfigError, r"takes no images of shape \(1, 7, 7\)"),
+        (lambda f: spoil(f, UNET, freq_shift=None), ConfigError, "takes no images"),
         (lambda f: spoil(f, UNET, block_out_channels=[32, 10**9]), CheckpointError, "has 1000000000"),
         (lambda f: spoil(f, UNET, block_out_channels=[[32], 64]), CheckpointError, r"has \[32\]"),
         (lambda f: spoil(f, UNET, block_out_channels=None), CheckpointError, "has None"),

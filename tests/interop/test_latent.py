@@ -81,6 +81,7 @@ def test_the_command_line_draws_images_and_does_not_convert(tmp_path: Path, caps
     [
         ({"_class_name": "AutoencoderDC"}, ConfigError, "found AutoencoderDC"),
         ({"latent_channels": 4}, CheckpointError, "do not make a VQModel"),
+        ({"scaling_factor": "1"}, CheckpointError, "do not make a VQModel of latents of 3 channels"),
     ],
 )
 def test_what_is_wrong_with_an_autoencoder_is_said(change: Any, error: Any, said: str, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 from scorefield.errors import CheckpointError, ConfigError
 from scorefield.interop.diffusers_files import json_of, weights_of
 from scorefield.interop.diffusers_latent import autoencoder_of
-from scorefield.networks.unet2d import installed
+from scorefield.networks.unet2d import UNet2D, installed
 from scorefield.processes import DDPM
 
 _DISCRETE = (
@@ -74,6 +74,7 @@ def read_pipeline(folder: Path) -> Pipeline:
     settings, event = settings_of_pipeline(folder, unet, scheduler, latent=autoencoder_of(folder) is not None)
     weights = weights_of(folder, "unet")
     _fit(folder, unet, weights)
+    _tried(folder, settings["network"]["architecture"], event)
     return Pipeline(settings, event, {f"net.unet.{key}": value for key, value in weights.items()})
 
 
@@ -89,6 +90,19 @@ def _fit(folder: Path, unet: Mapping[str, Any], weights: Mapping[str, Tensor]) -
         )
     if not isinstance(depth, int) or depth * max(1, len(widths)) > len(weights):
         raise CheckpointError(f"{folder}: layers_per_block of its config.json is {depth}; found {len(weights)} tensors")
+
+
+def _tried(folder: Path, architecture: dict[str, Any], event: tuple[int, int, int]) -> None:
+    """Refuse a network that fails at images of its own size: a pass of tensors that have shapes and no numbers takes next to nothing."""
+    try:
+        with torch.device("meta"), torch.no_grad():
+            net = UNet2D(architecture)
+            noise = torch.zeros(1, dtype=torch.long if net.rounded else None)
+            net.unet(torch.empty(1, *event), noise, None if net.classes is None else torch.zeros(1, dtype=torch.long))
+    except Exception as error:  # whatever settings that make no sense lead to
+        raise ConfigError(
+            f"{folder}: the network of its config.json takes no images of shape {event}: {error}"
+        ) from error
 
 
 def settings_of_pipeline(

@@ -64,8 +64,8 @@ def autoencoder_of(folder: Path) -> Path | None:
     return found
 
 
-def read_decoder(folder: Path) -> LatentDecoder | None:
-    """Return the decoder of a pipeline; None if it draws pixels.
+def read_decoder(folder: Path, channels: int) -> LatentDecoder | None:
+    """Return the decoder of a pipeline whose latents have so many channels; None if it draws pixels.
 
     Raises:
         CheckpointError: files are missing, damaged, or of another architecture.
@@ -92,8 +92,10 @@ def read_decoder(folder: Path) -> LatentDecoder | None:
     try:
         autoencoder = kind.from_config(config)
         autoencoder.load_state_dict(weights_of(place, ""))
+        decoder = LatentDecoder(autoencoder.eval())
+        decoder(torch.zeros(1, channels, 2, 2))
     except (TypeError, ValueError, KeyError, RuntimeError) as error:
         raise CheckpointError(
-            f"{place}: weights and config.json do not make a {name}; diffusers says: {error}"
+            f"{place}: weights and config.json do not make a {name} of latents of {channels} channels; diffusers says: {error}"
         ) from error
-    return LatentDecoder(autoencoder.eval())
+    return decoder

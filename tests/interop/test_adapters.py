@@ -157,15 +157,31 @@ class OfOneTime(Denoiser):
     """As azula's Gaussians in closed form: the time is one for all rows."""
 
     def __call__(self, x: Tensor, t: Tensor) -> Any:
-        return super().__call__(x, t.reshape(()))
+        mean = t * torch.zeros(2)
+        return super().__call__(x + mean, t.reshape(()))
 
 
-def test_a_denoiser_of_one_time_is_asked_row_by_row() -> None:
-    x, t = torch.randn(3, 2), torch.tensor([0.2, 0.5, 0.9], dtype=torch.float64)
+@pytest.mark.parametrize("n", [3, 2], ids=["of other rows than columns", "of as many"])  # which fail in other words
+def test_a_denoiser_of_one_time_is_asked_row_by_row(n: int) -> None:
+    x, t = torch.randn(n, 2), torch.tensor([0.2, 0.5, 0.9], dtype=torch.float64)[:n]
     model = from_azula(OfOneTime())
     for at in (t, t[0]):
         torch.testing.assert_close(model.denoise(x, at), from_azula(Denoiser()).denoise(x, at))
     assert log_likelihood(model, x, rtol=1e-3, atol=1e-3).log_prob.isfinite().all()
+
+
+class Failing(Denoiser):
+    """Fails for all rows together, of another reason."""
+
+    def __call__(self, x: Tensor, t: Tensor) -> Any:
+        if len(x) > 1:
+            raise RuntimeError("out of memory")
+        return super().__call__(x, t)
+
+
+def test_a_denoiser_that_fails_is_not_asked_again() -> None:
+    with pytest.raises(RuntimeError, match="out of memory"):
+        from_azula(Failing()).denoise(torch.randn(3, 2), torch.tensor([0.2, 0.5, 0.9]))
 
 
 def test_our_euler_is_azulas_ddim() -> None:

@@ -43,7 +43,7 @@ def test_by_default_numbers_are_written_and_can_be_measured(run, tmp_path, monke
     monkeypatch.chdir(tmp_path)
     assert main(["sample", str(run[0]), "-n", "40", "--device", "cpu"]) == 0
     assert np.load("samples.npz")["x"].shape == (40, *run[1])
-    measured = ["evaluate", str(run[0]), "--from-samples", "samples.npz", "--out", "e", "--device", "cpu", "-n", "40"]
+    measured = ["evaluate", str(run[0]), "--from-samples", "samples.npz", "--out", "e", "--device", "cpu"]
     assert main(measured) == 0, capsys.readouterr().err
     assert not Path("e", "grid.png").exists()
 

@@ -132,6 +132,7 @@ def test_a_wrong_score_makes_a_longer_file() -> None:
     assert longer > right + 8 * SIZE * 0.5 / 8  # half a bit a pixel
 
 
+@pytest.mark.slow
 def test_images_at_once_do_not_begin_from_more_bits_than_one() -> None:
     """The states of 28 images drawn at once would take 28 · 64 bytes and more that stand for nothing."""
     decoder, images = known(VE(0.001, 10.0))

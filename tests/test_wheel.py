@@ -52,6 +52,7 @@ def test_the_wheel_built_twice_is_equal_to_the_byte(tmp_path: Path) -> None:
     assert later.read_bytes() != first.read_bytes()  # the comparison sees a date
 
 
+@pytest.mark.slow
 def test_the_wheel_holds_the_packages_and_the_recipes(tmp_path: Path) -> None:
     wheel = built(tmp_path / "here", 1_600_000_000)
     names = set(zipfile.ZipFile(wheel).namelist())

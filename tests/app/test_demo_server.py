@@ -427,6 +427,7 @@ def own(seed: int) -> np.ndarray:
 
 
 @pytest.mark.promise("F5")
+@pytest.mark.slow
 def test_twenty_at_once_each_get_their_own(app: Served) -> None:
     with ThreadPoolExecutor(20) as people:
         asked = [people.submit(app.answer, "draw", model="digits", n=1, seed=seed, steps=4) for seed in range(20)]

@@ -297,6 +297,7 @@ def test_a_network_is_trained_on_the_spot(page: Any) -> None:
     assert "trained on the first" in page.inner_text("#learned-state")
 
 
+@pytest.mark.slow
 def test_what_is_shown_can_be_taken_away(page: Any, tmp_path: Path) -> None:
     page.click("#from-noise")
     run_to_the_end(page)

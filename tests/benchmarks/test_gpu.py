@@ -19,6 +19,7 @@ def small_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu, "network", network)
 
 
+@pytest.mark.slow
 def test_the_script_runs_and_checks_itself(monkeypatch):
     torch.manual_seed(0)
     monkeypatch.setattr("benchmarks.noise.SIZES", {"few": (4, (2,))})

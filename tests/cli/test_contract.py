@@ -409,6 +409,7 @@ LATER += ("diffusers", "fastapi", "ot", "tensorboard", "torch._dynamo", "torch._
 
 
 @pytest.mark.promise("G2")
+@pytest.mark.slow
 def test_samples_need_torch_pillow_and_no_more(tmp_path: Path):
     command = ["sample", "digits", "-n", "1", "--steps", "2", "--device", "cpu", "--out", str(tmp_path / "x.png")]
     code = (

@@ -144,6 +144,7 @@ def test_fresh_digits_measure_like_data(mnist: list[str], tmp_path: Path) -> Non
 
 
 @pytest.mark.usefixtures("trained_to_tell")
+@pytest.mark.slow
 def test_noise_is_seen(mnist: list[str], tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (N, 28, 28), dtype=np.uint8)
     found = report(tmp_path / "out", *mnist, *from_images(tmp_path, noise))
@@ -156,6 +157,7 @@ def test_noise_is_seen(mnist: list[str], tmp_path: Path) -> None:
     assert found["strokes"]["ink"]["beyond"]["value"] > 0.9
 
 
+@pytest.mark.slow
 def test_copies_and_a_missing_class_are_seen(mnist: list[str], tmp_path: Path) -> None:
     images, _ = digits(300, seed=300)  # the training set
     copies = report(tmp_path / "out", *mnist, *from_images(tmp_path, images[:N]))["memorisation"]

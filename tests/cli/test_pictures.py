@@ -87,6 +87,7 @@ def test_other_samplers_have_a_film_and_no_strip(tmp_path: Path) -> None:
     assert not (tmp_path / "sigma-strip.png").exists()
 
 
+@pytest.mark.slow
 def test_training_leaves_grids_a_strip_and_a_film(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every grid costs one draw, the last one included; the run is shorter than its first line of metrics."""
     calls: list[Sampler] = []

@@ -33,6 +33,7 @@ def test_the_orders_are_those_declared() -> None:
         assert order == pytest.approx(RACERS[name].order, abs=0.2), name
 
 
+@pytest.mark.slow
 def test_a_race_is_written_and_told(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -79,6 +79,7 @@ def without(state: str, folder: Path, commands: tuple[str, ...]) -> None:
 
 
 @pytest.mark.promise("E9")
+@pytest.mark.slow
 def test_the_commands_without_a_working_torchvision(tmp_path: Path) -> None:
     without("broken", tmp_path, FAST[:4])
 

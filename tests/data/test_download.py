@@ -229,6 +229,7 @@ def start(server: Server, cache) -> subprocess.Popen[bytes]:
 
 
 @pytest.mark.promise("E6")
+@pytest.mark.slow
 def test_two_processes_at_once(server, tmp_path):
     both = threading.Barrier(2, timeout=120)
 

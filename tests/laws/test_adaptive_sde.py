@@ -85,6 +85,7 @@ class Forgetful:
         return found
 
 
+@pytest.mark.slow
 def test_noise_drawn_anew_after_a_refused_step_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     """Increments that pass are too small ones: the samples of the mixture are too narrow."""
     route = Route(AdaptiveSDE(0.02, 0.005), down(1))
@@ -132,6 +133,7 @@ def strays(n: int = 256) -> tuple[float, float]:
     return (off > 1e-3).double().mean().item(), off[off <= 1e-3].max().item()
 
 
+@pytest.mark.slow
 def test_the_last_digit_seldom_leads_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """In fewer than one sample of a hundred; with lengths that are not rounded, in most."""
     astray, apart = strays()

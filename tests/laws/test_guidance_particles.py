@@ -214,6 +214,7 @@ def test_another_resampling_does_not(name: str) -> None:
         leaves_the_weighted_law(RESAMPLES[name])
 
 
+@pytest.mark.slow
 def test_a_correlated_gaussian_whose_posterior_the_guidance_misses_is_reached() -> None:
     """1 500 draws: z-tests of the mean; the covariance within five standard errors."""
     mean, cov = torch.tensor([0.5, -0.5], dtype=torch.float64), torch.tensor([[1.0, 0.8], [0.8, 1.0]]).double()

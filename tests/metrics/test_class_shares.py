@@ -23,6 +23,7 @@ def test_shares_are_counted_and_their_intervals_are_wilsons() -> None:
     assert found.high[1] > 0.2
 
 
+@pytest.mark.slow
 def test_right_shares_are_rejected_as_often_as_the_level_says_and_intervals_cover() -> None:
     found = [class_shares(labels(400, seed), EXPECTED) for seed in range(400)]
     accept(count_p(sum(v.p_value < 0.05 for v in found), 400, 0.05), LEVEL)

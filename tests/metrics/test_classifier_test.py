@@ -27,6 +27,7 @@ def test_images_of_one_distribution_are_distinguished_half_of_the_time() -> None
     assert len(found.drawn) == len(found.real) == 400
 
 
+@pytest.mark.slow
 def test_rows_trained_on_would_count_as_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     """The mutant: where the rows tested are those trained on, images of one distribution are told apart."""
     halves = classifier_test._halves

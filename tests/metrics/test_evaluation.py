@@ -62,6 +62,7 @@ def test_data_stand_beside_samples_against_the_same_reference() -> None:
     assert found["confidence"].real.value == pytest.approx(found["confidence"].samples.value, abs=0.05)
 
 
+@pytest.mark.slow
 def test_values_are_in_range_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bytes: what rounds to one. Images of other numbers: between the model's ends, or the data's where it knows none. Vectors: nowhere."""
     monkeypatch.setattr(classifier_test, "_PASSES", 1)  # what networks can tell apart is not asked
@@ -115,6 +116,7 @@ class Scaled(Scored):
 
 
 @pytest.mark.parametrize("wrong", [0, 1])
+@pytest.mark.slow
 def test_every_column_of_a_table_counts_whatever_its_unit(wrong: int) -> None:
     """Metres beside grams: a column that is drawn wrongly is seen, also where another is ten thousand times as large."""
     unit, off = torch.tensor([0.1, 1e4]), 4.0 * torch.nn.functional.one_hot(torch.tensor(wrong), 2)

@@ -89,6 +89,7 @@ def test_a_missing_mode_costs_recall_and_coverage_and_an_invented_one_precision_
     assert four(one, other, k=3) == [0, 0, 0, 0]
 
 
+@pytest.mark.slow
 def test_errors_are_the_spread_over_draws() -> None:
     pairs = [(normal(200, 4, seed=2 * i) + 0.3, normal(200, 4, seed=2 * i + 1)) for i in range(60)]
     found = [(*precision_recall(y, x), *density_coverage(y, x)) for y, x in pairs]

@@ -69,6 +69,7 @@ def test_auto_is_what_the_processor_multiplies(monkeypatch: pytest.MonkeyPatch) 
         uses_bf16("bf16", torch.device("cuda"))
 
 
+@pytest.mark.slow
 def test_samples_say_their_precision_and_nearly_agree(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     drawn: dict[str, torch.Tensor] = {}
     for kind in ("bf16", "fp32"):
@@ -81,6 +82,7 @@ def test_samples_say_their_precision_and_nearly_agree(tmp_path: Path, capsys: py
     assert 0 < difference < 0.02
 
 
+@pytest.mark.slow
 def test_an_adaptive_solver_keeps_float32_unless_told_otherwise(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -81,6 +81,7 @@ def test_terrain_is_log_p_row_by_row():
     assert terrain.levels == sorted(terrain.levels)
 
 
+@pytest.mark.slow
 def test_an_error_free_score_is_drawn_twice_alike_and_a_wrong_one_is_not(tmp_path: Path):
     law, process = GaussianMixture.song2019(), VE(0.1, 50.0)
     exact, wrong = Exact(law, process), Exact(GaussianMixture.ring(), process)

@@ -240,7 +240,7 @@ REFUSED = {
     "a device that is not here": (lambda: sf.load_model("digits", "cuda:99"), "device 'cuda:99' was asked for"),
     "one that is an object": (lambda: sf.load_model("digits", torch.device("cuda", 99)), "device 'cuda:99' was asked for"),
     "three samples to measure": (lambda: digits().evaluate(torch.rand(3, 1, 8, 8)), "at least 12; received 3"),
-    "samples of another shape": (lambda: digits().evaluate(torch.rand(30, 8, 8)), r"\(n, 1, 8, 8\); received \(30, 8, 8\)"),
+    "samples of another shape": (lambda: digits().evaluate(torch.rand(30, 8, 8)), r"of shape \(1, 8, 8\); received \(30, 8, 8\)"),
     "samples that are not finite": (lambda: digits().evaluate(torch.rand(30, 1, 8, 8) / 0), "x must be finite"),
     "bytes for samples": (lambda: digits().evaluate(torch.zeros(30, 1, 8, 8).byte()), "divide images by 255"),
     "masked numbers": (lambda: sf.fit(model(), np.ma.masked_less(ROWS.numpy(), 1), sf.DSM(), steps=1), "8 masked numbers"),

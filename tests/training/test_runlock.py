@@ -13,7 +13,7 @@ from checkpoint_faults import child_holds_lock
 
 from forked import children
 from full_disk import full_disk
-from scorefield.errors import ConfigError, ScorefieldError
+from scorefield.errors import ConfigError
 from scorefield.runs.lock import RunLock
 
 
@@ -114,7 +114,7 @@ def test_folder_that_cannot_be_locked_is_a_config_error(tmp_path: Path, monkeypa
             pass
     assert not (tmp_path / "elsewhere").exists()
 
-    with full_disk(0), pytest.raises(ScorefieldError, match="written: File too large; allow"), RunLock(tmp_path):
+    with full_disk(0), pytest.raises(ConfigError, match="written: File too large; allow"), RunLock(tmp_path):
         pass
 
     def unsupported(*_: object) -> None:

@@ -111,7 +111,7 @@ class ByteDecoder:
         counted = cls._stored(
             model, {name: tensor for name, tensor in tensors.items() if not name.startswith(_NETWORK)}
         )
-        if "table" not in learnt:
+        if learnt.keys().isdisjoint(_COUNTED):
             if learnt:
                 what = "the decoder's network is of a former kind and is left out: bytes are decoded by counts"
                 warnings.warn(what, stacklevel=2)

@@ -49,7 +49,6 @@ class RunFolder:
 
         Raises:
             ConfigError: it cannot be written to.
-            ScorefieldError: the disk is full or failing.
         """
         try:
             if step == 0:
@@ -58,7 +57,7 @@ class RunFolder:
                 file.write_text(to_yaml(config), encoding="utf-8")
             self.truncate_metrics(step)
         except OSError as error:
-            raise unwritten(self.path, error) from error
+            raise ConfigError(str(unwritten(self.path, error))) from error
 
     def truncate_metrics(self, step: int) -> None:
         """Drop the lines after ``step``: those a killed run wrote after its last checkpoint, and a line cut short."""

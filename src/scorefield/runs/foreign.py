@@ -80,7 +80,7 @@ def _write_run(out: Path, brought: Brought) -> None:
             folder.begin(config, torch.device("cpu"), step=0)
             folder.metrics.touch()
     except OSError as error:
-        raise unwritten(out, error) from error
+        raise ConfigError(str(unwritten(out, error))) from error
 
 
 def bring_out(loaded: LoadedModel[ScoreModel], out: Path, layout: Out) -> int:

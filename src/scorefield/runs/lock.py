@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from scorefield._replacing import FULL, unwritten
-from scorefield.errors import ConfigError, ScorefieldError
+from scorefield.errors import ConfigError
 
 _held: set[int] = set()
 
@@ -36,7 +36,6 @@ class RunLock:
 
     Raises:
         ConfigError: on entry, if the folder is held, cannot be written to, or its file system cannot lock.
-        ScorefieldError: the disk is full or failing.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -69,9 +68,9 @@ class RunLock:
             _held.remove(self._descriptor)
             os.close(self._descriptor)
 
-    def _refusal(self, error: OSError, holder: str) -> ScorefieldError:
+    def _refusal(self, error: OSError, holder: str) -> ConfigError:
         if error.errno in FULL:
-            return unwritten(self.folder, error)
+            return ConfigError(str(unwritten(self.folder, error)))
         if not isinstance(error, BlockingIOError):
             return ConfigError(f"cannot lock the run folder {self.folder}: {error}; choose one on another file system")
         pid = holder if holder.isdecimal() else "of unknown pid"  # empty while the holder is starting

@@ -30,6 +30,7 @@ from scorefield.errors import (
     ScorefieldError,
 )
 from scorefield.plotting import loss_curve
+from scorefield.pretrained import load_model
 
 TINY = ["--data.kind", "digits", "--network.width", "8", "--network.depth", "1", "--device", "cpu"]
 
@@ -474,3 +475,11 @@ def test_a_walk_through_does_not_stand_in_the_way_of_the_run(tmp_path: Path, mon
     for _ in range(2):
         assert main(["train", *TINY, "--name", "mine", "--fast-dev-run"]) == 0
     assert {path.name for path in (tmp_path / "runs").iterdir()} == {"mine-fast-dev-run", "mine-fast-dev-run-2"}
+
+
+@pytest.mark.parametrize(("asked", "taken"), [(0, 0), (5000, 4)])
+def test_a_walk_through_teaches_a_decoder_as_few_steps_as_a_model(tmp_path: Path, asked: int, taken: int):
+    run = tmp_path / "run"
+    asks = ["--train.decoder_steps", str(asked), "--fast-dev-run", "--run", str(run)]
+    assert main(["train", *TINY, *asks]) == 0
+    assert load_model(run).config.train.decoder_steps == taken

@@ -34,7 +34,7 @@ SECTIONS = {
 }
 """The sections of a configuration; kinds and settings come from the library (`scorefield.cli.kinds`)."""
 
-_TINY = {
+_TINY: dict[str, Any] = {
     "steps": 4,
     "batch_size": 16,
     "warmup": 1,
@@ -207,7 +207,8 @@ def configure(args: Namespace) -> "RunConfig":
         # A distilled model draws along the grid it learns.
         sampling = {} if config.teacher is not None else {"sampling": {"steps": 3, **once}}
         guide = {} if values["guide"]["step"] is None else {"guide": {"step": 2}}
-        values = merge(values, {"train": _TINY, **sampling, **guide})
+        tiny = _TINY | {"decoder_steps": min(_TINY["steps"], config.train.decoder_steps)}
+        values = merge(values, {"train": tiny, **sampling, **guide})
     if "network" not in said:
         del values["network"]  # which then follows the data
     return validate(RunConfig, values, "command line" if asked or given else source)

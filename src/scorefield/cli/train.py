@@ -34,6 +34,7 @@ SECTIONS = {
 }
 """The sections of a configuration; kinds and settings come from the library (`scorefield.cli.kinds`)."""
 
+_KEPT = {"process", "network", "model", "objective", "sampling"}  # of the model to start from, unless they are given
 _TINY: dict[str, Any] = {
     "steps": 4,
     "batch_size": 16,
@@ -62,6 +63,9 @@ def parser() -> ArgumentParser:
     # torchrun takes --run for an abbreviation of an option of its own; --run-dir is the same.
     parser.option("--run --run-dir DIR", "run folder; runs/NAME by default")
     parser.option("--name", "name of the run")
+    parser.option(
+        "--pretrained MODEL", "trained model to start from: its weights, process, network, objective and way to draw"
+    )
     parser.option("--teacher MODEL", "trained model that objective.kind=distillation learns from")
     parser.option("--comment", "a note, stored with the run")
     data_dir(parser)
@@ -82,7 +86,7 @@ def parser() -> ArgumentParser:
 def run(args: Namespace) -> int:
     """Train; return the exit code."""
     from scorefield.config import to_yaml
-    from scorefield.pretrained import load_model
+    from scorefield.pretrained import load_model, load_trained
     from scorefield.runs import Run
     from scorefield.training import processes
 
@@ -96,8 +100,9 @@ def run(args: Namespace) -> int:
         return 0
     with stage(f"reading the data and building the model of {config.name}"):
         parallel = processes(config.train.device, config.train.sharding)
+        start = None if config.pretrained is None else load_trained(config.pretrained, parallel.device, warn=warn)
         teacher = None if config.teacher is None else load_model(config.teacher, parallel.device, warn=warn)
-        made = Run(config, _place(args, config), parallel=parallel, teacher=teacher, warn=warn)
+        made = Run(config, _place(args, config), parallel=parallel, pretrained=start, teacher=teacher, warn=warn)
     if args.dry_run:
         _describe(made)
         return 0
@@ -188,16 +193,19 @@ def _farewell(run: "Run", plugins: Sequence[str]) -> None:
 
 def configure(args: Namespace) -> "RunConfig":
     """Return the configuration that the file and the overrides describe."""
+    from scorefield._found import described, find
     from scorefield.config import RunConfig, merge, validate
 
     stored = Path(args.run or Path("runs", args.name or RunConfig().name), "config.yaml")
     source, values = _read(str(stored) if args.resume and args.config is None and stored.is_file() else args.config)
     # Sections given in part complete the default of their kind; checked here so that an error names the file it is in.
     said = values.keys() | {section for section in SECTIONS if args[section]}
-    values = merge(RunConfig().model_dump(mode="json"), values)
+    start = args.pretrained or values.get("pretrained")
+    kept = {} if start is None else described(find(start, warn))[0].model_dump(mode="json", include=_KEPT)
+    values = merge(merge(RunConfig().model_dump(mode="json"), kept), values)
     validate(RunConfig, values, source)
     asked: dict[str, Any] = {section: args[section] for section in SECTIONS if args[section]}
-    asked |= {key: args[key] for key in ("seed", "name", "comment", "teacher") if args[key] is not None}
+    asked |= {key: args[key] for key in ("seed", "name", "comment", "pretrained", "teacher") if args[key] is not None}
     options = {"data": {"dir": args.data_dir}, "train": {"device": args.device}}
     given = {section: part for section, part in options.items() if None not in part.values()}
     values = merge(merge(values, asked), given)
@@ -209,7 +217,7 @@ def configure(args: Namespace) -> "RunConfig":
         guide = {} if values["guide"]["step"] is None else {"guide": {"step": 2}}
         tiny = _TINY | {"decoder_steps": min(_TINY["steps"], config.train.decoder_steps)}
         values = merge(values, {"train": tiny, **sampling, **guide})
-    if "network" not in said:
+    if "network" not in said and start is None:
         del values["network"]  # which then follows the data
     return validate(RunConfig, values, "command line" if asked or given else source)
 

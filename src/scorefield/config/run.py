@@ -127,6 +127,7 @@ class RunConfig(Section):
         name: name of the run; its folder is runs/NAME.
         comment: anything you want to remember; it is stored with the run.
         seed: decides initial weights, order of examples and noise: the same seed gives the same run.
+        pretrained: a trained model, by name or folder, whose weights training begins with; classes that it does not know begin alike.
         teacher: a trained model to learn from, by name or folder, for objectives that distil one.
     """
 
@@ -141,6 +142,7 @@ class RunConfig(Section):
     train: TrainConfig = TrainConfig()
     sampling: SamplingConfig = SamplingConfig.model_validate({})
     guide: GuideConfig = GuideConfig()
+    pretrained: str | None = None
     teacher: str | None = None
 
     @model_validator(mode="before")

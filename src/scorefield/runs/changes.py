@@ -1,10 +1,13 @@
-"""Which settings may change when a run is resumed; and what examples to test with have in common with the data."""
+"""Which settings may change when a run is resumed; and what a run has in common with its test examples and with what it starts from."""
 
 from typing import Any
 
+from scorefield.config import RunConfig
 from scorefield.config.data import DataConfig
 from scorefield.data import Dataset
 from scorefield.errors import ConfigError
+from scorefield.loaded import LoadedModel
+from scorefield.models import NoisyModel, ScoreModel
 
 FREE = frozenset(
     {
@@ -39,3 +42,24 @@ def require_alike(config: DataConfig, data: Dataset) -> None:
         raise ConfigError(
             f"data.test: {config.test} has examples of shape {test.event}; data.path has {data.event}: test with examples of the same kind"
         )
+
+
+def start_of(
+    config: RunConfig, pretrained: LoadedModel[NoisyModel] | None, teacher: LoadedModel[ScoreModel] | None
+) -> LoadedModel[NoisyModel] | LoadedModel[ScoreModel] | None:
+    """Return the trained model whose weights a run starts from: the one it names, else a teacher that has its network."""
+    if config.pretrained is None:
+        return teacher if teacher is not None and teacher.config.network == config.network else None
+    if pretrained is None:
+        raise ConfigError(
+            f"pretrained={config.pretrained}: give the run that model, load_trained({config.pretrained!r})"
+        )
+    known, asked = (
+        each.model_dump(mode="json", include={"process", "network", "model"}) for each in (pretrained.config, config)
+    )
+    known["network"]["classes"] = asked["network"].get("classes")  # may be new
+    if changes := differences(known, asked):
+        raise ConfigError(
+            f"pretrained={config.pretrained}: {'; '.join(changes)}; training starts there with its own: leave it out"
+        )
+    return pretrained

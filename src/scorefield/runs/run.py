@@ -15,9 +15,9 @@ from scorefield.config import RunConfig, refusals
 from scorefield.data import Batches, Dataset
 from scorefield.errors import CheckpointError, ConfigError, DivergedError
 from scorefield.loaded import LoadedModel
-from scorefield.models import ScoreModel
+from scorefield.models import NoisyModel, ScoreModel
 from scorefield.runs.averages import Averages
-from scorefield.runs.changes import differences, require_alike
+from scorefield.runs.changes import differences, require_alike, start_of
 from scorefield.runs.folder import RunFolder
 from scorefield.runs.lock import RunLock
 from scorefield.runs.pictures import draw_due
@@ -30,8 +30,8 @@ from scorefield.training import (
     TrainState,
     check_labels,
     checkpoint,
-    load_weights,
     pick_device,
+    start_from,
     train,
 )
 from scorefield.training.posthoc import Weights
@@ -54,6 +54,7 @@ class Run:
         path: the folder. It is locked from the first access until the run ends or is closed.
         data: the training set; that of the configuration when absent.
         parallel: the processes of the run; one on the device of the configuration when absent. The first of them writes.
+        pretrained: the trained model that the configuration names, where it names one, to start from.
         teacher: the trained model that the configuration names, where it names one; with its own network, the run starts from its weights.
         warn: called with a sentence on damaged checkpoints passed over, and on pictures and metrics that could not be drawn or written.
 
@@ -69,6 +70,7 @@ class Run:
         *,
         data: Dataset | None = None,
         parallel: Parallel | None = None,
+        pretrained: LoadedModel[NoisyModel] | None = None,
         teacher: LoadedModel[ScoreModel] | None = None,
         warn: Callable[[str], None] = warnings.warn,
     ) -> None:
@@ -88,8 +90,8 @@ class Run:
             )
         with refusals("configuration"):
             model = self.config.build_model(self.data.event)
-            if teacher is not None and self.config.network == teacher.config.network:
-                load_weights(model, teacher.model.state_dict())
+            if (start := start_of(self.config, pretrained, teacher)) is not None:
+                start_from(model, start.model.state_dict(), f"{start.source}, of examples of shape {start.event}")
             self._objective = self.config.build_objective(
                 None if teacher is None else teacher.steered(precision=self.config.train.precision)
             )

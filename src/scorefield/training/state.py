@@ -196,3 +196,13 @@ def load_weights(model: NoisyModel, weights: Mapping[str, Tensor], what: str = "
     own = model.state_dict()
     require_fit(own, weights, what)
     model.load_state_dict({name: shared_as(weights[name], value) for name, value in own.items()})
+
+
+def start_from(model: NoisyModel, weights: Mapping[str, Tensor], what: str) -> None:
+    """Load the weights of a former model; labels that it did not know start at zero: the same is drawn whatever the label.
+
+    Errors are those of `load_weights`.
+    """
+    own = model.state_dict()
+    new = {name: torch.zeros_like(own[name]) for name in own.keys() - weights if name.endswith("label.weight")}
+    load_weights(model, {**weights, **new}, what)

@@ -102,13 +102,14 @@ def model_card(
         datasets=[config.data.kind] if config.data.kind in _DATASETS else None,
         pipeline_tag=task if len(event) == 3 else None,
     )
+    start = "" if config.pretrained is None else f" from the weights of {config.pretrained}"
     duration = "" if seconds is None else f", {seconds / 60:.1f} minutes"
     facts = {
         "data": ", ".join(f"{key} {value}" for key, value in config.data.model_dump(exclude_none=True).items()),
         "one sample": "×".join(map(str, event)),
         "model": f"{config.model.kind} of {config.network.kind}, {parameters:,} parameters",
         "process": ", ".join(f"{key} {value}" for key, value in config.process.model_dump().items()),
-        "trained": f"{step} steps of {config.train.batch_size}, seed {config.seed}{duration}",
+        "trained": f"{step} steps of {config.train.batch_size}{start}, seed {config.seed}{duration}",
         "weights": f"averaged, decay {config.train.ema_decay}" if config.train.ema_decay else "of the last step",
         "licence": license_id,
         "saved by": f"scorefield {scorefield.__version__}",

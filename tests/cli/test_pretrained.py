@@ -43,9 +43,11 @@ def test_at_first_it_is_the_former_model_whatever_the_label(former: Path, tmp_pa
     torch.testing.assert_close(labelled.denoise(x, t), before.model.denoise(x, t), atol=1e-5, rtol=0)
 
 
-def test_it_goes_on_from_its_own_checkpoint(former: Path, tmp_path: Path):
+def test_it_goes_on_from_its_own_checkpoint(former: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     run = ["--run", str(tmp_path / "run")]
     assert main(["train", *TINY, "--pretrained", str(former), *run]) == 0
+    assert main(["train", *TINY, "--pretrained", str(former), "--dry-run"]) == 0
+    assert f"4 steps of 16 from the weights of {former}, " in capsys.readouterr().out
     state = {name: value.clone() for name, value in load_trained(str(tmp_path / "run")).model.state_dict().items()}
     assert main(["train", *TINY, "--pretrained", str(former), *run, "--resume"]) == 0
     for name, value in load_trained(str(tmp_path / "run")).model.state_dict().items():

@@ -255,9 +255,10 @@ def _describe(run: "Run") -> None:
     numbers = (f"{name} {value:g}" for name, value in config.process.model_dump().items() if name != "kind")
     process = f"{config.process.kind} with {', '.join(numbers)}"
     print(f"model    {config.model.kind} of {config.network.kind}, {weights:,} parameters, process {process}")
-    print(
-        f"training {train.steps} steps of {train.batch_size}, {epochs:,.{0 if epochs > 100 else 1}f} epochs, on {run.parallel.device}"
-    )
+    what = f"{train.steps} steps of {train.batch_size}"
+    if config.pretrained is not None:
+        what += f" from the weights of {config.pretrained}"
+    print(f"training {what}, {epochs:,.{0 if epochs > 100 else 1}f} epochs, on {run.parallel.device}")
     if isinstance(model, Networked):
         whole = config.build_model(data.event) if run.state.sharded else model
         assert isinstance(whole, Networked)  # noqa: S101 for the type checker: it is built as the model is

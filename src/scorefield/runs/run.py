@@ -31,11 +31,11 @@ from scorefield.training import (
     check_labels,
     checkpoint,
     pick_device,
-    start_from,
     train,
 )
 from scorefield.training.posthoc import Weights
 from scorefield.training.sharding import gathered
+from scorefield.training.state import start_from
 
 
 class Run:

@@ -8,7 +8,7 @@ from scorefield.training.optimization import Optimization
 from scorefield.training.parallel import Accelerated, OneProcess, Parallel, Sharded, pick_device, processes
 from scorefield.training.parts import Each, Parts, fingerprint, in_turn
 from scorefield.training.record import StepRecord
-from scorefield.training.state import TrainState, load_weights, start_from
+from scorefield.training.state import TrainState, load_weights
 
 __all__ = [
     "Accelerated",
@@ -30,6 +30,5 @@ __all__ = [
     "load_weights",
     "pick_device",
     "processes",
-    "start_from",
     "train",
 ]

@@ -24,7 +24,9 @@ def former(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
-def test_at_first_it_is_the_former_model_whatever_the_label(former: Path, tmp_path: Path):
+def test_at_first_it_is_the_former_model_whatever_the_label(
+    former: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     run = tmp_path / "labelled"
     assert (
         main(["train", *TINY, "--pretrained", str(former), "--network.classes", "10", *STILL, "--run", str(run)]) == 0
@@ -41,6 +43,8 @@ def test_at_first_it_is_the_former_model_whatever_the_label(former: Path, tmp_pa
     x, t = torch.randn(10, 1, 8, 8, generator=torch.Generator().manual_seed(0)), torch.tensor(0.7)
     labelled = after.model.condition(torch.arange(10))
     torch.testing.assert_close(labelled.denoise(x, t), before.model.denoise(x, t), atol=1e-5, rtol=0)
+    assert main(["train", *TINY, "--pretrained", str(run), "--network.classes", "12", "--dry-run"]) == 2
+    assert "network.classes: 10 → 12" in capsys.readouterr().err
 
 
 def test_it_goes_on_from_its_own_checkpoint(former: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):

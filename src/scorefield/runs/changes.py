@@ -57,7 +57,8 @@ def start_of(
     known, asked = (
         each.model_dump(mode="json", include={"process", "network", "model"}) for each in (pretrained.config, config)
     )
-    known["network"]["classes"] = asked["network"].get("classes")  # may be new
+    if known["network"].get("classes") is None:
+        known["network"]["classes"] = asked["network"].get("classes")  # which are new
     if changes := differences(known, asked):
         raise ConfigError(
             f"pretrained={config.pretrained}: {'; '.join(changes)}; training starts there with its own: leave it out"

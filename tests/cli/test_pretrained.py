@@ -70,7 +70,10 @@ def test_another_network_or_process_or_size_is_refused(
     assert main([*larger, "--pretrained", str(former)]) == 4
     assert "of examples of shape (1, 8, 8): expected the tensors of the model; net." in capsys.readouterr().err
     assert main([*larger, "--pretrained", str(tmp_path / "nothing")]) == 2
-    assert "neither a run folder" in capsys.readouterr().err
+    assert "command line: pretrained: " in capsys.readouterr().err
+    (tmp_path / "config.yaml").write_text("pretrained: nothing")
+    assert main(["train", "--config", str(tmp_path / "config.yaml"), "--print_config"]) == 2
+    assert "config.yaml: pretrained: nothing: neither a run folder" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 

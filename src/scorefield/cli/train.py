@@ -201,7 +201,10 @@ def configure(args: Namespace) -> "RunConfig":
     # Sections given in part complete the default of their kind; checked here so that an error names the file it is in.
     said = values.keys() | {section for section in SECTIONS if args[section]}
     start = args.pretrained or values.get("pretrained")
-    kept = {} if start is None else described(find(start, warn))[0].model_dump(mode="json", include=_KEPT)
+    try:
+        kept = {} if start is None else described(find(start, warn))[0].model_dump(mode="json", include=_KEPT)
+    except ConfigError as error:
+        raise ConfigError(f"{source if args.pretrained is None else 'command line'}: pretrained: {error}") from error
     values = merge(merge(RunConfig().model_dump(mode="json"), kept), values)
     validate(RunConfig, values, source)
     asked: dict[str, Any] = {section: args[section] for section in SECTIONS if args[section]}

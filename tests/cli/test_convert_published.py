@@ -21,7 +21,7 @@ from scorefield.interop.diffusers_out import write_pipeline
 from scorefield.interop.score_sde_config import PUBLISHED, read_score_sde_config, run_of_score_sde
 from scorefield.interop.score_sde_file import require_score_sde
 from scorefield.interop.torch_file import write as write_torch
-from turns import in_turn
+from turns import in_turn, one_in
 
 GOLDEN = Path(__file__).parents[3] / "shared" / "golden"
 pytestmark = pytest.mark.usefixtures("seeded")
@@ -74,9 +74,7 @@ def same(found: object, expected: object) -> bool:
     return found == expected
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if k % 2 else ()) for k, name in enumerate([*SMALL, *GIVEN])]
-)
+@pytest.mark.parametrize("name", one_in(4, [*SMALL, *GIVEN]))
 def test_a_checkpoint_of_score_sde_comes_in_and_goes_out_bit_for_bit(name: str, tmp_path: Path) -> None:
     value, run, arrays = converted(tmp_path, name)
     assert main(["convert", str(run), "--to", "score_sde", "--out", str(tmp_path / "back.pth")]) == 0
@@ -109,7 +107,7 @@ PARTLY = {
 }
 
 
-@pytest.mark.parametrize("what", PARTLY)
+@pytest.mark.parametrize("what", one_in(2, PARTLY))
 def test_what_is_left_of_a_checkpoint_is_read(what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     meta, state, _ = network("small ddpm++ of vp")
     value, (change, said) = checkpoint(state), PARTLY[what]
@@ -355,9 +353,7 @@ def pipeline(folder: Path, scheduler: str, **settings: Any) -> Path:
 
 
 @diffusers
-@pytest.mark.parametrize(
-    "scheduler", ["DDPMScheduler", pytest.param("ScoreSdeVeScheduler", marks=pytest.mark.slow), "EDMEulerScheduler"]
-)
+@pytest.mark.parametrize("scheduler", one_in(3, ["DDPMScheduler", "ScoreSdeVeScheduler", "EDMEulerScheduler"]))
 def test_a_folder_of_diffusers_becomes_a_run(scheduler: str, tmp_path: Path) -> None:
     theirs, run = pipeline(tmp_path / "theirs", scheduler), tmp_path / "run"
     assert main(["convert", str(theirs), "--from", "diffusers", "--out", str(run)]) == 0

@@ -93,7 +93,8 @@ def test_chains_are_stable_and_plain_langevin_spends_what_annealed_spends(name: 
     assert len(annealed.times) == len(plain.times)
 
 
-@pytest.mark.parametrize("kind", [pytest.param("dsm", marks=pytest.mark.slow), "dae"])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["dsm", "dae"])
 def test_a_briefly_trained_circle_is_right_near_the_data_and_wrong_far_from_it(kind: str):
     toy = TOYS["circle"]
     levels = plan(toy)

@@ -16,6 +16,8 @@ from typing import Literal, cast
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from scorefield.errors import ConfigError, ScorefieldError
@@ -76,6 +78,11 @@ class Accelerated:
         # On a machine without a GPU, accelerate does not connect the processes unless it is asked for the CPU.
         on_cpu = pick_device(device).type == "cpu"
         try:
+            if (attempt := os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) != "0":
+                # torchrun's store outlives the processes, and with it the addresses of those that have ended.
+                store, rank, world = next(rendezvous("env://"))
+                own = PrefixStore(f"attempt {attempt}", store)
+                dist.init_process_group("gloo" if on_cpu else "nccl", store=own, rank=rank, world_size=world)
             self._accelerator = Accelerator(cpu=on_cpu)
         except RuntimeError as error:
             raise ScorefieldError(

@@ -1,5 +1,6 @@
 """A run that starts from a trained model is that model at first, whatever the label, and learns on from there."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,14 @@ def test_it_goes_on_from_its_own_checkpoint(former: Path, tmp_path: Path, capsys
     assert main(["train", *TINY, "--pretrained", str(former), *run, "--resume"]) == 0
     for name, value in load_trained(str(tmp_path / "run")).model.state_dict().items():
         assert torch.equal(value, state[name]), name
+
+
+def test_it_goes_on_though_the_former_model_is_gone(former: Path, tmp_path: Path):
+    shutil.copytree(former, tmp_path / "former")
+    run = ["--run", str(tmp_path / "run")]
+    assert main(["train", *TINY, "--pretrained", str(tmp_path / "former"), *run]) == 0
+    shutil.rmtree(tmp_path / "former")
+    assert main(["train", *run, "--resume"]) == 0
 
 
 def test_another_network_or_process_or_size_is_refused(

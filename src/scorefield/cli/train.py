@@ -100,9 +100,12 @@ def run(args: Namespace) -> int:
         return 0
     with stage(f"reading the data and building the model of {config.name}"):
         parallel = processes(config.train.device, config.train.sharding)
-        start = None if config.pretrained is None else load_trained(config.pretrained, parallel.device, warn=warn)
+        place = _place(args, config)
+        begun = args.resume and (place / "checkpoints" / "last").exists()  # with weights of its own
+        named = None if begun else config.pretrained
+        start = None if named is None else load_trained(named, parallel.device, warn=warn)
         teacher = None if config.teacher is None else load_model(config.teacher, parallel.device, warn=warn)
-        made = Run(config, _place(args, config), parallel=parallel, pretrained=start, teacher=teacher, warn=warn)
+        made = Run(config, place, parallel=parallel, pretrained=start, teacher=teacher, warn=warn)
     if args.dry_run:
         _describe(made)
         return 0
@@ -200,7 +203,8 @@ def configure(args: Namespace) -> "RunConfig":
     source, values = _read(str(stored) if args.resume and args.config is None and stored.is_file() else args.config)
     # Sections given in part complete the default of their kind; checked here so that an error names the file it is in.
     said = values.keys() | {section for section in SECTIONS if args[section]}
-    start = args.pretrained or values.get("pretrained")
+    whole = source == str(stored)  # what a run was begun with, which may be gone
+    start = args.pretrained or (None if whole else values.get("pretrained"))
     try:
         kept = {} if start is None else described(find(start, warn))[0].model_dump(mode="json", include=_KEPT)
     except ConfigError as error:

@@ -61,6 +61,6 @@ def start_of(
         known["network"]["classes"] = asked["network"].get("classes")  # which are new
     if changes := differences(known, asked):
         raise ConfigError(
-            f"pretrained={config.pretrained}: {'; '.join(changes)}; training starts there with its own: leave it out"
+            f"pretrained={config.pretrained}: {'; '.join(changes)}; a run has those of the model it starts from: leave out what differs"
         )
     return pretrained

@@ -54,8 +54,7 @@ class Run:
         path: the folder. It is locked from the first access until the run ends or is closed.
         data: the training set; that of the configuration when absent.
         parallel: the processes of the run; one on the device of the configuration when absent. The first of them writes.
-        pretrained: the trained model that the configuration names, where it names one, to start from.
-        teacher: the trained model that the configuration names, where it names one; with its own network, the run starts from its weights.
+        pretrained, teacher: the trained models that the configuration names; a run starts from the first, or a teacher of its own network.
         warn: called with a sentence on damaged checkpoints passed over, and on pictures and metrics that could not be drawn or written.
 
     Raises:
@@ -90,7 +89,7 @@ class Run:
             )
         with refusals("configuration"):
             model = self.config.build_model(self.data.event)
-            if (start := start_of(self.config, pretrained, teacher)) is not None:
+            if before is None and (start := start_of(self.config, pretrained, teacher)) is not None:
                 start_from(model, start.model.state_dict(), f"{start.source}, of examples of shape {start.event}")
             self._objective = self.config.build_objective(
                 None if teacher is None else teacher.steered(precision=self.config.train.precision)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from scorefield.hub import results_table
 from scorefield.pretrained import shipped_models
 
 TOOLS = Path(__file__).parents[1] / "tools"
@@ -27,3 +28,10 @@ def test_a_shipped_file_is_at_most_8_megabytes(name: str) -> None:
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.parent.name)
 def test_the_page_of_an_evaluation_is_the_one_its_report_gives(path: Path) -> None:
     assert path.read_text(encoding="utf-8") == PAGES[path], "python -m tools.pages writes it anew"
+
+
+def test_text_of_a_table_stays_in_its_cell() -> None:
+    assert results_table({"P(a|b)": {"value": 0.25, "error": 0.01}, "two\nlines": [1, 2.5]}).splitlines()[2:] == [
+        "| P(a\\|b) | 0.250 ± 0.010 |",
+        "| two lines | 1, 2.5 |",
+    ]

@@ -12,8 +12,11 @@ import torch
 
 from scorefield import load_model
 from scorefield.errors import ConfigError
-from scorefield.networks.precision import Precision
+from scorefield.loaded import LoadedModel, lowered
+from scorefield.networks.precision import LowPrecision, Precision
+from scorefield.preconditioning import Networked
 from scorefield.samplers import AdaptiveODE
+from scorefield.sampling import Samples
 
 ADAPTIVE = AdaptiveODE(1e-2, 1e-2)
 
@@ -41,6 +44,32 @@ def test_a_sample_is_the_same_in_batches_of_1_7_and_64(
     many = drawn(range(8), 64)
     for size, seeds in {1: [0, 4], 7: range(8)}.items():
         torch.testing.assert_close(drawn(seeds, size), many[seeds], rtol=0, atol=1e-6)
+
+
+def test_some_rows_of_a_draw_are_those_of_the_whole() -> None:
+    model = load_model("digits")
+    assert torch.equal(model.sample(4, seed=1, rows=range(2, 4)).x, model.sample(4, seed=1).x[2:])
+
+
+def test_the_weaker_version_is_as_precise_as_the_model() -> None:
+    model = lowered(load_model("mnist"))
+    assert isinstance(model.model, Networked)
+    assert isinstance(model.weak, Networked)
+    assert type(model.weak.net) is type(model.model.net) is LowPrecision
+
+
+def test_classes_are_measured_in_the_turn_in_which_they_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[torch.Tensor] = []
+
+    def sample(self: LoadedModel[Any], n: int, *, labels: torch.Tensor, **_: Any) -> Samples:
+        asked.append(labels)
+        return draw(self, n, steps=1)
+
+    draw = LoadedModel.sample
+    monkeypatch.setattr(LoadedModel, "sample", sample)
+    monkeypatch.setattr("scorefield.loaded.evaluate_samples", lambda *_, **__: {})
+    load_model("digits").evaluate(n=12, classes=[3, 5, 8])
+    assert asked[0].tolist() == [3, 5, 8] * 4
 
 
 def test_a_model_without_a_decoder_has_no_bytes_to_draw() -> None:

@@ -70,7 +70,7 @@ def command(answer: dict, *more: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(each, marks=pytest.mark.slow if each in ("not guided", "classes in turn") else ()) for each in DRAWN],
+    [pytest.param(each, marks=pytest.mark.slow if each == "not guided" else ()) for each in DRAWN],
 )
 def test_samples_can_be_drawn_again(app: Served, tmp_path: Path, monkeypatch, name: str) -> None:
     monkeypatch.chdir(tmp_path)

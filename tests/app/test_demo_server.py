@@ -20,19 +20,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from demo_server import IMAGE, MASK, Served, encoded, files, png, serve
 
 import scorefield
 import scorefield.cli.demo
-from scorefield.app.asks import NAMES
+from scorefield.app.answers import explore
+from scorefield.app.asks import NAMES, Explore
 from scorefield.app.guard import LIMIT
 from scorefield.app.jobs import Job
+from scorefield.app.pictures import hidden_of, picture_of
+from scorefield.app.pictures import png as as_png
 from scorefield.app.server import sentence
-from scorefield.app.shelf import Entry
+from scorefield.app.shelf import Entry, Shelf
 from scorefield.cli import main
 from scorefield.config.sampling import SamplingConfig
+from scorefield.data import digits
 from scorefield.errors import ConfigError
 from scorefield.pretrained import load_model
+from scorefield.units import Units
 
 EVERYONE = "0.0.0.0"  # noqa: S104 asked for, and warned of
 PACKAGE = Path(scorefield.__file__).parent
@@ -363,6 +369,40 @@ def test_a_run_that_draws_in_steps_of_its_own_choice_draws_so_here(kind: str) ->
     assert entry.sampling(kind, entry.described()["steps"][kind]) == own
     with pytest.raises(ConfigError, match="there is no 'mala'"):
         entry.sampling("mala")
+
+
+def test_a_level_of_noise_is_of_the_models_coordinates() -> None:
+    loaded = load_model("digits")
+    units = Units(torch.tensor(10.0), torch.tensor(10.0), ends=(10.0, 20.0))
+    shelf = {
+        "own": Entry("own", loaded, None),
+        "far": Entry("far", replace(loaded, model=loaded.model.in_units(units)), None),
+    }
+    own, far = (
+        explore(Explore(model=name, image=IMAGE, noise=0.3, seed=4), shelf)(Job(lambda _: None, 60)) for name in shelf
+    )
+    assert far["error"] == pytest.approx(own["error"], rel=1e-4)
+    assert far["denoised"] == own["denoised"]
+
+
+def test_a_mask_hides_where_it_is_light() -> None:
+    grey = np.repeat(np.uint8([[0, 100, 200, 255]]), 4, axis=0)
+    assert hidden_of(png(grey), (1, 4, 4))[0, 0].tolist() == [False, False, True, True]
+
+
+def test_pictures_keep_their_colours() -> None:
+    colours = np.random.default_rng(0).integers(0, 256, (4, 4, 3), dtype=np.uint8)
+    x = picture_of(png(colours), (3, 4, 4))
+    assert torch.equal(picture_of(encoded(as_png(x)), (3, 4, 4)), torch.from_numpy(colours).movedim(2, 0))
+
+
+def test_pictures_to_restore_are_none_of_training() -> None:
+    assert torch.equal(Entry("digits", load_model("digits"), None).digits, digits(train=False).x)
+
+
+def test_each_model_has_a_name_of_its_own() -> None:
+    with pytest.raises(ConfigError, match="a name of its own; received /a/mine, /b/mine"):
+        Shelf(["/a/mine", "/b/mine"], torch.device("cpu"))
 
 
 @pytest.mark.promise("F4")

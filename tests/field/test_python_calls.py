@@ -246,6 +246,7 @@ REFUSED = {
     "masked numbers": (lambda: sf.fit(model(), np.ma.masked_less(ROWS.numpy(), 1), sf.DSM(), steps=1), "8 masked numbers"),
     "a sparse table": (lambda: sf.fit(model(), ROWS.to_sparse(), sf.DSM(), steps=1), r"x\.to_dense\(\)"),
     "a class by its word": (lambda: sf.load_model("mnist-class").steered(labels="three"), "classes counted from 0"),
+    "no label for a class": (lambda: sf.load_model("mnist-class").steered(labels=10), "mnist-class knows the classes 0 to 9; received 10"),
     "another precision": (lambda: sf.load_model("digits", precision="fp16"), "one of auto, fp32, bf16"),
     "a number for a model": (lambda: sf.load_model(5), "a path or a string; received int"),
     "a model nearly named": (lambda: sf.load_model("mnits"), "did you mean mnist"),

@@ -1,6 +1,7 @@
 """The list of measures: what is in it, what it is compared with, what it sees."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,11 @@ from scorefield import VE, Exact, Gaussian, log_likelihood
 from scorefield._noise import derive_seed
 from scorefield.config.run import DataConfig
 from scorefield.data import Dataset, digits
-from scorefield.evaluation import evaluate_samples, labelled_examples
+from scorefield.evaluation import evaluate_samples, labelled_examples, likelihood, measures
 from scorefield.evaluation.data import RealData, real_data
 from scorefield.evaluation.likelihood import nats
 from scorefield.evaluation.tuning import halves
-from scorefield.metrics import Measure, classifier_test, evaluate
+from scorefield.metrics import Estimate, Measure, classifier_test, evaluate
 from scorefield.models import Scored
 
 JUDGED = ["confidence", "sure", "frechet_distance", "kernel_distance", "precision", "recall", "density", "coverage"]
@@ -113,6 +114,44 @@ class Scaled(Scored):
 
     def score(self, x: Tensor, t: Any) -> Tensor:
         return self.one * self.model.score(x, t)
+
+
+def test_every_part_of_the_images_counts_once_in_the_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ink(_: Any, x: Tensor, *__: Any, **___: Any) -> Tensor:
+        return x.double().flatten(1).mean(1)
+
+    monkeypatch.setattr(likelihood, "_AT_ONCE", 4)
+    monkeypatch.setattr(likelihood, "bits_per_dim", lambda *a, **k: (ink(*a, **k), torch.zeros(len(a[1]))))
+    monkeypatch.setattr(likelihood, "variational_bound", ink)
+    data = digits(train=False).subset(torch.arange(10))
+    model = Scaled(Exact(Gaussian(torch.zeros(1), torch.eye(1)), VE(0.1, 5.0)))
+    decoder = SimpleNamespace(ratio=0.03)
+    found = likelihood.bits(model, RealData(data, data, data, held_out=True), 10, 0, decoder=decoder)
+    for name in ("uniform", "gaussian", "variational"):
+        assert found[name]["value"] == pytest.approx(data.x.double().mean().item())
+
+
+def test_samples_are_compared_on_the_scale_of_their_data() -> None:
+    """Bytes as a picture would show them, columns of a table in standard deviations, but for one that says nothing."""
+    images = digits(train=False).subset(torch.arange(3))
+    shown = RealData(images, images, images, held_out=True).on_scale(torch.tensor([0.5003, 1.2]))
+    assert shown.tolist() == pytest.approx([128 / 255, 1.0])
+    x = torch.tensor([[1.0, 1e4, 7.0], [3.0, 5e4, 7.0], [5.0, 9e4, 7.0]])
+    table = Dataset(x, None, "x")
+    found = RealData(table, table, table, held_out=True).compared(x)
+    assert found.std(dim=0).tolist() == pytest.approx([1.0, 1.0, 0.0])
+    assert found[:, 2].tolist() == [7.0] * 3
+
+
+def test_who_is_recognised_comes_before_who_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = torch.linspace(0, 1, 30)[torch.randperm(30, generator=torch.Generator().manual_seed(0))]
+    monkeypatch.setattr(measures, "image_views", lambda x, _: {"as they are": x})
+    monkeypatch.setattr(
+        measures, "classifier_two_sample", lambda *_, **__: SimpleNamespace(drawn=drawn, accuracy=Estimate(0.5, 0.1))
+    )
+    (found,) = measures._classified(*(torch.zeros(30, 1, 2, 2) for _ in range(3)), (0.0, 1.0), 0).values()
+    assert found["recognised"][0] == drawn.argmax()
+    assert found["passed"][0] == drawn.argmin()
 
 
 @pytest.mark.parametrize("wrong", [0, 1])

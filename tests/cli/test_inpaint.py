@@ -331,6 +331,16 @@ def test_images_in_other_units_are_restored_and_beyond_the_ends_of_the_data_refu
     refused(capsys, ask(run, tmp_path / "x.npz"), "(1, 9, 8)", "(1, 8, 8)")
 
 
+def test_bytes_in_an_array_are_the_levels_that_they_are_in_training(capsys, run: Path, tmp_path: Path):
+    x = np.random.default_rng(0).integers(0, 256, (1, 8, 8), dtype=np.uint8)
+    for name, array in (("bytes", x), ("numbers", x / 255), ("far", x.astype(float))):
+        np.save(tmp_path / f"{name}.npy", array)
+    for name in ("bytes", "numbers"):
+        assert main(ask(run, tmp_path / "x.npz", "--image", str(tmp_path / f"{name}.npy"))) == 0
+        np.testing.assert_allclose(npz(tmp_path / "x.npz")["truth"], x / 255, rtol=1e-6)
+    refused(capsys, ask(run, tmp_path / "x.npz", "--image", str(tmp_path / "far.npy")), "far.npy", "lie in [0, 1]")
+
+
 SHAPES = {"vectors": (5,), "series": (1, 16), "two channels": (2, 8, 8)}
 
 

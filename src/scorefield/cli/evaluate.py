@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from jsonargparse import ArgumentParser, Namespace
 
 from scorefield.cli.console import Progress, stage, warn
-from scorefield.cli.files import is_picture, make_folder, write_text, written
+from scorefield.cli.files import is_picture, report_folder, write_text, written
 from scorefield.cli.options import DRAWN, Whole0, command, data_dir, judge, judge_of, refuse, sampling
 from scorefield.errors import ConfigError
 
@@ -83,7 +83,7 @@ def run(args: Namespace) -> int:
     _check_likelihood(args, data)
     named = judge_of(args, loaded.config.data.kind)
     judging = None if named is None else load_judge(named, device)
-    out = make_folder(Path(args.out or f"evaluation-{loaded.config.name}"))
+    out = report_folder(Path(args.out or f"evaluation-{loaded.config.name}"))
     with ExitStack() as kept:
         if given is None:
             x, report = _drawn(args, loaded, out, parallel, kept)

@@ -190,7 +190,8 @@ class Run:
                 f"{self.path}: already holds a run, at step {found.step}; resume it, or choose another folder"
             )
         if self.first:
-            folder.begin(self.config, self.parallel.device, step)
+            for file in folder.begin(self.config, self.parallel.device, step):
+                self.warn(f"{file}: was there before this run, under the name of a file that it writes")
 
     def __iter__(self) -> Iterator[StepRecord]:
         self.begin()

@@ -11,6 +11,7 @@ from restoring import TINY, npz, refused, report, train
 from scorefield.cli import main
 from scorefield.cli.images import read_mask
 from scorefield.cli.options import MASKS, MEASURED, REPLACED
+from scorefield.cli.restore import _measured
 from scorefield.data import digits
 from scorefield.guidance import HIDDEN_PARTS
 from turns import in_turn
@@ -243,6 +244,11 @@ def test_without_digits_to_read_the_judge_is_left_out_with_a_reason(capsys, run:
     assert line.count("\n") == 1
     assert "no classifier agreement" in line
     assert "masked MSE" in line
+
+
+def test_errors_are_told_in_any_units():
+    told = _measured({"mse_mean": 7.0697e8, "diversity": 2.5e-7, "agreement": None})
+    assert told == "MSE 7.07e+08, diversity 2.5e-07"
 
 
 def test_one_restoration_has_no_diversity(capsys, run: Path, tmp_path: Path):

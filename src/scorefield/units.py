@@ -78,7 +78,7 @@ class Units(ByValue):
     def of(cls, x: Float[Tensor, "n *d"]) -> "Units":
         """Return the units in which data have mean 0 and standard deviation ½: each coordinate of a table, all of an image at once.
 
-        A column that never changes keeps its scale, so that it comes back as it was.
+        A column that never changes keeps its scale: how far it might have varied is not known.
         """
         x = numbers(x, "x")
         if x.numel() == 0:

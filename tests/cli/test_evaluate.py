@@ -12,6 +12,7 @@ from torch import Tensor
 
 from scorefield import pretrained
 from scorefield.cli import main
+from scorefield.errors import ConfigError
 from scorefield.metrics import classifier_test
 
 TINY = ["--network.width", "8", "--network.depth", "1", "--device", "cpu", "--fast-dev-run"]
@@ -181,6 +182,39 @@ def test_samples_of_a_class_are_compared_with_that_class(mnist: list[str], tmp_p
     other = report(tmp_path / "out", *mnist, "--class", "4", *from_images(tmp_path, threes))
     assert other["measures"]["as_asked"]["samples"]["value"] == 0
     assert other["measures"]["precision"]["samples"]["value"] == 0
+
+
+def test_samples_are_measured_in_the_units_of_the_data(capsys, monkeypatch, mnist: list[str], tmp_path: Path) -> None:
+    """Bytes are levels where the data are bytes, and numbers where they are numbers; a table is read as it is written."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (60, 1, 28, 28)).astype(np.uint8)
+    columns = rng.normal(100, 20, (60, 2)).round().clip(0, 255)
+    table = str(tmp_path / "table")
+    np.savetxt(f"{table}.csv", columns, delimiter=",", header="a,b", comments="")
+    assert main(["train", "--data.path", f"{table}.csv", *TINY, "--network.kind", "mlp", "--run", table]) == 0
+    measured: list[Tensor] = []
+
+    def seen(x: Tensor, *_: object, **__: object) -> None:
+        measured.append(x)
+        raise ConfigError("seen")
+
+    monkeypatch.setattr("scorefield.evaluation.evaluate_samples", seen)
+    levels, far = torch.tensor(images) / 255, torch.tensor(images).float()
+    for run, array, expected in (
+        (mnist, images, levels),
+        (mnist, images / 255, levels),
+        (mnist, images * 1.0, far),
+        ([table], columns.astype(np.uint8), torch.tensor(columns).float()),
+        ([table], columns, torch.tensor(columns).float()),
+    ):
+        np.save(tmp_path / "x.npy", array)
+        capsys.readouterr()
+        main(["evaluate", *run, "--from-samples", str(tmp_path / "x.npy"), "--out", str(tmp_path / "e")])
+        torch.testing.assert_close(measured.pop(), expected)
+        assert ("outside of [0, 1]" in capsys.readouterr().err) == (expected is far)
+    np.savetxt(tmp_path / "x.csv", columns[:, ::-1], delimiter=",", header="b,a", comments="")
+    main(["evaluate", table, "--from-samples", str(tmp_path / "x.csv"), "--out", str(tmp_path / "e")])
+    torch.testing.assert_close(measured.pop(), torch.tensor(columns).float())
 
 
 def test_classes_take_turns_and_no_share_is_beyond_one(mnist: list[str], tmp_path: Path) -> None:

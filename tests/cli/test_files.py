@@ -81,6 +81,26 @@ def test_what_is_read_is_not_written_over(command: list[str], capsys) -> None:
     assert [Path(name).read_bytes() for name in ("image.png", "images.npy")] == before
 
 
+def test_a_page_of_somebody_else_is_not_written_over(capsys) -> None:
+    Path("README.md").write_bytes(OURS)
+    assert main(["evaluate", "digits", "-n", "20", "--out", ".", "--device", "cpu"]) == 2
+    assert "holds a README.md of its own, which would be lost" in capsys.readouterr().err
+    assert Path("README.md").read_bytes() == OURS
+
+
+def test_what_stands_where_a_run_begins_is_kept(capsys) -> None:
+    Path("config.yaml").write_text("# why\ndata: {kind: digits}\nnetwork: {kind: mlp, width: 8}\n")
+    Path("metrics.jsonl").write_text('{"step": 9}\n')
+    assert main(["train", "--config", "config.yaml", "--run", ".", "--device", "cpu", "--fast-dev-run"]) == 0
+    assert capsys.readouterr().err.count("was there before this run") == 2
+    assert Path("config.yaml.before").read_text().startswith("# why")
+    assert Path("metrics.jsonl.before").read_text() == '{"step": 9}\n'
+    resume = ["--resume", "--device", "cpu", "--train.steps", "5", "--override"]
+    assert main(["train", "--run", ".", *resume]) == 0
+    assert "before this run" not in capsys.readouterr().err
+    assert not Path("config.yaml.before2").exists()
+
+
 def test_a_full_disk_names_the_part_of_long_work_that_it_did_not_take(capsys, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("scorefield.cli.console.abandon_output", lambda: None)
     with full_disk():

@@ -39,10 +39,25 @@ def test_empty_cells_are_filled_and_all_others_keep_their_text(
         "": ["no column"],
         GAPS.partition("\n")[0]: ["no rows"],
         GAPS + "1,2\n": ["in every row"],
+        GAPS.replace("note", "age"): ["two columns called 'age'"],
+        GAPS.replace("60", "6_0"): ["'6_0'", "'weight'", "row 2"],
     }.items():
         Path("wrong.csv").write_text(text)
         refused(capsys, ["impute", run, "wrong.csv", "--out", "x.csv", "--device", "cpu"], *words, code=3)
     refused(capsys, ["impute", run, "gaps.csv", "--out", "gaps.csv"], "is read by this command")
+    assert not Path("x.csv").exists()
+
+
+def test_labels_of_a_table_are_class_numbers(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = "".join(f"{k % 7},{k % 5},{k % 2}\n" for k in range(50))
+    Path("table.csv").write_text(f"a,b,label\n{rows}")
+    network = ["--network.kind", "mlp", "--network.classes", "2"]
+    run = str(train(tmp_path / "run", "--data.path", "table.csv", *network))
+    for label, words in {"0.5": ["labels from 0.5"], "-1": ["labels from -1"], "2": ["0 to 1"]}.items():
+        Path("gaps.csv").write_text(f"a,b,label\n1,,{label}\n")
+        code = 2 if label == "2" else 3
+        refused(capsys, ["impute", run, "gaps.csv", "--out", "x.csv", "--device", "cpu"], *words, code=code)
     assert not Path("x.csv").exists()
 
 

@@ -11,6 +11,7 @@ from restoring import TINY, npz, refused, report, train
 from scorefield.cli import main
 from scorefield.cli.images import read_mask
 from scorefield.cli.options import MASKS, MEASURED, REPLACED
+from scorefield.cli.restore import _measured
 from scorefield.data import digits
 from scorefield.guidance import HIDDEN_PARTS
 from turns import in_turn
@@ -245,6 +246,11 @@ def test_without_digits_to_read_the_judge_is_left_out_with_a_reason(capsys, run:
     assert "masked MSE" in line
 
 
+def test_errors_are_told_in_any_units():
+    told = _measured({"mse_mean": 7.0697e8, "diversity": 2.5e-7, "agreement": None})
+    assert told == "MSE 7.07e+08, diversity 2.5e-07"
+
+
 def test_one_restoration_has_no_diversity(capsys, run: Path, tmp_path: Path):
     assert report(capsys, *ask(run, tmp_path / "x.npz", "-n", "1"))["diversity"] is None
     assert main(ask(run, tmp_path / "x.png", "-n", "1")) == 0
@@ -329,6 +335,16 @@ def test_images_in_other_units_are_restored_and_beyond_the_ends_of_the_data_refu
     refused(capsys, ask(run, tmp_path / "x.npz"), "--image 3", "values from", "the model's data lie in [")
     np.save(tmp_path / "x.npy", np.zeros((60, 9, 8), dtype=np.uint8))
     refused(capsys, ask(run, tmp_path / "x.npz"), "(1, 9, 8)", "(1, 8, 8)")
+
+
+def test_bytes_in_an_array_are_the_levels_that_they_are_in_training(capsys, run: Path, tmp_path: Path):
+    x = np.random.default_rng(0).integers(0, 256, (1, 8, 8), dtype=np.uint8)
+    for name, array in (("bytes", x), ("numbers", x / 255), ("far", x.astype(float))):
+        np.save(tmp_path / f"{name}.npy", array)
+    for name in ("bytes", "numbers"):
+        assert main(ask(run, tmp_path / "x.npz", "--image", str(tmp_path / f"{name}.npy"))) == 0
+        np.testing.assert_allclose(npz(tmp_path / "x.npz")["truth"], x / 255, rtol=1e-6)
+    refused(capsys, ask(run, tmp_path / "x.npz", "--image", str(tmp_path / "far.npy")), "far.npy", "lie in [0, 1]")
 
 
 SHAPES = {"vectors": (5,), "series": (1, 16), "two channels": (2, 8, 8)}

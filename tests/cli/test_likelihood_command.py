@@ -79,6 +79,11 @@ def test_other_data_are_told_in_nats(capsys: pytest.CaptureFixture[str], tmp_pat
     loaded = load_model(run)
     assert found["nats"] == loaded.log_likelihood(torch.tensor([[0.5, -1.0]])).log_prob.item()
     assert "bits" not in found
+    (tmp_path / "x.npz").rename(tmp_path / "elsewhere.npz")
+    capsys.readouterr()
+    assert main(["likelihood", run, "-n", "5"]) == 3
+    assert main(["likelihood", run, "-n", "5", "--test", str(tmp_path / "elsewhere.npz")]) == 0  # without training data
+    assert "log p of 5 held-out" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("decoded", [True, pytest.param(False, marks=pytest.mark.slow)])

@@ -146,6 +146,15 @@ def test_no_regular_expression_is_shown(capsys, said: list[str]):
     assert "pattern" not in error
 
 
+def test_the_display_of_a_notebook_is_no_matter(monkeypatch):
+    """A command started from one has its MPLBACKEND, and perhaps not the package that it names."""
+    monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+    monkeypatch.setattr("sys.argv", ["scorefield", "--version"])
+    with pytest.raises(SystemExit):
+        main()
+    assert os.environ["MPLBACKEND"] == "agg"
+
+
 def test_a_missing_class_names_the_model_that_would_do(capsys, tmp_path: Path):
     out = str(tmp_path / "x.png")
     assert main(["sample", "mnist", "--class", "4", "--out", out]) == 2

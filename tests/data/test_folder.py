@@ -3,6 +3,7 @@
 import os
 import random
 import struct
+import warnings
 import zlib
 
 import numpy as np
@@ -91,6 +92,25 @@ def test_other_files_are_passed_over(tmp_path):
         (tmp_path / name).write_bytes(b"<svg/>")
     (tmp_path / "folder.png").mkdir()
     np.testing.assert_array_equal(one(tmp_path), GREY[None])
+
+
+def test_a_picture_that_is_passed_over_is_told_and_a_jpeg_by_any_name_is_read(tmp_path):
+    for name in ("a.jpg", "b.jfif", "c.jpe"):
+        Image.fromarray(GREY).save(tmp_path / name, "JPEG")
+    assert len(from_folder(tmp_path)) == 3
+    (tmp_path / "d.HEIC").touch()
+    with pytest.warns(UserWarning, match=r"are left out \(1, such as d\.HEIC\)"):
+        from_folder(tmp_path)
+
+
+def test_parts_of_a_data_set_that_are_taken_for_classes_are_told(tmp_path):
+    for name in ("train/cat", "train/dog", "test/cat"):
+        (tmp_path / name).mkdir(parents=True)
+        Image.fromarray(GREY).save(tmp_path / name / "a.png")
+    with pytest.warns(UserWarning, match=r"folders test, train are taken for classes.* such as .*train, and another"):
+        from_folder(tmp_path)
+    with warnings.catch_warnings(action="error"):
+        assert len(from_folder(tmp_path / "train")) == 2
 
 
 def test_one_colour_picture_makes_all_rgb(tmp_path):

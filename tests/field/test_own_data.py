@@ -70,6 +70,16 @@ def test_a_likelihood_without_an_error_is_refused_as_data_are(tmp_path, capsys, 
     assert main(["likelihood", run, "--device", "cpu"]) == 3
 
 
+def test_a_column_that_never_changes_is_doubted(tmp_path, capsys) -> None:
+    x = np.c_[np.full(30, 2020), NORMAL(size=30), np.full(30, 1e-5)]
+    np.savetxt(tmp_path / "x.csv", x, delimiter=",", header="year,height,rate", comments="", fmt="%.9g")
+    assert main(["train", "--data.path", str(tmp_path / "x.csv"), *SMALL, "--dry-run"]) == 0
+    assert "in every row 'year' is 2020, 'rate' is 1e-05: a model draws near" in capsys.readouterr().err
+    asked = ["--data.columns", "height", "--dry-run"]
+    assert main(["train", "--data.path", str(tmp_path / "x.csv"), *SMALL, *asked]) == 0
+    assert capsys.readouterr().err == ""
+
+
 UNITS = {
     "no scale": (["--model.scale", "0"], "scale finite and positive"),
     "two of three": (["--model.scale", "[1,2]"], r"model.scale: .* shape (3,); received shape (2,)"),

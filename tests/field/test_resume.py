@@ -37,6 +37,16 @@ def test_the_folder_alone_says_what_goes_on(tmp_path: Path, monkeypatch, capsys)
     assert "network.width" in capsys.readouterr().err
 
 
+def test_a_run_goes_on_without_its_configuration_file(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", *TINY, "--run", "runs/run"]) == 0
+    for empty in (False, True):
+        Path("runs/run/config.yaml").unlink()
+        Path("runs/run/config.yaml").touch() if empty else None
+        assert main(["train", "--resume"]) == 0, capsys.readouterr().err
+        assert "kind: digits" in Path("runs/run/config.yaml").read_text()
+
+
 def test_data_that_changed_their_scale_are_not_gone_on_with(tmp_path: Path, capsys) -> None:
     x, run = np.random.default_rng(0).normal(size=(64, 2)), ["train", "--run", str(tmp_path / "run")]
     data = ["--data.kind", "path", "--data.path", str(tmp_path / "x.npy"), "--network.kind", "mlp"]

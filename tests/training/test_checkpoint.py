@@ -638,7 +638,7 @@ def test_all_bad_lists_each_and_none_is_none(tmp_path: Path):
         "step-00000001/model.safetensors",
         "size and SHA-256",
         "step-00000002/manifest.json",
-        "a regular file; found None",
+        "a regular file; found nothing",
     ):
         assert part in str(caught.value)
     assert caught.value.exit_code == 4
@@ -684,7 +684,7 @@ STATES = {
     "older than any": (b'{"schema": 0, "step": 1, "state": {}}', "schema version from 1 to 1; found 0"),
     "schema as text": (b'{"schema": "1", "step": 1, "state": {}}', "found '1'"),
     "schema as truth": (b'{"schema": true, "step": 1, "state": {}}', "found True"),
-    "no schema": (b'{"step": 1, "state": {}}', "found None"),
+    "no schema": (b'{"step": 1, "state": {}}', "found nothing"),
     "no step": (b'{"schema": 1, "state": {}}', "a step and a state"),
     "negative step": (b'{"schema": 1, "step": -1, "state": {}}', "a step and a state"),
     "step as text": (b'{"schema": 1, "step": "1", "state": {}}', "a step and a state"),
@@ -735,7 +735,7 @@ MANIFESTS: dict[str, tuple[dict[str, Any], str]] = {
     "size as real": ({"schema": 1, "files": {"model.safetensors": ENTRY | {"size": 1.0}}}, "size and SHA-256"),
     "more in entry": ({"schema": 1, "files": {"model.safetensors": ENTRY | {"url": "x"}}}, "size and SHA-256"),
     "negative size": ({"schema": 1, "files": {"model.safetensors": ENTRY | {"size": -1}}}, "size and SHA-256"),
-    "missing file": ({"schema": 1, "files": {"a.safetensors": ENTRY}}, "a regular file; found None"),
+    "missing file": ({"schema": 1, "files": {"a.safetensors": ENTRY}}, "a regular file; found nothing"),
 }
 
 

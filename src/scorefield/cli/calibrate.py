@@ -10,7 +10,7 @@ from jsonargparse import Namespace
 
 from scorefield.classifier import Classifier
 from scorefield.cli.console import stage
-from scorefield.cli.files import make_folder, write_text, written
+from scorefield.cli.files import report_folder, write_text, written
 from scorefield.cli.options import DRAWN, refuse
 from scorefield.evaluation import calibration_page, labelled_examples, render_calibration
 from scorefield.loaded import LoadedModel
@@ -24,7 +24,7 @@ def calibrate(args: Namespace, loaded: LoadedModel[Classifier]) -> int:
     drawn = (*DRAWN, "class", "from_samples", "likelihood", "judge")
     refuse(args, drawn, f"{loaded.source} is a classifier, which draws nothing")
     data = labelled_examples(loaded.config.data.at(args.data_dir, args.test), loaded.event, args.n, seed=args.seed)
-    out = make_folder(Path(args.out or f"evaluation-{loaded.config.name}"))
+    out = report_folder(Path(args.out or f"evaluation-{loaded.config.name}"))
     began = time.perf_counter()
     assert data.labels is not None  # noqa: S101 for the type checker: they are labelled
     with stage(f"measuring {len(data)} test examples"):

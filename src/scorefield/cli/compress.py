@@ -105,7 +105,7 @@ def _images(args: Namespace, loaded: "LoadedModel[ScoreModel]") -> "UInt8[Tensor
 
     if args.images is None:
         config = loaded.config.data.at(args.data_dir, args.test)
-        images = real_data(config, loaded.event, args.n, seed=args.seed).reference.x
+        images = real_data(config, loaded.event, args.n, seed=args.seed, trained=False).reference.x
     else:
         images = read_array(args.images)
     if images.shape[1:] != loaded.event or str(images.dtype) != "torch.uint8":

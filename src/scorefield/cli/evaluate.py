@@ -9,19 +9,21 @@ from typing import TYPE_CHECKING, Any, cast
 from jsonargparse import ArgumentParser, Namespace
 
 from scorefield.cli.console import Progress, stage, warn
-from scorefield.cli.files import is_picture, make_folder, write_text, written
+from scorefield.cli.files import is_picture, report_folder, write_text, written
 from scorefield.cli.options import DRAWN, Whole0, command, data_dir, judge, judge_of, refuse, sampling
 from scorefield.errors import ConfigError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from scorefield.data import Dataset
     from scorefield.evaluation import RealData
     from scorefield.loaded import LoadedModel
     from scorefield.models import ScoreModel
     from scorefield.training import Parallel
 
 _SHOWN = 100
+_BEYOND = 0.1  # share of values that a model does not draw where no data lie
 _LEAST = 20  # samples: halves of them have the neighbours that balls need
 
 
@@ -35,7 +37,9 @@ def parser() -> ArgumentParser:
     )
     sampling(parser, n=10_000)
     parser.option(
-        "--from-samples FILE", "measure the samples of a .npz file, such as the command sample writes", rival=True
+        "--from-samples FILE",
+        "measure the samples of a .npz or .csv file, such as the command sample writes",
+        rival=True,
     )
     judge(parser, "that reads the classes of samples; mnist-judge for MNIST, none for other data")
     parser.option(
@@ -69,7 +73,7 @@ def run(args: Namespace) -> int:
     if args.likelihood:
         loaded.require_score("its likelihood")
     classes = None if args["class"] is None else parse_seeds(args["class"], "--class")
-    given = None if args.from_samples is None else _read(args, loaded.drawn)
+    given = None if args.from_samples is None else _read(args, loaded)
     n = count(args)[0] if given is None else len(given)
     if n < _LEAST:
         raise ConfigError(f"at least {_LEAST} samples are needed to say anything of them; received {n}")
@@ -79,9 +83,12 @@ def run(args: Namespace) -> int:
     _check_likelihood(args, data)
     named = judge_of(args, loaded.config.data.kind)
     judging = None if named is None else load_judge(named, device)
-    out = make_folder(Path(args.out or f"evaluation-{loaded.config.name}"))
+    out = report_folder(Path(args.out or f"evaluation-{loaded.config.name}"))
     with ExitStack() as kept:
-        x, report = _drawn(args, loaded, out, parallel, kept) if given is None else (given, _was_drawn(args))
+        if given is None:
+            x, report = _drawn(args, loaded, out, parallel, kept)
+        else:
+            x, report = _valued(args, given, data), _was_drawn(args)
         began = time.perf_counter()
         likelihood = {}
         if args.likelihood:
@@ -117,19 +124,33 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def _read(args: Namespace, event: tuple[int, ...]) -> "Tensor":
-    """Return samples from a file, images in [0, 1]; refuse options that would have drawn others."""
-    from scorefield.data import from_array_file
+def _read(args: Namespace, loaded: "LoadedModel[ScoreModel]") -> "Dataset":
+    """Return samples from a file; refuse options that would have drawn others."""
+    from scorefield.data import from_array_file, from_table_file
+    from scorefield.data.tables import TABLE_SUFFIXES
 
     refuse(args, DRAWN, "--from-samples draws nothing, so that they cannot matter")
-    data = from_array_file(Path(args.from_samples), channels="first")  # as `write` has them
+    file, event = Path(args.from_samples), loaded.drawn
+    if file.suffix.lower() in TABLE_SUFFIXES:
+        data = from_table_file(file, loaded.config.data.columns)
+    else:
+        data = from_array_file(file, channels="first")  # as `write` has them
+        data = data if data.event == event else from_array_file(file)
     if data.event != event:
-        data = from_array_file(Path(args.from_samples))
-    if data.event != event:
-        raise ConfigError(
-            f"--from-samples {args.from_samples}: holds samples of shape {data.event}; the model draws {event}"
+        raise ConfigError(f"--from-samples {file}: holds samples of shape {data.event}; the model draws {event}")
+    return data
+
+
+def _valued(args: Namespace, given: "Dataset", data: "RealData") -> "Tensor":
+    """Return samples in the units of the data: where these are bytes, in [0, 1]; elsewhere bytes are numbers like others."""
+    x = given.scaled() if data.in_bytes else given.x.float()
+    beyond = ((x < 0) | (x > 1)).float().mean().item() if data.in_bytes else 0.0
+    if beyond > _BEYOND:
+        warn(
+            f"--from-samples {args.from_samples}: values from {x.min().item():.4g} to {x.max().item():.4g}, of which {beyond:.0%} "
+            "lie outside of [0, 1], where images of bytes lie: save bytes, or numbers between 0 and 1"
         )
-    return data.scaled()
+    return x
 
 
 def _was_drawn(args: Namespace) -> dict[str, Any]:

@@ -28,6 +28,18 @@ def make_folder(path: Path) -> Path:
     return path
 
 
+def report_folder(path: Path) -> Path:
+    """Return ``path`` as the folder of a report with a page, README.md: a page that no report stands beside is of somebody else.
+
+    Raises:
+        ConfigError: it holds such a page, or cannot be written to.
+    """
+    reports = ("evaluation.json", "calibration.json")
+    if os.path.lexists(path / "README.md") and not any(os.path.exists(path / name) for name in reports):
+        raise ConfigError(f"--out {path}: holds a README.md of its own, which would be lost; name another folder")
+    return make_folder(path)
+
+
 def free_folder(base: Path) -> Path:
     """Return ``base``, or the first of base-2, base-3 … that does not exist."""
     names = (base if k == 1 else base.with_name(f"{base.name}-{k}") for k in itertools.count(1))

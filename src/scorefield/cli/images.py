@@ -73,7 +73,7 @@ def read_mask(
         hidden = _hiding(Path(text), event)
     elif image:
         hidden = _drawn(text, event[1:])
-    elif columns is not None and set(names := text.split(",")) <= set(columns):
+    elif columns is not None and set(names := [name.strip() for name in text.split(",")]) <= set(columns):
         hidden = torch.tensor([column in names for column in columns], dtype=torch.bool)
     else:
         named = "" if columns is None else f", or names of columns ({', '.join(columns):.200})"
@@ -152,11 +152,8 @@ def _numbered(index: int, loaded: LoadedModel[ScoreModel], data_dir: str | None)
             f"--image {index}: {data.name} has {what} of shape {data.event}; the model draws {loaded.event}"
         )
     x = data.scaled(torch.tensor([index]))
-    (low, high), (black, white) = (x.min().item(), x.max().item()), loaded.model.ends
-    if is_picture(loaded.event) and (low < black or high > white):
-        raise ConfigError(
-            f"--image {index}: values from {low:.4g} to {high:.4g}; the model's data lie in [{black:g}, {white:g}]"
-        )
+    if is_picture(loaded.event):
+        _require_within(str(index), x, loaded)
     return x, f"{data.name} {index}"
 
 
@@ -175,15 +172,29 @@ def _picture(path: Path, event: tuple[int, ...]) -> Float[Tensor, "1 c h w"]:
 
 
 def _array(path: Path, loaded: LoadedModel[ScoreModel]) -> Float[Tensor, "1 *d"]:
-    """Return the example that an array holds, in the units of the model's data."""
-    x = read_array(path).float()
+    """Return the example that an array holds, in the units of the model's data: bytes are levels of images, as they are in training."""
+    x, (black, white) = read_array(path), loaded.model.ends
+    numbers = len(loaded.event) == 1 or (loaded.model.units is not None and loaded.model.units.ends is not None)
+    levels = x.dtype == torch.uint8 and (loaded.byte_decoder is not None or not numbers)
+    x = black + (white - black) * (x.float() / 255) if levels else x.float()
     if x.shape == (1, *loaded.event):
         x = x[0]
     if x.shape != loaded.event:
         raise ConfigError(f"--image {path}: an array of shape {tuple(x.shape)}; the model draws {loaded.event}")
     if not torch.isfinite(x).all():
         raise ConfigError(f"--image {path}: holds NaN or infinite numbers; put any number where the mask hides")
+    if loaded.byte_decoder is not None:
+        _require_within(str(path), x, loaded)
     return x[None]
+
+
+def _require_within(text: str, x: Tensor, loaded: LoadedModel[ScoreModel]) -> None:
+    """Refuse an image of values that no image has on which the model was trained."""
+    (low, high), (black, white) = (x.min().item(), x.max().item()), loaded.model.ends
+    if low < black or high > white:
+        raise ConfigError(
+            f"--image {text}: values from {low:.4g} to {high:.4g}; the model's data lie in [{black:g}, {white:g}]"
+        )
 
 
 def _hiding(path: Path, event: tuple[int, ...]) -> Bool[Tensor, "..."]:

@@ -99,6 +99,7 @@ class _Table(NamedTuple):
 
 def _read(name: str, loaded: "LoadedModel[ScoreModel]") -> _Table:
     """Return a table for a model of tables."""
+    from scorefield.data.arrays import class_numbers
     from scorefield.data.tables import LABELS, delimiter_of
 
     if len(loaded.event) != 1:
@@ -120,6 +121,10 @@ def _read(name: str, loaded: "LoadedModel[ScoreModel]") -> _Table:
     wanted = first if columns is None else list(columns)
     if absent := [column for column in wanted if column not in first]:
         raise DataError(f"{name}: no column {absent[0]!r}; {loaded.source} learned {', '.join(wanted)}")
+    if head and (double := [column for column in wanted if first.count(column) > 1]):
+        raise DataError(
+            f"{name}: two columns called {double[0]!r}; expected a name for each. Rename one, or leave it out."
+        )
     if not rows:
         raise DataError(f"{name}: no rows; expected a line for every row to fill")
     places = list(range(len(first))) if columns is None else [first.index(column) for column in wanted]
@@ -127,7 +132,8 @@ def _read(name: str, loaded: "LoadedModel[ScoreModel]") -> _Table:
         raise DataError(f"{name}: expected {loaded.event[0]} columns in every row, as {loaded.source} learned")
     labels = None
     if loaded.model.classes is not None and (known := [k for k, text in enumerate(first) if head and text in LABELS]):
-        labels = [int(_cell(name, head, row, cells, known[0], gaps=False)) for row, cells in enumerate(rows, 1)]
+        found = [_cell(name, head, row, cells, known[0], gaps=False) for row, cells in enumerate(rows, 1)]
+        labels = class_numbers(name, found, len(rows)).tolist()
     values = [[_cell(name, head, row, cells, k) for k in places] for row, cells in enumerate(rows, 1)]
     return _Table(delimiter, head, rows, places, values, labels)
 
@@ -145,9 +151,6 @@ def _cell(name: str, head: list[list[str]], row: int, cells: list[str], k: int, 
 
 def _number(cell: str) -> float | None:
     """Return what a cell holds: a number, NaN for a gap, None for other text."""
-    if cell.strip().lower() in _GAPS:
-        return math.nan
-    try:
-        return float(cell)
-    except ValueError:
-        return None
+    from scorefield.data.tables import number
+
+    return math.nan if cell.strip().lower() in _GAPS else number(cell)

@@ -84,7 +84,8 @@ def _held_out(
     from scorefield.evaluation import real_data, render_likelihood
 
     config = loaded.config.data.at(args.data_dir, args.test)
-    data = real_data(config, loaded.event, args.n, seed=args.seed, least=2)
+    counted = loaded.byte_decoder is None and loaded.model.units is None  # of bytes, in the training set
+    data = real_data(config, loaded.event, args.n, seed=args.seed, least=2, trained=counted)
     tell_device(args.device)
     base = Path(f"likelihood-{loaded.config.name}")
     found = held_out(loaded, data, len(data.reference), args.seed, base, parallel, kept)

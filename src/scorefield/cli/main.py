@@ -45,6 +45,8 @@ _REQUIRED = "the following arguments are required: "
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    if argv is None:
+        os.environ["MPLBACKEND"] = "agg"  # whatever a notebook said that this was started from: nothing is shown
     given = _with_level(sys.argv[1:] if argv is None else argv)
     arguments = [_HOME.sub(lambda found: found[1] + os.path.expanduser("~/"), argument) for argument in given]
     console.open_streams()

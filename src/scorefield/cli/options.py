@@ -42,8 +42,9 @@ class Command(ArgumentParser):
         words = named.split(" ")
         names = [word for word in words if word.startswith("-")] or words[:1]
         metavar = {"metavar": " ".join(words[len(names) :])} if len(names) < len(words) else {}
-        among = (self._mutually_exclusive_groups or [self.add_mutually_exclusive_group()])[0] if rival else self
-        among.add_argument(*names, help=text, **({} if "choices" in more else {"type": type}), **metavar, **more)
+        added = self.add_argument(*names, help=text, **({} if "choices" in more else {"type": type}), **metavar, **more)
+        if rival and added is not None:  # added by the group itself, its value would not be checked as that of others
+            (self._mutually_exclusive_groups or [self.add_mutually_exclusive_group()])[0]._group_actions.append(added)
 
 
 def command(description: str) -> Command:

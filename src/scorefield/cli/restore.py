@@ -194,9 +194,9 @@ def _doubt(noise: float, units: Units | None) -> None:
 def _measured(report: dict[str, Any]) -> str:
     """Return what was measured, in words."""
     name = "masked_mse" if "masked_mse" in report else "mse"
-    words = [f"{name.replace('_', ' ').replace('mse', 'MSE')} {report[f'{name}_mean']:.4f}"]
+    words = [f"{name.replace('_', ' ').replace('mse', 'MSE')} {report[f'{name}_mean']:.4g}"]
     if report["diversity"] is not None:
-        words.append(f"diversity {report['diversity']:.3f}")
+        words.append(f"diversity {report['diversity']:.3g}")
     if report["agreement"] is not None:
         words.append(f"{round(report['agreement'] * report['n'])} of {report['n']} read as {report['digit']}")
     return ", ".join(words)

@@ -198,10 +198,18 @@ def configure(args: Namespace) -> "RunConfig":
     """Return the configuration that the file and the overrides describe."""
     from scorefield._found import described, find
     from scorefield.config import RunConfig, merge, validate
+    from scorefield.training import checkpoint
 
     stored = Path(args.run or Path("runs", args.name or RunConfig().name), "config.yaml")
     source, values = _read(str(stored) if args.resume and args.config is None and stored.is_file() else args.config)
     # Sections given in part complete the default of their kind; checked here so that an error names the file it is in.
+    if (
+        args.resume and args.config is None and not values
+    ):  # the file may be gone; what was trained is in every checkpoint
+        folder = stored.parent / "checkpoints"
+        found = checkpoint.latest(folder, warn) if folder.is_dir() else None
+        values = {} if found is None else described(found)[0].model_dump(mode="json")
+        source = str(stored) if values else source
     said = values.keys() | {section for section in SECTIONS if args[section]}
     whole = source == str(stored)  # what a run was begun with, which may be gone
     start = args.pretrained or (None if whole else values.get("pretrained"))

@@ -28,7 +28,11 @@ from scorefield.data.dataset import Dataset
 from scorefield.data.tables import TABLE_SUFFIXES, from_table_file
 from scorefield.errors import ConfigError, DataError
 
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+SUFFIXES = (".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+_UNREAD = (".avif", ".exr", ".heic", ".heif", ".jp2", ".jxl", ".psd", ".tga")
+"""Of pictures, too, which nobody passes over on purpose."""
+_PARTS = {"dev", "test", "testing", "train", "training", "val", "valid", "validation"}
+"""Folders of these names are seldom classes."""
 # Named one by one: some of the other decoders run programs.
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _EXPECTED = "a picture"
@@ -92,6 +96,7 @@ def from_folder(path: str | os.PathLike[str], size: int | None = None) -> Datase
     if size is not None and size < 1:
         raise ConfigError(f"size must be at least 1 pixel; received {size}")
     files = _images_below(path)
+    _doubt(Path(path), files)
     pictures = [read_image(file, size) for file in files]
     for file, picture in zip(files, pictures, strict=True):
         if picture.shape[1:] != pictures[0].shape[1:]:
@@ -101,6 +106,23 @@ def from_folder(path: str | os.PathLike[str], size: int | None = None) -> Datase
     channels = max(len(picture) for picture in pictures)
     x = np.stack([np.broadcast_to(picture, (channels, *picture.shape[1:])) for picture in pictures])
     return Dataset(torch.from_numpy(x), _classes(Path(path), files), Path(path).resolve().name)
+
+
+def _doubt(path: Path, files: list[Path]) -> None:
+    """Warn of pictures that are passed over, and of folders that are taken for classes but look like parts of a data set."""
+    unread = _below(path, _UNREAD)
+    if unread:
+        warnings.warn(
+            f"{path}: pictures of kinds that are not read are left out ({len(unread)}, such as {unread[0].name}); convert them, to PNG say",
+            stacklevel=3,
+        )
+    names = sorted({file.relative_to(path).parts[0] for file in files})
+    if len(names) > 1 and {name.lower() for name in names} <= _PARTS:
+        warnings.warn(
+            f"{path}: the folders {', '.join(names)} are taken for classes, and all of them are learned; if they are parts of a data set, "
+            f"name one, such as {path / names[-1]}, and another as data.test",
+            stacklevel=3,
+        )
 
 
 def _classes(path: Path, files: list[Path]) -> Int64[Tensor, " n"] | None:
@@ -138,12 +160,18 @@ def _images_below(path: str | os.PathLike[str]) -> list[Path]:
     if not os.path.isdir(path):
         found = "a file" if os.path.exists(path) else "no such folder"
         raise refusal(path, found, "a folder of images", "Check the path.")
-    files: list[Path] = []
-    for folder, below, names in os.walk(path, onerror=_refuse_folder):
-        below[:] = [name for name in below if not name.startswith(".")]  # copies of editors, caches
-        files += [Path(folder, name) for name in names if name.lower().endswith(SUFFIXES) and not name.startswith(".")]
+    files = _below(path, SUFFIXES)
     if not files:
         raise refusal(path, "no image", f"files with one of {' '.join(SUFFIXES)}", "Convert or move them there.")
+    return files
+
+
+def _below(path: str | os.PathLike[str], suffixes: tuple[str, ...]) -> list[Path]:
+    """Return the files below a folder that end so, in order; hidden ones, of editors and caches, are none."""
+    files: list[Path] = []
+    for folder, below, names in os.walk(path, onerror=_refuse_folder):
+        below[:] = [name for name in below if not name.startswith(".")]
+        files += [Path(folder, name) for name in names if name.lower().endswith(suffixes) and not name.startswith(".")]
     return sorted(files)
 
 

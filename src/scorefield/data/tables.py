@@ -47,7 +47,7 @@ def from_table_file(path: str | os.PathLike[str], columns: Sequence[str] | None 
                 raise refusal(path, what, "names or numbers of fewer", "Save it as a .npy file.")
             delimiter = delimiter_of(first)
             head = next(csv.reader([first], delimiter=delimiter), [])
-            bare = columns is None and all(map(_is_number, head))
+            bare = columns is None and None not in map(number, head)
             names = None if bare else [name.strip() for name in head]
             below = next(csv.reader(filter(str.strip, file), delimiter=delimiter), head)
             if len(below) != len(head):
@@ -78,12 +78,12 @@ def write_table(path: Path, x: Float[Tensor, "n d"], columns: Sequence[str] | No
         writer.writerows([f"{value:.9g}" for value in row] for row in x.tolist())
 
 
-def _is_number(cell: str) -> bool:
+def number(cell: str) -> float | None:
+    """Return the number in a cell; None for other text, such as 1_000, which Python alone takes for one."""
     try:
-        float(cell)
+        return float(cell) if cell.strip().isascii() and "_" not in cell else None
     except ValueError:
-        return False
-    return True
+        return None
 
 
 def _chosen(

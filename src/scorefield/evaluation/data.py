@@ -69,6 +69,7 @@ def real_data(
     classes: Sequence[int] | None = None,
     seed: int = 0,
     least: int = 1,
+    trained: bool = True,
 ) -> RealData:
     """Return the data of a run, at most n examples each, of some classes only where they are named.
 
@@ -79,12 +80,18 @@ def real_data(
         classes: the classes to take; all when absent.
         seed: of the choice of examples.
         least: the fewest examples that each part must have, if n asks for as many.
+        trained: whether training examples are needed; where they are not, and cannot be read, held-out ones take their place.
 
     Raises:
         ConfigError: data of another shape than the model's, or without examples of the classes.
         DataError: data that cannot be read, or too few of them.
     """
-    train = _of_classes(config.load(), classes)
+    try:
+        train = _of_classes(config.load(), classes)
+    except DataError:
+        if trained or not config.tested:
+            raise
+        train = _of_classes(config.load(train=False), classes)
     if train.event != event:
         raise ConfigError(f"{train.name}: has examples of shape {train.event}; the model draws {event}")
     if not config.tested:

@@ -1,6 +1,7 @@
 """The folder of a run: resolved configuration, environment, metrics line by line, checkpoints, pictures."""
 
 import errno
+import itertools
 import json
 import os
 from pathlib import Path
@@ -30,6 +31,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.config = path / "config.yaml"
+        self.environment = path / "environment.json"
         self.metrics = path / "metrics.jsonl"
         self.checkpoints = path / "checkpoints"
         self.samples = path / "samples"
@@ -44,20 +46,28 @@ class RunFolder:
         if not os.access(path, os.W_OK):
             raise ConfigError(f"{path}: not writable; choose another")
 
-    def begin(self, config: RunConfig, device: torch.device, step: int) -> None:
+    def begin(self, config: RunConfig, device: torch.device, step: int) -> list[Path]:
         """Write the files that describe the run, and drop what was logged after ``step``, where the run begins or goes on.
+
+        Return the files of somebody else that stood in their place, by the names that they have now.
 
         Raises:
             ConfigError: it cannot be written to.
         """
         try:
+            before = (
+                []
+                if step or self.environment.exists()
+                else [*map(_set_aside, filter(Path.is_file, (self.config, self.metrics)))]
+            )
             if step == 0:
-                (self.path / "environment.json").write_text(json.dumps(environment(device), indent=2))
+                self.environment.write_text(json.dumps(environment(device), indent=2))
             with replacing(self.config) as file:
                 file.write_text(to_yaml(config), encoding="utf-8")
             self.truncate_metrics(step)
         except OSError as error:
             raise ConfigError(str(unwritten(self.path, error))) from error
+        return before
 
     def truncate_metrics(self, step: int) -> None:
         """Drop the lines after ``step``: those a killed run wrote after its last checkpoint, and a line cut short."""
@@ -95,3 +105,9 @@ class RunFolder:
         if not self.metrics.exists():
             return []
         return [json.loads(line) for line in self.metrics.read_text().splitlines()]
+
+
+def _set_aside(file: Path) -> Path:
+    """Return the new name of a file that makes room: config.yaml.before, or with a number where that is taken."""
+    names = (file.with_name(f"{file.name}.before{'' if k == 1 else k}") for k in itertools.count(1))
+    return file.rename(next(name for name in names if not os.path.lexists(name)))

@@ -18,6 +18,7 @@ from scorefield.loaded import LoadedModel
 from scorefield.models import NoisyModel, ScoreModel
 from scorefield.runs.averages import Averages
 from scorefield.runs.changes import differences, require_alike, start_of
+from scorefield.runs.doubts import doubts
 from scorefield.runs.folder import RunFolder
 from scorefield.runs.lock import RunLock
 from scorefield.runs.pictures import draw_due
@@ -103,25 +104,13 @@ class Run:
         self._averages = Averages(self.config, self.data, self.state, self.parallel.device)
         self._writer = Writer()
         self._seconds, self._began = 0.0, time.perf_counter()
-        self._seen: list[int] | None = None
+        labels = None if model.classes is None else self.data.labels
+        self._seen = None if labels is None else labels.unique().tolist()
         self.drawing = False
         """Whether a picture is being drawn; breaking that off costs the run nothing."""
         if self.first:
-            self._doubt()
-
-    def _doubt(self) -> None:
-        """Warn of settings that are valid but probably not intended."""
-        guide, last = self.config.guide.step or 0, self.config.train.steps
-        if guide > last:
-            self.warn(f"guide.step {guide} lies beyond the last step, {last}: the run keeps no guide")
-        classes, labels = self.state.model.classes, self.data.labels
-        if classes is None or labels is None:
-            return
-        self._seen = sorted(set(labels.tolist()))
-        if unseen := set(range(classes)).difference(self._seen):
-            self.warn(
-                f"no example has the label {min(unseen)}, of {classes} classes: the model will not know what it looks like"
-            )
+            for doubt in doubts(self.config, self.data, model.classes, self._seen):
+                warn(doubt)
 
     @property
     def first(self) -> bool:
@@ -201,7 +190,8 @@ class Run:
                 f"{self.path}: already holds a run, at step {found.step}; resume it, or choose another folder"
             )
         if self.first:
-            folder.begin(self.config, self.parallel.device, step)
+            for file in folder.begin(self.config, self.parallel.device, step):
+                self.warn(f"{file}: was there before this run, under the name of a file that it writes")
 
     def __iter__(self) -> Iterator[StepRecord]:
         self.begin()

@@ -234,4 +234,5 @@ def _altered(path: Path) -> CheckpointError:
 
 def _damaged(path: Path, expected: str, found: object) -> CheckpointError:
     advice = "restore it from a copy or use another checkpoint"
-    return CheckpointError(f"{path}: expected {expected}; found {found!r:.100}; {advice}")
+    shown = "nothing" if found is None else f"{found!r:.100}"
+    return CheckpointError(f"{path}: expected {expected}; found {shown}; {advice}")

@@ -5,8 +5,7 @@ x ~ N(α_T m, σ_T² + α_T² s²);   for each step of the grid:  x ← step(x, 
 
 import abc
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, NamedTuple
 
@@ -17,7 +16,7 @@ from typing_extensions import TypeVar
 
 from scorefield._checks import reals, require, whole
 from scorefield._noise import Noise, Stream
-from scorefield._tensors import as_time, home, looked_at, require_numbers, uncast
+from scorefield._tensors import as_time, evaluating, home, looked_at, require_numbers, uncast
 from scorefield._values import ByValue
 from scorefield._watch import Watch
 from scorefield.errors import ConfigError
@@ -144,7 +143,7 @@ def sample(
     device = home(model) if init is None else init.device
     dtype = torch.float32 if init is None else init.dtype
     parts: list[_Part] = []
-    with _evaluating(model), uncast(home(model)):
+    with evaluating(model), uncast(home(model)):
         for low in range(rows.start, rows.stop, batch_size or n):
             high = min(rows.stop, low + (batch_size or n))
             noise = Noise(names[low:high], event, stream=stream, device=device, dtype=dtype, generator=generator)
@@ -271,16 +270,3 @@ def _rows(rows: range | None, n: int) -> range:
     if not (isinstance(rows, range) and rows.step == 1 and 0 <= rows.start < rows.stop <= n):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ValueError(f"rows must be a range of the {n} samples, such as range(0, {n}); received {rows}")
     return rows
-
-
-@contextmanager
-def _evaluating(model: ScoreModel) -> Iterator[None]:
-    """Put every part of the model in evaluation mode, and each back in its own afterwards: dropout would add noise."""
-    training = [part for part in model.modules() if part.training]
-    for part in training:
-        part.training = False
-    try:
-        yield
-    finally:
-        for part in training:
-            part.training = True

@@ -1,7 +1,9 @@
 """What every model takes: numbers as times, networks of any precision, inference mode, parts in modes of their own; and what it refuses."""
 
 import math
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from inspect import signature
 from typing import Any
@@ -25,6 +27,7 @@ from scorefield import (
     Euler,
     Exact,
     FromScore,
+    Grid,
     Heun,
     Inpaint,
     LadderNet,
@@ -35,12 +38,17 @@ from scorefield import (
     Sampler,
     ScoreModel,
     ScoreNet,
+    Trace,
     TwoMoons,
     UNet,
+    decode,
+    encode,
+    fisher_divergence,
     geometric,
     log_likelihood,
     sample,
 )
+from scorefield._tensors import evaluating
 from scorefield.errors import ConfigError
 from scorefield.preconditioning import DataNet, FlowNet, VelocityNet
 
@@ -249,6 +257,54 @@ def test_parts_keep_their_own_modes() -> None:
     assert len(set(modes.values())) == 2
     sample(model, Heun(), (2, 2), grid=TIMES)
     assert {name: part.training for name, part in model.named_modules()} == modes
+
+
+class Training(nn.Module):
+    """A network whose output is nonsense while it trains."""
+
+    called: Callable[[], object] = staticmethod(lambda: None)
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        self.called()
+        return torch.full_like(x, torch.nan) if self.training else 0.1 * x
+
+
+TARGET, POINTS = TwoMoons(radius=1.5, std=0.3), normal(4, 2).float()
+VERBS: dict[str, Callable[[ScoreModel], object]] = {
+    "a likelihood": lambda model: log_likelihood(model, POINTS, rtol=0.1, atol=0.1).log_prob,
+    "a latent": lambda model: encode(model, POINTS, rtol=0.1, atol=0.1),
+    "a point of a latent": lambda model: decode(model, POINTS, rtol=0.1, atol=0.1),
+    "a divergence": lambda model: torch.tensor(fisher_divergence(model, TARGET, n=4)[:2]),
+    "a grid": lambda model: Grid.fit(model, 3, (2,), places=4).ratios,
+    "a trace": lambda model: torch.tensor(traced(model)),
+}
+
+
+def traced(model: ScoreModel) -> list[float]:
+    trace = Trace(model)
+    sample(Exact(TARGET, PROCESS), Heun(), (2, 2), grid=TIMES, on_step=trace)
+    return [row.score_rms for row in trace.rows]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_whatever_a_model_is_asked_it_is_evaluated(verb: str) -> None:
+    model = OF_NETWORKS["NoiseNet"](Training())
+    found = VERBS[verb](model)
+    assert torch.as_tensor(found).isfinite().all()
+    assert all(part.training for part in model.modules())
+
+
+def test_a_model_is_evaluated_until_all_threads_are_done_with_it() -> None:
+    net, begun, alone = Training(), threading.Event(), threading.Event()
+    net.called = lambda: (begun.set(), alone.wait(10))
+    model = OF_NETWORKS["NoiseNet"](net)
+    with ThreadPoolExecutor() as pool:
+        with evaluating(model):
+            drawn = pool.submit(sample, model, Heun(), (2, 2), grid=TIMES)
+            begun.wait(10)
+        alone.set()
+        assert drawn.result().x.isfinite().all()
+    assert net.training
 
 
 # --- inference mode --------------------------------------------------------------------------------------------------------------

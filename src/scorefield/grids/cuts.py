@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from scorefield._checks import number, one_of, positive, reals, require, whole
+from scorefield._tensors import evaluating
 from scorefield._values import ByValue
 from scorefield.grids.levels import Levels, descending, ends, evenly
 from scorefield.grids.local_errors import Flow, Held, errors_along
@@ -69,7 +70,8 @@ class Grid(ByValue, abc.ABC):
         require(Flow, model, "the model that a grid is fitted to", "Exact or a Denoiser")
         whole(paths, "paths", 2)  # whose spread is the unit of errors
         one_of(get_args(Held), of, "of")
-        rho, passed = errors_along(model, event, paths, LogSNR(places).times(model.process), of)
+        with evaluating(model):
+            rho, passed = errors_along(model, event, paths, LogSNR(places).times(model.process), of)
         way = 1.0 if of == "noise" else steps / (steps + 1)
         shares = torch.linspace(0, way, _KNOTS, dtype=torch.float64) * passed[-1]
         return Fitted(steps, torch.exp(_interpolated(shares, passed, rho.log())))

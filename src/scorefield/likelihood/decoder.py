@@ -24,7 +24,7 @@ from torch import Tensor
 
 from scorefield._checks import require_fit
 from scorefield._noise import Noise, derive_seed
-from scorefield._tensors import flatten, home
+from scorefield._tensors import evaluating, flatten, home
 from scorefield.grids import ends
 from scorefield.likelihood import byte_network
 from scorefield.likelihood.byte_network import ByteNetwork, Examples, Pixels, Seen, learned, restored, seen
@@ -293,8 +293,8 @@ class ByteDecoder:
         counts = self.table - self.table.min(dim=1, keepdim=True).values
         return torch.where(counts.sum(dim=1, keepdim=True) > 0, counts, torch.eye(BYTES, dtype=torch.float64))
 
-    @torch.no_grad()
     def _denoised(self, z: State) -> Float[Tensor, "b *d"]:
         """Return the denoised image, in bytes and parts of one; T is of the byte below."""
-        denoised = self.model.restore(self.model.denoise(z, self.t))
+        with torch.no_grad(), evaluating(self.model):
+            denoised = self.model.restore(self.model.denoise(z, self.t))
         return ((denoised - self.cells.start) / self.cells.width).clamp(0, BYTES - 1).cpu()

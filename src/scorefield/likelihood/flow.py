@@ -22,7 +22,7 @@ from torch import Tensor
 from scorefield._checks import reals, require, whole
 from scorefield._noise import Noise
 from scorefield._ode import integrate
-from scorefield._tensors import as_constant, flatten, floating, like, recording, require_numbers, uncast
+from scorefield._tensors import as_constant, evaluating, flatten, floating, like, recording, require_numbers, uncast
 from scorefield._values import ByValue
 from scorefield.densities import Density
 from scorefield.errors import ConfigError
@@ -147,7 +147,7 @@ def _transport(model: ScoreModel, x: State, start: float, stop: float, rtol: flo
     ends = torch.tensor([start, stop], dtype=torch.float64)
     (alpha_0, alpha_1), _ = model.process.alpha_sigma(ends)
     log_rho = torch.log(model.process.ratio(ends)).tolist()
-    with uncast(x.device):
+    with evaluating(model), uncast(x.device):
         y, _ = integrate(probability_flow(model), x / like(alpha_0, x), *log_rho, rtol=rtol, atol=atol)
     return y * like(alpha_1, y)
 
@@ -172,7 +172,7 @@ def _integrate_with_trace(
         value, products = _value_and_products(lambda y: flow(y, log_rho, rows), y, directions[:, rows])
         return torch.cat([flatten(value), products], dim=1)
 
-    with torch.no_grad(), uncast(x.device):
+    with torch.no_grad(), evaluating(model), uncast(x.device):
         log_rho = torch.log(model.process.ratio(ends)).tolist()
         end, used = integrate(slope, state, *log_rho, rtol=rtol, atol=atol)
     return end[:, :size].reshape(x.shape), used.mean().item(), end[:, size:]

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from scorefield._noise import Noise
-from scorefield._tensors import home
+from scorefield._tensors import evaluating, home
 from scorefield.classifier import Classifier
 from scorefield.metrics.estimate import Estimate, mean
 
@@ -72,7 +72,8 @@ def _at(classifier: Classifier, x0: Tensor, labels: Tensor, ratio: float, seed: 
     noise = Noise(range(len(x0)), tuple(x0.shape[1:]), stream=f"calibration {seed} {ratio}")
     x_t = process.perturb(classifier.standardise(x0), t, noise.normal().to(x0))
     device = home(classifier)
-    logits = torch.cat([classifier(part.to(device), t).double().cpu() for part in x_t.split(_CHUNK)])
+    with evaluating(classifier):
+        logits = torch.cat([classifier(part.to(device), t).double().cpu() for part in x_t.split(_CHUNK)])
     confidence, guess = logits.softmax(dim=1).max(dim=1)
     return Calibration(
         ratio=ratio,

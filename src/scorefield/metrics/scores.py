@@ -14,7 +14,7 @@ from torch import Tensor
 
 from scorefield._checks import as_number, numbers, require, whole
 from scorefield._noise import generator_at, standard_normal
-from scorefield._tensors import flatten, sum_event
+from scorefield._tensors import evaluating, flatten, sum_event
 from scorefield.densities import Density, Similarity
 from scorefield.grids import LogSNR
 from scorefield.metrics.estimate import Estimate, mean, rows, u_statistic
@@ -52,7 +52,9 @@ def fisher_divergence(
         else torch.full((n,), float(t)).double()
     )
     x_t = process.perturb(model.standardise(x0), times, standard_normal(x0, generator))
-    gap = model.noise(x_t, times) - Exact(_standardised(target, model.units), process).noise(x_t, times)
+    with evaluating(model):
+        gap = model.noise(x_t, times)
+    gap = gap - Exact(_standardised(target, model.units), process).noise(x_t, times)
     return mean(sum_event(gap**2) / gap[0].numel())
 
 

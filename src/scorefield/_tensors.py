@@ -94,7 +94,7 @@ def there(a: Tensor, x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
 
     A copy to a GPU does not wait for it; a copy from it waits until it has computed ``a``.
     """
-    return a.to(x.device, dtype or x.dtype, non_blocking=x.is_cuda)
+    return as_constant(a.to(x.device, dtype or x.dtype, non_blocking=x.is_cuda))
 
 
 def as_time(t: Tensor | float) -> Tensor:
@@ -189,7 +189,7 @@ def require_numbers(model: nn.Module | None = None) -> None:
     if model is not None and home(model).type == "meta":
         raise ConfigError(
             "numbers are needed; received a model on the device meta, whose tensors have a shape alone: make it outside of "
-            'torch.device("meta"), or call model.to_empty(device="cpu") and load its weights'
+            'torch.device("meta"), and load its weights'
         )
 
 

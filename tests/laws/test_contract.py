@@ -27,20 +27,25 @@ from scorefield import (
     Euler,
     Exact,
     FromScore,
+    Gaussian,
     Grid,
     Heun,
     Inpaint,
     LadderNet,
     LinearGaussian,
+    Mask,
     NoiseNet,
     Particles,
     Project,
+    Ring,
     Sampler,
     ScoreModel,
     ScoreNet,
+    Similarity,
     Trace,
     TwoMoons,
     UNet,
+    Units,
     decode,
     encode,
     fisher_divergence,
@@ -49,6 +54,7 @@ from scorefield import (
     sample,
 )
 from scorefield._tensors import evaluating
+from scorefield.densities import curved
 from scorefield.errors import ConfigError
 from scorefield.preconditioning import DataNet, FlowNet, VelocityNet
 
@@ -324,6 +330,39 @@ def test_a_model_says_the_same_in_inference_mode(name: str) -> None:
                 assert torch.equal(getattr(model, view)(inside, t), value)
         for sampler, value in zip((Heun(), Euler()), drawn, strict=True):
             assert torch.equal(sample(model, sampler, init=2 * inside, grid=TIMES).x, value)
+
+
+MADE: dict[str, Callable[[], ScoreModel]] = {
+    **{name: partial(Exact, density, PROCESS) for name, density in PLANAR.items()},
+    "full": lambda: Exact(Gaussian([0.0, 0.0], torch.tensor([[2.0, 0.5], [0.5, 1.0]])), PROCESS),
+    "turned": lambda: Exact(Similarity(Ring(), 2.0, torch.eye(2).double(), torch.ones(2)), PROCESS),
+    "masked": lambda: LinearGaussian(Exact(Ring(), PROCESS), Mask(torch.tensor([True, False])), torch.ones(1, 1), 0.1),
+    "projected": lambda: LinearGaussian(Exact(Ring(), PROCESS), **MEASURED),
+    "in units": lambda: LinearGaussian(
+        Exact(Ring(), PROCESS).in_units(Units(torch.zeros(2), torch.tensor(2.0))), **MEASURED
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_what_was_made_in_inference_mode_can_be_differentiated(name: str) -> None:
+    """In float64, too, where parameters are taken as they are."""
+    with torch.inference_mode():
+        model = MADE[name]()
+    x = normal(3, 2).double().requires_grad_()
+    expected = MADE[name]().score(x, 0.5)
+    assert torch.equal(model.score(x, 0.5), expected)
+    torch.autograd.grad(model.score(x, 0.5).sum(), x)
+
+
+@pytest.mark.parametrize("name", ["annulus", "moons", "banana"])
+def test_a_transformation_leaves_nothing_behind_for_the_next(name: str) -> None:
+    """Rules of integration are kept for later calls, and belong to none."""
+    curved._hermite.cache_clear(), curved._panels.cache_clear()
+    density, x = PLANAR[name].diffuse(1.0, 0.5), normal(3, 2).double()
+    torch.func.jacrev(density.score)(x)
+    each = torch.func.vmap(lambda row: density.score(row[None])[0])(x)
+    torch.testing.assert_close(each, density.score(x))
 
 
 @pytest.mark.parametrize("name", ["Denoiser", "Energy", "Exact", "ClassifierGuided", "Inpaint", "LinearGaussian"])

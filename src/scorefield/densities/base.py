@@ -26,6 +26,11 @@ def compose(alpha: Scale, sigma: Scale, before: tuple[Tensor, Tensor]) -> tuple[
     return scale * a, torch.sqrt((scale * s) ** 2 + noise**2)
 
 
+def scale_of(value: float) -> Tensor:
+    """Return a scale of no noise; on the CPU, as parameters are, whatever PyTorch's default device is."""
+    return torch.tensor(value, dtype=torch.float64, device="cpu")
+
+
 def one_scale(scale: Scale) -> Tensor:
     """Return α or σ if it is one number for all rows.
 
@@ -103,8 +108,8 @@ class KnownScore(Density):
 class Noised(Density):
     """A density that carries its noising (α, σ) and composes it."""
 
-    alpha: Float[Tensor, "*b"] = field(default=torch.ones((), dtype=torch.float64), kw_only=True)
-    sigma: Float[Tensor, "*b"] = field(default=torch.zeros((), dtype=torch.float64), kw_only=True)
+    alpha: Float[Tensor, "*b"] = field(default_factory=lambda: scale_of(1.0), kw_only=True)
+    sigma: Float[Tensor, "*b"] = field(default_factory=lambda: scale_of(0.0), kw_only=True)
 
     def diffuse(self, alpha: Scale, sigma: Scale) -> Self:
         """Return the distribution of αX + σZ: the same density under composed scales."""

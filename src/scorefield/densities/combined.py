@@ -7,8 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from scorefield._checks import positive
-from scorefield._tensors import flatten, floating
-from scorefield.densities.base import Density, KnownScore, Scale, one_scale
+from scorefield._tensors import flatten, floating, there
+from scorefield.densities.base import Density, KnownScore, Scale, one_scale, scale_of
 from scorefield.units import Moments
 
 
@@ -86,7 +86,7 @@ class Similarity(KnownScore):
         self.scale = scale
         self.rotation = rotation
         self._shift = torch.as_tensor(shift, dtype=torch.float64).expand(density.event)
-        self.alpha: Scale = torch.ones((), dtype=torch.float64)
+        self.alpha: Scale = scale_of(1.0)
 
     @property
     def event(self) -> tuple[int, ...]:
@@ -110,7 +110,7 @@ class Similarity(KnownScore):
         """Return Qx, or Qᵀx."""
         if self.rotation is None:
             return x
-        q = self.rotation.to(x)
+        q = there(self.rotation, x)
         return (flatten(x) @ (q if back else q.T)).reshape(x.shape)
 
     def _offset(self, x: Tensor) -> Tensor:

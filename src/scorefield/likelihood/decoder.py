@@ -43,15 +43,15 @@ from scorefield.likelihood.neighbours import (
 from scorefield.likelihood.trust import learned_trust
 from scorefield.models import ScoreModel, State
 
-_RATIO = 0.03
+_RATIO, _NETWORK_RATIO, _NETWORK = 0.03, 0.12, "network."
 _PSEUDOCOUNT = 3 / BYTES  # of every byte behind every denoised value, so that none is impossible
 _LEARNT = 500  # images that say how far neighbours are trusted
 _AT_ONCE = 250
 _TOGETHER = 16  # images whose bytes' probabilities are in memory together, 256 of each pixel
 _BATCH, _KNOWN = 16, 0.999
 _COUNTS = 5000  # images that the network's decoder counts in
-_NETWORK, _NETWORK_RATIO = "network.", 0.12
-_COUNTED = {"table": torch.empty(BYTES, BYTES), "trust": torch.empty(len(BEFORE), CONTEXTS), "ratio": torch.empty(())}
+_SHAPES = {"table": (BYTES, BYTES), "trust": (len(BEFORE), CONTEXTS), "ratio": ()}
+_COUNTED = {name: torch.empty(shape, device="cpu") for name, shape in _SHAPES.items()}
 
 Places = Int64[Tensor, " p"]
 Finish = Literal["draw", "counts", "mode"]

@@ -147,7 +147,7 @@ def sample(
         for low in range(rows.start, rows.stop, batch_size or n):
             high = min(rows.stop, low + (batch_size or n))
             noise = Noise(names[low:high], event, stream=stream, device=device, dtype=dtype, generator=generator)
-            x = None if init is None else init[low:high]
+            x = None if init is None else init[low:high].clone()
             part = model.rows(torch.arange(low, high))
             parts.append(_run(part, sampler, x, steps, noise, denoise, frames, on_step))
     kept = [torch.cat(states) for states in zip(*(part.kept for part in parts), strict=True)]
@@ -204,29 +204,41 @@ def _run(
                 f"shape must end in that of the model's events, {tuple(prior.mean.shape)}; received {noise.shape}"
             ) from None
     keep = set(torch.linspace(0, len(steps) + denoise, frames, dtype=torch.float32).round().int().tolist())
-    kept = [model.restore(x)] if 0 in keep else []
+    kept = [model.restore(x).clone()] if 0 in keep else []
     memory, calls, spent = None, 0.0, 0.0
     watch = Watch(looked_at(x.device))
     for step in steps:
         active = model.during(step)
-        x, memory = sampler.step(active, x, step, memory, noise)
+        moved, memory = sampler.step(active, x, step, memory, noise)
+        x = _of_shape(moved, x, type(sampler).__name__)
         before, calls = calls, sampler.spent(memory, step.number)
         spent += (calls - before) * active.evaluations
         if on_step is not None:
             on_step(Transition(step, x, memory))
         watch.see(x, f"step {step.number} of {step.count}", step)
         if step.number in keep:
-            kept.append(model.restore(x))
+            kept.append(model.restore(x).clone())  # a sampler may change states in place
     if denoise:
         end = steps[-1].arrived
         active = model.during(end)
-        x = active.denoise(x, end.t)
+        x = _of_shape(active.denoise(x, end.t), x, type(active).__name__)
         spent += active.evaluations
         watch.see(x, "the closing denoising step", end)
         if len(steps) + 1 in keep:
             kept.append(model.restore(x))
     watch.look()
     return _Part(model.restore(x), kept, spent)
+
+
+def _of_shape(value: object, x: State, what: str) -> State:
+    """Return what a step makes of states if it has their shape; another would broadcast, and mean something else."""
+    if isinstance(value, Tensor) and value.shape == x.shape:
+        return value
+    got = tuple(value.shape) if isinstance(value, Tensor) else f"a {type(value).__name__}"
+    raise ConfigError(
+        f"states must keep their shape, {tuple(x.shape)}; {what} made {got} of them: a sampler's step returns (x at s, memory), and "
+        "denoise(x, t) a tensor of the shape of x"
+    )
 
 
 def _shape(

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from scorefield._checks import whole
 from scorefield._noise import standard_normal
-from scorefield._tensors import as_constant, floating, gradient, precise, require_numbers
+from scorefield._tensors import floating, gradient, like, precise, require_numbers
 from scorefield._values import ByValue
 from scorefield.errors import ConfigError
 from scorefield.units import Moments
@@ -118,7 +118,7 @@ class Noised(Density):
 
     def _scales(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return α and σ as columns that broadcast against (b, nodes)."""
-        return tuple(as_constant(v.to(floating(x, self.event)).reshape(-1, 1)) for v in (self.alpha, self.sigma))  # pyright: ignore[reportReturnType]
+        return tuple(like(v.reshape(-1), floating(x, self.event)) for v in (self.alpha, self.sigma))  # pyright: ignore[reportReturnType]
 
     def _by_noise(
         self,

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._checks import numbers, whole
+from scorefield._checks import numbers, positive, whole
 from scorefield._noise import standard_normal
 from scorefield._tensors import flatten, like, promoted, there
 from scorefield.densities.base import KnownScore, compose, count, one_scale, scale_of
@@ -83,6 +83,7 @@ class GaussianMixture(KnownScore):
             radius: radius of the circle.
             std: standard deviation of each mode.
         """
+        positive(std=std)
         angle = 2 * math.pi * torch.arange(whole(modes, "modes", 1), dtype=torch.float64) / modes
         return cls(radius * torch.stack([angle.cos(), angle.sin()], dim=1), std**2)
 
@@ -95,6 +96,7 @@ class GaussianMixture(KnownScore):
             spacing: distance between neighbours.
             std: standard deviation of each mode.
         """
+        positive(std=std)
         ticks = spacing * (torch.arange(whole(side, "side", 1), dtype=torch.float64) - (side - 1) / 2)
         return cls(torch.cartesian_prod(ticks, ticks), std**2)
 

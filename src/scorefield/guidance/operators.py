@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from scorefield._checks import booleans, numbers, whole
+from scorefield._checks import booleans, numbers, positive, whole
 from scorefield._tensors import flatten, like, sum_event, there
 from scorefield.errors import ConfigError, DivergedError
 from scorefield.models import State
@@ -127,8 +127,8 @@ class Blur(LinearOperator):
             std: in pixels.
             axes: 2 for images, 1 for signals.
         """
-        if not 0 < std < math.inf:
-            raise ConfigError(f"std must be a finite positive number of pixels; received {std}")
+        positive(std=std)
+        whole(axes, "axes", 1)
         reach = math.ceil(3 * std)
         line = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, dtype=torch.float64) / std) ** 2)
         kernel = line

@@ -167,8 +167,8 @@ def booleans(x: object, what: str, true: str) -> Tensor:
         ConfigError: it is something else; numbers are refused, since in some libraries 0 marks what a mask selects.
     """
     value = as_tensor(x)
-    if value is None or value.dtype != torch.bool:
-        received = type(x).__name__ if value is None else value.dtype
+    if value is None or value.dtype != torch.bool or value.is_meta:
+        received = type(x).__name__ if value is None else value.device if value.is_meta else value.dtype
         raise Refused(f"{what} must be boolean, true {true}; received {received}: compare it, such as {what} > 0.5")
     return value
 

@@ -33,7 +33,8 @@ __all__ = [
 
 def derive_seed(*parts: int | str) -> int:
     """Return a 63-bit seed that is a hash of ``parts``: independent streams from (seed, step, purpose) and no state."""
-    text = "\x1f".join(str(part) for part in parts).encode()
+    named = (part if isinstance(part, str | bool) else whole(part, "seed") for part in parts)
+    text = "\x1f".join(map(str, named)).encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") >> 1
 
 
@@ -121,7 +122,7 @@ class _Counters:
     def normal(self) -> Tensor:
         n, inside = math.prod(self._event), precise(self._seeds.device)
         drawn = normals(self._words(2 * n if self._dtype == torch.float64 else n), self._dtype, inside)
-        return drawn[:, :n].reshape(-1, *self._event)
+        return drawn[:, :n].reshape(len(drawn), *self._event)
 
     def uniform(self) -> Tensor:
         return uniforms(self._words(2)[:, :2], self._dtype)
@@ -195,10 +196,11 @@ def _integers(seeds: Sequence[int]) -> np.ndarray:
     """Return integers as an array, without a loop where they are a range, and of Python's own where they are too long for 64 bits."""
     if isinstance(seeds, range):
         return np.arange(seeds.start, seeds.stop, seeds.step)
-    try:
-        return np.array(seeds, dtype=np.int64)
-    except OverflowError:
-        return np.array(seeds, dtype=object)
+    found = np.asarray(seeds)
+    if found.ndim == 1 and found.dtype.kind in "iu" and found.dtype != np.uint64:
+        return found.astype(np.int64)
+    each = [whole(k, "each of the seeds") for k in seeds]
+    return np.array(each, dtype=np.int64 if max(each, default=0) < 2**63 else object)
 
 
 Source = Noise | torch.Generator | None

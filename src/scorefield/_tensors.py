@@ -6,9 +6,12 @@ A state ``x`` has shape ``(b, *d)`` for any event shape ``d``; a time, and any s
 
 import math
 import os
+import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
+from typing import Protocol
 
 import torch
 from jaxtyping import Float
@@ -17,8 +20,10 @@ from torch import Tensor, nn
 from scorefield.errors import ConfigError
 
 __all__ = [
+    "HasParts",
     "as_constant",
     "as_time",
+    "evaluating",
     "flatten",
     "floating",
     "gradient",
@@ -36,6 +41,9 @@ __all__ = [
     "there",
     "uncast",
 ]
+
+_EVALUATED = Counter[nn.Module]()  # parts in evaluation mode until those that asked for it, counted here, are done
+_TURNS = threading.Lock()
 
 # OpenMP's threads do not follow a fork: a child that computed on more than one would wait for the others without end.
 os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))
@@ -86,7 +94,7 @@ def there(a: Tensor, x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
 
     A copy to a GPU does not wait for it; a copy from it waits until it has computed ``a``.
     """
-    return a.to(x.device, dtype or x.dtype, non_blocking=x.is_cuda)
+    return as_constant(a.to(x.device, dtype or x.dtype, non_blocking=x.is_cuda))
 
 
 def as_time(t: Tensor | float) -> Tensor:
@@ -127,6 +135,36 @@ def uncast(device: torch.device) -> AbstractContextManager[object]:
     return torch.autocast(device.type, enabled=False) if inside else nullcontext()
 
 
+class HasParts(Protocol):
+    """A module, by what it is asked for here."""
+
+    def modules(self) -> Iterator[nn.Module]:
+        """Return it and all parts of it."""
+        ...
+
+
+@contextmanager
+def evaluating(model: HasParts) -> Iterator[None]:
+    """Put every part of a model in evaluation mode, in which dropout adds no noise and no batch is remembered.
+
+    Each is back in its own mode when the last thread that evaluates it is done.
+    """
+    with _TURNS:
+        training = [part for part in model.modules() if part.training or part in _EVALUATED]
+        _EVALUATED.update(training)
+        for part in training:
+            part.training = False
+    try:
+        yield
+    finally:
+        with _TURNS:
+            _EVALUATED.subtract(training)
+            for part in training:
+                if not _EVALUATED[part]:
+                    del _EVALUATED[part]
+                    part.training = True
+
+
 def precise(device: torch.device) -> torch.dtype:
     """Return the finest type of numbers that a device knows: float64, but for Apple's GPUs, which have float32."""
     return torch.float32 if device.type == "mps" else torch.float64
@@ -151,7 +189,7 @@ def require_numbers(model: nn.Module | None = None) -> None:
     if model is not None and home(model).type == "meta":
         raise ConfigError(
             "numbers are needed; received a model on the device meta, whose tensors have a shape alone: make it outside of "
-            'torch.device("meta"), or call model.to_empty(device="cpu") and load its weights'
+            'torch.device("meta"), and load its weights'
         )
 
 

@@ -199,6 +199,4 @@ def same_shape(value: object, x: State, what: nn.Module | Callable[..., State]) 
         return value
     name = type(what).__name__ if isinstance(what, nn.Module) else getattr(what, "__name__", repr(what))
     got = tuple(value.shape) if isinstance(value, Tensor) else f"a {type(value).__name__}"
-    raise ConfigError(
-        f"the network must return a tensor of the shape it is given, {tuple(x.shape)}; {name} returned {got}"
-    )
+    raise ConfigError(f"expected a tensor of the shape of the states, {tuple(x.shape)}; {name} returned {got}")

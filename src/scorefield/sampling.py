@@ -5,8 +5,7 @@ x ~ N(α_T m, σ_T² + α_T² s²);   for each step of the grid:  x ← step(x, 
 
 import abc
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, NamedTuple
 
@@ -17,7 +16,7 @@ from typing_extensions import TypeVar
 
 from scorefield._checks import reals, require, whole
 from scorefield._noise import Noise, Stream
-from scorefield._tensors import as_time, home, looked_at, require_numbers, uncast
+from scorefield._tensors import as_time, evaluating, home, looked_at, require_numbers, uncast
 from scorefield._values import ByValue
 from scorefield._watch import Watch
 from scorefield.errors import ConfigError
@@ -144,11 +143,11 @@ def sample(
     device = home(model) if init is None else init.device
     dtype = torch.float32 if init is None else init.dtype
     parts: list[_Part] = []
-    with _evaluating(model), uncast(home(model)):
+    with evaluating(model), uncast(home(model)):
         for low in range(rows.start, rows.stop, batch_size or n):
             high = min(rows.stop, low + (batch_size or n))
             noise = Noise(names[low:high], event, stream=stream, device=device, dtype=dtype, generator=generator)
-            x = None if init is None else init[low:high]
+            x = None if init is None else init[low:high].clone()
             part = model.rows(torch.arange(low, high))
             parts.append(_run(part, sampler, x, steps, noise, denoise, frames, on_step))
     kept = [torch.cat(states) for states in zip(*(part.kept for part in parts), strict=True)]
@@ -205,29 +204,41 @@ def _run(
                 f"shape must end in that of the model's events, {tuple(prior.mean.shape)}; received {noise.shape}"
             ) from None
     keep = set(torch.linspace(0, len(steps) + denoise, frames, dtype=torch.float32).round().int().tolist())
-    kept = [model.restore(x)] if 0 in keep else []
+    kept = [model.restore(x).clone()] if 0 in keep else []
     memory, calls, spent = None, 0.0, 0.0
     watch = Watch(looked_at(x.device))
     for step in steps:
         active = model.during(step)
-        x, memory = sampler.step(active, x, step, memory, noise)
+        moved, memory = sampler.step(active, x, step, memory, noise)
+        x = _of_shape(moved, x, type(sampler).__name__)
         before, calls = calls, sampler.spent(memory, step.number)
         spent += (calls - before) * active.evaluations
         if on_step is not None:
             on_step(Transition(step, x, memory))
         watch.see(x, f"step {step.number} of {step.count}", step)
         if step.number in keep:
-            kept.append(model.restore(x))
+            kept.append(model.restore(x).clone())  # a sampler may change states in place
     if denoise:
         end = steps[-1].arrived
         active = model.during(end)
-        x = active.denoise(x, end.t)
+        x = _of_shape(active.denoise(x, end.t), x, type(active).__name__)
         spent += active.evaluations
         watch.see(x, "the closing denoising step", end)
         if len(steps) + 1 in keep:
             kept.append(model.restore(x))
     watch.look()
     return _Part(model.restore(x), kept, spent)
+
+
+def _of_shape(value: object, x: State, what: str) -> State:
+    """Return what a step makes of states if it has their shape; another would broadcast, and mean something else."""
+    if isinstance(value, Tensor) and value.shape == x.shape:
+        return value
+    got = tuple(value.shape) if isinstance(value, Tensor) else f"a {type(value).__name__}"
+    raise ConfigError(
+        f"states must keep their shape, {tuple(x.shape)}; {what} made {got} of them: a sampler's step returns (x at s, memory), and "
+        "denoise(x, t) a tensor of the shape of x"
+    )
 
 
 def _shape(
@@ -271,16 +282,3 @@ def _rows(rows: range | None, n: int) -> range:
     if not (isinstance(rows, range) and rows.step == 1 and 0 <= rows.start < rows.stop <= n):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ValueError(f"rows must be a range of the {n} samples, such as range(0, {n}); received {rows}")
     return rows
-
-
-@contextmanager
-def _evaluating(model: ScoreModel) -> Iterator[None]:
-    """Put every part of the model in evaluation mode, and each back in its own afterwards: dropout would add noise."""
-    training = [part for part in model.modules() if part.training]
-    for part in training:
-        part.training = False
-    try:
-        yield
-    finally:
-        for part in training:
-            part.training = True

@@ -28,6 +28,11 @@ INSIDE = 0.5
 _VALUES = 2**22  # numbers looked at in one go: 32 MiB in float64
 
 
+def beside(scale: Tensor, mean: Float[Tensor, "*d"]) -> Tensor:
+    """Return a scale of shape () or (b,) so that it broadcasts against events."""
+    return scale.reshape((*scale.shape, *[1] * mean.ndim))
+
+
 @dataclass(frozen=True)
 class Moments(ByValue):
     """Mean and standard deviation of a distribution, coordinate by coordinate or over all; float64, broadcast against an event."""
@@ -40,9 +45,9 @@ class Moments(ByValue):
         mean, std = (there(moment, z) for moment in (self.mean, self.std))
         return std * z + mean
 
-    def noised(self, alpha: Float[Tensor, ""], sigma: Float[Tensor, ""]) -> "Moments":
-        """Return the moments of αX + σZ: αm and √(α²s² + σ²)."""
-        alpha, sigma = alpha.to(self.mean), sigma.to(self.mean)
+    def noised(self, alpha: Float[Tensor, "*b"], sigma: Float[Tensor, "*b"]) -> "Moments":
+        """Return the moments of αX + σZ: αm and √(α²s² + σ²); with scales of shape (b,) those of each row, (b, *d)."""
+        alpha, sigma = (beside(scale.to(self.mean), self.mean) for scale in (alpha, sigma))
         return Moments(alpha * self.mean, torch.sqrt((alpha * self.std) ** 2 + sigma**2))
 
 

@@ -273,8 +273,105 @@ REFUSED = {
     "ends in words": (lambda: sf.AutoGuided(EXACT, EXACT, 1.0, interval=("a", "b")), r"two ascending.*received \('a', 'b'\)"),
     "a start without numbers": (lambda: draw(init=torch.ones(3, 2, device="meta")), "init must hold numbers.*meta"),
     "data without numbers": (lambda: sf.fit(model(), torch.ones(4, 2, device="meta"), sf.DSM(), steps=1), "on the device meta"),
+    "a density for a model": (lambda: sf.encode(EXACT.density, ROWS), "must be a ScoreModel.*received Gaussian"),
+    "a latent that is not finite": (lambda: sf.decode(EXACT, ROWS / 0), "latent must be finite"),
+    "a time of a likelihood in words": (lambda: sf.log_likelihood(EXACT, ROWS, t="1"), r"t must be a number in .*received '1'"),
+    "a time for each row": (lambda: sf.log_likelihood(EXACT, ROWS, t=ROWS[:, 0] + 1), "t must be a number in"),
+    "half a seed of probes": (lambda: sf.log_likelihood(EXACT, ROWS, probes=1, seed=1.5), "seed must be a whole number"),
+    "half a seed of halves": (lambda: sf.metrics.precision_recall(MANY, MANY, seed=1.5), "seed must be a whole number"),
+    "a prior that is none": (lambda: sf.log_likelihood(EXACT, ROWS, terminal=EXACT), "terminal distribution must be a Density"),
+    "half of each seed": (lambda: sf.Noise([1.5, 2.5], (2,)), "each of the seeds must be a whole number; received 1.5"),
+    "seeds in a table": (lambda: sf.Noise([[1], [2]], (2,)), "each of the seeds must be a whole number"),
+    "a turn of three axes for two": (lambda: sf.Similarity(EXACT.density, 1, torch.eye(3)), r"shape \(2, 2\).*Received.*\(3, 3\)"),
+    "a shift of three numbers for two": (lambda: sf.Similarity(EXACT.density, shift=[1.0, 2, 3]), r"broadcast to an event, \(2,\)"),
+    "a shift that is none": (lambda: sf.Similarity(EXACT.density, shift=float("nan")), "shift must be finite"),
+    "data for a density to turn": (lambda: sf.Similarity(ROWS), "the density must be a Density"),
+    "a list of parts": (lambda: sf.Product([EXACT.density]), "each part of a product must be a Density.*received list"),
+    "a board in words": (lambda: sf.densities.Checkerboard("4"), "side must be even.*received '4'"),
+    "a board without end": (lambda: sf.densities.Checkerboard(4, float("inf")), "size must be a finite positive"),
+    "modes of a width below 0": (lambda: sf.GaussianMixture.ring(std=-0.3), "std must be a finite positive"),
+    "noise levels of other rows": (lambda: sf.Ring().diffuse(1, ROWS[:3, 0] + 1).score(ROWS), r"\(b,\); received \(3,\)"),
+    "a kernel without end": (lambda: sf.mmd(ROWS, ROWS, bandwidth=float("inf")), "bandwidth must be a finite positive"),
+    "no projections": (lambda: sf.sliced_wasserstein(ROWS, ROWS, projections=0), "projections must be a whole number of at least 1"),
+    "a kernel of no width": (lambda: sf.kernel_stein_discrepancy(ROWS, EXACT.density.score, scale=0), "scale must be a finite positive"),
+    "a density for its score": (lambda: sf.kernel_stein_discrepancy(ROWS, EXACT.density), "score must be a function.*received Gaussian"),
+    "the score of one coordinate": (lambda: sf.kernel_stein_discrepancy(ROWS, lambda x: x[:, :1]), r"\(4, 2\).*\(4, 1\)"),
+    "half a neighbour": (lambda: sf.metrics.precision_recall(MANY, MANY, k=1.5), "k must be a whole number"),
+    "half a nearest one": (lambda: sf.metrics.nearest_neighbours(ROWS, ROWS, 1.5), "k must be a whole number"),
+    "no halves": (lambda: sf.metrics.precision_recall(MANY, MANY, replicates=0), "replicates must be a whole number of at least 2"),
+    "a mean of nothing": (lambda: sf.metrics.mean([]), "one or more; received none"),
+    "modes of nothing": (lambda: sf.mode_weights(ROWS[:0], sf.GaussianMixture.ring()), "one or more; received the shape"),
+    "classes between two": (lambda: sf.metrics.class_shares([0.0, 0.5], [0.5, 0.5]), "classes counted from 0"),
+    "jumps of a single chain's numbers": (lambda: sf.metrics.mode_jumps(ROWS, sf.GaussianMixture.ring()), r"received the shape \(4, 2\)"),
+    "a chain without coordinates": (lambda: sf.metrics.diagnose_chains(MANY), r"\(frames, n, \*d\); received \(24, 2\)"),
+    "no trainings": (lambda: sf.metrics.classifier_two_sample(*[MANY.reshape(6, 1, 2, 4)] * 2, trainings=0), "trainings must be"),
+    "churn between no levels": (lambda: sf.Heun(churn=1, churn_min=5, churn_max=1), "churn_min must be at most churn_max"),
+    "eta in words": (lambda: sf.DDIM("0"), r"eta must lie in \[0, 1\]; received '0'"),
+    "snr in words": (lambda: sf.LangevinCorrector("0.1"), "snr must lie between 0 and 1"),
+    "a number for a density": (lambda: sf.MALA(0.1, log_prob=5), "log_prob must be a function"),
+    "a blur along no axis": (lambda: sf.Blur.gaussian(1.0, axes=0), "axes must be a whole number of at least 1"),
+    "a mask without numbers": (lambda: sf.Mask(torch.ones(2, dtype=torch.bool, device="meta")), "received meta"),
+    "a loss averaged already": (lambda: fit_by(lambda loss: loss.mean()), r"shape \(4,\), of which training takes the mean; received \(\)"),
+    "a loss of other rows": (lambda: fit_by(lambda loss: loss[:3]), r"shape \(4,\).*received \(3,\)"),
+    "no loss": (lambda: fit_by(lambda loss: None), r"shape \(4,\).*received NoneType"),
+    "a scale that is a number": (lambda: draw(sf.Exact(EXACT.density, Plain())), r"received shapes \(\) and \(4,\)"),
+    "a model of one coordinate": (lambda: draw(Half()), r"shape, \(3, 2\); Half made \(3, 1\)"),
+    "a sampler without memory": (lambda: sf.sample(EXACT, Forgetful(), (2, 2), grid=[2, 1]), r"Forgetful made.*\(x at s, memory\)"),
     "a model of the Hub": (lambda: sf.load_model("someone/their-model"), "hf:someone/their-model"),
 }  # fmt: skip
+
+
+MANY = torch.arange(48.0).reshape(24, 2)
+
+
+def fit_by(reduced) -> None:
+    sf.fit(model(), ROWS, lambda m, x, noise=None: reduced(sf.DSM()(m, x, noise)), steps=1, batch_size=4)
+
+
+class Plain(sf.Process):
+    t_min, t_max = 0.1, 1.0
+
+    def alpha_sigma(self, t):
+        return 1.0, t
+
+
+class Half(sf.ScoreModel):
+    process = EXACT.process
+
+    def denoise(self, x, t):
+        return x[:, :1]
+
+
+class Forgetful(sf.Sampler):
+    def step(self, model, x, step, memory, noise):
+        return model.denoise(x, step.t)
+
+
+class InPlace(sf.Sampler):
+    def step(self, model, x, step, memory, noise):
+        return x.mul_(0.5), None
+
+
+def test_a_sampler_that_works_in_place_spoils_neither_start_nor_frames() -> None:
+    start = torch.ones(3, 2)
+    found = sf.sample(EXACT, InPlace(), init=start, grid=sf.Karras(3), frames=4, denoise=False)
+    assert torch.equal(start, torch.ones(3, 2))
+    assert found.trajectory[:, 0, 0].tolist() == [1.0, 0.5, 0.25, 0.125]
+
+
+def test_a_network_of_complex_weights_learns() -> None:
+    class Spectral(Own):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gain = nn.Parameter(torch.ones(2, dtype=torch.complex64))
+
+        def forward(self, x, noise):
+            return torch.fft.ifft(torch.fft.fft(self.layer(x)) * self.gain).real
+
+    made = model(Spectral())
+    sf.fit(made, X, sf.DSM(), steps=2, batch_size=4)
+    assert (made.net.gain != 1).any()
+    assert draw(made).shape == (3, 2)
 
 
 def draw_on(grid: sf.Grid) -> torch.Tensor:
@@ -291,6 +388,13 @@ def test_what_is_not_meant_so_is_refused_in_a_sentence(case: str) -> None:
 def test_what_is_meant_is_taken_from_any_library() -> None:
     assert torch.equal(
         sf.log_likelihood(EXACT, np.zeros((4, 2))).log_prob, sf.log_likelihood(EXACT, ROWS.double()).log_prob
+    )
+    assert torch.equal(sf.encode(EXACT, np.ones((4, 2))), sf.encode(EXACT, ROWS.double() + 1))
+    turned = [sf.Similarity(sf.Ring(), 2.0, turn).log_prob(X) for turn in (np.eye(2), [[1, 0], [0, 1]], torch.eye(2))]
+    assert torch.equal(turned[0], turned[2])
+    assert torch.equal(turned[1], turned[2])
+    assert sf.metrics.precision_recall(MANY, MANY + 1, seed=torch.tensor(3)) == sf.metrics.precision_recall(
+        MANY, MANY + 1, seed=3
     )
     assert torch.equal(draw(init=np.zeros((3, 2), np.float32)), draw(init=ROWS[:3]))
     assert torch.equal(sf.Empirical(ROWS.numpy()).data, sf.Empirical(ROWS.long()).data)

@@ -1,7 +1,9 @@
 """What every model takes: numbers as times, networks of any precision, inference mode, parts in modes of their own; and what it refuses."""
 
 import math
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from inspect import signature
 from typing import Any
@@ -25,22 +27,34 @@ from scorefield import (
     Euler,
     Exact,
     FromScore,
+    Gaussian,
+    Grid,
     Heun,
     Inpaint,
     LadderNet,
     LinearGaussian,
+    Mask,
     NoiseNet,
     Particles,
     Project,
+    Ring,
     Sampler,
     ScoreModel,
     ScoreNet,
+    Similarity,
+    Trace,
     TwoMoons,
     UNet,
+    Units,
+    decode,
+    encode,
+    fisher_divergence,
     geometric,
     log_likelihood,
     sample,
 )
+from scorefield._tensors import evaluating
+from scorefield.densities import curved
 from scorefield.errors import ConfigError
 from scorefield.preconditioning import DataNet, FlowNet, VelocityNet
 
@@ -251,6 +265,54 @@ def test_parts_keep_their_own_modes() -> None:
     assert {name: part.training for name, part in model.named_modules()} == modes
 
 
+class Training(nn.Module):
+    """A network whose output is nonsense while it trains."""
+
+    called: Callable[[], object] = staticmethod(lambda: None)
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        self.called()
+        return torch.full_like(x, torch.nan) if self.training else 0.1 * x
+
+
+TARGET, POINTS = TwoMoons(radius=1.5, std=0.3), normal(4, 2).float()
+VERBS: dict[str, Callable[[ScoreModel], object]] = {
+    "a likelihood": lambda model: log_likelihood(model, POINTS, rtol=0.1, atol=0.1).log_prob,
+    "a latent": lambda model: encode(model, POINTS, rtol=0.1, atol=0.1),
+    "a point of a latent": lambda model: decode(model, POINTS, rtol=0.1, atol=0.1),
+    "a divergence": lambda model: torch.tensor(fisher_divergence(model, TARGET, n=4)[:2]),
+    "a grid": lambda model: Grid.fit(model, 3, (2,), places=4).ratios,
+    "a trace": lambda model: torch.tensor(traced(model)),
+}
+
+
+def traced(model: ScoreModel) -> list[float]:
+    trace = Trace(model)
+    sample(Exact(TARGET, PROCESS), Heun(), (2, 2), grid=TIMES, on_step=trace)
+    return [row.score_rms for row in trace.rows]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_whatever_a_model_is_asked_it_is_evaluated(verb: str) -> None:
+    model = OF_NETWORKS["NoiseNet"](Training())
+    found = VERBS[verb](model)
+    assert torch.as_tensor(found).isfinite().all()
+    assert all(part.training for part in model.modules())
+
+
+def test_a_model_is_evaluated_until_all_threads_are_done_with_it() -> None:
+    net, begun, alone = Training(), threading.Event(), threading.Event()
+    net.called = lambda: (begun.set(), alone.wait(10))
+    model = OF_NETWORKS["NoiseNet"](net)
+    with ThreadPoolExecutor() as pool:
+        with evaluating(model):
+            drawn = pool.submit(sample, model, Heun(), (2, 2), grid=TIMES)
+            begun.wait(10)
+        alone.set()
+        assert drawn.result().x.isfinite().all()
+    assert net.training
+
+
 # --- inference mode --------------------------------------------------------------------------------------------------------------
 
 
@@ -268,6 +330,39 @@ def test_a_model_says_the_same_in_inference_mode(name: str) -> None:
                 assert torch.equal(getattr(model, view)(inside, t), value)
         for sampler, value in zip((Heun(), Euler()), drawn, strict=True):
             assert torch.equal(sample(model, sampler, init=2 * inside, grid=TIMES).x, value)
+
+
+MADE: dict[str, Callable[[], ScoreModel]] = {
+    **{name: partial(Exact, density, PROCESS) for name, density in PLANAR.items()},
+    "full": lambda: Exact(Gaussian([0.0, 0.0], torch.tensor([[2.0, 0.5], [0.5, 1.0]])), PROCESS),
+    "turned": lambda: Exact(Similarity(Ring(), 2.0, torch.eye(2).double(), torch.ones(2)), PROCESS),
+    "masked": lambda: LinearGaussian(Exact(Ring(), PROCESS), Mask(torch.tensor([True, False])), torch.ones(1, 1), 0.1),
+    "projected": lambda: LinearGaussian(Exact(Ring(), PROCESS), **MEASURED),
+    "in units": lambda: LinearGaussian(
+        Exact(Ring(), PROCESS).in_units(Units(torch.zeros(2), torch.tensor(2.0))), **MEASURED
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_what_was_made_in_inference_mode_can_be_differentiated(name: str) -> None:
+    """In float64, too, where parameters are taken as they are."""
+    with torch.inference_mode():
+        model = MADE[name]()
+    x = normal(3, 2).double().requires_grad_()
+    expected = MADE[name]().score(x, 0.5)
+    assert torch.equal(model.score(x, 0.5), expected)
+    torch.autograd.grad(model.score(x, 0.5).sum(), x)
+
+
+@pytest.mark.parametrize("name", ["annulus", "moons", "banana"])
+def test_a_transformation_leaves_nothing_behind_for_the_next(name: str) -> None:
+    """Rules of integration are kept for later calls, and belong to none."""
+    curved._hermite.cache_clear(), curved._panels.cache_clear()
+    density, x = PLANAR[name].diffuse(1.0, 0.5), normal(3, 2).double()
+    torch.func.jacrev(density.score)(x)
+    each = torch.func.vmap(lambda row: density.score(row[None])[0])(x)
+    torch.testing.assert_close(each, density.score(x))
 
 
 @pytest.mark.parametrize("name", ["Denoiser", "Energy", "Exact", "ClassifierGuided", "Inpaint", "LinearGaussian"])

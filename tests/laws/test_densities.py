@@ -265,6 +265,15 @@ def test_inference_mode_changes_no_number(name: str) -> None:
         torch.testing.assert_close(Exact(density, process).score(x.clone(), 0.5), expected, rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("name", [name for name, density in DENSITIES.items() if density.moments is not None])
+def test_moments_of_one_level_per_row_are_those_of_each_row(name: str) -> None:
+    alpha, sigma = torch.tensor([1.0, 0.5, 0.2], dtype=torch.float64), torch.tensor([0.3, 0.7, 1.0])
+    rows = DENSITIES[name].diffuse(alpha, sigma).moments
+    each = [DENSITIES[name].diffuse(a, s).moments for a, s in zip(alpha, sigma, strict=True)]
+    torch.testing.assert_close(rows.mean, torch.stack([moments.mean for moments in each]))
+    torch.testing.assert_close(rows.std, torch.stack([moments.std for moments in each]))
+
+
 @planar
 @pytest.mark.parametrize("process", PROCESSES)
 def test_float32_states_have_the_score_that_float64_states_have(name: str, process: str) -> None:

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
@@ -32,6 +33,44 @@ def test_importing_the_package_imports_no_torch() -> None:
     code = "import sys, scorefield; scorefield.errors.DivergedError; print([m for m in ('torch', 'numpy', 'scipy') if m in sys.modules])"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300)
     assert ran.stdout.strip() == "[]"
+
+
+MAKERS = {
+    "arange",
+    "as_tensor",
+    "empty",
+    "eye",
+    "full",
+    "linspace",
+    "logspace",
+    "ones",
+    "rand",
+    "randn",
+    "tensor",
+    "zeros",
+}
+
+
+def called_at_import(node: ast.AST) -> Iterator[ast.Call]:
+    """Yield the calls of a module that are made when it is imported."""
+    if isinstance(node, ast.Call):
+        yield node
+    later = [*node.body] if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else []
+    for child in ast.iter_child_nodes(node):
+        if child not in later and not isinstance(child, ast.Lambda):
+            yield from called_at_import(child)
+
+
+def test_no_tensor_is_made_on_the_default_device_of_whoever_imports_first() -> None:
+    """Rooms are imported when they are first used, which may be within ``torch.device("meta")``: it would stay there."""
+    calls = [
+        f"{path.name}:{call.lineno}"
+        for path in Path(scorefield.__file__).parent.rglob("*.py")
+        for call in called_at_import(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call.func, ast.Attribute) and ast.unparse(call.func.value) == "torch" and call.func.attr in MAKERS
+        if not any(keyword.arg == "device" for keyword in call.keywords)
+    ]
+    assert calls == []
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

@@ -33,7 +33,7 @@ def test_a_judge_sees_what_a_picture_would_show() -> None:
     torch.testing.assert_close(judge.features(x), judge.features(x.clamp(0, 1)))
     torch.testing.assert_close(judge.probabilities(x)[3:], judge.probabilities(x[3:]))
     torch.testing.assert_close(judge.probabilities(x).sum(dim=1), torch.ones(5))
-    assert not judge.classifier.training
+    assert judge.classifier.training  # as it was given
     with pytest.raises(AssertionError):
         torch.testing.assert_close(judge.features(x), judge.features(x / 2))
 

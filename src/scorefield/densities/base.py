@@ -11,7 +11,7 @@ from torch import Tensor
 
 from scorefield._checks import whole
 from scorefield._noise import standard_normal
-from scorefield._tensors import as_constant, floating, gradient, precise, require_numbers
+from scorefield._tensors import floating, gradient, like, precise, require_numbers
 from scorefield._values import ByValue
 from scorefield.errors import ConfigError
 from scorefield.units import Moments
@@ -24,6 +24,11 @@ def compose(alpha: Scale, sigma: Scale, before: tuple[Tensor, Tensor]) -> tuple[
     scale, noise = (torch.as_tensor(v, dtype=torch.float64) for v in (alpha, sigma))
     a, s = (v.to(scale.device) for v in before)
     return scale * a, torch.sqrt((scale * s) ** 2 + noise**2)
+
+
+def scale_of(value: float) -> Tensor:
+    """Return a scale of no noise; on the CPU, as parameters are, whatever PyTorch's default device is."""
+    return torch.tensor(value, dtype=torch.float64, device="cpu")
 
 
 def one_scale(scale: Scale) -> Tensor:
@@ -103,8 +108,8 @@ class KnownScore(Density):
 class Noised(Density):
     """A density that carries its noising (α, σ) and composes it."""
 
-    alpha: Float[Tensor, "*b"] = field(default=torch.ones((), dtype=torch.float64), kw_only=True)
-    sigma: Float[Tensor, "*b"] = field(default=torch.zeros((), dtype=torch.float64), kw_only=True)
+    alpha: Float[Tensor, "*b"] = field(default_factory=lambda: scale_of(1.0), kw_only=True)
+    sigma: Float[Tensor, "*b"] = field(default_factory=lambda: scale_of(0.0), kw_only=True)
 
     def diffuse(self, alpha: Scale, sigma: Scale) -> Self:
         """Return the distribution of αX + σZ: the same density under composed scales."""
@@ -113,7 +118,7 @@ class Noised(Density):
 
     def _scales(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return α and σ as columns that broadcast against (b, nodes)."""
-        return tuple(as_constant(v.to(floating(x, self.event)).reshape(-1, 1)) for v in (self.alpha, self.sigma))  # pyright: ignore[reportReturnType]
+        return tuple(like(v.reshape(-1), floating(x, self.event)) for v in (self.alpha, self.sigma))  # pyright: ignore[reportReturnType]
 
     def _by_noise(
         self,

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from scorefield._checks import as_number, positive
 from scorefield.densities.base import Planar, count
 from scorefield.units import Moments
 
@@ -28,8 +29,9 @@ class Checkerboard(Planar):
     size: float = 8.0
 
     def __post_init__(self) -> None:
-        if self.side < 2 or self.side % 2 or not self.size > 0:
-            raise ValueError(f"side must be even and at least 2, size positive; received {self.side} and {self.size}")
+        positive(size=self.size)
+        if as_number(self.side) < 2 or as_number(self.side) % 2 != 0:
+            raise ValueError(f"side must be even and at least 2; received {self.side!r:.80}")
 
     @property
     def moments(self) -> Moments:

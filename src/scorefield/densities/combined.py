@@ -1,15 +1,17 @@
 """Densities made of densities: products, and scaled, rotated, shifted images."""
 
 import copy
+import math
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._checks import positive
-from scorefield._tensors import flatten, floating
-from scorefield.densities.base import Density, KnownScore, Scale, one_scale
-from scorefield.units import Moments
+from scorefield._checks import positive, reals, require
+from scorefield._tensors import flatten, floating, like, there
+from scorefield.densities.base import Density, KnownScore, Scale, one_scale, scale_of
+from scorefield.errors import ConfigError
+from scorefield.units import Moments, beside
 
 
 class Product(KnownScore):
@@ -20,6 +22,8 @@ class Product(KnownScore):
     """
 
     def __init__(self, *parts: Density) -> None:
+        for part in parts:
+            require(Density, part, "each part of a product", "Product(Ring(), Gaussian([0.0]))")
         if not parts or any(len(part.event) != 1 for part in parts):
             raise ValueError(
                 f"a product needs densities over vectors; received events {[part.event for part in parts]}"
@@ -38,7 +42,9 @@ class Product(KnownScore):
         parts = [part.moments for part in self.parts if part.moments is not None]
         if len(parts) < len(self.parts):
             return None
-        return Moments(torch.cat([part.mean for part in parts]), torch.cat([part.std for part in parts]))
+        return Moments(
+            torch.cat([part.mean for part in parts], dim=-1), torch.cat([part.std for part in parts], dim=-1)
+        )
 
     def log_prob(self, x: Float[Tensor, "b d"]) -> Float[Tensor, " b"]:
         """Return Σ log p_k(x_k)."""
@@ -74,19 +80,30 @@ class Similarity(KnownScore):
     def __init__(
         self, density: Density, scale: float = 1.0, rotation: Tensor | None = None, shift: Tensor | float = 0.0
     ) -> None:
+        require(Density, density, "the density", "GaussianMixture(...)")
         positive(scale=scale)
-        rotation = None if rotation is None else rotation.double()
-        if rotation is not None and not torch.allclose(
-            rotation @ rotation.T, torch.eye(len(rotation)).double(), atol=1e-8
+        shift = reals(shift, "shift").double()
+        rotation = None if rotation is None else reals(rotation, "rotation").double()
+        size, event = math.prod(density.event), density.event
+        if rotation is not None and not (
+            rotation.shape == (size, size)
+            and torch.allclose(rotation @ rotation.T, torch.eye(size).to(rotation), atol=1e-8)
         ):
             raise ValueError(
-                "rotation must be an orthogonal matrix, Q Qᵀ = I; other linear maps would colour the noise"
+                f"rotation must be an orthogonal matrix, Q Qᵀ = I, of shape {(size, size)}; other linear maps would colour the noise. "
+                f"Received one of shape {tuple(rotation.shape)}"
+            )
+        if shift.ndim > len(event) or any(
+            k not in (1, n) for k, n in zip(shift.shape[::-1], event[::-1], strict=False)
+        ):
+            raise ConfigError(
+                f"shift must be a number or broadcast to an event, {event}; received the shape {tuple(shift.shape)}"
             )
         self.density = density
-        self.scale = scale
+        self.scale = float(scale)
         self.rotation = rotation
-        self._shift = torch.as_tensor(shift, dtype=torch.float64).expand(density.event)
-        self.alpha: Scale = torch.ones((), dtype=torch.float64)
+        self._shift = shift.expand(event)
+        self.alpha: Scale = scale_of(1.0)
 
     @property
     def event(self) -> tuple[int, ...]:
@@ -99,7 +116,9 @@ class Similarity(KnownScore):
         own = self.density.moments
         if own is None or self.rotation is not None:
             return None
-        return Moments(self.scale * own.mean + torch.as_tensor(self.alpha) * self._shift, self.scale * own.std)
+        return Moments(
+            self.scale * own.mean + beside(torch.as_tensor(self.alpha), self._shift) * self._shift, self.scale * own.std
+        )
 
     @property
     def shift(self) -> Float[Tensor, "*d"]:
@@ -110,13 +129,12 @@ class Similarity(KnownScore):
         """Return Qx, or Qᵀx."""
         if self.rotation is None:
             return x
-        q = self.rotation.to(x)
+        q = there(self.rotation, x)
         return (flatten(x) @ (q if back else q.T)).reshape(x.shape)
 
     def _offset(self, x: Tensor) -> Tensor:
         """Return αm for every row."""
-        alpha = torch.as_tensor(self.alpha).to(x).reshape(-1, *[1] * len(self.event))
-        return alpha * self._shift.to(x)
+        return like(torch.as_tensor(self.alpha), x) * there(self._shift, x)
 
     def _pull(self, y: Tensor) -> Tensor:
         """Return the x that maps to y."""
@@ -124,7 +142,7 @@ class Similarity(KnownScore):
 
     def log_prob(self, x: Float[Tensor, "b *d"]) -> Float[Tensor, " b"]:
         """Return log p_Y(x)."""
-        volume = self._shift.numel() * torch.log(torch.tensor(self.scale, dtype=torch.float64)).item()
+        volume = self._shift.numel() * math.log(self.scale)
         return self.density.log_prob(self._pull(x)) - volume
 
     def score(self, x: Float[Tensor, "b *d"]) -> Float[Tensor, "b *d"]:

@@ -24,6 +24,9 @@ from scorefield._tensors import promoted
 from scorefield.densities.base import Noised, Planar, count
 from scorefield.units import Moments
 
+Rule = tuple[np.ndarray, np.ndarray]
+"""Nodes and weights."""
+
 
 @dataclass(frozen=True)
 class Ring(Planar):
@@ -215,7 +218,7 @@ class TwoMoons(Planar):
         alpha, sigma = self._scales(x)
         variance = alpha**2 * self.std**2 + sigma**2
         sharpest = (alpha * self.radius / variance.sqrt()).max().item() if len(variance) else 1.0
-        nodes, weights = (v.to(x) for v in _panels(math.ceil(sharpest / 30)))
+        nodes, weights = (torch.as_tensor(v).to(x) for v in _panels(math.ceil(sharpest / 30)))
         arc = self._arc(math.pi * nodes)
         centres, log_w = torch.cat([arc, -arc]), torch.log(weights / 2).repeat(2)
         square = (x[:, None, :] - alpha[..., None] * centres).square().sum(dim=2)
@@ -256,7 +259,8 @@ def _posterior_nodes(
     centre = (mean * sigma**2 + alpha * std**2 * y) / total
     width = std * sigma / torch.sqrt(total)
     changes = (width * steep).max().item() if len(width) else 0.0
-    nodes, weights = (v.to(y) for v in (_hermite(128) if changes <= _SMOOTH else _even(math.ceil(changes))))
+    rule = _hermite(128) if changes <= _SMOOTH else _even(math.ceil(changes))
+    nodes, weights = (torch.as_tensor(v).to(y) for v in rule)
     return centre + width * nodes, _log_normal(y, alpha * mean, torch.sqrt(total)) + torch.log(weights)
 
 
@@ -264,25 +268,28 @@ _SMOOTH = 5.0
 """Changes within a standard deviation that 128 Gauss–Hermite nodes follow to 1e-7."""
 
 
+# What is kept for later calls is NumPy's: a tensor would be one of the inference mode, transformation or device of the first call.
+
+
 @lru_cache
-def _even(changes: int) -> tuple[Tensor, Tensor]:
+def _even(changes: int) -> Rule:
     """Return nodes and weights of E h(Z) for an h of so many changes within a standard deviation: 24 σ in 40 equal steps for each."""
-    nodes = torch.linspace(-12, 12, 40 * changes + 1, dtype=torch.float64)
-    weights = torch.exp(-0.5 * nodes**2)
+    nodes = np.linspace(-12, 12, 40 * changes + 1)
+    weights = np.exp(-0.5 * nodes**2)
     return nodes, weights / weights.sum()
 
 
 @lru_cache
-def _hermite(n: int) -> tuple[Tensor, Tensor]:
+def _hermite(n: int) -> Rule:
     """Return nodes and weights of E h(Z), Z ~ N(0, 1); weights that underflow are left out."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(n)
     kept = weights > 0
-    return torch.from_numpy(nodes[kept]), torch.from_numpy(weights[kept] / math.sqrt(2 * math.pi))
+    return nodes[kept], weights[kept] / math.sqrt(2 * math.pi)
 
 
 @lru_cache
-def _panels(count: int) -> tuple[Tensor, Tensor]:
+def _panels(count: int) -> Rule:
     """Return nodes and weights of ∫₀¹, 192 of Gauss and Legendre in each of so many equal parts."""
-    nodes, weights = (torch.from_numpy(v) for v in np.polynomial.legendre.leggauss(192))
-    starts = torch.arange(count, dtype=torch.float64)[:, None]
-    return ((starts + (nodes + 1) / 2) / count).flatten(), (weights / (2 * count)).repeat(count)
+    nodes, weights = np.polynomial.legendre.leggauss(192)
+    starts = np.arange(count, dtype=np.float64)[:, None]
+    return ((starts + (nodes + 1) / 2) / count).reshape(-1), np.tile(weights / (2 * count), count)

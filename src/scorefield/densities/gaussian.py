@@ -15,10 +15,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._checks import numbers, whole
+from scorefield._checks import numbers, positive, whole
 from scorefield._noise import standard_normal
-from scorefield._tensors import flatten, like, promoted
-from scorefield.densities.base import KnownScore, compose, count, one_scale
+from scorefield._tensors import flatten, like, promoted, there
+from scorefield.densities.base import KnownScore, compose, count, one_scale, scale_of
 from scorefield.units import Moments
 
 Scale = Float[Tensor, "*b"] | float
@@ -35,8 +35,8 @@ class _Components:
 
     def to(self, x: Tensor) -> "_Components":
         """Return the same numbers in the dtype and device of x."""
-        basis = None if self.basis is None else self.basis.to(x)
-        return _Components(self.means.to(x), self.variances.to(x), basis)
+        basis = None if self.basis is None else there(self.basis, x)
+        return _Components(there(self.means, x), there(self.variances, x), basis)
 
     def into(self, x: Float[Tensor, "b k D"]) -> Float[Tensor, "b k D"]:
         """Return Uᵀx per component."""
@@ -71,8 +71,8 @@ class GaussianMixture(KnownScore):
         self.components = _Components(rows, *_diagonalise(self._given, rows, mu.shape))
         self.log_weights = _log_weights(weights, len(rows))
         self.shape = tuple(mu.shape[1:])
-        self.alpha: Float[Tensor, "*b"] = torch.ones((), dtype=torch.float64)
-        self.sigma: Float[Tensor, "*b"] = torch.zeros((), dtype=torch.float64)
+        self.alpha: Float[Tensor, "*b"] = scale_of(1.0)
+        self.sigma: Float[Tensor, "*b"] = scale_of(0.0)
 
     @classmethod
     def ring(cls, modes: int = 8, radius: float = 4.0, std: float = 0.3) -> "GaussianMixture":
@@ -83,6 +83,7 @@ class GaussianMixture(KnownScore):
             radius: radius of the circle.
             std: standard deviation of each mode.
         """
+        positive(std=std)
         angle = 2 * math.pi * torch.arange(whole(modes, "modes", 1), dtype=torch.float64) / modes
         return cls(radius * torch.stack([angle.cos(), angle.sin()], dim=1), std**2)
 
@@ -95,6 +96,7 @@ class GaussianMixture(KnownScore):
             spacing: distance between neighbours.
             std: standard deviation of each mode.
         """
+        positive(std=std)
         ticks = spacing * (torch.arange(whole(side, "side", 1), dtype=torch.float64) - (side - 1) / 2)
         return cls(torch.cartesian_prod(ticks, ticks), std**2)
 
@@ -248,7 +250,7 @@ def _finite(name: str, value: Numbers) -> Tensor:
 def _log_weights(weights: Numbers | None, k: int) -> Float[Tensor, " k"]:
     """Return log w, normalised."""
     if weights is None:
-        return torch.full((k,), -math.log(k), dtype=torch.float64)
+        return scale_of(-math.log(k)).expand(k)
     w = _finite("weights", weights)
     if w.shape != (k,) or (w < 0).any() or w.sum() <= 0:
         raise ValueError(f"weights must be {k} non-negative numbers, not all zero; received {w.tolist()}")

@@ -16,7 +16,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from scorefield._checks import number, one_of, positive, reals, require, whole
+from scorefield._tensors import evaluating
 from scorefield._values import ByValue
+from scorefield.errors import ConfigError
 from scorefield.grids.levels import Levels, descending, ends, evenly
 from scorefield.grids.local_errors import Flow, Held, errors_along
 from scorefield.processes import Process
@@ -69,7 +71,8 @@ class Grid(ByValue, abc.ABC):
         require(Flow, model, "the model that a grid is fitted to", "Exact or a Denoiser")
         whole(paths, "paths", 2)  # whose spread is the unit of errors
         one_of(get_args(Held), of, "of")
-        rho, passed = errors_along(model, event, paths, LogSNR(places).times(model.process), of)
+        with evaluating(model):
+            rho, passed = errors_along(model, event, paths, LogSNR(places).times(model.process), of)
         way = 1.0 if of == "noise" else steps / (steps + 1)
         shares = torch.linspace(0, way, _KNOTS, dtype=torch.float64) * passed[-1]
         return Fitted(steps, torch.exp(_interpolated(shares, passed, rho.log())))
@@ -262,6 +265,12 @@ def times_of(grid: Grid | Times | Sequence[float], process: Process) -> Times:
             "times must be finite and descend from noise to data; received an increasing or non-finite grid"
         )
     alpha, sigma = process.alpha_sigma(times)
+    shapes = [tuple(getattr(scale, "shape", ())) for scale in (alpha, sigma)]
+    if shapes != [tuple(times.shape)] * 2:
+        raise ConfigError(
+            f"alpha_sigma of {type(process).__name__} must return two tensors of the shape of t, {tuple(times.shape)}; received shapes "
+            f"{shapes[0]} and {shapes[1]}: of a number c make c * torch.ones_like(t)"
+        )
     if not (torch.isfinite(alpha) & (alpha > 0)).all():
         raise ValueError(
             f"times must be ones at which something of the data is left; at t = {times[~(alpha > 0)][0].item():g}, α of {process} is 0 or "

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from scorefield._noise import Noise
+from scorefield._tensors import HasParts
 from scorefield.processes import Process
 from scorefield.units import Moments
 
@@ -15,7 +16,7 @@ Held = Literal["noise", "data"]
 
 
 @runtime_checkable
-class Flow(Protocol):
+class Flow(HasParts, Protocol):
     """What `Grid.fit` asks of a `scorefield.ScoreModel`."""
 
     process: Process

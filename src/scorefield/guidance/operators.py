@@ -16,8 +16,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from scorefield._checks import booleans, numbers, whole
-from scorefield._tensors import flatten, like, sum_event
+from scorefield._checks import booleans, numbers, positive, whole
+from scorefield._tensors import flatten, like, sum_event, there
 from scorefield.errors import ConfigError, DivergedError
 from scorefield.models import State
 
@@ -56,13 +56,13 @@ class Mask(LinearOperator):
     def apply(self, x: State) -> Measurement:
         """Return the coordinates where the mask is true."""
         _fit("an event", x, self.mask.shape)
-        return x[:, self.mask.to(x.device)]
+        return x[:, there(self.mask, x, torch.bool)]
 
     def adjoint(self, v: Measurement) -> State:
         """Return an event with v where the mask is true, zero elsewhere."""
         _fit("the measurement", v, (int(self.mask.sum()),))
         x = v.new_zeros(len(v), *self.mask.shape)
-        x[:, self.mask.to(v.device)] = v
+        x[:, there(self.mask, v, torch.bool)] = v
         return x
 
     def solve(self, v: Measurement, prior: Variance, noise: float) -> Measurement:
@@ -127,8 +127,8 @@ class Blur(LinearOperator):
             std: in pixels.
             axes: 2 for images, 1 for signals.
         """
-        if not 0 < std < math.inf:
-            raise ConfigError(f"std must be a finite positive number of pixels; received {std}")
+        positive(std=std)
+        whole(axes, "axes", 1)
         reach = math.ceil(3 * std)
         line = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, dtype=torch.float64) / std) ** 2)
         kernel = line
@@ -184,17 +184,18 @@ class Project(LinearOperator):
     def apply(self, x: State) -> Measurement:
         """Return the matrix times the flattened event."""
         _fit("an event", x, self.event)
-        return flatten(x) @ self.matrix.T.to(x)
+        return flatten(x) @ there(self.matrix, x).T
 
     def adjoint(self, v: Measurement) -> State:
         """Return the transposed matrix times v, in the shape of an event."""
         _fit("the measurement", v, self.matrix.shape[:1])
-        return (v @ self.matrix.to(v)).reshape(len(v), *self.event)
+        return (v @ there(self.matrix, v)).reshape(len(v), *self.event)
 
     def solve(self, v: Measurement, prior: Variance, noise: float) -> Measurement:
         """Return Q (prior Λ + noise)⁻¹ Qᵀ v with A Aᵀ = Q Λ Qᵀ."""
-        basis, precise = self.basis.to(v.device), v.double()
-        shrink = like(prior, precise) * self.variances.clamp_min(0).to(precise) + noise
+        precise = v.double()
+        basis = there(self.basis, precise)
+        shrink = like(prior, precise) * there(self.variances, precise).clamp_min(0) + noise
         return ((precise @ basis / shrink) @ basis.T).to(v)
 
 

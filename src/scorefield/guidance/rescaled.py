@@ -2,7 +2,7 @@
 
 import torch
 
-from scorefield._tensors import flatten
+from scorefield._tensors import flatten, there
 from scorefield.guidance.operators import LinearOperator, Measurement, Project, Variance
 from scorefield.models import State
 from scorefield.units import Units
@@ -41,12 +41,12 @@ class Rescaled(LinearOperator):
 
     def apply(self, x: State) -> Measurement:
         """Return A (c ⊙ x)."""
-        return self.A.apply(self.scale.to(x) * x)
+        return self.A.apply(there(self.scale, x) * x)
 
     def adjoint(self, v: Measurement) -> State:
         """Return c ⊙ Aᵀ v."""
         x = self.A.adjoint(v)
-        return self.scale.to(x) * x
+        return there(self.scale, x) * x
 
     def solve(self, v: Measurement, prior: Variance, noise: float) -> Measurement:
         """Return (prior A c² Aᵀ + noise I)⁻¹ v."""

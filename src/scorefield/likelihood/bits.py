@@ -21,7 +21,7 @@ from torch import Tensor
 
 from scorefield._checks import numbers, whole
 from scorefield._noise import Noise, derive_seed
-from scorefield._tensors import flatten
+from scorefield._tensors import evaluating, flatten
 from scorefield.likelihood.cells import Cells, check_bytes
 from scorefield.likelihood.decoder import ByteDecoder
 from scorefield.likelihood.flow import log_likelihood
@@ -98,7 +98,8 @@ def variational_bound(
         noise = Noise(range(len(images)), tuple(images.shape[1:]), stream=f"bound {seed} {k}", device=y.device)
         ratio = torch.exp(low + (high - low) * (k + noise.uniform().double()) / levels)
         t = process.time(ratio)
-        error = y - model.denoise(process.perturb(y, t, noise.normal()), t)
+        with evaluating(model):
+            error = y - model.denoise(process.perturb(y, t, noise.normal()), t)
         nats += (flatten(error).double().square().sum(1) / ratio.square()).to(nats) * (high - low) / levels
     alpha, sigma = process.alpha_sigma(last)
     prior = model.prior(last)

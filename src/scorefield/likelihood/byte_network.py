@@ -17,9 +17,9 @@ from scorefield.likelihood.neighbours import at
 _REACH = 4  # pixels to each side that the network sees
 SLANT = _REACH + 1  # no pixel that it asks is in a row above and as many columns on for each
 _NEAR = [(i, j) for i in range(-_REACH, _REACH + 1) for j in range(-_REACH, _REACH + 1)]
-_AROUND = torch.tensor(_NEAR)
-_BEFORE = torch.tensor([(i, j) for i, j in _NEAR if (i, j) < (0, 0)])
-_KNOWN = torch.tensor([_NEAR.index((i, j)) for i, j in _BEFORE.tolist()])
+_AROUND = torch.tensor(_NEAR, device="cpu")
+_BEFORE = torch.tensor([(i, j) for i, j in _NEAR if (i, j) < (0, 0)], device="cpu")
+_KNOWN = torch.tensor([_NEAR.index((i, j)) for i, j in _BEFORE.tolist()], device="cpu")
 _CLOSE = [k for k, (i, j) in enumerate(_BEFORE.tolist()) if max(-i, abs(j)) <= _REACH // 2]
 _EMBEDDED = 16
 _FEATURES = len(_AROUND) + 2 * len(_BEFORE) + _EMBEDDED * len(_CLOSE)

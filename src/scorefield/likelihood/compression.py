@@ -16,7 +16,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from scorefield._noise import Noise
-from scorefield._tensors import home
+from scorefield._tensors import evaluating, home
 from scorefield.errors import DataError
 from scorefield.likelihood.cells import check_bytes
 from scorefield.likelihood.decoder import ByteDecoder
@@ -130,7 +130,7 @@ def _fingerprint(decoder: ByteDecoder, said: Mapping[str, int], shape: Sequence[
         range(max(_sizes(said["n"], said["batch"]))), shape, stream="fingerprint", device=home(model)
     ).normal()
     for t in torch.linspace(decoder.t, model.process.t_max, 3, dtype=torch.float64):
-        with torch.no_grad():
+        with torch.no_grad(), evaluating(model):
             denoised = model.denoise(model.process.perturb(torch.zeros_like(noise), t, noise), t)
         digest.update(denoised.cpu().numpy().tobytes())
     for tensor in decoder.tensors.values():

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from scorefield._checks import require_fit
 from scorefield._noise import Noise, derive_seed
-from scorefield._tensors import flatten, home
+from scorefield._tensors import evaluating, flatten, home
 from scorefield.grids import ends
 from scorefield.likelihood import byte_network
 from scorefield.likelihood.byte_network import ByteNetwork, Examples, Pixels, Seen, learned, restored, seen
@@ -43,15 +43,15 @@ from scorefield.likelihood.neighbours import (
 from scorefield.likelihood.trust import learned_trust
 from scorefield.models import ScoreModel, State
 
-_RATIO = 0.03
+_RATIO, _NETWORK_RATIO, _NETWORK = 0.03, 0.12, "network."
 _PSEUDOCOUNT = 3 / BYTES  # of every byte behind every denoised value, so that none is impossible
 _LEARNT = 500  # images that say how far neighbours are trusted
 _AT_ONCE = 250
 _TOGETHER = 16  # images whose bytes' probabilities are in memory together, 256 of each pixel
 _BATCH, _KNOWN = 16, 0.999
 _COUNTS = 5000  # images that the network's decoder counts in
-_NETWORK, _NETWORK_RATIO = "network.", 0.12
-_COUNTED = {"table": torch.empty(BYTES, BYTES), "trust": torch.empty(len(BEFORE), CONTEXTS), "ratio": torch.empty(())}
+_SHAPES = {"table": (BYTES, BYTES), "trust": (len(BEFORE), CONTEXTS), "ratio": ()}
+_COUNTED = {name: torch.empty(shape, device="cpu") for name, shape in _SHAPES.items()}
 
 Places = Int64[Tensor, " p"]
 Finish = Literal["draw", "counts", "mode"]
@@ -293,8 +293,8 @@ class ByteDecoder:
         counts = self.table - self.table.min(dim=1, keepdim=True).values
         return torch.where(counts.sum(dim=1, keepdim=True) > 0, counts, torch.eye(BYTES, dtype=torch.float64))
 
-    @torch.no_grad()
     def _denoised(self, z: State) -> Float[Tensor, "b *d"]:
         """Return the denoised image, in bytes and parts of one; T is of the byte below."""
-        denoised = self.model.restore(self.model.denoise(z, self.t))
+        with torch.no_grad(), evaluating(self.model):
+            denoised = self.model.restore(self.model.denoise(z, self.t))
         return ((denoised - self.cells.start) / self.cells.width).clamp(0, BYTES - 1).cpu()

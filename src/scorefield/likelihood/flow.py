@@ -19,10 +19,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._checks import reals, require, whole
+from scorefield._checks import as_number, reals, require, whole
 from scorefield._noise import Noise
 from scorefield._ode import integrate
-from scorefield._tensors import as_constant, flatten, floating, like, recording, require_numbers, uncast
+from scorefield._tensors import as_constant, evaluating, flatten, floating, like, recording, require_numbers, uncast
 from scorefield._values import ByValue
 from scorefield.densities import Density
 from scorefield.errors import ConfigError
@@ -88,15 +88,15 @@ def log_likelihood(
     Raises:
         ValueError: a time outside of the process.
     """
-    require(ScoreModel, model, "the model", "Exact or a Denoiser")
-    require_numbers(model)
-    x = reals(x, "x")
-    if x.ndim < 2 or len(x) < 1:
+    x = _asked(model, x, "x")
+    if len(x) < 1:
         raise ConfigError(f"x must be one or more states of shape (b, *d); received the shape {tuple(x.shape)}")
     low, high = model.process.t_min, model.process.t_max
-    start = low if t is None else t
+    start = low if t is None else as_number(t)
     if not low <= start < high:
-        raise ValueError(f"t must lie in the process's [{low:g}, {high:g}); received {t}")
+        raise ValueError(f"t must be a number in the process's [{low:g}, {high:g}); received {t!r:.80}")
+    if terminal is not None:
+        require(Density, terminal, "the terminal distribution", "Gaussian(...)")
     shrunk = 0.0 if model.units is None else model.units.log_volume(tuple(x.shape[1:]))
     x = model.standardise(x)
     size = math.prod(x.shape[1:])
@@ -122,32 +122,46 @@ def _standard_error(products: Float[Tensor, "b k"]) -> Float[Tensor, " b"]:
 
 def encode(model: ScoreModel, x: State, *, rtol: float = 1e-5, atol: float = 1e-5) -> State:
     """Return the latent at t_max that the probability flow sends to x: the inverse of `decode`."""
+    x = _asked(model, floating(x) if isinstance(x, Tensor) else x, "x")  # pyright: ignore[reportUnnecessaryIsInstance]  arrays come
     return _transport(model, model.standardise(x), model.process.t_min, model.process.t_max, rtol, atol)
 
 
 def decode(model: ScoreModel, latent: State, *, rtol: float = 1e-5, atol: float = 1e-5) -> State:
     """Return the state at t_min that the probability flow makes of a latent at t_max."""
+    latent = _asked(model, floating(latent) if isinstance(latent, Tensor) else latent, "latent")  # pyright: ignore[reportUnnecessaryIsInstance]  arrays come
     return model.restore(_transport(model, latent, model.process.t_max, model.process.t_min, rtol, atol))
+
+
+def _asked(model: ScoreModel, x: State, name: str) -> State:
+    """Return the states that a model is asked for, checked as the model is."""
+    require(ScoreModel, model, "the model", "Exact or a Denoiser")
+    require_numbers(model)
+    x = reals(x, name)
+    if x.ndim < 2:
+        raise ConfigError(f"{name} must be states of shape (b, *d); received the shape {tuple(x.shape)}")
+    return x
 
 
 def interpolate(a: State, b: State, steps: int) -> Float[Tensor, "steps b *d"]:
     """Return ``steps`` latents from a to b along great circles (slerp), which keep the norm that Gaussian latents have."""
-    x, y = flatten(floating(a)), flatten(floating(b))
+    dtype = torch.promote_types(floating(a).dtype, floating(b).dtype)
+    x, y = (
+        flatten(v.to(torch.promote_types(dtype, torch.float32))) for v in (a, b)
+    )  # of half precision no angle is left
     cosine = torch.nn.functional.cosine_similarity(x, y, dim=1).clamp(-1 + 1e-7, 1 - 1e-7)
     angle = torch.acos(cosine)[:, None]
     weights = torch.linspace(0, 1, whole(steps, "steps", 1), dtype=x.dtype, device=x.device)
     rows = [(torch.sin((1 - w) * angle) * x + torch.sin(w * angle) * y) / torch.sin(angle) for w in weights]
-    return torch.stack(rows).reshape(steps, *a.shape)
+    return torch.stack(rows).reshape(steps, *a.shape).to(dtype)
 
 
 @torch.no_grad()
 def _transport(model: ScoreModel, x: State, start: float, stop: float, rtol: float, atol: float) -> State:
     """Return x carried along the probability flow from one time to another."""
-    require_numbers(model)
     ends = torch.tensor([start, stop], dtype=torch.float64)
     (alpha_0, alpha_1), _ = model.process.alpha_sigma(ends)
     log_rho = torch.log(model.process.ratio(ends)).tolist()
-    with uncast(x.device):
+    with evaluating(model), uncast(x.device):
         y, _ = integrate(probability_flow(model), x / like(alpha_0, x), *log_rho, rtol=rtol, atol=atol)
     return y * like(alpha_1, y)
 
@@ -172,7 +186,7 @@ def _integrate_with_trace(
         value, products = _value_and_products(lambda y: flow(y, log_rho, rows), y, directions[:, rows])
         return torch.cat([flatten(value), products], dim=1)
 
-    with torch.no_grad(), uncast(x.device):
+    with torch.no_grad(), evaluating(model), uncast(x.device):
         log_rho = torch.log(model.process.ratio(ends)).tolist()
         end, used = integrate(slope, state, *log_rho, rtol=rtol, atol=atol)
     return end[:, :size].reshape(x.shape), used.mean().item(), end[:, size:]
@@ -209,7 +223,7 @@ def _basis(x: State) -> Float[Tensor, "k b *d"]:
 
 def _rademacher(x: State, count: int, seed: int) -> Float[Tensor, "k b *d"]:
     """Return random signs; those of row i are a function of (seed, i)."""
-    noise = Noise(range(len(x)), (count, *x.shape[1:]), stream=f"probe {seed}")
+    noise = Noise(range(len(x)), (count, *x.shape[1:]), stream=f"probe {whole(seed, 'seed')}")
     return (1 - 2 * (noise.normal() < 0).to(x)).transpose(0, 1)
 
 

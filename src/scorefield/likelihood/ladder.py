@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Float64, Int64, UInt8, UInt64
 from torch import Tensor
 
-from scorefield._tensors import home
+from scorefield._tensors import evaluating, home
 from scorefield.grids import Step, steps_of
 from scorefield.likelihood.cells import BYTES
 from scorefield.likelihood.decoder import ByteDecoder, Places
@@ -113,10 +113,10 @@ class Ladder:
         z = torch.from_numpy(self._lattices[level].values(k)).float()
         return z.reshape(count, *self._shape).to(home(self._model))
 
-    @torch.no_grad()
     def _denoised(self, step: Step, level: int, k: Points, count: int) -> Float64[np.ndarray, " n"]:
         """Return the mean of p(z_s | z_t): that of x_s given x_t and x_0 = D(x_t)."""
-        denoised = self._model.denoise(self._state(level, k, count), step.t).double().cpu().numpy().reshape(-1)
+        with torch.no_grad(), evaluating(self._model):
+            denoised = self._model.denoise(self._state(level, k, count), step.t).double().cpu().numpy().reshape(-1)
         stay = step.shrink * (step.sigma_s / step.sigma_t) ** 2
         return stay * self._lattices[level].values(k) + step.alpha_s * step.variance / step.sigma_t**2 * denoised
 

@@ -15,8 +15,8 @@ MARGIN = 2 * max(-offset for place in BEFORE for offset in place)
 SLANT = 2  # no neighbour is in a row above and as many columns on for each
 WHITE = 250
 # From a pixel to each of them, to the one as far beyond it, to a pixel beside, and from there the same way.
-_TO = torch.tensor(BEFORE)
-_BESIDE = torch.tensor([(-1, 0) if down == 0 else (0, -1) for down, _ in BEFORE])
+_TO = torch.tensor(BEFORE, device="cpu")
+_BESIDE = torch.tensor([(-1, 0) if down == 0 else (0, -1) for down, _ in BEFORE], device="cpu")
 _PLACES = torch.stack([_TO, 2 * _TO, _BESIDE, _BESIDE + _TO])
 
 

@@ -12,8 +12,9 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from scorefield._checks import whole
 from scorefield._noise import Noise
-from scorefield._tensors import home
+from scorefield._tensors import evaluating, home
 from scorefield.classifier import Classifier
 from scorefield.metrics.estimate import Estimate, mean
 
@@ -69,10 +70,11 @@ def calibration(
 def _at(classifier: Classifier, x0: Tensor, labels: Tensor, ratio: float, seed: int) -> Calibration:
     process = classifier.process
     t = process.time(torch.tensor(ratio, dtype=torch.float64))
-    noise = Noise(range(len(x0)), tuple(x0.shape[1:]), stream=f"calibration {seed} {ratio}")
+    noise = Noise(range(len(x0)), tuple(x0.shape[1:]), stream=f"calibration {whole(seed, 'seed')} {ratio}")
     x_t = process.perturb(classifier.standardise(x0), t, noise.normal().to(x0))
     device = home(classifier)
-    logits = torch.cat([classifier(part.to(device), t).double().cpu() for part in x_t.split(_CHUNK)])
+    with evaluating(classifier):
+        logits = torch.cat([classifier(part.to(device), t).double().cpu() for part in x_t.split(_CHUNK)])
     confidence, guess = logits.softmax(dim=1).max(dim=1)
     return Calibration(
         ratio=ratio,

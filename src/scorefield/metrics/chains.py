@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._checks import numbers
+from scorefield._checks import as_number, numbers
 from scorefield.errors import needing
 
 
@@ -47,9 +47,11 @@ def diagnose_chains(trajectory: Float[Tensor, "frames n *d"], *, discard: float 
     with needing("chain diagnostics", "arviz-stats"):
         from arviz_stats.base import array_stats  # pyright: ignore[reportPrivateImportUsage]
 
-    if not 0 <= discard < 1:
-        raise ValueError(f"discard is the share of frames left out, from 0 to less than 1; received {discard}")
+    if not 0 <= as_number(discard) < 1:
+        raise ValueError(f"discard is the share of frames left out, from 0 to less than 1; received {discard!r:.80}")
     trajectory = numbers(trajectory, "trajectory")
+    if trajectory.ndim < 3:
+        raise ValueError(f"trajectory must have shape (frames, n, *d); received {tuple(trajectory.shape)}")
     kept = trajectory[int(discard * len(trajectory)) :]
     if len(kept) < 8:
         raise ValueError(f"diagnostics need at least eight frames after the burn-in; received {len(kept)}")

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor, nn
 
+from scorefield._checks import numbers, whole
 from scorefield._noise import derive_seed, seeded
 from scorefield._tensors import recording
 from scorefield._values import ByValue
@@ -77,7 +78,8 @@ def classifier_two_sample(
     Raises:
         ValueError: no images, or fewer than four of each.
     """
-    n = min(len(samples), len(data))
+    samples, data = numbers(samples, "samples"), numbers(data, "data")
+    n, trainings = min(len(samples), len(data)), whole(trainings, "trainings", 1)
     steps = min(_MOST, math.ceil(_PASSES * n / _BATCH)) if steps is None else steps
     if samples.ndim != 4 or samples.shape[1:] != data.shape[1:] or n < 4:
         raise ValueError(

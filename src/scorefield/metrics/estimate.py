@@ -60,10 +60,12 @@ class Estimate(NamedTuple):
 def mean(values: Tensor) -> Estimate:
     """Return the mean of independent values, with Student's interval (1908) where they are few; of booleans the share that is true."""
     values = numbers(values, "values")
+    if not values.numel():
+        raise ValueError("values must be one or more; received none")
     if values.dtype == torch.bool:
         return share(int(values.sum()), len(values))
     values, n = values.double(), len(values)
-    value, error = values.mean().item(), values.std().item() / n**0.5
+    value, error = values.mean().item(), values.std().item() / n**0.5 if n > 1 else math.nan
     if n >= _MANY:
         return Estimate(value, error)
     from scipy.special import stdtrit

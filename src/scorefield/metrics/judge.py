@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._tensors import home
+from scorefield._tensors import evaluating, home
 from scorefield.classifier import Classifier
 from scorefield.errors import ConfigError
 from scorefield.units import INSIDE
@@ -31,17 +31,17 @@ class Judge:
                 f"the judge's data, of mean {mean:g} and deviation {std:g}, do not lie between 0 and 1, and it does not say which values "
                 "are black and white; declare them: classifier.in_units(Units(0, 1, ends=(0, 255)))"
             )
-        self.classifier = classifier.eval()
+        self.classifier = classifier
 
-    @torch.no_grad()
     def features(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b f"]:
         """Return the vectors from which the class is read."""
-        return torch.cat([self.classifier.features(part, self._time) for part in self._parts(x)]).float()
+        with torch.no_grad(), evaluating(self.classifier):
+            return torch.cat([self.classifier.features(part, self._time) for part in self._parts(x)]).float()
 
-    @torch.no_grad()
     def probabilities(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k"]:
         """Return the probability of each class."""
-        return torch.cat([self.classifier(part, self._time).float().softmax(dim=1) for part in self._parts(x)])
+        with torch.no_grad(), evaluating(self.classifier):
+            return torch.cat([self.classifier(part, self._time).float().softmax(dim=1) for part in self._parts(x)])
 
     @property
     def _time(self) -> Tensor:

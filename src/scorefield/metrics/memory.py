@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
-from scorefield._checks import numbers
+from scorefield._checks import numbers, whole
 from scorefield._noise import importing
 from scorefield.metrics.estimate import Estimate, mean, pair
 
@@ -62,7 +62,7 @@ def nearest_neighbours(
 
     x, reference = numbers(x, "x"), numbers(reference, "reference")
     a, b = pair(x, reference, "reference")
-    if not 1 <= k <= len(b):
+    if not 1 <= (k := whole(k, "k")) <= len(b):
         raise ValueError(f"k must lie between 1 and the number of references, {len(b)}; received {k}")
     # About their mean: squares of distances lose digits to squares of lengths, far from 0.
     centre = b.mean(dim=0)

@@ -15,6 +15,7 @@ from scorefield._checks import numbers, require
 from scorefield._noise import generator_at
 from scorefield.densities import GaussianMixture
 from scorefield.metrics.estimate import Estimate, share
+from scorefield.models import label_rows
 
 _REFERENCE = 200_000  # draws behind the expected shares
 
@@ -65,13 +66,12 @@ def class_shares(labels: Int[Tensor, " n"], expected: Sequence[float]) -> ModeWe
     Raises:
         ValueError: no labels, a label beyond the classes, or shares that are negative or do not sum to 1.
     """
-    labels, shares = numbers(labels, "labels"), numbers(expected, "expected").double()
+    labels, shares = label_rows(numbers(labels, "labels")), numbers(expected, "expected").double()
     if shares.ndim != 1 or (shares < 0).any() or abs(shares.sum().item() - 1) > 1e-6:
         raise ValueError(f"expected shares must be positive numbers, one per class, that sum to 1; received {expected}")
-    if len(labels) == 0 or labels.min() < 0 or labels.max() >= len(shares):
+    if labels.max() >= len(shares):
         raise ValueError(
-            f"labels must be class numbers from 0 to {len(shares) - 1}, at least one; received {len(labels)}, the largest "
-            f"{labels.max().item() if len(labels) else 'of none'}"
+            f"labels must be class numbers from 0 to {len(shares) - 1}; received {len(labels)}, the largest {labels.max().item()}"
         )
     counts = torch.bincount(labels.cpu(), minlength=len(shares))
     return _weights(counts, shares, _fit_p(counts, shares))
@@ -94,9 +94,11 @@ def _weights(counts: Tensor, expected: Tensor, p_value: float) -> ModeWeights:
 def mode_jumps(trajectory: Float[Tensor, "frames n *d"], mixture: GaussianMixture) -> float:
     """Return how often a chain changes its mode: jumps per transition, over all chains of `Samples.trajectory`."""
     trajectory = numbers(trajectory, "trajectory")
-    frames, n = trajectory.shape[:2]
-    if frames < 2:
-        raise ValueError(f"jumps need a trajectory of at least two frames; received {frames}")
+    frames, n = (*trajectory.shape, 0, 0)[:2]
+    if frames < 2 or trajectory.ndim < 3:
+        raise ValueError(
+            f"jumps need a trajectory of at least two frames, (frames, n, *d); received the shape {tuple(trajectory.shape)}"
+        )
     mode = _modes(trajectory.flatten(0, 1), mixture).reshape(frames, n)
     return (mode.diff(dim=0) != 0).double().mean().item()
 
@@ -105,6 +107,8 @@ def _modes(x: Tensor, mixture: GaussianMixture) -> Tensor:
     """Return the index of the mode each row belongs to."""
     require(GaussianMixture, mixture, "the mixture whose modes are counted", "GaussianMixture.ring()")
     x = numbers(x, "x")
+    if not len(x):
+        raise ValueError(f"samples must be one or more; received the shape {tuple(x.shape)}")
     if not torch.isfinite(x).all():
         raise ValueError(
             "samples hold values that are not finite, which belong to no mode: drop those samples, and say that you did"

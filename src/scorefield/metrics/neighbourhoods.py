@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from scorefield._checks import whole
 from scorefield.metrics.estimate import Estimate
 from scorefield.metrics.resampling import half_sampling
 from scorefield.metrics.two_sample import near_zero
@@ -83,7 +84,7 @@ def density_coverage(
 def _pair(samples: Tensor, data: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """Return both as rows on the processor, if they have that many neighbours."""
     y, x = near_zero(samples, data)
-    if k < 1 or min(len(y), len(x)) < 2 * (k + 1):
+    if whole(k, "k") < 1 or min(len(y), len(x)) < 2 * (k + 1):
         raise ValueError(f"k = {k} neighbours need k ≥ 1 and 2 (k + 1) rows of each; received {len(y)} and {len(x)}")
     return y.cpu(), x.cpu()
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from scorefield._checks import whole
 from scorefield._noise import derive_seed
 from scorefield.metrics.estimate import Estimate
 
@@ -33,6 +34,7 @@ def half_sampling(
     """
     if min(len(x) for x in samples) < 4:
         raise ValueError(f"halves need at least four rows; received samples of {[len(x) for x in samples]} rows")
+    whole(replicates, "replicates", 2)
     generator = torch.Generator().manual_seed(derive_seed(seed, "half-sampling"))
 
     def half(x: Tensor) -> Tensor:

@@ -12,13 +12,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._checks import as_number, numbers, require, whole
+from scorefield._checks import as_number, called, numbers, positive, require, whole
 from scorefield._noise import generator_at, standard_normal
-from scorefield._tensors import flatten, sum_event
+from scorefield._tensors import evaluating, flatten, sum_event
 from scorefield.densities import Density, Similarity
 from scorefield.grids import LogSNR
 from scorefield.metrics.estimate import Estimate, mean, rows, u_statistic
-from scorefield.models import Exact, ScoreModel
+from scorefield.models import Exact, ScoreModel, same_shape
 from scorefield.units import Units
 
 
@@ -52,7 +52,9 @@ def fisher_divergence(
         else torch.full((n,), float(t)).double()
     )
     x_t = process.perturb(model.standardise(x0), times, standard_normal(x0, generator))
-    gap = model.noise(x_t, times) - Exact(_standardised(target, model.units), process).noise(x_t, times)
+    with evaluating(model):
+        gap = model.noise(x_t, times)
+    gap = gap - Exact(_standardised(target, model.units), process).noise(x_t, times)
     return mean(sum_event(gap**2) / gap[0].numel())
 
 
@@ -81,10 +83,12 @@ def kernel_stein_discrepancy(
 
     Cost: n evaluations of the score and O(n² D), in bounded memory.
     """
+    positive(scale=scale)
+    called(score, "score", "a density's .score or lambda x: model.score(x, t)")
     x = numbers(x, "x")
     points = rows(x, "x")
     with torch.no_grad():
-        gradient = flatten(score(x)).double()
+        gradient = flatten(same_shape(score(x), x, score)).double()
     points, d = points - points.mean(dim=0), points.shape[1]  # near 0, where squares of distances keep their digits
 
     def stein(u: Tensor, v: Tensor) -> Tensor:

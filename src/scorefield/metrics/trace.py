@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from scorefield._checks import require
+from scorefield._tensors import evaluating
 from scorefield.models import ScoreModel
 from scorefield.samplers.langevin import Chain, MetropolisChain
 from scorefield.sampling import Transition
@@ -50,6 +51,8 @@ class Trace:
         x, step = made.x, made.step
         bad = ~torch.isfinite(x.flatten(1)).all(dim=1)
         good = x[~bad]
+        with evaluating(self.model):
+            score_rms = _rms(self.model.score(good, step.s)) if len(good) else float("nan")
         langevin = isinstance(made.memory, Chain | MetropolisChain)
         self.rows.append(
             TraceRow(
@@ -57,7 +60,7 @@ class Trace:
                 sigma=step.sigma_s,
                 step_size=made.memory.step_size if langevin else (step.t - step.s).item(),
                 x_rms=_rms(good),
-                score_rms=_rms(self.model.score(good, step.s)) if len(good) else float("nan"),
+                score_rms=score_rms,
                 nonfinite=int(bad.sum()),
             )
         )

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._checks import whole
+from scorefield._checks import positive, whole
 from scorefield._noise import generator_at, importing
 from scorefield.errors import needing
 from scorefield.metrics.estimate import Estimate, Kernel, pair, row_means, share
@@ -34,8 +34,7 @@ def mmd(x: Rows, y: Rows, *, bandwidth: float | None = None) -> Estimate:
     """
     a, b = near_zero(x, y)
     h = _median_distance(a, b) if bandwidth is None else bandwidth
-    if not h > 0:
-        raise ValueError(f"bandwidth must be positive; received {h}")
+    positive(bandwidth=h)
     return kernel_mmd(lambda u, v: torch.exp(-(torch.cdist(u, v) ** 2) / (2 * h**2)), a, b)
 
 
@@ -64,7 +63,7 @@ def sliced_wasserstein(x: Rows, y: Rows, *, projections: int = 200, seed: int = 
     Cost: O(projections · n log n). Needs the ``metrics`` extra.
     """
     a, b = pair(x, y)
-    short = whole(seed, "seed") % _SHORT
+    short, projections = whole(seed, "seed") % _SHORT, whole(projections, "projections", 1)
     return float(_ot().sliced_wasserstein_distance(a.numpy(), b.numpy(), n_projections=projections, seed=short))
 
 

@@ -15,6 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from torch import Tensor
 
+from scorefield._tensors import evaluating
 from scorefield.models import Exact, ScoreModel
 from scorefield.plotting.plane import Square, Terrain, in_parts
 from scorefield.plotting.sheet import Placed, sheet
@@ -44,7 +45,8 @@ def score_panels(
     draws = marginal.sample(4000, torch.Generator().manual_seed(0)).double()
     typical = in_parts(marginal.score, draws).square().sum(dim=1).mean().item()
     points = square.points(_FINE)
-    true, learned = (in_parts(lambda x, m=m: m.score(x, t), points.float()).double() for m in (exact, model))
+    with evaluating(model):
+        true, learned = (in_parts(lambda x, m=m: m.score(x, t), points.float()).double() for m in (exact, model))
     error = (learned - true).norm(dim=1) / torch.sqrt(true.square().sum(dim=1) + typical)
 
     with sheet(path, (12.6, 5.6), **placed) as figure:

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._checks import positive, whole
+from scorefield._checks import as_number, called, positive, whole
 from scorefield._noise import Noise
 from scorefield._tensors import same_state, sum_event
 from scorefield.errors import ConfigError
@@ -117,6 +117,8 @@ class MALA(Sampler[MetropolisChain]):
 
     def __post_init__(self) -> None:
         _alpha(self.step_size, "paper")
+        if self.log_prob is not None:
+            called(self.log_prob, "log_prob", "lambda x, t: -0.5 * x.square().sum(1)")
 
     def step(
         self, model: ScoreModel, x: State, step: Step, memory: MetropolisChain | None, noise: Noise
@@ -195,7 +197,7 @@ class AnnealedLangevin(Sampler[Chain]):
                 f"step_size and relative_step say the same; received {self.step_size} and {self.relative_step}: leave out one, or make "
                 "relative_step None"
             )
-        if self.relative_step is not None and not 0 < self.relative_step < 4:
+        if self.relative_step is not None and not 0 < as_number(self.relative_step) < 4:
             raise ValueError(
                 f"relative_step must lie between 0 and 4 (annealed Langevin dynamics diverges when α ≥ 4σ²); received {self.relative_step}"
             )
@@ -243,7 +245,7 @@ class LangevinCorrector(Sampler[Chain]):
 
     def __post_init__(self) -> None:
         # α = 2η = 4 (r σ)² ≥ 4 σ² is where Langevin dynamics diverges.
-        if not 0 < self.snr < 1:
+        if not 0 < as_number(self.snr) < 1:
             raise ValueError(f"snr must lie between 0 and 1 (at 1 Langevin dynamics diverges); received {self.snr}")
         whole(self.repeats, "repeats", 1)
 

@@ -66,6 +66,8 @@ class Heun(Sampler[None]):
         for name in ("churn", "churn_noise", "churn_min", "churn_max"):
             if not as_number(value := getattr(self, name)) >= 0:
                 raise Refused(f"{name} must be a number of at least 0; received {value!r:.80}")
+        if self.churn_min > self.churn_max:
+            raise Refused(f"churn_min must be at most churn_max; received {self.churn_min} and {self.churn_max}")
 
     def step(self, model: ScoreModel, x: State, step: Step, memory: None, noise: Noise) -> tuple[State, None]:
         """Return x at s."""

@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal, NamedTuple
 
-from scorefield._checks import one_of
+from scorefield._checks import as_number, one_of
 from scorefield._noise import Noise
 from scorefield.grids import Step
 from scorefield.grids.local_errors import Held
@@ -74,8 +74,8 @@ class DDIM(Sampler[None]):
     eta: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.eta <= 1:
-            raise ValueError(f"eta must lie in [0, 1]; received {self.eta}")
+        if not 0 <= as_number(self.eta) <= 1:
+            raise ValueError(f"eta must lie in [0, 1]; received {self.eta!r:.80}")
 
     def step(self, model: ScoreModel, x: State, step: Step, memory: None, noise: Noise) -> tuple[State, None]:
         """Return x at s."""

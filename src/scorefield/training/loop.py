@@ -179,7 +179,14 @@ class _Loss(nn.Module):
         self.objective = objective
 
     def forward(self, conditioned: NoisyModel, x0: Tensor, noise: Noise) -> Tensor:
-        return self.objective(conditioned, x0, noise).sum()
+        loss = self.objective(conditioned, x0, noise)
+        shape = getattr(loss, "shape", None)
+        if shape is None or shape[:1] != x0.shape[:1]:
+            raise ConfigError(
+                f"an objective must return the loss of each example, of shape ({len(x0)},), of which training takes the mean; received "
+                f"{type(loss).__name__ if shape is None else tuple(shape)}: leave out the mean over the batch"
+            )
+        return loss.sum()
 
 
 @contextmanager

@@ -85,7 +85,9 @@ class TrainState:
             parallel.place(model)
             parallel.place(average.module)
         parameters = [p for p in model.parameters() if p.requires_grad]
-        build = {"adam": partial(torch.optim.Adam, fused=True), "muon": Muon}[settings.optimizer]
+        build = {"adam": partial(torch.optim.Adam, fused=not any(p.is_complex() for p in parameters)), "muon": Muon}[
+            settings.optimizer
+        ]
         optimizer = build(parameters, lr=settings.learning_rate, betas=settings.betas)
         return cls(model, average, optimizer, averages=dict.fromkeys(settings.averages), ema_decay=settings.ema_decay)
 

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from small import child_runs, images, small_run
+from small import as_bytes, child_runs, images, small_run
 
 from forked import Beside, children
 from scorefield import DSM, DivergedError, Euler, Karras, sample
 from scorefield.cli import main
 from scorefield.cli.train import follow
 from scorefield.data import Batch, Batches
+from scorefield.likelihood import byte_network
 from scorefield.runs import Run, pictures
 from scorefield.training import OneProcess, checkpoint, train
 from scorefield.training.signals import StopSignals
@@ -79,12 +80,29 @@ def test_a_signal_breaks_a_picture_off(tmp_path: Path, monkeypatch: pytest.Monke
             signal.raise_signal(signal.SIGTERM)
             time.sleep(60)
 
-    monkeypatch.setattr(run, "_draw", slow)
+    monkeypatch.setattr("scorefield.runs.run.draw_due", slow)
     with run:
         assert follow(run) == 143
     assert newest(run) == step
     assert any("SIGTERM" in said for said in warned)
     assert not run.drawing
+
+
+@pytest.mark.promise("A10")
+def test_a_signal_leaves_the_network_of_the_decoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    """A10: its steps, which may take half an hour, are told of and not waited for."""
+    run, _ = small_run(tmp_path, as_bytes(), steps=2, decoder_steps=10**6)
+    learned = byte_network.learned
+    monkeypatch.setattr(
+        "scorefield.likelihood.decoder.learned",
+        lambda width, draw, *how: learned(width, lambda k: (k == 3 and signal.raise_signal(15), draw(k))[1], *how),
+    )
+    with run:
+        assert follow(run) == 143
+    assert newest(run) == 2
+    told = capsys.readouterr().err
+    assert f"training the network of the decoder of {run.config.name}: 1000000 steps" in told
+    assert "stopped at step 2; go on with: scorefield train --config" in told
 
 
 @pytest.mark.promise("A10")

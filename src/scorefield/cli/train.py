@@ -5,6 +5,8 @@ import shlex
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -147,10 +149,16 @@ def follow(run: "Run", plugins: Sequence[str] = ()) -> int:
     if run.first:
         tell_device(run.config.train.device)
     stopped = False
-    with (
-        StopSignals(lambda: run.drawing) as stop,
-        Progress(steps, title, start=state.step, show=run.first) as progress,
-    ):
+    with ExitStack() as stack:
+        stop = stack.enter_context(StopSignals(lambda: run.drawing))
+        progress = stack.enter_context(Progress(steps, title, start=state.step, show=run.first))
+
+        @cache
+        def decoding() -> Progress:
+            title = f"training the network of the decoder of {run.config.name}"
+            return stack.enter_context(Progress(run.config.train.decoder_steps, title))
+
+        run.stopping, run.on_decoder = (lambda: stop.received is not None), (lambda: decoding().advance())
         for record in run:
             looked = state.step % every == 0  # to show a number, and to ask the others, waits for a GPU
             progress.advance(**({"loss": f"{record.loss:.3f}"} if looked else {}))

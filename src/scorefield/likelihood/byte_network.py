@@ -102,8 +102,10 @@ def seen(pixels: Pixels) -> Seen:
     return Seen(at(denoised, i, j, _AROUND).float() / (BYTES - 1), at(bytes_, i, j, _BEFORE))
 
 
-def learned(width: int, draw: Callable[[int], Examples], steps: int, seed: int) -> ByteNetwork:
-    """Return a network that has learned to make bytes most probable, from the examples of every step."""
+def learned(
+    width: int, draw: Callable[[int], Examples], steps: int, seed: int, on_step: Callable[[], object]
+) -> ByteNetwork:
+    """Return a network that has learned to make bytes most probable, from the examples of every step; it calls `on_step` after each."""
     with seeded(seed):
         network = ByteNetwork(width)
     optimizer = torch.optim.AdamW(network.parameters(), lr=_RATE, weight_decay=0.01)
@@ -116,6 +118,7 @@ def learned(width: int, draw: Callable[[int], Examples], steps: int, seed: int) 
             loss.backward()
             optimizer.step()
             schedule.step()
+            on_step()
     return network.requires_grad_(False)
 
 

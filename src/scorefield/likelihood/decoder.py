@@ -164,7 +164,14 @@ class ByteDecoder:
         return self.model.process.perturb(y, t, noise), log_q
 
     def with_network(
-        self, images: UInt8[Tensor, "n *d"], *, steps: int, ratio: float | None = None, width: int = 256, seed: int = 0
+        self,
+        images: UInt8[Tensor, "n *d"],
+        *,
+        steps: int,
+        ratio: float | None = None,
+        width: int = 256,
+        seed: int = 0,
+        on_step: Callable[[], object] = lambda: None,
     ) -> Self:
         """Return a decoder whose counts a network corrects, trained to make images most probable given their noised versions.
 
@@ -177,6 +184,7 @@ class ByteDecoder:
             ratio: the noise-to-signal ratio at which it decodes; when absent 0.12, or that of this decoder where it is more.
             width: of the network.
             seed: of weights, order and noise.
+            on_step: called after every step.
 
         Cost: 16 evaluations per step.
 
@@ -199,7 +207,8 @@ class ByteDecoder:
             what = Seen(*(part.flatten(0, 2)[rows] for part in seen(pixels)))
             return what, p[rows].log().float(), planes.flatten()[rows]
 
-        better.network, better.counted = learned(width, examples, steps, derive_seed(seed, "weights")), self.counted
+        better.network = learned(width, examples, steps, derive_seed(seed, "weights"), on_step)
+        better.counted = self.counted
         return better
 
     def log_prob(self, images: UInt8[Tensor, "b *d"], z: State) -> Float64[Tensor, " b"]:

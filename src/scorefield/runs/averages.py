@@ -1,6 +1,6 @@
 """What the averaged weights of a run make: the model that it draws from, and the decoder by which samples end as bytes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -58,21 +58,38 @@ class Averages:
             return self.config
 
     def decoder(self, ema: Weights, warn: Callable[[str], None]) -> ByteDecoder | None:
-        """Return the decoder by which samples of 8-bit images end as bytes; None of other data, and, with a warning, where it fails.
+        """Return the decoder by counts that makes bytes of samples of 8-bit images; None of other data and, with a warning, where it fails.
 
         A distilled model was not taught to denoise at its level, but it started from a teacher that does, and the decoder counts what
         this very model makes of real images there (results/mnist-fast).
         """
         if len(self.data.event) != 3 or self.data.x.dtype != torch.uint8:
             return None
-        model, steps = self.model(ema), self.config.train.decoder_steps
+        model = self.model(ema)
         if model is None:
             return None
         try:
-            decoder = ByteDecoder(model, self.data.x[:_LEARNT].to(self.device))
-            return decoder.with_network(self.data.x, steps=steps) if steps else decoder
+            return ByteDecoder(model, self.data.x[:_LEARNT].to(self.device))
         except Exception as error:
             warn(f"the decoder of bytes could not be made ({type(error).__name__}: {error}); samples end between bytes")
+            return None
+
+    def stored(self, tensors: Mapping[str, Weights]) -> ByteDecoder | None:
+        """Return the decoder of a checkpoint, if it has one with a network."""
+        model = self.model(tensors["ema"]) if "decoder" in tensors else None
+        decoder = None if model is None else ByteDecoder.stored(model, tensors["decoder"])
+        return None if decoder is None or decoder.network is None else decoder
+
+    def learned(
+        self, decoder: ByteDecoder, on_step: Callable[[], object], warn: Callable[[str], None]
+    ) -> ByteDecoder | None:
+        """Return the decoder with a network; None if it was broken off (`on_step` raised InterruptedError) or, with a warning, failed."""
+        try:
+            return decoder.with_network(self.data.x, steps=self.config.train.decoder_steps, on_step=on_step)
+        except InterruptedError:
+            return None
+        except Exception as error:
+            warn(f"the decoder's network could not be trained ({type(error).__name__}: {error}); counts decode")
             return None
 
     def _built(self, weights: Weights) -> ScoreModel:

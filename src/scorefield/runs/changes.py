@@ -2,12 +2,14 @@
 
 from typing import Any
 
+from scorefield._found import described
 from scorefield.config import RunConfig
 from scorefield.config.data import DataConfig
 from scorefield.data import Dataset
 from scorefield.errors import ConfigError
 from scorefield.loaded import LoadedModel
 from scorefield.models import NoisyModel, ScoreModel
+from scorefield.training.checkpoint import Checkpoint
 
 FREE = frozenset(
     {
@@ -31,6 +33,14 @@ def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> l
         else:
             found.append(f"{name}: {before!r} → {after!r}")
     return found
+
+
+def changed(found: Checkpoint, config: RunConfig) -> list[str]:
+    """Return "key: old → new" for every setting that matters and is another than when the checkpoint was written."""
+    before = described(found)[0].model_dump(mode="json")
+    # A run that took no step yet has none.
+    before["train"]["generator"] = before["train"]["generator"] or config.train.generator
+    return differences(before, config.model_dump(mode="json"))
 
 
 def require_alike(config: DataConfig, data: Dataset) -> None:

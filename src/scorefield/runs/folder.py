@@ -4,6 +4,8 @@ import errno
 import itertools
 import json
 import os
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -24,12 +26,16 @@ class RunFolder:
         samples/           grids drawn on the way
         tensorboard/       the same scalars, and the speed, for TensorBoard
 
+    Args:
+        path: of the folder.
+        warn: called with a sentence on metrics that cannot be written.
+
     Raises:
         ConfigError: a path that is not, and cannot become, a writable folder.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, warn: Callable[[str], None] = warnings.warn) -> None:
+        self.path, self._warn, self._told = path, warn, False
         self.config = path / "config.yaml"
         self.environment = path / "environment.json"
         self.metrics = path / "metrics.jsonl"
@@ -84,12 +90,17 @@ class RunFolder:
         os.truncate(self.metrics, kept)  # needs no space, where a copy might find none
 
     def log(self, record: StepRecord) -> None:
-        """Append one line to metrics.jsonl, after those that could not be written before.
-
-        Raises:
-            OSError: the disk is full or failing; the file is as it was, and the line is kept for the next call.
-        """
+        """Append one line to metrics.jsonl, after those that could not be written before; what cannot be now is told of, once."""
         self._unwritten += json.dumps(record.values()) + "\n"
+        try:
+            self._append()
+        except OSError as error:
+            if not self._told:
+                self._warn(f"step {record.step}: {self.metrics}: {error}; its lines are kept until there is space")
+            self._told = True
+
+    def _append(self) -> None:
+        """Append what is unwritten; where the disk is full or failing the file is as it was."""
         with self.metrics.open("ab", buffering=0) as file:
             size = file.tell()
             try:

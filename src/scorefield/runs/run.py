@@ -14,10 +14,11 @@ from scorefield._tensors import looked_at
 from scorefield.config import RunConfig, refusals
 from scorefield.data import Batches, Dataset
 from scorefield.errors import CheckpointError, ConfigError, DivergedError
+from scorefield.likelihood import ByteDecoder
 from scorefield.loaded import LoadedModel
 from scorefield.models import NoisyModel, ScoreModel
 from scorefield.runs.averages import Averages
-from scorefield.runs.changes import differences, require_alike, start_of
+from scorefield.runs.changes import changed, require_alike, start_of
 from scorefield.runs.doubts import doubts
 from scorefield.runs.folder import RunFolder
 from scorefield.runs.lock import RunLock
@@ -34,7 +35,6 @@ from scorefield.training import (
     pick_device,
     train,
 )
-from scorefield.training.posthoc import Weights
 from scorefield.training.sharding import gathered
 from scorefield.training.state import start_from
 
@@ -99,15 +99,20 @@ class Run:
             self._settings = self.config.train.build(self.config.seed, self.config.guide.step)
             self.state = TrainState.create(model, self._settings, self.parallel)
         check_labels(model.classes, self.data.labels)
-        self._held, self._told = ExitStack(), False
+        self._held, self._writer = ExitStack(), Writer()
         self._folder: RunFolder | None = None
         self._averages = Averages(self.config, self.data, self.state, self.parallel.device)
-        self._writer = Writer()
         self._seconds, self._began = 0.0, time.perf_counter()
         labels = None if model.classes is None else self.data.labels
         self._seen = None if labels is None else labels.unique().tolist()
+        self._decoder: ByteDecoder | None = None
+        self._again: Callable[[ByteDecoder], object] | None = None
         self.drawing = False
         """Whether a picture is being drawn; breaking that off costs the run nothing."""
+        self.stopping: Callable[[], bool] = lambda: False
+        """Tells whether to stop: then no picture is begun, and the decoder's network, which takes minutes, is left at its next step."""
+        self.on_decoder: Callable[[], object] = lambda: None
+        """Called after every step of the decoder's network."""
         if self.first:
             for doubt in doubts(self.config, self.data, model.classes, self._seen):
                 warn(doubt)
@@ -121,7 +126,7 @@ class Run:
     def folder(self) -> RunFolder:
         """The folder, made and locked when it is first asked for."""
         if self._folder is None:
-            self._folder = RunFolder(self.path)
+            self._folder = RunFolder(self.path, self.warn)
             if self.first:
                 self._held.enter_context(RunLock(self.path))
                 checkpoint.clean(self._folder.checkpoints)
@@ -164,16 +169,15 @@ class Run:
         if found is None:
             self.warn(f"{self.path}: has no checkpoint yet; starting at step 0")
             return self
-        before = described(found)[0].model_dump(mode="json")
-        # A run that took no step yet has none.
-        before["train"]["generator"] = before["train"]["generator"] or self.config.train.generator
-        changes = differences(before, self.config.model_dump(mode="json"))
+        changes = changed(found, self.config)
         if changes and not override:
             raise ConfigError(
                 f"{self.path}: the configuration changed since step {found.step}: {'; '.join(changes)}; "
                 "resume with the old one, or override it"
             )
         self.state.restore(found.step, found.tensors)
+        if not changes and found.step >= self.config.train.steps:
+            self._decoder = self._averages.stored(found.tensors)
         self._seconds, self._began = found.seconds or 0.0, time.perf_counter()
         return self
 
@@ -209,7 +213,7 @@ class Run:
             rows, clock = config.batch_size * config.log_every, time.perf_counter()
             for record in train(self.state, batches, self._objective, self._settings, self.parallel):
                 if curve is not None and record.step % config.log_every == 0:
-                    self._log(record)
+                    self.folder.log(record)
                     now = time.perf_counter()
                     curve(record, rows / (now - clock))
                     clock = now
@@ -221,6 +225,7 @@ class Run:
                 yield record
         self.save()
         self.draw()
+        self._learn_decoder()
 
     def save(self, *, wait: bool = True) -> None:
         """Write a checkpoint that holds all of the run's state, and what is needed to sample from it.
@@ -243,49 +248,53 @@ class Run:
         if not self.first:
             return
         seconds = round(self._seconds + time.perf_counter() - self._began, 1)
-        final = self.state.step >= self.config.train.steps
-        if final:
+        if self.state.step >= self.config.train.steps:
             self.config = self._averages.fitted(tensors["ema"], tensors.get("guide", {}), self.warn)
+            self._decoder = self._decoder or self._averages.decoder(tensors["ema"], self.warn)
         extra = self.config.kept(self.data.event) | {"seconds": seconds, "seen": self._seen}
-        decoder = self._averages.decoder(tensors["ema"], self.warn) if final else None
-        if decoder is not None:
-            tensors["decoder"] = decoder.tensors
-        keep = self.config.train.keep
-        write = partial(checkpoint.save, self.folder.checkpoints, self.state.step, tensors, extra, keep=keep)
+        step, keep = self.state.step, self.config.train.keep
+        write = partial(checkpoint.save, self.folder.checkpoints, step, state=extra, keep=keep)
+        if self._decoder is not None:
+            tensors["decoder"] = self._decoder.tensors
+            self._again = lambda decoder: write(tensors=tensors | {"decoder": decoder.tensors})
         if wait:
-            write()
+            write(tensors=tensors)
         else:
-            self._writer.start(write)
+            self._writer.start(partial(write, tensors=tensors))
 
     def draw(self) -> None:
         """Write a grid of images from the averaged weights; after the last step also the way there, and the curve of the loss.
 
-        A picture that cannot be drawn causes a warning, and does not end training. Weights in shares are gathered in the first process,
-        which draws.
+        A picture that cannot be drawn is warned of, and ends no training. Weights in shares are gathered in the first process, which draws.
         """
         ema, guide = (
             gathered(weights, keep=self.first) for weights in (self.state.ema.state_dict(), self.state.guide or {})
         )
-        if not self.first:
+        if not self.first or self.stopping():
             return
         self.drawing = True
         try:
-            self._draw(ema, guide)
+            model = partial(self._averages.guided, ema, guide)
+            draw_due(self.folder, model, self.config, self.data.event, self.state.step)
         except Exception as error:
             self.warn(f"step {self.state.step}: the picture could not be drawn ({type(error).__name__}: {error})")
         finally:
             self.drawing = False
 
-    def _log(self, record: StepRecord) -> None:
-        try:
-            self.folder.log(record)
-        except OSError as error:
-            if not self._told:
-                self.warn(
-                    f"step {record.step}: {self.folder.metrics}: {error}; its lines are kept until there is space"
-                )
-            self._told = True
+    def _learn_decoder(self) -> None:
+        """Train the network of the decoder, where one is asked for, and write it beside the weights, which are written already.
 
-    def _draw(self, ema: Weights, guide: Weights) -> None:
-        model = partial(self._averages.guided, ema, guide)
-        draw_due(self.folder, model, self.config, self.data.event, self.state.step)
+        Broken off, it is trained anew when the run is resumed.
+        """
+        decoder, steps = self._decoder, self.config.train.decoder_steps
+        if self._again is None or decoder is None or decoder.network is not None or not steps or self.stopping():
+            return
+
+        def on_step() -> None:
+            self.on_decoder()
+            if self.stopping():
+                raise InterruptedError
+
+        if (found := self._averages.learned(decoder, on_step, self.warn)) is not None:
+            self._decoder = found
+            self._again(found)

@@ -190,5 +190,19 @@ def test_a_network_that_was_named_stays(tmp_path, monkeypatch, capsys) -> None:
     assert "network.kind=unet" in capsys.readouterr().err
 
 
+def test_settings_of_a_network_without_a_name_are_of_the_one_for_vectors(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    table(tmp_path, "a,label\n1,0\n2,1\n3,0\n")
+    (tmp_path / "c.yaml").write_text("network: {width: 16}")
+    asked = ["train", "--data.path", "table.csv", "--config", "c.yaml", "--network.classes", "2"]
+    assert main([*asked, "--run", "run", "--device", "cpu", "--fast-dev-run"]) == 0
+    network = load_model("run").config.network
+    assert (network.kind, network.width, network.classes) == ("mlp", 16, 2)
+    assert main([*asked, "--network.depth", "3", "--network.attention", "[8]", "--dry-run"]) == 2
+    assert "network.attention: no such setting" in capsys.readouterr().err
+    config = RunConfig.model_validate({"data": {"kind": "path", "path": "table.csv"}, "network": {"width": 16}})
+    assert Run(config, "other").config.network.kind == "mlp"
+
+
 def test_a_year_is_a_name_too() -> None:
     assert DataConfig.model_validate({"kind": "path", "path": "x.csv", "columns": [2019, "b"]}).columns == ("2019", "b")

@@ -57,6 +57,12 @@ def test_columns_are_chosen_by_name_and_labels_are_classes(tmp_path) -> None:
     assert data.labels is not None
     assert (data.labels.tolist(), data.columns) == ([0, 1], ("b", "a"))
     assert from_table_file(path, ["label"]).labels is None  # which is then a number like others
+    for label in ("cat", "-1", ""):
+        path = table(tmp_path, f"a,label,b\n1,0,2\n3,{label},4\n")
+        data = from_table_file(path, ["a"])  # what is named is learned, whatever stands beside it
+        assert (data.x.tolist(), data.labels) == ([[1], [3]], None)
+        with pytest.raises(DataError, match="label"):
+            from_table_file(path)
     all_of_them = from_table_file(table(tmp_path, "a,b\n1,2\n3,4\n"), ["b", "a"])
     assert (all_of_them.x.tolist(), all_of_them.columns) == ([[2, 1], [4, 3]], ("b", "a"))
 
@@ -71,6 +77,9 @@ def test_columns_are_chosen_by_name_and_labels_are_classes(tmp_path) -> None:
         ("a,b\n1,2\n3\n", None, ["row 2", "as many cells"]),
         ("a,b\n1,nan\n2,3\n", None, ["NaN", "position 0"]),
         (",a\n0,1\n1,2\n", None, ["column 1", "index"]),
+        ("# made by hand\na,b\n0,1\n", None, ["first line '# made by hand'", "stands above the names"]),
+        ("sep=;\na;b\n0;1\n", None, ["first line 'sep=;'", "stands above the names"]),
+        ("\na,b\n0,1\n", None, ["first line ''", "stands above the names"]),
         ("a,b\n0,1,2\n1,3,4\n", None, ["2 cells", "3 in the next", "index"]),
         ("a,b\n0,1,2\n1,3,4\n", ["b"], ["3 in the next"]),
         ("a,b\n0,1\n1,2,9\n2,3\n", None, ["lines that differ", "row 2"]),

@@ -126,6 +126,9 @@ def test_examples_to_test_with_are_looked_at_before_the_training(tmp_path) -> No
         Run(config, tmp_path / "run")
     table(tmp_path, "z,a,b\n1,2,3\n4,5,6\n", "test.csv")  # of which the data's columns are taken
     Run(config, tmp_path / "run")
+    same = RunConfig.model_validate({"data": {**data, "test": data["path"]}, "network": {"kind": "mlp"}})
+    with pytest.raises(ConfigError, match=r"data\.test: .*table\.csv' is data\.path, which is trained on"):
+        Run(same, tmp_path / "same")
     for name, width in (("path", 2), ("test", 3)):
         data[name] = str(tmp_path / f"{name}.npy")
         np.save(data[name], np.eye(5)[:, :width])

@@ -86,6 +86,12 @@ def refused(capsys: pytest.CaptureFixture[str], arguments: list[str], code: int,
         (["train", "--train.device", "gpu"], ["train.device", "expected auto, cpu, cuda, cuda:N or mps", "gpu"]),
         (["sample", "no-such-model"], ["no-such-model", "shipped"]),
         (["sample", "x", "--out", "x.bmp"], ["x.bmp", ".png"]),
+        (
+            ["sample", "x", "--options", "churn=5"],
+            ["--options: expected {KEY: VALUE}", "--options.KEY VALUE", "churn=5"],
+        ),
+        (["sample", "digits", "--sampler", "mala"], ["scorefield: --options.step_size: field required"]),
+        (["sample", "digits", "--options.churns", "5"], ["scorefield: --options.churns: no such setting"]),
         (["sample", "x", "-n", "0"], ["-n: expected a whole number, at least 1; received 0"]),
         (["sample", "x", "-n", "64", "--seeds", "0-63"], ["--seeds: not allowed with", "-n"]),  # 64 is the default, too
         (["sample", "x", "--seed", "1", "--seeds", "0-63"], ["--seeds 0-63 names", "leave out --seed"]),

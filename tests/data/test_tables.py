@@ -57,6 +57,12 @@ def test_columns_are_chosen_by_name_and_labels_are_classes(tmp_path) -> None:
     assert data.labels is not None
     assert (data.labels.tolist(), data.columns) == ([0, 1], ("b", "a"))
     assert from_table_file(path, ["label"]).labels is None  # which is then a number like others
+    for label in ("cat", "-1", ""):
+        path = table(tmp_path, f"a,label,b\n1,0,2\n3,{label},4\n")
+        data = from_table_file(path, ["a"])  # what is named is learned, whatever stands beside it
+        assert (data.x.tolist(), data.labels) == ([[1], [3]], None)
+        with pytest.raises(DataError, match="label"):
+            from_table_file(path)
     all_of_them = from_table_file(table(tmp_path, "a,b\n1,2\n3,4\n"), ["b", "a"])
     assert (all_of_them.x.tolist(), all_of_them.columns) == ([[2, 1], [4, 3]], ("b", "a"))
 
@@ -71,6 +77,9 @@ def test_columns_are_chosen_by_name_and_labels_are_classes(tmp_path) -> None:
         ("a,b\n1,2\n3\n", None, ["row 2", "as many cells"]),
         ("a,b\n1,nan\n2,3\n", None, ["NaN", "position 0"]),
         (",a\n0,1\n1,2\n", None, ["column 1", "index"]),
+        ("# made by hand\na,b\n0,1\n", None, ["first line '# made by hand'", "stands above the names"]),
+        ("sep=;\na;b\n0;1\n", None, ["first line 'sep=;'", "stands above the names"]),
+        ("\na,b\n0,1\n", None, ["first line ''", "stands above the names"]),
         ("a,b\n0,1,2\n1,3,4\n", None, ["2 cells", "3 in the next", "index"]),
         ("a,b\n0,1,2\n1,3,4\n", ["b"], ["3 in the next"]),
         ("a,b\n0,1\n1,2,9\n2,3\n", None, ["lines that differ", "row 2"]),
@@ -117,6 +126,9 @@ def test_examples_to_test_with_are_looked_at_before_the_training(tmp_path) -> No
         Run(config, tmp_path / "run")
     table(tmp_path, "z,a,b\n1,2,3\n4,5,6\n", "test.csv")  # of which the data's columns are taken
     Run(config, tmp_path / "run")
+    same = RunConfig.model_validate({"data": {**data, "test": data["path"]}, "network": {"kind": "mlp"}})
+    with pytest.raises(ConfigError, match=r"data\.test: .*table\.csv' is data\.path, which is trained on"):
+        Run(same, tmp_path / "same")
     for name, width in (("path", 2), ("test", 3)):
         data[name] = str(tmp_path / f"{name}.npy")
         np.save(data[name], np.eye(5)[:, :width])
@@ -188,6 +200,20 @@ def test_a_network_that_was_named_stays(tmp_path, monkeypatch, capsys) -> None:
     table(tmp_path, "1,2\n3,4\n5,7\n")
     assert main(["train", "--data.path", "table.csv", "--network.kind", "unet", "--dry-run"]) == 2
     assert "network.kind=unet" in capsys.readouterr().err
+
+
+def test_settings_of_a_network_without_a_name_are_of_the_one_for_vectors(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    table(tmp_path, "a,label\n1,0\n2,1\n3,0\n")
+    (tmp_path / "c.yaml").write_text("network: {width: 16}")
+    asked = ["train", "--data.path", "table.csv", "--config", "c.yaml", "--network.classes", "2"]
+    assert main([*asked, "--run", "run", "--device", "cpu", "--fast-dev-run"]) == 0
+    network = load_model("run").config.network
+    assert (network.kind, network.width, network.classes) == ("mlp", 16, 2)
+    assert main([*asked, "--network.depth", "3", "--network.attention", "[8]", "--dry-run"]) == 2
+    assert "network.attention: no such setting" in capsys.readouterr().err
+    config = RunConfig.model_validate({"data": {"kind": "path", "path": "table.csv"}, "network": {"width": 16}})
+    assert Run(config, "other").config.network.kind == "mlp"
 
 
 def test_a_year_is_a_name_too() -> None:

@@ -80,6 +80,13 @@ def test_a_column_that_never_changes_is_doubted(tmp_path, capsys) -> None:
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.parametrize("spread", [1, 6])
+def test_values_that_a_few_others_hide_are_doubted(tmp_path, capsys, spread) -> None:
+    np.save(tmp_path / "x.npy", np.exp(spread * NORMAL(size=(400, 2))))
+    assert main(["train", "--data.path", str(tmp_path / "x.npy"), *SMALL, "--dry-run"]) == 0
+    assert ("half of column 0 lies between" in capsys.readouterr().err) == (spread == 6)
+
+
 UNITS = {
     "no scale": (["--model.scale", "0"], "scale finite and positive"),
     "two of three": (["--model.scale", "[1,2]"], r"model.scale: .* shape (3,); received shape (2,)"),

@@ -31,6 +31,7 @@ from scorefield.training import Each, Parallel, pick_device
 
 FILMS = (".gif", ".mp4")
 _SEEDS_LIMIT = 10_000_000
+_SETTING = re.compile(r"^command line: sampling\.(?:sampler|grid)\.(?=\w+: )")
 _FEW = 8  # steps below which Heun errs several times as much as others for the same evaluations: docs/choosing
 
 
@@ -67,10 +68,20 @@ class Drawn(NamedTuple):
 def chosen(args: Namespace, loaded: LoadedModel[ScoreModel], labels: Tensor | None) -> SamplingConfig:
     """Return how samples are drawn: as the model's run says, changed as asked, or in so many evaluations."""
     if args.evaluations is None:
-        return loaded.sampling(args.sampler, args.steps, args.options)
+        return asked(loaded, args.sampler, args.steps, args.options)
     refuse(args, ("sampler", "steps", "options"), f"--evaluations {args.evaluations} chooses the sampler and its steps")
     with refusals("sampler"), stage("fitting the grid of noise levels to the model"):
         return loaded.within(args.evaluations, decode=args.decode, labels=labels, weight=args.weight, guide=args.guide)
+
+
+def asked(
+    loaded: LoadedModel[ScoreModel], kind: str | None, steps: int | None, options: dict[str, Any]
+) -> SamplingConfig:
+    """Return the model's way of drawing, changed as asked; a setting that is wrong or missing is named as it is typed."""
+    try:
+        return loaded.sampling(kind, steps, options)
+    except ConfigError as error:
+        raise ConfigError(_SETTING.sub("--options.", str(error))) from error
 
 
 def draw(

@@ -156,6 +156,10 @@ def _objection(text: str, arguments: list[str]) -> str:
         return f"{option}: expected {refused['expected']}; received {received}"
     if (unlike := _UNLIKE.search(text)) is not None:
         option = unlike["key"].rpartition(".")[2].replace("_", "-")
+        if unlike["type"] == "dict":
+            return (
+                f"--{option}: expected {{KEY: VALUE}}, or in its place --{option}.KEY VALUE; received {unlike['value']}"
+            )
         return f"--{option}: expected a {_TYPES.get(unlike['type'], unlike['type'])}; received {unlike['value']}"
     if not arguments[:1] or text.startswith("argument COMMAND"):
         near = get_close_matches(arguments[0], COMMANDS, n=1) if arguments else []

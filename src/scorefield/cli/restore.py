@@ -13,7 +13,7 @@ from jsonargparse import Namespace
 from torch import Tensor
 
 from scorefield.cli.console import Progress, tell_device, warn
-from scorefield.cli.drawing import count, labels_of, precision, require_drawable, setting
+from scorefield.cli.drawing import asked, count, labels_of, precision, require_drawable, setting
 from scorefield.cli.files import is_picture, writable, written
 from scorefield.cli.images import places, read_truth
 from scorefield.cli.options import MEASURED
@@ -144,7 +144,7 @@ def _choice(args: Namespace, loaded: LoadedModel[ScoreModel]) -> SamplingConfig:
     kind, steps = args.sampler, args.steps
     if args.method in MEASURED and kind is None:
         kind, steps = "ancestral", steps or _STEPS
-    return loaded.sampling(kind, steps, args.options)
+    return asked(loaded, kind, steps, args.options)
 
 
 def _settings(args: Namespace) -> dict[str, Any]:

@@ -206,25 +206,24 @@ def configure(args: Namespace) -> "RunConfig":
     """Return the configuration that the file and the overrides describe."""
     from scorefield._found import described, find
     from scorefield.config import RunConfig, merge, validate
+    from scorefield.config.migrate import named
     from scorefield.training import checkpoint
 
     stored = Path(args.run or Path("runs", args.name or RunConfig().name), "config.yaml")
     source, values = _read(str(stored) if args.resume and args.config is None and stored.is_file() else args.config)
-    # Sections given in part complete the default of their kind; checked here so that an error names the file it is in.
-    if (
-        args.resume and args.config is None and not values
-    ):  # the file may be gone; what was trained is in every checkpoint
+    if args.resume and args.config is None and not values:  # the file may be gone, and every checkpoint says it, too
         folder = stored.parent / "checkpoints"
         found = checkpoint.latest(folder, warn) if folder.is_dir() else None
         values = {} if found is None else described(found)[0].model_dump(mode="json")
         source = str(stored) if values else source
-    said = values.keys() | {section for section in SECTIONS if args[section]}
+    network = {**named(values.get("network")), **args.network}
     whole = source == str(stored)  # what a run was begun with, which may be gone
     start = args.pretrained or (None if whole else values.get("pretrained"))
     try:
         kept = {} if start is None else described(find(start, warn))[0].model_dump(mode="json", include=_KEPT)
     except ConfigError as error:
         raise ConfigError(f"{source if args.pretrained is None else 'command line'}: pretrained: {error}") from error
+    # Sections given in part complete the default of their kind; checked here so that an error names the file it is in.
     values = merge(merge(RunConfig().model_dump(mode="json"), kept), values)
     validate(RunConfig, values, source)
     asked: dict[str, Any] = {section: args[section] for section in SECTIONS if args[section]}
@@ -240,8 +239,8 @@ def configure(args: Namespace) -> "RunConfig":
         guide = {} if values["guide"]["step"] is None else {"guide": {"step": 2}}
         tiny = _TINY | {"decoder_steps": min(_TINY["steps"], config.train.decoder_steps)}
         values = merge(values, {"train": tiny, **sampling, **guide})
-    if "network" not in said and start is None:
-        del values["network"]  # which then follows the data
+    if start is None and "kind" not in network:
+        values["network"] = network  # of a kind that follows the data
     return validate(RunConfig, values, "command line" if asked or given else source)
 
 

@@ -115,6 +115,10 @@ class DataConfig(Section):
             if self.test is not None:  # looked at before the training, not after it
                 if not test.exists():
                     raise ConfigError(f"data.test: {os.fspath(test)!r} does not exist; check the path")
+                if path.exists() and path.samefile(test):
+                    raise ConfigError(
+                        f"data.test: {os.fspath(test)!r} is data.path, which is trained on: name others, or leave it out"
+                    )
                 same_classes(path, test)
             how: dict[str, Any] = {"array": self.array, "channels": self.channels, "columns": self.columns}
             return data.from_path(path if train else test, self.size, **how)

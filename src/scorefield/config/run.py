@@ -3,18 +3,17 @@
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import torch
 from pydantic import (
     AfterValidator,
     Field,
-    NonNegativeFloat,
+    ModelWrapValidatorHandler,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     create_model,
-    field_validator,
     model_validator,
 )
 from torch import Tensor
@@ -23,9 +22,10 @@ from scorefield._noise import derive_seed, seeded
 from scorefield.config import usual
 from scorefield.config.base import Section, of_usual_kinds
 from scorefield.config.data import DataConfig
+from scorefield.config.guide import GuideConfig
 from scorefield.config.kind import Kind
 from scorefield.config.kinds import parameters
-from scorefield.config.load import merge
+from scorefield.config.load import merge, validate
 from scorefield.config.measure import measured
 from scorefield.config.migrate import named
 from scorefield.config.rooms import MODEL, NETWORK, OBJECTIVE, PROCESS, ModelKind
@@ -33,7 +33,6 @@ from scorefield.config.sampling import SamplingConfig
 from scorefield.data import Dataset
 from scorefield.errors import ConfigError
 from scorefield.grids import ends
-from scorefield.guidance import AutoGuided
 from scorefield.models import NoisyModel, ScoreModel
 from scorefield.objectives import Objective
 from scorefield.preconditioning import LadderNet
@@ -83,32 +82,6 @@ class TrainConfig(_Minimise):
         return Optimization(**shared, guide_step=guide_step, seed=seed)
 
 
-class GuideConfig(Section):
-    """Autoguidance (`scorefield.AutoGuided`): when samples are drawn, the difference to a weaker version of the model is added.
-
-    Attributes:
-        step: the optimiser step whose averaged weights are kept as the weaker version (Karras et al. 2024); none is kept when absent.
-        weight: how many times the difference is added; 0 draws without it.
-        interval: the noise-to-signal ratios σ/α between which it is added; at all of them when absent.
-    """
-
-    step: PositiveInt | None = None
-    weight: NonNegativeFloat = 1.0
-    interval: tuple[NonNegativeFloat, PositiveFloat] | None = None
-
-    @field_validator("interval")
-    @classmethod
-    def _ascends(cls, interval: tuple[float, float] | None) -> tuple[float, float] | None:
-        # Refused when it is read: the first to build it is the first picture, hours into a run.
-        if interval is not None and not interval[0] < interval[1]:
-            raise ValueError("the interval's ends must ascend, such as [0.2, 4.0]")
-        return interval
-
-    def build(self, model: ScoreModel, weak: ScoreModel) -> ScoreModel:
-        """Return the guided model."""
-        return AutoGuided(model, weak, self.weight, *([] if self.interval is None else [self.interval]))
-
-
 def _run_name(name: str) -> str:
     """Return the name, if a folder can have it on every system."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
@@ -155,6 +128,16 @@ class RunConfig(Section):
         kinds = {noun: named(values.get(noun)).get("kind") for noun in ("objective", "model")}
         return merge({noun: usual.section(noun, kind) for noun, kind in kinds.items() if isinstance(kind, str)}, values)
 
+    @model_validator(mode="wrap")
+    @classmethod
+    def _unnamed(cls, values: object, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Remember whether a network was given by its settings alone: of which kind it is follows the data."""
+        config = handler(values)
+        section = values.get("network") if isinstance(values, Mapping) else None
+        if isinstance(section, Mapping) and "kind" not in section:
+            config.network.model_fields_set.discard("kind")
+        return config
+
     def resolve(self, dataset: Dataset, before: "RunConfig | None" = None) -> "RunConfig":
         """Return the configuration with everything filled in that data and device decide.
 
@@ -186,8 +169,10 @@ class RunConfig(Section):
         update: dict[str, Any] = {"model": MODEL.read(told), "train": self.train.model_copy(update=known)}
         if dataset.columns is not None:
             update["data"] = self.data.model_copy(update={"columns": dataset.columns})
-        if "network" not in self.model_fields_set and len(dataset.event) == 1:
-            update["network"] = NETWORK.read("mlp")
+        chosen = "network" in self.model_fields_set and "kind" in self.network.model_fields_set
+        if not chosen and len(dataset.event) == 1:
+            told = {"kind": "mlp"} | self.network.model_dump(exclude_unset=True, exclude={"kind"})
+            update["network"] = validate(RunConfig, {"network": told}, "examples are vectors").network
         config = self.model_copy(update=update)
         config._check_reach()
         return config

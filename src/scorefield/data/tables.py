@@ -15,8 +15,9 @@ from numpy import ndarray
 from torch import Tensor
 
 from scorefield.data._files import refusal, regular_file
-from scorefield.data.arrays import dataset_of
+from scorefield.data.arrays import are_classes, dataset_of
 from scorefield.data.dataset import Dataset
+from scorefield.errors import DataError
 
 TABLE_SUFFIXES = (".csv", ".tsv")
 _EXPECTED = "a table of numbers, a line per example, columns apart by commas, semicolons or tabs"
@@ -33,7 +34,8 @@ def from_table_file(path: str | os.PathLike[str], columns: Sequence[str] | None 
 
     Args:
         path: the file.
-        columns: names of those to learn, in this order; all but the labels when absent.
+        columns: names of those to learn, in this order; all but the labels when absent. Beside those that are named, labels that are no
+            class numbers are left out.
 
     Raises:
         DataError: it is another kind of file, names are missing, repeated or unknown, or a cell is not a finite number.
@@ -50,17 +52,22 @@ def from_table_file(path: str | os.PathLike[str], columns: Sequence[str] | None 
             bare = columns is None and None not in map(number, head)
             names = None if bare else [name.strip() for name in head]
             below = next(csv.reader(filter(str.strip, file), delimiter=delimiter), head)
+            if first.startswith("sep=") or (len(below) != len(head) and (first.startswith("#") or not first.strip())):
+                remedy = "Leave out what stands above the names."
+                raise refusal(path, f"a first line {first.strip()!r:.60}", "names of columns, or numbers", remedy)
             if len(below) != len(head):
                 what = f"{len(head)} cells in the first line and {len(below)} in the next"
                 raise refusal(path, what, "as many in each", "An index that was saved too? Leave it out, or name it.")
             wanted, labels = _chosen(path, names, len(head), columns)
+            kinds = None if columns is None or not labels else _labels(path, delimiter, labels, names, len(head))
+            labels = labels if columns is None else []
             numbers = _numbers(path, delimiter, wanted + labels, names, len(head))
             if bare:
                 _refuse_names(path, head, numbers[1:])
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise refusal(path, f"a file that cannot be read ({error})", _EXPECTED, "Save it as UTF-8 text.") from error
     x, rest = numbers[:, : len(wanted)], numbers[:, len(wanted) :]
-    found = dataset_of(x, rest[:, 0] if labels else None, path.stem, source=path)
+    found = dataset_of(x, rest[:, 0] if labels else kinds, path.stem, source=path)
     return replace(found, columns=None if names is None else tuple(names[k] for k in wanted))
 
 
@@ -117,6 +124,17 @@ def _refuse_names(path: Path, head: list[str], rows: Float64[ndarray, "n d"]) ->
         what = f"a first line {','.join(head):.60}, which may be names of columns or an example"
         remedy = "If they are names, name those to learn: data.columns; if not, write names in a line before it."
         raise refusal(path, what, "names of columns", remedy)
+
+
+def _labels(
+    path: Path, delimiter: str, places: list[int], names: list[str] | None, width: int
+) -> Float64[ndarray, " n"] | None:
+    """Return the labels beside columns that were named; None where they are no class numbers: whoever named those has seen the rest."""
+    try:
+        found = _numbers(path, delimiter, places, names, width)[:, 0]
+    except DataError:
+        return None
+    return found if are_classes(found, len(found)) else None
 
 
 def _numbers(

@@ -5,6 +5,10 @@ from collections.abc import Iterator
 from scorefield.config import RunConfig
 from scorefield.data import Dataset
 
+_LOOKED_AT = 2**22  # numbers
+_ENOUGH = 100  # rows that have a middle half
+_NARROW = 0.02  # of a standard deviation: a few times the least noise of the usual process
+
 
 def doubts(config: RunConfig, data: Dataset, classes: int | None, seen: list[int] | None) -> Iterator[str]:
     """Yield a sentence for each doubt.
@@ -20,11 +24,27 @@ def doubts(config: RunConfig, data: Dataset, classes: int | None, seen: list[int
         yield f"guide.step {guide} lies beyond the last step, {last}: the run keeps no guide"
     if seen is not None and (unseen := set(range(classes or 0)).difference(seen)):
         yield f"no example has the label {min(unseen)}, of {classes} classes: the model will not know what it looks like"
-    # A network errs by a share of the column's scale, which a value that never changes does not have.
     if len(data.event) == 1 and len(data) > 1:
-        fixed = (data.x.amin(dim=0) == data.x.amax(dim=0)).nonzero().flatten().tolist()
-        named = (f"column {k}" if data.columns is None else repr(data.columns[k]) for k in fixed[:3])
-        told = [f"{name} is {data.x[0, k].item():g}" for name, k in zip(named, fixed, strict=False)]
-        if told:
-            more, how = ", …" if len(fixed) > len(told) else "", "" if data.columns is None else " (data.columns)"
-            yield f"in every row {', '.join(told)}{more}: a model draws near such values, not at them; leave these columns out{how}"
+        yield from _columns(data)
+
+
+def _columns(data: Dataset) -> Iterator[str]:
+    """Yield doubts of the columns of a table."""
+    told = [f"column {k}" for k in range(data.event[0])] if data.columns is None else [*map(repr, data.columns)]
+    # A network errs by a share of the column's scale, which a value that never changes does not have.
+    fixed = (data.x.amin(dim=0) == data.x.amax(dim=0)).nonzero().flatten().tolist()
+    if fixed:
+        named = ", ".join(f"{told[k]} is {data.x[0, k].item():g}" for k in fixed[:3]) + ", …" * (len(fixed) > 3)
+        how = "" if data.columns is None else " (data.columns)"
+        yield f"in every row {named}: a model draws near such values, not at them; leave these columns out{how}"
+    some = data.x[:: max(1, data.x.numel() // _LOOKED_AT)].double()
+    if len(some) < _ENOUGH:
+        return
+    low, high = some.quantile(some.new_tensor([0.25, 0.75]), dim=0)
+    share = (high - low) / some.std(dim=0)
+    hidden = ((share > 0) & (share < _NARROW)).nonzero().flatten().tolist()
+    for k in hidden[:1]:
+        yield (
+            f"half of {told[k]} lies between {low[k].item():g} and {high[k].item():g}, {share[k].item():.2g} of its standard deviation, "
+            "which a few far values make: the model will not see the rest apart. Learn logarithms, say, or leave the far ones out"
+        )

@@ -316,6 +316,12 @@ REFUSED = {
     "a scale that is a number": (lambda: draw(sf.Exact(EXACT.density, Plain())), r"received shapes \(\) and \(4,\)"),
     "a model of one coordinate": (lambda: draw(Half()), r"shape, \(3, 2\); Half made \(3, 1\)"),
     "a sampler without memory": (lambda: sf.sample(EXACT, Forgetful(), (2, 2), grid=[2, 1]), r"Forgetful made.*\(x at s, memory\)"),
+    "three ends": (lambda: sf.Units(0.0, 1.0, ends=(0, 1, 2)), r"two finite ascending values.*received \(0, 1, 2\)"),
+    "words for ends": (lambda: sf.Units(0.0, 1.0, ends="ab"), "two finite ascending values.*received 'ab'"),
+    "a single level below 0": (lambda: sf.geometric(5.0, -0.1, 1), "sigma_L must be a finite positive number"),
+    "half a level": (lambda: sf.processes.DDPM(levels=10.5), "levels must be a whole number"),
+    "betas in words": (lambda: sf.processes.DDPM(betas="abc"), "betas must be a tensor or an array of real numbers"),
+    "units of other events": (lambda: sf.log_likelihood(EXACT.in_units(sf.Units(0.0, ROWS[:3, 0] + 1)), ROWS), r"of shape \(3,\)"),
     "a model of the Hub": (lambda: sf.load_model("someone/their-model"), "hf:someone/their-model"),
 }  # fmt: skip
 
@@ -389,6 +395,10 @@ def test_what_is_meant_is_taken_from_any_library() -> None:
         sf.log_likelihood(EXACT, np.zeros((4, 2))).log_prob, sf.log_likelihood(EXACT, ROWS.double()).log_prob
     )
     assert torch.equal(sf.encode(EXACT, np.ones((4, 2))), sf.encode(EXACT, ROWS.double() + 1))
+    assert sf.Constant(torch.tensor(0.5, dtype=torch.float64), 3) == sf.Constant(0.5, 3)
+    assert sf.Units(0.0, 1.0, ends=torch.tensor([0, 255])) == sf.Units(0.0, 1.0, ends=(0, 255))
+    betas = [sf.processes.DDPM(betas=given) for given in ((0.1, 0.2), [0.1, 0.2], np.array([0.1, 0.2]))]
+    assert len(set(betas)) == 1
     turned = [sf.Similarity(sf.Ring(), 2.0, turn).log_prob(X) for turn in (np.eye(2), [[1, 0], [0, 1]], torch.eye(2))]
     assert torch.equal(turned[0], turned[2])
     assert torch.equal(turned[1], turned[2])

@@ -322,6 +322,10 @@ REFUSED = {
     "half a level": (lambda: sf.processes.DDPM(levels=10.5), "levels must be a whole number"),
     "betas in words": (lambda: sf.processes.DDPM(betas="abc"), "betas must be a tensor or an array of real numbers"),
     "units of other events": (lambda: sf.log_likelihood(EXACT.in_units(sf.Units(0.0, ROWS[:3, 0] + 1)), ROWS), r"of shape \(3,\)"),
+    "bytes to judge": (lambda: judge().probabilities(torch.zeros(2, 1, 8, 8).byte()), "divide images by 255"),
+    "images to judge that are not finite": (lambda: judge().features(torch.zeros(2, 1, 8, 8) / 0), "x must be finite"),
+    "one true label for all": (lambda: calibrated([1]), "one for each of 2 examples; received 1"),
+    "a noise level below 0": (lambda: calibrated([1, 2], -1.0), "ratio must be a finite positive number"),
     "a model of the Hub": (lambda: sf.load_model("someone/their-model"), "hf:someone/their-model"),
 }  # fmt: skip
 
@@ -331,6 +335,14 @@ MANY = torch.arange(48.0).reshape(24, 2)
 
 def fit_by(reduced) -> None:
     sf.fit(model(), ROWS, lambda m, x, noise=None: reduced(sf.DSM()(m, x, noise)), steps=1, batch_size=4)
+
+
+def judge() -> sf.Judge:
+    return sf.Judge(sf.Classifier(sf.networks.NoisyClassifier(1, 8, 3, width=16), sf.EDM(), 0.3))
+
+
+def calibrated(labels, ratio: float = 1.0) -> list:
+    return sf.metrics.calibration(judge().classifier, np.zeros((2, 1, 8, 8), np.float32), labels, [ratio])
 
 
 class Plain(sf.Process):
@@ -399,6 +411,7 @@ def test_what_is_meant_is_taken_from_any_library() -> None:
     assert sf.Units(0.0, 1.0, ends=torch.tensor([0, 255])) == sf.Units(0.0, 1.0, ends=(0, 255))
     betas = [sf.processes.DDPM(betas=given) for given in ((0.1, 0.2), [0.1, 0.2], np.array([0.1, 0.2]))]
     assert len(set(betas)) == 1
+    assert calibrated([1, 2])[0].n == 2
     turned = [sf.Similarity(sf.Ring(), 2.0, turn).log_prob(X) for turn in (np.eye(2), [[1, 0], [0, 1]], torch.eye(2))]
     assert torch.equal(turned[0], turned[2])
     assert torch.equal(turned[1], turned[2])

@@ -326,6 +326,8 @@ REFUSED = {
     "images to judge that are not finite": (lambda: judge().features(torch.zeros(2, 1, 8, 8) / 0), "x must be finite"),
     "one true label for all": (lambda: calibrated([1]), "one for each of 2 examples; received 1"),
     "a noise level below 0": (lambda: calibrated([1, 2], -1.0), "ratio must be a finite positive number"),
+    "another hidden part": (lambda: sf.guidance.hidden_part("rigth", 8, 8), "hidden part must be one of.*did you mean right"),
+    "numbers for a linear map": (lambda: sf.guidance.MatrixFree(5, 6), "apply must be a function"),
     "a model of the Hub": (lambda: sf.load_model("someone/their-model"), "hf:someone/their-model"),
 }  # fmt: skip
 
@@ -374,6 +376,11 @@ def test_a_sampler_that_works_in_place_spoils_neither_start_nor_frames() -> None
     found = sf.sample(EXACT, InPlace(), init=start, grid=sf.Karras(3), frames=4, denoise=False)
     assert torch.equal(start, torch.ones(3, 2))
     assert found.trajectory[:, 0, 0].tolist() == [1.0, 0.5, 0.25, 0.125]
+
+
+def test_half_precision_is_blurred() -> None:
+    x, blur = torch.arange(16.0).reshape(1, 4, 4), sf.Blur(torch.tensor([[0.5, 0.5]]))
+    assert torch.equal(blur.apply(x.bfloat16()), blur.apply(x).bfloat16())
 
 
 def test_a_network_of_complex_weights_learns() -> None:

@@ -1042,7 +1042,7 @@ MUTANTS = [
         "torch.sqrt((m - a) * (b - m) / (b - a)) * hat",
         "torch.sqrt(b - a) / 2 * hat",
     ),
-    Mutant("similarity: volume of one axis", "densities/combined.py", "self._shift.numel() * torch.log", "torch.log"),
+    Mutant("similarity: volume of one axis", "densities/combined.py", "self._shift.numel() * math.log", "math.log"),
     Mutant("table: commas before semicolons", "data/tables.py", 'in "\\t;," if', 'in "\\t,;" if'),
     Mutant("table: six digits", "data/tables.py", "{value:.9g}", "{value:.6g}"),
     Mutant(

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._checks import numbers
+from scorefield._checks import as_tensor, numbers
 from scorefield._tensors import floating, precise, there
 from scorefield._values import ByValue
 from scorefield.errors import ConfigError
@@ -76,8 +76,11 @@ class Units(ByValue):
                 f"location must be finite and scale finite and positive; received location {self.location.tolist()} and "
                 f"scale {self.scale.tolist()}"
             )
-        if self.ends is not None and not -math.inf < self.ends[0] < self.ends[1] < math.inf:
-            raise ValueError(f"ends must be two finite ascending values of the data; received {self.ends}")
+        if self.ends is not None:
+            ends = as_tensor(self.ends)
+            if ends is None or ends.shape != (2,) or not -math.inf < ends[0] < ends[1] < math.inf:
+                raise ValueError(f"ends must be two finite ascending values of the data; received {self.ends!r:.80}")
+            object.__setattr__(self, "ends", tuple(ends.tolist()))
 
     @classmethod
     def of(cls, x: Float[Tensor, "n *d"]) -> "Units":
@@ -94,7 +97,8 @@ class Units(ByValue):
         square = torch.stack([((part.double() - mean) ** 2).sum(dim=0) for part in parts]).sum(dim=0)
         std = torch.sqrt(square / len(rows))
         # What rounding leaves of a constant is no spread.
-        constant = std <= 1e-6 * (mean.abs() + std)
+        eps = torch.finfo(x.dtype if x.is_floating_point() else torch.float64).eps
+        constant = std <= min(1e-6, 2 * eps) * (mean.abs() + std)
         scale = torch.where(constant, mean.abs().clamp_min(1.0), std / INSIDE)
         if x.ndim == 2:
             return cls(mean, scale)

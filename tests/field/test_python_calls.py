@@ -317,6 +317,18 @@ REFUSED = {
     "a scale that is a number": (lambda: draw(sf.Exact(EXACT.density, Plain())), r"received shapes \(\) and \(4,\)"),
     "a model of one coordinate": (lambda: draw(Half()), r"shape, \(3, 2\); Half made \(3, 1\)"),
     "a sampler without memory": (lambda: sf.sample(EXACT, Forgetful(), (2, 2), grid=[2, 1]), r"Forgetful made.*\(x at s, memory\)"),
+    "three ends": (lambda: sf.Units(0.0, 1.0, ends=(0, 1, 2)), r"two finite ascending values.*received \(0, 1, 2\)"),
+    "words for ends": (lambda: sf.Units(0.0, 1.0, ends="ab"), "two finite ascending values.*received 'ab'"),
+    "a single level below 0": (lambda: sf.geometric(5.0, -0.1, 1), "sigma_L must be a finite positive number"),
+    "half a level": (lambda: sf.processes.DDPM(levels=10.5), "levels must be a whole number"),
+    "betas in words": (lambda: sf.processes.DDPM(betas="abc"), "betas must be a tensor or an array of real numbers"),
+    "units of other events": (lambda: sf.log_likelihood(EXACT.in_units(sf.Units(0.0, ROWS[:3, 0] + 1)), ROWS), r"of shape \(3,\)"),
+    "bytes to judge": (lambda: judge().probabilities(torch.zeros(2, 1, 8, 8).byte()), "divide images by 255"),
+    "images to judge that are not finite": (lambda: judge().features(torch.zeros(2, 1, 8, 8) / 0), "x must be finite"),
+    "one true label for all": (lambda: calibrated([1]), "one for each of 2 examples; received 1"),
+    "a noise level below 0": (lambda: calibrated([1, 2], -1.0), "ratio must be a finite positive number"),
+    "another hidden part": (lambda: sf.guidance.hidden_part("rigth", 8, 8), "hidden part must be one of.*did you mean right"),
+    "numbers for a linear map": (lambda: sf.guidance.MatrixFree(5, 6), "apply must be a function"),
     "a model of the Hub": (lambda: sf.load_model("someone/their-model"), "hf:someone/their-model"),
 }  # fmt: skip
 
@@ -326,6 +338,14 @@ MANY = torch.arange(48.0).reshape(24, 2)
 
 def fit_by(reduced) -> None:
     sf.fit(model(), ROWS, lambda m, x, noise=None: reduced(sf.DSM()(m, x, noise)), steps=1, batch_size=4)
+
+
+def judge() -> sf.Judge:
+    return sf.Judge(sf.Classifier(sf.networks.NoisyClassifier(1, 8, 3, width=16), sf.EDM(), 0.3))
+
+
+def calibrated(labels, ratio: float = 1.0) -> list:
+    return sf.metrics.calibration(judge().classifier, np.zeros((2, 1, 8, 8), np.float32), labels, [ratio])
 
 
 class Plain(sf.Process):
@@ -359,6 +379,11 @@ def test_a_sampler_that_works_in_place_spoils_neither_start_nor_frames() -> None
     assert found.trajectory[:, 0, 0].tolist() == [1.0, 0.5, 0.25, 0.125]
 
 
+def test_half_precision_is_blurred() -> None:
+    x, blur = torch.arange(16.0).reshape(1, 4, 4), sf.Blur(torch.tensor([[0.5, 0.5]]))
+    assert torch.equal(blur.apply(x.bfloat16()), blur.apply(x).bfloat16())
+
+
 def test_a_network_of_complex_weights_learns() -> None:
     class Spectral(Own):
         def __init__(self) -> None:
@@ -390,6 +415,11 @@ def test_what_is_meant_is_taken_from_any_library() -> None:
         sf.log_likelihood(EXACT, np.zeros((4, 2))).log_prob, sf.log_likelihood(EXACT, ROWS.double()).log_prob
     )
     assert torch.equal(sf.encode(EXACT, np.ones((4, 2))), sf.encode(EXACT, ROWS.double() + 1))
+    assert sf.Constant(torch.tensor(0.5, dtype=torch.float64), 3) == sf.Constant(0.5, 3)
+    assert sf.Units(0.0, 1.0, ends=torch.tensor([0, 255])) == sf.Units(0.0, 1.0, ends=(0, 255))
+    betas = [sf.processes.DDPM(betas=given) for given in ((0.1, 0.2), [0.1, 0.2], np.array([0.1, 0.2]))]
+    assert len(set(betas)) == 1
+    assert calibrated([1, 2])[0].n == 2
     turned = [sf.Similarity(sf.Ring(), 2.0, turn).log_prob(X) for turn in (np.eye(2), [[1, 0], [0, 1]], torch.eye(2))]
     assert torch.equal(turned[0], turned[2])
     assert torch.equal(turned[1], turned[2])

@@ -51,7 +51,7 @@ from scorefield.models import Time
 from scorefield.units import Units
 from turns import in_turn
 
-from .cases import ROUTE_PROCESSES, SAMPLERS, coarse, normal
+from .cases import ROUTE_PROCESSES, SAMPLERS, coarse, normal, seeded
 from .chains import affine
 from .guided import CLASSES, dense, told
 from .nets import Nothing
@@ -133,6 +133,15 @@ def test_samples_and_states_along_the_way_are_in_the_datas_units(name: str, unit
     assert outside.trajectory is not None
     assert torch.equal(outside.trajectory, u.outside(inside.trajectory))
     assert torch.equal(outside.trajectory[-1], outside.x)
+
+
+@pytest.mark.parametrize(("spread", "dtype"), [(1e3, torch.float32), (1e3, torch.float64), (1e-3, torch.float64)])
+def test_a_column_far_from_zero_keeps_what_its_numbers_tell(spread: float, dtype: torch.dtype) -> None:
+    """Of seconds since 1970 a quarter of an hour is 8 last digits in float32; of a constant, rounding leaves one."""
+    x = (1.7e9 + spread * normal(500, 2)).to(dtype)
+    torch.testing.assert_close(Units.of(x).scale, 2 * x.double().std(dim=0, correction=0))
+    constant = 1.7e9 * (1 + torch.finfo(dtype).eps * torch.randint(2, (500, 2), generator=seeded(0))).to(dtype)
+    assert Units.of(constant).scale.tolist() == pytest.approx([1.7e9, 1.7e9])
 
 
 def by_hand(density: GaussianMixture, u: Units) -> Exact:

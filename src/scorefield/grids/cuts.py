@@ -215,7 +215,7 @@ class Constant(Grid):
 
     def __post_init__(self) -> None:
         whole(self.steps, "steps", 1)
-        number(self.t, "t")
+        object.__setattr__(self, "t", number(self.t, "t"))
 
     def times(self, process: Process) -> Times:
         """Return steps + 1 copies of t."""

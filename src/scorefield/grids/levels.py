@@ -9,7 +9,7 @@ from annotated_types import Ge, Le
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._checks import as_number, whole
+from scorefield._checks import as_number, positive, whole
 from scorefield.processes import Process
 
 Levels = Float[Tensor, " L"]
@@ -28,6 +28,7 @@ def geometric(sigma_1: float, sigma_L: float, levels: Rungs) -> Levels:
     """
     whole(levels, "levels", 1)
     if levels == 1:
+        positive(sigma_L=sigma_L)
         return torch.tensor([sigma_L], dtype=torch.float64)
     descending(sigma_1, sigma_L)
     return evenly(sigma_1, sigma_L, levels)

@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
+from scorefield._checks import one_of
+
 HIDDEN_PARTS = ("left", "right", "top", "bottom", "center", "vertical", "horizontal")
 
 
@@ -13,6 +15,7 @@ def hidden_part(name: str, height: int, width: int) -> Bool[Tensor, "1 h w"]:
     Halves are rounded down: ``left``, ``right``, ``top`` and ``bottom`` hide ⌊w/2⌋ columns or ⌊h/2⌋ rows at that side. ``vertical`` hides a
     central band, all columns but ⌊w/4⌋ at each side, ``horizontal`` the same of rows, and ``center`` where both do.
     """
+    one_of(HIDDEN_PARTS, name, "the hidden part")
     every = slice(None)
     rows, columns = slice(height // 4, height - height // 4), slice(width // 4, width - width // 4)
     part = {

@@ -16,8 +16,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from scorefield._checks import booleans, numbers, positive, whole
-from scorefield._tensors import flatten, like, sum_event, there
+from scorefield._checks import booleans, called, numbers, positive, whole
+from scorefield._tensors import flatten, like, promoted, sum_event, there
 from scorefield.errors import ConfigError, DivergedError
 from scorefield.models import State
 
@@ -156,10 +156,11 @@ class Blur(LinearOperator):
             raise ConfigError(
                 f"a kernel of shape {tuple(self.kernel.shape)} must fit the last axes of an event; received {tuple(x.shape[1:])}"
             )
+        given, x = x, promoted(x, tuple(x.shape[1:]))  # of half precision there is no transform
         padded = x.new_zeros(sizes)
         padded[tuple(slice(k) for k in self.kernel.shape)] = self.kernel.to(x)
         response = torch.fft.fftn(padded.roll([-(k // 2) for k in self.kernel.shape], axes))
-        return torch.fft.ifftn(torch.fft.fftn(x, dim=axes) * change(response), dim=axes).real
+        return torch.fft.ifftn(torch.fft.fftn(x, dim=axes) * change(response), dim=axes).real.to(given)
 
 
 class Project(LinearOperator):
@@ -210,6 +211,8 @@ class MatrixFree(LinearOperator):
     """
 
     def __init__(self, apply: Callable[[State], Measurement], adjoint: Callable[[Measurement], State]) -> None:
+        called(apply, "apply", "lambda x: x[:, :2]")
+        called(adjoint, "adjoint", "its transpose, lambda v: torch.nn.functional.pad(v, (0, 1))")
         self._apply = apply
         self._adjoint = adjoint
 

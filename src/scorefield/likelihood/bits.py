@@ -86,6 +86,7 @@ def variational_bound(
     Raises:
         ValueError: images not of bytes, or no levels.
     """
+    images = numbers(images, "images")
     check_bytes(images)
     whole(levels, "levels", 1)
     process = model.process

@@ -97,8 +97,8 @@ def log_likelihood(
         raise ValueError(f"t must be a number in the process's [{low:g}, {high:g}); received {t!r:.80}")
     if terminal is not None:
         require(Density, terminal, "the terminal distribution", "Gaussian(...)")
-    shrunk = 0.0 if model.units is None else model.units.log_volume(tuple(x.shape[1:]))
     x = model.standardise(x)
+    shrunk = 0.0 if model.units is None else model.units.log_volume(tuple(x.shape[1:]))
     size = math.prod(x.shape[1:])
     exact = probes is None and size <= _EXACT_UP_TO
     count = size if exact else whole(4 if probes is None else probes, "probes", 1)

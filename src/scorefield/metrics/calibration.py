@@ -12,11 +12,13 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from scorefield._checks import whole
+from scorefield._checks import positive, reals, whole
 from scorefield._noise import Noise
 from scorefield._tensors import evaluating, home
 from scorefield.classifier import Classifier
+from scorefield.errors import ConfigError
 from scorefield.metrics.estimate import Estimate, mean
+from scorefield.models import label_rows
 
 _CHUNK = 1000
 _BINS = 15
@@ -63,6 +65,11 @@ def calibration(
 
     Cost: one evaluation per example and level.
     """
+    x0, labels = reals(x0, "x0"), label_rows(labels)
+    if len(labels) != len(x0):
+        raise ConfigError(f"labels must be one for each of {len(x0)} examples; received {len(labels)}")
+    for ratio in ratios:
+        positive(ratio=ratio)
     return [_at(classifier, x0, labels, ratio, seed) for ratio in ratios]
 
 

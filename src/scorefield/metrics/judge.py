@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from scorefield._checks import reals
 from scorefield._tensors import evaluating, home
 from scorefield.classifier import Classifier
 from scorefield.errors import ConfigError
@@ -48,4 +49,4 @@ class Judge:
         return torch.tensor(self.classifier.process.t_min, dtype=torch.float64)
 
     def _parts(self, x: Tensor) -> tuple[Tensor, ...]:
-        return x.to(home(self.classifier), torch.float32).clamp(*self.classifier.ends).split(_CHUNK)
+        return reals(x, "x").to(home(self.classifier), torch.float32).clamp(*self.classifier.ends).split(_CHUNK)

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._checks import increasing, one_of, positive
+from scorefield._checks import increasing, one_of, positive, reals, whole
 from scorefield._tensors import there
 from scorefield.processes.base import Process, Time
 
@@ -42,16 +42,18 @@ class DDPM(Process):
     stationary_std: ClassVar[float | None] = 1.0
 
     def __post_init__(self) -> None:
-        betas = self._scheduled() if self.betas is None else torch.tensor(self.betas, dtype=torch.float64)
-        if len(betas) < 2 or not ((betas > 0) & (betas < 1)).all():
+        betas = self._scheduled() if self.betas is None else reals(self.betas, "betas").double()
+        if betas.ndim != 1 or len(betas) < 2 or not ((betas > 0) & (betas < 1)).all():
             raise ValueError(f"betas must be two or more numbers between 0 and 1; received {betas.tolist()[:5]} …")
+        if self.betas is not None:
+            object.__setattr__(self, "betas", tuple(betas.tolist()))
         log_alpha2 = torch.log1p(-betas).cumsum(0)
         object.__setattr__(self, "log_ratios", 0.5 * (torch.log(-torch.expm1(log_alpha2)) - log_alpha2))
 
     def _scheduled(self) -> Float[Tensor, " N"]:
         """Return the β's of the schedule."""
         one_of(get_args(Schedule), self.schedule, "schedule")
-        if self.levels < 2:
+        if whole(self.levels, "levels") < 2:
             raise ValueError(f"levels must be at least 2; received {self.levels}")
         positive(beta_min=self.beta_min, beta_max=self.beta_max)
         increasing("beta_min", self.beta_min, "beta_max", self.beta_max)

@@ -164,12 +164,12 @@ class Narrow(nn.Module):
 
 @every
 def test_an_output_that_would_broadcast_is_refused(name: str) -> None:
-    with pytest.raises(ConfigError, match=r"given, \(3, 2\); Narrow returned \(3, 1\)"):
+    with pytest.raises(ConfigError, match=r"of the states, \(3, 2\); Narrow returned \(3, 1\)"):
         OF_NETWORKS[name](Narrow()).denoise(normal(3, 2), 0.5)
 
 
 def test_a_function_whose_value_would_broadcast_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"given, \(3, 2\); .* returned \(3, 1\)"):
+    with pytest.raises(ConfigError, match=r"of the states, \(3, 2\); .* returned \(3, 1\)"):
         FromScore(lambda x, t: x[:, :1], PROCESS).score(normal(3, 2), 0.5)
 
 

@@ -90,7 +90,7 @@ class RunFolder:
         os.truncate(self.metrics, kept)  # needs no space, where a copy might find none
 
     def log(self, record: StepRecord) -> None:
-        """Append one line to metrics.jsonl, after those that could not be written before; what cannot be now is told of, once."""
+        """Append one line to metrics.jsonl, after those that could not be written before; what cannot be now is warned of, once."""
         self._unwritten += json.dumps(record.values()) + "\n"
         try:
             self._append()

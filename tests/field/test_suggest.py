@@ -64,7 +64,7 @@ def test_train_accepts_what_is_suggested(tmp_path: Path, capsys, name: str) -> N
     assert said["sampling"]["grid"]["levels"] == ladder
     assert main(["train", "--config", str(out), "--network.width", "8", "--dry-run", "--device", "cpu"]) == 0
     doubted = (
-        ["in every row column 5 is 7: "] if name == "a constant column" else []
+        ["in every row column 5 is 7:"] if name == "a constant column" else []
     )  # of the data, not of what is suggested
     assert [line.partition("warning: ")[2][:27] for line in capsys.readouterr().err.splitlines()] == doubted
 

@@ -4,7 +4,7 @@ An array may differ from the golden one, row by row and relative to the row's la
 
     float32    1e-6: eight units in the last place, what another order of the same operations changes
     float64    1e-9: closed forms, and networks in double precision that began where they were told
-    counts     nothing; the evaluations of an adaptive solver, whose steps a last place decides, 1e-2
+    counts     nothing; the evaluations of an adaptive solver, whose steps a last place decides, one step: six
 
 or by ten times what the arithmetic of other processors changed when the files were made (``rounding.json``), where that is more: chaos, a
 step size chosen by a tolerance, or a step between two levels of a ladder can make a last place into 1e-4. Any change of meaning, such as
@@ -49,7 +49,7 @@ def as_it_was_made(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def tolerance(key: str) -> float:
     """Return by how much an array may differ from the golden one."""
     if key.endswith("AdaptiveODE.evaluations"):
-        return 1e-2
+        return 6 / NUMBERS[key].item()
     return max(BASE[str(NUMBERS[key].dtype)], 10 * ROUNDING.get(key, 0.0))
 
 

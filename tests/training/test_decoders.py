@@ -8,7 +8,7 @@ from small import as_bytes, small_run
 
 from scorefield.data import Dataset
 from scorefield.likelihood import ByteDecoder
-from scorefield.training import checkpoint
+from scorefield.training import OneProcess, checkpoint
 
 
 def ended(path: Path, data: Dataset) -> tuple[checkpoint.Checkpoint, list[str]]:
@@ -84,3 +84,26 @@ def test_a_network_that_fails_leaves_the_counts(tmp_path: Path, monkeypatch: pyt
         list(run)
     assert warned == ["the decoder's network could not be trained (RuntimeError: no memory); counts decode"]
     assert len(stored(tmp_path)) == 3
+
+
+class Counted(OneProcess):
+    """Counts how often it waits for others."""
+
+    waits = 0
+
+    def wait(self) -> None:
+        self.waits += 1
+
+
+@pytest.mark.parametrize("how", ["whole", "stopped", "not begun", "failed", "of another process"])
+def test_all_processes_wait_as_often_for_its_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    """One that waited once for all steps would be taken for one that hangs: after 10 minutes on GPUs."""
+    monkeypatch.setattr("scorefield.runs.averages._REST", 2)
+    if how == "failed":
+        monkeypatch.delattr("scorefield.likelihood.decoder.learned")
+    run, _ = small_run(tmp_path, as_bytes(), steps=1, decoder_steps=5)
+    decoder = None if how == "of another process" else ByteDecoder(run.state.ema, as_bytes().x)
+    taken, parallel, last = [], Counted(), {"stopped": 3, "not begun": 0}.get(how, 6)
+    run._averages.learned(decoder, parallel, lambda: taken.append(1), lambda: len(taken) >= last, lambda _: None)
+    assert len(taken) == {"whole": 5, "stopped": 3}.get(how, 0)
+    assert parallel.waits == 2

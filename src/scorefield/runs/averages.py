@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import count
 
 import torch
 
@@ -9,10 +10,11 @@ from scorefield.config import RunConfig
 from scorefield.data import Dataset
 from scorefield.likelihood import ByteDecoder
 from scorefield.models import ScoreModel
-from scorefield.training import TrainState, load_weights
+from scorefield.training import Parallel, TrainState, load_weights
 from scorefield.training.posthoc import Weights
 
 _LEARNT = 2000  # images that the decoder learns from
+_REST = 50  # steps of its network between two waits of the other processes
 
 
 @dataclass(frozen=True)
@@ -81,16 +83,39 @@ class Averages:
         return None if decoder is None or decoder.network is None else decoder
 
     def learned(
-        self, decoder: ByteDecoder, on_step: Callable[[], object], warn: Callable[[str], None]
+        self,
+        decoder: ByteDecoder | None,
+        parallel: Parallel,
+        on_step: Callable[[], object],
+        stopping: Callable[[], bool],
+        warn: Callable[[str], None],
     ) -> ByteDecoder | None:
-        """Return the decoder with a network; None if it was broken off (`on_step` raised InterruptedError) or, with a warning, failed."""
-        try:
-            return decoder.with_network(self.data.x, steps=self.config.train.decoder_steps, on_step=on_step)
-        except InterruptedError:
-            return None
-        except Exception as error:
-            warn(f"the decoder's network could not be trained ({type(error).__name__}: {error}); counts decode")
-            return None
+        """Return the decoder with the network that the configuration asks for; None if it has one, is broken off or, warned of, fails.
+
+        The first of the processes trains it. The others wait in many parts: a wait of minutes is taken for a process that hangs.
+        """
+        steps = self.config.train.decoder_steps
+        taken, rests = count(1), iter(range(steps // _REST))
+
+        def after() -> None:
+            on_step()
+            if stopping():
+                raise InterruptedError
+            if next(taken) % _REST == 0:
+                next(rests)
+                parallel.wait()
+
+        found = None
+        if steps and decoder is not None and decoder.network is None and not stopping():
+            try:
+                found = decoder.with_network(self.data.x, steps=steps, on_step=after)
+            except InterruptedError:
+                pass
+            except Exception as error:
+                warn(f"the decoder's network could not be trained ({type(error).__name__}: {error}); counts decode")
+        for _ in rests:
+            parallel.wait()
+        return found
 
     def _built(self, weights: Weights) -> ScoreModel:
         """Return the run's model with weights of its own."""

@@ -286,15 +286,7 @@ class Run:
 
         Broken off, it is trained anew when the run is resumed.
         """
-        decoder, steps = self._decoder, self.config.train.decoder_steps
-        if self._again is None or decoder is None or decoder.network is not None or not steps or self.stopping():
-            return
-
-        def on_step() -> None:
-            self.on_decoder()
-            if self.stopping():
-                raise InterruptedError
-
-        if (found := self._averages.learned(decoder, on_step, self.warn)) is not None:
+        found = self._averages.learned(self._decoder, self.parallel, self.on_decoder, self.stopping, self.warn)
+        if found is not None and self._again is not None:
             self._decoder = found
             self._again(found)

@@ -25,7 +25,7 @@ import torch
 from . import calls
 from .files import FOLDER, difference, read_arrays, read_json
 
-RETRAINED = {"mnist"}
+RETRAINED = {"mnist", "mnist-class"}
 NUMBERS, ROUNDING = read_arrays("numbers.npz") | read_arrays("retrained.npz"), read_json("rounding.json")
 GROUPS = calls.groups({name: torch.tensor(value) for name, value in read_arrays("times.npz").items()})
 CONFIGS, STATES, RESOLVED = read_json("configs.json"), read_json("shipped.json"), read_json("shipped_resolved.json")
@@ -77,14 +77,16 @@ def test_recipes_resolve_to_the_same_configurations() -> None:
     """The recipes are written in this edition's form, and mean what those of the first edition meant.
 
     But for how the small one draws: along a fitted grid, with half the guide (results/elsewhere.json); and `mnist` trains a network of its
-    decoder at the end.
+    decoder at the end, and `mnist-class` starts from it.
     """
     got = calls.resolved_configs()
     expected = {name: calls.resolved(values) for name, values in CONFIGS.items()}
     assert got["mnist-small"].pop("sampling") != expected["mnist-small"].pop("sampling")
     assert got["mnist-small"]["guide"].pop("weight") == expected["mnist-small"]["guide"].pop("weight") / 2
     assert got["mnist"]["train"].pop("decoder_steps") > expected["mnist"]["train"].pop("decoder_steps") == 0
-    assert {name: got[name] for name in CONFIGS} == expected
+    assert got.pop("mnist-class")["pretrained"] == "mnist"
+    assert expected.pop("mnist-class")
+    assert {name: got[name] for name in expected} == expected
 
 
 def test_settings_left_out_have_the_same_values() -> None:

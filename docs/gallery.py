@@ -180,7 +180,7 @@ plotting.save_grid(out, model.sample(24, seed=0, steps=10).x, columns=12)
 
 # %% Digits | classes.png | slow | The ten digits, asked for by their class, twice
 model = sf.load_model("mnist-class")
-plotting.save_grid(out, model.sample(20, seed=0, labels=torch.arange(10).repeat(2), steps=10).x, columns=10)
+plotting.save_grid(out, model.sample(20, seed=0, labels=torch.arange(10).repeat(2), weight=0.5).x, columns=10)
 
 # %% Digits | neighbours.png | slow | Samples beside their nearest training digits: alike, and not copies
 x, train = sf.load_model("digits").sample(6, seed=0).x, digits()

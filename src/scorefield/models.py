@@ -18,7 +18,7 @@ from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from scorefield._checks import called, require
 from scorefield._noisy import Labels, NoisyModel, State, Time, label_rows, network_inputs, require_same_units
@@ -189,14 +189,14 @@ def probability_flow(model: ScoreModel) -> Callable[[State, Float[Tensor, " b"],
     return slope
 
 
-def same_shape(value: object, x: State, what: nn.Module | Callable[..., State]) -> State:
-    """Return the output of a network or a function for x if it has the shape of x; another shape would broadcast, and mean something else.
+def same_shape(value: object, x: State, what: object) -> State:
+    """Return what a network, a function or a sampler makes of x if it has the shape of x; another would broadcast, and mean something else.
 
     Raises:
         ConfigError: it has not.
     """
     if isinstance(value, Tensor) and value.shape == x.shape:
         return value
-    name = type(what).__name__ if isinstance(what, nn.Module) else getattr(what, "__name__", repr(what))
+    name = getattr(what, "__name__", type(what).__name__)
     got = tuple(value.shape) if isinstance(value, Tensor) else f"a {type(value).__name__}"
     raise ConfigError(f"expected a tensor of the shape of the states, {tuple(x.shape)}; {name} returned {got}")

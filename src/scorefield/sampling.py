@@ -22,7 +22,7 @@ from scorefield._watch import Watch
 from scorefield.errors import ConfigError
 from scorefield.grids import Grid, Step, steps_of, times_of
 from scorefield.grids.local_errors import Held
-from scorefield.models import ScoreModel, State
+from scorefield.models import ScoreModel, State, same_shape
 
 __all__ = ["Sampler", "Samples", "Transition", "sample"]
 
@@ -209,8 +209,13 @@ def _run(
     watch = Watch(looked_at(x.device))
     for step in steps:
         active = model.during(step)
-        moved, memory = sampler.step(active, x, step, memory, noise)
-        x = _of_shape(moved, x, type(sampler).__name__)
+        moved = sampler.step(active, x, step, memory, noise)
+        if not isinstance(moved, tuple) or len(moved) != 2:  # pyright: ignore[reportUnnecessaryIsInstance]  of a class of one's own
+            name, got = type(sampler).__name__, type(moved).__name__
+            raise ConfigError(
+                f"a sampler's step must return (x at s, memory), of which memory may be None; {name} returned a {got}"
+            )
+        x, memory = same_shape(moved[0], x, sampler), moved[1]
         before, calls = calls, sampler.spent(memory, step.number)
         spent += (calls - before) * active.evaluations
         if on_step is not None:
@@ -221,24 +226,13 @@ def _run(
     if denoise:
         end = steps[-1].arrived
         active = model.during(end)
-        x = _of_shape(active.denoise(x, end.t), x, type(active).__name__)
+        x = same_shape(active.denoise(x, end.t), x, active)
         spent += active.evaluations
         watch.see(x, "the closing denoising step", end)
         if len(steps) + 1 in keep:
             kept.append(model.restore(x))
     watch.look()
     return _Part(model.restore(x), kept, spent)
-
-
-def _of_shape(value: object, x: State, what: str) -> State:
-    """Return what a step makes of states if it has their shape; another would broadcast, and mean something else."""
-    if isinstance(value, Tensor) and value.shape == x.shape:
-        return value
-    got = tuple(value.shape) if isinstance(value, Tensor) else f"a {type(value).__name__}"
-    raise ConfigError(
-        f"states must keep their shape, {tuple(x.shape)}; {what} made {got} of them: a sampler's step returns (x at s, memory), and "
-        "denoise(x, t) a tensor of the shape of x"
-    )
 
 
 def _shape(

@@ -317,6 +317,7 @@ REFUSED = {
     "a scale that is a number": (lambda: draw(sf.Exact(EXACT.density, Plain())), r"received shapes \(\) and \(4,\)"),
     "a model of one coordinate": (lambda: draw(Half()), r"the states, \(3, 2\); Half returned \(3, 1\)"),
     "a sampler without memory": (lambda: sf.sample(EXACT, Forgetful(), (2, 2), grid=[2, 1]), "memory.*Forgetful returned a Tensor"),
+    "a sampler of one coordinate": (lambda: sf.sample(EXACT, Narrowing(), (3, 2), grid=[2, 1]), r"Narrowing returned \(3, 1\)"),
     "three ends": (lambda: sf.Units(0.0, 1.0, ends=(0, 1, 2)), r"two finite ascending values.*received \(0, 1, 2\)"),
     "words for ends": (lambda: sf.Units(0.0, 1.0, ends="ab"), "two finite ascending values.*received 'ab'"),
     "a single level below 0": (lambda: sf.geometric(5.0, -0.1, 1), "sigma_L must be a finite positive number"),
@@ -365,6 +366,11 @@ class Half(sf.ScoreModel):
 class Forgetful(sf.Sampler):
     def step(self, model, x, step, memory, noise):
         return model.denoise(x, step.t)
+
+
+class Narrowing(sf.Sampler):
+    def step(self, model, x, step, memory, noise):
+        return x[:, :1], None
 
 
 class InPlace(sf.Sampler):

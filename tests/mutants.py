@@ -807,7 +807,7 @@ MUTANTS = [
     Mutant(
         "export: the optimiser goes along",
         "training/export.py",
-        'for group in ("ema", "guide", "decoder") if group in source.tensors',
+        "for group in _GROUPS if group in source.tensors",
         "for group in source.tensors",
     ),
     Mutant(

@@ -90,6 +90,7 @@ def test_what_is_saved_is_the_run_and_never_touches_the_network(run: Path, saved
         "decoder.safetensors",
         "ema.safetensors",
         "manifest.json",
+        "moments.safetensors",
         "state.json",
     }
     assert same(from_pretrained(saved), load_model(str(run)))

@@ -11,6 +11,7 @@ import scorefield as sf
 from scorefield.cli import main
 from scorefield.networks import ADM, CondRefineNet, NCSNpp, NoisyClassifier
 from scorefield.preconditioning import FlowNet, VelocityNet
+from scorefield.units import Moments
 
 LEVELS = sf.geometric(5.0, 0.1, 4)
 MAKERS = {
@@ -25,7 +26,14 @@ MAKERS = {
     "units": lambda: sf.Denoiser(sf.MLP(2, width=16), sf.EDM(), 0.5).in_units(
         sf.Units(torch.tensor([300.0, 0.1]), torch.tensor([10.0, 1e-3]))
     ),
+    "start": lambda: starting(sf.Denoiser(sf.MLP(2, width=16), sf.EDM(), 0.5)),
 }
+
+
+def starting(model: sf.ScoreModel) -> sf.ScoreModel:
+    """Return the model, of which the moments of each coordinate are known."""
+    model.moments = Moments(torch.tensor([0.25, -3.0]).double(), torch.tensor([0.5, 0.0]).double())
+    return model
 
 
 @pytest.fixture(params=MAKERS)
@@ -47,6 +55,7 @@ def test_a_model_comes_back_as_it_was(model: sf.ScoreModel, tmp_path: Path) -> N
     x = torch.randn(4, *event, generator=torch.Generator().manual_seed(0))
     assert torch.equal(loaded.model.eval().score(x, 0.5), model.eval().score(x, 0.5))
     assert torch.equal(loaded.model.restore(x), model.restore(x))
+    assert loaded.model.prior(0.5) == model.prior(0.5)
     assert (tmp_path / "m" / "README.md").exists()
 
 

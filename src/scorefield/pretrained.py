@@ -28,6 +28,7 @@ from scorefield.networks.precision import Precision, uses_bf16
 from scorefield.preconditioning import Networked, unwrapped
 from scorefield.training import checkpoint, load_weights, pick_device
 from scorefield.training.export import export
+from scorefield.units import Moments
 
 __all__ = [
     "LoadedModel",
@@ -111,6 +112,8 @@ def _load(
             ("classifier", "score model") if isinstance(model, Classifier) else ("score model", "classifier")
         )
         raise ConfigError(f"{name}: is a {found}, where a {needed} is needed")
+    if isinstance(model, ScoreModel) and "moments" in found.tensors:
+        model.moments = Moments.stored(found.tensors["moments"], event)
     guide = found.tensors.get("guide")
     weak = None if guide is None else weighted(config, event, guide, str(found.path)).to(device)
     decoder = read_decoder(found.path, event[0]) if is_pipeline(found.path) else None
@@ -207,7 +210,10 @@ def save(
     if isinstance(model, Classifier):
         values |= {"objective": {"kind": "cross_entropy"}, "train": {"label_dropout": 0.0}}
     config = validate(RunConfig, values, type(model).__name__)
-    made = checkpoint.Checkpoint(Path(str(folder)), 0, {"ema": model.state_dict()}, config.kept(event))
+    tensors = {"ema": model.state_dict()}
+    if isinstance(model, ScoreModel) and model.moments is not None and model.moments.mean.ndim:
+        tensors["moments"] = model.moments.tensors
+    made = checkpoint.Checkpoint(Path(str(folder)), 0, tensors, config.kept(event))
     export(made, Path(folder), save_card)
 
 

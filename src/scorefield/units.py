@@ -8,13 +8,14 @@ A model carries its map and computes with y; everything it takes and returns is 
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._checks import as_tensor, numbers
+from scorefield._checks import as_tensor, numbers, require_fit
 from scorefield._tensors import floating, precise, there
 from scorefield._values import ByValue
 from scorefield.errors import ConfigError
@@ -39,6 +40,22 @@ class Moments(ByValue):
 
     mean: Float[Tensor, "*d"]
     std: Float[Tensor, "*d"]
+
+    @classmethod
+    def stored(cls, tensors: Mapping[str, Tensor], event: tuple[int, ...]) -> "Moments":
+        """Return what `tensors` gave, of each coordinate of an event.
+
+        Raises:
+            CheckpointError: they are not that.
+        """
+        each = torch.empty(event, device="meta")
+        require_fit({"mean": each, "std": each}, tensors, "the data's moments")
+        return cls(tensors["mean"].double(), tensors["std"].double())
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """What a checkpoint keeps of them, in float32."""
+        return {"mean": self.mean.float(), "std": self.std.float()}
 
     def place(self, z: Float[Tensor, "b *d"]) -> Float[Tensor, "b *d"]:
         """Return std z + mean: draws of the Gaussian of these moments from standard normal ones."""

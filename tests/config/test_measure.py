@@ -1,5 +1,6 @@
 """Location and scale are measured where nobody told them, kept to the last digit, and leave pictures in bytes as they were."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 
 import scorefield as sf
 from scorefield.cli import main
-from scorefield.config import RunConfig, parse_yaml, to_yaml, validate
+from scorefield.config import RunConfig, measure, parse_yaml, to_yaml, validate
 from scorefield.data import Dataset
 from scorefield.units import Units
 
@@ -58,6 +59,16 @@ def test_bytes_keep_their_units_and_readable_numbers() -> None:
     assert (config.model.location, config.model.scale) == (0.0, 1.0)
     assert (config.model.mean_data, config.model.sigma_data) == (round(x.mean().item(), 4), round(x.std().item(), 4))
     assert config.build_model(BYTES.event).units is None
+
+
+@pytest.mark.parametrize("flips", [False, True])
+def test_every_coordinate_has_its_moments(flips: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "_VALUES", 64 * 7)  # parts of seven images, and a last one of two
+    found = measure.moments(replace(BYTES, flips=flips), Units(0.5, 2.0))
+    y = (BYTES.scaled().double() - 0.5) / 2
+    y = torch.cat([y, y.flip(-1)]) if flips else y
+    torch.testing.assert_close(found.mean, y.mean(dim=0), rtol=0, atol=1e-7)
+    torch.testing.assert_close(found.std, y.std(dim=0, correction=0), rtol=1e-6, atol=1e-7)
 
 
 def test_who_tells_a_deviation_speaks_the_datas_units() -> None:

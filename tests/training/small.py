@@ -46,12 +46,16 @@ def small_run(
     width: int = 4,
     guided: int | None = None,
     sampling: dict[str, Any] | None = None,
+    model: dict[str, Any] | None = None,
     **train: Any,
 ) -> tuple[Run, list[str]]:
     """Return a run in ``path`` with other settings of training, and the list its warnings go to."""
     warned: list[str] = []
     torch.manual_seed(0)
-    settings = {"train": train, "network": {"width": width}, "guide": {"step": guided}, "sampling": sampling or {}}
+    settings = {
+        **{"train": train, "network": {"width": width}, "guide": {"step": guided}},
+        **{"sampling": sampling or {}, "model": model or {}},
+    }
     config = validate(RunConfig, merge(CONFIG, settings), "test")
     return Run(config, path, data=data or images(), parallel=parallel, warn=warned.append), warned
 

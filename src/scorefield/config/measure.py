@@ -9,7 +9,7 @@ import torch
 from scorefield.config.load import refusals
 from scorefield.data import Dataset
 from scorefield.errors import ConfigError, DataError
-from scorefield.units import INSIDE, Units
+from scorefield.units import INSIDE, Moments, Units
 
 _VALUES = 2**22  # numbers looked at in one go: 32 MiB in float64
 _OF_DATA = ("sigma_data", "mean_data")
@@ -45,7 +45,7 @@ def measured(dataset: Dataset, model: Mapping[str, Any], *, units: bool = True) 
     open_ = [name for name in _OF_DATA if name in found and found[name] is None]
     if not open_:
         return found
-    mean, std = (0.0, INSIDE) if standard and dataset.x.min() < dataset.x.max() else _moments(dataset, of_model)
+    mean, std = (0.0, INSIDE) if standard and dataset.x.min() < dataset.x.max() else _overall(dataset, of_model)
     if std == 0 and "sigma_data" in open_:
         raise DataError(
             f"{dataset.name}: every number is {dataset.x[0].flatten()[0].item():g}, so there is nothing to learn; set model.sigma_data "
@@ -72,12 +72,28 @@ def _units(model: Mapping[str, Any], event: tuple[int, ...]) -> Units:
     return units
 
 
-def _moments(dataset: Dataset, units: Units) -> tuple[float, float]:
-    """Return mean and standard deviation of all numbers, in the units given."""
-    n, event = len(dataset), max(1, torch.Size(dataset.event).numel())
-    rows = max(1, _VALUES // event)
-    parts = [slice(k, k + rows) for k in range(0, n, rows)]
-    mean = math.fsum(units.inside(dataset.scaled(part).double()).sum().item() for part in parts) / (n * event)
-    square = math.fsum(((units.inside(dataset.scaled(part).double()) - mean) ** 2).sum().item() for part in parts)
-    std = math.sqrt(square / max(1, n * event - 1))
+def moments(dataset: Dataset, units: Units) -> Moments:
+    """Return mean and standard deviation of each coordinate, in the units given; of images that are mirrored, those of both."""
+    n, event = len(dataset), dataset.event
+    rows = max(1, _VALUES // max(1, torch.Size(event).numel()))
+    mean, square = torch.zeros(2, *event, dtype=torch.float64)
+    for seen in range(0, n, rows):  # squares about the mean of what was seen so far (Chan, Golub & LeVeque 1979)
+        part = units.inside(dataset.scaled(slice(seen, seen + rows)).double())
+        variance, middle = torch.var_mean(part, dim=0, correction=0)
+        gap, share = middle - mean, len(part) / (seen + len(part))
+        mean = mean + share * gap
+        square = square + len(part) * variance + seen * share * gap**2
+    variance = square / n
+    if dataset.flips:
+        middle = (mean + mean.flip(-1)) / 2
+        variance = (variance + variance.flip(-1)) / 2 + (mean - middle) ** 2
+        mean = middle
+    return Moments(mean, variance.sqrt())
+
+
+def _overall(dataset: Dataset, units: Units) -> tuple[float, float]:
+    """Return mean and standard deviation of all numbers; 0 where they differ by what rounding leaves."""
+    found, n = moments(dataset, units), dataset.x.numel()
+    mean = found.mean.mean().item()
+    std = math.sqrt((found.std**2 + (found.mean - mean) ** 2).mean().item() * n / max(1, n - 1))
     return mean, std if std > 1e-12 * abs(mean) else 0.0

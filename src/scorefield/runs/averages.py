@@ -122,4 +122,6 @@ class Averages:
         model = self.config.build_model(self.data.event)
         load_weights(model, weights)
         assert isinstance(model, ScoreModel)  # noqa: S101 for the type checker: whoever asks has looked
+        assert isinstance(self.state.ema, ScoreModel)  # noqa: S101
+        model.moments = self.state.ema.moments
         return model.to(self.device).eval()

@@ -12,6 +12,7 @@ from typing import Self
 from scorefield._found import described
 from scorefield._tensors import looked_at
 from scorefield.config import RunConfig, refusals
+from scorefield.config.measure import moments
 from scorefield.data import Batches, Dataset
 from scorefield.errors import CheckpointError, ConfigError, DivergedError
 from scorefield.likelihood import ByteDecoder
@@ -37,6 +38,7 @@ from scorefield.training import (
 )
 from scorefield.training.sharding import gathered
 from scorefield.training.state import start_from
+from scorefield.units import UNCHANGED, Moments
 
 
 class Run:
@@ -92,6 +94,15 @@ class Run:
             model = self.config.build_model(self.data.event)
             if before is None and (start := start_of(self.config, pretrained, teacher)) is not None:
                 start_from(model, start.model.state_dict(), f"{start.source}, of examples of shape {start.event}")
+            # Stored in float32; of a run whose checkpoints have none, one number stands for all coordinates, as it did when it began.
+            self._moments = None
+            if (
+                isinstance(model, ScoreModel)
+                and model.moments is not None
+                and (before is None or "moments" in before.tensors)
+            ):
+                self._moments = moments(self.data, model.units or UNCHANGED).tensors
+                model.moments = Moments.stored(self._moments, self.data.event)
             self._objective = self.config.build_objective(
                 None if teacher is None else teacher.steered(precision=self.config.train.precision)
             )
@@ -254,6 +265,8 @@ class Run:
         extra = self.config.kept(self.data.event) | {"seconds": seconds, "seen": self._seen}
         step, keep = self.state.step, self.config.train.keep
         write = partial(checkpoint.save, self.folder.checkpoints, step, state=extra, keep=keep)
+        if self._moments is not None:
+            tensors["moments"] = self._moments
         if self._decoder is not None:
             tensors["decoder"] = self._decoder.tensors
             self._again = lambda decoder: write(tensors=tensors | {"decoder": decoder.tensors})

@@ -8,6 +8,8 @@ from scorefield._replacing import making, unwritten
 from scorefield.errors import CheckpointError
 from scorefield.training import checkpoint
 
+_GROUPS = ("ema", "guide", "decoder", "moments")
+
 
 def export(source: checkpoint.Checkpoint, folder: Path, finish: Callable[[Path], object] = lambda _: None) -> None:
     """Write ``folder``, a checkpoint that `scorefield sample` accepts and training does not need.
@@ -24,7 +26,7 @@ def export(source: checkpoint.Checkpoint, folder: Path, finish: Callable[[Path],
         raise CheckpointError(f"{folder}: exists already; remove it or choose another name")
     if "ema" not in source.tensors:
         raise CheckpointError(f"{source.path}: holds {sorted(source.tensors)}, expected averaged weights under 'ema'")
-    weights = {group: source.tensors[group] for group in ("ema", "guide", "decoder") if group in source.tensors}
+    weights = {group: source.tensors[group] for group in _GROUPS if group in source.tensors}
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with making(folder.parent) as temporary:

@@ -16,8 +16,9 @@ from scorefield._noise import Noise, derive_seed
 from scorefield._tensors import looked_at, precise, uncast
 from scorefield.data import Batch
 from scorefield.errors import ConfigError, DivergedError
-from scorefield.models import NoisyModel, ScoreModel
+from scorefield.models import NoisyModel
 from scorefield.objectives import Objective
+from scorefield.preconditioning import Denoiser
 from scorefield.training.optimization import Optimization
 from scorefield.training.parallel import OneProcess, Parallel
 from scorefield.training.record import StepRecord, diagnosis, look_back
@@ -231,9 +232,9 @@ def check_scale(model: NoisyModel, x0: Tensor) -> None:
         ConfigError: half of the numbers are ten of its deviations from its mean, which of right ones a hundredth can be, or all within a
             three hundredth.
     """
-    if not isinstance(model, ScoreModel) or model.moments is None or not len(x0) or x0.is_meta:
+    if not isinstance(model, Denoiser) or model.moments is None or not len(x0) or x0.is_meta:
         return
-    std, mean = model.moments.std.square().mean().sqrt().item(), model.moments.mean.mean().item()
+    std, mean = model.sigma_data, model.mean_data
     away = (x0.double() - mean).abs()
     if away.median() > 10 * std or 0 < away.max() < std / 300:
         raise ConfigError(

@@ -12,6 +12,7 @@ from scorefield.errors import DataError
 from scorefield.likelihood import ByteDecoder, compress, decompress
 from scorefield.likelihood.lattice import Bell, Lattice
 from scorefield.likelihood.stack import PRECISION, Stack
+from scorefield.units import Moments
 
 
 def test_what_is_popped_is_what_was_pushed_and_its_length_what_it_says() -> None:
@@ -188,8 +189,12 @@ def test_a_damaged_file_is_refused(damage, said: str) -> None:
 def test_another_model_is_refused_and_so_is_what_cannot_be_compressed() -> None:
     decoder, data = compressed()
     other = Exact(Gaussian(torch.full((1, 8, 8), 0.4), STD**2), VE(0.001, 10.0))
-    with pytest.raises(DataError, match=r"compressed with another model.*as many threads"):
-        decompress(ByteDecoder.stored(other, decoder.tensors), data, (1, 8, 8))
+    elsewhere = Exact(decoder.model.density, VE(0.001, 10.0))
+    assert elsewhere.moments is not None
+    elsewhere.moments = Moments(elsewhere.moments.mean + 0.1, elsewhere.moments.std)
+    for model in (other, elsewhere):
+        with pytest.raises(DataError, match=r"compressed with another model.*as many threads"):
+            decompress(ByteDecoder.stored(model, decoder.tensors), data, (1, 8, 8))
     images = torch.zeros(2, 1, 8, 8, dtype=torch.uint8)
     with pytest.raises(ValueError, match="steps must be between 1 and 10000; received 0"):
         compress(decoder, images, steps=0)

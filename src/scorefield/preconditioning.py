@@ -109,8 +109,8 @@ class Denoiser(Networked):
         process: the forward process; any, since a state divided by α has noise ρ.
         sigma_data: standard deviation of the data over all examples and coordinates.
         mean_data: mean of the data over all examples and coordinates.
-        start: where sampling starts: with the "moments" of p_t that follow from mean and deviation of the data, or from "noise" alone,
-            N(0, σ²), as runs of older releases do.
+        start: where sampling starts: with the "moments" of p_t that follow from mean and deviation of the data (a run measures those of
+            each coordinate, attribute ``moments``), or from "noise" alone, N(0, σ²), as runs of older releases do.
     """
 
     def __init__(

@@ -77,7 +77,7 @@ def moments(dataset: Dataset, units: Units) -> Moments:
     n, event = len(dataset), dataset.event
     rows = max(1, _VALUES // max(1, torch.Size(event).numel()))
     mean, square = torch.zeros(2, *event, dtype=torch.float64)
-    for seen in range(0, n, rows):  # squares about the mean of what was seen so far (Chan, Golub & LeVeque 1979)
+    for seen in range(0, n, rows):  # a part adds what it varies by, and how far its mean lies from that of those before
         part = units.inside(dataset.scaled(slice(seen, seen + rows)).double())
         variance, middle = torch.var_mean(part, dim=0, correction=0)
         gap, share = middle - mean, len(part) / (seen + len(part))

@@ -124,7 +124,10 @@ def opened(data: bytes) -> tuple[dict[str, int], str, bytes]:
 
 
 def _fingerprint(decoder: ByteDecoder, said: Mapping[str, int], shape: Sequence[int]) -> str:
-    """Return a hash of the decoder, and of what its model makes of noise at three levels in a batch of the size that will be decoded."""
+    """Return a hash of the decoder, and of what its model makes of noise at three levels in a batch of the size that will be decoded.
+
+    Where sampling starts is part of the code; as one number for all coordinates, which the model's function holds, it was never hashed.
+    """
     model, digest = decoder.model, hashlib.blake2b(digest_size=8)
     noise = Noise(
         range(max(_sizes(said["n"], said["batch"]))), shape, stream="fingerprint", device=home(model)
@@ -135,6 +138,9 @@ def _fingerprint(decoder: ByteDecoder, said: Mapping[str, int], shape: Sequence[
         digest.update(denoised.cpu().numpy().tobytes())
     for tensor in decoder.tensors.values():
         digest.update(tensor.numpy().tobytes())
+    if model.moments is not None and model.moments.mean.ndim:
+        for moment in model.moments.tensors.values():
+            digest.update(moment.cpu().numpy().tobytes())
     return digest.hexdigest()
 
 

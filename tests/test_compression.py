@@ -123,6 +123,20 @@ def test_a_network_of_the_decoder_is_part_of_the_code_and_files_from_before_it_a
         decompress(decoder, compress(better, images[:2], steps=2, batch=1), (1, 8, 8))
 
 
+def test_files_from_before_the_mean_of_every_pixel_are_read() -> None:
+    loaded = load_model("digits")
+    assert loaded.byte_decoder is not None
+    images = torch.randint(0, 256, (2, 1, 8, 8), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    before = loaded.byte_decoder
+    since = loaded.model._with()
+    since.moments = Moments(images[0].double() / 255, torch.full((1, 8, 8), 0.25).double())
+    after = ByteDecoder.stored(since, before.tensors)
+    for each in (before, after):
+        assert torch.equal(decompress(after, compress(each, images, steps=2, batch=1), (1, 8, 8)), images)
+    with pytest.raises(DataError, match="another model"):
+        decompress(before, compress(after, images, steps=2, batch=1), (1, 8, 8))
+
+
 def test_a_wrong_score_makes_a_longer_file() -> None:
     decoder, images = known(VE(0.001, 10.0))
     wrong = Exact(Gaussian(torch.full((1, 8, 8), 0.5, dtype=torch.float64), (3 * STD) ** 2), VE(0.001, 10.0))

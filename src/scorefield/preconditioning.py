@@ -128,8 +128,14 @@ class Denoiser(Networked):
         self.sigma_data = sigma_data
         self.mean_data = mean_data
         self.start = start
-        if start == "moments":
-            self.moments = Moments(*(torch.tensor(value, dtype=torch.float64) for value in (mean_data, sigma_data)))
+        self.moments = self.overall
+
+    @property
+    def overall(self) -> Moments | None:
+        """The moments m and σ_d of the data over all coordinates; None where sampling starts from noise alone."""
+        if self.start == "noise":
+            return None
+        return Moments(*(torch.tensor(value, dtype=torch.float64) for value in (self.mean_data, self.sigma_data)))
 
     def denoise(self, x: State, t: Time) -> State:
         """Return D(x, t)."""

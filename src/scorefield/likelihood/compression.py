@@ -8,7 +8,7 @@ the same batches. A file says what the network made of a fixed input, and is ref
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -22,6 +22,7 @@ from scorefield.likelihood.cells import check_bytes
 from scorefield.likelihood.decoder import ByteDecoder
 from scorefield.likelihood.ladder import Ladder
 from scorefield.likelihood.stack import Stack
+from scorefield.preconditioning import Denoiser
 
 _KIND = b"scorefield images "
 _MAGIC = _KIND + b"2\n"
@@ -84,8 +85,7 @@ def decompress(
     """
     said, fingerprint, body = opened(data)
     stack = Stack.read(body)
-    # A model may have gained the network of its decoder since.
-    known = next((d for d in (decoder, decoder.counted) if _fingerprint(d, said, shape) == fingerprint), None)
+    known = next((d for d in _editions(decoder) if _fingerprint(d, said, shape) == fingerprint), None)
     if known is None:
         raise DataError(
             "compressed with another model, or on a machine where its outputs differ. Decode with the same model, on the same kind of "
@@ -121,6 +121,16 @@ def opened(data: bytes) -> tuple[dict[str, int], str, bytes]:
     if said["n"] > 8 * len(body):
         raise DataError(f"{said['n']} images cannot be in {len(body)} bytes: the file is cut off or damaged")
     return said, str(head.get("fingerprint")), body
+
+
+def _editions(decoder: ByteDecoder) -> Iterator[ByteDecoder]:
+    """Yield the decoder, and what it was before its model gained a network of it, or the mean of every pixel."""
+    yield from (decoder, decoder.counted)
+    model = decoder.model
+    if isinstance(model, Denoiser) and model.moments is not None and model.moments.mean.ndim:
+        before = model._with()
+        before.moments = model.overall
+        yield from (ByteDecoder.stored(before, each.tensors) for each in (decoder, decoder.counted))
 
 
 def _fingerprint(decoder: ByteDecoder, said: Mapping[str, int], shape: Sequence[int]) -> str:

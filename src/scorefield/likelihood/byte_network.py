@@ -12,7 +12,7 @@ from scorefield._checks import require_fit
 from scorefield._noise import seeded
 from scorefield._tensors import recording
 from scorefield.likelihood.cells import BYTES
-from scorefield.likelihood.neighbours import at
+from scorefield.likelihood.neighbours import as_planes, at, everywhere, framed
 
 _REACH = 4  # pixels to each side that the network sees
 SLANT = _REACH + 1  # no pixel that it asks is in a row above and as many columns on for each
@@ -49,6 +49,12 @@ class Pixels(NamedTuple):
     denoised: Float[Tensor, "b c h w"]
     i: Int64[Tensor, " p"]
     j: Int64[Tensor, " p"]
+
+    @classmethod
+    def of(cls, images: Int64[Tensor, "b *d"], denoised: Float[Tensor, "b *d"]) -> "Pixels":
+        """Return all pixels of images."""
+        planes = as_planes(images)
+        return cls(framed(planes), framed(as_planes(denoised)), *everywhere(planes))
 
 
 class ByteNetwork(nn.Module):

@@ -29,17 +29,7 @@ from scorefield.grids import ends
 from scorefield.likelihood import byte_network
 from scorefield.likelihood.byte_network import ByteNetwork, Examples, Pixels, Seen, learned, restored, seen
 from scorefield.likelihood.cells import BYTES, Cells, check_bytes
-from scorefield.likelihood.neighbours import (
-    BEFORE,
-    CONTEXTS,
-    MARGIN,
-    SLANT,
-    as_planes,
-    everywhere,
-    framed,
-    neighbours,
-    waves,
-)
+from scorefield.likelihood.neighbours import BEFORE, CONTEXTS, MARGIN, SLANT, as_planes, framed, neighbours, waves
 from scorefield.likelihood.trust import learned_trust
 from scorefield.models import ScoreModel, State
 
@@ -198,14 +188,14 @@ class ByteDecoder:
         def examples(step: int) -> Examples:
             x = images[torch.randint(len(images), (_BATCH,), generator=generator)].to(home(self.model))
             z, _ = better.noised(x, derive_seed(seed, "network", step))
-            planes = as_planes(x.long().cpu())
-            pixels = Pixels(framed(planes), framed(as_planes(better._denoised(z))), *everywhere(planes))
+            bytes_ = x.long().cpu()
+            pixels = Pixels.of(bytes_, better._denoised(z))
             likely = better._counted(better.table, pixels).flatten(0, 2)
             p = likely / likely.sum(-1, keepdim=True)
             # Most pixels are as good as known: one in eight of these is enough, and the choice does not depend on the byte.
             rows = ((p.amax(-1) < _KNOWN) | (torch.rand(len(p), generator=generator) < 1 / 8)).nonzero().squeeze(1)
             what = Seen(*(part.flatten(0, 2)[rows] for part in seen(pixels)))
-            return what, p[rows].log().float(), planes.flatten()[rows]
+            return what, p[rows].log().float(), bytes_.flatten()[rows]
 
         better.network = learned(width, examples, steps, derive_seed(seed, "weights"), on_step)
         better.counted = self.counted
@@ -215,9 +205,8 @@ class ByteDecoder:
         """Return log P(images | z)."""
         found = []
         for part in zip(images.long().cpu().split(_TOGETHER), self._denoised(z).split(_TOGETHER), strict=True):
-            bytes_, denoised = map(as_planes, part)
-            likely = self._likely(self.table, Pixels(framed(bytes_), framed(denoised), *everywhere(bytes_)))
-            p = likely.gather(-1, bytes_.flatten(2).unsqueeze(-1)).squeeze(-1) / likely.sum(-1)
+            likely = self._likely(self.table, Pixels.of(*part))
+            p = likely.gather(-1, as_planes(part[0]).flatten(2).unsqueeze(-1)).squeeze(-1) / likely.sum(-1)
             found.append(flatten(p.log()).sum(1))
         return torch.cat(found)
 

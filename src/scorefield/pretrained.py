@@ -53,7 +53,7 @@ def load_model(
     *,
     precision: Precision = "fp32",
     warn: Warn = warnings.warn,
-) -> LoadedModel[ScoreModel]:
+) -> LoadedModel:
     """Return the score model of a run folder, a checkpoint folder, the Hub, or one shipped with the package (`shipped_models`).
 
     Args:
@@ -140,7 +140,7 @@ def weighted(config: RunConfig, event: tuple[int, ...], weights: Mapping[str, Te
 
 def from_pretrained(
     name: str | Path, *, revision: str | None = None, device: torch.device | str = "cpu"
-) -> LoadedModel[ScoreModel]:
+) -> LoadedModel:
     """Return the score model in a folder or, where there is no such folder, of the repository ``name`` on the Hugging Face Hub.
 
     Args:

@@ -19,7 +19,6 @@ from scorefield.errors import ConfigError, DataError
 from scorefield.grids import times_of
 from scorefield.loaded import LoadedModel
 from scorefield.metrics import Judge
-from scorefield.models import ScoreModel
 from scorefield.pretrained import load_judge, load_model
 
 _ADAPTIVE = ("ode", "sde")  # they choose their steps by themselves
@@ -39,7 +38,7 @@ class Entry:
     """
 
     name: str
-    loaded: LoadedModel[ScoreModel]
+    loaded: LoadedModel
     data_dir: str | None
     plugins: tuple[str, ...] = ()
 

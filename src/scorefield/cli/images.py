@@ -17,14 +17,13 @@ from scorefield.data import read_array, read_image
 from scorefield.errors import ConfigError
 from scorefield.guidance import Blur, Downsample, LinearOperator, MatrixFree, Project, hidden_part
 from scorefield.loaded import LoadedModel
-from scorefield.models import ScoreModel
 
 _LIGHT = 128  # grey level from which a pixel of a mask picture is light
 _ARRAYS = (".npy", ".npz")
 _MOST = 4096  # random projections: a matrix of as many rows is held, and its square is decomposed
 
 
-def read_truth(text: str, loaded: LoadedModel[ScoreModel], data_dir: str | None) -> tuple[Float[Tensor, "1 *d"], str]:
+def read_truth(text: str, loaded: LoadedModel, data_dir: str | None) -> tuple[Float[Tensor, "1 *d"], str]:
     """Return the example called ``text``, in the units of the model's data, and its name for reports.
 
     Raises:
@@ -138,7 +137,7 @@ def _parameter(option: str, text: str, expected: str, fits: Callable[[float], bo
     return value
 
 
-def _numbered(index: int, loaded: LoadedModel[ScoreModel], data_dir: str | None) -> tuple[Float[Tensor, "1 *d"], str]:
+def _numbered(index: int, loaded: LoadedModel, data_dir: str | None) -> tuple[Float[Tensor, "1 *d"], str]:
     """Return an example of the test set of the model's own data."""
     config = loaded.config.data
     data = config.at(data_dir).load(train=False)
@@ -171,7 +170,7 @@ def _picture(path: Path, event: tuple[int, ...]) -> Float[Tensor, "1 c h w"]:
     return x[: event[0]].expand(event)[None].clone()
 
 
-def _array(path: Path, loaded: LoadedModel[ScoreModel]) -> Float[Tensor, "1 *d"]:
+def _array(path: Path, loaded: LoadedModel) -> Float[Tensor, "1 *d"]:
     """Return the example that an array holds, in the units of the model's data: bytes are levels of images, as they are in training."""
     x, (black, white) = read_array(path), loaded.model.ends
     numbers = len(loaded.event) == 1 or (loaded.model.units is not None and loaded.model.units.ends is not None)
@@ -188,7 +187,7 @@ def _array(path: Path, loaded: LoadedModel[ScoreModel]) -> Float[Tensor, "1 *d"]
     return x[None]
 
 
-def _require_within(text: str, x: Tensor, loaded: LoadedModel[ScoreModel]) -> None:
+def _require_within(text: str, x: Tensor, loaded: LoadedModel) -> None:
     """Refuse an image of values that no image has on which the model was trained."""
     (low, high), (black, white) = (x.min().item(), x.max().item()), loaded.model.ends
     if low < black or high > white:

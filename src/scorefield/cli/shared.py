@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from scorefield.loaded import LoadedModel
-from scorefield.models import ScoreModel
 from scorefield.training import Each, Parallel, Parts, fingerprint, in_turn
 
 _NAME = 100  # bytes of the result's name in that of the folder: file systems take 255
@@ -18,7 +17,7 @@ _NAME = 100  # bytes of the result's name in that of the folder: file systems ta
 
 @contextmanager
 def shared(
-    parallel: Parallel, base: Path, loaded: LoadedModel[ScoreModel], setting: dict[str, Any], *more: Tensor
+    parallel: Parallel, base: Path, loaded: LoadedModel, setting: dict[str, Any], *more: Tensor
 ) -> Iterator[Each]:
     """Yield a function that computes parts; the first process, which writes the result, removes them when the context ends without error.
 

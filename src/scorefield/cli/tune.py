@@ -18,7 +18,6 @@ from scorefield.errors import ConfigError
 if TYPE_CHECKING:
     from scorefield.evaluation.tuning import Trial
     from scorefield.loaded import LoadedModel
-    from scorefield.models import ScoreModel
 
 _CHURNS = (0.0, 3.0, 10.0)
 _SHARES = (1.0, 0.5, 0.0)  # of the run's own weight of autoguidance
@@ -115,7 +114,7 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def _samplings(loaded: "LoadedModel[ScoreModel]") -> list[dict[str, Any]]:
+def _samplings(loaded: "LoadedModel") -> list[dict[str, Any]]:
     """Return the ways from noise to data that are tried: the run's own first, Heun's method with churn, a grid fitted to the model."""
     own = loaded.config.sampling
     if own.sampler.kind == "heun":
@@ -125,7 +124,7 @@ def _samplings(loaded: "LoadedModel[ScoreModel]") -> list[dict[str, Any]]:
     return ways if (own.sampler.kind, own.grid.kind) == ("dpmpp2m", "fitted") else [*ways, _FITTED]
 
 
-def _guides(loaded: "LoadedModel[ScoreModel]") -> list[float | None]:
+def _guides(loaded: "LoadedModel") -> list[float | None]:
     """Return the weights of the guide that are tried; None alone, for the run's own, where no guide is used."""
     weight = loaded.config.guide.weight
     return [weight * share for share in _SHARES] if loaded.weak is not None and weight > 0 else [None]

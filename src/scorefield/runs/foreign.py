@@ -13,7 +13,6 @@ from scorefield.interop import Moments, Weights, write_score_sde, write_weights
 from scorefield.interop.diffusers_out import write_pipeline
 from scorefield.interop.score_sde_file import require_score_sde
 from scorefield.loaded import LoadedModel
-from scorefield.models import ScoreModel
 from scorefield.networks import NCSNpp
 from scorefield.preconditioning import LadderNet, Networked
 from scorefield.runs.brought import NET, Brought
@@ -83,7 +82,7 @@ def _write_run(out: Path, brought: Brought) -> None:
         raise ConfigError(str(unwritten(out, error))) from error
 
 
-def bring_out(loaded: LoadedModel[ScoreModel], out: Path, layout: Out) -> int:
+def bring_out(loaded: LoadedModel, out: Path, layout: Out) -> int:
     """Write a file of another project from a run's weights; return the step they are of.
 
     Raises:

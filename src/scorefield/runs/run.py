@@ -16,7 +16,7 @@ from scorefield.data import Batches, Dataset
 from scorefield.errors import CheckpointError, ConfigError, DivergedError
 from scorefield.likelihood import ByteDecoder
 from scorefield.loaded import LoadedModel
-from scorefield.models import NoisyModel, ScoreModel
+from scorefield.models import NoisyModel
 from scorefield.runs.averages import Averages
 from scorefield.runs.changes import changed, require_alike, start_of
 from scorefield.runs.doubts import doubts
@@ -71,7 +71,7 @@ class Run:
         data: Dataset | None = None,
         parallel: Parallel | None = None,
         pretrained: LoadedModel[NoisyModel] | None = None,
-        teacher: LoadedModel[ScoreModel] | None = None,
+        teacher: LoadedModel | None = None,
         warn: Callable[[str], None] = warnings.warn,
     ) -> None:
         self.path = Path(path)

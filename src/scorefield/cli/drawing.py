@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,7 +37,7 @@ _FEW = 8  # steps below which Heun errs several times as much as others for the 
 class Drawn(NamedTuple):
     """Samples in parts of one batch, each (x, (evaluations, seconds)), with their trajectory if it was kept; parts may be in files."""
 
-    parts: Sequence[tuple[Tensor, ...]]
+    parts: Iterable[tuple[Tensor, ...]]
     processes: int
     """That shared the parts among them."""
 
@@ -246,10 +246,10 @@ def write(out: Path, drawn: Drawn, ends: tuple[float, float], columns: Sequence[
             save_grid(place, drawn.x, ends=ends)
 
 
-def _save(out: Path, parts: Sequence[tuple[Tensor, ...]]) -> None:
+def _save(out: Path, parts: Iterable[tuple[Tensor, ...]]) -> None:
     """Write the samples of parts, one after another, as numpy.savez_compressed would all of them: as drawn, not as a picture shows them."""
     rows = sum(len(part[0]) for part in parts)
-    first = parts[0][0].cpu().numpy()
+    first = next(iter(parts))[0].cpu().numpy()
     header = {"descr": first.dtype.str, "fortran_order": False, "shape": (rows, *first.shape[1:])}
     with ZipFile(out, "w", ZIP_DEFLATED) as archive, archive.open("x.npy", "w", force_zip64=True) as file:
         np.lib.format.write_array_header_1_0(file, header)

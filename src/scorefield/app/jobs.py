@@ -43,11 +43,7 @@ class Job(Generic[Answer]):
         self.future: Future[Answer] = Future()
 
     def advance(self, steps: int = 1) -> None:
-        """Note steps made.
-
-        Raises:
-            Stopped: nobody waits any longer, or patience ended.
-        """
+        """Note steps made; raise `Stopped` when nobody waits any longer, or patience ended."""
         self.done += steps
         if self._cancelled:
             raise Stopped("cancelled")
@@ -83,11 +79,7 @@ class Jobs:
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="scorefield")
 
     def submit(self, work: Callable[[Job[Answer]], Answer]) -> Job[Answer]:
-        """Put work at the end of the queue.
-
-        Raises:
-            Busy: the line is full.
-        """
+        """Put work at the end of the queue, unless that is full."""
         job = Job(work, self._patience)
         with self._lock:
             if len(self._line) >= self._most:

@@ -130,11 +130,7 @@ class Shelf:
         torch.autograd.grad(x.square(), x, torch.ones(1))
 
     def __getitem__(self, name: str) -> Entry:
-        """Return a model, which is loaded when it is first wanted.
-
-        Raises:
-            ConfigError: none of that name, or one that draws no pictures.
-        """
+        """Return a model, which is loaded when it is first wanted."""
         if name not in self.names:
             raise ConfigError(f"model: there is no {name!r}; choose {', '.join(self.names)}")
         with self._lock:

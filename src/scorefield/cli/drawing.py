@@ -199,11 +199,7 @@ def _flat(section: dict[str, Any]) -> dict[str, Any]:
 
 
 def parse_seeds(text: str, option: str = "--seeds") -> list[int]:
-    """Return the numbers in "0-63" or "3,5,8-10".
-
-    Raises:
-        ConfigError: anything else, or more than ten million.
-    """
+    """Return the numbers in "0-63" or "3,5,8-10", ten million at most."""
     seeds: list[int] = []
     for part in text.split(","):
         match = re.fullmatch(r"\s*(\d{1,18})(?:-(\d{1,18}))?\s*", part)

@@ -24,12 +24,7 @@ _MOST = 4096  # random projections: a matrix of as many rows is held, and its sq
 
 
 def read_truth(text: str, loaded: LoadedModel, data_dir: str | None) -> tuple[Float[Tensor, "1 *d"], str]:
-    """Return the example called ``text``, in the units of the model's data, and its name for reports.
-
-    Raises:
-        ConfigError: an example of another shape, a picture for a model of something else, a number out of range.
-        DataError: a file or a data set that cannot be read.
-    """
+    """Return the example called ``text``, in the units of the model's data, and its name for reports."""
     if re.fullmatch(r"[-+]?\d+", text):
         return _numbered(int(text), loaded, data_dir)
     path = Path(text)
@@ -56,10 +51,6 @@ def read_mask(
 
     Halves and bands are those of `scorefield.guidance.hidden_part`; ``bernoulli:P`` hides each pixel or coordinate with probability P; a
     picture hides where it is light, an array where it is not zero; names of a table's columns hide these columns.
-
-    Raises:
-        ConfigError: no such mask, P out of range, a picture or an array of another size, a mask that hides nothing or everything.
-        DataError: a file that cannot be read.
     """
     image = len(event) == 3
     if text in MASKS and image:
@@ -95,9 +86,6 @@ def operator(text: str, event: tuple[int, ...], seed: int) -> LinearOperator:
     ``downsample:K`` takes means of K × K pixels, ``blur:S`` convolves with a Gaussian of standard deviation S pixels (edges wrap around),
     ``grey`` takes the mean of the colours, ``project:M`` M random vectors of N(0, I/D), D the numbers of an image. Of series and volumes
     the first two are along all axes but the channels', of vectors along the coordinates.
-
-    Raises:
-        ConfigError: no such problem, a number that is missing or out of range, an image it does not fit.
     """
     kind, count, axes = text.partition(":")[0], math.prod(event), max(1, len(event) - 1)
     if kind == "downsample":

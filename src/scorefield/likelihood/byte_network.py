@@ -63,9 +63,6 @@ class ByteNetwork(nn.Module):
     It sees the denoised image within four pixels, and of the bytes before among these the value and how far it lies from the denoised
     one; those within two pixels also by a learned embedding of the 256 values, since scans saturate: after 253 other bytes come than
     after 254. What it says of neighbouring bytes alike is the exponent of a Gaussian around the denoised value.
-
-    Args:
-        width: of its hidden layers, five.
     """
 
     def __init__(self, width: int) -> None:
@@ -129,11 +126,7 @@ def learned(
 
 
 def restored(weights: Mapping[str, Tensor]) -> ByteNetwork:
-    """Return the network of stored weights.
-
-    Raises:
-        CheckpointError: those of no such network.
-    """
+    """Return the network of stored weights."""
     with torch.device("meta"):
         network = ByteNetwork(weights.get("norm.weight", torch.empty(1)).numel())
     require_fit(network.state_dict(), weights, "the decoder's network")

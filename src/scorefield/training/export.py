@@ -16,9 +16,6 @@ def export(source: checkpoint.Checkpoint, folder: Path, finish: Callable[[Path],
         source: what training left.
         folder: must not exist; it is there when all of it is written, or not at all.
         finish: called with the folder where it is made, to add to it.
-
-    Raises:
-        CheckpointError: the folder exists or cannot be written, or the source holds no averaged weights.
     """
     if folder.exists():
         raise CheckpointError(f"{folder}: exists already; remove it or choose another name")

@@ -59,12 +59,7 @@ def is_pipeline(folder: Path) -> bool:
 
 
 def read_pipeline(folder: Path) -> Pipeline:
-    """Return the model of a pipeline.
-
-    Raises:
-        CheckpointError: files are missing, damaged, or in a format that can run code.
-        ConfigError: a scheduler or a network that is not supported.
-    """
+    """Return the model of a pipeline."""
     unet = json_of(folder, "unet/config.json", "config.json")
     scheduler = json_of(folder, "scheduler/scheduler_config.json", "scheduler_config.json")
     index = json_of(folder, "model_index.json") if (folder / "model_index.json").is_file() else {}
@@ -115,9 +110,6 @@ def settings_of_pipeline(
         unet: what its config.json says.
         scheduler: what its scheduler_config.json says.
         latent: whether its images are latents, which stay as they are, or pixels in [−1, 1], which are in [0, 1] here.
-
-    Raises:
-        ConfigError: a scheduler or a network that is not supported.
     """
     if unet.get("_class_name", "UNet2DModel") != "UNet2DModel":
         raise ConfigError(f"{folder}: expected a UNet2DModel; found {unet['_class_name']}")

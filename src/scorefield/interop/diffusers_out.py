@@ -23,10 +23,6 @@ def write_pipeline(folder: Path, settings: Mapping[str, Mapping[str, Any]], weig
         folder: must not exist.
         settings: the sections process, network and model of a configuration.
         weights: of the network, under diffusers' names.
-
-    Raises:
-        ConfigError: a model that is not given the index of a level of DDPM's, on images in [0, 1].
-        CheckpointError: the folder cannot be written.
     """
     process = settings["process"]
     require_settings(settings, {"process": {"kind": ("ddpm",)}}, "DDPMPipeline")

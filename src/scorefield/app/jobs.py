@@ -29,11 +29,6 @@ class Job(Generic[Answer]):
     Args:
         work: is given the job, and calls `advance` as often as it can.
         patience: seconds after which it is stopped.
-
-    Attributes:
-        done: steps made.
-        total: steps in all, as far as known.
-        future: of the answer.
     """
 
     def __init__(self, work: Callable[["Job[Answer]"], Answer], patience: float) -> None:

@@ -21,13 +21,7 @@ _LIGHT = 128  # grey level from which a pixel of a mask is hidden
 
 
 def picture_of(text: str, event: tuple[int, ...], *, cut: bool = False) -> UInt8[Tensor, "c h w"]:
-    """Return a picture that was sent, in the model's shape.
-
-    Args:
-        text: base64 of a file that `scorefield.data.read_image` reads.
-        event: the model's (c, h, w).
-        cut: take the central square, resized, of a picture of another size.
-    """
+    """Return a picture that was sent in base64, in the model's shape (c, h, w); with ``cut`` to the central square, resized, if need be."""
     channels, height, width = event
     try:
         file = base64.b64decode(text, validate=True)

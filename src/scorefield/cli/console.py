@@ -135,15 +135,7 @@ def abandon_output() -> None:
 
 
 class Progress:
-    """The progress of a stage of the work: a tqdm bar on a terminal; elsewhere a line when it begins, and one every 30 seconds.
-
-    Args:
-        total: steps in all.
-        title: what is being done.
-        start: steps done before.
-        unit: what is counted.
-        show: False for processes other than the first.
-    """
+    """The progress of a stage of the work: a tqdm bar on a terminal; elsewhere a line when it begins, and one every 30 seconds."""
 
     def __init__(self, total: int, title: str, *, start: int = 0, unit: str = "steps", show: bool = True) -> None:
         self._total, self._title, self._done, self._bar = total, title, start, None

@@ -39,13 +39,7 @@ def free_folder(base: Path) -> Path:
 
 
 def writable(name: str, kinds: tuple[str, ...] = (), *, read: tuple[str | None, ...] = ()) -> Path:
-    """Return the file called by --out, which can be written; it is refused before anything is computed.
-
-    Args:
-        name: what was given.
-        kinds: the extensions it may have; any when absent.
-        read: files that the command reads, which it must not overwrite.
-    """
+    """Return the file called by --out, which can be written and is none of those ``read``; it is refused before anything is computed."""
     out = Path(name)
     if kinds and os.path.splitext(name)[1] not in kinds:  # as Pillow has it: to Path, "..png" has an extension
         *others, last = kinds

@@ -116,9 +116,6 @@ def changed(
         steps: transitions of the grid, or levels of a ladder.
         options: more settings of sampler and grid, side by side.
         source: who asked, in errors.
-
-    Raises:
-        ConfigError: no such kind, or a setting that it does not have or that cannot be.
     """
     asked = {**({} if kind is None else {"kind": kind}), **({} if steps is None else {"steps": steps}), **options}
     before = own.model_dump(mode="json")

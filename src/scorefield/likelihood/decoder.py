@@ -158,20 +158,18 @@ class ByteDecoder:
         images: UInt8[Tensor, "n *d"],
         *,
         steps: int,
-        ratio: float | None = None,
         width: int = 256,
         seed: int = 0,
         on_step: Callable[[], object] = lambda: None,
     ) -> Self:
         """Return a decoder whose counts a network corrects, trained to make images most probable given their noised versions.
 
-        What is counted leaves unsaid much of what nearby bytes say of each other. A network knows it, and so decodes from more noise:
-        what is finer than that, the sampler need not have drawn right.
+        What is counted leaves unsaid much of what nearby bytes say of each other. A network knows it, and so decodes from more noise,
+        σ/α of 0.12 or this decoder's where that is more: what is finer, the sampler need not have drawn right.
 
         Args:
             images: to learn from, training images; all there are.
             steps: optimiser steps, of 16 images each.
-            ratio: the noise-to-signal ratio at which it decodes; when absent 0.12, or that of this decoder where it is more.
             width: of the network.
             seed: of weights, order and noise.
             on_step: called after every step.
@@ -181,8 +179,7 @@ class ByteDecoder:
         Raises:
             ValueError: images not of bytes.
         """
-        ratio = max(_NETWORK_RATIO, self.ratio) if ratio is None else ratio
-        better = type(self)(self.model, images[:_COUNTS], ratio=ratio, seed=seed)
+        better = type(self)(self.model, images[:_COUNTS], ratio=max(_NETWORK_RATIO, self.ratio), seed=seed)
         generator = torch.Generator().manual_seed(derive_seed(seed, "network"))
 
         def examples(step: int) -> Examples:

@@ -8,7 +8,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import Any
 
 import scorefield
 from scorefield.cli.options import LEVELS
@@ -50,18 +50,11 @@ def warnings_told() -> Iterator[None]:
     """Print the library's warnings as the command's own; those of other packages as Python does."""
     ours, python = os.path.dirname(scorefield.__file__), warnings.showwarning
 
-    def show(
-        message: Warning | str,
-        category: type[Warning],
-        filename: str,
-        lineno: int,
-        file: TextIO | None = None,
-        line: str | None = None,
-    ) -> None:
+    def show(message: Warning | str, category: type[Warning], filename: str, *more: Any) -> None:  # noqa: ANN401 as it has them
         if category is UserWarning and filename.startswith(ours):
             warn(str(message))
         else:
-            python(message, category, filename, lineno, file, line)
+            python(message, category, filename, *more)
 
     with warnings.catch_warnings():
         warnings.showwarning = show

@@ -15,6 +15,7 @@ from torch import Tensor
 from scorefield.errors import CheckpointError, ConfigError
 
 Wanted = TypeVar("Wanted")
+_LARGEST = float(np.finfo(np.float64).max)
 _INSIDE = ("model", "module", "_orig_mod")  # of what holds a model, DataParallel, torch.compile
 
 
@@ -92,6 +93,14 @@ def increasing(low_name: str, low: float, high_name: str, high: float) -> None:
     """Refuse an empty range."""
     if not as_number(low) < as_number(high):
         raise Refused(f"{low_name} must be smaller than {high_name}; received {low!r:.80} and {high!r:.80}")
+
+
+def ascending(value: object, what: str, of: str, low: float = -_LARGEST, high: float = _LARGEST) -> tuple[float, float]:
+    """Return two numbers that ascend within bounds, finite ones by default."""
+    found = as_tensor(value)
+    if found is None or found.shape != (2,) or not low <= found[0] < found[1] <= high:
+        raise Refused(f"{what} must be two ascending numbers, {of}; received {value!r:.80}")
+    return found[0].item(), found[1].item()
 
 
 def one_of(choices: Iterable[str], value: object, what: str) -> None:

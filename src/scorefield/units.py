@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._checks import as_tensor, numbers
+from scorefield._checks import ascending, numbers
 from scorefield._tensors import floating, precise, there
 from scorefield._values import ByValue
 from scorefield.errors import ConfigError
@@ -77,10 +77,7 @@ class Units(ByValue):
                 f"scale {self.scale.tolist()}"
             )
         if self.ends is not None:
-            ends = as_tensor(self.ends)
-            if ends is None or ends.shape != (2,) or not -math.inf < ends[0] < ends[1] < math.inf:
-                raise ValueError(f"ends must be two finite ascending values of the data; received {self.ends!r:.80}")
-            object.__setattr__(self, "ends", tuple(ends.tolist()))
+            object.__setattr__(self, "ends", ascending(self.ends, "ends", "values of the data"))
 
     @classmethod
     def of(cls, x: Float[Tensor, "n *d"]) -> "Units":

@@ -4,7 +4,7 @@ import difflib
 import math
 import operator
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -101,6 +101,12 @@ def ascending(value: object, what: str, of: str, low: float = -_LARGEST, high: f
     if found is None or found.shape != (2,) or not low <= found[0] < found[1] <= high:
         raise Refused(f"{what} must be two ascending numbers, {of}; received {value!r:.80}")
     return found[0].item(), found[1].item()
+
+
+def broadcasts(shape: Sequence[int], event: Sequence[int]) -> bool:
+    """Return whether numbers of a shape are one, or one for each of an event's."""
+    pairs = zip(reversed(shape), reversed(event), strict=False)
+    return len(shape) <= len(event) and all(size in (1, wanted) for size, wanted in pairs)
 
 
 def one_of(choices: Iterable[str], value: object, what: str) -> None:

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._checks import ascending, numbers
+from scorefield._checks import ascending, broadcasts, numbers
 from scorefield._tensors import floating, precise, there
 from scorefield._values import ByValue
 from scorefield.errors import ConfigError
@@ -115,7 +115,7 @@ class Units(ByValue):
     def _beside(self, x: Float[Tensor, "b *d"]) -> tuple[Tensor, Tensor, Tensor]:
         """Return m, c and values on the device of the values, in the precision in which they are added."""
         shape, event = torch.broadcast_tensors(self.location, self.scale)[0].shape, x.shape[1:]
-        if len(shape) > len(event) or any(k not in (1, n) for k, n in zip(shape[::-1], event[::-1], strict=False)):
+        if not broadcasts(shape, event):
             raise ConfigError(
                 f"the units are of events of shape {tuple(shape)}, a location and a scale for each number; received events of shape "
                 f"{tuple(event)}"

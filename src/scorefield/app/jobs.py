@@ -24,12 +24,7 @@ class Stopped(ScorefieldError):
 
 
 class Job(Generic[Answer]):
-    """One piece of work, and how far it is.
-
-    Args:
-        work: is given the job, and calls `advance` as often as it can.
-        patience: seconds after which it is stopped.
-    """
+    """One piece of work, stopped after ``patience`` seconds, and how far it is; it is given the job, and calls `advance` often."""
 
     def __init__(self, work: Callable[["Job[Answer]"], Answer], patience: float) -> None:
         self._work, self._patience = work, patience
@@ -60,12 +55,7 @@ class Job(Generic[Answer]):
 
 
 class Jobs:
-    """The line.
-
-    Args:
-        most: jobs in it, the one that runs included.
-        patience: seconds that a job may run.
-    """
+    """The line of at most ``most`` jobs, the one that runs included, each for ``patience`` seconds."""
 
     def __init__(self, most: int = 32, patience: float = 180.0) -> None:
         self._most, self._patience = most, patience

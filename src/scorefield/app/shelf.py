@@ -28,14 +28,7 @@ _STEPS = 50  # as many as a person waits for, where the sampler's own number is 
 
 @dataclass(frozen=True)
 class Entry:
-    """A model, and what the app knows about it.
-
-    Attributes:
-        name: as pages and recipes have it.
-        loaded: the model.
-        data_dir: where data files are.
-        plugins: Python files that were run before.
-    """
+    """A model, and what the app knows about it."""
 
     name: str
     loaded: LoadedModel
@@ -101,17 +94,7 @@ class Entry:
 
 
 class Shelf:
-    """Models by name.
-
-    Args:
-        names: shipped models, folders of runs, or hf:ORG/NAME; the first is shown first.
-        device: where they compute.
-        data_dir: where data files are.
-        plugins: Python files that were run before (`scorefield.config.load_plugins`); what is shown of Python runs them, too.
-
-    Raises:
-        ConfigError: two models of one name.
-    """
+    """Models by name, the first of which is shown first; what is shown of Python runs the ``plugins``, as was done before, too."""
 
     def __init__(
         self, names: list[str], device: torch.device, data_dir: str | None = None, plugins: Iterable[str] = ()

@@ -144,15 +144,20 @@ def _numbered(index: int, loaded: LoadedModel, data_dir: str | None) -> tuple[Fl
     return x, f"{data.name} {index}"
 
 
+def _pixels(option: str, path: Path, size: tuple[int, ...]) -> Float[Tensor, "c h w"]:
+    """Return a picture of the model's height and width, values in [0, 255]."""
+    x = torch.tensor(read_image(path), dtype=torch.float32)
+    if x.shape[1:] != size:
+        found, wanted = ("{} × {}".format(*sides) for sides in (x.shape[1:], size))
+        raise ConfigError(
+            f"{option} {path}: {found} pixels; the model draws {wanted} (height × width): cut or resize the picture"
+        )
+    return x
+
+
 def _picture(path: Path, event: tuple[int, ...]) -> Float[Tensor, "1 c h w"]:
     """Return a picture in the shape of ``event``, values in [0, 1]."""
-    x = torch.tensor(read_image(path), dtype=torch.float32) / 255
-    if x.shape[1:] != event[1:]:
-        raise ConfigError(
-            "--image {}: {} × {} pixels; the model draws {} × {} (height × width): cut or resize the picture".format(
-                path, *x.shape[1:], *event[1:]
-            )
-        )
+    x = _pixels("--image", path, event[1:]) / 255
     if len(x) > event[0] and not (x == x[:1]).all():
         raise ConfigError(f"--image {path}: has colours, and the model draws grey images; save it in grey")
     return x[: event[0]].expand(event)[None].clone()
@@ -198,9 +203,4 @@ def _drawn(text: str, size: tuple[int, ...]) -> Bool[Tensor, "1 h w"]:
     path = Path(text)
     if not path.suffix and not os.path.exists(path):
         raise ConfigError(f"--mask {text}: no such mask; give {', '.join(MASKS)}, bernoulli:0.6, or a picture's path")
-    values = torch.tensor(read_image(path), dtype=torch.float32).mean(0, keepdim=True)
-    if values.shape[1:] != size:
-        raise ConfigError(
-            "--mask {}: {} × {} pixels; the image has {} × {} (height × width)".format(text, *values.shape[1:], *size)
-        )
-    return values >= _LIGHT
+    return _pixels("--mask", path, size).mean(0, keepdim=True) >= _LIGHT

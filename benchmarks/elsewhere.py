@@ -36,7 +36,6 @@ from scorefield.data import Dataset
 from scorefield.evaluation.data import RealData, real_data
 from scorefield.loaded import LoadedModel
 from scorefield.metrics import Estimate, classifier_two_sample, energy_distance, frechet_distance
-from scorefield.models import ScoreModel
 from scorefield.pretrained import load_judge
 from scorefield.sampling import Samples
 from scorefield.training import environment
@@ -107,7 +106,7 @@ def plain(data: Dataset, batch: int = 100) -> Plain:
     return net.eval()
 
 
-def drawn(loaded: LoadedModel[ScoreModel], way: str, n: int, seed: int) -> Samples:
+def drawn(loaded: LoadedModel, way: str, n: int, seed: int) -> Samples:
     """Return images drawn in a way, as the sampler leaves them."""
     if way == CONFIGURED:
         return loaded.sample(n, seed=seed, decode="none")
@@ -122,7 +121,7 @@ def drawn(loaded: LoadedModel[ScoreModel], way: str, n: int, seed: int) -> Sampl
     return loaded.sample(n, seed=seed, sampler=sampler, grid=grid, guide=guide, decode="none")
 
 
-def about(loaded: LoadedModel[ScoreModel]) -> dict[str, Any]:
+def about(loaded: LoadedModel) -> dict[str, Any]:
     """Return what tells one run from the others."""
     config = loaded.config
     data = config.name if config.data.kind == "path" else config.data.kind

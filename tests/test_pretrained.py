@@ -15,7 +15,6 @@ from scorefield import CheckpointError, ConfigError, from_pretrained, load_model
 from scorefield.cli import main
 from scorefield.config import RunConfig, parse_yaml
 from scorefield.loaded import LoadedModel
-from scorefield.models import ScoreModel
 
 TINY = ["--data.kind", "digits", "--network.width", "8", "--network.depth", "1", "--device", "cpu", "--fast-dev-run"]
 RESULTS = {"judge": {"confidence": {"value": 0.93281, "error": 0.0031}, "class_shares": [0.25, 0.75]}, "n": 2000}
@@ -74,7 +73,7 @@ def linked(folder: Path, blobs: Path) -> Path:
     return snapshot
 
 
-def same(a: LoadedModel[ScoreModel], b: LoadedModel[ScoreModel]) -> bool:
+def same(a: LoadedModel, b: LoadedModel) -> bool:
     ours, theirs = a.model.state_dict(), b.model.state_dict()
     return (
         a.config == b.config

@@ -1,10 +1,10 @@
-"""What a caller passes is taken as it is meant, or refused in a sentence: what was expected, what was received, what to do."""
+"""What a caller passes is taken as it is meant, or `Refused` in a sentence: what was expected, what was received, what to do."""
 
 import difflib
 import math
 import operator
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch import Tensor
 from scorefield.errors import CheckpointError, ConfigError
 
 Wanted = TypeVar("Wanted")
+_LARGEST = float(np.finfo(np.float64).max)
 _INSIDE = ("model", "module", "_orig_mod")  # of what holds a model, DataParallel, torch.compile
 
 
@@ -23,11 +24,7 @@ class Refused(ConfigError):
 
 
 def require(kind: type[Wanted], value: object, what: str, such_as: str) -> Wanted:
-    """Return a value if it has the expected type.
-
-    Raises:
-        ConfigError: it has another; the message names what was expected, what was received and, where it is plain, how to convert it.
-    """
+    """Return a value if it has the expected type; where it is plain, the refusal says how to convert it."""
     if isinstance(value, kind):
         return value
     if isinstance(value, type):
@@ -41,22 +38,14 @@ def require(kind: type[Wanted], value: object, what: str, such_as: str) -> Wante
 
 
 def called(value: object, what: str, such_as: str) -> None:
-    """Refuse what is not callable, and classes: calling one would construct an object.
-
-    Raises:
-        ConfigError: naming what was expected and what came.
-    """
+    """Refuse what is not callable, and classes: calling one would construct an object."""
     if isinstance(value, type) or not callable(value):
         a = f"the class {value.__name__}: write {value.__name__}(...)" if isinstance(value, type) else f"{value!r:.80}"
         raise Refused(f"{what} must be a function, such as {such_as}; received {a}")
 
 
 def whole(value: object, what: str, least: int | None = None, most: int | None = None) -> int:
-    """Return Python's own integer, whichever library it comes from.
-
-    Raises:
-        ConfigError: it is not a whole number, is less than ``least``, or is more than ``most``.
-    """
+    """Return Python's own integer, whichever library it comes from, within bounds."""
     try:
         number = operator.index(value)  # pyright: ignore[reportArgumentType]  what has no index is refused
     except (TypeError, ValueError):
@@ -70,11 +59,7 @@ def whole(value: object, what: str, least: int | None = None, most: int | None =
 
 
 def number(value: object, what: str, least: float = -math.inf) -> float:
-    """Return Python's own finite number, whichever library it comes from.
-
-    Raises:
-        ConfigError: it is not such a number, or is less than ``least``.
-    """
+    """Return Python's own finite number, whichever library it comes from."""
     found = as_number(value)
     if not (math.isfinite(found) and found >= least):
         bound = "" if least == -math.inf else f" of at least {least:g}"
@@ -91,43 +76,41 @@ def as_number(value: object) -> float:
 
 
 def finite(**values: float) -> None:
-    """Refuse numbers that are not finite.
-
-    Raises:
-        ConfigError: naming the first.
-    """
+    """Refuse numbers that are not finite."""
     for name, value in values.items():
         if not math.isfinite(as_number(value)):
             raise Refused(f"{name} must be a finite number; received {value!r:.80}")
 
 
 def positive(**values: float) -> None:
-    """Refuse numbers that are not finite and positive.
-
-    Raises:
-        ConfigError: naming the first.
-    """
+    """Refuse numbers that are not finite and positive."""
     for name, value in values.items():
         if not 0 < as_number(value) < math.inf:
             raise Refused(f"{name} must be a finite positive number; received {value!r:.80}")
 
 
 def increasing(low_name: str, low: float, high_name: str, high: float) -> None:
-    """Refuse an empty range.
-
-    Raises:
-        ConfigError: naming both ends.
-    """
+    """Refuse an empty range."""
     if not as_number(low) < as_number(high):
         raise Refused(f"{low_name} must be smaller than {high_name}; received {low!r:.80} and {high!r:.80}")
 
 
-def one_of(choices: Iterable[str], value: object, what: str) -> None:
-    """Refuse a word that is not among the choices.
+def ascending(value: object, what: str, of: str, low: float = -_LARGEST, high: float = _LARGEST) -> tuple[float, float]:
+    """Return two numbers that ascend within bounds, finite ones by default."""
+    found = as_tensor(value)
+    if found is None or found.shape != (2,) or not low <= found[0] < found[1] <= high:
+        raise Refused(f"{what} must be two ascending numbers, {of}; received {value!r:.80}")
+    return found[0].item(), found[1].item()
 
-    Raises:
-        ConfigError: the message lists the choices and names the nearest.
-    """
+
+def broadcasts(shape: Sequence[int], event: Sequence[int]) -> bool:
+    """Return whether numbers of a shape are one, or one for each of an event's."""
+    pairs = zip(reversed(shape), reversed(event), strict=False)
+    return len(shape) <= len(event) and all(size in (1, wanted) for size, wanted in pairs)
+
+
+def one_of(choices: Iterable[str], value: object, what: str) -> None:
+    """Refuse a word that is not among the choices."""
     known = list(choices)
     if value not in known:
         near = difflib.get_close_matches(str(value), known, n=1)
@@ -161,11 +144,7 @@ def from_array(x: Shaped[np.ndarray, "..."]) -> Tensor:
 
 
 def booleans(x: object, what: str, true: str) -> Tensor:
-    """Return a boolean tensor.
-
-    Raises:
-        ConfigError: it is something else; numbers are refused, since in some libraries 0 marks what a mask selects.
-    """
+    """Return a boolean tensor; numbers are refused, since in some libraries 0 marks what a mask selects."""
     value = as_tensor(x)
     if value is None or value.dtype != torch.bool or value.is_meta:
         received = type(x).__name__ if value is None else value.device if value.is_meta else value.dtype
@@ -174,11 +153,7 @@ def booleans(x: object, what: str, true: str) -> Tensor:
 
 
 def numbers(x: object, what: str) -> Tensor:
-    """Return a tensor, an array or a list of real numbers as a tensor, in its own type.
-
-    Raises:
-        ConfigError: it is something else, or complex: a conversion would drop the imaginary parts.
-    """
+    """Return a tensor, an array or a list of real numbers as a tensor, in its own type; of complex ones half would be lost."""
     holder = isinstance(getattr(x, "x", None), Tensor)  # a Dataset is a sequence, too
     value = None if holder else as_tensor(x)
     if value is not None and value.is_meta:
@@ -196,11 +171,7 @@ def numbers(x: object, what: str) -> Tensor:
 
 
 def reals(x: object, what: str) -> Tensor:
-    """Return a tensor of real numbers: floats keep their precision, whole numbers become float32.
-
-    Raises:
-        ConfigError: it is something else, booleans and bytes included, or has values that are not finite.
-    """
+    """Return a tensor of finite real numbers, no booleans, no bytes: floats keep their precision, whole numbers become float32."""
     value = numbers(x, what)
     if value.dtype == torch.bool:
         raise Refused(f"{what} must be a tensor or an array of real numbers; received {value.dtype}")
@@ -213,11 +184,7 @@ def reals(x: object, what: str) -> Tensor:
 
 
 def require_fit(own: Mapping[str, Tensor], given: Mapping[str, Tensor], what: str) -> None:
-    """Refuse stored tensors, called ``what``, in which a name, a shape or a kind of number is not that of one's own.
-
-    Raises:
-        CheckpointError: naming the first three.
-    """
+    """Refuse stored tensors, called ``what``, in which a name, a shape or a kind of number is not that of one's own."""
     if wrong := misfits(own, given):
         raise CheckpointError(
             f"{what}: expected the tensors of the model; {wrong}. Use the configuration they were trained with."

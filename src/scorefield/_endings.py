@@ -55,11 +55,7 @@ def suited(precision: Precision, sampler: Sampler) -> Precision:
 
 
 def ending(asked: Decode | None, decoder: ByteDecoder | None, source: Path) -> Decode:
-    """Return how samples end: as asked, else as bytes drawn where the model of ``source`` has a decoder of bytes.
-
-    Raises:
-        ConfigError: bytes asked of a model without a decoder, or another word.
-    """
+    """Return how samples end: as asked, else as bytes drawn where the model of ``source`` has a decoder of bytes."""
     if asked is not None:
         one_of(get_args(Decode), asked, "decode")
     if decoder is None and asked not in (None, "none"):

@@ -16,11 +16,7 @@ class Watch:
         self._seen: list[tuple[str, Step, Tensor]] = []
 
     def see(self, x: Tensor, where: str, step: Step) -> None:
-        """Take notice of a state.
-
-        Raises:
-            DivergedError: as `look` does.
-        """
+        """Take notice of a state."""
         # A sum shows both NaN and infinity, in a tenth of the time; it may also overflow.
         if self._every == 1 and torch.isfinite(x.sum()):
             return
@@ -29,11 +25,7 @@ class Watch:
             self.look()
 
     def look(self) -> None:
-        """Raise if any sample held NaN or infinity in a state that was seen.
-
-        Raises:
-            DivergedError: naming the first step and the first sample.
-        """
+        """Raise, of the first step and sample, if any held NaN or infinity in a state that was seen."""
         seen, self._seen = self._seen, []
         if not seen or torch.stack([finite for _, _, finite in seen]).all():
             return

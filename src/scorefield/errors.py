@@ -55,15 +55,7 @@ class DivergedError(ScorefieldError, ArithmeticError):
 
 @contextmanager
 def needing(what: str, package: str) -> Iterator[None]:
-    """Import what the ``metrics`` extra brings.
-
-    Args:
-        what: cannot be had without it.
-        package: its name.
-
-    Raises:
-        MissingExtraError: it is not installed, or it is and fails: one of its own parts is missing, or of another version.
-    """
+    """Import what the ``metrics`` extra brings; say how to install it where it is missing, or a part of its own is."""
     try:
         yield
     except Exception as error:

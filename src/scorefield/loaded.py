@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Generic, TypeVar, Unpack
+from typing import Any, Generic, Unpack
 
 import torch
 from torch import Tensor
+from typing_extensions import TypeVar
 
 from scorefield._checks import reals, whole
 from scorefield._endings import Decode, Drawing, Steering, ending, in_bytes, in_pixels, suited
@@ -35,7 +36,7 @@ from scorefield.sampling import Sampler, Samples, Transition, sample, seeding
 
 __all__ = ["LoadedModel", "lowered"]
 
-Model = TypeVar("Model", bound=NoisyModel, covariant=True)
+Model = TypeVar("Model", bound=NoisyModel, covariant=True, default=ScoreModel)
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class LoadedModel(Generic[Model]):
         return sum(p.numel() for p in self.model.parameters())
 
     def sampling(
-        self: "LoadedModel[ScoreModel]",
+        self: "LoadedModel",
         kind: str | None = None,
         steps: int | None = None,
         options: Mapping[str, Any] = MappingProxyType({}),
@@ -87,7 +88,7 @@ class LoadedModel(Generic[Model]):
         return changed(self.config.sampling, kind, steps, options, source).fitted(self.steered(), self.event)
 
     def within(
-        self: "LoadedModel[ScoreModel]", evaluations: int, decode: Decode | None = None, **how: Unpack[Steering]
+        self: "LoadedModel", evaluations: int, decode: Decode | None = None, **how: Unpack[Steering]
     ) -> SamplingConfig:
         """Return its configuration of sampling with what `scorefield.samplers.within` chooses; a distilled model keeps its own."""
         return self.config.sampling.within(
@@ -100,7 +101,7 @@ class LoadedModel(Generic[Model]):
         )
 
     def steered(
-        self: "LoadedModel[ScoreModel]",
+        self: "LoadedModel",
         *,
         labels: Labels | None = None,
         weight: float = 0.0,
@@ -137,7 +138,7 @@ class LoadedModel(Generic[Model]):
         return model if weak is None or guiding.weight == 0 else guiding.build(model, weak)
 
     def sample(
-        self: "LoadedModel[ScoreModel]",
+        self: "LoadedModel",
         n: int = 1,
         *,
         seed: int = 0,
@@ -228,13 +229,13 @@ class LoadedModel(Generic[Model]):
             made, self.byte_decoder, how, stream=stream, rows=names if rows is None else [names[k] for k in rows]
         )
 
-    def log_likelihood(self: "LoadedModel[ScoreModel]", x: Tensor, **settings: Unpack[FlowSettings]) -> LogLikelihood:
+    def log_likelihood(self: "LoadedModel", x: Tensor, **settings: Unpack[FlowSettings]) -> LogLikelihood:
         """Return log p(x) of data, in nats; settings are those of `scorefield.log_likelihood`."""
         self.require_score("its likelihood")
         return log_likelihood(self.model, reals(x, "x").to(home(self.model)), **settings)
 
     def evaluate(
-        self: "LoadedModel[ScoreModel]",
+        self: "LoadedModel",
         x: Tensor | None = None,
         *,
         n: int = 10_000,
@@ -290,7 +291,7 @@ class LoadedModel(Generic[Model]):
         return rows
 
 
-def lowered(loaded: LoadedModel[ScoreModel]) -> LoadedModel[ScoreModel]:
+def lowered(loaded: LoadedModel) -> LoadedModel:
     """Return the model with its networks in bfloat16 (`scorefield.networks.precision.LowPrecision`); the one given stays as it is."""
 
     def lower(model: ScoreModel) -> ScoreModel:

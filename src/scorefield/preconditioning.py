@@ -182,10 +182,8 @@ class _Scaled(Networked):
         c_noise: Condition = "log_ratio",
     ) -> None:
         super().__init__(net, process)
-        if c_in not in ("unit", "raw") or c_noise not in _CONDITIONS:
-            raise ValueError(
-                f'c_in must be "unit" or "raw", c_noise one of {", ".join(_CONDITIONS)}; received {c_in!r} and {c_noise!r}'
-            )
+        one_of(("unit", "raw"), c_in, "c_in")
+        one_of(_CONDITIONS, c_noise, "c_noise")
         self.c_in: Literal["unit", "raw"] = c_in
         self.c_noise: Condition = c_noise
 
@@ -227,8 +225,7 @@ class ScoreNet(_Scaled, Scored):
         c_out: Literal["unit", "raw"] = "unit",
     ) -> None:
         super().__init__(net, process, c_in, c_noise)
-        if c_out not in ("unit", "raw"):
-            raise ValueError(f'c_out must be "unit" or "raw"; received {c_out!r}')
+        one_of(("unit", "raw"), c_out, "c_out")
         self.c_out: Literal["unit", "raw"] = c_out
 
     def score(self, x: State, t: Time) -> State:

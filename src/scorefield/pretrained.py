@@ -28,7 +28,7 @@ from scorefield.networks.precision import Precision, uses_bf16
 from scorefield.preconditioning import Networked, unwrapped
 from scorefield.training import checkpoint, load_weights, pick_device
 from scorefield.training.export import export
-from scorefield.units import Moments
+from scorefield.units import UNCHANGED, Moments
 
 __all__ = [
     "LoadedModel",
@@ -54,7 +54,7 @@ def load_model(
     *,
     precision: Precision = "fp32",
     warn: Warn = warnings.warn,
-) -> LoadedModel[ScoreModel]:
+) -> LoadedModel:
     """Return the score model of a run folder, a checkpoint folder, the Hub, or one shipped with the package (`shipped_models`).
 
     Args:
@@ -143,7 +143,7 @@ def weighted(config: RunConfig, event: tuple[int, ...], weights: Mapping[str, Te
 
 def from_pretrained(
     name: str | Path, *, revision: str | None = None, device: torch.device | str = "cpu"
-) -> LoadedModel[ScoreModel]:
+) -> LoadedModel:
     """Return the score model in a folder or, where there is no such folder, of the repository ``name`` on the Hugging Face Hub.
 
     Args:
@@ -194,18 +194,14 @@ def save(
             f"{lost} holds numbers that are not finite, of which nothing can be drawn; train the model anew"
         )
     event = _event_of(net) if event is None else (event,) if isinstance(event, int) else tuple(event)
-    units = model.units
-    placed = (
-        {}
-        if units is None
-        else {"location": units.location.tolist(), "scale": units.scale.tolist(), "ends": units.ends}
-    )
+    units = model.units or UNCHANGED
+    placed = {"location": units.location.tolist(), "scale": units.scale.tolist(), "ends": units.ends}
     values = {
         "name": name,
         "comment": comment,
         "process": describe(model.process),
         "network": describe(net),
-        "model": describe(model) | (placed or {"location": 0.0, "scale": 1.0}),
+        "model": describe(model) | placed,
     }
     if isinstance(model, Classifier):
         values |= {"objective": {"kind": "cross_entropy"}, "train": {"label_dropout": 0.0}}

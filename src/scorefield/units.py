@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._checks import as_tensor, numbers, require_fit
+from scorefield._checks import ascending, broadcasts, numbers, require_fit
 from scorefield._tensors import floating, precise, there
 from scorefield._values import ByValue
 from scorefield.errors import ConfigError
@@ -94,10 +94,7 @@ class Units(ByValue):
                 f"scale {self.scale.tolist()}"
             )
         if self.ends is not None:
-            ends = as_tensor(self.ends)
-            if ends is None or ends.shape != (2,) or not -math.inf < ends[0] < ends[1] < math.inf:
-                raise ValueError(f"ends must be two finite ascending values of the data; received {self.ends!r:.80}")
-            object.__setattr__(self, "ends", tuple(ends.tolist()))
+            object.__setattr__(self, "ends", ascending(self.ends, "ends", "values of the data"))
 
     @classmethod
     def of(cls, x: Float[Tensor, "n *d"]) -> "Units":
@@ -135,7 +132,7 @@ class Units(ByValue):
     def _beside(self, x: Float[Tensor, "b *d"]) -> tuple[Tensor, Tensor, Tensor]:
         """Return m, c and values on the device of the values, in the precision in which they are added."""
         shape, event = torch.broadcast_tensors(self.location, self.scale)[0].shape, x.shape[1:]
-        if len(shape) > len(event) or any(k not in (1, n) for k, n in zip(shape[::-1], event[::-1], strict=False)):
+        if not broadcasts(shape, event):
             raise ConfigError(
                 f"the units are of events of shape {tuple(shape)}, a location and a scale for each number; received events of shape "
                 f"{tuple(event)}"

@@ -15,7 +15,6 @@ from scorefield.evaluation.tuning import Trial, best, told_apart
 from scorefield.grids import times_of
 from scorefield.loaded import LoadedModel
 from scorefield.metrics import Estimate
-from scorefield.models import ScoreModel
 from scorefield.sampling import Sampler, Samples
 
 TINY = ["--network.width", "8", "--network.depth", "1", "--process.sigma_max", "2", "--device", "cpu", "--fast-dev-run"]
@@ -35,9 +34,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch):
     """Make samples of the data plus noise, of a standard deviation that follows from churn (None: of no churn) and guidance."""
 
     def install(noise) -> None:
-        def sample(
-            loaded: LoadedModel[ScoreModel], n: int, *, seed: int, sampler: Sampler, grid: Grid, guide: float
-        ) -> Samples:
+        def sample(loaded: LoadedModel, n: int, *, seed: int, sampler: Sampler, grid: Grid, guide: float) -> Samples:
             data = real_data(loaded.config.data, loaded.drawn, 10_000).train.scaled()
             generator = torch.Generator().manual_seed(seed)
             x = data[torch.randperm(len(data), generator=generator)[:n]]

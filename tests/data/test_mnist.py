@@ -90,8 +90,9 @@ def test_files_that_do_not_fit(name, tmp_path):
 
 def test_file_of_another_set_is_recognised(tmp_path):
     make(tmp_path, IMAGES, LABELS)
-    path = tmp_path / FASHION_MNIST.train.labels.name
-    path.write_bytes(path.read_bytes().ljust(FASHION_MNIST.train.labels.size, b"\0"))
+    labels = FASHION_MNIST.train[1]
+    path = tmp_path / labels.name
+    path.write_bytes(path.read_bytes().ljust(labels.size, b"\0"))
     with pytest.raises(DataError, match="the file of fashion-mnist"):
         mnist(data_dir=tmp_path)
     assert len(fashion_mnist(data_dir=tmp_path)) == 20  # zeros behind a gzip stream are padding
@@ -99,12 +100,12 @@ def test_file_of_another_set_is_recognised(tmp_path):
 
 def published(folder: Path) -> Source:
     """A source whose only mirror is the cache itself: what is there is used, and nothing else can be had."""
-    pair = [
+    pair = tuple(
         dataclasses.replace(file, size=len(data), sha256=hashlib.sha256(data).hexdigest())
         for file in MNIST.train
         for data in [(folder / file.name).read_bytes()]
-    ]
-    return Source("mnist", ("http://127.0.0.1:9",), MNIST.train._make(pair), MNIST.test)
+    )
+    return Source("mnist", ("http://127.0.0.1:9",), pair, MNIST.test)
 
 
 @pytest.mark.promise("E6")

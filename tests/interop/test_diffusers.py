@@ -101,7 +101,7 @@ def test_an_image_drawn_alone_is_the_one_of_a_batch_where_the_page_says_so(call:
     assert f"| {call} | {'the same' if same else 'another'} image" in PAGE
 
 
-def loaded(folder: Path, net: Any, scheduler: Any) -> LoadedModel[ScoreModel]:
+def loaded(folder: Path, net: Any, scheduler: Any) -> LoadedModel:
     return load_model(f"diffusers:{saved(folder, net, scheduler)}")
 
 

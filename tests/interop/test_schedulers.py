@@ -62,7 +62,7 @@ def unet(**settings: Any) -> Any:
     return diffusers.UNet2DModel(**{**sizes, **small, **blocks, **settings}).eval()
 
 
-def loaded(folder: Path, net: Any, scheduler: Any) -> LoadedModel[ScoreModel]:
+def loaded(folder: Path, net: Any, scheduler: Any) -> LoadedModel:
     net.save_pretrained(folder / "unet")
     scheduler.save_pretrained(folder / "scheduler")
     return load_model(f"diffusers:{folder}")

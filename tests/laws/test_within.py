@@ -107,7 +107,7 @@ def test_the_stored_numbers_are_of_this_rule() -> None:
     assert found.value == pytest.approx(stored["value"], rel=1e-3)
 
 
-def tiny(**settings: Any) -> LoadedModel[ScoreModel]:
+def tiny(**settings: Any) -> LoadedModel:
     """Return a labelled model of points with a weaker one, as a run would have left them."""
     torch.manual_seed(0)
     model, weak = (Denoiser(MLP(dim=2, width=8, depth=1, classes=3), EDM(), sigma_data=1.0) for _ in range(2))

@@ -119,12 +119,7 @@ def picture(ask: Picture, shelf: Shelf) -> Answer:
 
 
 class _Watched(Guided):
-    """A model that notifies a job of each evaluation, so that the job can be stopped.
-
-    Args:
-        model: to be watched.
-        job: is notified of each.
-    """
+    """A model that notifies a job of each evaluation, so that the job can be stopped."""
 
     def __init__(self, model: ScoreModel, job: Job[Answer]) -> None:
         super().__init__(model)

@@ -22,12 +22,7 @@ _HEADERS = {
 
 
 class Guard:
-    """The app's guard: which requests it accepts, and how large.
-
-    Args:
-        app: answers.
-        local: only this machine is served: refuse any other ``Host``.
-    """
+    """Answers by ``app`` what may be asked of it; ``local`` serves this machine only, and refuses any other ``Host``."""
 
     def __init__(self, app: ASGIApp, *, local: bool) -> None:
         self._app, self._local = app, local

@@ -24,17 +24,7 @@ class Stopped(ScorefieldError):
 
 
 class Job(Generic[Answer]):
-    """One piece of work, and how far it is.
-
-    Args:
-        work: is given the job, and calls `advance` as often as it can.
-        patience: seconds after which it is stopped.
-
-    Attributes:
-        done: steps made.
-        total: steps in all, as far as known.
-        future: of the answer.
-    """
+    """One piece of work, stopped after ``patience`` seconds, and how far it is; it is given the job, and calls `advance` often."""
 
     def __init__(self, work: Callable[["Job[Answer]"], Answer], patience: float) -> None:
         self._work, self._patience = work, patience
@@ -43,11 +33,7 @@ class Job(Generic[Answer]):
         self.future: Future[Answer] = Future()
 
     def advance(self, steps: int = 1) -> None:
-        """Note steps made.
-
-        Raises:
-            Stopped: nobody waits any longer, or patience ended.
-        """
+        """Note steps made; raise `Stopped` when nobody waits any longer, or patience ended."""
         self.done += steps
         if self._cancelled:
             raise Stopped("cancelled")
@@ -69,12 +55,7 @@ class Job(Generic[Answer]):
 
 
 class Jobs:
-    """The line.
-
-    Args:
-        most: jobs in it, the one that runs included.
-        patience: seconds that a job may run.
-    """
+    """The line of at most ``most`` jobs, the one that runs included, each for ``patience`` seconds."""
 
     def __init__(self, most: int = 32, patience: float = 180.0) -> None:
         self._most, self._patience = most, patience
@@ -83,11 +64,7 @@ class Jobs:
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="scorefield")
 
     def submit(self, work: Callable[[Job[Answer]], Answer]) -> Job[Answer]:
-        """Put work at the end of the queue.
-
-        Raises:
-            Busy: the line is full.
-        """
+        """Put work at the end of the queue, unless that is full."""
         job = Job(work, self._patience)
         with self._lock:
             if len(self._line) >= self._most:

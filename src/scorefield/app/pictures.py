@@ -21,17 +21,7 @@ _LIGHT = 128  # grey level from which a pixel of a mask is hidden
 
 
 def picture_of(text: str, event: tuple[int, ...], *, cut: bool = False) -> UInt8[Tensor, "c h w"]:
-    """Return a picture that was sent, in the model's shape.
-
-    Args:
-        text: base64 of a file that `scorefield.data.read_image` reads.
-        event: the model's (c, h, w).
-        cut: take the central square, resized, of a picture of another size.
-
-    Raises:
-        ConfigError: no base64, or another size.
-        DataError: no picture.
-    """
+    """Return a picture that was sent in base64, in the model's shape (c, h, w); with ``cut`` to the central square, resized, if need be."""
     channels, height, width = event
     try:
         file = base64.b64decode(text, validate=True)
@@ -49,11 +39,7 @@ def picture_of(text: str, event: tuple[int, ...], *, cut: bool = False) -> UInt8
 
 
 def hidden_of(text: str, event: tuple[int, ...]) -> Bool[Tensor, "1 h w"]:
-    """Return the mask that was sent as a picture: true, for hidden, where it is light.
-
-    Raises:
-        ConfigError: it hides nothing or everything, or as `picture_of`.
-    """
+    """Return the mask that was sent as a picture: true, for hidden, where it is light."""
     hidden = picture_of(text, (1, *event[1:])) >= _LIGHT
     if hidden.all() or not hidden.any():
         found = "everything; leave some pixels uncovered" if hidden.all() else "nothing; paint over some pixels"

@@ -61,9 +61,13 @@ def build(shelf: Shelf, *, local: bool = True, jobs: Jobs | None = None) -> ASGI
 
 
 def _routes(app: FastAPI, shelf: Shelf, line: Jobs) -> None:
-    async def follow(ask: Asked, prepare: Callable[[Asked, Shelf], Work], request: Request) -> StreamingResponse:
-        job = line.submit(await run_in_threadpool(prepare, ask, shelf))
-        return StreamingResponse(_news(job, line, request), media_type="application/x-ndjson")
+    def follow(kind: type[Asked], prepare: Callable[[Asked, Shelf], Work]) -> None:
+        """Answer requests of a kind by the news of the work that is prepared for them, under the name of what prepares it."""
+
+        @app.post(f"/api/{prepare.__name__}")
+        async def answer(ask: kind, request: Request) -> StreamingResponse:  # pyright: ignore[reportInvalidTypeForm]
+            job = line.submit(await run_in_threadpool(prepare, ask, shelf))
+            return StreamingResponse(_news(job, line, request), media_type="application/x-ndjson")
 
     @app.get("/api/models")
     def models() -> list[str]:
@@ -87,21 +91,10 @@ def _routes(app: FastAPI, shelf: Shelf, line: Jobs) -> None:
     def picture(ask: asks.Picture) -> dict[str, Any]:
         return answers.picture(ask, shelf)
 
-    @app.post("/api/draw")
-    async def draw(ask: asks.Draw, request: Request) -> StreamingResponse:
-        return await follow(ask, answers.draw, request)
-
-    @app.post("/api/restore")
-    async def restore(ask: asks.Restore, request: Request) -> StreamingResponse:
-        return await follow(ask, restoring.restore, request)
-
-    @app.post("/api/explore")
-    async def explore(ask: asks.Explore, request: Request) -> StreamingResponse:
-        return await follow(ask, answers.explore, request)
-
-    @app.post("/api/likelihood")
-    async def likelihood(ask: asks.Likelihood, request: Request) -> StreamingResponse:
-        return await follow(ask, answers.likelihood, request)
+    follow(asks.Draw, answers.draw)
+    follow(asks.Restore, restoring.restore)
+    follow(asks.Explore, answers.explore)
+    follow(asks.Likelihood, answers.likelihood)
 
 
 async def _news(job: Job[Answer], line: Jobs, request: Request) -> AsyncIterator[str]:

@@ -19,7 +19,6 @@ from scorefield.errors import ConfigError, DataError
 from scorefield.grids import times_of
 from scorefield.loaded import LoadedModel
 from scorefield.metrics import Judge
-from scorefield.models import ScoreModel
 from scorefield.pretrained import load_judge, load_model
 
 _ADAPTIVE = ("ode", "sde")  # they choose their steps by themselves
@@ -29,17 +28,10 @@ _STEPS = 50  # as many as a person waits for, where the sampler's own number is 
 
 @dataclass(frozen=True)
 class Entry:
-    """A model, and what the app knows about it.
-
-    Attributes:
-        name: as pages and recipes have it.
-        loaded: the model.
-        data_dir: where data files are.
-        plugins: Python files that were run before.
-    """
+    """A model, and what the app knows about it."""
 
     name: str
-    loaded: LoadedModel[ScoreModel]
+    loaded: LoadedModel
     data_dir: str | None
     plugins: tuple[str, ...] = ()
 
@@ -102,17 +94,7 @@ class Entry:
 
 
 class Shelf:
-    """Models by name.
-
-    Args:
-        names: shipped models, folders of runs, or hf:ORG/NAME; the first is shown first.
-        device: where they compute.
-        data_dir: where data files are.
-        plugins: Python files that were run before (`scorefield.config.load_plugins`); what is shown of Python runs them, too.
-
-    Raises:
-        ConfigError: two models of one name.
-    """
+    """Models by name, the first of which is shown first; what is shown of Python runs the ``plugins``, as was done before, too."""
 
     def __init__(
         self, names: list[str], device: torch.device, data_dir: str | None = None, plugins: Iterable[str] = ()
@@ -131,11 +113,7 @@ class Shelf:
         torch.autograd.grad(x.square(), x, torch.ones(1))
 
     def __getitem__(self, name: str) -> Entry:
-        """Return a model, which is loaded when it is first wanted.
-
-        Raises:
-            ConfigError: none of that name, or one that draws no pictures.
-        """
+        """Return a model, which is loaded when it is first wanted."""
         if name not in self.names:
             raise ConfigError(f"model: there is no {name!r}; choose {', '.join(self.names)}")
         with self._lock:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from scorefield.likelihood import ByteDecoder
     from scorefield.loaded import LoadedModel
-    from scorefield.models import ScoreModel
 
 _NEAR = 1.2  # times the bound: what is longer can be made shorter
 
@@ -98,7 +97,7 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def _images(args: Namespace, loaded: "LoadedModel[ScoreModel]") -> "UInt8[Tensor, 'n *d']":
+def _images(args: Namespace, loaded: "LoadedModel") -> "UInt8[Tensor, 'n *d']":
     """Return the images to compress."""
     from scorefield.data import read_array
     from scorefield.evaluation import real_data

@@ -8,7 +8,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import Any
 
 import scorefield
 from scorefield.cli.options import LEVELS
@@ -50,18 +50,11 @@ def warnings_told() -> Iterator[None]:
     """Print the library's warnings as the command's own; those of other packages as Python does."""
     ours, python = os.path.dirname(scorefield.__file__), warnings.showwarning
 
-    def show(
-        message: Warning | str,
-        category: type[Warning],
-        filename: str,
-        lineno: int,
-        file: TextIO | None = None,
-        line: str | None = None,
-    ) -> None:
+    def show(message: Warning | str, category: type[Warning], filename: str, *more: Any) -> None:  # noqa: ANN401 as it has them
         if category is UserWarning and filename.startswith(ours):
             warn(str(message))
         else:
-            python(message, category, filename, lineno, file, line)
+            python(message, category, filename, *more)
 
     with warnings.catch_warnings():
         warnings.showwarning = show
@@ -135,15 +128,7 @@ def abandon_output() -> None:
 
 
 class Progress:
-    """The progress of a stage of the work: a tqdm bar on a terminal; elsewhere a line when it begins, and one every 30 seconds.
-
-    Args:
-        total: steps in all.
-        title: what is being done.
-        start: steps done before.
-        unit: what is counted.
-        show: False for processes other than the first.
-    """
+    """The progress of a stage of the work: a tqdm bar on a terminal; elsewhere a line when it begins, and one every 30 seconds."""
 
     def __init__(self, total: int, title: str, *, start: int = 0, unit: str = "steps", show: bool = True) -> None:
         self._total, self._title, self._done, self._bar = total, title, start, None

@@ -22,11 +22,7 @@ _SHALLOW = re.compile(r"--(\w+\.\w+)(?:=(.*))?", re.DOTALL)
 
 
 def gathered(arguments: Sequence[str]) -> list[str]:
-    """Return arguments in a form that it reads as they were meant: ``--sampling.sampler={"kind": "ald"}``, ``--data.keep={3: 0.35}``.
-
-    Raises:
-        ConfigError: YAML that would exhaust memory or the stack: the parser reads every value as YAML first.
-    """
+    """Return arguments in a form that it reads as they were meant: ``--sampling.sampler={"kind": "ald"}``, ``--data.keep={3: 0.35}``."""
     kept: list[str] = []
     deep: dict[str, dict[str, Any]] = {}
     heads = {found[1] for argument in arguments if (found := _DEEP.fullmatch(argument))}

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +23,6 @@ from scorefield.data.tables import TABLE_SUFFIXES, write_table
 from scorefield.errors import ConfigError, MissingExtraError
 from scorefield.grids import times_of
 from scorefield.loaded import LoadedModel
-from scorefield.models import ScoreModel
 from scorefield.networks.precision import Precision, uses_bf16
 from scorefield.plotting import save_film, save_grid
 from scorefield.pretrained import shipped_models
@@ -38,7 +37,7 @@ _FEW = 8  # steps below which Heun errs several times as much as others for the 
 class Drawn(NamedTuple):
     """Samples in parts of one batch, each (x, (evaluations, seconds)), with their trajectory if it was kept; parts may be in files."""
 
-    parts: Sequence[tuple[Tensor, ...]]
+    parts: Iterable[tuple[Tensor, ...]]
     processes: int
     """That shared the parts among them."""
 
@@ -65,7 +64,7 @@ class Drawn(NamedTuple):
         return sum(cost[1].item() for _, cost, *_ in self.parts) / self.processes
 
 
-def chosen(args: Namespace, loaded: LoadedModel[ScoreModel], labels: Tensor | None) -> SamplingConfig:
+def chosen(args: Namespace, loaded: LoadedModel, labels: Tensor | None) -> SamplingConfig:
     """Return how samples are drawn: as the model's run says, changed as asked, or in so many evaluations."""
     if args.evaluations is None:
         return asked(loaded, args.sampler, args.steps, args.options)
@@ -74,9 +73,7 @@ def chosen(args: Namespace, loaded: LoadedModel[ScoreModel], labels: Tensor | No
         return loaded.within(args.evaluations, decode=args.decode, labels=labels, weight=args.weight, guide=args.guide)
 
 
-def asked(
-    loaded: LoadedModel[ScoreModel], kind: str | None, steps: int | None, options: dict[str, Any]
-) -> SamplingConfig:
+def asked(loaded: LoadedModel, kind: str | None, steps: int | None, options: dict[str, Any]) -> SamplingConfig:
     """Return the model's way of drawing, changed as asked; a setting that is wrong or missing is named as it is typed."""
     try:
         return loaded.sampling(kind, steps, options)
@@ -86,7 +83,7 @@ def asked(
 
 def draw(
     args: Namespace,
-    loaded: LoadedModel[ScoreModel],
+    loaded: LoadedModel,
     choice: SamplingConfig,
     *,
     labels: Tensor | None,
@@ -136,9 +133,7 @@ def draw(
         return Drawn(each("drawn", batches, part), parallel.world)
 
 
-def decides(
-    args: Namespace, loaded: LoadedModel[ScoreModel], choice: SamplingConfig, frames: int = 0
-) -> dict[str, Any]:
+def decides(args: Namespace, loaded: LoadedModel, choice: SamplingConfig, frames: int = 0) -> dict[str, Any]:
     """Return everything besides the model that decides samples, for `scorefield.cli.shared.shared`."""
     asked = ("n", "seed", "seeds", "class", "weight", "batch_size")
     return (
@@ -154,7 +149,7 @@ def precision(args: Namespace, choice: SamplingConfig) -> Precision:
     return "bf16" if uses_bf16(wanted, pick_device(args.device)) else "fp32"
 
 
-def labels_of(args: Namespace, loaded: LoadedModel[ScoreModel]) -> Tensor | None:
+def labels_of(args: Namespace, loaded: LoadedModel) -> Tensor | None:
     """Return the class of every sample, taking turns through those asked for; None where none was."""
     if args["class"] is None:
         if args.weight != 0:
@@ -181,7 +176,7 @@ def count(args: Namespace) -> tuple[int, list[int] | None]:
     return args.n, None
 
 
-def setting(args: Namespace, loaded: LoadedModel[ScoreModel], choice: SamplingConfig) -> dict[str, Any]:
+def setting(args: Namespace, loaded: LoadedModel, choice: SamplingConfig) -> dict[str, Any]:
     """Return how samples are drawn, for reports."""
     weight = loaded.config.guide.weight if args.get("guide") is None else args.guide
     guided = loaded.weak is not None and args.weight == 0
@@ -204,11 +199,7 @@ def _flat(section: dict[str, Any]) -> dict[str, Any]:
 
 
 def parse_seeds(text: str, option: str = "--seeds") -> list[int]:
-    """Return the numbers in "0-63" or "3,5,8-10".
-
-    Raises:
-        ConfigError: anything else, or more than ten million.
-    """
+    """Return the numbers in "0-63" or "3,5,8-10", ten million at most."""
     seeds: list[int] = []
     for part in text.split(","):
         match = re.fullmatch(r"\s*(\d{1,18})(?:-(\d{1,18}))?\s*", part)
@@ -221,7 +212,7 @@ def parse_seeds(text: str, option: str = "--seeds") -> list[int]:
     return seeds
 
 
-def require_drawable(out: Path, loaded: LoadedModel[ScoreModel]) -> None:
+def require_drawable(out: Path, loaded: LoadedModel) -> None:
     """Refuse pictures and animations of samples that are not images, and .mp4 without the package that writes it."""
     if out.suffix in TABLE_SUFFIXES:
         if len(loaded.drawn) != 1:
@@ -251,10 +242,10 @@ def write(out: Path, drawn: Drawn, ends: tuple[float, float], columns: Sequence[
             save_grid(place, drawn.x, ends=ends)
 
 
-def _save(out: Path, parts: Sequence[tuple[Tensor, ...]]) -> None:
+def _save(out: Path, parts: Iterable[tuple[Tensor, ...]]) -> None:
     """Write the samples of parts, one after another, as numpy.savez_compressed would all of them: as drawn, not as a picture shows them."""
     rows = sum(len(part[0]) for part in parts)
-    first = parts[0][0].cpu().numpy()
+    first = next(iter(parts))[0].cpu().numpy()
     header = {"descr": first.dtype.str, "fortran_order": False, "shape": (rows, *first.shape[1:])}
     with ZipFile(out, "w", ZIP_DEFLATED) as archive, archive.open("x.npy", "w", force_zip64=True) as file:
         np.lib.format.write_array_header_1_0(file, header)

@@ -124,7 +124,7 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def _read(args: Namespace, loaded: "LoadedModel[ScoreModel]") -> "Dataset":
+def _read(args: Namespace, loaded: "LoadedModel") -> "Dataset":
     """Return samples from a file; refuse options that would have drawn others."""
     from scorefield.data import from_array_file, from_table_file
     from scorefield.data.tables import TABLE_SUFFIXES
@@ -168,7 +168,7 @@ def _was_drawn(args: Namespace) -> dict[str, Any]:
 
 
 def _drawn(
-    args: Namespace, loaded: "LoadedModel[ScoreModel]", out: Path, parallel: "Parallel", kept: ExitStack
+    args: Namespace, loaded: "LoadedModel", out: Path, parallel: "Parallel", kept: ExitStack
 ) -> tuple["Tensor", dict[str, Any]]:
     """Return samples, also written to the folder, and the part of the report on how they were drawn; the first process alone has them.
 
@@ -193,7 +193,7 @@ def _drawn(
     }
 
 
-def _write(out: Path, loaded: "LoadedModel[ScoreModel]", x: "Tensor", report: dict[str, Any]) -> None:
+def _write(out: Path, loaded: "LoadedModel", x: "Tensor", report: dict[str, Any]) -> None:
     """Write the report, as JSON and as a page, and pictures of samples that are images."""
     from scorefield.evaluation import page
     from scorefield.plotting import save_grid

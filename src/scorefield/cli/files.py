@@ -14,11 +14,7 @@ _LONGEST = 255
 
 
 def make_folder(path: Path) -> Path:
-    """Return ``path`` as a folder that can be written to.
-
-    Raises:
-        ConfigError: it is not one, and cannot become one.
-    """
+    """Return ``path`` as a folder that can be written to."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -29,11 +25,7 @@ def make_folder(path: Path) -> Path:
 
 
 def report_folder(path: Path) -> Path:
-    """Return ``path`` as the folder of a report with a page, README.md: a page that no report stands beside is of somebody else.
-
-    Raises:
-        ConfigError: it holds such a page, or cannot be written to.
-    """
+    """Return ``path`` as the folder of a report with a page, README.md; one that no report stands beside is somebody's own, and stays."""
     reports = ("evaluation.json", "calibration.json")
     if os.path.lexists(path / "README.md") and not any(os.path.exists(path / name) for name in reports):
         raise ConfigError(f"--out {path}: holds a README.md of its own, which would be lost; name another folder")
@@ -47,17 +39,7 @@ def free_folder(base: Path) -> Path:
 
 
 def writable(name: str, kinds: tuple[str, ...] = (), *, read: tuple[str | None, ...] = ()) -> Path:
-    """Return the file called by --out, which can be written; it is refused before anything is computed.
-
-    Args:
-        name: what was given.
-        kinds: the extensions it may have; any when absent.
-        read: files that the command reads, which it must not overwrite.
-
-    Raises:
-        ConfigError: another extension, no such folder, no permission; a pipe, which would wait for a reader; or a file that the command
-            reads.
-    """
+    """Return the file called by --out, which can be written and is none of those ``read``; it is refused before anything is computed."""
     out = Path(name)
     if kinds and os.path.splitext(name)[1] not in kinds:  # as Pillow has it: to Path, "..png" has an extension
         *others, last = kinds
@@ -80,12 +62,7 @@ def writable(name: str, kinds: tuple[str, ...] = (), *, read: tuple[str | None, 
 
 @contextmanager
 def written(out: Path) -> Iterator[Path]:
-    """Yield where to write what becomes ``out`` once all of it is written; what was there stays until then.
-
-    Raises:
-        ConfigError: it cannot be written.
-        ScorefieldError: the disk is full or failing.
-    """
+    """Yield where to write what becomes ``out`` once all of it is written; what was there stays until then. Errors name --out."""
     try:
         with replacing(out) as place:
             yield place
@@ -100,11 +77,7 @@ def write_text(out: Path, text: str) -> None:
 
 
 def free_place(name: str) -> Path:
-    """Return the path of a file or folder that does not exist, and can be made where it is; missing folders above it are made.
-
-    Raises:
-        ConfigError: it exists, or cannot be made.
-    """
+    """Return the path of a file or folder that does not exist and can be made; missing folders above it are made."""
     out = Path(name)
     if os.path.lexists(out):
         raise ConfigError(f"--out {out}: exists already; name a new one")

@@ -17,20 +17,14 @@ from scorefield.data import read_array, read_image
 from scorefield.errors import ConfigError
 from scorefield.guidance import Blur, Downsample, LinearOperator, MatrixFree, Project, hidden_part
 from scorefield.loaded import LoadedModel
-from scorefield.models import ScoreModel
 
 _LIGHT = 128  # grey level from which a pixel of a mask picture is light
 _ARRAYS = (".npy", ".npz")
 _MOST = 4096  # random projections: a matrix of as many rows is held, and its square is decomposed
 
 
-def read_truth(text: str, loaded: LoadedModel[ScoreModel], data_dir: str | None) -> tuple[Float[Tensor, "1 *d"], str]:
-    """Return the example called ``text``, in the units of the model's data, and its name for reports.
-
-    Raises:
-        ConfigError: an example of another shape, a picture for a model of something else, a number out of range.
-        DataError: a file or a data set that cannot be read.
-    """
+def read_truth(text: str, loaded: LoadedModel, data_dir: str | None) -> tuple[Float[Tensor, "1 *d"], str]:
+    """Return the example called ``text``, in the units of the model's data, and its name for reports."""
     if re.fullmatch(r"[-+]?\d+", text):
         return _numbered(int(text), loaded, data_dir)
     path = Path(text)
@@ -57,10 +51,6 @@ def read_mask(
 
     Halves and bands are those of `scorefield.guidance.hidden_part`; ``bernoulli:P`` hides each pixel or coordinate with probability P; a
     picture hides where it is light, an array where it is not zero; names of a table's columns hide these columns.
-
-    Raises:
-        ConfigError: no such mask, P out of range, a picture or an array of another size, a mask that hides nothing or everything.
-        DataError: a file that cannot be read.
     """
     image = len(event) == 3
     if text in MASKS and image:
@@ -96,9 +86,6 @@ def operator(text: str, event: tuple[int, ...], seed: int) -> LinearOperator:
     ``downsample:K`` takes means of K × K pixels, ``blur:S`` convolves with a Gaussian of standard deviation S pixels (edges wrap around),
     ``grey`` takes the mean of the colours, ``project:M`` M random vectors of N(0, I/D), D the numbers of an image. Of series and volumes
     the first two are along all axes but the channels', of vectors along the coordinates.
-
-    Raises:
-        ConfigError: no such problem, a number that is missing or out of range, an image it does not fit.
     """
     kind, count, axes = text.partition(":")[0], math.prod(event), max(1, len(event) - 1)
     if kind == "downsample":
@@ -138,7 +125,7 @@ def _parameter(option: str, text: str, expected: str, fits: Callable[[float], bo
     return value
 
 
-def _numbered(index: int, loaded: LoadedModel[ScoreModel], data_dir: str | None) -> tuple[Float[Tensor, "1 *d"], str]:
+def _numbered(index: int, loaded: LoadedModel, data_dir: str | None) -> tuple[Float[Tensor, "1 *d"], str]:
     """Return an example of the test set of the model's own data."""
     config = loaded.config.data
     data = config.at(data_dir).load(train=False)
@@ -157,21 +144,26 @@ def _numbered(index: int, loaded: LoadedModel[ScoreModel], data_dir: str | None)
     return x, f"{data.name} {index}"
 
 
+def _pixels(option: str, path: Path, size: tuple[int, ...]) -> Float[Tensor, "c h w"]:
+    """Return a picture of the model's height and width, values in [0, 255]."""
+    x = torch.tensor(read_image(path), dtype=torch.float32)
+    if x.shape[1:] != size:
+        found, wanted = ("{} × {}".format(*sides) for sides in (x.shape[1:], size))
+        raise ConfigError(
+            f"{option} {path}: {found} pixels; the model draws {wanted} (height × width): cut or resize the picture"
+        )
+    return x
+
+
 def _picture(path: Path, event: tuple[int, ...]) -> Float[Tensor, "1 c h w"]:
     """Return a picture in the shape of ``event``, values in [0, 1]."""
-    x = torch.tensor(read_image(path), dtype=torch.float32) / 255
-    if x.shape[1:] != event[1:]:
-        raise ConfigError(
-            "--image {}: {} × {} pixels; the model draws {} × {} (height × width): cut or resize the picture".format(
-                path, *x.shape[1:], *event[1:]
-            )
-        )
+    x = _pixels("--image", path, event[1:]) / 255
     if len(x) > event[0] and not (x == x[:1]).all():
         raise ConfigError(f"--image {path}: has colours, and the model draws grey images; save it in grey")
     return x[: event[0]].expand(event)[None].clone()
 
 
-def _array(path: Path, loaded: LoadedModel[ScoreModel]) -> Float[Tensor, "1 *d"]:
+def _array(path: Path, loaded: LoadedModel) -> Float[Tensor, "1 *d"]:
     """Return the example that an array holds, in the units of the model's data: bytes are levels of images, as they are in training."""
     x, (black, white) = read_array(path), loaded.model.ends
     numbers = len(loaded.event) == 1 or (loaded.model.units is not None and loaded.model.units.ends is not None)
@@ -188,7 +180,7 @@ def _array(path: Path, loaded: LoadedModel[ScoreModel]) -> Float[Tensor, "1 *d"]
     return x[None]
 
 
-def _require_within(text: str, x: Tensor, loaded: LoadedModel[ScoreModel]) -> None:
+def _require_within(text: str, x: Tensor, loaded: LoadedModel) -> None:
     """Refuse an image of values that no image has on which the model was trained."""
     (low, high), (black, white) = (x.min().item(), x.max().item()), loaded.model.ends
     if low < black or high > white:
@@ -211,9 +203,4 @@ def _drawn(text: str, size: tuple[int, ...]) -> Bool[Tensor, "1 h w"]:
     path = Path(text)
     if not path.suffix and not os.path.exists(path):
         raise ConfigError(f"--mask {text}: no such mask; give {', '.join(MASKS)}, bernoulli:0.6, or a picture's path")
-    values = torch.tensor(read_image(path), dtype=torch.float32).mean(0, keepdim=True)
-    if values.shape[1:] != size:
-        raise ConfigError(
-            "--mask {}: {} × {} pixels; the image has {} × {} (height × width)".format(text, *values.shape[1:], *size)
-        )
-    return values >= _LIGHT
+    return _pixels("--mask", path, size).mean(0, keepdim=True) >= _LIGHT

@@ -16,7 +16,6 @@ from scorefield.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from scorefield.loaded import LoadedModel
-    from scorefield.models import ScoreModel
 
 _GAPS = ("", "nan", "na", "n/a", "null")
 _STEPS, _BATCH = 100, 256
@@ -97,7 +96,7 @@ class _Table(NamedTuple):
     labels: list[int] | None
 
 
-def _read(name: str, loaded: "LoadedModel[ScoreModel]") -> _Table:
+def _read(name: str, loaded: "LoadedModel") -> _Table:
     """Return a table for a model of tables."""
     from scorefield.data.arrays import class_numbers
     from scorefield.data.tables import LABELS, delimiter_of

@@ -15,7 +15,6 @@ from scorefield.cli.options import EXAMPLE, Whole2, command, data_dir, device, m
 if TYPE_CHECKING:
     from scorefield.evaluation import RealData
     from scorefield.loaded import LoadedModel
-    from scorefield.models import ScoreModel
     from scorefield.training import Parallel
 
 
@@ -58,13 +57,7 @@ def run(args: Namespace) -> int:
 
 
 def held_out(
-    loaded: "LoadedModel[ScoreModel]",
-    data: "RealData",
-    n: int,
-    seed: int,
-    base: Path,
-    parallel: "Parallel",
-    kept: ExitStack,
+    loaded: "LoadedModel", data: "RealData", n: int, seed: int, base: Path, parallel: "Parallel", kept: ExitStack
 ) -> dict[str, Any]:
     """Return how probable n held-out examples are, showing progress; until ``kept`` is closed, parts are kept beside ``base``."""
     from scorefield.cli.shared import shared
@@ -78,7 +71,7 @@ def held_out(
 
 
 def _held_out(
-    args: Namespace, loaded: "LoadedModel[ScoreModel]", parallel: "Parallel", kept: ExitStack
+    args: Namespace, loaded: "LoadedModel", parallel: "Parallel", kept: ExitStack
 ) -> tuple[dict[str, Any], str]:
     """Return what is found of held-out data, and its lines."""
     from scorefield.evaluation import real_data, render_likelihood
@@ -93,9 +86,7 @@ def _held_out(
     return told, f"{args.model}, {told['reference']}\n{render_likelihood(found)}"
 
 
-def _example(
-    args: Namespace, loaded: "LoadedModel[ScoreModel]", parallel: "Parallel", _: ExitStack
-) -> tuple[dict[str, Any], str]:
+def _example(args: Namespace, loaded: "LoadedModel", parallel: "Parallel", _: ExitStack) -> tuple[dict[str, Any], str]:
     """Return what is found of one example, and its line: in bits where it is an image of bytes."""
     import torch
 

@@ -61,11 +61,7 @@ def command(description: str) -> Command:
 
 
 def refuse(args: Namespace, names: tuple[str, ...], why: str) -> None:
-    """Refuse options that would have no effect.
-
-    Raises:
-        ConfigError: naming those that were given.
-    """
+    """Refuse options that would have no effect."""
     if idle := [f"--{name.replace('_', '-')}" for name in names if args[name]]:
         raise ConfigError(f"{why}: leave out {', '.join(idle)}")
 

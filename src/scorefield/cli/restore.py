@@ -24,7 +24,6 @@ from scorefield.evaluation import compared, conditioned, deviation
 from scorefield.grids import times_of
 from scorefield.guidance import LinearOperator
 from scorefield.loaded import LoadedModel
-from scorefield.models import ScoreModel
 from scorefield.plotting import grid_image, picture_row
 from scorefield.pretrained import load_judge, load_model
 from scorefield.sampling import sample
@@ -44,7 +43,7 @@ _STEPS = 100
 class Subject(NamedTuple):
     """The model, and the example to be measured and restored."""
 
-    loaded: LoadedModel[ScoreModel]
+    loaded: LoadedModel
     truth: Float[Tensor, "1 *d"]
     name: str
     out: Path
@@ -134,7 +133,7 @@ def restore(args: Namespace, it: Subject, problem: Problem) -> int:
     return 0
 
 
-def _choice(args: Namespace, loaded: LoadedModel[ScoreModel]) -> SamplingConfig:
+def _choice(args: Namespace, loaded: LoadedModel) -> SamplingConfig:
     """Return the sampling configuration: the run's own or, where a method pulls towards a measurement, ancestral steps.
 
     They are small enough for that pull. Particles are a sampler themselves, and take the grid alone.
@@ -153,7 +152,7 @@ def _settings(args: Namespace) -> dict[str, Any]:
     return {option: default if args[option] is None else args[option] for option, default in own.items()}
 
 
-def _unread(loaded: LoadedModel[ScoreModel]) -> str | None:
+def _unread(loaded: LoadedModel) -> str | None:
     """Return why the judge that reads digits is not asked; None where it is."""
     if loaded.event != (1, 28, 28):
         return f"the judge reads digits of shape (1, 28, 28); the model draws {loaded.event}"

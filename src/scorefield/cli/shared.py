@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from scorefield.loaded import LoadedModel
-from scorefield.models import ScoreModel
 from scorefield.training import Each, Parallel, Parts, fingerprint, in_turn
 
 _NAME = 100  # bytes of the result's name in that of the folder: file systems take 255
@@ -18,18 +17,12 @@ _NAME = 100  # bytes of the result's name in that of the folder: file systems ta
 
 @contextmanager
 def shared(
-    parallel: Parallel, base: Path, loaded: LoadedModel[ScoreModel], setting: dict[str, Any], *more: Tensor
+    parallel: Parallel, base: Path, loaded: LoadedModel, setting: dict[str, Any], *more: Tensor
 ) -> Iterator[Each]:
     """Yield a function that computes parts; the first process, which writes the result, removes them when the context ends without error.
 
-    So leave the context when everything made of the parts is written, and the other processes have left (`Parallel.leave`).
-
-    Args:
-        parallel: the processes.
-        base: of the name of the folder beside the result in which parts are kept.
-        loaded: the model.
-        setting: everything that decides the parts besides the model and ``more``.
-        more: tensors that decide them, too.
+    So leave the context when everything made of the parts is written, and the other processes have left (`Parallel.leave`). Parts are
+    kept in a folder beside ``base``, the result, for everything that decides them: the model, the ``setting`` and ``more`` tensors.
     """
     modules = [part for part in (loaded.model, loaded.weak, loaded.decoder) if part is not None]
     weights = [tensor for part in modules for tensor in part.state_dict().values()]

@@ -38,12 +38,7 @@ _BEGIN = _read()
 
 
 def use_threads(asked: int | None, *, fixed: bool = False) -> None:
-    """Let PyTorch compute on as many threads as were asked for; else as OMP_NUM_THREADS says; else on the idle cores.
-
-    Args:
-        asked: by --threads.
-        fixed: keep PyTorch's number where nothing was asked, and only warn that cores are busy.
-    """
+    """Let PyTorch compute on as many threads as were asked for; else as OMP_NUM_THREADS says; else, unless ``fixed``, on the idle cores."""
     loaded, said = sys.modules.get("torch"), os.environ.get("OMP_NUM_THREADS")
     if said is not None and not _THREADS.fullmatch(said):  # OpenMP would take all cores, however busy
         del os.environ["OMP_NUM_THREADS"]

@@ -18,26 +18,18 @@ from scorefield.errors import ConfigError
 if TYPE_CHECKING:
     from scorefield.evaluation.tuning import Trial
     from scorefield.loaded import LoadedModel
-    from scorefield.models import ScoreModel
 
 _CHURNS = (0.0, 3.0, 10.0)
 _SHARES = (1.0, 0.5, 0.0)  # of the run's own weight of autoguidance
 _LEAST = 100
 # As near as Heun's method in half of its evaluations: results/elsewhere.json.
 _FITTED = {"kind": "dpmpp2m", "steps": 10, "grid": "fitted"}
-_DRAWS = {
-    "kind": "--sampler",
-    "steps": "--steps",
-    "grid": "--options.grid",
-    "churn": "--options.churn",
-    "guide": "--guide",
-}
-_KEEPS = {
-    "kind": "--sampling.sampler.kind",
-    "steps": "--sampling.grid.steps",
-    "grid": "--sampling.grid.kind",
-    "churn": "--sampling.sampler.churn",
-    "guide": "--guide.weight",
+_OPTIONS = {  # of what draws, and of what trains
+    "kind": ("--sampler", "--sampling.sampler.kind"),
+    "steps": ("--steps", "--sampling.grid.steps"),
+    "grid": ("--options.grid", "--sampling.grid.kind"),
+    "churn": ("--options.churn", "--sampling.sampler.churn"),
+    "guide": ("--guide", "--guide.weight"),
 }
 
 
@@ -94,7 +86,7 @@ def run(args: Namespace) -> int:
             for k, way in enumerate(ways):
                 spent, first, second = json.loads(once(each, f"way-{k}", partial(measured, *way)))
                 trials.append(Trial(*way, spent, Estimate(*first), Estimate(*second)))
-                progress.advance(last=f"{_options(trials[-1], _DRAWS)}: {trials[-1].first}")
+                progress.advance(last=f"{_options(trials[-1])}: {trials[-1].first}")
             real = halves(data.real.scaled(), data, judging, seed=args.seed)[1]
         own, chosen = trials[0], best(trials)
         told = chosen is not own and told_apart(chosen, own)
@@ -115,7 +107,7 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def _samplings(loaded: "LoadedModel[ScoreModel]") -> list[dict[str, Any]]:
+def _samplings(loaded: "LoadedModel") -> list[dict[str, Any]]:
     """Return the ways from noise to data that are tried: the run's own first, Heun's method with churn, a grid fitted to the model."""
     own = loaded.config.sampling
     if own.sampler.kind == "heun":
@@ -125,26 +117,23 @@ def _samplings(loaded: "LoadedModel[ScoreModel]") -> list[dict[str, Any]]:
     return ways if (own.sampler.kind, own.grid.kind) == ("dpmpp2m", "fitted") else [*ways, _FITTED]
 
 
-def _guides(loaded: "LoadedModel[ScoreModel]") -> list[float | None]:
+def _guides(loaded: "LoadedModel") -> list[float | None]:
     """Return the weights of the guide that are tried; None alone, for the run's own, where no guide is used."""
     weight = loaded.config.guide.weight
     return [weight * share for share in _SHARES] if loaded.weak is not None and weight > 0 else [None]
 
 
-def _options(trial: "Trial", names: dict[str, str]) -> str:
-    """Return the settings of a trial as options of a command."""
+def _options(trial: "Trial", *, kept: bool = False) -> str:
+    """Return the settings of a trial as options of a command: one that draws so, or one by which the run keeps them."""
     settings = trial.options | ({} if trial.guide is None else {"guide": trial.guide})
-    return " ".join(
-        f"{names[key]} {value if isinstance(value, str) else f'{value:g}'}" for key, value in settings.items()
-    )
+    said = {key: value if isinstance(value, str) else f"{value:g}" for key, value in settings.items()}
+    return " ".join(f"{_OPTIONS[key][kept]} {value}" for key, value in said.items())
 
 
 def _table(found: dict[str, Any], trials: "list[Trial]", chosen: "Trial") -> str:
     """Return the report as text, and what to do."""
     lines = [f"distance ({found['distance']}) of {found['n']} samples from held-out data, each half from its own half"]
-    names = {
-        id(trial): f"{_options(trial, _DRAWS)}{' (own)' if trial is trials[0] else ''}".strip() for trial in trials
-    }
+    names = {id(trial): f"{_options(trial)}{' (own)' if trial is trials[0] else ''}".strip() for trial in trials}
     wide = max(36, *(len(name) + 2 for name in names.values()))
     lines.append(f"{'':{wide}}{'evaluations':>11}{'chosen by':>20}{'reported':>20}")
     lines += [
@@ -153,11 +142,11 @@ def _table(found: dict[str, Any], trials: "list[Trial]", chosen: "Trial") -> str
     ]
     lines.append(f"{'training data in place of samples':{wide}}{'':11}{'':>20}{found['real']!s:>20}")
     if found["told_apart"]:
-        lines.append(f"\nNearest: scorefield sample {found['model']} {_options(chosen, _DRAWS)}")
+        lines.append(f"\nNearest: scorefield sample {found['model']} {_options(chosen)}")
         run = Path(found["model"])
         if (run / "config.yaml").is_file():
             again = shlex.join(["--config", str(run / "config.yaml"), "--run", str(run), "--resume"])
-            stored = _options(chosen, _KEEPS)
+            stored = _options(chosen, kept=True)
             lines.append(f"To make that its own way: scorefield train {again} {stored}")
     else:
         lines.append(

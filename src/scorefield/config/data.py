@@ -124,12 +124,7 @@ class DataConfig(Section):
             return data.from_path(path if train else test, self.size, **how)
         if self.kind == "digits":
             return data.digits(train=train)
-        published = {
-            "mnist": data.mnist,
-            "fashion_mnist": data.fashion_mnist,
-            "kmnist": data.kmnist,
-            "cifar10": data.cifar10,
-        }
+        published = {load.__name__: load for load in (data.mnist, data.fashion_mnist, data.kmnist, data.cifar10)}
         return published[self.kind](train=train, data_dir=None if self.dir is None else Path(_at_home(self.dir)))
 
 

@@ -42,12 +42,7 @@ class Kind(Section):
             ...
 
     def build(self, **given: object) -> Any:  # noqa: ANN401 whatever the kind is of
-        """Return the object, with what the run brings.
-
-        Raises:
-            ConfigError: the run lacks something that it needs.
-            ValueError: the class refuses a setting.
-        """
+        """Return the object, with what the run brings."""
         maker = self.room.find(self.kind)
         if isinstance(maker, Itself):
             return maker.value

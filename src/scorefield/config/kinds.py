@@ -59,11 +59,7 @@ class Room:
         return _room, (self.noun,)
 
     def find(self, kind: str) -> "Maker | Itself":
-        """Return what makes a kind.
-
-        Raises:
-            ValueError: no such kind.
-        """
+        """Return what makes a kind."""
         if kind not in self.makers:
             for entry in entry_points(group=_GROUP):
                 entry.load()  # a module that registers its kinds when it is imported
@@ -112,11 +108,7 @@ class Room:
 
 
 def kinds(room: Room, /, **makers: Maker | Itself) -> Room:
-    """Put kinds into a room and return it.
-
-    Raises:
-        ConfigError: a kind of that name exists, or a parameter cannot be said in a configuration and has no default.
-    """
+    """Put kinds into a room and return it."""
     for kind, maker in makers.items():
         if not (isinstance(maker, Itself) or callable(maker)):  # pyright: ignore[reportUnnecessaryIsInstance]  types are not read by all
             raise ConfigError(

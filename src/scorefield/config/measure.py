@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from scorefield._checks import broadcasts
 from scorefield.config.load import refusals
 from scorefield.data import Dataset
 from scorefield.errors import ConfigError, DataError
@@ -64,8 +65,7 @@ def _units(model: Mapping[str, Any], event: tuple[int, ...]) -> Units:
         units = Units(model["location"], model["scale"])
     for name in ("location", "scale"):
         shape = tuple(getattr(units, name).shape)
-        pairs = zip(shape[::-1], event[::-1], strict=False)
-        if len(shape) > len(event) or any(one not in (1, other) for one, other in pairs):
+        if not broadcasts(shape, event):
             raise ConfigError(
                 f"model.{name}: expected one number, or one for each of an example's, of shape {event}; received shape {shape}"
             )

@@ -108,18 +108,7 @@ class _Choice(Section):
 def changed(
     own: SamplingConfig, kind: str | None, steps: int | None, options: Mapping[str, Any], source: str
 ) -> SamplingConfig:
-    """Return the sampling configuration of a run, changed by what was asked.
-
-    Args:
-        own: of the run.
-        kind: of the sampler; the run's own when absent, with its settings.
-        steps: transitions of the grid, or levels of a ladder.
-        options: more settings of sampler and grid, side by side.
-        source: who asked, in errors.
-
-    Raises:
-        ConfigError: no such kind, or a setting that it does not have or that cannot be.
-    """
+    """Return the sampling configuration of a run, changed by what was asked: ``steps`` are transitions, or levels of a ladder."""
     asked = {**({} if kind is None else {"kind": kind}), **({} if steps is None else {"steps": steps}), **options}
     before = own.model_dump(mode="json")
     values = merge({"sampling": before}, {"sampling": flat_sampling(asked, before, times=False)})

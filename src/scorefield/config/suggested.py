@@ -18,11 +18,7 @@ _AT_ONCE = 256  # examples
 
 
 def advise(dataset: Dataset, *, sigma_L: float, repeats: int) -> tuple[Advice, Units]:
-    """Return settings in the coordinates a model works in, and the units that say which these are.
-
-    Raises:
-        DataError: data of which no levels follow, or a sigma_L that does not fit it.
-    """
+    """Return settings in the coordinates a model works in, and the units that say which these are."""
     open_: dict[str, Any] = dict.fromkeys(("location", "scale", "sigma_data", "mean_data"))
     found = measured(dataset, open_)
     units = Units(found["location"], found["scale"])

@@ -15,13 +15,6 @@ def regular_file(path: str | os.PathLike[str], expected: str) -> Path:
     """Return ``path`` if it names a regular file, or a symbolic link to one.
 
     Folders, pipes and devices are refused here, before anything blocks on them or reads them without end.
-
-    Args:
-        path: what the user named.
-        expected: what should have been there, for the message.
-
-    Raises:
-        DataError: nothing is there, something other than a file is, or a file of no bytes.
     """
     # os.path, unlike pathlib, answers False for what may not be looked at and for names that cannot exist.
     if os.path.isfile(path) and os.path.getsize(path) > 0:

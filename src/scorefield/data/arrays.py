@@ -67,11 +67,7 @@ def dataset_of(
 
 
 def class_numbers(source: str | os.PathLike[str], labels: object, n: int) -> Int64[Tensor, " n"]:
-    """Return labels in int64: whole numbers from 0 of any type, one for each of n examples, shape (n,) or (n, 1).
-
-    Raises:
-        DataError: something else.
-    """
+    """Return labels in int64: whole numbers from 0 of any type, one for each of n examples, shape (n,) or (n, 1)."""
     found = np.asarray(labels.detach().cpu() if isinstance(labels, Tensor) else labels)
     if are_classes(found, n):
         return torch.from_numpy(found.reshape(-1).astype(np.int64))

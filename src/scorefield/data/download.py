@@ -54,9 +54,6 @@ def fetch(file: RemoteFile, mirrors: tuple[str, ...], folder: Path) -> Path:
         file: what to get.
         mirrors: addresses of folders, without a final slash, tried in order.
         folder: the cache, made if it does not exist.
-
-    Raises:
-        DataError: no mirror delivered the published bytes, or the cache cannot be written.
     """
     path = folder / file.name
     try:

@@ -146,11 +146,7 @@ def _folders(path: Path, files: list[Path]) -> list[str]:
 
 
 def same_classes(path: Path, other: Path) -> None:
-    """Refuse a folder whose sub-folders would be numbered as other classes than those of ``path``.
-
-    Raises:
-        DataError: sub-folders of other names.
-    """
+    """Refuse a folder whose sub-folders would be numbered as other classes than those of ``path``."""
     ours, theirs = (_folders(p, _images_below(p)) if p.is_dir() else [] for p in (path, other))
     if ours and theirs and ours != theirs:
         raise refusal(other, f"the classes {', '.join(theirs)}", f"{', '.join(ours)}, as in {path}", "Name them alike.")

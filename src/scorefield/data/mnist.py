@@ -16,7 +16,7 @@ from scorefield.data._files import refusal
 from scorefield.data.dataset import Dataset
 from scorefield.data.download import RemoteFile, fetch, listing
 from scorefield.data.idx import read_idx
-from scorefield.data.sources import FASHION_MNIST, KMNIST, MNIST, Pair, Source
+from scorefield.data.sources import FASHION_MNIST, KMNIST, MNIST, Source
 from scorefield.errors import DataError
 
 _CLASSES = 10
@@ -72,7 +72,7 @@ def load(source: Source, train: bool, data_dir: str | os.PathLike[str] | None) -
     return Dataset(torch.from_numpy(images).unsqueeze(1), torch.from_numpy(labels).long(), source.name)
 
 
-def _locate(source: Source, pair: Pair, data_dir: str | os.PathLike[str] | None) -> list[Path]:
+def _locate(source: Source, pair: tuple[RemoteFile, ...], data_dir: str | os.PathLike[str] | None) -> list[Path]:
     if data_dir:
         return _own_files(source, pair, Path(data_dir).expanduser())
     import pooch  # only who wants such files waits for it
@@ -81,7 +81,7 @@ def _locate(source: Source, pair: Pair, data_dir: str | os.PathLike[str] | None)
     return [fetch(file, source.mirrors, cache) for file in pair]
 
 
-def _own_files(source: Source, pair: Pair, folder: Path) -> list[Path]:
+def _own_files(source: Source, pair: tuple[RemoteFile, ...], folder: Path) -> list[Path]:
     """Return the files of ``pair`` in a folder of the user's, both from the same place."""
     for place in (folder / source.name, folder):
         found = [path for file in pair if (path := _packed_or_not(place, file)) is not None]

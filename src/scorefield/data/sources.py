@@ -1,32 +1,24 @@
 """Where MNIST and its kin are published, and how their files are known."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from scorefield.data.download import RemoteFile
 
 
-class Pair(NamedTuple):
-    """The two files of a training or test set."""
-
-    images: RemoteFile
-    labels: RemoteFile
-
-
 @dataclass(frozen=True)
 class Source:
-    """A data set of the family: its name, which is also that of its folder, its mirrors and its files."""
+    """A data set of the family: its name, which is also that of its folder, its mirrors, and its files, first images, then labels."""
 
     name: str
     mirrors: tuple[str, ...]
-    train: Pair
-    test: Pair
+    train: tuple[RemoteFile, ...]
+    test: tuple[RemoteFile, ...]
 
 
 def _source(name: str, mirrors: tuple[str, ...], *rows: tuple[int, str, str]) -> Source:
     names = (f"{part}-{kind}-ubyte.gz" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1"))
-    a, b, c, d = (RemoteFile(name, *row) for name, row in zip(names, rows, strict=True))
-    return Source(name, mirrors, Pair(a, b), Pair(c, d))
+    files = tuple(RemoteFile(name, *row) for name, row in zip(names, rows, strict=True))
+    return Source(name, mirrors, files[:2], files[2:])
 
 
 # Rows: size, MD5, SHA-256 of the training images, training labels, test images, test labels. The MD5s are

@@ -32,11 +32,7 @@ def scale_of(value: float) -> Tensor:
 
 
 def one_scale(scale: Scale) -> Tensor:
-    """Return α or σ if it is one number for all rows.
-
-    Raises:
-        ConfigError: there is one per row.
-    """
+    """Return α or σ if it is one number for all rows."""
     scale = torch.as_tensor(scale)
     if scale.ndim > 0:
         raise ConfigError(
@@ -46,11 +42,7 @@ def one_scale(scale: Scale) -> Tensor:
 
 
 def count(n: int) -> int:
-    """Return how many draws are wanted.
-
-    Raises:
-        ConfigError: it is not a whole number, is negative, or nothing can be drawn on PyTorch's default device.
-    """
+    """Return how many draws are wanted, if any can be made on PyTorch's default device."""
     require_numbers()
     return whole(n, "n", 0)
 

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefield._checks import positive, reals, require
+from scorefield._checks import broadcasts, positive, reals, require
 from scorefield._tensors import flatten, floating, like, there
 from scorefield.densities.base import Density, KnownScore, Scale, one_scale, scale_of
 from scorefield.errors import ConfigError
@@ -93,9 +93,7 @@ class Similarity(KnownScore):
                 f"rotation must be an orthogonal matrix, Q Qᵀ = I, of shape {(size, size)}; other linear maps would colour the noise. "
                 f"Received one of shape {tuple(rotation.shape)}"
             )
-        if shift.ndim > len(event) or any(
-            k not in (1, n) for k, n in zip(shift.shape[::-1], event[::-1], strict=False)
-        ):
+        if not broadcasts(shift.shape, event):
             raise ConfigError(
                 f"shift must be a number or broadcast to an event, {event}; received the shape {tuple(shift.shape)}"
             )

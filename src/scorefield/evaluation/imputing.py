@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from scorefield._checks import numbers, require, whole
+from scorefield._checks import broadcasts, numbers, require, whole
 from scorefield._tensors import as_time, home
 from scorefield.errors import ConfigError
 from scorefield.grids import Grid, Karras
@@ -68,11 +68,7 @@ def impute(
             "infinite numbers"
         )
     event = model.prior(as_time(model.process.t_max)).mean.shape
-    try:
-        fits = torch.empty(event).expand(x.shape[1:]).shape == x.shape[1:]
-    except RuntimeError:
-        fits = False
-    if not fits:
+    if not broadcasts(event, x.shape[1:]):
         raise ConfigError(f"x must be rows of the model's events, of shape {tuple(event)}; received {tuple(x.shape)}")
     given = x.to(home(model))
     drawn, missing, own = model.standardise(given).to(torch.float32, copy=True), given.isnan(), model.in_units(None)

@@ -12,8 +12,7 @@ given an interval.
 
 import math
 
-from scorefield._checks import as_tensor, finite, require
-from scorefield.errors import ConfigError
+from scorefield._checks import ascending, finite, require
 from scorefield.grids import Step
 from scorefield.guidance.guided import Guided
 from scorefield.models import ScoreModel, State, Time, require_same_units
@@ -45,12 +44,9 @@ class AutoGuided(Guided):
         finite(weight=weight)
         require(ScoreModel, weak, "the weaker model", "an earlier state of the model")
         require_same_units(model, "the weaker model", weak)
-        ends = as_tensor(interval)
-        if ends is None or ends.shape != (2,) or not 0 <= ends[0] < ends[1]:
-            raise ConfigError(f"interval must be two ascending noise-to-signal ratios; received {interval!r:.80}")
         self.weak = weak
         self.weight = weight
-        self.interval = (float(interval[0]), float(interval[1]))
+        self.interval = ascending(interval, "interval", "noise-to-signal ratios", 0, math.inf)
 
     @property
     def beside(self) -> int:

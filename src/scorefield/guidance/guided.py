@@ -9,9 +9,6 @@ from scorefield.models import ScoreModel, State
 class Guided(ScoreModel):
     """A score model made of another one.
 
-    Args:
-        model: the one that is guided.
-
     Attributes:
         calls: of the model, in one call of this one.
         beside: network evaluations that a call spends on others.

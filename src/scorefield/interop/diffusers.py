@@ -59,12 +59,7 @@ def is_pipeline(folder: Path) -> bool:
 
 
 def read_pipeline(folder: Path) -> Pipeline:
-    """Return the model of a pipeline.
-
-    Raises:
-        CheckpointError: files are missing, damaged, or in a format that can run code.
-        ConfigError: a scheduler or a network that is not supported.
-    """
+    """Return the model of a pipeline."""
     unet = json_of(folder, "unet/config.json", "config.json")
     scheduler = json_of(folder, "scheduler/scheduler_config.json", "scheduler_config.json")
     index = json_of(folder, "model_index.json") if (folder / "model_index.json").is_file() else {}
@@ -108,17 +103,7 @@ def _tried(folder: Path, architecture: dict[str, Any], event: tuple[int, int, in
 def settings_of_pipeline(
     folder: object, unet: dict[str, Any], scheduler: dict[str, Any], *, latent: bool = False
 ) -> tuple[dict[str, Any], tuple[int, int, int]]:
-    """Return the sections process, network and model of a configuration, and the shape of an image.
-
-    Args:
-        folder: names the pipeline in errors.
-        unet: what its config.json says.
-        scheduler: what its scheduler_config.json says.
-        latent: whether its images are latents, which stay as they are, or pixels in [−1, 1], which are in [0, 1] here.
-
-    Raises:
-        ConfigError: a scheduler or a network that is not supported.
-    """
+    """Return the sections process, network and model of the two configurations of a pipeline, and the shape of an image."""
     if unet.get("_class_name", "UNet2DModel") != "UNet2DModel":
         raise ConfigError(f"{folder}: expected a UNet2DModel; found {unet['_class_name']}")
     kind = unet.get("class_embed_type")
@@ -139,6 +124,7 @@ def settings_of_pipeline(
             f"{folder}: expected a network of as many channels out as in; found {unet.get('out_channels', 3)} and {channels}: "
             "it is conditioned on another image beside the noise"
         )
+    # Latents stay as they are; pixels in [−1, 1] are in [0, 1] here.
     units = {"location": 0.0, "scale": 1.0} if latent else {"location": 0.5, "scale": 0.5}
     try:
         return _settings(folder, unet, scheduler, units), (channels, sides[0], sides[1])

@@ -18,11 +18,7 @@ _ATTENTION = re.compile(rf"(attentions\.\d+)\.({'|'.join(_RENAMED)})\.")
 
 
 def json_of(folder: Path, *places: str) -> dict[str, Any]:
-    """Return the first of these files that is there.
-
-    Raises:
-        CheckpointError: none is, or it holds something else.
-    """
+    """Return the first of these files that is there."""
     for place in places:
         path = folder / place
         if path.is_file():
@@ -37,11 +33,7 @@ def json_of(folder: Path, *places: str) -> dict[str, Any]:
 
 
 def weights_of(folder: Path, part: str) -> dict[str, Tensor]:
-    """Return the weights of a part of a pipeline, in the part's folder or at the root, whole, in shards or of half precision, in float32.
-
-    Raises:
-        CheckpointError: there are none, they are damaged, or in a format that can run code.
-    """
+    """Return the weights of a part of a pipeline, in its folder or at the root: whole, in shards or of half precision, in float32."""
     for place in dict.fromkeys((folder / part, folder)):
         files = _files(place)
         if files:

@@ -24,11 +24,7 @@ class _Autoencoder(Protocol):
 
 
 class LatentDecoder(nn.Module):
-    """Latents to images in [0, 1], as far as the autoencoder keeps to that: ½ + ½ decode(z/scaling + shift). Nothing is clamped.
-
-    Args:
-        autoencoder: a VQModel or an AutoencoderKL of diffusers.
-    """
+    """Latents to images in [0, 1], as far as the autoencoder keeps to that: ½ + ½ decode(z/scaling + shift). Nothing is clamped."""
 
     def __init__(self, autoencoder: _Autoencoder) -> None:
         super().__init__()
@@ -49,11 +45,7 @@ class LatentDecoder(nn.Module):
 
 
 def autoencoder_of(folder: Path) -> Path | None:
-    """Return where a pipeline keeps its autoencoder; None if it draws pixels.
-
-    Raises:
-        CheckpointError: it names one that is not there.
-    """
+    """Return where a pipeline keeps its autoencoder; None if it draws pixels."""
     found = next((folder / part for part in _PARTS if (folder / part / "config.json").is_file()), None)
     index = json_of(folder, "model_index.json") if (folder / "model_index.json").is_file() else {}
     named = [part for part in _PARTS if isinstance(index.get(part), list) and index[part][-1] is not None]
@@ -65,12 +57,7 @@ def autoencoder_of(folder: Path) -> Path | None:
 
 
 def read_decoder(folder: Path, channels: int) -> LatentDecoder | None:
-    """Return the decoder of a pipeline whose latents have so many channels; None if it draws pixels.
-
-    Raises:
-        CheckpointError: files are missing, damaged, or of another architecture.
-        ConfigError: an autoencoder that is not supported, or diffusers is not installed.
-    """
+    """Return the decoder of a pipeline whose latents have so many channels; None if it draws pixels."""
     place = autoencoder_of(folder)
     if place is None:
         return None

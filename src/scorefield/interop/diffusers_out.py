@@ -17,17 +17,7 @@ _SCHEDULE = {"cosine": "squaredcos_cap_v2"}
 
 
 def write_pipeline(folder: Path, settings: Mapping[str, Mapping[str, Any]], weights: Mapping[str, Tensor]) -> None:
-    """Write a folder for ``DDPMPipeline.from_pretrained``.
-
-    Args:
-        folder: must not exist.
-        settings: the sections process, network and model of a configuration.
-        weights: of the network, under diffusers' names.
-
-    Raises:
-        ConfigError: a model that is not given the index of a level of DDPM's, on images in [0, 1].
-        CheckpointError: the folder cannot be written.
-    """
+    """Write a new folder for ``DDPMPipeline.from_pretrained``, of a configuration's sections and weights by diffusers' names."""
     process = settings["process"]
     require_settings(settings, {"process": {"kind": ("ddpm",)}}, "DDPMPipeline")
     betas = process["betas"]

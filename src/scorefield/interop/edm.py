@@ -42,10 +42,6 @@ def network_of_edm(
         arguments: model_type, img_resolution, img_channels, label_dim, model_channels, channel_mult, …; those left out have EDM's defaults.
         precond: the preconditioning they were given to, on which the default of model_type depends.
         parts: how many tensors there are of it, where they are known.
-
-    Raises:
-        ConfigError: another network, or a setting that it does not know.
-        CheckpointError: more blocks than ``parts``.
     """
     given = dict(arguments)
     kind = given.get("model_type", "SongUNet" if precond in ("VPPrecond", "VEPrecond") else "DhariwalUNet")
@@ -106,9 +102,6 @@ def settings_of_edm(precond: str, arguments: Mapping[str, Any]) -> dict[str, Any
     Args:
         precond: EDMPrecond, VPPrecond, VEPrecond or iDDPMPrecond.
         arguments: what it was made with; those left out have EDM's defaults.
-
-    Raises:
-        ConfigError: another preconditioning, or one in another parametrisation than published.
     """
     given = {
         "sigma_data": 0.5,
@@ -156,11 +149,7 @@ def _betas(levels: int, least: float, offset: float) -> list[float]:
 
 
 def from_edm(net: NCSNpp | ADM, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return weights of EDM under our names.
-
-    Raises:
-        CheckpointError: a tensor is missing, unknown or of another shape than in ``net``; the first is named.
-    """
+    """Return weights of EDM under our names; errors name the first tensor that is missing, unknown or of another shape than in ``net``."""
     left = {
         name.removeprefix("model."): value
         for name, value in state.items()

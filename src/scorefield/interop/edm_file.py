@@ -52,11 +52,7 @@ _FIRST = ("img_resolution", "img_channels", "label_dim", "use_fp16")  # what eve
 
 
 def read_edm(path: Path) -> EDMNetwork:
-    """Return the network in one of EDM's pickles: that under ``ema``.
-
-    Raises:
-        CheckpointError: the file cannot be read, is no such pickle, or asks for more than plain data when it is read.
-    """
+    """Return the network in one of EDM's pickles: that under ``ema``."""
     plain_file(path)
     try:
         content = _Plain(io.BytesIO(path.read_bytes())).load()

@@ -131,16 +131,7 @@ def adam_state(
 def require_settings(
     settings: Mapping[str, Mapping[str, Any]], needed: Mapping[str, Mapping[str, tuple[object, ...]]], whose: str
 ) -> None:
-    """Refuse a configuration of which another project's files cannot hold the model.
-
-    Args:
-        settings: the sections of the configuration.
-        needed: what each setting may be.
-        whose: names the project.
-
-    Raises:
-        ConfigError: naming the first setting that is another.
-    """
+    """Refuse a configuration of which another project's files cannot hold the model, by the first setting that is another."""
     for section, known in needed.items():
         for name, values in known.items():
             if (found := settings[section].get(name)) not in values:

@@ -34,11 +34,7 @@ class Recognized(NamedTuple):
 
 
 def recognize(path: Path, model: Mapping[str, Tensor]) -> Recognized:
-    """Return which network these weights are of, every name and shape of them checked.
-
-    Raises:
-        CheckpointError: none of ours.
-    """
+    """Return which network these weights are of, every name and shape of them checked."""
     found = _guess(path, model)
     some_level = torch.ones(1)
     with torch.device("meta"):

@@ -42,9 +42,6 @@ def settings_of_score_sde(model: Mapping[str, Any], *, centered: bool) -> dict[s
     Args:
         model: its keys and values: name, nf, ch_mult, num_res_blocks, …; those left out have the values of NCSN++ on CIFAR-10.
         centered: whether data were brought to [−1, 1] before the network saw them.
-
-    Raises:
-        ConfigError: a network that is none of NCSN++, DDPM++ and DDPM, or a word that it does not know.
     """
     if model.get("name") in _TOLD_BY_WEIGHTS:
         raise ConfigError(
@@ -95,9 +92,6 @@ def filter_of(name: str, kernel: object) -> tuple[int, ...]:
     """Return the taps of a filter in a form that convolutions are blurred by: of an even number, at least four.
 
     Zeros change no filter. With two taps our convolutions that change the grid are DDPM's, which are not blurred.
-
-    Raises:
-        ConfigError: no list of whole numbers.
     """
     taps = tuple(kernel) if isinstance(kernel, list | tuple) else ()
     if not taps or not all(isinstance(tap, int | float) and tap == int(tap) for tap in taps):
@@ -115,11 +109,7 @@ class Name(NamedTuple):
 
 
 def from_score_sde(net: NCSNpp, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return weights of score_sde_pytorch under our names.
-
-    Raises:
-        CheckpointError: a tensor is missing, unknown or of another shape than in ``net``; the first is named.
-    """
+    """Return weights of score_sde_pytorch under our names; errors name the first tensor that differs from those of ``net``."""
     own, found = net.state_dict(), {}
     left = dict(state)
     for name in _names(net):

@@ -120,11 +120,7 @@ PUBLISHED: dict[str, Sections] = {
 
 
 def read_score_sde_config(path: Path) -> Sections:
-    """Return the sections of a configuration file of score_sde_pytorch; nothing in the file is executed.
-
-    Raises:
-        ConfigError: the file is no Python, or assigns something other than numbers, words and lists of them.
-    """
+    """Return the sections of a configuration file of score_sde_pytorch; nothing in the file is executed."""
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, SyntaxError, RecursionError, MemoryError) as error:
@@ -176,10 +172,6 @@ def run_of_score_sde(sections: Sections) -> dict[str, Any]:
 
     What is left out has CIFAR-10's defaults. Images are in [0, 1] here. Networks of VE take them so and bring them to [−1, 1] themselves;
     those of VP and sub-VP live on [−1, 1], which is what ``model.location`` and ``model.scale`` say.
-
-    Raises:
-        ConfigError: an SDE other than vesde, vpsde and subvpsde, a network that is given noise in a way that none of ours is, or another
-            setting that nothing here can follow.
     """
     sections = _over(sections)
     for name, key in _ONLY:

@@ -33,13 +33,7 @@ from scorefield.networks.ncsnpp import NCSNpp
 
 @dataclass(frozen=True, eq=False)
 class ScoreSDEFile:
-    """A checkpoint of score_sde_pytorch, which does not say what network it is of.
-
-    Attributes:
-        path: the file.
-        state: the weights under its names.
-        parts: of the file.
-    """
+    """A checkpoint of score_sde_pytorch, which does not say what network it is of; its weights under its own names."""
 
     path: Path
     state: dict[str, Tensor]
@@ -47,11 +41,7 @@ class ScoreSDEFile:
 
     @property
     def channels(self) -> int:
-        """Channels of the images, as the first convolution has them.
-
-        Raises:
-            CheckpointError: there is none.
-        """
+        """Channels of the images, as the first convolution has them."""
         found = next((value.shape[1] for value in self.state.values() if value.ndim == 4), 0)
         if found < 1:
             raise CheckpointError(
@@ -60,11 +50,7 @@ class ScoreSDEFile:
         return found
 
     def weights(self, net: NCSNpp) -> Weights:
-        """Return the weights of ``net``.
-
-        Raises:
-            CheckpointError: they are of another network: the first tensor that differs is named.
-        """
+        """Return the weights of ``net``."""
 
         def ours(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
             return from_score_sde(net, {**self.state, **state})
@@ -115,11 +101,7 @@ def _renamed(
 
 
 def require_score_sde(settings: Mapping[str, Mapping[str, Any]]) -> None:
-    """Refuse a configuration whose model score_sde_pytorch cannot have: there networks give the noise, or on VE the score, of raw states.
-
-    Raises:
-        ConfigError: naming the first setting that is another.
-    """
+    """Refuse a configuration whose model score_sde_pytorch cannot have: there networks give the noise, on VE the score, of raw states."""
     require_settings(settings, {"process": {"kind": ("ve", "vp", "subvp", "ddpm")}}, "score_sde_pytorch")
     ve, network = settings["process"]["kind"] == "ve", settings["network"]
     fourier, width = network["embedding"] == "fourier", network["width"]

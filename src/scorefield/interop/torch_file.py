@@ -43,11 +43,7 @@ def read(path: Path) -> object:
 
 
 def plain_file(path: Path) -> None:
-    """Refuse folders, and devices and pipes, which have no end.
-
-    Raises:
-        CheckpointError: it is one.
-    """
+    """Refuse folders, and devices and pipes, which have no end."""
     if os.path.exists(path) and not os.path.isfile(path):
         raise CheckpointError(
             f"{path}: cannot be read: expected a file; found a {'folder' if path.is_dir() else 'device'}"
@@ -64,11 +60,7 @@ def said(value: object) -> str:
 
 
 def stored_whole(path: Path, name: str, value: Tensor) -> Tensor:
-    """Return a tensor of which the file holds every number, and not one number that stands for many.
-
-    Raises:
-        CheckpointError: a larger shape than there are numbers.
-    """
+    """Return a tensor of which the file holds every number, and not one number that stands for many."""
     if value.numel() * value.element_size() > value.untyped_storage().nbytes():
         raise CheckpointError(
             f"{path}: {name} claims the shape {tuple(value.shape)}, and has fewer numbers; use a file written whole"
@@ -86,11 +78,7 @@ def _no_larger_than_it_is(path: Path) -> None:
 
 
 def write(path: Path, value: object) -> None:
-    """Write ``value`` as a torch file, whole or not at all.
-
-    Raises:
-        CheckpointError: the file exists, or its folder cannot be written to.
-    """
+    """Write ``value`` as a torch file, whole or not at all."""
     if path.exists():
         raise CheckpointError(f"{path}: exists already; remove it or choose another name")
     try:

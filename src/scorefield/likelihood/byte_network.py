@@ -12,7 +12,7 @@ from scorefield._checks import require_fit
 from scorefield._noise import seeded
 from scorefield._tensors import recording
 from scorefield.likelihood.cells import BYTES
-from scorefield.likelihood.neighbours import at
+from scorefield.likelihood.neighbours import as_planes, at, everywhere, framed
 
 _REACH = 4  # pixels to each side that the network sees
 SLANT = _REACH + 1  # no pixel that it asks is in a row above and as many columns on for each
@@ -50,6 +50,12 @@ class Pixels(NamedTuple):
     i: Int64[Tensor, " p"]
     j: Int64[Tensor, " p"]
 
+    @classmethod
+    def of(cls, images: Int64[Tensor, "b *d"], denoised: Float[Tensor, "b *d"]) -> "Pixels":
+        """Return all pixels of images."""
+        planes = as_planes(images)
+        return cls(framed(planes), framed(as_planes(denoised)), *everywhere(planes))
+
 
 class ByteNetwork(nn.Module):
     """Logits of every byte, added to log P(byte | D, bytes before).
@@ -57,9 +63,6 @@ class ByteNetwork(nn.Module):
     It sees the denoised image within four pixels, and of the bytes before among these the value and how far it lies from the denoised
     one; those within two pixels also by a learned embedding of the 256 values, since scans saturate: after 253 other bytes come than
     after 254. What it says of neighbouring bytes alike is the exponent of a Gaussian around the denoised value.
-
-    Args:
-        width: of its hidden layers, five.
     """
 
     def __init__(self, width: int) -> None:
@@ -123,11 +126,7 @@ def learned(
 
 
 def restored(weights: Mapping[str, Tensor]) -> ByteNetwork:
-    """Return the network of stored weights.
-
-    Raises:
-        CheckpointError: those of no such network.
-    """
+    """Return the network of stored weights."""
     with torch.device("meta"):
         network = ByteNetwork(weights.get("norm.weight", torch.empty(1)).numel())
     require_fit(network.state_dict(), weights, "the decoder's network")

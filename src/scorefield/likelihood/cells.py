@@ -25,11 +25,7 @@ class Cells(NamedTuple):
 
     @classmethod
     def of(cls, model: ScoreModel) -> "Cells":
-        """Return the cells of a model.
-
-        Raises:
-            ValueError: by its units or moments the model's data do not lie in [0, 1], and it does not declare their ends.
-        """
+        """Return the cells of a model."""
         units, moments = model.units, model.moments
         if units is not None and units.ends is not None:
             low, high = units.ends

@@ -29,17 +29,7 @@ from scorefield.grids import ends
 from scorefield.likelihood import byte_network
 from scorefield.likelihood.byte_network import ByteNetwork, Examples, Pixels, Seen, learned, restored, seen
 from scorefield.likelihood.cells import BYTES, Cells, check_bytes
-from scorefield.likelihood.neighbours import (
-    BEFORE,
-    CONTEXTS,
-    MARGIN,
-    SLANT,
-    as_planes,
-    everywhere,
-    framed,
-    neighbours,
-    waves,
-)
+from scorefield.likelihood.neighbours import BEFORE, CONTEXTS, MARGIN, SLANT, as_planes, framed, neighbours, waves
 from scorefield.likelihood.trust import learned_trust
 from scorefield.models import ScoreModel, State
 
@@ -168,20 +158,18 @@ class ByteDecoder:
         images: UInt8[Tensor, "n *d"],
         *,
         steps: int,
-        ratio: float | None = None,
         width: int = 256,
         seed: int = 0,
         on_step: Callable[[], object] = lambda: None,
     ) -> Self:
         """Return a decoder whose counts a network corrects, trained to make images most probable given their noised versions.
 
-        What is counted leaves unsaid much of what nearby bytes say of each other. A network knows it, and so decodes from more noise:
-        what is finer than that, the sampler need not have drawn right.
+        What is counted leaves unsaid much of what nearby bytes say of each other. A network knows it, and so decodes from more noise,
+        σ/α of 0.12 or this decoder's where that is more: what is finer, the sampler need not have drawn right.
 
         Args:
             images: to learn from, training images; all there are.
             steps: optimiser steps, of 16 images each.
-            ratio: the noise-to-signal ratio at which it decodes; when absent 0.12, or that of this decoder where it is more.
             width: of the network.
             seed: of weights, order and noise.
             on_step: called after every step.
@@ -191,21 +179,20 @@ class ByteDecoder:
         Raises:
             ValueError: images not of bytes.
         """
-        ratio = max(_NETWORK_RATIO, self.ratio) if ratio is None else ratio
-        better = type(self)(self.model, images[:_COUNTS], ratio=ratio, seed=seed)
+        better = type(self)(self.model, images[:_COUNTS], ratio=max(_NETWORK_RATIO, self.ratio), seed=seed)
         generator = torch.Generator().manual_seed(derive_seed(seed, "network"))
 
         def examples(step: int) -> Examples:
             x = images[torch.randint(len(images), (_BATCH,), generator=generator)].to(home(self.model))
             z, _ = better.noised(x, derive_seed(seed, "network", step))
-            planes = as_planes(x.long().cpu())
-            pixels = Pixels(framed(planes), framed(as_planes(better._denoised(z))), *everywhere(planes))
+            bytes_ = x.long().cpu()
+            pixels = Pixels.of(bytes_, better._denoised(z))
             likely = better._counted(better.table, pixels).flatten(0, 2)
             p = likely / likely.sum(-1, keepdim=True)
             # Most pixels are as good as known: one in eight of these is enough, and the choice does not depend on the byte.
             rows = ((p.amax(-1) < _KNOWN) | (torch.rand(len(p), generator=generator) < 1 / 8)).nonzero().squeeze(1)
             what = Seen(*(part.flatten(0, 2)[rows] for part in seen(pixels)))
-            return what, p[rows].log().float(), planes.flatten()[rows]
+            return what, p[rows].log().float(), bytes_.flatten()[rows]
 
         better.network = learned(width, examples, steps, derive_seed(seed, "weights"), on_step)
         better.counted = self.counted
@@ -215,9 +202,8 @@ class ByteDecoder:
         """Return log P(images | z)."""
         found = []
         for part in zip(images.long().cpu().split(_TOGETHER), self._denoised(z).split(_TOGETHER), strict=True):
-            bytes_, denoised = map(as_planes, part)
-            likely = self._likely(self.table, Pixels(framed(bytes_), framed(denoised), *everywhere(bytes_)))
-            p = likely.gather(-1, bytes_.flatten(2).unsqueeze(-1)).squeeze(-1) / likely.sum(-1)
+            likely = self._likely(self.table, Pixels.of(*part))
+            p = likely.gather(-1, as_planes(part[0]).flatten(2).unsqueeze(-1)).squeeze(-1) / likely.sum(-1)
             found.append(flatten(p.log()).sum(1))
         return torch.cat(found)
 

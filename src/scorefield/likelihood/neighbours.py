@@ -73,14 +73,9 @@ def waves(height: int, width: int, slant: int) -> Iterator[tuple[Int64[Tensor, "
 def all_neighbours(bytes_: Int64[Tensor, "b *d"]) -> list[Neighbour]:
     """Return the neighbours of every pixel that are decoded before it, row by row."""
     planes = as_planes(bytes_)
-    *_, height, width = planes.shape
-    padded = framed(planes)
-
-    def at(place: list[int]) -> Int64[Tensor, "b *d"]:
-        top, left = (MARGIN + offset for offset in place)
-        return padded[..., top : top + height, left : left + width].reshape(bytes_.shape)
-
-    return [_seen(*map(at, places)) for places in _PLACES.transpose(0, 1).tolist()]
+    padded, (i, j) = framed(planes), everywhere(planes)
+    beside = (at(padded, i, j, places).reshape(*bytes_.shape, -1) for places in _PLACES.transpose(0, 1))
+    return [_seen(*found.unbind(-1)) for found in beside]
 
 
 def _seen(byte: Tensor, beyond: Tensor, beside: Tensor, along: Tensor) -> Neighbour:

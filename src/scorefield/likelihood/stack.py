@@ -51,11 +51,7 @@ class Stack:
 
     @classmethod
     def read(cls, data: bytes) -> Self:
-        """Return the stack that was `written`.
-
-        Raises:
-            DataError: it cannot be one.
-        """
+        """Return the stack that was `written`."""
         words = np.frombuffer(data[: len(data) // 4 * 4], dtype="<u4")
         heads = words[: 2 * _HEADS].astype(np.uint64)
         if len(data) % 4 or len(words) < 2 * _HEADS:
@@ -81,11 +77,7 @@ class Stack:
         return bool((self._heads == _fresh()).all()) and self._tail[::-1] == expected
 
     def push(self, interval: Interval, shift: Shift = None) -> None:
-        """Push symbols by their intervals; they are popped in the order in which they are given, with the same shift.
-
-        Raises:
-            DataError: a symbol that has no number, which no stack that was written holds.
-        """
+        """Push symbols by their intervals; they are popped in the order in which they are given, with the same shift."""
         starts, widths = (part.astype(np.uint64) for part in interval)
         if not widths.all():
             raise DataError("it holds a state that cannot have been drawn: the file is damaged")
@@ -100,11 +92,7 @@ class Stack:
             )
 
     def pop(self, count: int, find: Find, shift: Shift = None) -> Int64[np.ndarray, " n"]:
-        """Return so many symbols; ``find`` says which has a number.
-
-        Raises:
-            DataError: a stack that was read is empty.
-        """
+        """Return so many symbols; ``find`` says which has a number."""
         found = []
         for part in _parts(count):
             heads = self._heads[: part.stop - part.start]

@@ -83,11 +83,7 @@ def share(count: int, n: int) -> Estimate:
 
 
 def rows(x: Tensor, name: str) -> Float[Tensor, "n D"]:
-    """Return samples as float64 rows.
-
-    Raises:
-        ValueError: fewer than two samples, or values that are not finite.
-    """
+    """Return samples as float64 rows."""
     x = numbers(x, name)
     if x.ndim < 2 or len(x) < 2:
         raise ValueError(f"{name} must be at least two samples of shape (n, *d); received shape {tuple(x.shape)}")
@@ -97,11 +93,7 @@ def rows(x: Tensor, name: str) -> Float[Tensor, "n D"]:
 
 
 def pair(x: Tensor, y: Tensor, other: str = "y") -> tuple[Float[Tensor, "n D"], Float[Tensor, "m D"]]:
-    """Return x and another sample, of that name, as `rows`.
-
-    Raises:
-        ValueError: what `rows` refuses, or samples of different events.
-    """
+    """Return x and another sample, of that name, as `rows`."""
     a, b = rows(x, "x"), rows(y, other)
     if a.shape[1] != b.shape[1]:
         raise ValueError(f"x and {other} must be of one event; received {a.shape[1]} and {b.shape[1]} numbers each")

@@ -57,12 +57,7 @@ class Conditioning(nn.Module):
         self.mix = nn.Sequential(Linear(features, features), nn.SiLU(), Linear(features, features), nn.SiLU())
 
     def forward(self, x: Maps, noise: Tensor, labels: Int[Tensor, " b"] | None) -> Float[Tensor, "b f"]:
-        """Return the vector of each example of ``x``, in the dtype of x; noise of shape () or (b,).
-
-        Raises:
-            ConfigError: a real number came where an index was promised or the other way round, or labels came to
-                a network without classes.
-        """
+        """Return the vector of each example of ``x``, in the dtype of x; noise of shape () or (b,)."""
         if noise.is_floating_point() == (self.levels is not None):
             wanted = "a real number, as ln(σ)/4 is" if self.levels is None else "the integer index of a level"
             raise ConfigError(

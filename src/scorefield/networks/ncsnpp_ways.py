@@ -22,15 +22,9 @@ Changer = Block | nn.Conv2d | Filtered
 
 
 class Down(nn.Module):
-    """The way down on one grid: blocks, then the change to the next grid and what the input adds there.
+    """The way down on one grid: blocks, then the change to the next grid, if there is one, and what the input adds there.
 
-    Args:
-        blocks: one after another; every state is kept.
-        change: to the next grid; None on the coarsest.
-        beside: a convolution of the input that is handed down: it is halved first, or by it ("residual").
-        route: how the input is handed down.
-        join: how it is added.
-        style: what blocks of this network have in common.
+    ``beside`` is a convolution of the input that is handed down: it is halved first, or by it ("residual").
     """
 
     def __init__(
@@ -65,15 +59,9 @@ class Down(nn.Module):
 
 
 class Up(nn.Module):
-    """The way up on one grid: blocks, the part of the output that is gathered here, then the change to the next grid.
+    """The way up on one grid: blocks, the part of the output that is gathered here, then the change to the next grid, if there is one.
 
-    Args:
-        blocks: one after another, each joined by a state of the way down.
-        grow: a convolution that doubles what was gathered ("residual").
-        norm: of the part of the output that is gathered here.
-        conv: which gives that part.
-        change: to the next grid; None on the finest.
-        style: what blocks of this network have in common.
+    ``grow`` is a convolution that doubles what was gathered ("residual"); ``norm`` and ``conv`` give the part that is gathered here.
     """
 
     def __init__(

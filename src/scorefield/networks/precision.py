@@ -21,9 +21,6 @@ class LowPrecision(nn.Module):
 
     What is around it, the steps of a sampler above all, stays in the precision it was in. Of a network in float64, which autocast leaves
     alone, it holds a copy in float32.
-
-    Args:
-        net: a network.
     """
 
     def __init__(self, net: nn.Module) -> None:
@@ -40,11 +37,7 @@ class LowPrecision(nn.Module):
 
 
 def uses_bf16(precision: Precision, device: torch.device) -> bool:
-    """Tell whether networks of that precision run in bfloat16 on ``device``.
-
-    Raises:
-        ConfigError: no such precision, or bf16 asked of a device that does not know it at all.
-    """
+    """Tell whether networks of that precision run in bfloat16 on ``device``."""
     one_of(get_args(Precision), precision, "precision")
     fast = _is_fast_in_bf16(device)
     if precision == "bf16" and device.type == "cuda" and not fast:

@@ -75,9 +75,6 @@ class RefineNet(nn.Module, abc.ABC):
         pool: of the chained pooling.
         size: height and width of the images, where they are known: both even.
         stages: of residual blocks: 4, or 5 or 6 for larger images, which halve the grid two and three times and end twice as wide.
-
-    Raises:
-        ConfigError: a number below 1, or an odd side.
     """
 
     def __init__(

@@ -40,12 +40,7 @@ class MeanPooledConv(nn.Module):
 class Residual(nn.Module):
     """shortcut(x) + conv(elu(norm(conv(elu(norm(x)))))).
 
-    Args:
-        inputs: channels in.
-        outputs: channels out.
-        norm: makes the norms.
-        dilation: of every convolution.
-        down: start a stage: halve the grid (or, dilated, keep it and widen the view instead), with a convolution as the shortcut.
+    With ``down`` it starts a stage: it halves the grid (or, dilated, widens the view instead), and its shortcut is a convolution.
     """
 
     def __init__(self, inputs: int, outputs: int, norm: MakeNorm, *, dilation: int = 1, down: bool = False) -> None:
@@ -138,15 +133,7 @@ class MSF(nn.Module):
 
 
 class Refine(nn.Module):
-    """A RefineNet block (Lin et al. 2017): adapt each path by `RCU`, fuse them by `MSF`, then `CRP` and `RCU`.
-
-    Args:
-        widths: channels of each path, the finest first.
-        channels: channels out.
-        norm: makes the norms.
-        pool: of the chained pooling.
-        units: of the closing RCU.
-    """
+    """A RefineNet block (Lin et al. 2017): adapt each path, the finest first, by `RCU`, fuse them by `MSF`, then `CRP` and `RCU`."""
 
     def __init__(self, widths: Sequence[int], channels: int, norm: MakeNorm, pool: Pool, *, units: int = 1) -> None:
         super().__init__()

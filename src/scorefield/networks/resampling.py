@@ -52,12 +52,7 @@ def _kernel(x: Tensor, taps: Taps) -> Tensor:
 
 
 class Filtered(nn.Module):
-    """The grid halved or doubled by a filter alone.
-
-    Args:
-        how: whether the grid is halved or doubled.
-        taps: the filter.
-    """
+    """The grid halved or doubled by a filter alone."""
 
     def __init__(self, how: Change, taps: Taps) -> None:
         super().__init__()
@@ -70,14 +65,7 @@ class Filtered(nn.Module):
 
 
 class BlurredConv(nn.Conv2d):
-    """A 3×3 convolution that halves or doubles the grid, filtered on the fine side of it.
-
-    Args:
-        inputs: channels that come in.
-        outputs: channels that go out.
-        how: whether the grid is halved or doubled.
-        taps: the filter.
-    """
+    """A 3×3 convolution that halves or doubles the grid, filtered on the fine side of it."""
 
     def __init__(self, inputs: int, outputs: int, how: Change, taps: Taps) -> None:
         super().__init__(inputs, outputs, 3)
@@ -94,13 +82,7 @@ class BlurredConv(nn.Conv2d):
 
 
 class StridedConv(nn.Conv2d):
-    """A 3×3 convolution that halves or doubles the grid as DDPM does: at every second pixel, or after the nearest neighbour.
-
-    Args:
-        inputs: channels that come in.
-        outputs: channels that go out.
-        how: whether the grid is halved or doubled.
-    """
+    """A 3×3 convolution that halves or doubles the grid as DDPM does: at every second pixel, or after the nearest neighbour."""
 
     def __init__(self, inputs: int, outputs: int, how: Change) -> None:
         super().__init__(inputs, outputs, 3)

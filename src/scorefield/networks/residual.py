@@ -53,15 +53,7 @@ class Style:
 
 
 class Block(nn.Module):
-    """x + conv(act(norm(conv(act(norm(x))) + condition))), attention after it if asked for.
-
-    Args:
-        inputs: channels that come in.
-        outputs: channels that go out.
-        style: what blocks of this network have in common.
-        resample: the grid is halved or doubled first.
-        attention: whether attention follows.
-    """
+    """x + conv(act(norm(conv(act(norm(x))) + condition))), attention after it if asked for."""
 
     def __init__(
         self,
@@ -105,12 +97,7 @@ class Block(nn.Module):
 
 
 class Attention(nn.Module):
-    """x + a 1×1 convolution of softmax(qᵀk/√c) v over all pixels, in as many heads as the style says.
-
-    Args:
-        channels: of the image.
-        style: what blocks of this network have in common.
-    """
+    """x + a 1×1 convolution of softmax(qᵀk/√c) v over all pixels, in as many heads as the style says."""
 
     def __init__(self, channels: int, style: Style) -> None:
         super().__init__()
@@ -132,12 +119,7 @@ class Attention(nn.Module):
 
 
 class Fourier(nn.Module):
-    """sin and cos of 2π w n at random frequencies w ~ N(0, scale²), which are weights that no training changes.
-
-    Args:
-        size: frequencies; there are twice as many features.
-        scale: their standard deviation.
-    """
+    """sin and cos of 2π w n at ``size`` random frequencies w ~ N(0, scale²), which are weights that no training changes."""
 
     W: Tensor
 
@@ -188,11 +170,7 @@ def one_hot(labels: Int[Tensor, " b"] | None, x: Image, classes: int) -> Float[T
 
 
 def image_shape(channels: int, size: int | tuple[int, int], grids: int) -> tuple[int, int, int]:
-    """Return the shape of images that a network of so many grids, each half as fine as the one before, can halve.
-
-    Raises:
-        ConfigError: it cannot be halved as often.
-    """
+    """Return the shape of images that a network of so many grids, each half as fine as the one before, can halve."""
     height, width = (size, size) if isinstance(size, int) else size
     if height % 2 ** (grids - 1) or width % 2 ** (grids - 1):
         raise ConfigError(

@@ -73,11 +73,7 @@ def channels_last(x: Maps) -> Maps:
 
 
 def grid_widths(shape: tuple[int, ...], width: int) -> list[int]:
-    """Return the channels of each grid for maps of ``shape`` (c, *size), from the finest to the coarsest, which is 7 to 13 pixels wide.
-
-    Raises:
-        ConfigError: the shape is not that of a series, an image or a volume.
-    """
+    """Return the channels of each grid for maps of ``shape`` (c, *size), from the finest to the coarsest, which is 7 to 13 pixels wide."""
     if not 2 <= len(shape) <= 4 or min(shape) < 1:
         raise ConfigError(
             f"images have at least one channel and one pixel, and a grid of one to three axes; received the shape {shape}: give the size "

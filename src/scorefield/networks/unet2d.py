@@ -65,11 +65,7 @@ class UNet2D(nn.Module):
 
 
 def installed() -> Any:  # noqa: ANN401 diffusers is imported where it is needed, and nowhere else
-    """Return the class ``diffusers.UNet2DModel``.
-
-    Raises:
-        ConfigError: diffusers is not installed.
-    """
+    """Return the class ``diffusers.UNet2DModel``."""
     try:
         from diffusers.models.unets.unet_2d import UNet2DModel
     except ImportError as error:

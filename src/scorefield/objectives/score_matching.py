@@ -94,12 +94,7 @@ class _ScoreMatching(abc.ABC):
 class ImplicitSM(_ScoreMatching):
     """Hyvärinen's objective with the exact trace: ½‖s‖² + tr ∇s.
 
-    Args:
-        ratio: σ/α of the distribution that is matched; None for the data itself.
-        times: instead of ``ratio``, the distribution of t, drawn per example: all noise levels are learned at once.
-        weight: with ``times``, w(t) as `DSM` has it: λ = w (σ²/α)² on the loss; by default `sigma_weight`, λ = σ².
-
-    Cost: one evaluation and D backward passes: for small D.
+    Arguments are those of `SSM`, but for the projection. Cost: one evaluation and D backward passes: for small D.
     """
 
     def _loss(self, model: ScoreModel, x0: State, noise: Source) -> Float[Tensor, " b"]:
@@ -160,13 +155,10 @@ class FiniteDifferenceSSM(_ScoreMatching):
         ½‖(s₊ + s₋)/2‖² + vᵀ(s₊ − s₋)/(2ε),   s± = s(x ± εv);  the error is O(ε²)
 
     Args:
-        ratio: σ/α of the distribution that is matched; None for the data itself.
         epsilon: ε; with ``times``, in units of each example's σ(t).
         projection: the distribution of v.
-        times: instead of ``ratio``, the distribution of t, drawn per example: all noise levels are learned at once.
-        weight: with ``times``, w(t) as `DSM` has it: λ = w (σ²/α)² on the loss; by default `sigma_weight`, λ = σ².
 
-    Cost: two evaluations, no graph of gradients; in float32, whatever the precision of training.
+    Other arguments are those of `SSM`. Cost: two evaluations, no graph of gradients; in float32, whatever the precision of training.
     """
 
     epsilon: float = 0.01

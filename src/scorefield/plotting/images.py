@@ -10,7 +10,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from scorefield._checks import as_tensor, numbers, reals, whole
+from scorefield._checks import ascending, numbers, reals, whole
 from scorefield._replacing import replacing
 from scorefield.errors import ConfigError
 
@@ -24,16 +24,8 @@ _SHORT_SIDE = 56  # pixels an image is enlarged to at least: an 8×8 digit shoul
 
 def to_unit(x: Float[Tensor, "n *d"], ends: Ends = UNIT) -> Float[Tensor, "n *d"]:
     """Return samples as the images they stand for: their ends brought to 0 and 1, what is beyond clamped."""
-    low, high = _ascending(ends)
+    low, high = ascending(ends, "ends", "black and white")
     return ((x - low) / (high - low)).clamp(0, 1)
-
-
-def _ascending(ends: Ends) -> Ends:
-    """Return black and white, which must differ."""
-    found = as_tensor(ends)
-    if found is None or found.shape != (2,) or not -math.inf < found[0] < found[1] < math.inf:
-        raise ConfigError(f"ends must be two finite ascending values, black and white; received {ends!r:.80}")
-    return found[0].item(), found[1].item()
 
 
 def _images(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
@@ -132,7 +124,7 @@ def _film(trajectory: Float[Tensor, "f n c h w"], fps: int, ends: Ends) -> list[
 
 def exposed(frame: Float[Tensor, "n c h w"], ends: Ends = UNIT) -> Float[Tensor, "n c h w"]:
     """Return images with their range, 1st to 99th percentile and at least the ends, brought to [0, 1]."""
-    frame, (black, white) = _images(frame), _ascending(ends)
+    frame, (black, white) = _images(frame), ascending(ends, "ends", "black and white")
     low, high = torch.quantile(frame.flatten()[:100_000], torch.tensor([0.01, 0.99])).tolist()
     low, high = min(low, black), max(high, white)
     return (frame - low) / (high - low)

@@ -110,11 +110,7 @@ def mass_level(density: Density, mass: float, *, n: int = 10_000, seed: int = 0)
 
 
 def planar(x: Float[Tensor, "*rows 2"], what: str) -> Float[Tensor, "*rows 2"]:
-    """Return finite points of the plane, one at least, on the CPU.
-
-    Raises:
-        ConfigError: something else.
-    """
+    """Return finite points of the plane, one at least, on the CPU."""
     points = reals(x, what).detach().cpu()
     if points.ndim < 2 or points.shape[-1] != 2 or not points.numel():
         raise ConfigError(f"{what} must be points of the plane, of shape (..., 2); received {tuple(points.shape)}")

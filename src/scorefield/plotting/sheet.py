@@ -33,11 +33,7 @@ def plain(text: str) -> str:
 
 
 def titled(shown: Mapping[str, Drawn]) -> dict[str, Drawn]:
-    """Return what a figure shows by titles that are `plain`.
-
-    Raises:
-        ConfigError: there is nothing to show, or it has no titles.
-    """
+    """Return what a figure shows by titles that are `plain`."""
     if not isinstance(shown, Mapping) or not shown:  # pyright: ignore[reportUnnecessaryIsInstance]  lists come, whatever types say
         raise ConfigError(
             f"a figure needs a dict of one or more things to show by their titles; received {shown!r:.80}"
@@ -62,9 +58,6 @@ def sheet(
         width: another width in inches, at the same proportions; text keeps its size in points.
         ax: axes of a grid (`Figure.subplots`) whose place the figure takes, in place of a sheet of its own.
         tight: cut margins off.
-
-    Raises:
-        ConfigError: neither a path nor axes, or both; axes that are not, or no longer, part of a grid; a width out of range.
     """
     if ax is not None:
         require(Axes, ax, "ax", "one of Figure.subplots()")

@@ -19,14 +19,7 @@ _REST = 50  # steps of its network between two waits of the other processes
 
 @dataclass(frozen=True)
 class Averages:
-    """The averages in a run's state. Where they are in shares, models are built of the weights that were gathered.
-
-    Attributes:
-        config: of the run.
-        data: that it learns from.
-        state: of its training.
-        device: where it trains.
-    """
+    """The averages in a run's state. Where they are in shares, models are built of the weights that were gathered."""
 
     config: RunConfig
     data: Dataset

@@ -45,21 +45,13 @@ class Brought:
 
 
 def completed(known: dict[str, Any], given: dict[str, Any], source: str) -> RunConfig:
-    """Return the run's configuration: what the user gave, over what the file says.
-
-    Raises:
-        ConfigError: what the user gave is wrong.
-    """
+    """Return the run's configuration: what the user gave, over what the file says."""
     values = merge(RunConfig().model_dump(mode="json"), {"name": "converted", **known})
     return validate(RunConfig, merge(values, given), source)
 
 
 def sized(asked: int | None, channels: int) -> int:
-    """Return the height and width of the images.
-
-    Raises:
-        ConfigError: not asked for, of images of neither one nor three channels; or too small.
-    """
+    """Return the height and width of the images."""
     size = _SIZE.get(channels) if asked is None else asked
     if size is None or size < 2:
         raise ConfigError(
@@ -69,11 +61,7 @@ def sized(asked: int | None, channels: int) -> int:
 
 
 def groups(model: Networked, weights: Weights) -> dict[str, dict[str, Tensor]]:
-    """Return the groups of a checkpoint of ``model`` with these weights.
-
-    Raises:
-        CheckpointError: weights of another network than that of ``model``.
-    """
+    """Return the groups of a checkpoint of ``model`` with these weights."""
     trained = [name for name, _ in model.net.named_parameters()]
     # What is no parameter is the configuration's where files leave it out, as score-SDE does the levels.
     fixed = {name: value for name, value in model.state_dict().items() if name.removeprefix(NET) not in trained}

@@ -8,7 +8,7 @@ from scorefield.config.data import DataConfig
 from scorefield.data import Dataset
 from scorefield.errors import ConfigError
 from scorefield.loaded import LoadedModel
-from scorefield.models import NoisyModel, ScoreModel
+from scorefield.models import NoisyModel
 from scorefield.training.checkpoint import Checkpoint
 
 FREE = frozenset(
@@ -55,8 +55,8 @@ def require_alike(config: DataConfig, data: Dataset) -> None:
 
 
 def start_of(
-    config: RunConfig, pretrained: LoadedModel[NoisyModel] | None, teacher: LoadedModel[ScoreModel] | None
-) -> LoadedModel[NoisyModel] | LoadedModel[ScoreModel] | None:
+    config: RunConfig, pretrained: LoadedModel[NoisyModel] | None, teacher: LoadedModel | None
+) -> LoadedModel[NoisyModel] | None:
     """Return the trained model whose weights a run starts from: the one it names, else a teacher that has its network."""
     if config.pretrained is None:
         return teacher if teacher is not None and teacher.config.network == config.network else None

@@ -11,14 +11,7 @@ _NARROW = 0.02  # of a standard deviation: a few times the least noise of the us
 
 
 def doubts(config: RunConfig, data: Dataset, classes: int | None, seen: list[int] | None) -> Iterator[str]:
-    """Yield a sentence for each doubt.
-
-    Args:
-        config: of the run.
-        data: what it learns.
-        classes: that the model knows.
-        seen: labels that the data have, where both know any.
-    """
+    """Yield a sentence for each doubt; ``seen`` are the labels that the data have, of the ``classes`` that the model knows."""
     guide, last = config.guide.step or 0, config.train.steps
     if guide > last:
         yield f"guide.step {guide} lies beyond the last step, {last}: the run keeps no guide"

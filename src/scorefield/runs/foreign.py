@@ -13,7 +13,6 @@ from scorefield.interop import Moments, Weights, write_score_sde, write_weights
 from scorefield.interop.diffusers_out import write_pipeline
 from scorefield.interop.score_sde_file import require_score_sde
 from scorefield.loaded import LoadedModel
-from scorefield.models import ScoreModel
 from scorefield.networks import NCSNpp
 from scorefield.preconditioning import LadderNet, Networked
 from scorefield.runs.brought import NET, Brought
@@ -43,8 +42,7 @@ def bring_in(
         layout: which project's.
         out: the run folder; must not exist.
         given: settings that the weights do not contain (`scorefield.runs.published.settings`). Weights of score_sde are those of NCSN or
-            NCSNv2
-            unless these name network.kind=ncsnpp.
+            NCSNv2 unless these name network.kind=ncsnpp.
         blamed: what errors call the source of ``given``.
         size: height and width of the images; 28 for one channel, 32 for three.
 
@@ -83,13 +81,8 @@ def _write_run(out: Path, brought: Brought) -> None:
         raise ConfigError(str(unwritten(out, error))) from error
 
 
-def bring_out(loaded: LoadedModel[ScoreModel], out: Path, layout: Out) -> int:
-    """Write a file of another project from a run's weights; return the step they are of.
-
-    Raises:
-        ConfigError: a model of another network than the layout is for.
-        CheckpointError: the file exists or cannot be written.
-    """
+def bring_out(loaded: LoadedModel, out: Path, layout: Out) -> int:
+    """Write a file of another project from a run's weights; return the step they are of."""
     kind, model = loaded.config.network.kind, loaded.model
     if _NETWORK[layout] != kind or not isinstance(model, LadderNet if layout in ("ncsn", "ncsnv2") else Networked):
         raise ConfigError(

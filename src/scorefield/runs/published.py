@@ -25,11 +25,7 @@ _EDM_LICENCE = (
 
 
 def settings(name: str) -> dict[str, Any]:
-    """Return the settings that the name of a published configuration, a file of score_sde_pytorch's or a YAML of ours stands for.
-
-    Raises:
-        ConfigError: a name that is none of them, or a file that is no configuration.
-    """
+    """Return the settings that the name of a published configuration, a file of score_sde_pytorch's or a YAML of ours stands for."""
     if name in PUBLISHED:
         return run_of_score_sde(PUBLISHED[name])
     path = Path(name)

@@ -73,7 +73,7 @@ class Run:
         data: Dataset | None = None,
         parallel: Parallel | None = None,
         pretrained: LoadedModel[NoisyModel] | None = None,
-        teacher: LoadedModel[ScoreModel] | None = None,
+        teacher: LoadedModel | None = None,
         warn: Callable[[str], None] = warnings.warn,
     ) -> None:
         self.path = Path(path)

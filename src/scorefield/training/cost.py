@@ -51,10 +51,6 @@ class Cost:
 def cost(net: nn.Module, event: tuple[int, ...]) -> Cost:
     """Return what training ``net`` on examples of shape ``event`` costs; nothing is computed, so that no size is too large.
 
-    Args:
-        net: called as ``net(x, noise)``; it stays as it is.
-        event: the shape of an example.
-
     Cost: two passes on the meta device, seconds for a U-Net.
     """
     shapes = copy.deepcopy(net).to("meta").train()

@@ -12,15 +12,9 @@ _GROUPS = ("ema", "guide", "decoder", "moments")
 
 
 def export(source: checkpoint.Checkpoint, folder: Path, finish: Callable[[Path], object] = lambda _: None) -> None:
-    """Write ``folder``, a checkpoint that `scorefield sample` accepts and training does not need.
+    """Write a new ``folder``, whole or not at all: a checkpoint that `scorefield sample` accepts and training does not need.
 
-    Args:
-        source: what training left.
-        folder: must not exist; it is there when all of it is written, or not at all.
-        finish: called with the folder where it is made, to add to it.
-
-    Raises:
-        CheckpointError: the folder exists or cannot be written, or the source holds no averaged weights.
+    ``finish`` is called with the folder where it is made, to add to it.
     """
     if folder.exists():
         raise CheckpointError(f"{folder}: exists already; remove it or choose another name")

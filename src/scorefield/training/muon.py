@@ -27,13 +27,7 @@ _LEAST = 16  # rows and columns: the first and the last layer, of few channels, 
 
 
 class Muon(torch.optim.Adam):
-    """Adam, except that kernels of at least 16 by 16 channels take orthogonal steps.
-
-    Args:
-        parameters: what to optimise.
-        lr: learning rate of both.
-        betas: Adam's.
-    """
+    """Adam, except that kernels of at least 16 by 16 channels take orthogonal steps."""
 
     def __init__(self, parameters: Iterable[Tensor], lr: float, betas: tuple[float, float]) -> None:
         super().__init__(parameters, lr=lr, betas=betas, fused=True)

@@ -230,11 +230,7 @@ def pick_device(name: torch.device | str) -> torch.device:
 
 
 def checked_device(name: str) -> str:
-    """Return the name of a device, whether or not this machine has it.
-
-    Raises:
-        ConfigError: there is no such device.
-    """
+    """Return the name of a device, whether or not this machine has it."""
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,4})?", name):
         raise ConfigError(f"device {name!r}: expected auto, cpu, cuda, cuda:N or mps")
     return name

@@ -5,10 +5,10 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import torch
 from safetensors.torch import load, save
@@ -17,11 +17,11 @@ from torch import Tensor
 from scorefield._replacing import replacing
 from scorefield.training.parallel import Parallel
 
-Each = Callable[[str, int, Callable[[int], tuple[Tensor, ...]]], Sequence[tuple[Tensor, ...]]]
-"""(name, count, work) ↦ work(0), …, work(count − 1), wherever they are computed."""
+Each = Callable[[str, int, Callable[[int], tuple[Tensor, ...]]], Iterable[tuple[Tensor, ...]]]
+"""(name, count, work) ↦ work(0), …, work(count − 1), wherever they are computed; to be gone through as often as wanted."""
 
 
-def in_turn(_: str, count: int, work: Callable[[int], tuple[Tensor, ...]]) -> Sequence[tuple[Tensor, ...]]:
+def in_turn(_: str, count: int, work: Callable[[int], tuple[Tensor, ...]]) -> Iterable[tuple[Tensor, ...]]:
     """Compute every part in this process, one after another."""
     return [work(k) for k in range(count)]
 
@@ -40,7 +40,7 @@ class Parts:
         self._lock: int | None = None
         self._own = parallel.world > 1
 
-    def each(self, name: str, count: int, work: Callable[[int], tuple[Tensor, ...]]) -> Sequence[tuple[Tensor, ...]]:
+    def each(self, name: str, count: int, work: Callable[[int], tuple[Tensor, ...]]) -> Iterable[tuple[Tensor, ...]]:
         """Return the results of all parts; missing ones are computed by the processes in turn. Each is read when it is used.
 
         Nothing is kept while another command does the same work.
@@ -82,27 +82,16 @@ class Parts:
         return self._own
 
 
-class _Kept(Sequence[tuple[Tensor, ...]]):
+class _Kept(Iterable[tuple[Tensor, ...]]):
     """Results in files."""
 
-    def __init__(self, files: Sequence[Path]) -> None:
+    def __init__(self, files: Iterable[Path]) -> None:
         self._files = files
 
-    def __len__(self) -> int:
-        return len(self._files)
-
-    @overload
-    def __getitem__(self, k: int) -> tuple[Tensor, ...]: ...
-    @overload
-    def __getitem__(self, k: slice) -> "_Kept": ...
-    def __getitem__(self, k: int | slice) -> "tuple[Tensor, ...] | _Kept":
-        if isinstance(k, slice):
-            return _Kept(self._files[k])
-        found = load(self._files[k].read_bytes())  # by bytes: its own reading of files wants names in UTF-8
-        return tuple(found[str(i)] for i in range(len(found)))
-
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
-        return (self[k] for k in range(len(self)))
+        for file in self._files:
+            found = load(file.read_bytes())  # by bytes: its own reading of files wants names in UTF-8
+            yield tuple(found[str(i)] for i in range(len(found)))
 
 
 def _write(path: Path, result: tuple[Tensor, ...]) -> None:

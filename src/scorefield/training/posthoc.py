@@ -42,11 +42,7 @@ class Snapshot(NamedTuple):
 
 
 def exponent(length: float) -> float:
-    """Return the γ of a length σ_rel, the largest root of (γ+2)²(γ+3) = (γ+1)/σ_rel².
-
-    Raises:
-        ValueError: a length not between 0 and `LONGEST`.
-    """
+    """Return the γ of a length σ_rel, the largest root of (γ+2)²(γ+3) = (γ+1)/σ_rel²."""
     if not 0 < length <= LONGEST:
         raise ValueError(f"the length of an average, σ_rel, lies between 0 and {LONGEST}; received {length}")
     inverse = length**-2

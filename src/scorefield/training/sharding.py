@@ -25,11 +25,7 @@ _TENSOR = "torch.distributed.tensor"  # takes a second and a half to import; bef
 
 
 def shard(model: nn.Module, device: torch.device, world: int) -> None:
-    """Leave in every process its share of the weights, which are the same in all; no more than a module is whole on the device.
-
-    Raises:
-        ConfigError: weights outside of the modules that the model calls.
-    """
+    """Leave in every process its share of the weights, which are the same in all; no more than a module is whole on the device."""
     if own := [name for name, _ in model.named_parameters(recurse=False)]:
         raise ConfigError(
             f"train.sharding=full gathers weights when a module is called; {type(model).__name__} itself has {own[0]}: move it into the "
@@ -57,11 +53,7 @@ def _units(model: nn.Module) -> Iterator[nn.Module]:
 
 
 class DifferentiatedOnce(nn.Module):
-    """A loss whose gradient needs no other gradient: the first backward pass lets go of the weights that a second would need.
-
-    Raises:
-        ConfigError: when the loss of a batch asks for a gradient, such as that of sliced score matching or of an energy.
-    """
+    """A loss whose gradient needs no other: the first backward pass lets go of the weights that a second, of a gradient, would need."""
 
     def __init__(self, loss: nn.Module) -> None:
         super().__init__()

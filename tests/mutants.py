@@ -956,7 +956,7 @@ MUTANTS = [
     ),
     Mutant("advice: snr by √2", "advice.py", "math.sqrt(epsilon / 2) / sigma_L", "math.sqrt(epsilon) / sigma_L"),
     Mutant("solve: without its noise", "evaluation/restorations.py", "return y + noise *", "return y + 0 *"),
-    Mutant("mask: grey is not light", "cli/images.py", "values >= _LIGHT", "values > _LIGHT"),
+    Mutant("mask: grey is not light", "cli/images.py", ">= _LIGHT", "> _LIGHT"),
     Mutant("image: colours dropped without a word", "cli/images.py", "not (x == x[:1]).all()", "False"),
     Mutant(
         "classes: in blocks",

@@ -38,15 +38,9 @@ _MOST = 10_000  # steps after which a row is given up
 def integrate(
     slope: Slope, y: Float[Tensor, "b *d"], start: float, stop: float, *, rtol: float, atol: float
 ) -> tuple[Float[Tensor, "b *d"], Float[Tensor, " b"]]:
-    """Return y(stop) and the evaluations each row used.
+    """Return y(stop), of y at ``start`` on either side of it, and the evaluations each row used.
 
-    Args:
-        slope: (y, u, rows) ↦ dy/du for the rows of the batch numbered ``rows``, all three of that length, u in float64.
-        y: the state at ``start``.
-        start: where u begins.
-        stop: where it ends, on either side.
-        rtol: relative tolerance.
-        atol: absolute tolerance.
+    ``slope`` is (y, u, rows) ↦ dy/du for the rows of the batch numbered ``rows``, all three of that length, u in float64.
 
     Raises:
         ConfigError: tolerances that are not positive.

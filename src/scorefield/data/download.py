@@ -48,12 +48,9 @@ class _Bounded:
 
 
 def fetch(file: RemoteFile, mirrors: tuple[str, ...], folder: Path) -> Path:
-    """Return where ``file`` lies in ``folder``; it is downloaded if missing or not as published.
+    """Return where ``file`` lies in the cache, ``folder``; it is downloaded if missing or not as published.
 
-    Args:
-        file: what to get.
-        mirrors: addresses of folders, without a final slash, tried in order.
-        folder: the cache, made if it does not exist.
+    ``mirrors`` are addresses of folders, without a final slash, tried in order.
     """
     path = folder / file.name
     try:

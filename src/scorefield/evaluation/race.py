@@ -57,16 +57,8 @@ def race(
     """Return the error of every sampler for the evaluations it may spend, and the solution.
 
     All start from the same noise. The solution is that of `scorefield.AdaptiveODE`, to a tolerance of 1e-5 in float32 and of 1e-10 in
-    float64, denoised at its end as the others.
-
-    Args:
-        model: exact, learned or guided.
-        shape: (n, *d).
-        evaluations: budgets to try, one after another; a sampler takes the steps it can afford.
-        grid: returns the grid for a number of steps.
-        seed: of the noise.
-        dtype: of states; exact scores are known in float64.
-        on_finish: called after every sampler and budget.
+    float64, denoised at its end as the others. A sampler takes the steps that it can afford of each budget of ``evaluations``, along the
+    ``grid`` of so many; ``on_finish`` is called after each.
 
     Cost: the sum of the evaluations, for each sampler, and a few hundred for the solution.
     """

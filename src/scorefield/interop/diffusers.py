@@ -37,13 +37,7 @@ _FLOW = ("FlowMatchEulerDiscreteScheduler", "FlowMatchHeunDiscreteScheduler")
 
 
 class Pipeline(NamedTuple):
-    """A pipeline's model.
-
-    Attributes:
-        settings: the sections process, network and model of a configuration.
-        event: the shape of an image.
-        weights: of the network, under diffusers' names.
-    """
+    """A pipeline's model: sections of a configuration, the shape of an image, the network's weights under diffusers' names."""
 
     settings: dict[str, Any]
     event: tuple[int, int, int]

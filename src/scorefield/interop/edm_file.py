@@ -23,13 +23,7 @@ from scorefield.interop.torch_file import plain_file, said, stored_whole
 
 @dataclass(frozen=True, eq=False)
 class EDMNetwork:
-    """A network with its preconditioning, as stored.
-
-    Attributes:
-        precond: the class of the preconditioning: EDMPrecond, VPPrecond, VEPrecond or iDDPMPrecond.
-        arguments: what it was made with, and its network.
-        state: weights and buffers by name.
-    """
+    """A network as stored: the class of its preconditioning, what that and the network were made with, weights and buffers by name."""
 
     precond: str
     arguments: dict[str, Any]

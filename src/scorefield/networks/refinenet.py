@@ -23,12 +23,7 @@ Stages = Literal[4, 5, 6]
 
 
 class Stage(NamedTuple):
-    """A stage of residual blocks.
-
-    Attributes:
-        width: channels, in units of the finest grid's.
-        dilation: 1 where it halves the grid.
-    """
+    """A stage of residual blocks: channels in units of the finest grid's, and a dilation, which is 1 where it halves the grid."""
 
     width: int
     dilation: int = 1

@@ -95,12 +95,8 @@ class Run:
             if before is None and (start := start_of(self.config, pretrained, teacher)) is not None:
                 start_from(model, start.model.state_dict(), f"{start.source}, of examples of shape {start.event}")
             # Stored in float32; of a run whose checkpoints have none, one number stands for all coordinates, as it did when it began.
-            self._moments = None
-            if (
-                isinstance(model, ScoreModel)
-                and model.moments is not None
-                and (before is None or "moments" in before.tensors)
-            ):
+            self._moments, kept = None, before is None or "moments" in before.tensors
+            if kept and isinstance(model, ScoreModel) and model.moments is not None:
                 self._moments = moments(self.data, model.units or UNCHANGED).tensors
                 model.moments = Moments.stored(self._moments, self.data.event)
             self._objective = self.config.build_objective(
@@ -295,10 +291,7 @@ class Run:
             self.drawing = False
 
     def _learn_decoder(self) -> None:
-        """Train the network of the decoder, where one is asked for, and write it beside the weights, which are written already.
-
-        Broken off, it is trained anew when the run is resumed.
-        """
+        """Train the network of the decoder, if asked for, and write it beside the weights; broken off, it is trained anew on resuming."""
         found = self._averages.learned(self._decoder, self.parallel, self.on_decoder, self.stopping, self.warn)
         if found is not None and self._again is not None:
             self._decoder = found

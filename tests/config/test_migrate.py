@@ -21,11 +21,16 @@ def laid(base: dict[str, Any], *overrides: dict[str, Any]) -> RunConfig:
     return validate(RunConfig, values, "test")
 
 
-def built(*overrides: dict[str, Any]) -> tuple[sf.Sampler, sf.Grid]:
-    return laid(read_yaml(CONFIGS / "mnist.yaml"), *({"sampling": part} for part in overrides)).sampling.build(PROCESS)
-
-
+DRAWN = {
+    "sampler": {"kind": "heun", "churn": 10.0, "churn_min": 0.05, "churn_max": 10.0},
+    "grid": {"kind": "karras", "steps": 16},
+}
 CHURNED = sf.Heun(10.0, 0.05, 10.0)
+
+
+def built(*overrides: dict[str, Any]) -> tuple[sf.Sampler, sf.Grid]:
+    recipe = {**read_yaml(CONFIGS / "mnist.yaml"), "sampling": DRAWN}
+    return laid(recipe, *({"sampling": part} for part in overrides)).sampling.build(PROCESS)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,10 @@ from scorefield.data.folder import same_classes
 from scorefield.errors import ConfigError
 
 _DRAWN = 50_000  # examples of a density
+_OF_KIND = {
+    "path": ("path", "test", "array", "channels", "columns", "size"),
+    "density": ("density", "channels", "examples"),
+}
 _CHANNELS = 4  # more of them on the first axis of a series or volume are told by data.channels
 
 
@@ -75,6 +79,15 @@ class DataConfig(Section):
         """Return the section with files looked for in a folder, and examples to test with from a path, where these are named."""
         update = {"dir": folder, "test": test and os.path.abspath(_at_home(test))}
         return self.model_copy(update={name: value for name, value in update.items() if value is not None})
+
+    def require_read(self) -> None:
+        """Refuse a setting that data of this kind do not read: a size of a data set by name, a number of examples of a file."""
+        for kind, names in _OF_KIND.items():
+            for name in names:
+                if name not in _OF_KIND.get(self.kind, ()) and getattr(self, name) is not None:
+                    raise ConfigError(
+                        f"data.{name} goes with data.kind={kind}; {self.kind} does not read it: leave it out"
+                    )
 
     @property
     def tested(self) -> bool:

@@ -120,7 +120,7 @@ class DataConfig(Section):
             return data.Dataset(
                 self.density.build().sample(self.examples or _DRAWN, generator).float(), None, self.density.kind
             )
-        if (self.kind == "path") != (self.path is not None):
+        if (self.kind == "path") != bool(self.path):  # an empty one would be the working folder
             raise ConfigError("data.path goes with data.kind=path, and only with it; set both or neither")
         if self.path is not None:
             base = Path(_at_home(self.dir or ""))

@@ -82,6 +82,11 @@ def test_steps_of_nothing_are_refused_and_whole_numbers_are_data():
         suggest(bytes_of, repeats=0)
 
 
+def test_a_noise_level_whose_square_is_nothing_is_refused():
+    with pytest.raises(ValueError, match="sigma_L must be positive"):
+        suggest(torch.eye(9), sigma_L=1e-200)
+
+
 def test_the_command_writes_a_configuration_that_train_accepts(capsys, tmp_path):
     out = tmp_path / "digits.yaml"
     assert main(["suggest", "digits", "--out", str(out)]) == 0

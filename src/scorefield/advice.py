@@ -108,7 +108,7 @@ def suggest(data: Float[Tensor, "n *d"], *, sigma_L: float = 0.01, repeats: int 
         raise ValueError(
             "expected examples that differ, for noise levels follow from their distances; received equal ones"
         )
-    if not 0 < sigma_L < sigma_1:
+    if not (0 < sigma_L < sigma_1 and sigma_L**2 > 0):  # the step is a part of the square
         raise ValueError(
             f"sigma_L must be positive and smaller than the largest distance of two examples, {sigma_1:.3g}; received {sigma_L}"
         )

@@ -90,12 +90,19 @@ def load_classifier(
     return _load(name, device, warn, Classifier)
 
 
-def load_judge(name: str | os.PathLike[str] = "mnist-judge", device: torch.device | str = "cpu") -> Judge:
-    """Return a classifier as the judge of clean images; the shipped one reads MNIST's digits.
+def load_judge(
+    name: str | os.PathLike[str] = "mnist-judge",
+    device: torch.device | str = "cpu",
+    event: tuple[int, ...] | None = None,
+) -> Judge:
+    """Return a classifier as the judge of clean images, of shape ``event`` where that is known; the shipped one reads MNIST's digits.
 
-    Errors are those of `load_model`.
+    Errors are those of `load_model`, and a ConfigError of images of another shape than it reads.
     """
-    return Judge(load_classifier(name, device).model)
+    trained = load_classifier(name, device)
+    if event not in (None, trained.event):
+        raise ConfigError(f"{name}: judges images of shape {trained.event}, and these have {event}; name another judge")
+    return Judge(trained.model)
 
 
 def _load(

@@ -52,6 +52,7 @@ def test_a_student_draws_by_its_grid(runs: tuple[Path, Path], tmp_path: Path):
         ["sample", "--sampler", "heun"],
         ["sample", "--evaluations", "3"],
         ["likelihood", "-n", "2"],
+        ["race", "-n", "2"],
         ["inpaint", "--image", "3", "--mask", "right"],
         ["evaluate", "-n", "20", "--likelihood", "2"],
     ],

@@ -21,8 +21,9 @@ def test_it_says_how_its_commands_are_found(
         (commands / name).touch(mode=0o755)
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
     monkeypatch.setenv("PATH", str(commands) if activated else str(tmp_path))
-    _farewell(tmp_path / "run", {"seconds": 1.0})
+    _farewell(tmp_path / "my run", {"seconds": 1.0})
     said = capsys.readouterr().out
+    assert f"scorefield sample '{tmp_path / 'my run'}' -" in said
     assert (f"source {commands / 'activate'}" in said) is not activated
 
 

@@ -67,14 +67,14 @@ def test_the_nearest_way_is_found_and_becomes_the_runs_own(
     run, drawn, capsys, tmp_path, nearest, options, said, kept
 ) -> None:
     drawn(lambda churn, guide: 0.05 + 0.3 * (churn != nearest) + abs(guide - 1) / 2)
-    mine = shutil.copytree(run, tmp_path / "mine")
+    mine = shutil.copytree(run, tmp_path / "my run")
     text = told(capsys, mine, tmp_path)
     found = json.loads((tmp_path / "tuned" / "tune.json").read_text())
     ways = [*({"churn": churn} for churn in (10, 0, 3)), FITTED]
     assert [(t["options"], t["guide"]) for t in found["trials"]] == [(way, g) for way in ways for g in (2, 1, 0)]
     assert [t["evaluations"] for t in found["trials"]] == [3] * 9 + [11] * 3
     assert (found["chosen"], found["told_apart"]) == ({"options": options, "guide": 1}, True)
-    assert f"scorefield sample {mine} {said} --guide 1" in text
+    assert f"scorefield sample '{mine}' {said} --guide 1" in text
     advice = next(line for line in text.splitlines() if "--resume" in line)
     assert main(shlex.split(advice.partition("scorefield ")[2])) == 0
     config = load_model(mine).config
@@ -119,3 +119,12 @@ def test_a_run_of_another_sampler_is_compared_with_heun_and_with_a_fitted_grid(t
 def test_too_few_samples_to_tell_anything_is_a_sentence(run, capsys) -> None:
     assert main(["tune", str(run), "-n", "50"]) == 2
     assert "-n 50" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["tune", "evaluate"])
+def test_a_judge_of_images_of_another_size_is_refused_before_samples_are_drawn(command, run, capsys, tmp_path) -> None:
+    asked = [command, str(run), "-n", "100", "--judge", "mnist-judge", "--out", str(tmp_path / "out")]
+    assert main(asked) == 2
+    err = capsys.readouterr().err
+    assert "mnist-judge: judges images of shape (1, 28, 28)" in err
+    assert "drawing" not in err

@@ -16,7 +16,7 @@ from scorefield import guidance
 from scorefield.cli import main
 from scorefield.config import RunConfig, describe, register, validate
 from scorefield.config.kind import Itself
-from scorefield.config.rooms import MODEL, OBJECTIVE, ROOMS
+from scorefield.config.rooms import MODEL, NETWORK, OBJECTIVE, ROOMS
 from scorefield.models import NoisyModel
 
 NOUNS = {
@@ -244,6 +244,21 @@ def test_what_a_plugin_prints_is_no_result(tmp_path: Path, capsys) -> None:
 def test_a_kind_that_is_not_there_asks_for_its_plugin() -> None:
     with pytest.raises(sf.ConfigError, match="plugin"):
         validate(RunConfig, {"network": {"kind": "nobodys"}}, "state.json")
+
+
+def test_a_class_that_is_defined_anew_takes_the_place_of_the_former(monkeypatch: pytest.MonkeyPatch) -> None:
+    for kept in ("makers", "models"):
+        monkeypatch.setattr(NETWORK, kept, {**getattr(NETWORK, kept)})
+    for gain in (1.0, 2.0):  # as a cell of a notebook that is run twice
+
+        class Mine(nn.Module):
+            def __init__(self, gain: float = gain) -> None:
+                super().__init__()
+                self.gain = gain
+
+        register("network", mine=Mine)
+        built = NETWORK.read("mine").build()
+        assert (type(built), built.gain) == (Mine, gain)
 
 
 def test_registering_says_what_it_cannot_take() -> None:

@@ -32,6 +32,7 @@ BOMB = "a: &a [x, x]\n" + "\n".join(
         ("? [1, 2]\n: 3", "not valid YAML"),
         ("a: !!timestamp x", "tags"),
         ("a: " + "9" * 5000, "not a number"),
+        ("data:\n\tkind: mnist", "the line has a tab: indent with spaces"),
     ],
 )
 def test_hostile_yaml_is_one_line(text: str, word: str):
@@ -98,6 +99,20 @@ def test_files_are_checked_before_they_are_read(tmp_path: Path):
 def test_bad_values_name_their_key(value: object):
     with pytest.raises(ConfigError, match=r"^here: train\.learning_rate: "):
         validate(RunConfig, {"train": {"learning_rate": value}}, "here")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("train.steps: 5", "train.steps: no such setting; sections are nested, {train: {steps: …}}"),
+        ("train:", "train: expected settings, name: value, below it"),
+        ("train: {betas: 0.9}", "train.betas: expected a list, such as"),
+    ],
+)
+def test_what_is_written_in_another_form_is_shown_in_its_own(text: str, said: str):
+    with pytest.raises(ConfigError) as caught:
+        validate(RunConfig, parse_yaml(text, "x"), "x")
+    assert str(caught.value).startswith(f"x: {said}")
 
 
 def test_merge_keeps_a_section_of_the_same_kind_and_replaces_another():

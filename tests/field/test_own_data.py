@@ -70,6 +70,19 @@ def test_a_likelihood_without_an_error_is_refused_as_data_are(tmp_path, capsys, 
     assert main(["likelihood", run, "--device", "cpu"]) == 3
 
 
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (["--guide.weight", "3"], "guide.weight and guide.interval change nothing without guide.step"),
+        (["--train.decoder_steps", "5"], "train.decoder_steps trains nothing"),
+    ],
+)
+def test_a_setting_that_changes_nothing_is_doubted(tmp_path, capsys, asked, said) -> None:
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(40, 2)))
+    assert main(["train", "--data.path", str(tmp_path / "x.npy"), "--dry-run", "--device", "cpu", *asked]) == 0
+    assert f"warning: {said}" in capsys.readouterr().err
+
+
 def test_a_column_that_never_changes_is_doubted(tmp_path, capsys) -> None:
     x = np.c_[np.full(30, 2020), NORMAL(size=30), np.full(30, 1e-5)]
     np.savetxt(tmp_path / "x.csv", x, delimiter=",", header="year,height,rate", comments="", fmt="%.9g")

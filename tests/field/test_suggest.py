@@ -89,6 +89,20 @@ def test_what_is_suggested_trains_and_draws(tmp_path: Path, name: str) -> None:
     assert np.isfinite(drawn).all()
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("suggest digits --size 4", "data.size goes with data.kind=path; digits does not read it"),
+        ("train --dry-run --data.kind digits --data.examples 9", "data.examples goes with data.kind=density; digits"),
+        ("train --dry-run --data.path=", "data.path goes with data.kind=path, and only with it"),
+        ("train --dry-run --data.density ring --data.columns a", "data.columns goes with data.kind=path; density"),
+    ],
+)
+def test_what_data_do_not_read_is_refused(capsys, command: str, said: str) -> None:
+    assert main(command.split()) == 2
+    assert said in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("axes", [["--channels", "last"], ["--channels", "none"]])
 def test_what_is_asked_can_be_answered_here(tmp_path: Path, capsys, axes: list[str]) -> None:
     np.save(tmp_path / "x.npy", normal(16, 16, 4))

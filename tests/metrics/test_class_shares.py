@@ -16,6 +16,7 @@ def labels(n: int, seed: int, shares: list[float] = EXPECTED) -> Tensor:
 
 def test_shares_are_counted_and_their_intervals_are_wilsons() -> None:
     found = class_shares(torch.tensor([0] * 6 + [2] * 4), [0.5, 0.25, 0.25])
+    assert "np." not in repr(found)  # numbers of Python, as they are declared
     assert (found.n, found.shares, found.expected) == (10, [0.6, 0.0, 0.4], [0.5, 0.25, 0.25])
     # Wilson's interval of 6 of 10: (0.6 + z²/20 ± z √(0.024 + z²/400)) / (1 + z²/10) with z = 1.96.
     assert (found.low[0], found.high[0]) == pytest.approx((0.3127, 0.8318), abs=1e-4)

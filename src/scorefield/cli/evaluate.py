@@ -82,7 +82,7 @@ def run(args: Namespace) -> int:
         data = real_data(config, loaded.drawn, n, classes=classes, seed=args.seed, least=LEAST)
     _check_likelihood(args, data)
     named = judge_of(args, loaded.config.data.kind)
-    judging = None if named is None else load_judge(named, device)
+    judging = None if named is None else load_judge(named, device, loaded.drawn)
     out = report_folder(Path(args.out or f"evaluation-{loaded.config.name}"))
     with ExitStack() as kept:
         if given is None:

@@ -1,6 +1,7 @@
 """``scorefield quickstart``: learn 8x8 digits in a few minutes, and draw them."""
 
 import json
+import shlex
 import shutil
 import sys
 import time
@@ -121,7 +122,8 @@ def _measure(drawn: "Samples", real: "Tensor") -> dict[str, float]:
 def _farewell(path: Path, metrics: dict[str, Any]) -> None:
     from scorefield.pretrained import shipped_models
 
-    model = "mnist" if "mnist" in shipped_models() else path
+    named = shlex.quote(str(path))
+    model = "mnist" if "mnist" in shipped_models() else named
     activate = Path(sys.prefix, "bin", "activate")
     first = f", after `source {activate}`" if activate.exists() and not shutil.which("scorefield") else ""
     print(
@@ -130,8 +132,8 @@ def _farewell(path: Path, metrics: dict[str, Any]) -> None:
         f"  {path}/digits-from-noise.gif   how noise becomes digits\n"
         f"  {path}/loss.png                the loss curve\n"
         f"\nThen try{first}\n"
-        f"  scorefield sample {path} --sampler heun --steps 10 -n 100 --out fast.png\n"
-        f"  scorefield sample {path} --sampler ald --out langevin.gif\n"
+        f"  scorefield sample {named} --sampler heun --steps 10 -n 100 --out fast.png\n"
+        f"  scorefield sample {named} --sampler ald --out langevin.gif\n"
         f"  scorefield sample {model} -n 64 --out digits.png\n"
         "  scorefield train --config mnist-small   # six minutes on two idle cores; --config mnist takes two hours"
     )

@@ -68,6 +68,7 @@ def run(args: Namespace) -> int:
 
     place = pick_device(args.device)
     loaded = load_model(args.model, place, warn=warn)
+    loaded.require_score("a race along the flow")
     out = make_folder(Path(args.out))
     exact = Exact(GaussianMixture.ring(modes=8, radius=1.0, std=0.2), EDM(sigma_min=0.01, sigma_max=40.0))
     tell_device(args.device)

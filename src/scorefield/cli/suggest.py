@@ -43,6 +43,7 @@ def run(args: Namespace) -> int:
     data = {"kind": kind, "dir": args.data_dir, "path": args.data if kind == "path" else None}
     data |= {name: args[name] for name in ("size", "array", "channels")}
     section = validate(DataConfig, data, "command line")
+    section.require_read()
     with stage(f"reading {args.data}"):
         dataset = section.load()
     with stage(f"measuring {len(dataset)} examples"):

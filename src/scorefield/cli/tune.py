@@ -70,7 +70,7 @@ def run(args: Namespace) -> int:
     with stage("reading data that it was not trained on"):
         data = real_data(loaded.config.data.at(args.data_dir, args.test), loaded.drawn, args.n, seed=args.seed)
     named = judge_of(args, loaded.config.data.kind)
-    judging = None if named is None else load_judge(named, place)
+    judging = None if named is None else load_judge(named, place, loaded.drawn)
     out = make_folder(Path(args.out or f"tune-{loaded.config.name}"))
     began, trials = time.perf_counter(), list[Trial]()
 
@@ -142,7 +142,7 @@ def _table(found: dict[str, Any], trials: "list[Trial]", chosen: "Trial") -> str
     ]
     lines.append(f"{'training data in place of samples':{wide}}{'':11}{'':>20}{found['real']!s:>20}")
     if found["told_apart"]:
-        lines.append(f"\nNearest: scorefield sample {found['model']} {_options(chosen)}")
+        lines.append(f"\nNearest: scorefield sample {shlex.quote(found['model'])} {_options(chosen)}")
         run = Path(found["model"])
         if (run / "config.yaml").is_file():
             again = shlex.join(["--config", str(run / "config.yaml"), "--run", str(run), "--resume"])

@@ -19,6 +19,10 @@ from scorefield.data.folder import same_classes
 from scorefield.errors import ConfigError
 
 _DRAWN = 50_000  # examples of a density
+_OF_KIND = {
+    "path": ("path", "test", "array", "channels", "columns", "size"),
+    "density": ("density", "channels", "examples"),
+}
 _CHANNELS = 4  # more of them on the first axis of a series or volume are told by data.channels
 
 
@@ -76,6 +80,15 @@ class DataConfig(Section):
         update = {"dir": folder, "test": test and os.path.abspath(_at_home(test))}
         return self.model_copy(update={name: value for name, value in update.items() if value is not None})
 
+    def require_read(self) -> None:
+        """Refuse a setting that data of this kind do not read: a size of a data set by name, a number of examples of a file."""
+        for kind, names in _OF_KIND.items():
+            for name in names:
+                if name not in _OF_KIND.get(self.kind, ()) and getattr(self, name) is not None:
+                    raise ConfigError(
+                        f"data.{name} goes with data.kind={kind}; {self.kind} does not read it: leave it out"
+                    )
+
     @property
     def tested(self) -> bool:
         """Whether there is a test set: data of your own have one where ``test`` says."""
@@ -107,7 +120,7 @@ class DataConfig(Section):
             return data.Dataset(
                 self.density.build().sample(self.examples or _DRAWN, generator).float(), None, self.density.kind
             )
-        if (self.kind == "path") != (self.path is not None):
+        if (self.kind == "path") != bool(self.path):  # an empty one would be the working folder
             raise ConfigError("data.path goes with data.kind=path, and only with it; set both or neither")
         if self.path is not None:
             base = Path(_at_home(self.dir or ""))

@@ -114,20 +114,29 @@ def kinds(room: Room, /, **makers: Maker | Itself) -> Room:
             raise ConfigError(
                 f"{room.noun}.kind={kind} must be a class, or a function that makes one; received {maker!r:.80}"
             )
-        if room.makers.get(kind, maker) is not maker:
+        before = room.makers.get(kind, maker)
+        if before is not maker and _place(before) != _place(maker):  # as when a notebook's cell is run again
             raise ConfigError(f"{room.noun}.kind={kind} exists already; register yours under another name")
         for name, parameter in parameters(maker).items():
             if parameter.type is None and parameter.required and name not in room.given:
                 raise ConfigError(f"{room.noun}.kind={kind}: a configuration cannot say {name!r}; give it a default")
         room.makers[kind] = maker
+        if before is not maker:
+            room.models.pop(kind, None)
     return room
+
+
+def _place(maker: object) -> tuple[object, object]:
+    """Return where a class or function is written."""
+    return getattr(maker, "__module__", None), getattr(maker, "__qualname__", maker)
 
 
 def register(noun: str, /, **makers: Maker) -> None:
     """Make classes of your own kinds that configurations may name: ``register("network", my_net=MyNet)``.
 
     Their settings are the parameters of the constructor, which the object should keep under the same names. Call it in a file that is given
-    to a command by ``--plugin``, or in a module of the entry-point group ``scorefield.kinds``.
+    to a command by ``--plugin``, or in a module of the entry-point group ``scorefield.kinds``. A class that is defined anew, as by a cell
+    of a notebook that is run again, takes the place of the former one.
 
     Raises:
         ConfigError: there is no such noun, or `kinds` refuses the class.

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import reduce
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +17,13 @@ from scorefield.errors import ConfigError, ScorefieldError
 
 _LIMIT = 2**18  # bytes: a configuration is a page of text
 _DEPTH = 12
+_REASONS = {
+    "extra_forbidden": "no such setting",
+    "string_type": "expected text: what YAML reads as something else stands in quotes",
+    "tuple_type": "expected a list, such as [0.9, 0.99]",
+    "dict_type": "expected a mapping, such as {3: 0.5}",
+    "model_type": "expected settings, name: value, below it; without any, leave the section out",
+}
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -121,6 +129,8 @@ def parse_yaml(text: str | bytes, source: str) -> dict[str, Any]:
         where = f", line {(before.count(10) if mark is None else mark.line) + 1}"
         reason = getattr(error, "problem", None) or str(error).splitlines()[0]
         invalid = "" if isinstance(error, _Refusal) else "not valid YAML: "
+        if mark is not None and "\t" in "".join(str(text).splitlines()[mark.line : mark.line + 1]):
+            reason += "; the line has a tab: indent with spaces"
         raise ConfigError(f"{source}{where}: {invalid}{reason}") from None
     if value is None:
         return {}
@@ -197,6 +207,9 @@ def validate(model: type[Model], values: Mapping[str, Any], source: str) -> Mode
         telling = first["type"] in ("missing", "extra_forbidden", "value_error")  # those say it themselves
         shown = "" if telling else f"; received {_short(first['input'])}"
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        if telling and "." in str(first["loc"][-1]):
+            nested = reduce(lambda inner, part: f"{{{part}: {inner}}}", reversed(key.split(".")), "…")
+            more = f"; sections are nested, {nested}{more}"
         raise ConfigError(f"{source}: {key}: {_reason(first['type'], first['msg'])}{shown}{more}") from None
 
 
@@ -217,11 +230,7 @@ def to_yaml(config: BaseModel) -> str:
 
 
 def _reason(kind: str, message: str) -> str:
-    if kind == "extra_forbidden":
-        return "no such setting"
-    if kind == "string_type":
-        return "expected text: what YAML reads as something else stands in quotes"
-    message = message.removeprefix("Value error, ")
+    message = _REASONS.get(kind, message).removeprefix("Value error, ")
     return message[0].lower() + message[1:]
 
 

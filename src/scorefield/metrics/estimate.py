@@ -79,7 +79,7 @@ def share(count: int, n: int) -> Estimate:
     from scipy import stats  # half as long to import as torch
 
     found = stats.binomtest(count, n).proportion_ci(method="wilson")
-    return Estimate(count / n, (count / n * (1 - count / n) / n) ** 0.5, (found.low, found.high))
+    return Estimate(count / n, (count / n * (1 - count / n) / n) ** 0.5, (float(found.low), float(found.high)))
 
 
 def rows(x: Tensor, name: str) -> Float[Tensor, "n D"]:

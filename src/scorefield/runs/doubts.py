@@ -2,7 +2,10 @@
 
 from collections.abc import Iterator
 
+import torch
+
 from scorefield.config import RunConfig
+from scorefield.config.guide import GuideConfig
 from scorefield.data import Dataset
 
 _LOOKED_AT = 2**22  # numbers
@@ -15,6 +18,10 @@ def doubts(config: RunConfig, data: Dataset, classes: int | None, seen: list[int
     guide, last = config.guide.step or 0, config.train.steps
     if guide > last:
         yield f"guide.step {guide} lies beyond the last step, {last}: the run keeps no guide"
+    if config.guide.step is None and config.guide != GuideConfig():
+        yield "guide.weight and guide.interval change nothing without guide.step, at which the weaker version is kept"
+    if config.train.decoder_steps and (len(data.event) != 3 or data.x.dtype != torch.uint8):
+        yield "train.decoder_steps trains nothing: only 8-bit images have a decoder of bytes"
     if seen is not None and (unseen := set(range(classes or 0)).difference(seen)):
         yield f"no example has the label {min(unseen)}, of {classes} classes: the model will not know what it looks like"
     if len(data.event) == 1 and len(data) > 1:

@@ -82,6 +82,8 @@ class Run:
         # What an earlier sitting measured of the data stands, whatever this edition would measure.
         written = self.path / "checkpoints"
         before = checkpoint.latest(written, lambda _: None) if os.path.isdir(written) else None
+        if before is None and data is None:
+            config.data.require_read()
         self.config = config.resolve(self.data, None if before is None else described(before)[0])
         self.parallel = parallel or OneProcess(pick_device(config.train.device))
         self.warn = warn

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from scorefield._checks import one_of
+from scorefield._found import title
 from scorefield._noise import Stream
 from scorefield.errors import ConfigError
 from scorefield.grids import Grid
@@ -60,7 +61,7 @@ def ending(asked: Decode | None, decoder: ByteDecoder | None, source: Path) -> D
         one_of(get_args(Decode), asked, "decode")
     if decoder is None and asked not in (None, "none"):
         raise ConfigError(
-            f'decode "{asked}": {source} keeps no decoder of bytes; a run on 8-bit images gets one at its end (go on with a '
+            f'decode "{asked}": {title(source)} keeps no decoder of bytes; a run on 8-bit images gets one at its end (go on with a '
             'finished one to add it). "none" leaves samples as the sampler ends'
         )
     return asked or ("none" if decoder is None else "draw")

@@ -19,12 +19,17 @@ from scorefield.interop.diffusers import is_pipeline, read_pipeline
 from scorefield.training import checkpoint
 
 Warn = Callable[[str], None]
+SHIPPED = Path(str(files("scorefield"))) / "weights"
 
 
 def shipped_models() -> list[str]:
     """Return the names of the models inside the package."""
-    folder = Path(str(files("scorefield"))) / "weights"
-    return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    return sorted(path.name for path in SHIPPED.iterdir() if path.is_dir()) if SHIPPED.is_dir() else []
+
+
+def title(source: Path) -> str:
+    """Return what people call the model of a folder: by its name where it is shipped."""
+    return source.name if source.parent == SHIPPED else str(source)
 
 
 def find(name: str | os.PathLike[str], warn: Warn) -> checkpoint.Checkpoint:

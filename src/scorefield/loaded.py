@@ -18,6 +18,7 @@ from typing_extensions import TypeVar
 
 from scorefield._checks import reals, whole
 from scorefield._endings import Decode, Drawing, Steering, ending, in_bytes, in_pixels, suited
+from scorefield._found import title
 from scorefield._noise import Stream
 from scorefield._tensors import home
 from scorefield.config import RunConfig
@@ -120,7 +121,7 @@ class LoadedModel(Generic[Model]):
             ConfigError: a guide that was not kept, a weight without labels or beside a guide, or labels that the model does not know.
         """
         if guide and self.weak is None:
-            raise ConfigError(f"guide {guide}: {self.source} keeps no weaker version; train one with guide.step")
+            raise ConfigError(f"guide {guide}: {title(self.source)} keeps no weaker version; train one with guide.step")
         if guide and weight != 0:
             raise ConfigError(
                 f"guide {guide} and weight {weight} are two ways to strengthen guidance; choose one, and leave the other out"
@@ -204,7 +205,7 @@ class LoadedModel(Generic[Model]):
             list(times_of(cut, self.model.process)),
         ):
             raise ConfigError(
-                f"{self.source} was distilled to draw along its own grid with its own sampler; leave both out, and steps too"
+                f"{title(self.source)} was distilled to draw along its own grid with its own sampler; leave both out, and steps too"
             )
         model = self.steered(labels=labels, weight=weight, guide=guide, precision=suited(precision, sampler))
         made = sample(
@@ -275,7 +276,7 @@ class LoadedModel(Generic[Model]):
         """Refuse ``what`` of a distilled model, which does not know its score (`scorefield.Distillation`)."""
         if self.config.teacher is not None:
             raise ConfigError(
-                f"{self.source} was distilled: it jumps along the flow and knows no score, which {what} needs; "
+                f"{title(self.source)} was distilled: it jumps along the flow and knows no score, which {what} needs; "
                 f"ask its teacher, {self.config.teacher}"
             )
 
@@ -284,17 +285,15 @@ class LoadedModel(Generic[Model]):
         rows = label_rows(labels)
         asked, knows = set(rows.tolist()), self.model.classes
         if knows is not None and max(asked) >= knows:
-            raise ConfigError(f"{self.source} knows the classes 0 to {knows - 1}; received {max(asked)}")
+            raise ConfigError(f"{title(self.source)} knows the classes 0 to {knows - 1}; received {max(asked)}")
         if self.seen is not None and (unseen := asked - set(self.seen)):
             what = f"no example of class {min(unseen)} in training, and does not know what it looks like"
-            warnings.warn(f"{self.source} saw {what}", stacklevel=2)
+            warnings.warn(f"{title(self.source)} saw {what}", stacklevel=2)
         return rows
 
 
 def lowered(loaded: LoadedModel) -> LoadedModel:
     """Return the model with its networks in bfloat16 (`scorefield.networks.precision.LowPrecision`); the one given stays as it is."""
-
-    def lower(model: ScoreModel) -> ScoreModel:
-        return model._with(net=LowPrecision(model.net)) if isinstance(model, Networked) else model
-
-    return replace(loaded, model=lower(loaded.model), weak=None if loaded.weak is None else lower(loaded.weak))
+    models = {"model": loaded.model, "weak": loaded.weak}
+    low = {name: one._with(net=LowPrecision(one.net)) for name, one in models.items() if isinstance(one, Networked)}
+    return replace(loaded, **low)

@@ -76,7 +76,8 @@ def test_samples_say_their_precision_and_nearly_agree(tmp_path: Path, capsys: py
         out = tmp_path / f"{kind}.npz"
         asked = ["sample", "mnist", "-n", "2", "--steps", "6", "--options.churn", "0", "--out", str(out)]
         assert main([*asked, "--precision", kind, "--json"]) == 0
-        assert json.loads(capsys.readouterr().out)["precision"] == kind
+        told = json.loads(capsys.readouterr().out)
+        assert (told["model"], told["precision"]) == ("mnist", kind)
         drawn[kind] = torch.from_numpy(np.load(out)["x"])
     difference = (drawn["bf16"] - drawn["fp32"]).abs().mean()
     assert 0 < difference < 0.02

@@ -8,6 +8,7 @@ from typing import Any
 
 from jsonargparse import Namespace
 
+from scorefield._found import title
 from scorefield.classifier import Classifier
 from scorefield.cli.console import stage
 from scorefield.cli.files import report_folder, write_text, written
@@ -22,7 +23,7 @@ from scorefield.training import environment, pick_device
 def calibrate(args: Namespace, loaded: LoadedModel[Classifier]) -> int:
     """Measure on test examples, write README.md, calibration.json and calibration.png, print the table; return the exit code."""
     drawn = (*DRAWN, "class", "from_samples", "likelihood", "judge")
-    refuse(args, drawn, f"{loaded.source} is a classifier, which draws nothing")
+    refuse(args, drawn, f"{title(loaded.source)} is a classifier, which draws nothing")
     data = labelled_examples(loaded.config.data.at(args.data_dir, args.test), loaded.event, args.n, seed=args.seed)
     out = report_folder(Path(args.out or f"evaluation-{loaded.config.name}"))
     began = time.perf_counter()

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from scorefield._found import title
 from scorefield._noise import derive_seed
 from scorefield.cli.files import is_picture
 from scorefield.cli.options import MASKS
@@ -32,8 +33,8 @@ def read_truth(text: str, loaded: LoadedModel, data_dir: str | None) -> tuple[Fl
         return _array(path, loaded), path.name
     if not is_picture(loaded.event):
         raise ConfigError(
-            f"--image {text}: {loaded.source} draws samples of shape {loaded.event}, which no picture shows; give a .npy of that shape, "
-            "or the number of a test example"
+            f"--image {text}: {title(loaded.source)} draws samples of shape {loaded.event}, which no picture shows; give a .npy of "
+            "that shape, or the number of a test example"
         )
     low, high = loaded.model.ends
     return low + (high - low) * _picture(path, loaded.event), path.name

@@ -116,7 +116,7 @@ def restore(args: Namespace, it: Subject, problem: Problem) -> int:
     judge = load_judge() if reason is None else None
     report = {
         "out": str(it.out),
-        "model": str(it.loaded.source),
+        "model": args.model,
         "image": it.name,
         "problem": problem.what,
         "method": args.method,

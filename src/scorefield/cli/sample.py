@@ -52,7 +52,7 @@ def run(args: Namespace) -> int:
         write(out, drawn, loaded.model.ends, loaded.config.data.columns)
         told = {
             "out": str(out),
-            "model": str(loaded.source),
+            "model": args.model,
             **setting(args, loaded, choice),
             "n": count(args)[0],
             "evaluations_per_sample": drawn.evaluations,

@@ -644,7 +644,10 @@ MUTANTS = [
     Mutant("memory: farther for closer", "metrics/memory.py", 'alternative="less"', 'alternative="greater"'),
     Mutant("class shares: an impossible class overlooked", "metrics/modes.py", "counts[~possible].any()", "False"),
     Mutant(
-        "a share's interval: two errors each way", "metrics/estimate.py", "** 0.5, (found.low, found.high))", "** 0.5)"
+        "a share's interval: two errors each way",
+        "metrics/estimate.py",
+        "** 0.5, (float(found.low), float(found.high)))",
+        "** 0.5)",
     ),
     Mutant(
         "results: other weights forgotten", "../scorefield_claims/basis.py", "_weights(model) for model", '"" for model'
@@ -1180,8 +1183,8 @@ MUTANTS = [
     Mutant(
         "loaded: the weaker version whole",
         "loaded.py",
-        "weak=None if loaded.weak is None else lower(loaded.weak)",
-        "weak=loaded.weak",
+        '{"model": loaded.model, "weak": loaded.weak}',
+        '{"model": loaded.model}',
     ),
     Mutant(
         "loaded: evaluated on one class after another",

@@ -31,6 +31,7 @@ def test_an_exported_model_is_the_run_without_its_optimiser(tmp_path: Path) -> N
         "decoder.safetensors",
         "ema.safetensors",
         "manifest.json",
+        "moments.safetensors",
         "state.json",
     }
     ended = draw(str(shipped), tmp_path / "a.npz")

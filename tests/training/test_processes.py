@@ -151,7 +151,7 @@ def test_a_run_in_shares_is_that_of_one_process(shares: Path, order: str):
         shutil.rmtree(shares / order / "checkpoints" / "step-00000012")
         half_and_half(shares / order, OneProcess(), **MUON)
     ours, theirs = final(shares / order), final(shares / "one")
-    assert set(ours) == set(theirs) == {"model", "ema", "optim", "guide", "average-0_1", "decoder"}
+    assert set(ours) == set(theirs) == {"model", "ema", "optim", "guide", "average-0_1", "decoder", "moments"}
     for group, tensors in ours.items():
         assert gap(tensors, theirs[group]) <= 1e-6, group
     assert (shares / order / "movie.gif").exists()

@@ -5,6 +5,8 @@ import math
 import operator
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -15,6 +17,7 @@ from torch import Tensor
 from scorefield.errors import CheckpointError, ConfigError
 
 Wanted = TypeVar("Wanted")
+SHIPPED = Path(str(files("scorefield"))) / "weights"  # the models inside the package
 _LARGEST = float(np.finfo(np.float64).max)
 _INSIDE = ("model", "module", "_orig_mod")  # of what holds a model, DataParallel, torch.compile
 
@@ -107,6 +110,11 @@ def broadcasts(shape: Sequence[int], event: Sequence[int]) -> bool:
     """Return whether numbers of a shape are one, or one for each of an event's."""
     pairs = zip(reversed(shape), reversed(event), strict=False)
     return len(shape) <= len(event) and all(size in (1, wanted) for size, wanted in pairs)
+
+
+def title(source: Path) -> str:
+    """Return what messages call the model of a folder: by its name where it is shipped."""
+    return source.name if source.parent == SHIPPED else str(source)
 
 
 def one_of(choices: Iterable[str], value: object, what: str) -> None:

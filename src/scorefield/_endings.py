@@ -8,8 +8,7 @@ from typing import Literal, TypedDict, get_args
 import torch
 from torch import Tensor
 
-from scorefield._checks import one_of
-from scorefield._found import title
+from scorefield._checks import one_of, title
 from scorefield._noise import Stream
 from scorefield.errors import ConfigError
 from scorefield.grids import Grid

@@ -9,9 +9,9 @@ import re
 import shlex
 from collections.abc import Callable
 from difflib import get_close_matches
-from importlib.resources import files
 from pathlib import Path
 
+from scorefield._checks import SHIPPED
 from scorefield.config import RunConfig, merge, stored, validate
 from scorefield.errors import CheckpointError, ConfigError
 from scorefield.hub import HUB, download
@@ -19,17 +19,11 @@ from scorefield.interop.diffusers import is_pipeline, read_pipeline
 from scorefield.training import checkpoint
 
 Warn = Callable[[str], None]
-SHIPPED = Path(str(files("scorefield"))) / "weights"
 
 
 def shipped_models() -> list[str]:
     """Return the names of the models inside the package."""
     return sorted(path.name for path in SHIPPED.iterdir() if path.is_dir()) if SHIPPED.is_dir() else []
-
-
-def title(source: Path) -> str:
-    """Return what people call the model of a folder: by its name where it is shipped."""
-    return source.name if source.parent == SHIPPED else str(source)
 
 
 def find(name: str | os.PathLike[str], warn: Warn) -> checkpoint.Checkpoint:
@@ -43,7 +37,7 @@ def find(name: str | os.PathLike[str], warn: Warn) -> checkpoint.Checkpoint:
         raise ConfigError(f"a model is named by a path or a string; received {type(name).__name__}")
     name = os.fspath(name)
     if name in shipped_models():
-        return checkpoint.load(Path(str(files("scorefield"))) / "weights" / name)
+        return checkpoint.load(SHIPPED / name)
     path = download(name) if name.startswith(HUB) else Path(name.removeprefix("diffusers:"))
     if is_pipeline(path) or name.startswith("diffusers:"):
         return _of_pipeline(path)

@@ -16,9 +16,8 @@ import torch
 from torch import Tensor
 from typing_extensions import TypeVar
 
-from scorefield._checks import reals, whole
+from scorefield._checks import reals, title, whole
 from scorefield._endings import Decode, Drawing, Steering, ending, in_bytes, in_pixels, suited
-from scorefield._found import title
 from scorefield._noise import Stream
 from scorefield._tensors import home
 from scorefield.config import RunConfig

@@ -8,7 +8,7 @@ from typing import Any
 
 from jsonargparse import Namespace
 
-from scorefield._found import title
+from scorefield._checks import title
 from scorefield.classifier import Classifier
 from scorefield.cli.console import stage
 from scorefield.cli.files import report_folder, write_text, written

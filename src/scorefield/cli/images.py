@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from scorefield._found import title
+from scorefield._checks import title
 from scorefield._noise import derive_seed
 from scorefield.cli.files import is_picture
 from scorefield.cli.options import MASKS

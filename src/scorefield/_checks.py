@@ -102,7 +102,8 @@ def ascending(value: object, what: str, of: str, low: float = -_LARGEST, high: f
     """Return two numbers that ascend within bounds, finite ones by default."""
     found = as_tensor(value)
     if found is None or found.shape != (2,) or not low <= found[0] < found[1] <= high:
-        raise Refused(f"{what} must be two ascending numbers, {of}; received {value!r:.80}")
+        kind = "finite ascending" if high < math.inf else "ascending"
+        raise Refused(f"{what} must be two {kind} values, {of}; received {value!r:.80}")
     return found[0].item(), found[1].item()
 
 

@@ -14,7 +14,7 @@ from torch import nn
 import scorefield as sf
 from scorefield import guidance
 from scorefield.cli import main
-from scorefield.config import RunConfig, describe, register, validate
+from scorefield.config import RunConfig, describe, load_plugins, register, validate
 from scorefield.config.kind import Itself
 from scorefield.config.rooms import MODEL, NETWORK, OBJECTIVE, ROOMS
 from scorefield.models import NoisyModel
@@ -239,6 +239,18 @@ def test_what_a_plugin_prints_is_no_result(tmp_path: Path, capsys) -> None:
     printed = capsys.readouterr()
     assert json.loads(printed.out)["n"] == 1
     assert "reading the plugin" in printed.err
+
+
+def test_plugins_of_one_name_do_not_take_each_others_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for kept in ("makers", "models"):
+        monkeypatch.setattr(NETWORK, kept, {**getattr(NETWORK, kept)})
+    files = [tmp_path / folder / "net.py" for folder in "ab"]
+    for file in files:
+        file.parent.mkdir()
+        file.write_text("import scorefield as sf\nclass Net(sf.MLP): ...\nsf.register('network', of_a_file=Net)\n")
+    load_plugins(map(str, files[:1]))
+    with pytest.raises(sf.ConfigError, match="of_a_file exists already"):
+        load_plugins(map(str, files))
 
 
 def test_a_kind_that_is_not_there_asks_for_its_plugin() -> None:

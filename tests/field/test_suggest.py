@@ -94,7 +94,8 @@ def test_what_is_suggested_trains_and_draws(tmp_path: Path, name: str) -> None:
     [
         ("suggest digits --size 4", "data.size goes with data.kind=path; digits does not read it"),
         ("train --dry-run --data.kind digits --data.examples 9", "data.examples goes with data.kind=density; digits"),
-        ("train --dry-run --data.path=", "data.path goes with data.kind=path, and only with it"),
+        ("train --dry-run --data.path=", "data.path is empty: name a file or a folder"),
+        ("train --dry-run --data.kind digits --data.path=", "data.path is empty"),
         ("train --dry-run --data.density ring --data.columns a", "data.columns goes with data.kind=path; density"),
     ],
 )

@@ -120,7 +120,9 @@ class DataConfig(Section):
             return data.Dataset(
                 self.density.build().sample(self.examples or _DRAWN, generator).float(), None, self.density.kind
             )
-        if (self.kind == "path") != bool(self.path):  # an empty one would be the working folder
+        if self.path == "":  # not the working folder
+            raise ConfigError("data.path is empty: name a file or a folder, or leave it out")
+        if (self.kind == "path") != (self.path is not None):
             raise ConfigError("data.path goes with data.kind=path, and only with it; set both or neither")
         if self.path is not None:
             base = Path(_at_home(self.dir or ""))

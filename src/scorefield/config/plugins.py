@@ -23,8 +23,9 @@ def load_plugins(paths: Iterable[str]) -> None:
             raise ConfigError(f"plugin {path}: expected a Python file, .py, that exists")
         file = Path(path).resolve()
         name = f"{_NAMED}{file.stem}"
-        loaded = sys.modules.get(name)
-        if loaded is not None and loaded.__file__ == str(file):
+        while (loaded := sys.modules.get(name)) is not None and loaded.__file__ != str(file):
+            name += "_"  # a file of that name in another folder
+        if loaded is not None:
             continue
         spec = spec_from_file_location(name, file) if file.suffix == ".py" else None
         if spec is None or spec.loader is None:
